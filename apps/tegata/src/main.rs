@@ -1,0 +1,2 @@
+//! The binary: flags and screens over the parts.
+fn main() {}

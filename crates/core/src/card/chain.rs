@@ -1,0 +1,126 @@
+//! The chain of events signed by a card's own key. Two contents under one position convict (R1, R9).
+
+use crate::id::{CardId, DeviceId, Hash};
+use crate::wire::canonical::{Wire, Writer};
+use crate::wire::signed::{PublicKey, Signed, Verifier};
+use crate::{codes, message};
+use alloc::vec::Vec;
+
+codes! {
+    /// What an event does (R1).
+    pub enum EventKind {
+        /// Pays for a charge: the check.
+        Spend = 1,
+        /// Takes up a load.
+        Load = 2,
+        /// Takes up value received from another card.
+        Receive = 3,
+        /// Takes back what a void, close or reversal returns.
+        CreditBack = 4,
+        /// Locks the card to a receiver.
+        Lock = 5,
+        /// Hands the card over.
+        Transfer = 6,
+        /// Surrenders the card for refund.
+        Surrender = 7,
+        /// A metered session whose ticks only rise.
+        Session = 8,
+    }
+}
+
+message! {
+    /// One event of a card's chain. Card, generation and counterpart are signed as context (R5).
+    pub struct CardEvent kind 15 max 200 {
+        /// What it does.
+        1 event: EventKind,
+        /// Counts up from 1 within the generation.
+        2 seq: u64,
+        /// 0 (absent) except inside a metered session (R1).
+        3 tick: Option<u64>,
+        /// Hash of the event before; zeros at the start of a generation.
+        4 previous: Hash,
+        /// How much this event moves, in minor units.
+        5 amount: u64,
+        /// What remains after it, in minor units.
+        6 remaining: u64,
+    }
+}
+
+/// The chain key of R1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// The card.
+    pub card: CardId,
+    /// Its generation.
+    pub generation: u64,
+    /// The event's number.
+    pub seq: u64,
+    /// The tick within a session, else 0.
+    pub tick: u64,
+}
+
+/// What an event answers; part of what is signed, so that one signature serves one purpose only (R2, R5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Counterpart<'a> {
+    /// A charge: the session that first carried it, the terminal, the charge's exact bytes.
+    Charge {
+        /// Transcript hash of that session.
+        session: Hash,
+        /// Who charges.
+        terminal: DeviceId,
+        /// The charge's payload, so that an IC card can read the amount.
+        charge: &'a [u8],
+    },
+    /// The raise, by its hash, that a load or credit-back takes up.
+    Raise(Hash),
+}
+
+impl CardEvent {
+    /// The context in which a card signs an event.
+    pub fn context(card: CardId, generation: u64, counterpart: &Counterpart<'_>) -> Vec<u8> {
+        let mut to = Writer::new();
+        match counterpart {
+            Counterpart::Charge { session, terminal, charge } => {
+                to.array(5);
+                card.write(&mut to);
+                to.uint(generation);
+                session.write(&mut to);
+                terminal.write(&mut to);
+                to.bytes(charge);
+            }
+            Counterpart::Raise(hash) => {
+                to.array(3);
+                card.write(&mut to);
+                to.uint(generation);
+                hash.write(&mut to);
+            }
+        }
+        to.finish()
+    }
+    /// Where this event stands in its card's chain.
+    pub fn position(&self, card: CardId, generation: u64) -> Position {
+        Position { card, generation, seq: self.seq, tick: self.tick.unwrap_or(0) }
+    }
+}
+
+/// Two different events, both signed by the card, under one position: proof that needs no witness (R1, R9).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForkProof {
+    /// Card and generation that are convicted.
+    pub position: Position,
+    /// Both events, each with its context.
+    pub events: [(Signed<CardEvent>, Vec<u8>); 2],
+}
+
+impl ForkProof {
+    /// Whether this really is one: both signatures hold, both stand at the position, their hashes differ (R2).
+    pub fn convicts(&self, key: &PublicKey, by: &dyn Verifier) -> bool {
+        let Position { card, generation, .. } = self.position;
+        let holds = |(event, context): &(Signed<CardEvent>, Vec<u8>)| {
+            event.claimed().position(card, generation) == self.position
+                && event.clone().verify(key, context, by).is_ok()
+        };
+        let [first, second] = &self.events;
+        holds(first) && holds(second) && first.0.hash(&first.1) != second.0.hash(&second.1)
+    }
+}

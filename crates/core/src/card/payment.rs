@@ -1,0 +1,265 @@
+//! The standard program of payment cards: what the holder's side may spend and take up, what a terminal accepts.
+//!
+//! Both sides compute the same bound (R6): a card never goes above its checkpoint but by loads and received value
+//! numbered after it, and never spends more than its offline limit below that.
+
+use super::{CardCertificate, CardEvent, Counterpart, EventKind, Raise, Terms};
+use crate::id::Hash;
+use crate::money::{Amount, Time};
+use crate::wire::signed::{Signed, Unsigned};
+use crate::{codes, message};
+use alloc::vec::Vec;
+
+/// How many raises travel with a check; a further one waits for the next update (R6).
+pub const MAX_RAISES: usize = 2;
+/// How far a device's clock may be behind a certificate's time before that matters, in seconds.
+pub const CLOCK_TOLERANCE: u64 = 300;
+
+codes! {
+    /// What a wallet may do with a card.
+    pub enum PurseState {
+        /// Everything.
+        Active = 1,
+        /// Nothing until an update: it was rolled back or blocked.
+        Blocked = 2,
+        /// Nothing: this generation is over.
+        Ended = 3,
+    }
+}
+
+message! {
+    /// A payment card as its wallet holds it. Stored whole, replaced by compare-and-swap (R13).
+    pub struct Purse {
+        /// Certificate with the latest checkpoint.
+        1 certificate: Signed<CardCertificate>,
+        /// What may be done with it.
+        2 state: PurseState,
+        /// Number of the last event.
+        3 seq: u64,
+        /// Hash of the last event.
+        4 head: Hash,
+        /// What remains, in minor units.
+        5 remaining: u64,
+        /// Raises taken up since the checkpoint; they travel with each check.
+        6 raises: Vec<Raise>,
+        /// Raises not taken up yet.
+        7 waiting: Vec<Raise>,
+        /// Number of the last load taken up.
+        8 last_load: u64,
+    }
+}
+
+/// Why a card cannot do this. The first two are the holder's to mend, the rest say what the card is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CannotSpend {
+    /// Not enough remains.
+    #[error("the card holds too little; load it or use another")]
+    TooLittle,
+    /// The update is overdue.
+    #[error("the card has not been updated for too long; update the wallet")]
+    Overdue,
+    /// Above the largest single payment of its terms.
+    #[error("the amount is above what this card pays at once")]
+    AboveMaximum,
+    /// Above what may be spent between two updates.
+    #[error("the card has spent its limit since its last update; update the wallet")]
+    OfflineLimit,
+    /// Nothing to pay.
+    #[error("an amount of zero cannot be paid")]
+    Zero,
+    /// Another currency.
+    #[error("the card is in another currency")]
+    OtherUnit,
+    /// Past its validity.
+    #[error("the card has expired")]
+    Expired,
+    /// Blocked or over.
+    #[error("the card is blocked or over; update the wallet")]
+    NotActive,
+    /// Too many raises to travel along.
+    #[error("the card waits for an update before it can take this up")]
+    TooManyRaises,
+    /// Taken up already, or older than what is taken up.
+    #[error("this was taken up before")]
+    Repeated,
+    /// Numbers do not fit.
+    #[error("the amounts do not add up")]
+    Overflow,
+}
+
+/// The ceiling of R6: the checkpoint's remaining and the loads numbered above its last.
+pub fn ceiling(certificate: &CardCertificate, raises: &[Raise]) -> Option<u64> {
+    raises
+        .iter()
+        .filter(|raise| raise.load_number().is_some_and(|number| number > certificate.last_load))
+        .try_fold(certificate.remaining, |sum, load| sum.checked_add(load.amount().minor()))
+}
+
+/// The bounds that wallet and terminal both compute for a payment of `amount` that leaves `remaining`.
+fn within_bounds(
+    certificate: &CardCertificate,
+    terms: &Terms,
+    raises: &[Raise],
+    amount: Amount,
+    remaining: u64,
+    now: Time,
+) -> Result<(), CannotSpend> {
+    if amount.unit() != terms.unit {
+        return Err(CannotSpend::OtherUnit);
+    }
+    if amount.is_zero() {
+        return Err(CannotSpend::Zero);
+    }
+    if now >= certificate.until {
+        return Err(CannotSpend::Expired);
+    }
+    if now >= certificate.due {
+        return Err(CannotSpend::Overdue);
+    }
+    if amount.minor() > terms.max_payment {
+        return Err(CannotSpend::AboveMaximum);
+    }
+    let ceiling = ceiling(certificate, raises).ok_or(CannotSpend::Overflow)?;
+    let before = remaining.checked_add(amount.minor()).ok_or(CannotSpend::Overflow)?;
+    if before > ceiling {
+        return Err(CannotSpend::TooLittle);
+    }
+    if ceiling - remaining > certificate.offline_limit {
+        return Err(CannotSpend::OfflineLimit);
+    }
+    Ok(())
+}
+
+/// A drafted event with the purse as it will be once the event is signed and stored.
+#[derive(Clone, Debug)]
+pub struct Advance {
+    /// The event to sign.
+    pub event: Unsigned<CardEvent>,
+    /// The context to sign it in.
+    pub context: Vec<u8>,
+    /// The purse afterwards.
+    pub purse: Purse,
+}
+
+impl Purse {
+    /// A card just installed.
+    pub fn new(certificate: Signed<CardCertificate>) -> Self {
+        let said = certificate.claimed();
+        Self {
+            state: PurseState::Active,
+            seq: said.seq,
+            head: Hash::ZERO,
+            remaining: said.remaining,
+            raises: Vec::new(),
+            waiting: Vec::new(),
+            last_load: said.last_load,
+            certificate,
+            extensions: Default::default(),
+        }
+    }
+    fn said(&self) -> &CardCertificate {
+        self.certificate.claimed()
+    }
+    fn advance(&self, kind: EventKind, amount: u64, remaining: u64, counterpart: &Counterpart<'_>) -> Advance {
+        let said = self.said();
+        let event = CardEvent {
+            event: kind,
+            seq: self.seq + 1,
+            tick: None,
+            previous: self.head,
+            amount,
+            remaining,
+            extensions: Default::default(),
+        };
+        let event = Unsigned::new(event, said.key.algorithm());
+        let context = CardEvent::context(said.card, said.generation, counterpart);
+        let purse = Self { seq: self.seq + 1, head: event.hash(&context), remaining, ..self.clone() };
+        Advance { event, context, purse }
+    }
+    /// Drafts the check that answers a charge.
+    ///
+    /// # Errors
+    /// [`CannotSpend`]; nothing has changed.
+    pub fn spend(
+        &self,
+        terms: &Terms,
+        amount: Amount,
+        counterpart: &Counterpart<'_>,
+        now: Time,
+    ) -> Result<Advance, CannotSpend> {
+        if self.state != PurseState::Active {
+            return Err(CannotSpend::NotActive);
+        }
+        let remaining = self.remaining.checked_sub(amount.minor()).ok_or(CannotSpend::TooLittle)?;
+        within_bounds(self.said(), terms, &self.raises, amount, remaining, now)?;
+        Ok(self.advance(EventKind::Spend, amount.minor(), remaining, counterpart))
+    }
+    /// Keeps a raise until it can be taken up. Keeping it twice changes nothing.
+    pub fn keep(&mut self, raise: Raise) {
+        if !self.waiting.contains(&raise) && !self.raises.contains(&raise) {
+            self.waiting.push(raise);
+        }
+    }
+    /// Drafts the event that takes up a raise whose authority has been checked.
+    ///
+    /// # Errors
+    /// [`CannotSpend::Repeated`], [`CannotSpend::TooManyRaises`] and others; nothing has changed.
+    pub fn take_up(&self, raise: &Raise) -> Result<Advance, CannotSpend> {
+        if self.state != PurseState::Active {
+            return Err(CannotSpend::NotActive);
+        }
+        if self.raises.contains(raise) || raise.load_number().is_some_and(|number| number <= self.last_load) {
+            return Err(CannotSpend::Repeated);
+        }
+        if self.raises.len() >= MAX_RAISES {
+            return Err(CannotSpend::TooManyRaises);
+        }
+        let amount = raise.amount();
+        if amount.unit() != self.said().face.unit() {
+            return Err(CannotSpend::OtherUnit);
+        }
+        let remaining = self.remaining.checked_add(amount.minor()).ok_or(CannotSpend::Overflow)?;
+        let kind = if raise.load_number().is_some() { EventKind::Load } else { EventKind::CreditBack };
+        let mut advance = self.advance(kind, amount.minor(), remaining, &Counterpart::Raise(raise.hash()));
+        advance.purse.waiting.retain(|waiting| waiting != raise);
+        advance.purse.raises.push(raise.clone());
+        advance.purse.last_load = raise.load_number().unwrap_or(self.last_load);
+        Ok(advance)
+    }
+    /// Takes a newer checkpoint of the same generation: its raises need not travel any longer. `covered` is the number
+    /// of events the checkpoint contains; raises taken up later stay.
+    pub fn renew(&mut self, checkpoint: Signed<CardCertificate>) {
+        let said = checkpoint.claimed();
+        if said.seq >= self.seq {
+            self.raises.clear();
+        } else {
+            let last_load = said.last_load;
+            self.raises.retain(|raise| raise.load_number().is_none_or(|number| number > last_load));
+        }
+        self.certificate = checkpoint;
+    }
+}
+
+/// What a terminal judges: a check by a card whose certificate and signatures have been verified (R6).
+///
+/// # Errors
+/// [`CannotSpend`]: the wallet should have known; it is at fault, or older than its terms.
+pub fn accept_check(
+    certificate: &CardCertificate,
+    terms: &Terms,
+    raises: &[Raise],
+    check: &CardEvent,
+    charged: Amount,
+    now: Time,
+) -> Result<(), CannotSpend> {
+    if check.event != EventKind::Spend || check.tick.is_some() || check.amount != charged.minor() {
+        return Err(CannotSpend::Overflow);
+    }
+    if check.seq <= certificate.seq {
+        return Err(CannotSpend::Repeated);
+    }
+    if raises.len() > MAX_RAISES {
+        return Err(CannotSpend::TooManyRaises);
+    }
+    within_bounds(certificate, terms, raises, charged, check.remaining, now)
+}

@@ -1,0 +1,93 @@
+//! Join (flow 7): a one-time token from an operator turns a key into a participant (R25).
+
+use crate::id::{Hash, PartyId};
+use crate::message;
+use crate::wire::canonical::{Bytes, Wire};
+use crate::wire::certificate::{Anchors, Certificate, OperationalKey, Role, SealingKey};
+use crate::wire::signed::{PublicKey, Signed};
+use alloc::{string::String, vec::Vec};
+
+message! {
+    /// What a provider publishes of itself. Whoever joins compares its hash with the one in the token.
+    pub struct ProviderInfo {
+        /// The provider.
+        1 provider: PartyId,
+        /// What people call it.
+        2 name: String,
+        /// Its root key.
+        3 root: PublicKey,
+        /// Where messages to it are sealed to.
+        4 sealing: SealingKey,
+    }
+}
+
+impl ProviderInfo {
+    /// The hash that a token carries, so that a joiner pins the right root.
+    pub fn fingerprint(&self) -> Hash {
+        Hash::of(&self.to_bytes())
+    }
+}
+
+message! {
+    /// A key asks to become a participant. Signed by that key, so that it is shown to be held.
+    pub struct JoinRequest kind 40 max 600 {
+        /// The token's secret, given out by the operator for one use.
+        1 token: Bytes,
+        /// The role asked for; the token allows one.
+        2 role: Role,
+        /// The key.
+        3 key: PublicKey,
+        /// Where messages to the participant are sealed to.
+        4 sealing: Option<SealingKey>,
+        /// What people shall call it.
+        5 name: String,
+    }
+}
+
+message! {
+    /// The provider's answer: who the participant is now, and whom it trusts. Context: the request's hash.
+    pub struct JoinReply kind 41 max 100_000 {
+        /// The participant's certificate.
+        1 certificate: Signed<Certificate>,
+        /// The operational keys, each certified by the root.
+        2 keys: Vec<Signed<Certificate>>,
+        /// The provider's epoch.
+        3 epoch: u64,
+        /// Number of the operational key that signed.
+        4 signer: u64,
+    }
+}
+
+/// Reads the operational keys that the root certified.
+pub fn operational_keys(
+    keys: &[Signed<Certificate>],
+    root: &PublicKey,
+    by: &dyn crate::wire::signed::Verifier,
+) -> Option<Vec<OperationalKey>> {
+    keys.iter()
+        .map(|signed| {
+            let verified = signed.clone().verify(root, &[], by).ok()?;
+            let number = verified.number?;
+            (verified.role == Role::Provider && verified.signer == 0).then(|| OperationalKey {
+                number,
+                key: verified.key,
+                from: verified.from,
+                until: verified.until,
+                extensions: Default::default(),
+            })
+        })
+        .collect()
+}
+
+/// The first anchors of a participant that has joined.
+pub fn anchors(info: &ProviderInfo, keys: Vec<OperationalKey>, epoch: u64) -> Anchors {
+    Anchors {
+        provider: info.provider,
+        root: info.root,
+        sealing: info.sealing,
+        epoch,
+        keys,
+        list: None,
+        extensions: Default::default(),
+    }
+}

@@ -1,0 +1,8 @@
+//! The conversations: one room each, both sides in it.
+
+pub mod cards;
+pub mod join;
+pub mod journal;
+pub mod pay;
+pub mod report;
+pub mod update;

@@ -1,0 +1,99 @@
+//! What a participant may read about itself, and only itself (R25): statements and exceptions.
+
+use crate::id::{DeviceId, PartyId};
+use crate::money::Time;
+use crate::wire::canonical::Bytes;
+use crate::{codes, message};
+
+codes! {
+    /// What a provider refuses a request for. The text that comes along is for people.
+    pub enum ProviderRefusal {
+        /// The message could not be read or opened.
+        Malformed = 1,
+        /// The sender is not known, or its key or role does not allow this.
+        NotAllowed = 2,
+        /// The sender is revoked.
+        Revoked = 3,
+        /// The token is wrong or used.
+        Token = 4,
+        /// The number is not one, not activated, or used with another key. Deliberately one answer for all.
+        Number = 5,
+        /// Too many wrong numbers; wait.
+        TooMany = 6,
+        /// The device's log does not continue what is recorded: it is behind, or it forked.
+        LogBroken = 7,
+        /// The amount or card does not fit the terms.
+        Terms = 8,
+        /// The same request came before with another content.
+        Repeated = 9,
+        /// The channel is not known here; seal by HPKE again.
+        Channel = 10,
+        /// The provider could not store; nothing was changed; send again.
+        Unavailable = 11,
+        /// The provider restores from a backup; installs and refunds wait (R15).
+        Reconciling = 12,
+        /// Nothing is known under that name.
+        Unknown = 13,
+    }
+}
+
+impl ProviderRefusal {
+    /// Whether the same request may succeed later, unchanged.
+    pub fn is_transient(self) -> bool {
+        matches!(self, Self::TooMany | Self::Unavailable | Self::Reconciling | Self::Channel)
+    }
+}
+
+message! {
+    /// The provider says no. Signed, in the context of the request's hash.
+    pub struct Refused kind 59 max 600 {
+        /// Why.
+        1 why: ProviderRefusal,
+        /// For people: who is at fault and what to do.
+        2 text: Option<alloc::string::String>,
+        /// Seconds after which to try again.
+        3 retry_after: Option<u64>,
+        /// Number of the operational key that signed.
+        4 signer: u64,
+    }
+}
+
+codes! {
+    /// What can be asked for.
+    pub enum ReportKind {
+        /// A merchant's: payments, voids, what is payable and paid.
+        MerchantStatement = 1,
+        /// An issuer's: issued, waiting, held, in flight, cleared.
+        IssuerStatement = 2,
+        /// Exceptions that concern the asker, with both signed records.
+        Exceptions = 3,
+    }
+}
+
+message! {
+    /// Asks for a report about oneself. Signed by the asker.
+    pub struct ReportRequest kind 48 max 300 {
+        /// Which report.
+        1 report: ReportKind,
+        /// The party that asks.
+        2 party: PartyId,
+        /// From this moment on.
+        3 from: Time,
+        /// Until before this moment.
+        4 until: Time,
+        /// Only about this device of the party.
+        5 device: Option<DeviceId>,
+    }
+}
+
+message! {
+    /// The report. Signed by the provider, in the context of the request's hash.
+    pub struct Report kind 49 max 8_000_000 {
+        /// Which report.
+        1 report: ReportKind,
+        /// The report's content: JSON, UTF-8.
+        2 content: Bytes,
+        /// Number of the operational key that signed.
+        3 signer: u64,
+    }
+}

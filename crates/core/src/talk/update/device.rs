@@ -1,0 +1,335 @@
+//! The device's side of one turn of the update. Everything that the answer brings is stored in one batch.
+
+use super::messages::*;
+use crate::card::payment::{Purse, PurseState};
+use crate::card::{Raise, Terms};
+use crate::id::{DeviceId, Hash};
+use crate::record::{Batch, Overlay, RecordKey, Space};
+use crate::step::{Context, Effect, Event, Fault, Records, SigningKey, Step, Talk};
+use crate::talk::journal::Journal;
+use crate::talk::pay::{Paying, Till, keep_raise, load_purse, purse_key};
+use crate::talk::report::Refused;
+use crate::wire::canonical::{Bytes, Wire};
+use crate::wire::certificate::{Anchors, Certificate};
+use crate::wire::signed::{PublicKey, Unsigned};
+use alloc::{vec, vec::Vec};
+
+/// Where a device keeps what it trusts.
+pub fn anchors_key() -> RecordKey {
+    RecordKey::new(Space::Device, *b"anchors")
+}
+
+/// Reads what a device trusts; `None` before it has joined.
+pub fn load_anchors(records: &dyn Records) -> Option<Anchors> {
+    Anchors::from_bytes(&records.get(&anchors_key())?).ok()
+}
+
+/// Reads terms by their handle.
+pub fn load_terms(records: &dyn Records, handle: crate::id::Handle) -> Option<Terms> {
+    Terms::from_bytes(&records.get(&RecordKey::new(Space::Terms, handle.0))?).ok()
+}
+
+/// How a turn ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Updated {
+    /// Stored. `again`: entries or commands are left for another turn.
+    Turn {
+        /// Whether another turn is needed.
+        again: bool,
+        /// Entries now known to be recorded.
+        recorded: u64,
+        /// Commands carried out.
+        commands: usize,
+        /// The device was found behind itself and restored (R14).
+        restarted: bool,
+    },
+    /// The provider said no.
+    Refused(Refused),
+    /// The answer is not the provider's, or not to this request, or contradicts this device's own log.
+    NotTrusted,
+    /// The device itself failed; nothing has changed.
+    Failed(Fault),
+}
+
+/// The device's states in one turn.
+#[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // one exists at a time
+pub enum DeviceUpdate {
+    /// Asked to.
+    Start(DeviceId, PublicKey),
+    /// Signs the request.
+    Signing(Unsigned<UpdateRequest>, Journal),
+    /// Waits for the answer.
+    Expect(UpdateRequest, Hash),
+    /// Stores the answer.
+    Storing(Updated),
+    /// Ended.
+    Over,
+}
+
+type Next = Step<DeviceUpdate, Updated>;
+
+impl DeviceUpdate {
+    fn over(notice: Updated) -> Next {
+        Step::new(Self::Over, [Effect::Show(notice)])
+    }
+
+    /// No clock and no randomness goes into the request, so that a repeat is the same request.
+    fn start(device: DeviceId, key: &PublicKey, context: &Context<'_>) -> Next {
+        let Some((journal, anchors)) = Journal::load(context.records).zip(load_anchors(context.records)) else {
+            return Self::over(Updated::Failed(Fault::Storage));
+        };
+        let last = journal.number.min(journal.acknowledged.saturating_add(MAX_ENTRIES as u64));
+        let entries: Option<Vec<Bytes>> = (journal.acknowledged + 1..=last)
+            .map(|number| context.records.get(&RecordKey::numbered(Space::Log, number)).map(Bytes))
+            .collect();
+        let Some(entries) = entries else {
+            return Self::over(Updated::Failed(Fault::Storage));
+        };
+        let request = UpdateRequest {
+            device,
+            epoch: journal.epoch,
+            acknowledged: journal.acknowledged,
+            acknowledged_head: journal.acknowledged_head,
+            entries,
+            number: journal.number,
+            commands: journal.commands,
+            commands_head: journal.commands_head,
+            list: anchors.list.map_or(0, |list| list.claimed().number),
+            extensions: Default::default(),
+        };
+        let request = Unsigned::new(request, key.algorithm());
+        let sign = Effect::Sign { key: SigningKey::Device, tbs: request.tbs(&[]) };
+        Step::new(Self::Signing(request, journal), [sign])
+    }
+
+    fn answered(request: &UpdateRequest, hash: &Hash, bytes: &[u8], context: &Context<'_>) -> Next {
+        let Some((journal, anchors)) = Journal::load(context.records).zip(load_anchors(context.records)) else {
+            return Self::over(Updated::Failed(Fault::Storage));
+        };
+        let reply = match read_reply::<UpdateReply>(bytes, hash, &anchors, context) {
+            Some(Answered::Reply(reply)) => reply,
+            Some(Answered::Refused(refused)) => return Self::over(Updated::Refused(refused)),
+            None => return Self::over(Updated::NotTrusted),
+        };
+        let over = Overlay { records: context.records, batch: Batch::default() };
+        let mut apply = Apply { over, journal: journal.clone(), anchors: anchors.clone(), context };
+        let Some(done) = apply.all(request, &reply) else {
+            return Self::over(Updated::NotTrusted);
+        };
+        let Apply { over, journal: after, anchors: trusted, .. } = apply;
+        let mut batch = over.batch;
+        if trusted != anchors {
+            batch.replace(anchors_key(), Some(anchors.to_bytes()), trusted.to_bytes());
+        }
+        let again = after.acknowledged < after.number || !reply.commands.is_empty() || reply.restart.is_some();
+        batch.replace(Journal::key(), Some(journal.to_bytes()), after.to_bytes());
+        let restarted = reply.restart.is_some();
+        let turn = Updated::Turn { again, recorded: reply.recorded, commands: done, restarted };
+        Step::new(Self::Storing(turn), [Effect::Store(batch)])
+    }
+}
+
+/// Turns an answer into writes.
+struct Apply<'a> {
+    over: Overlay<'a>,
+    journal: Journal,
+    anchors: Anchors,
+    context: &'a Context<'a>,
+}
+
+impl Apply<'_> {
+    /// All of it, or nothing. `None`: the answer contradicts this device's own records.
+    fn all(&mut self, request: &UpdateRequest, reply: &UpdateReply) -> Option<usize> {
+        if reply.device != request.device || reply.epoch < self.journal.epoch {
+            return None;
+        }
+        match &reply.restart {
+            Some(restart) => self.restart(restart)?,
+            None => self.acknowledge(request, reply)?,
+        }
+        for (number, bytes) in (self.journal.commands + 1..).zip(&reply.commands) {
+            self.command(&Command::from_bytes(&bytes.0).ok()?)?;
+            self.journal.commands = number;
+            self.journal.commands_head = self.journal.commands_head.chain(&bytes.0);
+        }
+        for checkpoint in &reply.checkpoints {
+            let said = checkpoint.claimed();
+            let purse = load_purse(&self.over, said.card)?;
+            if purse.certificate.claimed().generation == said.generation {
+                let mut after = purse.clone();
+                after.renew(checkpoint.clone());
+                self.over.batch.replace(purse_key(said.card), Some(purse.to_bytes()), after.to_bytes());
+            }
+        }
+        if let Some(list) = &reply.list {
+            let key = self.anchors.signer(list.claimed().signer, self.context.now).ok()?;
+            let newer = self.anchors.list.as_ref().is_none_or(|held| held.claimed().number < list.claimed().number);
+            list.clone().verify(key, &[], self.context.verifier).ok()?;
+            if newer {
+                self.anchors.list = Some(list.clone());
+            }
+        }
+        self.anchors.epoch = reply.epoch;
+        self.journal.epoch = reply.epoch;
+        self.journal.due = reply.due;
+        self.journal.updated = self.context.now;
+        self.prune(reply.archived);
+        Some(reply.commands.len())
+    }
+
+    /// What is acknowledged must be this device's own log, entry by entry (R14, R15).
+    fn acknowledge(&mut self, request: &UpdateRequest, reply: &UpdateReply) -> Option<()> {
+        let sent = usize::try_from(reply.recorded.checked_sub(request.acknowledged)?).ok()?;
+        let entries = request.entries.get(..sent)?;
+        let head = entries.iter().fold(request.acknowledged_head, |head, entry| head.chain(&entry.0));
+        if head != reply.recorded_head {
+            return None;
+        }
+        if reply.recorded > self.journal.acknowledged {
+            self.journal.acknowledged = reply.recorded;
+            self.journal.acknowledged_head = reply.recorded_head;
+        }
+        let waiting = self.over.get(&RecordKey::numbered(Space::Log, self.journal.acknowledged + 1));
+        let waiting = waiting.and_then(|bytes| crate::talk::journal::LogEntry::from_bytes(&bytes).ok());
+        self.journal.oldest = waiting.map(|entry| entry.at);
+        Some(())
+    }
+
+    /// The device is behind itself: its own old numbers are dead, what was not recorded is sent again under new ones.
+    fn restart(&mut self, restart: &Restart) -> Option<()> {
+        let waiting: Vec<Vec<u8>> = (self.journal.acknowledged + 1..=self.journal.number)
+            .map(|number| self.over.get(&RecordKey::numbered(Space::Log, number)))
+            .collect::<Option<_>>()?;
+        for number in self.journal.acknowledged + 1..=self.journal.number {
+            self.over.batch.remove(RecordKey::numbered(Space::Log, number));
+        }
+        self.journal.number = restart.number;
+        self.journal.head = restart.head;
+        self.journal.acknowledged = restart.number;
+        self.journal.acknowledged_head = restart.head;
+        self.journal.commands = restart.commands;
+        self.journal.commands_head = restart.commands_head;
+        for entry in waiting {
+            self.journal.number += 1;
+            self.journal.head = self.journal.head.chain(&entry);
+            self.over.batch.put(RecordKey::numbered(Space::Log, self.journal.number), entry);
+        }
+        let (till, stored) = Till::load(&self.over);
+        if till.next < restart.next_transaction {
+            let after = Till { next: restart.next_transaction, ..till };
+            self.over.batch.replace(Till::key(), stored, after.to_bytes());
+        }
+        Some(())
+    }
+
+    fn command(&mut self, command: &Command) -> Option<()> {
+        match command.kind {
+            CommandKind::Install => self.install(command)?,
+            CommandKind::Raise => self.raise(command)?,
+            CommandKind::Block => {
+                let purse = load_purse(&self.over, command.card?)?;
+                let after = Purse { state: PurseState::Blocked, ..purse.clone() };
+                self.over.batch.replace(purse_key(command.card?), Some(purse.to_bytes()), after.to_bytes());
+            }
+            CommandKind::Keys => {
+                let keys = command.keys.as_ref()?;
+                let root = self.anchors.root;
+                self.anchors.keys = crate::talk::join::operational_keys(keys, &root, self.context.verifier)?;
+            }
+            CommandKind::Terms => self.terms(command.terms.as_ref()?),
+            CommandKind::Renew => {
+                let renewed = command.renewed.as_ref()?;
+                let key = self.anchors.signer(renewed.claimed().signer, self.context.now).ok()?;
+                renewed.clone().verify(key, &[], self.context.verifier).ok()?;
+                self.over.batch.put(Certificate::own_key(), renewed.encode());
+            }
+            // Of later kinds of card: recorded as carried out, they name nothing this device holds.
+            CommandKind::Change | CommandKind::Refund | CommandKind::Receipt | CommandKind::Program => {}
+        }
+        Some(())
+    }
+
+    fn terms(&mut self, terms: &Terms) {
+        self.over.batch.put(RecordKey::new(Space::Terms, terms.handle().0), terms.to_bytes());
+    }
+
+    /// A new generation of a card held already: the old numbers are dead (R14), what waits is kept if it is for it.
+    fn install(&mut self, command: &Command) -> Option<()> {
+        let certificate = command.certificate.as_ref()?;
+        let card = certificate.claimed().card;
+        if let Some(terms) = &command.terms {
+            self.terms(terms);
+        }
+        let before = load_purse(&self.over, card);
+        let newer = before
+            .as_ref()
+            .is_none_or(|purse| purse.certificate.claimed().generation < certificate.claimed().generation);
+        if newer {
+            let purse = Purse::new(certificate.clone());
+            self.over.batch.replace(purse_key(card), before.map(|purse| purse.to_bytes()), purse.to_bytes());
+        }
+        Some(())
+    }
+
+    fn raise(&mut self, command: &Command) -> Option<()> {
+        let raise = command.raise.as_ref()?;
+        if let (Raise::Void(terminal, _), Some(certificate)) = (raise, &command.renewed) {
+            // The terminal's certificate comes along, so that its void can be checked when it is taken up.
+            self.over.batch.put(RecordKey::new(Space::Certificate, terminal.0), certificate.encode());
+        }
+        if let Raise::Load(load) = raise {
+            let purse = load_purse(&self.over, load.claimed().card)?;
+            let mut after = purse.clone();
+            if load.claimed().number > purse.last_load {
+                after.keep(raise.clone());
+            }
+            self.over.batch.replace(purse_key(load.claimed().card), Some(purse.to_bytes()), after.to_bytes());
+            return Some(());
+        }
+        // Returned before, by a close shown at the counter or by this command itself: nothing to do.
+        if let Some(paying) = Paying::returned_by(&self.over, raise) {
+            let known = paying.state == crate::talk::pay::PayingState::Returning;
+            if !known {
+                let mut more = Batch::default();
+                keep_raise(&paying, raise.clone(), &self.over, &mut more).then_some(())?;
+                self.over.merge(more);
+            }
+        }
+        Some(())
+    }
+
+    fn prune(&mut self, archived: u64) {
+        for number in self.journal.archived + 1..=archived.min(self.journal.acknowledged) {
+            self.over.batch.remove(RecordKey::numbered(Space::Log, number));
+            self.journal.archived = number;
+        }
+    }
+}
+
+impl Talk for DeviceUpdate {
+    type Notice = Updated;
+
+    fn is_over(&self) -> bool {
+        matches!(self, Self::Over)
+    }
+
+    fn step(self, event: Event, context: &Context<'_>) -> Next {
+        match (self, event) {
+            (Self::Start(device, key), Event::Tick) => Self::start(device, &key, context),
+            (Self::Signing(request, _), Event::Signed(signature)) => {
+                let hash = request.hash(&[]);
+                let body = request.body().clone();
+                let bytes = request.sign(signature).encode();
+                Step::new(Self::Expect(body, hash), [Effect::Send(bytes)])
+            }
+            (Self::Expect(request, hash), Event::Received(bytes)) => {
+                Self::answered(&request, &hash, &bytes, context)
+            }
+            (Self::Storing(turn), Event::Stored) => Self::over(turn),
+            (_, Event::Lost) => Step::new(Self::Over, vec![]),
+            (_, Event::Failed(fault)) => Self::over(Updated::Failed(fault)),
+            (state, _) => Step::new(state, vec![]),
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! What device and provider say to each other in an update, and how a reply is read.
+
+use crate::card::{CardCertificate, Raise, Terms};
+use crate::id::{CardId, DeviceId, Hash};
+use crate::money::Time;
+use crate::step::Context;
+use crate::talk::report::Refused;
+use crate::wire::canonical::{Bytes, DecodeError, Message, Reader, Wire};
+use crate::wire::certificate::{Anchors, Certificate, RevocationList};
+use crate::wire::signed::{Signed, Verified};
+use crate::{codes, message};
+use alloc::vec::Vec;
+
+/// How many entries one update carries at most.
+pub const MAX_ENTRIES: usize = 1000;
+
+message! {
+    /// A device's log from what was acknowledged on, and where its commands stand. Signed by the device.
+    pub struct UpdateRequest kind 30 max 2_000_000 {
+        /// The device.
+        1 device: DeviceId,
+        /// The provider's epoch as the device last heard it (R15).
+        2 epoch: u64,
+        /// Number of the last entry that the device knows to be recorded; the first entry sent follows it.
+        3 acknowledged: u64,
+        /// Hash over all entries up to it (R14).
+        4 acknowledged_head: Hash,
+        /// The entries that follow, at most 1,000.
+        5 entries: Vec<Bytes>,
+        /// Number of the last entry the device has, sent or not.
+        6 number: u64,
+        /// Number of the last command carried out: confirms it and all before.
+        7 commands: u64,
+        /// Hash over all commands up to it.
+        8 commands_head: Hash,
+        /// Number of the revocation list that the device holds; 0 without one.
+        9 list: u64,
+    }
+}
+
+codes! {
+    /// What a command tells the device to do.
+    pub enum CommandKind {
+        /// Install a card, or a new generation of one held already (restore, R14).
+        Install = 1,
+        /// Change a ticket.
+        Change = 2,
+        /// Refund.
+        Refund = 3,
+        /// A receipt for the user.
+        Receipt = 4,
+        /// Keep a raise and take it up.
+        Raise = 5,
+        /// Stop using a card.
+        Block = 6,
+        /// Operational keys, all of them.
+        Keys = 7,
+        /// A program.
+        Program = 8,
+        /// Terms that a terminal accepts or a wallet's card has.
+        Terms = 9,
+        /// A new certificate of the device itself.
+        Renew = 10,
+    }
+}
+
+message! {
+    /// One command. Commands of a device are numbered from 1 and chained by hash (R14).
+    pub struct Command {
+        /// What to do.
+        1 kind: CommandKind,
+        /// With which card.
+        2 card: Option<CardId>,
+        /// Install: its certificate.
+        3 certificate: Option<Signed<CardCertificate>>,
+        /// Raise: the raise.
+        4 raise: Option<Raise>,
+        /// Keys: each certified by the root.
+        5 keys: Option<Vec<Signed<Certificate>>>,
+        /// Terms, Install: the terms.
+        6 terms: Option<Terms>,
+        /// Renew: the device's certificate. Raise with a void: the terminal's.
+        7 renewed: Option<Signed<Certificate>>,
+    }
+}
+
+impl Command {
+    /// A command with nothing in it but its kind.
+    pub fn new(kind: CommandKind) -> Self {
+        Self {
+            kind,
+            card: None,
+            certificate: None,
+            raise: None,
+            keys: None,
+            terms: None,
+            renewed: None,
+            extensions: Default::default(),
+        }
+    }
+}
+
+message! {
+    /// The device's log goes on elsewhere: it was found behind what it had acknowledged (R14), or the provider was (R15).
+    pub struct Restart {
+        /// The log goes on after this number.
+        1 number: u64,
+        /// Hash over all entries up to it.
+        2 head: Hash,
+        /// Commands go on after this number.
+        3 commands: u64,
+        /// Hash over all commands up to it.
+        4 commands_head: Hash,
+        /// A terminal's next transaction number is at least this: numbers are never used again.
+        5 next_transaction: u64,
+    }
+}
+
+message! {
+    /// What the provider has durably recorded, and what it wants. Signed by the provider, in the context of the request's
+    /// hash; stored, so that a repeat gets the same bytes.
+    pub struct UpdateReply kind 31 max 8_000_000 {
+        /// The device.
+        1 device: DeviceId,
+        /// The provider's epoch.
+        2 epoch: u64,
+        /// Up to here the log is recorded.
+        3 recorded: u64,
+        /// Hash over all entries up to there.
+        4 recorded_head: Hash,
+        /// Up to here the log is on a second medium and may be pruned (R15).
+        5 archived: u64,
+        /// Commands after the last one confirmed.
+        6 commands: Vec<Bytes>,
+        /// The wallet's cards, checkpoints renewed (R6).
+        7 checkpoints: Vec<Signed<CardCertificate>>,
+        /// A newer revocation list.
+        8 list: Option<Signed<RevocationList>>,
+        /// When the next update is due.
+        9 due: Time,
+        /// The log goes on elsewhere.
+        10 restart: Option<Restart>,
+        /// The provider's time, by which a device can tell that its clock is off.
+        11 at: Time,
+        /// Number of the operational key that signed.
+        12 signer: u64,
+    }
+}
+
+/// A body that the provider signs with an operational key.
+pub trait ByProvider: Message {
+    /// Number of that key.
+    fn signer(&self) -> u64;
+}
+
+macro_rules! by_provider {
+    ($($name:ty)*) => {$(
+        impl ByProvider for $name {
+            fn signer(&self) -> u64 {
+                self.signer
+            }
+        }
+    )*};
+}
+by_provider!(UpdateReply Refused);
+by_provider!(crate::talk::cards::InstallReply crate::talk::cards::LoadReply crate::talk::cards::Done);
+by_provider!(crate::talk::report::Report);
+
+/// What came back for a request.
+#[derive(Clone, Debug)]
+pub enum Answered<T> {
+    /// The answer.
+    Reply(Verified<T>),
+    /// The provider says no.
+    Refused(Refused),
+}
+
+/// Reads the provider's answer to the request of this hash. `None` if it is not that.
+pub fn read_reply<T: ByProvider>(
+    bytes: &[u8],
+    request: &Hash,
+    anchors: &Anchors,
+    context: &Context<'_>,
+) -> Option<Answered<T>> {
+    fn verified<T: ByProvider>(
+        bytes: &[u8],
+        request: &Hash,
+        anchors: &Anchors,
+        context: &Context<'_>,
+    ) -> Option<Verified<T>> {
+        let signed = Signed::<T>::decode(bytes).ok()?;
+        let key = anchors.signer(signed.claimed().signer(), context.now).ok()?;
+        signed.verify(key, &request.to_bytes(), context.verifier).ok()
+    }
+    match kind_of(bytes).ok()? {
+        kind if kind == T::KIND => verified(bytes, request, anchors, context).map(Answered::Reply),
+        kind if kind == Refused::KIND => {
+            let refused = verified::<Refused>(bytes, request, anchors, context)?;
+            Some(Answered::Refused(refused.signed().claimed().clone()))
+        }
+        _ => None,
+    }
+}
+
+/// The kind of a signed message, before it is decoded.
+///
+/// # Errors
+/// [`DecodeError`]: no signed message.
+pub fn kind_of(bytes: &[u8]) -> Result<u64, DecodeError> {
+    let mut from = Reader::new(bytes);
+    from.array(4)?;
+    from.bytes()?;
+    from.map_len()?;
+    let mut payload = Reader::new(from.bytes()?);
+    payload.map_len()?;
+    if payload.uint()? != 0 {
+        return Err(DecodeError::Kind);
+    }
+    payload.uint()
+}

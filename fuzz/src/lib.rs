@@ -1,0 +1,110 @@
+//! What every decoder must keep: it never panics, and what it accepts it writes back byte for byte (R4).
+//!
+//! [`SIGNED`] and [`UNSIGNED`] list every message of the core; `./check` fails where one is missing. The first byte
+//! of an input chooses from the list, so one target serves all of them.
+
+use tegata_core::card::payment::Purse;
+use tegata_core::card::{CardCertificate, CardEvent, Load, Raise, Reversal, Terms, Void};
+use tegata_core::talk::cards::{
+    Activate, Done, InstallReply, InstallRequest, LoadReply, LoadRequest, NumberKey, Order,
+};
+use tegata_core::talk::join::{JoinReply, JoinRequest, ProviderInfo};
+use tegata_core::talk::journal::{Journal, LogEntry};
+use tegata_core::talk::pay::{
+    Charge, Charged, Checked, Claim, Offer, Offered, PayMessage, Paying, Receipt, Till, Untouched,
+};
+use tegata_core::talk::report::{Refused, Report, ReportRequest};
+use tegata_core::talk::update::{Command, Restart, UpdateReply, UpdateRequest};
+use tegata_core::wire::canonical::{Message, Wire, Writer};
+use tegata_core::wire::certificate::{Anchors, Certificate, OperationalKey, RevocationList, SessionProof};
+use tegata_core::wire::sealed::Sealed;
+use tegata_core::wire::signed::Signed;
+
+/// The protected header of an Ed25519 signature: `{1: -19}` (RFC 9864).
+const ED25519: [u8; 3] = [0xa1, 0x01, 0x32];
+
+/// Feeds one decoder; whether it accepted.
+type Feed = fn(&[u8]) -> bool;
+
+/// Every message that is signed.
+pub const SIGNED: &[Feed] = &[
+    signed::<Activate>,
+    signed::<CardCertificate>,
+    signed::<CardEvent>,
+    signed::<Certificate>,
+    signed::<Charge>,
+    signed::<Done>,
+    signed::<InstallReply>,
+    signed::<InstallRequest>,
+    signed::<JoinReply>,
+    signed::<JoinRequest>,
+    signed::<Load>,
+    signed::<LoadReply>,
+    signed::<LoadRequest>,
+    signed::<NumberKey>,
+    signed::<Order>,
+    signed::<Receipt>,
+    signed::<Refused>,
+    signed::<Report>,
+    signed::<ReportRequest>,
+    signed::<Reversal>,
+    signed::<RevocationList>,
+    signed::<SessionProof>,
+    signed::<Terms>,
+    signed::<UpdateReply>,
+    signed::<UpdateRequest>,
+    signed::<Void>,
+];
+
+/// Every message and stored record that is not.
+pub const UNSIGNED: &[Feed] = &[
+    unsigned::<Anchors>,
+    unsigned::<Charged>,
+    unsigned::<Checked>,
+    unsigned::<Claim>,
+    unsigned::<Command>,
+    unsigned::<Journal>,
+    unsigned::<LogEntry>,
+    unsigned::<Offer>,
+    unsigned::<Offered>,
+    unsigned::<OperationalKey>,
+    unsigned::<PayMessage>,
+    unsigned::<Paying>,
+    unsigned::<ProviderInfo>,
+    unsigned::<Purse>,
+    unsigned::<Raise>,
+    unsigned::<Restart>,
+    unsigned::<Sealed>,
+    unsigned::<Till>,
+    unsigned::<Untouched>,
+];
+
+/// Gives the rest of an input to the decoder that its first byte names.
+pub fn choose(from: &[Feed], input: &[u8]) {
+    if let Some((first, rest)) = input.split_first() {
+        from[usize::from(*first) % from.len()](rest);
+    }
+}
+
+/// One decoder and its inverse.
+pub fn keeps<T, E>(bytes: &[u8], decode: impl Fn(&[u8]) -> Result<T, E>, encode: impl Fn(&T) -> Vec<u8>) -> bool {
+    let Ok(value) = decode(bytes) else { return false };
+    assert_eq!(encode(&value), bytes, "accepted, but not in its one form");
+    true
+}
+
+fn unsigned<T: Wire>(bytes: &[u8]) -> bool {
+    keeps(bytes, T::from_bytes, T::to_bytes)
+}
+
+/// The bytes as they are, and as the body of a well-formed envelope, which chance would hardly find.
+fn signed<T: Message>(bytes: &[u8]) -> bool {
+    let mut envelope = Writer::new();
+    envelope.array(4);
+    envelope.bytes(&ED25519);
+    envelope.map(0);
+    envelope.bytes(bytes);
+    envelope.bytes(&[7; 64]);
+    let wrapped = keeps(&envelope.finish(), Signed::<T>::decode, Signed::encode);
+    keeps(bytes, Signed::<T>::decode, Signed::encode) || wrapped
+}
