@@ -4,7 +4,7 @@
 //! [`Event`]. A [`Effect::Send`] of anything that spends, admits, hands over or acknowledges is emitted only while
 //! handling [`Event::Stored`], so that storing cannot be forgotten.
 
-use crate::card::CardEvent;
+use crate::codes;
 use crate::id::{CardId, Hash};
 use crate::money::Time;
 use crate::record::Batch;
@@ -77,6 +77,74 @@ pub enum Fault {
     Key,
 }
 
+codes! {
+    /// Rules that the simulator breaks on purpose, to show that it would notice. Nothing else may break any: a test
+    /// checks that only the simulator names one.
+    pub enum Break {
+        /// The check leaves before it is stored (DESIGN 8).
+        SendBeforeStore = 1,
+        /// Goods are handed over before the check is stored (DESIGN 8).
+        GoodsBeforeEvidence = 2,
+        /// A spent check is returned because no answer came (R8).
+        RefundOnTimeout = 3,
+        /// A repeated charge is paid by a new check (R2, R7).
+        DebitAgainOnReplay = 4,
+        /// A claim is credited as often as it arrives (R7).
+        ClearWithoutDedupe = 5,
+        /// A void is told but not stored (R7).
+        VoidNotStored = 6,
+        /// Two contents under one chain key pass (R1, R9).
+        ForkIgnored = 7,
+        /// Answers are compared without their context (R2).
+        HashWithoutContext = 8,
+        /// Signatures are not checked (R3).
+        SignatureIgnored = 9,
+        /// A check is not bound to the session of its charge (R5).
+        NonceNotBound = 10,
+        /// The terminal believes the remaining that the card declares (R6).
+        CeilingIgnored = 11,
+        /// A closed charge accepts a check (R7).
+        ClosedAccepts = 12,
+        /// A charge is never closed (R8).
+        NeverClosed = 13,
+        /// What was overspent is posted to nobody (R9, R10).
+        NoGuarantor = 14,
+        /// The terminal sells with a revocation list of any age (R11).
+        StaleListAccepted = 15,
+        /// Two processes may both advance one record (R13).
+        NoCompareAndSwap = 16,
+        /// A device behind what it acknowledged goes on unnoticed (R14).
+        RollbackIgnored = 17,
+        /// A provider restored from a backup keeps its epoch (R15).
+        EpochKept = 18,
+        /// Records are judged by what is valid when they arrive (R16).
+        JudgedAtArrival = 19,
+        /// The wallet names its card before the terminal is authenticated (R17).
+        CardNamedEarly = 20,
+        /// A number serves any key (R18).
+        NumberForAnyKey = 21,
+        /// The acknowledgement leaves before the provider has committed (R7, R14).
+        AcknowledgeBeforeCommit = 22,
+    }
+}
+
+/// Which rules are broken on purpose: none, but in the simulator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Broken(u64);
+
+impl Broken {
+    /// Everything holds.
+    pub const NONE: Self = Self(0);
+    /// All but this one holds.
+    pub fn only(which: Break) -> Self {
+        Self(1 << which.code())
+    }
+    /// Whether this one is broken.
+    pub fn has(self, which: Break) -> bool {
+        self.0 & (1 << which.code()) != 0
+    }
+}
+
 /// What every step is given besides its event.
 pub struct Context<'a> {
     /// The time now.
@@ -87,6 +155,8 @@ pub struct Context<'a> {
     pub verifier: &'a dyn Verifier,
     /// The device's records, read only.
     pub records: &'a dyn Records,
+    /// Rules broken on purpose; [`Broken::NONE`] outside the simulator.
+    pub broken: Broken,
 }
 
 /// Reads the device's durable records.
@@ -119,13 +189,4 @@ pub trait Talk: Sized {
     fn step(self, event: Event, context: &Context<'_>) -> Step<Self, Self::Notice>;
     /// Whether it has ended, well or not.
     fn is_over(&self) -> bool;
-}
-
-/// Keeps the draft of a card event beside its context until its signature comes.
-#[derive(Clone, Debug)]
-pub struct Draft {
-    /// The event.
-    pub event: crate::wire::signed::Unsigned<CardEvent>,
-    /// Its context.
-    pub context: Vec<u8>,
 }

@@ -14,7 +14,7 @@
 use crate::primitive::{NONCE_LEN, TAG_LEN, mac, open, seal};
 use argon2::{Algorithm, Argon2, Params, Version};
 use aws_lc_rs::digest::{SHA256, digest};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 const FORMAT: u8 = 1;
 const SALT: usize = 13;
@@ -23,11 +23,7 @@ const DEVICE: usize = 41;
 const TEXT: usize = 49;
 const CHECK_LEN: usize = 8;
 /// No stored secret may ask for more than 1 GiB, 64 passes and 16 lanes.
-const MOST: CodeCost = CodeCost {
-    memory_kib: 1 << 20,
-    passes: 64,
-    lanes: 16,
-};
+const MOST: CodeCost = CodeCost { memory_kib: 1 << 20, passes: 64, lanes: 16 };
 
 /// What one guess of a code number costs (Argon2id, RFC 9106).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,21 +39,13 @@ pub struct CodeCost {
 impl Default for CodeCost {
     /// 19 MiB, two passes, one lane: OWASP's least, some 30 ms.
     fn default() -> Self {
-        Self {
-            memory_kib: 19 * 1024,
-            passes: 2,
-            lanes: 1,
-        }
+        Self { memory_kib: 19 * 1024, passes: 2, lanes: 1 }
     }
 }
 
 impl CodeCost {
     /// For tests and the simulator: guards nothing.
-    pub const CHEAP: Self = Self {
-        memory_kib: 8,
-        passes: 1,
-        lanes: 1,
-    };
+    pub const CHEAP: Self = Self { memory_kib: 8, passes: 1, lanes: 1 };
 }
 
 /// Why a stored secret was not sealed or opened.
@@ -67,9 +55,7 @@ pub enum CodeError {
     #[error("the code number is wrong")]
     WrongCode,
     /// The file was copied here, or this device lost its own key.
-    #[error(
-        "this secret belongs to another device; restore the wallet instead of copying its files"
-    )]
+    #[error("this secret belongs to another device; restore the wallet instead of copying its files")]
     OtherDevice,
     /// The bytes are not as they were written.
     #[error("the stored secret is damaged; restore the wallet")]
@@ -78,14 +64,10 @@ pub enum CodeError {
     #[error("the stored secret was written by a newer version of this program; update it")]
     Newer,
     /// Argon2 does not allow these costs; whoever configured them is at fault.
-    #[error(
-        "the cost set for the code number is not allowed: 8 KiB to 1 GiB a lane, 1 to 64 passes, 1 to 16 lanes"
-    )]
+    #[error("the cost set for the code number is not allowed: 8 KiB to 1 GiB a lane, 1 to 64 passes, 1 to 16 lanes")]
     Cost,
     /// Not enough memory.
-    #[error(
-        "this device lacks the memory to check the code number; close other programs and try again"
-    )]
+    #[error("this device lacks the memory to check the code number; close other programs and try again")]
     Memory,
 }
 
@@ -102,19 +84,17 @@ pub fn derive(
     if cost.memory_kib > MOST.memory_kib || cost.passes > MOST.passes || cost.lanes > MOST.lanes {
         return Err(CodeError::Cost);
     }
-    let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32))
-        .map_err(|_| CodeError::Cost)?;
+    let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32)).map_err(|_| CodeError::Cost)?;
     let mut memory = Vec::new();
-    memory
-        .try_reserve_exact(params.block_count())
-        .map_err(|_| CodeError::Memory)?;
+    memory.try_reserve_exact(params.block_count()).map_err(|_| CodeError::Memory)?;
     memory.resize(params.block_count(), argon2::Block::default());
     let argon = Argon2::new_with_secret(device_key, Algorithm::Argon2id, Version::V0x13, params)
         .map_err(|_| CodeError::Cost)?;
     let mut key = Zeroizing::new([0; 32]);
-    argon
-        .hash_password_into_with_memory(code.as_bytes(), salt, &mut key[..], &mut memory)
-        .map_err(|_| CodeError::Cost)?;
+    let derived = argon.hash_password_into_with_memory(code.as_bytes(), salt, &mut key[..], &mut memory);
+    // The last blocks are the key in another form.
+    memory.iter_mut().for_each(Zeroize::zeroize);
+    derived.map_err(|_| CodeError::Cost)?;
     Ok(key)
 }
 
@@ -152,11 +132,7 @@ pub fn seal_secret(
 ///
 /// # Errors
 /// [`CodeError::WrongCode`] only if nothing but the code can be wrong; otherwise what is ([`CodeError`]).
-pub fn open_secret(
-    code: &str,
-    device_key: &[u8; 32],
-    sealed: &[u8],
-) -> Result<Zeroizing<Vec<u8>>, CodeError> {
+pub fn open_secret(code: &str, device_key: &[u8; 32], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, CodeError> {
     match sealed.first() {
         None | Some(0) => return Err(CodeError::Damaged),
         Some(version) if *version > FORMAT => return Err(CodeError::Newer),
@@ -173,28 +149,15 @@ pub fn open_secret(
     if head[DEVICE..] != device_tag(device_key) {
         return Err(CodeError::OtherDevice);
     }
-    let cost = CodeCost {
-        memory_kib: number(head, 1)?,
-        passes: number(head, 5)?,
-        lanes: number(head, 9)?,
-    };
-    let salt = head[SALT..NONCE]
-        .try_into()
-        .map_err(|_| CodeError::Damaged)?;
-    let nonce = head[NONCE..DEVICE]
-        .try_into()
-        .map_err(|_| CodeError::Damaged)?;
+    let cost = CodeCost { memory_kib: number(head, 1)?, passes: number(head, 5)?, lanes: number(head, 9)? };
+    let salt = head[SALT..NONCE].try_into().map_err(|_| CodeError::Damaged)?;
+    let nonce = head[NONCE..DEVICE].try_into().map_err(|_| CodeError::Damaged)?;
     let key = derive(cost, code, salt, device_key)?;
-    open(&key, nonce, head, text)
-        .map(Zeroizing::new)
-        .ok_or(CodeError::WrongCode)
+    open(&key, nonce, head, text).map(Zeroizing::new).ok_or(CodeError::WrongCode)
 }
 
 fn number(head: &[u8], at: usize) -> Result<u32, CodeError> {
-    let bytes = head
-        .get(at..at + 4)
-        .and_then(|four| four.try_into().ok())
-        .ok_or(CodeError::Damaged)?;
+    let bytes = head.get(at..at + 4).and_then(|four| four.try_into().ok()).ok_or(CodeError::Damaged)?;
     Ok(u32::from_be_bytes(bytes))
 }
 
@@ -228,15 +191,9 @@ mod tests {
         let plain = open_secret("2468", &KEY, &sealed).expect("opens");
         assert_eq!(&plain[..], b"secret");
         for wrong in ["", "2469", "02468", "24680"] {
-            assert_eq!(
-                open_secret(wrong, &KEY, &sealed).err(),
-                Some(CodeError::WrongCode)
-            );
+            assert_eq!(open_secret(wrong, &KEY, &sealed).err(), Some(CodeError::WrongCode));
         }
-        assert_eq!(
-            open_secret("2468", &[6; 32], &sealed).err(),
-            Some(CodeError::OtherDevice)
-        );
+        assert_eq!(open_secret("2468", &[6; 32], &sealed).err(), Some(CodeError::OtherDevice));
     }
 
     #[test]
@@ -245,73 +202,38 @@ mod tests {
         for at in 1..sealed.len() {
             let mut other = sealed.clone();
             other[at] ^= 0x10;
-            assert_eq!(
-                open_secret("2468", &KEY, &other).err(),
-                Some(CodeError::Damaged),
-                "byte {at}"
-            );
+            assert_eq!(open_secret("2468", &KEY, &other).err(), Some(CodeError::Damaged), "byte {at}");
         }
         for len in 0..sealed.len() {
-            assert_eq!(
-                open_secret("2468", &KEY, &sealed[..len]).err(),
-                Some(CodeError::Damaged)
-            );
+            assert_eq!(open_secret("2468", &KEY, &sealed[..len]).err(), Some(CodeError::Damaged));
         }
         let mut newer = sealed.clone();
         newer[0] = 2;
-        assert_eq!(
-            open_secret("2468", &KEY, &newer).err(),
-            Some(CodeError::Newer)
-        );
+        assert_eq!(open_secret("2468", &KEY, &newer).err(), Some(CodeError::Newer));
     }
 
     #[test]
     fn the_device_key_is_part_of_the_derivation_not_only_of_the_label() {
-        let (a, b) = (
-            derive(CodeCost::CHEAP, "1", &[0; 16], &KEY),
-            derive(CodeCost::CHEAP, "1", &[0; 16], &[6; 32]),
-        );
+        let (a, b) = (derive(CodeCost::CHEAP, "1", &[0; 16], &KEY), derive(CodeCost::CHEAP, "1", &[0; 16], &[6; 32]));
         assert_ne!(a.expect("derives"), b.expect("derives"));
     }
 
     #[test]
     fn costs_out_of_range_are_refused() {
         for cost in [
-            CodeCost {
-                memory_kib: 7,
-                ..CodeCost::CHEAP
-            },
-            CodeCost {
-                memory_kib: u32::MAX,
-                ..CodeCost::CHEAP
-            },
-            CodeCost {
-                passes: 0,
-                ..CodeCost::CHEAP
-            },
-            CodeCost {
-                passes: 65,
-                ..CodeCost::CHEAP
-            },
-            CodeCost {
-                lanes: 0,
-                ..CodeCost::CHEAP
-            },
+            CodeCost { memory_kib: 7, ..CodeCost::CHEAP },
+            CodeCost { memory_kib: u32::MAX, ..CodeCost::CHEAP },
+            CodeCost { passes: 0, ..CodeCost::CHEAP },
+            CodeCost { passes: 65, ..CodeCost::CHEAP },
+            CodeCost { lanes: 0, ..CodeCost::CHEAP },
         ] {
-            assert_eq!(
-                seal_secret(cost, [1; 32], "1", &KEY, b"").err(),
-                Some(CodeError::Cost),
-                "{cost:?}"
-            );
+            assert_eq!(seal_secret(cost, [1; 32], "1", &KEY, b"").err(), Some(CodeError::Cost), "{cost:?}");
         }
     }
 
     #[test]
     fn the_default_cost_works() {
         let sealed = seal_secret(CodeCost::default(), [1; 32], "2468", &KEY, b"").expect("seals");
-        assert_eq!(
-            open_secret("2468", &KEY, &sealed).map(|plain| plain.len()),
-            Ok(0)
-        );
+        assert_eq!(open_secret("2468", &KEY, &sealed).map(|plain| plain.len()), Ok(0));
     }
 }

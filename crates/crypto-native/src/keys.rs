@@ -6,9 +6,7 @@ use crate::primitive::{mac, sound};
 use aws_lc_rs::agreement::{self, ECDH_P256, PrivateKey, X25519};
 use aws_lc_rs::encoding::{AsBigEndian, EcPublicKeyCompressedBin};
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
-};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
 use core::fmt;
 use tegata_core::wire::certificate::SealingKey;
 use tegata_core::wire::signed::{Algorithm, PublicKey, Signature};
@@ -117,36 +115,20 @@ impl Ed25519Secret {
     fn new(seed: &[u8; 32]) -> Self {
         let pair = sound(Ed25519KeyPair::from_seed_unchecked(seed), "making a key");
         let public = sound(pair.public_key().as_ref().try_into(), "making a key");
-        Self {
-            seed: Zeroizing::new(*seed),
-            public,
-            pair,
-        }
+        Self { seed: Zeroizing::new(*seed), public, pair }
     }
 }
 
 impl P256Secret {
     fn new(scalar: &[u8; 32]) -> Result<Self, KeyError> {
-        let private =
-            PrivateKey::from_private_key(&ECDH_P256, scalar).map_err(|_| KeyError::Value)?;
+        let private = PrivateKey::from_private_key(&ECDH_P256, scalar).map_err(|_| KeyError::Value)?;
         let point = private.compute_public_key().map_err(|_| KeyError::Value)?;
-        let compressed: EcPublicKeyCompressedBin<'_> =
-            point.as_be_bytes().map_err(|_| KeyError::Value)?;
-        let pair = EcdsaKeyPair::from_private_key_and_public_key(
-            &ECDSA_P256_SHA256_FIXED_SIGNING,
-            scalar,
-            point.as_ref(),
-        )
-        .map_err(|_| KeyError::Value)?;
-        let public = compressed
-            .as_ref()
-            .try_into()
-            .map_err(|_| KeyError::Value)?;
-        Ok(Self {
-            scalar: Zeroizing::new(*scalar),
-            public,
-            pair,
-        })
+        let compressed: EcPublicKeyCompressedBin<'_> = point.as_be_bytes().map_err(|_| KeyError::Value)?;
+        let pair =
+            EcdsaKeyPair::from_private_key_and_public_key(&ECDSA_P256_SHA256_FIXED_SIGNING, scalar, point.as_ref())
+                .map_err(|_| KeyError::Value)?;
+        let public = compressed.as_ref().try_into().map_err(|_| KeyError::Value)?;
+        Ok(Self { scalar: Zeroizing::new(*scalar), public, pair })
     }
 }
 
@@ -168,10 +150,7 @@ impl SealingSecret {
         Self::new(Zeroizing::new(mac(seed, "tegata x25519 key v1", &[])))
     }
     fn new(secret: Zeroizing<[u8; 32]>) -> Self {
-        let private = sound(
-            PrivateKey::from_private_key(&X25519, &secret[..]),
-            "making a key",
-        );
+        let private = sound(PrivateKey::from_private_key(&X25519, &secret[..]), "making a key");
         let public: agreement::PublicKey = sound(private.compute_public_key(), "making a key");
         let public = SealingKey(sound(public.as_ref().try_into(), "making a key"));
         Self { secret, public }
@@ -232,22 +211,14 @@ mod tests {
         for algorithm in BOTH {
             let secret = SecretKey::from_seed(algorithm, &[7; 32]);
             assert_eq!(secret.public().algorithm(), algorithm);
-            assert_eq!(
-                secret.public(),
-                SecretKey::from_seed(algorithm, &[7; 32]).public()
-            );
-            assert_ne!(
-                secret.public(),
-                SecretKey::from_seed(algorithm, &[8; 32]).public()
-            );
-            let again =
-                SecretKey::from_secret_bytes(&secret.to_secret_bytes()[..]).expect("reads back");
+            assert_eq!(secret.public(), SecretKey::from_seed(algorithm, &[7; 32]).public());
+            assert_ne!(secret.public(), SecretKey::from_seed(algorithm, &[8; 32]).public());
+            let again = SecretKey::from_secret_bytes(&secret.to_secret_bytes()[..]).expect("reads back");
             assert_eq!(again.public(), secret.public());
             assert!(NativeVerifier.verify(&secret.public(), b"tbs", &again.sign(b"tbs")));
         }
         let sealing = SealingSecret::from_seed(&[7; 32]);
-        let again =
-            SealingSecret::from_secret_bytes(&sealing.to_secret_bytes()[..]).expect("reads back");
+        let again = SealingSecret::from_secret_bytes(&sealing.to_secret_bytes()[..]).expect("reads back");
         assert_eq!(again.public(), sealing.public());
     }
 
@@ -255,41 +226,21 @@ mod tests {
     fn stored_forms_are_not_mistaken_for_one_another() {
         let sealing = SealingSecret::from_seed(&[7; 32]);
         let signing = SecretKey::from_seed(Algorithm::P256, &[7; 32]);
-        assert_eq!(
-            SecretKey::from_secret_bytes(&sealing.to_secret_bytes()[..]).err(),
-            Some(KeyError::Kind)
-        );
-        assert_eq!(
-            SealingSecret::from_secret_bytes(&signing.to_secret_bytes()[..]).err(),
-            Some(KeyError::Kind)
-        );
+        assert_eq!(SecretKey::from_secret_bytes(&sealing.to_secret_bytes()[..]).err(), Some(KeyError::Kind));
+        assert_eq!(SealingSecret::from_secret_bytes(&signing.to_secret_bytes()[..]).err(), Some(KeyError::Kind));
         for bytes in [&[][..], &[1; 32], &[1; 34]] {
-            assert_eq!(
-                SecretKey::from_secret_bytes(bytes).err(),
-                Some(KeyError::Length)
-            );
-            assert_eq!(
-                SealingSecret::from_secret_bytes(bytes).err(),
-                Some(KeyError::Length)
-            );
+            assert_eq!(SecretKey::from_secret_bytes(bytes).err(), Some(KeyError::Length));
+            assert_eq!(SealingSecret::from_secret_bytes(bytes).err(), Some(KeyError::Length));
         }
         for scalar in [[0; 32], [0xff; 32]] {
             let bytes = tagged(P256, &scalar);
-            assert_eq!(
-                SecretKey::from_secret_bytes(&bytes[..]).err(),
-                Some(KeyError::Value)
-            );
+            assert_eq!(SecretKey::from_secret_bytes(&bytes[..]).err(), Some(KeyError::Value));
         }
     }
 
     #[test]
     fn debug_prints_no_secret() {
-        let hex = |bytes: &[u8]| {
-            bytes
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect::<String>()
-        };
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         for algorithm in BOTH {
             let secret = SecretKey::from_seed(algorithm, &[0xa7; 32]);
             assert!(!format!("{secret:?}").contains(&hex(&secret.to_secret_bytes()[1..5])));

@@ -42,8 +42,7 @@ impl InstallationNumber {
         let entropy = Zeroizing::new(entropy);
         let mut attempt = 0u64;
         loop {
-            let drawn =
-                Zeroizing::new(mac(&entropy, "tegata number v1", &[&attempt.to_be_bytes()]));
+            let drawn = Zeroizing::new(mac(&entropy, "tegata number v1", &[&attempt.to_be_bytes()]));
             let mut text = [0; LEN];
             for (to, from) in text.iter_mut().zip(drawn.iter()) {
                 *to = ALPHABET[usize::from(from % 32)];
@@ -64,18 +63,13 @@ impl InstallationNumber {
     pub fn parse(text: &str) -> Result<Self, NumberError> {
         let mut number = [0; LEN];
         let mut found = 0;
-        for character in text
-            .chars()
-            .filter(|c| !c.is_whitespace() && !matches!(c, '-' | '\u{2010}'..='\u{2015}'))
-        {
+        for character in text.chars().filter(|c| !c.is_whitespace() && !matches!(c, '-' | '\u{2010}'..='\u{2015}')) {
             let read = match character.to_ascii_uppercase() {
                 'I' | 'L' => '1',
                 'O' => '0',
                 other => other,
             };
-            let byte = u8::try_from(read)
-                .ok()
-                .filter(|byte| ALPHABET.contains(byte));
+            let byte = u8::try_from(read).ok().filter(|byte| ALPHABET.contains(byte));
             let byte = byte.ok_or(NumberError::Character(character))?;
             if let Some(to) = number.get_mut(found) {
                 *to = byte;
@@ -167,11 +161,7 @@ mod tests {
                 text.replace('1', "l").replace('0', "o"),
                 text.replace('1', "I"),
             ] {
-                assert_eq!(
-                    InstallationNumber::parse(&typed).as_ref(),
-                    Ok(&number),
-                    "{typed}"
-                );
+                assert_eq!(InstallationNumber::parse(&typed).as_ref(), Ok(&number), "{typed}");
             }
         }
     }
@@ -186,21 +176,14 @@ mod tests {
                     let mut other = number.0;
                     other[at] = *character;
                     let text = std::str::from_utf8(&other).expect("ASCII");
-                    let expected = if *character == number.0[at] {
-                        Ok(())
-                    } else {
-                        Err(NumberError::Typo)
-                    };
+                    let expected = if *character == number.0[at] { Ok(()) } else { Err(NumberError::Typo) };
                     assert_eq!(InstallationNumber::parse(text).map(drop), expected);
                 }
                 if at + 1 < LEN && number.0[at] != number.0[at + 1] {
                     let mut other = number.0;
                     other.swap(at, at + 1);
                     swaps += 1;
-                    missed += u32::from(
-                        InstallationNumber::parse(std::str::from_utf8(&other).expect("ASCII"))
-                            .is_ok(),
-                    );
+                    missed += u32::from(InstallationNumber::parse(std::str::from_utf8(&other).expect("ASCII")).is_ok());
                 }
             }
         }
@@ -210,30 +193,12 @@ mod tests {
     #[test]
     fn refusals_tell_what_to_look_for() {
         let text = number(1).to_string();
-        assert_eq!(
-            InstallationNumber::parse(""),
-            Err(NumberError::Length { found: 0 })
-        );
-        assert_eq!(
-            InstallationNumber::parse(&text[1..]),
-            Err(NumberError::Length { found: 15 })
-        );
-        assert_eq!(
-            InstallationNumber::parse(&format!("{text}7")),
-            Err(NumberError::Length { found: 17 })
-        );
-        assert_eq!(
-            InstallationNumber::parse(&format!("{text}!")),
-            Err(NumberError::Character('!'))
-        );
-        assert_eq!(
-            InstallationNumber::parse("U"),
-            Err(NumberError::Character('U'))
-        );
-        assert_eq!(
-            InstallationNumber::parse("é"),
-            Err(NumberError::Character('é'))
-        );
+        assert_eq!(InstallationNumber::parse(""), Err(NumberError::Length { found: 0 }));
+        assert_eq!(InstallationNumber::parse(&text[1..]), Err(NumberError::Length { found: 15 }));
+        assert_eq!(InstallationNumber::parse(&format!("{text}7")), Err(NumberError::Length { found: 17 }));
+        assert_eq!(InstallationNumber::parse(&format!("{text}!")), Err(NumberError::Character('!')));
+        assert_eq!(InstallationNumber::parse("U"), Err(NumberError::Character('U')));
+        assert_eq!(InstallationNumber::parse("é"), Err(NumberError::Character('é')));
     }
 
     #[test]
@@ -241,17 +206,8 @@ mod tests {
         assert_ne!(number(1), number(2));
         assert_eq!(number(1), number(1));
         assert_eq!(format!("{:?}", number(1)), "InstallationNumber(..)");
-        assert_eq!(
-            number(1).keyed_hash(&[1; 32]),
-            number(1).keyed_hash(&[1; 32])
-        );
-        assert_ne!(
-            number(1).keyed_hash(&[1; 32]),
-            number(1).keyed_hash(&[2; 32])
-        );
-        assert_ne!(
-            number(1).keyed_hash(&[1; 32]),
-            number(2).keyed_hash(&[1; 32])
-        );
+        assert_eq!(number(1).keyed_hash(&[1; 32]), number(1).keyed_hash(&[1; 32]));
+        assert_ne!(number(1).keyed_hash(&[1; 32]), number(1).keyed_hash(&[2; 32]));
+        assert_ne!(number(1).keyed_hash(&[1; 32]), number(2).keyed_hash(&[1; 32]));
     }
 }

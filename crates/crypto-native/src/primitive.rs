@@ -16,9 +16,7 @@ pub const TAG_LEN: usize = 16;
 pub(crate) fn sound<T, E>(result: Result<T, E>, doing: &str) -> T {
     match result {
         Ok(value) => value,
-        Err(_) => panic!(
-            "the cryptographic library failed while {doing}: out of memory, or a broken build"
-        ),
+        Err(_) => panic!("the cryptographic library failed while {doing}: out of memory, or a broken build"),
     }
 }
 
@@ -40,10 +38,7 @@ pub fn seal(key: &[u8; 32], nonce: [u8; NONCE_LEN], aad: &[u8], plain: &[u8]) ->
     let mut text = Vec::with_capacity(plain.len() + TAG_LEN);
     text.extend_from_slice(plain);
     let nonce = Nonce::assume_unique_for_key(nonce);
-    sound(
-        cipher(key).seal_in_place_append_tag(nonce, Aad::from(aad), &mut text),
-        "sealing",
-    );
+    sound(cipher(key).seal_in_place_append_tag(nonce, Aad::from(aad), &mut text), "sealing");
     text
 }
 
@@ -51,19 +46,13 @@ pub fn seal(key: &[u8; 32], nonce: [u8; NONCE_LEN], aad: &[u8], plain: &[u8]) ->
 pub fn open(key: &[u8; 32], nonce: [u8; NONCE_LEN], aad: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
     let mut text = sealed.to_vec();
     let nonce = Nonce::assume_unique_for_key(nonce);
-    let len = cipher(key)
-        .open_in_place(nonce, Aad::from(aad), &mut text)
-        .ok()?
-        .len();
+    let len = cipher(key).open_in_place(nonce, Aad::from(aad), &mut text).ok()?.len();
     text.truncate(len);
     Some(text)
 }
 
 fn cipher(key: &[u8; 32]) -> LessSafeKey {
-    LessSafeKey::new(sound(
-        UnboundKey::new(&CHACHA20_POLY1305, key),
-        "taking up a key",
-    ))
+    LessSafeKey::new(sound(UnboundKey::new(&CHACHA20_POLY1305, key), "taking up a key"))
 }
 
 #[cfg(test)]
@@ -74,10 +63,7 @@ mod tests {
     fn only_the_same_key_nonce_and_context_open() {
         let sealed = seal(&[1; 32], [2; 12], b"context", b"plain");
         assert_eq!(sealed.len(), 5 + TAG_LEN);
-        assert_eq!(
-            open(&[1; 32], [2; 12], b"context", &sealed).as_deref(),
-            Some(&b"plain"[..])
-        );
+        assert_eq!(open(&[1; 32], [2; 12], b"context", &sealed).as_deref(), Some(&b"plain"[..]));
         assert_eq!(open(&[0; 32], [2; 12], b"context", &sealed), None);
         assert_eq!(open(&[1; 32], [0; 12], b"context", &sealed), None);
         assert_eq!(open(&[1; 32], [2; 12], b"", &sealed), None);
@@ -88,9 +74,6 @@ mod tests {
     #[test]
     fn labels_part_the_uses_of_a_key() {
         assert_ne!(mac(&[1; 32], "a", &[b"b"]), mac(&[1; 32], "ab", &[]));
-        assert_eq!(
-            mac(&[1; 32], "a", &[b"b", b"c"]),
-            mac(&[1; 32], "a", &[b"bc"])
-        );
+        assert_eq!(mac(&[1; 32], "a", &[b"b", b"c"]), mac(&[1; 32], "a", &[b"bc"]));
     }
 }

@@ -19,9 +19,7 @@ use hpke::aead::ChaCha20Poly1305;
 use hpke::kdf::HkdfSha256;
 use hpke::kem::X25519HkdfSha256;
 use hpke::rand_core::{TryCryptoRng, TryRng};
-use hpke::{
-    Deserializable, Kem, OpModeR, OpModeS, Serializable, setup_receiver, setup_sender_with_rng,
-};
+use hpke::{Deserializable, Kem, OpModeR, OpModeS, Serializable, setup_receiver, setup_sender_with_rng};
 use tegata_core::wire::canonical::{Bytes, Wire};
 use tegata_core::wire::certificate::SealingKey;
 use tegata_core::wire::sealed::{Profile, Sealed};
@@ -50,9 +48,7 @@ pub enum SealError {
     #[error("the envelope's header is malformed; its sender is at fault")]
     Header,
     /// Changed on the way, or for another key or channel; the three cannot be told apart.
-    #[error(
-        "the envelope does not open: it was changed on the way, or sealed to another key or channel than ours"
-    )]
+    #[error("the envelope does not open: it was changed on the way, or sealed to another key or channel than ours")]
     Unopenable,
     /// A reply that does not belong to this request.
     #[error("the reply is not to the request that was sent; the other side is at fault")]
@@ -76,31 +72,18 @@ pub fn seal_to(
     plain: &[u8],
 ) -> Result<(Sealed, Channel), SealError> {
     let key = PublicKey::from_bytes(&key.0).map_err(|_| SealError::Key)?;
-    let mut entropy = Expanded {
-        seed: Zeroizing::new(entropy),
-        drawn: 0,
-    };
-    let (encapsulated, mut context) = setup_sender_with_rng::<
-        ChaCha20Poly1305,
-        HkdfSha256,
-        X25519HkdfSha256,
-    >(&OpModeS::Base, &key, INFO, &mut entropy)
+    let mut entropy = Expanded { seed: Zeroizing::new(entropy), drawn: 0 };
+    let (encapsulated, mut context) = setup_sender_with_rng::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
+        &OpModeS::Base,
+        &key,
+        INFO,
+        &mut entropy,
+    )
     .map_err(|_| SealError::Key)?;
-    let mut sealed = envelope(
-        Profile::Hpke,
-        addressee,
-        sender,
-        encapsulated.to_bytes().to_vec(),
-    );
-    sealed.ciphertext = Bytes(
-        context
-            .seal(plain, &bound(&sealed))
-            .map_err(|_| SealError::Library)?,
-    );
+    let mut sealed = envelope(Profile::Hpke, addressee, sender, encapsulated.to_bytes().to_vec());
+    sealed.ciphertext = Bytes(context.seal(plain, &bound(&sealed)).map_err(|_| SealError::Library)?);
     let mut secret = Zeroizing::new([0; 32]);
-    context
-        .export(CHANNEL, &mut secret[..])
-        .map_err(|_| SealError::Library)?;
+    context.export(CHANNEL, &mut secret[..]).map_err(|_| SealError::Library)?;
     Ok((sealed, Channel(secret)))
 }
 
@@ -114,20 +97,12 @@ pub fn open(secret: &SealingSecret, sealed: &Sealed) -> Result<(Vec<u8>, Channel
     }
     let encapsulated = EncappedKey::from_bytes(&sealed.header.0).map_err(|_| SealError::Header)?;
     let secret = PrivateKey::from_bytes(secret.scalar()).map_err(|_| SealError::Library)?;
-    let mut context = setup_receiver::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
-        &OpModeR::Base,
-        &secret,
-        &encapsulated,
-        INFO,
-    )
-    .map_err(|_| SealError::Header)?;
-    let plain = context
-        .open(&sealed.ciphertext.0, &bound(sealed))
-        .map_err(|_| SealError::Unopenable)?;
+    let mut context =
+        setup_receiver::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(&OpModeR::Base, &secret, &encapsulated, INFO)
+            .map_err(|_| SealError::Header)?;
+    let plain = context.open(&sealed.ciphertext.0, &bound(sealed)).map_err(|_| SealError::Unopenable)?;
     let mut secret = Zeroizing::new([0; 32]);
-    context
-        .export(CHANNEL, &mut secret[..])
-        .map_err(|_| SealError::Library)?;
+    context.export(CHANNEL, &mut secret[..]).map_err(|_| SealError::Library)?;
     Ok((plain, Channel(secret)))
 }
 
@@ -161,13 +136,7 @@ impl Channel {
         self.0.clone()
     }
     /// Seals from the device that set the channel up to the other side.
-    pub fn seal(
-        &self,
-        entropy: [u8; 32],
-        addressee: PartyId,
-        sender: Option<DeviceId>,
-        plain: &[u8],
-    ) -> Sealed {
+    pub fn seal(&self, entropy: [u8; 32], addressee: PartyId, sender: Option<DeviceId>, plain: &[u8]) -> Sealed {
         self.put(Direction::Request, entropy, addressee, sender, &[], plain)
     }
     /// Opens what [`Channel::seal`] made.
@@ -181,14 +150,7 @@ impl Channel {
     /// request's: they name the channel, not the direction.
     pub fn seal_reply(&self, entropy: [u8; 32], request: &Sealed, plain: &[u8]) -> Sealed {
         let bound_to = Hash::of(&request.to_bytes());
-        self.put(
-            Direction::Reply,
-            entropy,
-            request.addressee,
-            request.sender,
-            &bound_to.0,
-            plain,
-        )
+        self.put(Direction::Reply, entropy, request.addressee, request.sender, &bound_to.0, plain)
     }
     /// Opens what [`Channel::seal_reply`] made for this request.
     ///
@@ -222,21 +184,11 @@ impl Channel {
         sealed.ciphertext = Bytes(seal_text(&key, nonce, &aad, plain));
         sealed
     }
-    fn take(
-        &self,
-        direction: Direction,
-        sealed: &Sealed,
-        bound_to: &[u8],
-    ) -> Result<Vec<u8>, SealError> {
+    fn take(&self, direction: Direction, sealed: &Sealed, bound_to: &[u8]) -> Result<Vec<u8>, SealError> {
         if sealed.profile != Profile::Channel {
             return Err(SealError::Profile);
         }
-        let nonce = sealed
-            .header
-            .0
-            .as_slice()
-            .try_into()
-            .map_err(|_| SealError::Header)?;
+        let nonce = sealed.header.0.as_slice().try_into().map_err(|_| SealError::Header)?;
         let key = Zeroizing::new(mac(&self.0, direction.label(), &[]));
         let aad = [&bound(sealed), bound_to].concat();
         open_text(&key, nonce, &aad, &sealed.ciphertext.0).ok_or(SealError::Unopenable)
@@ -249,12 +201,7 @@ impl fmt::Debug for Channel {
     }
 }
 
-fn envelope(
-    profile: Profile,
-    addressee: PartyId,
-    sender: Option<DeviceId>,
-    header: Vec<u8>,
-) -> Sealed {
+fn envelope(profile: Profile, addressee: PartyId, sender: Option<DeviceId>, header: Vec<u8>) -> Sealed {
     Sealed {
         profile,
         addressee,
@@ -298,11 +245,7 @@ impl TryRng for Expanded {
     }
     fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Infallible> {
         for chunk in to.chunks_mut(32) {
-            let block = Zeroizing::new(mac(
-                &self.seed,
-                "tegata hpke entropy v1",
-                &[&self.drawn.to_be_bytes()],
-            ));
+            let block = Zeroizing::new(mac(&self.seed, "tegata hpke entropy v1", &[&self.drawn.to_be_bytes()]));
             chunk.copy_from_slice(&block[..chunk.len()]);
             self.drawn += 1;
         }
@@ -328,18 +271,9 @@ mod tests {
     /// Every way to change an envelope in one place.
     fn tampered(sealed: &Sealed) -> Vec<Sealed> {
         let mut all = vec![
-            Sealed {
-                addressee: PartyId([5; 16]),
-                ..sealed.clone()
-            },
-            Sealed {
-                sender: None,
-                ..sealed.clone()
-            },
-            Sealed {
-                sender: Some(DeviceId([5; 16])),
-                ..sealed.clone()
-            },
+            Sealed { addressee: PartyId([5; 16]), ..sealed.clone() },
+            Sealed { sender: None, ..sealed.clone() },
+            Sealed { sender: Some(DeviceId([5; 16])), ..sealed.clone() },
         ];
         let mut extended = sealed.clone();
         extended.extensions.push(128, vec![1]);
@@ -380,21 +314,11 @@ mod tests {
     fn sealing_is_a_function_of_its_arguments() {
         let (sealed, channel) = sealed_to();
         assert_eq!(sealed_to().0, sealed);
-        let (other, _) =
-            seal_to([8; 32], PARTY, Some(DEVICE), &secret().public(), b"hello").expect("seals");
+        let (other, _) = seal_to([8; 32], PARTY, Some(DEVICE), &secret().public(), b"hello").expect("seals");
         assert_ne!(other.header, sealed.header);
-        assert_eq!(
-            channel.seal([1; 32], PARTY, None, b"a"),
-            channel.seal([1; 32], PARTY, None, b"a")
-        );
-        let (a, b) = (
-            channel.seal([1; 32], PARTY, None, b"a"),
-            channel.seal([1; 32], PARTY, None, b"b"),
-        );
-        assert_ne!(
-            a.header, b.header,
-            "entropy used twice does not repeat a nonce"
-        );
+        assert_eq!(channel.seal([1; 32], PARTY, None, b"a"), channel.seal([1; 32], PARTY, None, b"a"));
+        let (a, b) = (channel.seal([1; 32], PARTY, None, b"a"), channel.seal([1; 32], PARTY, None, b"b"));
+        assert_ne!(a.header, b.header, "entropy used twice does not repeat a nonce");
     }
 
     #[test]
@@ -405,29 +329,12 @@ mod tests {
         assert_eq!(party.open(&request).as_deref(), Ok(&b"log"[..]));
         for (number, request) in [first, request.clone()].iter().enumerate() {
             let reply = party.seal_reply([2; 32], request, b"commands");
-            assert_eq!(
-                device.open_reply(request, &reply).as_deref(),
-                Ok(&b"commands"[..])
-            );
-            assert_eq!(
-                party.open(&reply),
-                Err(SealError::Unopenable),
-                "a reply is no request"
-            );
+            assert_eq!(device.open_reply(request, &reply).as_deref(), Ok(&b"commands"[..]));
+            assert_eq!(party.open(&reply), Err(SealError::Unopenable), "a reply is no request");
             let other = device.seal([3; 32], PARTY, Some(DEVICE), b"log");
-            assert_eq!(
-                device.open_reply(&other, &reply),
-                Err(SealError::Unopenable),
-                "{number}"
-            );
-            let elsewhere = Sealed {
-                sender: None,
-                ..reply.clone()
-            };
-            assert_eq!(
-                device.open_reply(request, &elsewhere),
-                Err(SealError::OtherRequest)
-            );
+            assert_eq!(device.open_reply(&other, &reply), Err(SealError::Unopenable), "{number}");
+            let elsewhere = Sealed { sender: None, ..reply.clone() };
+            assert_eq!(device.open_reply(request, &elsewhere), Err(SealError::OtherRequest));
             for other in tampered(&reply) {
                 assert!(device.open_reply(request, &other).is_err(), "{other:?}");
             }
@@ -435,15 +342,8 @@ mod tests {
         for other in tampered(&request) {
             assert!(party.open(&other).is_err(), "{other:?}");
         }
-        assert_eq!(
-            device.open_reply(&request, &request),
-            Err(SealError::Unopenable),
-            "a request is no reply"
-        );
-        assert_eq!(
-            Channel::from_bytes([7; 32]).open(&request),
-            Err(SealError::Unopenable)
-        );
+        assert_eq!(device.open_reply(&request, &request), Err(SealError::Unopenable), "a request is no reply");
+        assert_eq!(Channel::from_bytes([7; 32]).open(&request), Err(SealError::Unopenable));
     }
 
     #[test]
@@ -452,24 +352,11 @@ mod tests {
         let request = channel.seal([1; 32], PARTY, None, b"");
         assert_eq!(open(&secret(), &request).err(), Some(SealError::Profile));
         assert_eq!(channel.open(&sealed), Err(SealError::Profile));
-        let short = Sealed {
-            header: Bytes(vec![1; 31]),
-            ..sealed.clone()
-        };
+        let short = Sealed { header: Bytes(vec![1; 31]), ..sealed.clone() };
         assert_eq!(open(&secret(), &short).err(), Some(SealError::Header));
-        let zero = Sealed {
-            header: Bytes(vec![0; 32]),
-            ..sealed
-        };
-        assert_eq!(
-            open(&secret(), &zero).err(),
-            Some(SealError::Header),
-            "an all-zero shared secret"
-        );
-        let long = Sealed {
-            header: Bytes(vec![1; 13]),
-            ..request
-        };
+        let zero = Sealed { header: Bytes(vec![0; 32]), ..sealed };
+        assert_eq!(open(&secret(), &zero).err(), Some(SealError::Header), "an all-zero shared secret");
+        let long = Sealed { header: Bytes(vec![1; 13]), ..request };
         assert_eq!(channel.open(&long), Err(SealError::Header));
         let zero = seal_to([1; 32], PARTY, None, &SealingKey([0; 32]), b"");
         assert_eq!(zero.err(), Some(SealError::Key));

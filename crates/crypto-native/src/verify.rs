@@ -20,15 +20,11 @@ impl Verifier for NativeVerifier {
                 let Some(r) = signature.0.first_chunk::<32>() else {
                     return false;
                 };
-                is_strict(a)
-                    && is_strict(r)
-                    && UnparsedPublicKey::new(&ED25519, a)
-                        .verify(tbs, &signature.0)
-                        .is_ok()
+                is_strict(a) && is_strict(r) && UnparsedPublicKey::new(&ED25519, a).verify(tbs, &signature.0).is_ok()
             }
-            PublicKey::P256(point) => UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point)
-                .verify(tbs, &signature.0)
-                .is_ok(),
+            PublicKey::P256(point) => {
+                UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(tbs, &signature.0).is_ok()
+            }
         }
     }
 }
@@ -52,14 +48,12 @@ const SMALL_ORDER_Y: [[u8; 32]; 5] = {
         minus_one,
         [0; 32],
         [
-            0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10,
-            0x67, 0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77,
-            0x92, 0xac, 0x03, 0x7a,
+            0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20,
+            0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
         ],
         [
-            0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef,
-            0x98, 0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88,
-            0x6d, 0x53, 0xfc, 0x05,
+            0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf,
+            0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
         ],
     ]
 };
@@ -87,15 +81,11 @@ mod tests {
         NativeVerifier.verify(&PublicKey::Ed25519(*a), message, &Signature(*signature))
     }
     fn dalek(a: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
-        ed25519_dalek::VerifyingKey::from_bytes(a).is_ok_and(|key| {
-            key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature))
-                .is_ok()
-        })
+        ed25519_dalek::VerifyingKey::from_bytes(a)
+            .is_ok_and(|key| key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature)).is_ok())
     }
     fn plain_aws(a: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
-        UnparsedPublicKey::new(&ED25519, a)
-            .verify(message, signature)
-            .is_ok()
+        UnparsedPublicKey::new(&ED25519, a).verify(message, signature).is_ok()
     }
     fn join(r: &[u8; 32], s: &[u8; 32]) -> [u8; 64] {
         let mut signature = [0; 64];
@@ -111,13 +101,7 @@ mod tests {
     }
 
     /// Signs with any points: secret `a`, nonce `r`, torsion added to both, in the encodings asked for.
-    fn craft(
-        a: Scalar,
-        a_bytes: &[u8; 32],
-        r: Scalar,
-        r_bytes: &[u8; 32],
-        message: &[u8],
-    ) -> [u8; 64] {
+    fn craft(a: Scalar, a_bytes: &[u8; 32], r: Scalar, r_bytes: &[u8; 32], message: &[u8]) -> [u8; 64] {
         let s = r + challenge(r_bytes, a_bytes, message) * a;
         join(r_bytes, &s.to_bytes())
     }
@@ -147,9 +131,7 @@ mod tests {
             assert!(!is_strict(&point.compress().0), "{point:?}");
         }
         for encoding in small_order_encodings() {
-            let point = CompressedEdwardsY(encoding)
-                .decompress()
-                .expect("on the curve");
+            let point = CompressedEdwardsY(encoding).decompress().expect("on the curve");
             assert!(point.is_small_order());
             assert!(!is_strict(&encoding));
         }
@@ -178,10 +160,7 @@ mod tests {
             taken_by_library += u32::from(plain_aws(&encoding, message, &both));
             assert!(!ours(&encoding, message, &both) && !dalek(&encoding, message, &both));
         }
-        assert!(
-            taken_by_library > 0,
-            "without our refusals the library would take small orders"
-        );
+        assert!(taken_by_library > 0, "without our refusals the library would take small orders");
     }
 
     #[test]
@@ -232,9 +211,7 @@ mod tests {
                 encoding[31] |= sign;
                 assert!(!is_strict(&encoding));
                 let signature = craft(a, &a_bytes, r, &encoding, message);
-                assert!(
-                    !ours(&a_bytes, message, &signature) && !dalek(&a_bytes, message, &signature)
-                );
+                assert!(!ours(&a_bytes, message, &signature) && !dalek(&a_bytes, message, &signature));
             }
         }
         // Not on the curve.
@@ -256,9 +233,7 @@ mod tests {
             other.0[at] ^= 1;
             assert!(!NativeVerifier.verify(&key, b"charge", &other));
         }
-        let PublicKey::P256(point) = key else {
-            panic!("a P-256 key")
-        };
+        let PublicKey::P256(point) = key else { panic!("a P-256 key") };
         for lead in [0, 4, 5, 6, 7] {
             let mut other = point;
             other[0] = lead;
@@ -304,12 +279,6 @@ mod tests {
 
     #[test]
     fn identity_is_the_only_point_of_order_one() {
-        assert_eq!(
-            EIGHT_TORSION
-                .iter()
-                .filter(|point| **point == EdwardsPoint::default())
-                .count(),
-            1
-        );
+        assert_eq!(EIGHT_TORSION.iter().filter(|point| **point == EdwardsPoint::default()).count(), 1);
     }
 }

@@ -34,9 +34,7 @@ pub enum FrameError {
 /// # Errors
 /// [`FrameError::Unsendable`].
 pub fn encode(body: &[u8]) -> Result<Vec<u8>, FrameError> {
-    let len = u16::try_from(body.len())
-        .ok()
-        .filter(|_| is_allowed(body.len()));
+    let len = u16::try_from(body.len()).ok().filter(|_| is_allowed(body.len()));
     let len = len.ok_or(FrameError::Unsendable(body.len()))?;
     let mut frame = Vec::with_capacity(HEAD + body.len());
     frame.extend_from_slice(&len.to_be_bytes());
@@ -44,11 +42,14 @@ pub fn encode(body: &[u8]) -> Result<Vec<u8>, FrameError> {
     Ok(frame)
 }
 
+/// A frame's body, and the bytes after the frame.
+pub type BodyAndRest<'a> = (&'a [u8], &'a [u8]);
+
 /// The first frame's body in these bytes and what follows it; `None` while more bytes are needed.
 ///
 /// # Errors
 /// [`FrameError::Announced`], as soon as the length is there.
-pub fn decode(bytes: &[u8]) -> Result<Option<(&[u8], &[u8])>, FrameError> {
+pub fn decode(bytes: &[u8]) -> Result<Option<BodyAndRest<'_>>, FrameError> {
     let Some((head, rest)) = bytes.split_first_chunk::<HEAD>() else {
         return Ok(None);
     };
@@ -94,11 +95,7 @@ fn fill(from: &mut impl Read, to: &mut [u8]) -> Result<(), FrameError> {
 
 fn announced(head: [u8; HEAD]) -> Result<usize, FrameError> {
     let len = usize::from(u16::from_be_bytes(head));
-    if is_allowed(len) {
-        Ok(len)
-    } else {
-        Err(FrameError::Announced(len))
-    }
+    if is_allowed(len) { Ok(len) } else { Err(FrameError::Announced(len)) }
 }
 
 fn is_allowed(len: usize) -> bool {
@@ -127,24 +124,14 @@ mod tests {
     #[test]
     fn frames_of_a_wrong_size_are_neither_sent_nor_taken() {
         for len in [0, MAX_FRAME + 1, 1 << 16] {
-            assert!(
-                matches!(encode(&vec![0; len]), Err(FrameError::Unsendable(found)) if found == len)
-            );
+            assert!(matches!(encode(&vec![0; len]), Err(FrameError::Unsendable(found)) if found == len));
         }
         for len in [0u16, 16_385, u16::MAX] {
             let bytes = len.to_be_bytes();
-            assert!(
-                matches!(decode(&bytes), Err(FrameError::Announced(found)) if found == usize::from(len))
-            );
-            assert!(matches!(
-                read(&mut &bytes[..]),
-                Err(FrameError::Announced(_))
-            ));
+            assert!(matches!(decode(&bytes), Err(FrameError::Announced(found)) if found == usize::from(len)));
+            assert!(matches!(read(&mut &bytes[..]), Err(FrameError::Announced(_))));
         }
-        assert_eq!(
-            encode(&[7; MAX_FRAME]).expect("fits").len(),
-            MAX_FRAME + HEAD
-        );
+        assert_eq!(encode(&[7; MAX_FRAME]).expect("fits").len(), MAX_FRAME + HEAD);
     }
 
     #[test]
@@ -152,10 +139,7 @@ mod tests {
         let frame = encode(b"message").expect("fits");
         assert!(matches!(read(&mut &frame[..0]), Err(FrameError::Closed)));
         for len in 1..frame.len() {
-            assert!(
-                matches!(read(&mut &frame[..len]), Err(FrameError::Cut)),
-                "{len}"
-            );
+            assert!(matches!(read(&mut &frame[..len]), Err(FrameError::Cut)), "{len}");
             assert!(matches!(decode(&frame[..len]), Ok(None)), "{len}");
         }
     }

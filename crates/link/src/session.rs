@@ -38,17 +38,13 @@ const TO_WALLET: &[u8] = b"terminal to wallet";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LinkError {
     /// The wallet speaks another version.
-    #[error(
-        "the wallet speaks version {0} of the link and this terminal version 1; update the older one"
-    )]
+    #[error("the wallet speaks version {0} of the link and this terminal version 1; update the older one")]
     Version(u8),
     /// A hello or reply of a wrong length.
     #[error("the other side's greeting is malformed; it is at fault")]
     Malformed,
     /// An ephemeral key of small order, which would make the session's keys known to everybody.
-    #[error(
-        "the other side's ephemeral key is not valid; it is at fault, or somebody is in between"
-    )]
+    #[error("the other side's ephemeral key is not valid; it is at fault, or somebody is in between")]
     WeakKey,
     /// A message that does not open as the next one.
     #[error("a message was changed, lost, repeated or out of order on the way; touch again")]
@@ -75,36 +71,21 @@ impl Ephemeral {
     fn new(entropy: [u8; 32], side: &[u8]) -> Result<Self, LinkError> {
         let entropy = Zeroizing::new(entropy);
         let seed = Zeroizing::new(mac(&entropy, "tegata link ephemeral v1", &[side]));
-        let secret =
-            PrivateKey::from_private_key(&X25519, &seed[..]).map_err(|_| LinkError::Library)?;
-        let public = secret
-            .compute_public_key()
-            .map_err(|_| LinkError::Library)?;
+        let secret = PrivateKey::from_private_key(&X25519, &seed[..]).map_err(|_| LinkError::Library)?;
+        let public = secret.compute_public_key().map_err(|_| LinkError::Library)?;
         let public = public.as_ref().try_into().map_err(|_| LinkError::Library)?;
         Ok(Self { secret, public })
     }
     /// The two directions' keys: to the terminal, to the wallet.
-    fn keys(
-        &self,
-        peer: &[u8; KEY_LEN],
-        transcript: &Hash,
-    ) -> Result<(Direction, Direction), LinkError> {
-        agree(
-            &self.secret,
-            UnparsedPublicKey::new(&X25519, peer),
-            LinkError::WeakKey,
-            |shared| {
-                // The library refuses an all-zero secret, too; that is not in its documentation.
-                if shared.iter().all(|byte| *byte == 0) {
-                    return Err(LinkError::WeakKey);
-                }
-                let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, &transcript.0).extract(shared);
-                Ok((
-                    Direction::new(&prk, TO_TERMINAL)?,
-                    Direction::new(&prk, TO_WALLET)?,
-                ))
-            },
-        )
+    fn keys(&self, peer: &[u8; KEY_LEN], transcript: &Hash) -> Result<(Direction, Direction), LinkError> {
+        agree(&self.secret, UnparsedPublicKey::new(&X25519, peer), LinkError::WeakKey, |shared| {
+            // The library refuses an all-zero secret, too; that is not in its documentation.
+            if shared.iter().all(|byte| *byte == 0) {
+                return Err(LinkError::WeakKey);
+            }
+            let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, &transcript.0).extract(shared);
+            Ok((Direction::new(&prk, TO_TERMINAL)?, Direction::new(&prk, TO_WALLET)?))
+        })
     }
 }
 
@@ -134,16 +115,10 @@ impl WalletHello {
     /// # Errors
     /// [`LinkError::Malformed`], [`LinkError::WeakKey`] or [`LinkError::Broken`].
     pub fn finish(self, reply: &[u8]) -> Result<(Session, Hash, Vec<u8>), LinkError> {
-        let (terminal, proof) = reply
-            .split_first_chunk::<KEY_LEN>()
-            .ok_or(LinkError::Malformed)?;
+        let (terminal, proof) = reply.split_first_chunk::<KEY_LEN>().ok_or(LinkError::Malformed)?;
         let transcript = transcript(VERSION, &self.0.public, terminal);
         let (sending, receiving) = self.0.keys(terminal, &transcript)?;
-        let mut session = Session {
-            sending,
-            receiving,
-            dead: false,
-        };
+        let mut session = Session { sending, receiving, dead: false };
         let proof = session.open(proof)?;
         Ok((session, transcript, proof))
     }
@@ -162,18 +137,8 @@ pub fn accept(entropy: [u8; 32], hello: &[u8]) -> Result<(TerminalPending, Hash)
     let ephemeral = Ephemeral::new(entropy, b"terminal")?;
     let transcript = transcript(VERSION, wallet, &ephemeral.public);
     let (receiving, sending) = ephemeral.keys(wallet, &transcript)?;
-    let session = Session {
-        sending,
-        receiving,
-        dead: false,
-    };
-    Ok((
-        TerminalPending {
-            public: ephemeral.public,
-            session,
-        },
-        transcript,
-    ))
+    let session = Session { sending, receiving, dead: false };
+    Ok((TerminalPending { public: ephemeral.public, session }, transcript))
 }
 
 /// The terminal, about to prove itself.
@@ -206,13 +171,8 @@ struct Direction {
 impl Direction {
     fn new(prk: &hkdf::Prk, label: &[u8]) -> Result<Self, LinkError> {
         let info = [label];
-        let key = prk
-            .expand(&info, &CHACHA20_POLY1305)
-            .map_err(|_| LinkError::Library)?;
-        Ok(Self {
-            key: LessSafeKey::new(UnboundKey::from(key)),
-            next: 0,
-        })
+        let key = prk.expand(&info, &CHACHA20_POLY1305).map_err(|_| LinkError::Library)?;
+        Ok(Self { key: LessSafeKey::new(UnboundKey::from(key)), next: 0 })
     }
     /// The next nonce; there are more than any session can use.
     fn nonce(&mut self) -> Result<Nonce, LinkError> {
@@ -245,10 +205,7 @@ impl Session {
         let mut text = Vec::with_capacity(plain.len() + OVERHEAD);
         text.extend_from_slice(plain);
         let nonce = self.sending.nonce()?;
-        self.sending
-            .key
-            .seal_in_place_append_tag(nonce, Aad::empty(), &mut text)
-            .map_err(|_| LinkError::Library)?;
+        self.sending.key.seal_in_place_append_tag(nonce, Aad::empty(), &mut text).map_err(|_| LinkError::Library)?;
         Ok(text)
     }
     /// Opens the next message from the other side.
@@ -261,11 +218,7 @@ impl Session {
         }
         let mut text = sealed.to_vec();
         let nonce = self.receiving.nonce()?;
-        let opened = self
-            .receiving
-            .key
-            .open_in_place(nonce, Aad::empty(), &mut text)
-            .map(|plain| plain.len());
+        let opened = self.receiving.key.open_in_place(nonce, Aad::empty(), &mut text).map(|plain| plain.len());
         match opened {
             Ok(len) => {
                 text.truncate(len);
@@ -295,11 +248,7 @@ impl fmt::Debug for TerminalPending {
 }
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Session(sent {}, received {}, dead {})",
-            self.sending.next, self.receiving.next, self.dead
-        )
+        write!(f, "Session(sent {}, received {}, dead {})", self.sending.next, self.receiving.next, self.dead)
     }
 }
 
@@ -331,10 +280,7 @@ mod tests {
             let sealed = terminal.seal(&[]).expect("seals");
             assert_eq!(wallet.open(&sealed), Ok(vec![]));
         }
-        let (first, second) = (
-            wallet.seal(b"1").expect("seals"),
-            wallet.seal(b"2").expect("seals"),
-        );
+        let (first, second) = (wallet.seal(b"1").expect("seals"), wallet.seal(b"2").expect("seals"));
         assert_eq!(terminal.open(&first).as_deref(), Ok(&b"1"[..]));
         assert_eq!(terminal.open(&second).as_deref(), Ok(&b"2"[..]));
     }
@@ -343,15 +289,9 @@ mod tests {
     fn a_session_is_a_function_of_its_entropy() {
         let (mut a, _, hello_a, reply_a) = shake();
         let (mut b, _, hello_b, reply_b) = shake();
-        assert_eq!(
-            (hello_a, reply_a, a.seal(b"x")),
-            (hello_b, reply_b, b.seal(b"x"))
-        );
+        assert_eq!((hello_a, reply_a, a.seal(b"x")), (hello_b, reply_b, b.seal(b"x")));
         let (_, other) = WalletHello::new([3; 32]).expect("greets");
-        assert_ne!(
-            accept([2; 32], &other).expect("accepts").1,
-            accept([4; 32], &other).expect("accepts").1
-        );
+        assert_ne!(accept([2; 32], &other).expect("accepts").1, accept([4; 32], &other).expect("accepts").1);
     }
 
     #[test]
@@ -382,9 +322,7 @@ mod tests {
                 sealed.pop();
                 sealed
             }),
-            ("reflected", |_, terminal| {
-                terminal.seal(b"pay").expect("seals")
-            }),
+            ("reflected", |_, terminal| terminal.seal(b"pay").expect("seals")),
             ("empty", |_, _| vec![]),
         ];
         for (name, harm) in harms {
@@ -405,25 +343,14 @@ mod tests {
         newer[0] = 2;
         assert_eq!(accept([2; 32], &newer).err(), Some(LinkError::Version(2)));
         for len in 0..HELLO_LEN {
-            assert_eq!(
-                accept([2; 32], &hello[..len]).err(),
-                Some(LinkError::Malformed),
-                "{len}"
-            );
+            assert_eq!(accept([2; 32], &hello[..len]).err(), Some(LinkError::Malformed), "{len}");
         }
-        assert_eq!(
-            accept([2; 32], &[&hello[..], &[0]].concat()).err(),
-            Some(LinkError::Malformed)
-        );
+        assert_eq!(accept([2; 32], &[&hello[..], &[0]].concat()).err(), Some(LinkError::Malformed));
         let (_, _, hello, reply) = shake();
         for len in 0..reply.len() {
             let (wallet, again) = WalletHello::new([1; 32]).expect("greets");
             assert_eq!(again, hello);
-            let expected = if len < 32 {
-                LinkError::Malformed
-            } else {
-                LinkError::Broken
-            };
+            let expected = if len < 32 { LinkError::Malformed } else { LinkError::Broken };
             assert_eq!(wallet.finish(&reply[..len]).err(), Some(expected), "{len}");
         }
     }
@@ -474,18 +401,12 @@ mod tests {
     #[test]
     fn messages_that_fit_no_frame_are_not_sealed_and_harm_nothing() {
         let (mut wallet, mut terminal, ..) = shake();
-        assert_eq!(
-            wallet.seal(&[0; MAX_FRAME - OVERHEAD + 1]),
-            Err(LinkError::TooLong)
-        );
+        assert_eq!(wallet.seal(&[0; MAX_FRAME - OVERHEAD + 1]), Err(LinkError::TooLong));
         let sealed = wallet.seal(&[0; MAX_FRAME - OVERHEAD]).expect("seals");
         assert_eq!(sealed.len(), MAX_FRAME);
         assert!(terminal.open(&sealed).is_ok());
         let (_, hello) = WalletHello::new([1; 32]).expect("greets");
         let (pending, _) = accept([2; 32], &hello).expect("accepts");
-        assert_eq!(
-            pending.reply(&[0; MAX_FRAME]).err(),
-            Some(LinkError::TooLong)
-        );
+        assert_eq!(pending.reply(&[0; MAX_FRAME]).err(), Some(LinkError::TooLong));
     }
 }

@@ -18,9 +18,7 @@ pub enum TcpError {
     )]
     PortTaken(u16),
     /// The system does not let us listen there.
-    #[error(
-        "port {0} is not allowed for this user; choose one from 1024 up (0 lets the system choose)"
-    )]
+    #[error("port {0} is not allowed for this user; choose one from 1024 up (0 lets the system choose)")]
     PortForbidden(u16),
     /// The address names no place.
     #[error("the address could not be resolved or used: {0}")]
@@ -83,11 +81,7 @@ pub fn listen(addr: impl ToSocketAddrs) -> Result<Listener, TcpError> {
         _ => TcpError::Address(error),
     })?;
     let addr = listener.local_addr().map_err(TcpError::Address)?;
-    Ok(Listener {
-        listener,
-        addr,
-        closed: Arc::default(),
-    })
+    Ok(Listener { listener, addr, closed: Arc::default() })
 }
 
 /// Accepts connections until closed.
@@ -116,21 +110,14 @@ impl Listener {
                 Ok(_) if self.closed.load(Ordering::SeqCst) => return Err(TcpError::Closed),
                 Ok((stream, _)) => return Wire::new(stream, timeout),
                 // A peer that hung up before we came to it is no reason to stop.
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        ErrorKind::Interrupted | ErrorKind::ConnectionAborted
-                    ) => {}
+                Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
                 Err(error) => return Err(TcpError::Address(error)),
             }
         }
     }
     /// Ends [`Listener::accept`] from another thread.
     pub fn closer(&self) -> Closer {
-        Closer {
-            addr: self.addr,
-            closed: Arc::clone(&self.closed),
-        }
+        Closer { addr: self.addr, closed: Arc::clone(&self.closed) }
     }
 }
 
@@ -168,12 +155,7 @@ pub struct Wire {
 impl Wire {
     fn new(stream: TcpStream, timeout: Duration) -> Result<Self, TcpError> {
         stream.set_nodelay(true).map_err(TcpError::Address)?;
-        Ok(Self {
-            stream,
-            timeout,
-            traffic: Traffic::default(),
-            closed: false,
-        })
+        Ok(Self { stream, timeout, traffic: Traffic::default(), closed: false })
     }
     /// Sends one frame.
     ///
@@ -254,11 +236,7 @@ struct Timed<'a> {
 impl<'a> Timed<'a> {
     fn new(stream: &'a TcpStream, timeout: Duration) -> Self {
         // A timeout beyond what the clock can tell is none.
-        Self {
-            stream,
-            until: Instant::now().checked_add(timeout),
-            moved: false,
-        }
+        Self { stream, until: Instant::now().checked_add(timeout), moved: false }
     }
     fn left(&self) -> io::Result<Option<Duration>> {
         let Some(until) = self.until else {
@@ -319,54 +297,32 @@ mod tests {
             let (reply, mut session) = pending.reply(&[7; 72]).expect("replies");
             wire.send(&reply).expect("sends");
             let asked = session.open(&wire.recv().expect("asks")).expect("opens");
-            wire.send(&session.seal(&asked).expect("seals"))
-                .expect("sends");
-            assert!(matches!(
-                wire.recv(),
-                Err(TcpError::Frame(FrameError::Closed))
-            ));
+            wire.send(&session.seal(&asked).expect("seals")).expect("sends");
+            assert!(matches!(wire.recv(), Err(TcpError::Frame(FrameError::Closed))));
             wire.traffic()
         });
         let mut wire = connect(addr, LONG).expect("connects");
         let (hello, bytes) = WalletHello::new([1; 32]).expect("greets");
         wire.send(&bytes).expect("sends");
-        let (mut session, _, proof) = hello
-            .finish(&wire.recv().expect("reply"))
-            .expect("finishes");
+        let (mut session, _, proof) = hello.finish(&wire.recv().expect("reply")).expect("finishes");
         assert_eq!(proof, [7; 72]);
-        wire.send(&session.seal(b"echo").expect("seals"))
-            .expect("sends");
-        assert_eq!(
-            session.open(&wire.recv().expect("echo")).as_deref(),
-            Ok(&b"echo"[..])
-        );
+        wire.send(&session.seal(b"echo").expect("seals")).expect("sends");
+        assert_eq!(session.open(&wire.recv().expect("echo")).as_deref(), Ok(&b"echo"[..]));
         let near = wire.traffic();
         drop(wire);
         let far = terminal.join().expect("ends");
         let sent = (33 + 2) + (4 + 16 + 2);
         let received = (32 + 72 + 16 + 2) + (4 + 16 + 2);
-        let expected = Traffic {
-            bytes_sent: sent,
-            bytes_received: received,
-            frames_sent: 2,
-            frames_received: 2,
-        };
+        let expected = Traffic { bytes_sent: sent, bytes_received: received, frames_sent: 2, frames_received: 2 };
         assert_eq!(near, expected);
-        let mirrored = Traffic {
-            bytes_sent: received,
-            bytes_received: sent,
-            ..expected
-        };
+        let mirrored = Traffic { bytes_sent: received, bytes_received: sent, ..expected };
         assert_eq!(far, mirrored);
     }
 
     #[test]
     fn the_largest_frame_goes_through_and_larger_ones_change_nothing() {
         let (mut near, mut far) = pair(LONG);
-        assert!(matches!(
-            near.send(&[0; MAX_FRAME + 1]),
-            Err(TcpError::Frame(FrameError::Unsendable(_)))
-        ));
+        assert!(matches!(near.send(&[0; MAX_FRAME + 1]), Err(TcpError::Frame(FrameError::Unsendable(_)))));
         near.send(&[9; MAX_FRAME]).expect("sends");
         assert_eq!(far.recv().expect("receives"), [9; MAX_FRAME]);
         assert_eq!(near.traffic().frames_sent, 1);
@@ -386,10 +342,7 @@ mod tests {
         let addr = listen("127.0.0.1:0").expect("listens").addr();
         let error = connect(addr, LONG).expect_err("nobody listens any more");
         assert!(error.to_string().contains(&addr.to_string()), "{error}");
-        assert!(matches!(
-            listen("not an address"),
-            Err(TcpError::Address(_))
-        ));
+        assert!(matches!(listen("not an address"), Err(TcpError::Address(_))));
     }
 
     #[test]
@@ -428,10 +381,7 @@ mod tests {
     fn an_oversized_announcement_closes() {
         let (mut near, far) = pair(LONG);
         (&far.stream).write_all(&[0xff, 0xff]).expect("sends");
-        assert!(matches!(
-            near.recv(),
-            Err(TcpError::Frame(FrameError::Announced(65535)))
-        ));
+        assert!(matches!(near.recv(), Err(TcpError::Frame(FrameError::Announced(65535)))));
         assert!(matches!(near.recv(), Err(TcpError::Closed)));
     }
 
@@ -443,10 +393,7 @@ mod tests {
             let waiting = thread::spawn(move || listener.accept(LONG).map(drop));
             thread::sleep(SOON);
             closer.close();
-            assert!(matches!(
-                waiting.join().expect("ends"),
-                Err(TcpError::Closed)
-            ));
+            assert!(matches!(waiting.join().expect("ends"), Err(TcpError::Closed)));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Join (flow 7): a one-time token from an operator turns a key into a participant (R25).
 
-use crate::id::{Hash, PartyId};
+use crate::id::{DeviceId, Hash, PartyId};
 use crate::message;
 use crate::wire::canonical::{Bytes, Wire};
 use crate::wire::certificate::{Anchors, Certificate, OperationalKey, Role, SealingKey};
@@ -89,5 +89,62 @@ pub fn anchors(info: &ProviderInfo, keys: Vec<OperationalKey>, epoch: u64) -> An
         keys,
         list: None,
         extensions: Default::default(),
+    }
+}
+
+/// The token that an operator hands to whoever shall join: `tegata1-` and 64 hexadecimal digits, of which the first half
+/// is a secret for one use and the second pins the provider.
+#[derive(Clone, PartialEq, Eq)]
+pub struct JoinToken {
+    /// The secret.
+    pub secret: [u8; 16],
+    /// The first half of [`ProviderInfo::fingerprint`].
+    pub pin: [u8; 16],
+}
+
+impl JoinToken {
+    /// Reads what [`JoinToken::reveal`] wrote.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.trim().strip_prefix("tegata1-")?;
+        let (secret, pin) = (digits.get(..32)?, digits.get(32..)?);
+        Some(Self { secret: DeviceId::parse(&hexed(secret))?.0, pin: DeviceId::parse(&hexed(pin))?.0 })
+    }
+    /// The text to hand over. It lets its reader join: show it to nobody else.
+    pub fn reveal(&self) -> String {
+        alloc::format!("tegata1-{}{}", bare(&self.secret), bare(&self.pin))
+    }
+    /// Whether this is the provider that the operator meant.
+    pub fn pins(&self, info: &ProviderInfo) -> bool {
+        info.fingerprint().0[..16] == self.pin
+    }
+}
+
+impl core::fmt::Debug for JoinToken {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("JoinToken(..)")
+    }
+}
+
+fn hexed(digits: &str) -> String {
+    alloc::format!("{}-{digits}", DeviceId::PREFIX)
+}
+
+fn bare(bytes: &[u8; 16]) -> String {
+    use core::fmt::Write;
+    let mut text = String::new();
+    bytes.iter().for_each(|byte| drop(write!(text, "{byte:02x}")));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_reads_back_and_its_secret_is_not_printed() {
+        let token = JoinToken { secret: [0xab; 16], pin: [7; 16] };
+        assert_eq!(JoinToken::parse(&token.reveal()), Some(token.clone()));
+        assert_eq!(JoinToken::parse("tegata1-00"), None);
+        assert!(!alloc::format!("{token:?}").contains("ab"));
     }
 }

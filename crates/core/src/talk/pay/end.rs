@@ -8,7 +8,7 @@ use crate::card::Void;
 use crate::id::DeviceId;
 use crate::money::Amount;
 use crate::record::Batch;
-use crate::step::{Context, Effect, Event, Fault, SigningKey, Step, Talk};
+use crate::step::{Break, Context, Effect, Event, Fault, SigningKey, Step, Talk};
 use crate::talk::journal::{EntryKind, Journal, LogEntry};
 use crate::wire::canonical::{Bytes, Wire};
 use crate::wire::signed::{PublicKey, Signed, Unsigned};
@@ -125,7 +125,11 @@ impl Talk for EndOfClaim {
             }
             (Self::Signing(claim, void), Event::Signed(signature)) => {
                 let mut batch = Batch::default();
-                match closing(claim, void.sign(signature), context, &mut batch) {
+                let void = void.sign(signature);
+                if context.broken.has(Break::VoidNotStored) {
+                    return Step::new(Self::Storing(Claim { void: Some(void), ..claim }), [Effect::Store(batch)]);
+                }
+                match closing(claim, void, context, &mut batch) {
                     Some(claim) => Step::new(Self::Storing(claim), [Effect::Store(batch)]),
                     None => Self::over(EndNotice::Failed(Fault::Storage)),
                 }

@@ -5,7 +5,7 @@ use crate::card::{CardCertificate, CardEvent, Counterpart, Raise, Terms, Void, p
 use crate::id::{CardId, DeviceId, Handle, Hash};
 use crate::money::Amount;
 use crate::record::{Batch, RecordKey, Space};
-use crate::step::{Context, Effect, Event, Fault, Records, SigningKey, Step, Talk};
+use crate::step::{Break, Context, Effect, Event, Fault, Records, SigningKey, Step, Talk};
 use crate::talk::journal::{EntryKind, Journal, LogEntry};
 use crate::wire::canonical::{Bytes, Wire};
 use crate::wire::certificate::{Anchors, Certificate, SessionProof};
@@ -332,11 +332,14 @@ impl TerminalPay {
         };
         let said = certificate.claimed();
         let (card, generation) = (said.card, said.generation);
-        let signed_in = CardEvent::context(card, generation, &claim.counterpart(terminal));
+        let mut counterpart = claim.counterpart(terminal);
+        unbind(&mut counterpart, context);
+        let signed_in = CardEvent::context(card, generation, &counterpart);
         if let Some(stored) = claim.check_hash(terminal) {
             return Self::repeated(&claim, stored == checked.check.hash(&signed_in));
         }
-        if claim.void.is_some() || claim.state != ClaimState::Open {
+        let ended = claim.void.is_some() || claim.state != ClaimState::Open;
+        if ended && !context.broken.has(Break::ClosedAccepts) {
             return Self::ended(&claim);
         }
         let Ok(check) = checked.check.clone().verify(&said.key, &signed_in, context.verifier) else {
@@ -441,7 +444,13 @@ impl TerminalPay {
         batch.put(seen_key(handle), checkpoint.encode());
         close_till(context.records, &mut batch);
         journal.append(&[entry], &mut batch);
-        Step::new(Self::StoringReceipt(sale, claim, remaining), [Effect::Store(batch)])
+        let store = Effect::Store(batch);
+        if context.broken.has(Break::GoodsBeforeEvidence) {
+            let amount = claim.charge.claimed().amount;
+            let goods = Effect::Show(TerminalNotice::Paid { transaction, amount, remaining });
+            return Step::new(Self::StoringReceipt(sale, claim, remaining), [goods, store]);
+        }
+        Step::new(Self::StoringReceipt(sale, claim, remaining), [store])
     }
 
     fn close_signed(sale: Sale, claim: Claim, void: Signed<Void>, why: Refusal, context: &Context<'_>) -> Next {
@@ -529,8 +538,18 @@ pub(super) fn close_till(records: &dyn Records, batch: &mut Batch) {
     batch.replace(Till::key(), stored, Till { open: None, ..till }.to_bytes());
 }
 
+/// Break::NonceNotBound leaves the session out of what is signed.
+pub(super) fn unbind(counterpart: &mut Counterpart<'_>, context: &Context<'_>) {
+    if let (true, Counterpart::Charge { session, .. }) = (context.broken.has(Break::NonceNotBound), counterpart) {
+        *session = Hash::ZERO;
+    }
+}
+
 /// L and U of R11: past either, the terminal stops selling offline.
 fn stale(anchors: &Anchors, terms: &Terms, context: &Context<'_>) -> bool {
+    if context.broken.has(Break::StaleListAccepted) {
+        return false;
+    }
     let list_too_old = anchors.list_age(context.now).is_none_or(|age| age > terms.list_age);
     let oldest = Journal::load(context.records).and_then(|journal| journal.oldest);
     list_too_old || oldest.is_some_and(|oldest| context.now.since(oldest) > terms.record_age)
@@ -564,6 +583,9 @@ fn may_pay(
                 .check_by_provider(card.card, card.generation, &sale.anchors, context.now, context.verifier)
                 .map_err(|_| Refusal::CardNotTrusted)?;
         }
+    }
+    if context.broken.has(Break::CeilingIgnored) {
+        return Ok(());
     }
     payment::accept_check(&card, terms, raises, check, charge.amount, context.now).map_err(|_| Refusal::BeyondTerms)
 }

@@ -6,7 +6,7 @@ use crate::card::{CardCertificate, CardEvent, Counterpart, Raise, Terms, Void};
 use crate::id::{CardId, DeviceId, Handle, Hash};
 use crate::money::Amount;
 use crate::record::{Batch, RecordKey, Space};
-use crate::step::{Context, Effect, Event, Fault, Records, SigningKey, Step, Talk};
+use crate::step::{Break, Context, Effect, Event, Fault, Records, SigningKey, Step, Talk};
 use crate::talk::journal::{EntryKind, Journal, LogEntry};
 use crate::wire::canonical::{Bytes, Wire};
 use crate::wire::certificate::{Anchors, Certificate, Role, SessionProof};
@@ -331,7 +331,8 @@ impl WalletPay {
                 extensions: Default::default(),
             },
             // Nothing that names the card goes out before the terminal is recognised (R17).
-            checkpoint: known.map(|_| CardCertificate::handle(&purse.certificate)),
+            checkpoint: (known.is_some() || context.broken.has(Break::CardNamedEarly))
+                .then(|| CardCertificate::handle(&purse.certificate)),
             unknown: known.is_none().then_some(true),
             resume: pending.map(|paying| paying.charge.claimed().transaction),
             extensions: Default::default(),
@@ -432,6 +433,10 @@ impl WalletPay {
             }
             // The identical bytes again, never a second check (R2, R7). The certificate travels: the card may have moved
             // on to a newer checkpoint, which names the same key.
+            (_, Some(_)) if context.broken.has(Break::DebitAgainOnReplay) => {
+                let answer = Answer { paying: before.clone(), before: Some(before), touched: true };
+                Self::agreed(payer, answer, travel, context)
+            }
             (_, Some(check)) => {
                 let Some(purse) = load_purse(context.records, before.card) else {
                     return Self::cannot(CannotSpend::NotActive);
@@ -516,6 +521,11 @@ impl WalletPay {
         }
         journal.append(&[entry], &mut batch);
         let certificate = (!travel.known).then(|| purse.certificate.clone());
+        if context.broken.has(Break::SendBeforeStore) {
+            let mut early = Self::check_stored(paying, certificate);
+            early.effects.push(Effect::Store(batch));
+            return early;
+        }
         Step::new(Self::StoringCheck(paying, certificate), [Effect::Store(batch)])
     }
 
@@ -527,6 +537,18 @@ impl WalletPay {
         let raises = (!paying.raises.is_empty()).then(|| paying.raises.clone());
         let checked = Checked { check, certificate, raises, extensions: Default::default() };
         Step::new(Self::ExpectReceipt(paying, remaining), [send(&PayMessage::Checked(checked))])
+    }
+
+    /// Break::RefundOnTimeout: the wallet helps itself.
+    fn refund_unasked(paying: &Paying, context: &Context<'_>) -> Next {
+        let Some(purse) = load_purse(context.records, paying.card) else {
+            return Self::end(WalletNotice::Failed(Fault::Storage));
+        };
+        let minor = paying.charge.claimed().amount.minor();
+        let after = Purse { remaining: purse.remaining.saturating_add(minor), ..purse.clone() };
+        let mut batch = Batch::default();
+        batch.replace(purse_key(paying.card), Some(purse.to_bytes()), after.to_bytes());
+        Self::store(batch, WalletNotice::Returning { amount: paying.charge.claimed().amount })
     }
 
     fn receipted(paying: Paying, remaining: u64, receipt: Signed<Receipt>, context: &Context<'_>) -> Next {
@@ -680,6 +702,9 @@ impl Talk for WalletPay {
                 Ok(PayMessage::Refused(why)) => Self::end(WalletNotice::Refused { why, spent: true }),
                 _ => Self::end(WalletNotice::Refused { why: Refusal::Malformed, spent: true }),
             },
+            (Self::ExpectReceipt(paying, _), Event::Lost) if context.broken.has(Break::RefundOnTimeout) => {
+                Self::refund_unasked(&paying, context)
+            }
             (Self::ExpectReceipt(..), Event::Lost) => {
                 Self::end(WalletNotice::Refused { why: Refusal::OutOfOrder, spent: true })
             }
