@@ -99,7 +99,7 @@ codes! {
         HashWithoutContext = 8,
         /// Signatures are not checked (R3).
         SignatureIgnored = 9,
-        /// A check is not bound to the session of its charge (R5).
+        /// The wallet answers a charge of a session that it does not know (R5).
         NonceNotBound = 10,
         /// The terminal believes the remaining that the card declares (R6).
         CeilingIgnored = 11,

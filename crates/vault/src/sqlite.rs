@@ -76,7 +76,7 @@ impl SqliteVault {
         match connection.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0))? {
             0 => return Err(VaultError::HalfMade),
             FORMAT => {}
-            1.. => return Err(VaultError::Damaged),
+            found => return Err(VaultError::Newer { found, known: FORMAT }),
         }
         if left_open {
             let verdict: String = connection.pragma_query_value(None, "quick_check", |row| row.get(0))?;

@@ -130,10 +130,7 @@ fn hexed(digits: &str) -> String {
 }
 
 fn bare(bytes: &[u8; 16]) -> String {
-    use core::fmt::Write;
-    let mut text = String::new();
-    bytes.iter().for_each(|byte| drop(write!(text, "{byte:02x}")));
-    text
+    bytes.iter().map(|byte| alloc::format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

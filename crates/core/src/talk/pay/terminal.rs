@@ -332,9 +332,7 @@ impl TerminalPay {
         };
         let said = certificate.claimed();
         let (card, generation) = (said.card, said.generation);
-        let mut counterpart = claim.counterpart(terminal);
-        unbind(&mut counterpart, context);
-        let signed_in = CardEvent::context(card, generation, &counterpart);
+        let signed_in = CardEvent::context(card, generation, &claim.counterpart(terminal));
         if let Some(stored) = claim.check_hash(terminal) {
             return Self::repeated(&claim, stored == checked.check.hash(&signed_in));
         }
@@ -536,13 +534,6 @@ fn seen(handle: Handle, records: &dyn Records) -> Option<Signed<CardCertificate>
 pub(super) fn close_till(records: &dyn Records, batch: &mut Batch) {
     let (till, stored) = Till::load(records);
     batch.replace(Till::key(), stored, Till { open: None, ..till }.to_bytes());
-}
-
-/// Break::NonceNotBound leaves the session out of what is signed.
-pub(super) fn unbind(counterpart: &mut Counterpart<'_>, context: &Context<'_>) {
-    if let (true, Counterpart::Charge { session, .. }) = (context.broken.has(Break::NonceNotBound), counterpart) {
-        *session = Hash::ZERO;
-    }
 }
 
 /// L and U of R11: past either, the terminal stops selling offline.

@@ -364,7 +364,7 @@ impl WalletPay {
         if let Some(before) = before {
             return Self::charged_again(payer, before, &charge, charged.known, context);
         }
-        if session != met.session {
+        if session != met.session && !context.broken.has(Break::NonceNotBound) {
             // Someone else's charge, or one of a past that this wallet does not know: a nonce not seen is not answered.
             return Self::refuse(Refusal::UnknownTransaction);
         }

@@ -1,0 +1,156 @@
+//! The driver: carries out the effects of a conversation against one device's vault and keys, in order.
+
+use crate::ring::KeyRing;
+use tegata_core::record::{RecordKey, Space};
+use tegata_core::step::{Broken, Context, Effect, Event, Fault, Records, SigningKey, Talk};
+use tegata_core::talk::pay::load_purse;
+use tegata_core::talk::update::load_anchors;
+use tegata_core::wire::certificate::{Anchors, Certificate};
+use tegata_core::wire::signed::{PublicKey, Signature, Signed, Verifier};
+use tegata_core::{CardId, DeviceId, Time};
+use tegata_crypto_native::Channel;
+use tegata_vault::{Vault, VaultError};
+
+/// Time and randomness for one event.
+#[derive(Clone, Copy)]
+pub struct Now {
+    /// The time.
+    pub time: Time,
+    /// 32 fresh random bytes.
+    pub entropy: [u8; 32],
+}
+
+/// A device: its records, its keys, its line to the provider.
+pub struct Device<V> {
+    /// Its records.
+    pub vault: V,
+    /// Its keys; empty while locked.
+    pub ring: KeyRing,
+    /// Rules broken on purpose; none outside the simulator.
+    pub broken: Broken,
+    pub(crate) channel: Option<Channel>,
+    verifier: &'static dyn Verifier,
+}
+
+/// Reads through to a vault. A record that cannot be read looks missing; the guards of the next batch then fail.
+struct Reading<'a, V>(&'a V);
+
+impl<V: Vault> Records for Reading<'_, V> {
+    fn get(&self, key: &RecordKey) -> Option<Vec<u8>> {
+        self.0.get(key).ok().flatten()
+    }
+}
+
+/// What leaves a conversation.
+#[derive(Clone, Debug)]
+pub enum Out<N> {
+    /// To the other side.
+    Send(Vec<u8>),
+    /// To the person or app in charge.
+    Show(N),
+    /// Wake it then.
+    WaitUntil(Time),
+}
+
+/// A conversation under way on a device.
+pub struct Talking<T>(Option<T>);
+
+impl<T: Talk> Talking<T> {
+    /// Starts one.
+    pub fn new(talk: T) -> Self {
+        Self(Some(talk))
+    }
+    /// Whether it has ended.
+    pub fn is_over(&self) -> bool {
+        self.0.as_ref().is_none_or(Talk::is_over)
+    }
+    /// Hands it an event and carries out what follows, until it waits for the outside again.
+    pub fn deliver<V: Vault>(&mut self, event: Event, now: Now, device: &mut Device<V>) -> Vec<Out<T::Notice>> {
+        let mut out = Vec::new();
+        let mut next = Some(event);
+        while let (Some(event), Some(talk)) = (next.take(), self.0.take()) {
+            let step = talk.step(event, &device.context(now));
+            self.0 = Some(step.state);
+            for effect in step.effects {
+                match effect {
+                    Effect::Store(batch) => {
+                        let stored = device.commit(&batch);
+                        next = Some(stored.map_or_else(|error| Event::Failed(error.fault()), |()| Event::Stored));
+                    }
+                    Effect::Sign { key, tbs } => {
+                        next = Some(device.sign(key, &tbs).map_or(Event::Failed(Fault::Key), Event::Signed));
+                    }
+                    Effect::Send(bytes) => out.push(Out::Send(bytes)),
+                    Effect::Show(notice) => out.push(Out::Show(notice)),
+                    Effect::WaitUntil(time) => out.push(Out::WaitUntil(time)),
+                }
+            }
+        }
+        out
+    }
+}
+
+impl<V: Vault> Device<V> {
+    /// A device over its records; its keys are locked until the ring is opened.
+    pub fn new(vault: V, ring: KeyRing, verifier: &'static dyn Verifier) -> Self {
+        Self { vault, ring, broken: Broken::NONE, channel: None, verifier }
+    }
+
+    fn commit(&mut self, batch: &tegata_core::record::Batch) -> Result<(), VaultError> {
+        if self.broken.has(tegata_core::step::Break::NoCompareAndSwap) {
+            let writes = batch.writes.clone();
+            return self.vault.commit(&tegata_core::record::Batch { guards: Vec::new(), writes });
+        }
+        self.vault.commit(batch)
+    }
+
+    /// Runs `read` with what a step is given.
+    fn context(&self, now: Now) -> Context<'_> {
+        Context {
+            now: now.time,
+            entropy: now.entropy,
+            verifier: self.verifier,
+            records: self,
+            broken: self.broken,
+        }
+    }
+
+    /// The device's own certificate; `None` before it has joined.
+    pub fn certificate(&self) -> Option<Signed<Certificate>> {
+        Signed::decode(&Records::get(self, &Certificate::own_key())?).ok()
+    }
+    /// The device's id; `None` before it has joined.
+    pub fn id(&self) -> Option<DeviceId> {
+        self.certificate().map(|certificate| certificate.claimed().subject.device())
+    }
+    /// Whom it trusts; `None` before it has joined.
+    pub fn anchors(&self) -> Option<Anchors> {
+        load_anchors(self)
+    }
+    /// The key that signs for the device itself.
+    pub fn key(&self) -> Option<PublicKey> {
+        self.certificate().map(|certificate| certificate.claimed().key)
+    }
+    /// The cards in the vault.
+    ///
+    /// # Errors
+    /// The vault cannot be read.
+    pub fn cards(&self) -> Result<Vec<CardId>, VaultError> {
+        let found = self.vault.scan(Space::Card, &[], usize::MAX)?;
+        Ok(found.into_iter().filter_map(|(name, _)| name.try_into().ok().map(CardId)).collect())
+    }
+
+    fn sign(&self, key: SigningKey, tbs: &[u8]) -> Option<Signature> {
+        let public = match key {
+            SigningKey::Device => self.key().or_else(|| self.ring.device_key())?,
+            SigningKey::Card(card) => load_purse(self, card)?.certificate.claimed().key,
+        };
+        self.ring.sign(&public, tbs)
+    }
+}
+
+impl<V: Vault> Records for Device<V> {
+    fn get(&self, key: &RecordKey) -> Option<Vec<u8>> {
+        Reading(&self.vault).get(key)
+    }
+}

@@ -1,0 +1,15 @@
+//! What wallet and terminal share as devices: keys, the driver that carries out effects, the line to the provider.
+//!
+//! Nothing here decides: conversations of the core do.
+
+mod drive;
+mod join;
+mod post;
+mod ring;
+mod update;
+
+pub use drive::{Device, Now, Out, Talking};
+pub use join::{JoinError, join};
+pub use post::{ExchangeError, HttpPost, Outgoing, Post, PostError, fetch_info};
+pub use ring::{KeyRing, RingError, TRIES};
+pub use update::{Summary, UpdateError, ask, take_up_all, update};
