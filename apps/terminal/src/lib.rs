@@ -1,1 +1,7 @@
-//! (being written)
+//! The merchant terminal: charges, keeps receipts, closes and voids, updates. Works with the provider away.
+
+mod terminal;
+mod till;
+
+pub use terminal::{Payment, Terminal, TerminalError};
+pub use till::{Charged, Waiting, listen};

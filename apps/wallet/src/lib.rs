@@ -1,1 +1,7 @@
-//! (being written)
+//! The wallet: holds cards, shows them, pays, keeps receipts, updates. Works with the provider away.
+
+mod pay;
+mod wallet;
+
+pub use pay::{Answer, Paid, pay};
+pub use wallet::{Held, PaymentMade, Wallet, WalletError};

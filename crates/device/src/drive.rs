@@ -68,7 +68,10 @@ impl<T: Talk> Talking<T> {
     pub fn deliver<V: Vault>(&mut self, event: Event, now: Now, device: &mut Device<V>) -> Vec<Out<T::Notice>> {
         let mut out = Vec::new();
         let mut next = Some(event);
-        while let (Some(event), Some(talk)) = (next.take(), self.0.take()) {
+        while let Some(event) = next.take() {
+            let Some(talk) = self.0.take() else {
+                break;
+            };
             let step = talk.step(event, &device.context(now));
             self.0 = Some(step.state);
             for effect in step.effects {
@@ -105,14 +108,12 @@ impl<V: Vault> Device<V> {
     }
 
     /// Runs `read` with what a step is given.
+    pub fn with_context<R>(&self, now: Now, read: impl FnOnce(&Context<'_>) -> R) -> R {
+        read(&self.context(now))
+    }
+
     fn context(&self, now: Now) -> Context<'_> {
-        Context {
-            now: now.time,
-            entropy: now.entropy,
-            verifier: self.verifier,
-            records: self,
-            broken: self.broken,
-        }
+        Context { now: now.time, entropy: now.entropy, verifier: self.verifier, records: self, broken: self.broken }
     }
 
     /// The device's own certificate; `None` before it has joined.

@@ -112,8 +112,7 @@ fn keep<V: Vault>(
         return Err(JoinError::Refused(refused.claimed().clone()));
     }
     let reply = Signed::<JoinReply>::decode(answer).map_err(|_| JoinError::NotTrusted)?;
-    let keys =
-        operational_keys(&reply.claimed().keys, &info.root, &NativeVerifier).ok_or(JoinError::NotTrusted)?;
+    let keys = operational_keys(&reply.claimed().keys, &info.root, &NativeVerifier).ok_or(JoinError::NotTrusted)?;
     let trusted = anchors(info, keys, reply.claimed().epoch);
     let signer = *trusted.signer(reply.claimed().signer, now.time).map_err(|_| JoinError::NotTrusted)?;
     let reply = reply.verify(&signer, &context, &NativeVerifier).map_err(|_| JoinError::NotTrusted)?;

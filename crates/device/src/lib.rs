@@ -5,11 +5,15 @@
 mod drive;
 mod join;
 mod post;
+mod request;
 mod ring;
+mod tap;
 mod update;
 
 pub use drive::{Device, Now, Out, Talking};
 pub use join::{JoinError, join};
 pub use post::{ExchangeError, HttpPost, Outgoing, Post, PostError, fetch_info};
+pub use request::RequestError;
 pub use ring::{KeyRing, RingError, TRIES};
+pub use tap::{Step as TapStep, TapError, TerminalTap, WalletTap};
 pub use update::{Summary, UpdateError, ask, take_up_all, update};

@@ -16,7 +16,9 @@ pub enum PostError {
     #[error("the provider at {0} cannot be reached; cards and terminals go on working, update when it is back")]
     Away(String),
     /// It answered something that is no answer.
-    #[error("the provider at {0} answered something else than expected (status {1}); its operator should look at its log")]
+    #[error(
+        "the provider at {0} answered something else than expected (status {1}); its operator should look at its log"
+    )]
     Odd(String, u16),
 }
 
@@ -111,7 +113,7 @@ impl Outgoing {
     /// # Errors
     /// [`SealError`]: it was not made for this request.
     pub fn open(&self, answer: &[u8]) -> Result<Vec<u8>, SealError> {
-        let sealed = Sealed::from_bytes(answer).map_err(|_| SealError::Damaged)?;
+        let sealed = Sealed::from_bytes(answer).map_err(|_| SealError::Unopenable)?;
         self.channel.open_reply(&self.sealed, &sealed)
     }
 }
@@ -178,12 +180,7 @@ impl<V: Vault> Device<V> {
     ///
     /// # Errors
     /// [`ExchangeError`].
-    pub fn exchange(
-        &mut self,
-        post: &mut dyn Post,
-        entropy: [u8; 32],
-        plain: &[u8],
-    ) -> Result<Vec<u8>, ExchangeError> {
+    pub fn exchange(&mut self, post: &mut dyn Post, entropy: [u8; 32], plain: &[u8]) -> Result<Vec<u8>, ExchangeError> {
         let had_channel = self.channel.is_some();
         let outgoing = self.envelope(entropy, plain)?;
         let answer = post.post(vec![outgoing.bytes()])?.pop().unwrap_or_default();

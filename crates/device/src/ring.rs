@@ -20,7 +20,9 @@ pub enum RingError {
     #[error("wrong code number; {0} tries left")]
     WrongCode(u8),
     /// Wrong too often.
-    #[error("the code number was wrong too often; this vault is blocked. Block the wallet at your provider and restore it")]
+    #[error(
+        "the code number was wrong too often; this vault is blocked. Block the wallet at your provider and restore it"
+    )]
     Blocked,
     /// The vault has no keys: it is half made or not a device's.
     #[error("this vault holds no keys; it was not created completely")]
@@ -116,11 +118,12 @@ impl KeyRing {
             batch.replace(named(b"tries"), counted, vec![tries + 1]);
             vault.commit(&batch)?;
         }
-        let opened = code::open_secret(code.unwrap_or(UNATTENDED), device_key, &sealed).map_err(|error| match error {
-            CodeError::WrongCode if tries + 1 >= TRIES => RingError::Blocked,
-            CodeError::WrongCode => RingError::WrongCode(TRIES - tries - 1),
-            other => RingError::Code(other),
-        })?;
+        let opened =
+            code::open_secret(code.unwrap_or(UNATTENDED), device_key, &sealed).map_err(|error| match error {
+                CodeError::WrongCode if tries + 1 >= TRIES => RingError::Blocked,
+                CodeError::WrongCode => RingError::WrongCode(TRIES - tries - 1),
+                other => RingError::Code(other),
+            })?;
         let master: [u8; 32] = opened.as_slice().try_into().map_err(|_| RingError::NoKeys)?;
         if code.is_some() {
             let mut batch = Batch::default();

@@ -22,7 +22,9 @@ pub enum UpdateError {
     #[error("the provider refused: {}", .0.text.clone().unwrap_or_else(|| format!("{:?}", .0.why)))]
     Refused(Refused),
     /// The answer does not fit this device's own records.
-    #[error("the provider's answer does not fit this device's records; nothing was changed. Tell the provider's operator")]
+    #[error(
+        "the provider's answer does not fit this device's records; nothing was changed. Tell the provider's operator"
+    )]
     NotTrusted,
     /// The device failed.
     #[error(transparent)]

@@ -1,1 +1,28 @@
-//! (being written)
+//! The provider's database: coarse operations on its tables, one file a room.
+//!
+//! A [`Store`] is one writer: [`Store::begin`], any number of operations, [`Store::commit`]; nothing is durable before.
+//! It decides nothing: what may be recorded, and what it means, is the provider's to judge. It reads no clock, draws no
+//! randomness, checks no signature. `migrations/` holds the schema.
+
+mod books;
+mod cards;
+mod devices;
+mod error;
+mod events;
+mod exceptions;
+mod file;
+mod numbers;
+mod participants;
+mod provider;
+mod row;
+
+pub use books::{Cause, PayoutRow, PostingRow};
+pub use cards::{CardRow, GenerationRow, LoadRow, ReversalRow};
+pub use devices::{DeviceRow, UploadRow};
+pub use error::StoreError;
+pub use events::{ClaimRow, ClaimState, EventRow, EventState};
+pub use exceptions::{ExceptionKind, ExceptionRow};
+pub use file::Store;
+pub use numbers::{ActivationRow, BatchRow, NumberRow, NumberState};
+pub use participants::{ParticipantRow, TokenRow};
+pub use provider::ProviderRow;

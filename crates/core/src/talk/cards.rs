@@ -273,8 +273,7 @@ impl CardRequest {
         context: &Context<'_>,
         mut batch: Batch,
     ) -> Next {
-        let accepted =
-            CardCertificate::accept(reply.certificate.clone(), anchors, context.now, context.verifier);
+        let accepted = CardCertificate::accept(reply.certificate.clone(), anchors, context.now, context.verifier);
         let Ok(certificate) = accepted else {
             return Self::over(CardNotice::NotTrusted);
         };
@@ -332,9 +331,7 @@ impl Talk for CardRequest {
                 Step::new(Self::Expect(asked, anchors), [Effect::Send(bytes)])
             }
             (Self::Resume(key, anchors), Event::Tick) => Self::resume(&key, anchors, context),
-            (Self::Expect(asked, anchors), Event::Received(bytes)) => {
-                Self::answered(asked, &anchors, &bytes, context)
-            }
+            (Self::Expect(asked, anchors), Event::Received(bytes)) => Self::answered(asked, &anchors, &bytes, context),
             (Self::Keeping(notice), Event::Stored) => Self::over(notice),
             // The request stays stored and is sent again until it is answered.
             (_, Event::Lost) => Step::new(Self::Over, vec![]),

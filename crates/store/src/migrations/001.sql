@@ -250,6 +250,7 @@ CREATE TABLE event (
     terminal BLOB,                   -- spends: who was paid
     terminal_entry INTEGER,          -- number in that terminal's log
     charge BLOB,                     -- spends: hash of the charge in its context
+    at INTEGER NOT NULL,             -- when this provider first heard of it
     tick INTEGER NOT NULL,
     PRIMARY KEY (card, generation, seq, tick, hash)
 ) WITHOUT ROWID, STRICT;
@@ -272,17 +273,6 @@ CREATE TABLE claim (
     check_hash BLOB,
     issuer BLOB,
     PRIMARY KEY (terminal, transaction_number, charge)
-) WITHOUT ROWID, STRICT;
-
--- Checks that a wallet recorded and no terminal has claimed or ended; or the other way round. Removed when matched.
-CREATE TABLE unmatched (
-    card BLOB NOT NULL,
-    check_hash BLOB NOT NULL,
-    generation INTEGER NOT NULL,
-    seq INTEGER NOT NULL,
-    side INTEGER NOT NULL,           -- 1: only the wallet's record is here, 2: only the terminal's
-    since INTEGER NOT NULL,
-    PRIMARY KEY (card, check_hash)
 ) WITHOUT ROWID, STRICT;
 
 -- ---- ledger -----------------------------------------------------------------------------------------------------

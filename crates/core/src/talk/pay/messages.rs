@@ -146,7 +146,9 @@ impl Refusal {
     pub fn advice(self) -> &'static str {
         match self {
             Self::NotAccepted => "this terminal does not take that card; offer another one",
-            Self::TerminalStale => "the terminal has been without its provider for too long; the merchant must update it",
+            Self::TerminalStale => {
+                "the terminal has been without its provider for too long; the merchant must update it"
+            }
             Self::NothingToPay => "the terminal has nothing to charge at the moment",
             Self::Declined => "the user declined",
             Self::CardNotTrusted => "the card's certificate or signature is not valid; update the wallet",

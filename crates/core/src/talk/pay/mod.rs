@@ -28,12 +28,9 @@ mod wallet;
 
 pub use end::{EndNotice, EndOfClaim};
 pub use messages::*;
-pub use terminal::{Claim, ClaimState, Sale, TerminalNotice, TerminalPay, Till};
 pub use take_up::{TakeUp, TakeUpNotice};
+pub use terminal::{Claim, ClaimState, Sale, TerminalNotice, TerminalPay, Till};
 pub(crate) use wallet::keep_raise;
 pub use wallet::{
     Payer, Paying, PayingState, Untouched, WalletNotice, WalletPay, load_purse, purse_key, terminal_certificate,
 };
-
-#[cfg(test)]
-mod tests;

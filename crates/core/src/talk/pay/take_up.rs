@@ -98,9 +98,7 @@ fn trusted(purse: &Purse, raise: &Raise, anchors: &Anchors, context: &Context<'_
             Paying::returned_by(context.records, raise).ok_or(RaiseError::OtherCard)?;
             raise.check_by_provider(said.card, said.generation, anchors, context.now, context.verifier)
         }
-        Raise::Load(_) => {
-            raise.check_by_provider(said.card, said.generation, anchors, context.now, context.verifier)
-        }
+        Raise::Load(_) => raise.check_by_provider(said.card, said.generation, anchors, context.now, context.verifier),
     }
 }
 
@@ -138,8 +136,7 @@ impl Talk for TakeUp {
                     Paying { state: PayingState::Returned, ..before.clone() }.store(Some(&before), &mut batch);
                 }
                 journal.append(&[entry], &mut batch);
-                let notice =
-                    TakeUpNotice::TookUp { amount: raise.amount(), remaining: advance.purse.remaining };
+                let notice = TakeUpNotice::TookUp { amount: raise.amount(), remaining: advance.purse.remaining };
                 Step::new(Self::Storing(notice), [Effect::Store(batch)])
             }
             (Self::Storing(notice), Event::Stored) => Self::over(notice),

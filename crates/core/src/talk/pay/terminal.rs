@@ -318,13 +318,7 @@ impl TerminalPay {
     }
 
     /// Judges a check: first whether it is what it claims, then whether it may pay.
-    fn checked(
-        sale: Sale,
-        claim: Claim,
-        known: Option<Handle>,
-        checked: Checked,
-        context: &Context<'_>,
-    ) -> Next {
+    fn checked(sale: Sale, claim: Claim, known: Option<Handle>, checked: Checked, context: &Context<'_>) -> Next {
         let terminal = sale.terminal();
         let seen = || known.and_then(|handle| seen(handle, context.records));
         let Some(certificate) = checked.certificate.clone().or_else(seen) else {
@@ -580,4 +574,3 @@ fn may_pay(
     }
     payment::accept_check(&card, terms, raises, check, charge.amount, context.now).map_err(|_| Refusal::BeyondTerms)
 }
-

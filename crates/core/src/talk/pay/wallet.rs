@@ -325,11 +325,7 @@ impl WalletPay {
         let known = met.terminal.as_ref();
         let pending = known.and_then(|terminal| Paying::pending(context.records, terminal.subject.device()));
         let offer = Offer {
-            card: Offered {
-                kind: payer.terms.kind,
-                issuer: payer.terms.issuer,
-                extensions: Default::default(),
-            },
+            card: Offered { kind: payer.terms.kind, issuer: payer.terms.issuer, extensions: Default::default() },
             // Nothing that names the card goes out before the terminal is recognised (R17).
             checkpoint: (known.is_some() || context.broken.has(Break::CardNamedEarly))
                 .then(|| CardCertificate::handle(&purse.certificate)),
@@ -355,8 +351,7 @@ impl WalletPay {
         };
         let device = terminal.subject.device();
         let session = charged.session.unwrap_or(met.session);
-        let Ok(charge) =
-            charged.charge.verify(&terminal.key, &Charge::context(&session, device), context.verifier)
+        let Ok(charge) = charged.charge.verify(&terminal.key, &Charge::context(&session, device), context.verifier)
         else {
             return Self::refuse(Refusal::TerminalNotTrusted);
         };
@@ -559,11 +554,8 @@ impl WalletPay {
             return Self::end(WalletNotice::Refused { why: Refusal::TerminalNotTrusted, spent: true });
         };
         let transaction = paying.charge.claimed().transaction;
-        let paid = WalletNotice::Paid {
-            merchant: paying.merchant.clone(),
-            amount: paying.charge.claimed().amount,
-            remaining,
-        };
+        let paid =
+            WalletNotice::Paid { merchant: paying.merchant.clone(), amount: paying.charge.claimed().amount, remaining };
         if paying.state != PayingState::Spent {
             return Self::end(paid);
         }
@@ -666,9 +658,7 @@ impl Talk for WalletPay {
                 Ok(PayMessage::Refused(why)) => Self::end(WalletNotice::Refused { why, spent: false }),
                 _ => Self::refuse(Refusal::Malformed),
             },
-            (Self::AwaitConsent(payer, answer, travel), Event::Agreed) => {
-                Self::agreed(payer, answer, travel, context)
-            }
+            (Self::AwaitConsent(payer, answer, travel), Event::Agreed) => Self::agreed(payer, answer, travel, context),
             (Self::AwaitConsent(..), Event::Declined) => Self::refuse(Refusal::Declined),
             // The user may still agree; a second touch pays then, in a session of its own (R5).
             (Self::AwaitConsent(_, answer, travel), Event::Lost) => {
@@ -692,12 +682,10 @@ impl Talk for WalletPay {
             (Self::ExpectReceipt(paying, remaining), Event::Received(bytes)) => match PayMessage::from_bytes(&bytes) {
                 Ok(PayMessage::Receipt(receipt)) => Self::receipted(paying, remaining, receipt, context),
                 Ok(PayMessage::Ended(void)) => Self::ended(void, paying.terminal, context),
-                Ok(PayMessage::Refused(Refusal::CertificateNeeded)) => {
-                    match load_purse(context.records, paying.card) {
-                        Some(purse) => Self::check_stored(paying, Some(purse.certificate)),
-                        None => Self::end(WalletNotice::Failed(Fault::Storage)),
-                    }
-                }
+                Ok(PayMessage::Refused(Refusal::CertificateNeeded)) => match load_purse(context.records, paying.card) {
+                    Some(purse) => Self::check_stored(paying, Some(purse.certificate)),
+                    None => Self::end(WalletNotice::Failed(Fault::Storage)),
+                },
                 // The check is out: only its end, told by terminal or provider, returns the money (R8).
                 Ok(PayMessage::Refused(why)) => Self::end(WalletNotice::Refused { why, spent: true }),
                 _ => Self::end(WalletNotice::Refused { why: Refusal::Malformed, spent: true }),
@@ -709,7 +697,9 @@ impl Talk for WalletPay {
                 Self::end(WalletNotice::Refused { why: Refusal::OutOfOrder, spent: true })
             }
             (Self::Storing(notice), Event::Stored) => Self::end(notice),
-            (Self::ExpectProof(..) | Self::ExpectCharge(..), Event::Lost) => Step::new(Self::Over, vec![]),
+            (Self::Idle(_) | Self::ExpectProof(..) | Self::ExpectCharge(..), Event::Lost) => {
+                Step::new(Self::Over, vec![])
+            }
             (Self::SigningCheck(..), Event::Failed(fault)) => {
                 let told = send(&PayMessage::Refused(Refusal::OutOfOrder));
                 Step::new(Self::Over, [told, Effect::Show(WalletNotice::Failed(fault))])

@@ -323,9 +323,7 @@ impl Talk for DeviceUpdate {
                 let bytes = request.sign(signature).encode();
                 Step::new(Self::Expect(body, hash), [Effect::Send(bytes)])
             }
-            (Self::Expect(request, hash), Event::Received(bytes)) => {
-                Self::answered(&request, &hash, &bytes, context)
-            }
+            (Self::Expect(request, hash), Event::Received(bytes)) => Self::answered(&request, &hash, &bytes, context),
             (Self::Storing(turn), Event::Stored) => Self::over(turn),
             (_, Event::Lost) => Step::new(Self::Over, vec![]),
             (_, Event::Failed(fault)) => Self::over(Updated::Failed(fault)),

@@ -1,0 +1,222 @@
+//! An issuer over its vault.
+
+use tegata_core::card::Terms;
+use tegata_core::record::{Batch, RecordKey, Space};
+use tegata_core::talk::cards::{Activate, Done, NumberKey, Order};
+use tegata_core::talk::report::{Report, ReportKind, ReportRequest};
+use tegata_core::wire::canonical::Bytes;
+use tegata_core::wire::signed::{Signed, Verified};
+use tegata_core::{Amount, Hash, PartyId, Time};
+use tegata_crypto_native::number::InstallationNumber;
+use tegata_crypto_native::primitive;
+use tegata_device::{Device, Now, Post, RequestError};
+use tegata_vault::{Vault, VaultError};
+
+/// Most numbers in one batch.
+const MAX_BATCH: u64 = 100_000;
+
+/// Why the issuer did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum IssuerError {
+    /// Not joined.
+    #[error("this issuer has not joined a provider yet; ask its operator for a token and join")]
+    NotJoined,
+    /// Too few or too many.
+    #[error("a batch holds from 1 to {MAX_BATCH} numbers")]
+    BatchSize,
+    /// The face value does not fit the terms.
+    #[error("the face value is zero, in another currency than the terms, or above what a card may hold")]
+    Face,
+    /// No such batch.
+    #[error("there is no batch {0}; `batches` lists them")]
+    NoBatch(u64),
+    /// No such serials.
+    #[error("batch {0} has no serials {1} to {2}")]
+    NoSerials(u64, u64, u64),
+    /// The provider did not do what was asked.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// The vault failed.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+}
+
+/// One number, to be printed and sold. Whoever reads it before it is installed can take the card.
+pub struct Printed {
+    /// Its serial within the batch, from 1; what a till scans to activate it.
+    pub serial: u64,
+    /// The number.
+    pub number: InstallationNumber,
+    /// What it will be worth.
+    pub face: Amount,
+}
+
+/// A batch as it is listed.
+#[derive(Clone, Debug)]
+pub struct Numbered {
+    /// Its number at this issuer.
+    pub batch: u64,
+    /// How many numbers.
+    pub count: u64,
+    /// Face value of each.
+    pub face: Amount,
+    /// When it was ordered.
+    pub at: Time,
+}
+
+/// An issuer.
+pub struct Issuer<V> {
+    /// Its records and keys.
+    pub device: Device<V>,
+}
+
+fn batch_key(batch: u64) -> RecordKey {
+    RecordKey::numbered(Space::Receipt, batch)
+}
+
+impl<V: Vault> Issuer<V> {
+    /// Over this device.
+    pub fn new(device: Device<V>) -> Self {
+        Self { device }
+    }
+
+    /// Who it is.
+    ///
+    /// # Errors
+    /// [`IssuerError::NotJoined`].
+    pub fn party(&self) -> Result<PartyId, IssuerError> {
+        Ok(self.device.certificate().ok_or(IssuerError::NotJoined)?.claimed().subject.party())
+    }
+
+    /// 32 secret bytes for a purpose, derived from the issuer's own key: its signatures (Ed25519) never vary.
+    fn secret(&self, purpose: &str) -> Result<[u8; 32], IssuerError> {
+        let key = self.device.ring.device_key().ok_or(IssuerError::NotJoined)?;
+        let signature = self.device.ring.sign(&key, b"tegata issuer secret").ok_or(IssuerError::NotJoined)?;
+        Ok(primitive::mac(&Hash::of(&signature.0).0, purpose, &[]))
+    }
+
+    fn number(&self, batch: u64, serial: u64) -> Result<InstallationNumber, IssuerError> {
+        let seed = self.secret("numbers")?;
+        let drawn = primitive::mac(&seed, "number", &[&batch.to_be_bytes(), &serial.to_be_bytes()]);
+        Ok(InstallationNumber::generate(drawn))
+    }
+
+    /// Orders a batch; the order is stored before it is sent, and sent again unchanged by [`Issuer::resend`].
+    ///
+    /// # Errors
+    /// [`IssuerError`].
+    pub fn order(
+        &mut self,
+        post: &mut dyn Post,
+        terms: Terms,
+        face: Amount,
+        (count, until): (u64, Time),
+        now: Now,
+    ) -> Result<u64, IssuerError> {
+        if count == 0 || count > MAX_BATCH {
+            return Err(IssuerError::BatchSize);
+        }
+        if face.is_zero() || face.unit() != terms.unit || face.minor() > terms.max_balance {
+            return Err(IssuerError::Face);
+        }
+        let issuer = self.party()?;
+        let batch = self.device.vault.scan(Space::Receipt, &[], usize::MAX)?.len() as u64 + 1;
+        let hash_key = self.secret("number key")?;
+        let numbers: Result<Vec<_>, _> =
+            (1..=count).map(|serial| self.number(batch, serial).map(|number| number.keyed_hash(&hash_key))).collect();
+        let numbers = numbers?;
+        let body = Order { issuer, batch, terms, face, numbers, at: now.time, until, extensions: Default::default() };
+        let order = self.device.signed(body)?;
+        let mut record = Batch::default();
+        record.replace(batch_key(batch), None, order.encode());
+        self.device.vault.commit(&record)?;
+        self.send(post, &order, now)?;
+        Ok(batch)
+    }
+
+    fn send(&mut self, post: &mut dyn Post, order: &Signed<Order>, now: Now) -> Result<(), IssuerError> {
+        let key = Bytes(self.secret("number key")?.to_vec());
+        let issuer = self.party()?;
+        let shared = self.device.signed(NumberKey { issuer, key, extensions: Default::default() })?;
+        let _: Verified<Done> = self.device.request(post, &shared, now)?;
+        let again = Now { entropy: Hash::of(&now.entropy).0, ..now };
+        let _: Verified<Done> = self.device.request(post, order, again)?;
+        Ok(())
+    }
+
+    fn stored(&self, batch: u64) -> Result<Signed<Order>, IssuerError> {
+        let bytes = self.device.vault.get(&batch_key(batch))?.ok_or(IssuerError::NoBatch(batch))?;
+        Signed::decode(&bytes).map_err(|_| VaultError::Damaged.into())
+    }
+
+    /// Sends an order again whose answer was lost; the same order twice is one order.
+    ///
+    /// # Errors
+    /// [`IssuerError`].
+    pub fn resend(&mut self, post: &mut dyn Post, batch: u64, now: Now) -> Result<(), IssuerError> {
+        let order = self.stored(batch)?;
+        self.send(post, &order, now)
+    }
+
+    /// The batches, oldest first.
+    ///
+    /// # Errors
+    /// The vault cannot be read.
+    pub fn batches(&self) -> Result<Vec<Numbered>, IssuerError> {
+        let found = self.device.vault.scan(Space::Receipt, &[], usize::MAX)?;
+        Ok(found
+            .iter()
+            .filter_map(|(_, bytes)| Signed::<Order>::decode(bytes).ok())
+            .map(|order| {
+                let order = order.claimed();
+                Numbered { batch: order.batch, count: order.numbers.len() as u64, face: order.face, at: order.at }
+            })
+            .collect())
+    }
+
+    /// The numbers of a batch, to be printed.
+    ///
+    /// # Errors
+    /// [`IssuerError::NoBatch`].
+    pub fn print(&self, batch: u64) -> Result<Vec<Printed>, IssuerError> {
+        let order = self.stored(batch)?;
+        let (count, face) = (order.claimed().numbers.len() as u64, order.claimed().face);
+        (1..=count).map(|serial| Ok(Printed { serial, number: self.number(batch, serial)?, face })).collect()
+    }
+
+    /// Activates the serials that were sold: they are value from now on (R10).
+    ///
+    /// # Errors
+    /// [`IssuerError`].
+    pub fn activate(
+        &mut self,
+        post: &mut dyn Post,
+        batch: u64,
+        (first, last): (u64, u64),
+        now: Now,
+    ) -> Result<(), IssuerError> {
+        let count = self.stored(batch)?.claimed().numbers.len() as u64;
+        if first == 0 || first > last || last > count {
+            return Err(IssuerError::NoSerials(batch, first, last));
+        }
+        let issuer = self.party()?;
+        let body = Activate { issuer, batch, first, last, at: now.time, till: None, extensions: Default::default() };
+        let slip = self.device.signed(body)?;
+        let _: Verified<Done> = self.device.request(post, &slip, now)?;
+        Ok(())
+    }
+
+    /// The issuer's statement of a time, as JSON.
+    ///
+    /// # Errors
+    /// [`IssuerError::Request`].
+    pub fn statement(&mut self, post: &mut dyn Post, span: (Time, Time), now: Now) -> Result<String, IssuerError> {
+        let (from, until) = span;
+        let party = self.party()?;
+        let report = ReportKind::IssuerStatement;
+        let body = ReportRequest { report, party, from, until, device: None, extensions: Default::default() };
+        let request = self.device.signed(body)?;
+        let report: Verified<Report> = self.device.request(post, &request, now)?;
+        Ok(String::from_utf8_lossy(&report.content.0).into_owned())
+    }
+}

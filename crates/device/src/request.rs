@@ -1,0 +1,58 @@
+//! One signed question to the provider, one signed answer, for those questions that need no conversation.
+
+use crate::drive::{Device, Now};
+use crate::post::{ExchangeError, Post};
+use tegata_core::talk::report::Refused;
+use tegata_core::talk::update::{Answered, ByProvider, read_reply};
+use tegata_core::wire::canonical::Message;
+use tegata_core::wire::signed::{Signed, Unsigned, Verified};
+use tegata_vault::Vault;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// The device's keys are locked or it has not joined.
+    #[error("this device has not joined a provider yet, or its keys are locked")]
+    NotJoined,
+    /// The provider said no.
+    #[error("the provider refused: {}", .0.text.clone().unwrap_or_else(|| .0.why.name().to_owned()))]
+    Refused(Refused),
+    /// The answer is not the provider's.
+    #[error("the answer is not by the provider, or not to this request; nothing was changed")]
+    NotTrusted,
+    /// Nothing came back.
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
+}
+
+impl<V: Vault> Device<V> {
+    /// Signs with the device's own key.
+    ///
+    /// # Errors
+    /// [`RequestError::NotJoined`].
+    pub fn signed<T: Message>(&self, body: T) -> Result<Signed<T>, RequestError> {
+        let key = self.key().ok_or(RequestError::NotJoined)?;
+        let unsigned = Unsigned::new(body, key.algorithm());
+        let signature = self.ring.sign(&key, &unsigned.tbs(&[])).ok_or(RequestError::NotJoined)?;
+        Ok(unsigned.sign(signature))
+    }
+
+    /// Asks, and checks that the answer is the provider's and to this question.
+    ///
+    /// # Errors
+    /// [`RequestError`]. After [`RequestError::Exchange`] nothing is known: ask again with the same bytes (R26).
+    pub fn request<T: Message, R: ByProvider>(
+        &mut self,
+        post: &mut dyn Post,
+        request: &Signed<T>,
+        now: Now,
+    ) -> Result<Verified<R>, RequestError> {
+        let answer = self.exchange(post, now.entropy, &request.encode())?;
+        let anchors = self.anchors().ok_or(RequestError::NotJoined)?;
+        match self.with_context(now, |context| read_reply(&answer, &request.hash(&[]), &anchors, context)) {
+            Some(Answered::Reply(reply)) => Ok(reply),
+            Some(Answered::Refused(refused)) => Err(RequestError::Refused(refused)),
+            None => Err(RequestError::NotTrusted),
+        }
+    }
+}

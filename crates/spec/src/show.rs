@@ -1,0 +1,233 @@
+//! Decoded fields as JSON, in the names of the CDDL. Every field is named here; the compiler counts them.
+
+use serde_json::{Map, Value, json};
+use tegata_core::card::payment::{Purse, PurseState};
+use tegata_core::card::*;
+use tegata_core::talk::{cards::*, join::*, journal::*, pay::*, report::*, update::*};
+use tegata_core::wire::canonical::{Bytes, Extensions, Message, Reader, Wire, Writer};
+use tegata_core::wire::sealed::{Profile, Sealed};
+use tegata_core::wire::signed::{PublicKey, Signed};
+use tegata_core::wire::certificate::*;
+use tegata_core::{Amount, CardId, DeviceId, Handle, Hash, PartyId, Time, Unit};
+
+/// What a decoder found, as JSON.
+pub trait Show {
+    /// The JSON.
+    fn show(&self) -> Value;
+    /// Whether a field holding this is shown at all.
+    fn is_shown(&self) -> bool {
+        true
+    }
+}
+
+macro_rules! hexed {
+    ($($name:ident)*) => {$(
+        impl Show for $name {
+            fn show(&self) -> Value {
+                json!(crate::case::pack(&self.0))
+            }
+        }
+    )*};
+}
+hexed!(CardId DeviceId PartyId Handle Hash Subject SealingKey Bytes);
+
+macro_rules! codes {
+    ($($name:ident)*) => {$(
+        impl Show for $name {
+            fn show(&self) -> Value {
+                json!(self.name())
+            }
+        }
+    )*};
+}
+codes!(Role CardKind EventKind EntryKind CommandKind ProviderRefusal ReportKind Refusal Profile);
+codes!(PurseState PayingState ClaimState);
+
+impl Show for u64 {
+    fn show(&self) -> Value {
+        json!(self)
+    }
+}
+impl Show for bool {
+    fn show(&self) -> Value {
+        json!(self)
+    }
+}
+impl Show for String {
+    fn show(&self) -> Value {
+        json!(self)
+    }
+}
+impl Show for Time {
+    fn show(&self) -> Value {
+        json!(self.0)
+    }
+}
+impl Show for Unit {
+    fn show(&self) -> Value {
+        json!(match *self {
+            Self::ENTRIES => "Entries",
+            Self::CALL_UNITS => "CallUnits",
+            money => money.name(),
+        })
+    }
+}
+impl Show for Amount {
+    fn show(&self) -> Value {
+        json!({ "unit": self.unit().show(), "minor": self.minor() })
+    }
+}
+impl Show for PublicKey {
+    fn show(&self) -> Value {
+        json!(hex::encode(self.as_bytes()))
+    }
+}
+impl Show for DeadCard {
+    fn show(&self) -> Value {
+        json!({ "card": self.card.show(), "generation": self.generation })
+    }
+}
+impl<T: Show> Show for Option<T> {
+    fn show(&self) -> Value {
+        self.as_ref().map_or(Value::Null, Show::show)
+    }
+    fn is_shown(&self) -> bool {
+        self.is_some()
+    }
+}
+impl<T: Show> Show for Vec<T> {
+    fn show(&self) -> Value {
+        Value::Array(self.iter().map(Show::show).collect())
+    }
+}
+impl<T: Show + Message> Show for Signed<T> {
+    fn show(&self) -> Value {
+        let bytes = self.encode();
+        let signature = &bytes[bytes.len() - 64..];
+        let algorithm = if bytes.get(4) == Some(&0x32) { "Ed25519" } else { "P256" };
+        json!({ "algorithm": algorithm, "payload": self.claimed().show(), "signature": hex::encode(signature) })
+    }
+}
+impl Show for Raise {
+    fn show(&self) -> Value {
+        match self {
+            Self::Load(load) => json!({ "load": load.show() }),
+            Self::Void(terminal, void) => json!({ "void": void.show(), "terminal": terminal.show() }),
+            Self::Reversal(reversal) => json!({ "reversal": reversal.show() }),
+        }
+    }
+}
+impl Show for PayMessage {
+    fn show(&self) -> Value {
+        match self {
+            Self::Offer(body) => json!({ "offer": body.show() }),
+            Self::Charged(body) => json!({ "charged": body.show() }),
+            Self::Checked(body) => json!({ "checked": body.show() }),
+            Self::Receipt(body) => json!({ "receipt": body.show() }),
+            Self::Ended(body) => json!({ "ended": body.show() }),
+            Self::Refused(why) => json!({ "refused": why.show() }),
+        }
+    }
+}
+
+/// Fields of a later version: key to the hex of the value's CBOR.
+fn extensions(all: &Extensions) -> Value {
+    let mut to = Writer::new();
+    to.map(all.len() as u64);
+    all.write(&mut to);
+    let bytes = to.finish();
+    let mut from = Reader::new(&bytes);
+    let mut shown = Map::new();
+    for _ in 0..from.map_len().unwrap_or(0) {
+        if let (Ok(key), Ok(value)) = (from.uint(), from.raw()) {
+            shown.insert(key.to_string(), json!(crate::case::pack(value)));
+        }
+    }
+    Value::Object(shown)
+}
+
+macro_rules! fields {
+    ($($name:ident { $($field:ident)* })*) => {$(
+        impl Show for $name {
+            fn show(&self) -> Value {
+                let Self { $($field,)* extensions: later } = self;
+                let mut all: Map<String, Value> = Map::new();
+                $(if $field.is_shown() {
+                    all.insert(stringify!($field).into(), $field.show());
+                })*
+                if !later.is_empty() {
+                    all.insert("extensions".into(), extensions(later));
+                }
+                Value::Object(all)
+            }
+        }
+    )*
+    /// Every message by its name.
+    pub const NAMES: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+fields! {
+    Certificate { subject role key sealing from until epoch signer owner name number }
+    SessionProof {}
+    OperationalKey { number key from until }
+    RevocationList { number at signer subjects cards }
+    Anchors { provider root sealing epoch keys list }
+    Terms {
+        issuer kind unit name max_payment offline_limit due_after list_age record_age max_balance handovers refundable
+        max_untouched register_within program
+    }
+    CardCertificate {
+        card kind terms face key generation from until epoch signer seq remaining last_load last_received offline_limit
+        due
+    }
+    Load { card generation number amount at signer }
+    Void { transaction check amount at }
+    Reversal { card generation check amount at signer }
+    CardEvent { event seq tick previous amount remaining }
+    Offered { kind issuer }
+    Offer { card checkpoint unknown resume }
+    Charge { transaction amount at expires items }
+    Charged { charge certificate known session }
+    Checked { check certificate raises }
+    Receipt { entry at }
+    LogEntry {
+        kind at transaction terminal charge session card generation event checkpoint raises receipt void
+    }
+    Journal {
+        number head acknowledged acknowledged_head archived commands commands_head epoch updated oldest due
+    }
+    UpdateRequest {
+        device epoch acknowledged acknowledged_head entries number commands commands_head list
+    }
+    Command { kind card certificate raise keys terms renewed }
+    Restart { number head commands commands_head next_transaction }
+    UpdateReply {
+        device epoch recorded recorded_head archived commands checkpoints list due restart at signer
+    }
+    ProviderInfo { provider name root sealing }
+    JoinRequest { token role key sealing name }
+    JoinReply { certificate keys epoch signer }
+    NumberKey { issuer key }
+    Order { issuer batch terms face numbers at until }
+    Activate { issuer batch first last at till }
+    Done { at signer }
+    InstallRequest { wallet number key slip }
+    InstallReply { certificate terms signer }
+    LoadRequest { wallet number card generation slip }
+    LoadReply { load signer }
+    Refused { why text retry_after signer }
+    ReportRequest { report party from until device }
+    Report { report content signer }
+    Sealed { profile addressee sender header ciphertext }
+    Purse { certificate state seq head remaining raises waiting last_load }
+    Paying { state terminal merchant charge session card generation check raises receipt }
+    Untouched { per_payment cap used }
+    Claim { state charge session card generation check receipt void }
+    Till { next open }
+}
+
+/// The bytes of anything canonical, as hex.
+pub fn hexed(value: &impl Wire) -> Value {
+    json!(crate::case::pack(&value.to_bytes()))
+}

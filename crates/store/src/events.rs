@@ -1,0 +1,275 @@
+//! What happened: events of cards' chains (by card) and ends of charges (by terminal).
+
+use crate::row::{Columns, all, n, one, opt};
+use crate::{Store, StoreError};
+use rusqlite::params;
+use tegata_core::card::EventKind;
+use tegata_core::{CardId, Hash, IssuerId, MerchantId, PartyId, TerminalId, Time, Unit};
+
+/// Where an event stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventState {
+    /// A check that nobody claims yet.
+    InFlight = 1,
+    /// A terminal claims it.
+    Claimed = 2,
+    /// Its claim has ended: void, close or reversal.
+    Ended = 3,
+    /// The money is back on the card.
+    Returned = 4,
+    /// Claimed, and refused: late, blocked or doubled.
+    Refused = 5,
+    /// A load, or a credit-back, taken up.
+    TakenUp = 6,
+}
+
+impl EventState {
+    const ALL: [Self; 6] = [Self::InFlight, Self::Claimed, Self::Ended, Self::Returned, Self::Refused, Self::TakenUp];
+}
+
+/// One event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventRow {
+    /// The card.
+    pub card: CardId,
+    /// Its generation.
+    pub generation: u64,
+    /// The event's number.
+    pub seq: u64,
+    /// The event's hash in its context.
+    pub hash: Hash,
+    /// What it does.
+    pub kind: EventKind,
+    /// How much it moves.
+    pub amount: u64,
+    /// What remains.
+    pub remaining: u64,
+    /// Where it stands.
+    pub state: EventState,
+    /// Its entry in the wallet's log.
+    pub wallet_entry: Option<u64>,
+    /// The terminal it pays.
+    pub terminal: Option<TerminalId>,
+    /// Its entry in that terminal's log.
+    pub terminal_entry: Option<u64>,
+    /// The charge that it answers.
+    pub charge: Option<Hash>,
+    /// When the provider first heard of it.
+    pub at: Time,
+    /// The tick (R1).
+    pub tick: u64,
+}
+
+/// How a charge ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClaimState {
+    /// Paid.
+    Paid = 1,
+    /// Closed.
+    Closed = 2,
+    /// Paid and undone.
+    Voided = 3,
+    /// Paid, and not credited.
+    Refused = 4,
+}
+
+impl ClaimState {
+    const ALL: [Self; 4] = [Self::Paid, Self::Closed, Self::Voided, Self::Refused];
+}
+
+/// The end of one charge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimRow {
+    /// The terminal.
+    pub terminal: TerminalId,
+    /// Its transaction number.
+    pub transaction: u64,
+    /// The charge's hash in its context.
+    pub charge: Hash,
+    /// How it ended.
+    pub state: ClaimState,
+    /// The entry that says paid or closed.
+    pub entry: Option<u64>,
+    /// The entry that says voided.
+    pub end_entry: Option<u64>,
+    /// Who is paid.
+    pub merchant: MerchantId,
+    /// In what.
+    pub unit: Unit,
+    /// How much.
+    pub amount: u64,
+    /// When it arrived.
+    pub at: Time,
+    /// The check: card, generation, seq and hash, and whose value it is.
+    pub check: Option<(CardId, u64, u64, Hash, IssuerId)>,
+}
+
+const NEAR: &str = "SELECT card, generation, seq, hash, kind, amount, remaining, state, wallet_entry, terminal, \
+    terminal_entry, charge, at, tick FROM event WHERE card = ?1 AND generation = ?2 AND seq BETWEEN ?3 AND ?4";
+const PUT: &str = "INSERT INTO event (card, generation, seq, hash, kind, amount, remaining, state, wallet_entry, \
+    terminal, terminal_entry, charge, at, tick) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14) \
+    ON CONFLICT (card, generation, seq, tick, hash) DO UPDATE SET state = ?8, wallet_entry = ?9, terminal = ?10, \
+    terminal_entry = ?11, charge = ?12";
+const CLAIM: &str = "INSERT INTO claim (terminal, transaction_number, charge, state, entry, end_entry, merchant, \
+    unit, amount, at, card, generation, seq, check_hash, issuer) \
+    VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15) ON CONFLICT DO NOTHING";
+const CLAIM_COLUMNS: &str = "terminal, transaction_number, charge, state, entry, end_entry, merchant, unit, amount, \
+    at, card, generation, seq, check_hash, issuer";
+
+fn event(row: &mut Columns<'_, '_>) -> rusqlite::Result<EventRow> {
+    Ok(EventRow {
+        card: CardId(row.get()?),
+        generation: row.u64()?,
+        seq: row.u64()?,
+        hash: Hash(row.get()?),
+        kind: row.code(EventKind::ALL, EventKind::code)?,
+        amount: row.u64()?,
+        remaining: row.u64()?,
+        state: row.code(&EventState::ALL, |state| state as u64)?,
+        wallet_entry: row.opt_u64()?,
+        terminal: row.get::<Option<_>>()?.map(tegata_core::DeviceId),
+        terminal_entry: row.opt_u64()?,
+        charge: row.get::<Option<_>>()?.map(Hash),
+        at: row.time()?,
+        tick: row.u64()?,
+    })
+}
+
+fn claim(row: &mut Columns<'_, '_>) -> rusqlite::Result<ClaimRow> {
+    Ok(ClaimRow {
+        terminal: tegata_core::DeviceId(row.get()?),
+        transaction: row.u64()?,
+        charge: Hash(row.get()?),
+        state: row.code(&ClaimState::ALL, |state| state as u64)?,
+        entry: row.opt_u64()?,
+        end_entry: row.opt_u64()?,
+        merchant: PartyId(row.get()?),
+        unit: row.unit()?,
+        amount: row.u64()?,
+        at: row.time()?,
+        check: match (row.get::<Option<_>>()?, row.opt_u64()?, row.opt_u64()?, row.get::<Option<_>>()?) {
+            (Some(card), Some(generation), Some(seq), Some(hash)) => {
+                Some((CardId(card), generation, seq, Hash(hash), PartyId(row.get()?)))
+            }
+            _ => None,
+        },
+    })
+}
+
+impl Store {
+    /// Events of one generation whose numbers lie in `first..=last`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn events(&self, id: CardId, generation: u64, first: u64, last: u64) -> Result<Vec<EventRow>, StoreError> {
+        all(self.sql(NEAR)?, params![id.0, n(generation), n(first), n(last)], event)
+    }
+    /// The check that answers a charge, of a card.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn event_by_hash(&self, id: CardId, generation: u64, hash: &Hash) -> Result<Option<EventRow>, StoreError> {
+        let sql = "SELECT card, generation, seq, hash, kind, amount, remaining, state, wallet_entry, terminal,
+            terminal_entry, charge, at, tick FROM event WHERE card = ?1 AND generation = ?2 AND hash = ?3";
+        one(self.sql(sql)?, params![id.0, n(generation), hash.0], event)
+    }
+    /// Checks first heard of before `then` that only one side has recorded, and that have not ended.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn one_sided(&self, then: Time) -> Result<Vec<EventRow>, StoreError> {
+        let sql = "SELECT card, generation, seq, hash, kind, amount, remaining, state, wallet_entry, terminal,
+            terminal_entry, charge, at, tick FROM event
+            WHERE at < ?1 AND kind = 1 AND (wallet_entry IS NULL OR (terminal_entry IS NULL AND state = 1))";
+        all(self.sql(sql)?, [n(then.0)], event)
+    }
+    /// Writes an event.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn put_event(&self, row: &EventRow) -> Result<(), StoreError> {
+        self.sql(PUT)?.execute(params![
+            row.card.0,
+            n(row.generation),
+            n(row.seq),
+            row.hash.0,
+            n(row.kind.code()),
+            n(row.amount),
+            n(row.remaining),
+            row.state as i64,
+            opt(row.wallet_entry),
+            row.terminal.map(|terminal| terminal.0),
+            opt(row.terminal_entry),
+            row.charge.map(|hash| hash.0),
+            n(row.at.0),
+            n(row.tick),
+        ])?;
+        Ok(())
+    }
+    /// Adds the end of a charge, unless one is there; says whether it is new.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn add_claim(&self, row: &ClaimRow) -> Result<bool, StoreError> {
+        let (card, rest) =
+            row.check.map(|(card, generation, seq, hash, issuer)| (card.0, (generation, seq, hash, issuer))).unzip();
+        let added = self.sql(CLAIM)?.execute(params![
+            row.terminal.0,
+            n(row.transaction),
+            row.charge.0,
+            row.state as i64,
+            opt(row.entry),
+            opt(row.end_entry),
+            row.merchant.0,
+            row.unit.code(),
+            n(row.amount),
+            n(row.at.0),
+            card,
+            rest.map(|rest| n(rest.0)),
+            rest.map(|rest| n(rest.1)),
+            rest.map(|rest| rest.2.0),
+            rest.map(|rest| rest.3.0),
+        ])?;
+        Ok(added > 0)
+    }
+    /// The end of a charge.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn claim(&self, terminal: TerminalId, transaction: u64, charge: &Hash) -> Result<Option<ClaimRow>, StoreError> {
+        let sql = format!(
+            "SELECT {CLAIM_COLUMNS} FROM claim WHERE terminal = ?1 AND transaction_number = ?2 AND charge = ?3"
+        );
+        one(self.sql(&sql)?, params![terminal.0, n(transaction), charge.0], claim)
+    }
+    /// Changes how a charge ended.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn set_claim(&self, row: &ClaimRow) -> Result<(), StoreError> {
+        let sql = "UPDATE claim SET state = ?4, end_entry = ?5
+            WHERE terminal = ?1 AND transaction_number = ?2 AND charge = ?3";
+        let (transaction, state) = (n(row.transaction), row.state as i64);
+        self.sql(sql)?.execute(params![row.terminal.0, transaction, row.charge.0, state, opt(row.end_entry)])?;
+        Ok(())
+    }
+    /// The ends of a merchant's charges that arrived in `from..until`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn claims_of(&self, merchant: MerchantId, from: Time, until: Time) -> Result<Vec<ClaimRow>, StoreError> {
+        let sql = format!(
+            "SELECT {CLAIM_COLUMNS} FROM claim WHERE merchant = ?1 AND at >= ?2 AND at < ?3
+             ORDER BY terminal, transaction_number, charge"
+        );
+        all(self.sql(&sql)?, params![merchant.0, n(from.0), n(until.0.min(u64::MAX >> 1))], claim)
+    }
+    /// The highest transaction number that a terminal has ended; 0 without any.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn last_transaction(&self, terminal: TerminalId) -> Result<u64, StoreError> {
+        let sql = "SELECT coalesce(max(transaction_number), 0) FROM claim WHERE terminal = ?1";
+        Ok(one(self.sql(sql)?, [terminal.0], |row| row.u64())?.unwrap_or(0))
+    }
+}

@@ -1,0 +1,201 @@
+//! What a person has to look at, with both signed records.
+
+use crate::row::{Columns, all, n, one, opt};
+use crate::{Store, StoreError};
+use rusqlite::params;
+use tegata_core::{CardId, DeviceId, Hash, IssuerId, MerchantId, PartyId, Time, Unit};
+
+/// What is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExceptionKind {
+    /// A wallet's check that no terminal claimed or ended within L + U.
+    MissingTerminalRecord = 1,
+    /// A terminal's claim whose check no wallet recorded within L + U.
+    MissingWalletRecord = 2,
+    /// Two contents under one position: the holder is convicted (R9).
+    Fork = 3,
+    /// A chain whose numbers do not follow from one another: the holder is convicted (R9).
+    Altered = 4,
+    /// More was claimed than the card held.
+    Overspent = 5,
+    /// Arrived more than L + U after the update before it, and the value is gone (R11).
+    Late = 6,
+    /// Accepted by a terminal that held a list which names the card.
+    AfterBlock = 7,
+    /// Above what the terms allow at once.
+    OverLimit = 8,
+    /// One charge claimed with two checks (R7).
+    DoubleClaim = 9,
+    /// An entry that is not what it says.
+    Malformed = 10,
+}
+
+impl ExceptionKind {
+    /// Every one, in the order of its number.
+    pub const ALL: [Self; 10] = [
+        Self::MissingTerminalRecord,
+        Self::MissingWalletRecord,
+        Self::Fork,
+        Self::Altered,
+        Self::Overspent,
+        Self::Late,
+        Self::AfterBlock,
+        Self::OverLimit,
+        Self::DoubleClaim,
+        Self::Malformed,
+    ];
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MissingTerminalRecord => "missing terminal record",
+            Self::MissingWalletRecord => "missing wallet record",
+            Self::Fork => "fork",
+            Self::Altered => "altered",
+            Self::Overspent => "overspent",
+            Self::Late => "late",
+            Self::AfterBlock => "after block",
+            Self::OverLimit => "over limit",
+            Self::DoubleClaim => "double claim",
+            Self::Malformed => "malformed",
+        }
+    }
+}
+
+/// One exception.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExceptionRow {
+    /// Its number.
+    pub number: u64,
+    /// What is wrong.
+    pub kind: ExceptionKind,
+    /// When it was found.
+    pub at: Time,
+    /// Whether it waits for a person.
+    pub open: bool,
+    /// The device whose record showed it.
+    pub device: Option<DeviceId>,
+    /// The merchant it concerns.
+    pub merchant: Option<MerchantId>,
+    /// The issuer it concerns.
+    pub issuer: Option<IssuerId>,
+    /// The card.
+    pub card: Option<CardId>,
+    /// Its generation.
+    pub generation: Option<u64>,
+    /// The event's number.
+    pub seq: Option<u64>,
+    /// The check.
+    pub check: Option<Hash>,
+    /// How much it is about.
+    pub amount: Option<(Unit, u64)>,
+    /// Who bears the loss.
+    pub bearer: &'static str,
+    /// The wallet's record, or the first of two.
+    pub wallet_record: Option<Vec<u8>>,
+    /// The terminal's record, or the second of two.
+    pub terminal_record: Option<Vec<u8>>,
+}
+
+/// Who can bear a loss, as exceptions name them.
+const BEARERS: [&str; 5] = ["holder", "merchant", "guarantor", "nobody", "provider"];
+
+impl Store {
+    /// Adds an exception; its number is given here.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn put_exception(&self, row: &ExceptionRow) -> Result<(), StoreError> {
+        let sql = "INSERT INTO exception (kind, at, state, device, merchant, issuer, card, generation, seq, check_hash,
+            unit, amount, bearer, wallet_record, terminal_record)
+            VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)";
+        self.sql(sql)?.execute(params![
+            row.kind as i64,
+            n(row.at.0),
+            if row.open { 1 } else { 2 },
+            row.device.map(|id| id.0),
+            row.merchant.map(|id| id.0),
+            row.issuer.map(|id| id.0),
+            row.card.map(|id| id.0),
+            opt(row.generation),
+            opt(row.seq),
+            row.check.map(|hash| hash.0),
+            row.amount.map(|(unit, _)| unit.code()),
+            row.amount.map(|(_, amount)| n(amount)),
+            row.bearer,
+            row.wallet_record,
+            row.terminal_record,
+        ])?;
+        Ok(())
+    }
+    /// Whether a check has an exception of this kind.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn has_exception(&self, kind: ExceptionKind, card: CardId, check: &Hash) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM exception WHERE card = ?1 AND check_hash = ?2 AND kind = ?3";
+        Ok(one(self.sql(sql)?, params![card.0, check.0, kind as i64], |row| row.get::<i64>())?.is_some())
+    }
+    /// What was wrong with a check has been explained.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn resolve(&self, kind: ExceptionKind, card: CardId, check: &Hash) -> Result<(), StoreError> {
+        let sql = "UPDATE exception SET state = 2 WHERE card = ?1 AND check_hash = ?2 AND kind = ?3";
+        self.sql(sql)?.execute(params![card.0, check.0, kind as i64])?;
+        Ok(())
+    }
+    /// What a card overspent has been repaid.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn resolve_overspent(&self, card: CardId) -> Result<(), StoreError> {
+        let sql = "UPDATE exception SET state = 2 WHERE card = ?1 AND kind = 5";
+        self.sql(sql)?.execute([card.0])?;
+        Ok(())
+    }
+    /// How many exceptions are open.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn open_exceptions(&self) -> Result<u64, StoreError> {
+        let sql = "SELECT count(*) FROM exception WHERE state = 1";
+        Ok(one(self.sql(sql)?, [], |row| row.u64())?.unwrap_or(0))
+    }
+    /// Exceptions that concern this party (all of them without one), found in `from..until`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn exceptions(&self, party: Option<PartyId>, from: Time, until: Time) -> Result<Vec<ExceptionRow>, StoreError> {
+        let sql = "SELECT number, kind, at, state, device, merchant, issuer, card, generation, seq, check_hash, unit,
+            amount, bearer, wallet_record, terminal_record FROM exception
+            WHERE (?1 IS NULL OR merchant = ?1 OR issuer = ?1) AND at >= ?2 AND at < ?3 ORDER BY number";
+        let until = n(until.0.min(u64::MAX >> 1));
+        all(self.sql(sql)?, params![party.map(|party| party.0), n(from.0), until], exception)
+    }
+}
+
+fn exception(row: &mut Columns<'_, '_>) -> rusqlite::Result<ExceptionRow> {
+    Ok(ExceptionRow {
+        number: row.u64()?,
+        kind: row.code(&ExceptionKind::ALL, |kind| kind as u64)?,
+        at: row.time()?,
+        open: row.u64()? == 1,
+        device: row.get::<Option<_>>()?.map(DeviceId),
+        merchant: row.get::<Option<_>>()?.map(PartyId),
+        issuer: row.get::<Option<_>>()?.map(PartyId),
+        card: row.get::<Option<_>>()?.map(CardId),
+        generation: row.opt_u64()?,
+        seq: row.opt_u64()?,
+        check: row.get::<Option<_>>()?.map(Hash),
+        amount: match (row.get::<Option<u16>>()?, row.opt_u64()?) {
+            (Some(unit), Some(amount)) => Unit::from_code(unit).map(|unit| (unit, amount)),
+            _ => None,
+        },
+        bearer: {
+            let found: String = row.get()?;
+            BEARERS.into_iter().find(|bearer| **bearer == found).unwrap_or("nobody")
+        },
+        wallet_record: row.get()?,
+        terminal_record: row.get()?,
+    })
+}
