@@ -130,16 +130,29 @@ impl<V: Vault> Wallet<V> {
         slip: Option<Signed<Activate>>,
         now: Now,
     ) -> Result<CardId, WalletError> {
+        let talk = self.install_request(number, slip, now)?;
+        self.answered(post, talk, now).map(|(card, _)| card)
+    }
+
+    /// The conversation of [`Wallet::install`], for whoever carries many wallets' messages at once.
+    ///
+    /// # Errors
+    /// [`WalletError`].
+    pub fn install_request(
+        &mut self,
+        number: &str,
+        slip: Option<Signed<Activate>>,
+        now: Now,
+    ) -> Result<CardRequest, WalletError> {
         let number = plain(number)?;
         if let Some(key) = self.unanswered(|request: &InstallRequest| request.number == number)? {
-            return self.answered(post, CardRequest::Resume(key, self.anchors()?), now).map(|(card, _)| card);
+            return Ok(CardRequest::Resume(key, self.anchors()?));
         }
         let wallet = self.device.id().ok_or(WalletError::NotJoined)?;
         let seed = tegata_core::Hash::of(&[now.entropy.as_slice(), b"card key"].concat()).0;
         let key = self.device.ring.make(&mut self.device.vault, self.algorithm, &seed)?;
         let request = InstallRequest { wallet, number, key, slip, extensions: Default::default() };
-        let talk = CardRequest::Start(Wanted::Install(request), self.anchors()?, self.key()?);
-        self.answered(post, talk, now).map(|(card, _)| card)
+        Ok(CardRequest::Start(Wanted::Install(request), self.anchors()?, self.key()?))
     }
 
     /// Loads a card by a further number, takes the load up, and updates, so that the card gets its new checkpoint (R6).
@@ -171,22 +184,32 @@ impl<V: Vault> Wallet<V> {
         slip: Option<Signed<Activate>>,
         now: Now,
     ) -> Result<Amount, WalletError> {
-        let number = plain(number)?;
-        let purse = load_purse(&self.device, card).ok_or(WalletError::NoCard)?;
-        let unanswered = self.unanswered(|request: &LoadRequest| request.number == number)?;
-        let anchors = self.anchors()?;
-        let talk = match unanswered {
-            Some(key) => CardRequest::Resume(key, anchors),
-            None => {
-                let wallet = self.device.id().ok_or(WalletError::NotJoined)?;
-                let generation = purse.certificate.claimed().generation;
-                let request = LoadRequest { wallet, number, card, generation, slip, extensions: Default::default() };
-                CardRequest::Start(Wanted::Load(request), anchors, self.key()?)
-            }
-        };
+        let talk = self.load_request(card, number, slip)?;
         let (card, amount) = self.answered(post, talk, now)?;
         take_up_all(&mut self.device, card, now)?;
         Ok(amount)
+    }
+
+    /// The conversation of [`Wallet::fetch_load`], for whoever carries many wallets' messages at once.
+    ///
+    /// # Errors
+    /// [`WalletError`].
+    pub fn load_request(
+        &mut self,
+        card: CardId,
+        number: &str,
+        slip: Option<Signed<Activate>>,
+    ) -> Result<CardRequest, WalletError> {
+        let number = plain(number)?;
+        let purse = load_purse(&self.device, card).ok_or(WalletError::NoCard)?;
+        let anchors = self.anchors()?;
+        if let Some(key) = self.unanswered(|request: &LoadRequest| request.number == number)? {
+            return Ok(CardRequest::Resume(key, anchors));
+        }
+        let wallet = self.device.id().ok_or(WalletError::NotJoined)?;
+        let generation = purse.certificate.claimed().generation;
+        let request = LoadRequest { wallet, number, card, generation, slip, extensions: Default::default() };
+        Ok(CardRequest::Start(Wanted::Load(request), anchors, self.key()?))
     }
 
     fn answered(&mut self, post: &mut dyn Post, talk: CardRequest, now: Now) -> Result<(CardId, Amount), WalletError> {

@@ -43,7 +43,56 @@ fn request_key() -> RecordKey {
     RecordKey::new(Space::Request, *b"join")
 }
 
-/// Joins. A join that was cut off is repeated with the stored request and ends the same.
+/// A join on its way to the provider.
+pub struct Joining {
+    info: ProviderInfo,
+    request: Signed<JoinRequest>,
+    outgoing: Outgoing,
+}
+
+impl Joining {
+    /// Asks to join with this token. The signed request is stored first; a join that was cut off asks the same again.
+    ///
+    /// # Errors
+    /// [`JoinError`].
+    pub fn start<V: Vault>(
+        device: &mut Device<V>,
+        info: &ProviderInfo,
+        token: &JoinToken,
+        role: Role,
+        name: &str,
+        now: Now,
+    ) -> Result<Self, JoinError> {
+        if device.certificate().is_some() {
+            return Err(JoinError::Joined);
+        }
+        if !token.pins(info) {
+            return Err(JoinError::OtherProvider);
+        }
+        let request = request(device, token, role, name)?;
+        let outgoing = Outgoing::first(info, now.entropy, &request.encode()).map_err(ExchangeError::from)?;
+        Ok(Self { info: info.clone(), request, outgoing })
+    }
+    /// The envelope to post.
+    pub fn envelope(&self) -> Vec<u8> {
+        self.outgoing.bytes()
+    }
+    /// Keeps the answer: the device is a participant from now on.
+    ///
+    /// # Errors
+    /// [`JoinError`]; the device is as it was.
+    pub fn finish<V: Vault>(
+        self,
+        device: &mut Device<V>,
+        answer: &[u8],
+        now: Now,
+    ) -> Result<Signed<Certificate>, JoinError> {
+        let answer = self.outgoing.open(answer).map_err(ExchangeError::from)?;
+        keep(device, &self.info, &self.request, &answer, now)
+    }
+}
+
+/// Joins.
 ///
 /// # Errors
 /// [`JoinError`].
@@ -56,17 +105,9 @@ pub fn join<V: Vault>(
     name: &str,
     now: Now,
 ) -> Result<Signed<Certificate>, JoinError> {
-    if device.certificate().is_some() {
-        return Err(JoinError::Joined);
-    }
-    if !token.pins(info) {
-        return Err(JoinError::OtherProvider);
-    }
-    let request = request(device, token, role, name)?;
-    let outgoing = Outgoing::first(info, now.entropy, &request.encode()).map_err(ExchangeError::from)?;
-    let answer = post.post(vec![outgoing.bytes()]).map_err(ExchangeError::from)?.pop().unwrap_or_default();
-    let answer = outgoing.open(&answer).map_err(ExchangeError::from)?;
-    keep(device, info, &request, &answer, now)
+    let joining = Joining::start(device, info, token, role, name, now)?;
+    let answer = post.post(vec![joining.envelope()]).map_err(ExchangeError::from)?.pop().unwrap_or_default();
+    joining.finish(device, &answer, now)
 }
 
 /// The stored request of a join with this token, or a new one, stored.

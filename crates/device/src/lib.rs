@@ -3,6 +3,7 @@
 //! Nothing here decides: conversations of the core do.
 
 mod drive;
+mod fleet;
 mod join;
 mod post;
 mod request;
@@ -11,7 +12,8 @@ mod tap;
 mod update;
 
 pub use drive::{Device, Now, Out, Talking};
-pub use join::{JoinError, join};
+pub use fleet::{ask_all, update_all};
+pub use join::{JoinError, Joining, join};
 pub use post::{ExchangeError, HttpPost, Outgoing, Post, PostError, fetch_info};
 pub use request::RequestError;
 pub use ring::{KeyRing, RingError, TRIES};

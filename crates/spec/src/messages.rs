@@ -58,13 +58,17 @@ fn wrong_maps(good: &[u8], first: usize) -> Vec<(&'static str, Vec<u8>, &'static
     let mut all = Vec::new();
     all.push(("body truncated", good[..good.len() - 1].to_vec(), "Truncated"));
     all.push(("body trailing", [good, &[0]].concat(), "Trailing"));
-    all.push(("body of indefinite length", {
-        let mut to = Writer::new();
-        to.raw(&[0xbf]);
-        fields.body(&mut to);
-        to.raw(&[0xff]);
-        to.finish()
-    }, "NotCanonical"));
+    all.push((
+        "body of indefinite length",
+        {
+            let mut to = Writer::new();
+            to.raw(&[0xbf]);
+            fields.body(&mut to);
+            to.raw(&[0xff]);
+            to.finish()
+        },
+        "NotCanonical",
+    ));
     if let (true, Ok(len)) = (count < 24, u8::try_from(count)) {
         let mut long = vec![0xb8, len];
         long.extend_from_slice(&good[1..]);
@@ -81,14 +85,35 @@ fn wrong_maps(good: &[u8], first: usize) -> Vec<(&'static str, Vec<u8>, &'static
     }
     all.push(("unknown key 127", fields.with(|all| all.push((uint(127), uint(0)))), "UnknownField"));
     all.push(("negative key", fields.with(|all| all.push((vec![0x20], uint(0)))), "Type"));
-    all.push(("no map", { let mut to = Writer::new(); to.array(1); to.bytes(good); to.finish() }, "Type"));
+    all.push((
+        "no map",
+        {
+            let mut to = Writer::new();
+            to.array(1);
+            to.bytes(good);
+            to.finish()
+        },
+        "Type",
+    ));
     all.push(("kept key, value not minimal", fields.with(|all| all.push((uint(128), vec![0x18, 1]))), "NotCanonical"));
     all.push(("kept key, value null", fields.with(|all| all.push((uint(128), vec![0xf6]))), "NotCanonical"));
     all.push(("kept key, value a float", fields.with(|all| all.push((uint(128), vec![0xf9, 0, 0]))), "NotCanonical"));
     all.push(("kept key, value tagged", fields.with(|all| all.push((uint(128), vec![0xc1, 0]))), "NotCanonical"));
-    all.push(("kept key, nested 9 deep", fields.with(|all| all.push((uint(128), [vec![0x81; 8], vec![0]].concat()))), "NotCanonical"));
-    all.push(("kept key, its map unsorted", fields.with(|all| all.push((uint(128), vec![0xa2, 2, 0, 1, 0]))), "NotCanonical"));
-    all.push(("kept keys unsorted", fields.with(|all| all.extend([(uint(129), uint(0)), (uint(128), uint(0))])), "NotCanonical"));
+    all.push((
+        "kept key, nested 9 deep",
+        fields.with(|all| all.push((uint(128), [vec![0x81; 8], vec![0]].concat()))),
+        "NotCanonical",
+    ));
+    all.push((
+        "kept key, its map unsorted",
+        fields.with(|all| all.push((uint(128), vec![0xa2, 2, 0, 1, 0]))),
+        "NotCanonical",
+    ));
+    all.push((
+        "kept keys unsorted",
+        fields.with(|all| all.extend([(uint(129), uint(0)), (uint(128), uint(0))])),
+        "NotCanonical",
+    ));
     if count > first {
         all.push(("first field missing", fields.with(|all| drop(all.remove(first))), "MissingField"));
         all.push(("first field null", fields.with(|all| all[first].1 = vec![0xf6]), "Type"));
@@ -112,11 +137,24 @@ fn later(good: &[u8]) -> Option<Vec<u8>> {
     Some(Fields::of(good)?.with(|all| all.extend(more)))
 }
 
+/// The message with a field of a later version that makes it `len` bytes long. `None` where no field fits exactly.
+fn padded(good: &[u8], len: usize, sign: impl Fn(&[u8]) -> Vec<u8>) -> Option<Vec<u8>> {
+    let fields = Fields::of(good)?;
+    let filled = |fill: usize| {
+        let mut to = Writer::new();
+        to.bytes(&vec![0; fill]);
+        sign(&fields.with(|all| all.push((uint(128), to.finish()))))
+    };
+    let around = filled(len).len() - len;
+    let fills = len.saturating_sub(around)..=len.saturating_sub(around) + 6;
+    fills.map(filled).find(|bytes| bytes.len() == len)
+}
+
 const BOTH: [(&str, Algorithm); 2] = [("Ed25519", Algorithm::Ed25519), ("P-256", Algorithm::P256)];
 
 /// The shown form of signed bytes.
 fn shown<T: Message + Show>(bytes: &[u8]) -> serde_json::Value {
-    crate::judge::decode_signed::<T>(bytes).map_or_else(|why| refusal(why), |signed| signed.show())
+    crate::judge::decode_signed::<T>(bytes).map_or_else(refusal, |signed| signed.show())
 }
 
 fn signed<T: Message + Show>(name: &str, who: Who, context: &[u8], forms: Forms<T>) -> Vec<Case> {
@@ -175,29 +213,13 @@ fn signed<T: Message + Show>(name: &str, who: Who, context: &[u8], forms: Forms<
     all.push(case("protected header empty", parts(&[], &[0xa0], &signature.0), "Value"));
     all.push(case("unprotected header", parts(&ours, &[0xa1, 4, 0x41, 1], &signature.0), "Value"));
     all.push(case("signature of 63 bytes", parts(&ours, &[0xa0], &signature.0[1..]), "Value"));
-    let room = T::MAX_LEN + 1 - envelope(Algorithm::Ed25519, &[], &signature).len();
-    let head = Fields::of(&good).map(|fields| fields.with(|all| all.push((uint(128), vec![0; room])))).unwrap_or_default();
-    if head.len() > good.len() {
-        let pad = |fill: usize| {
-            let mut to = Writer::new();
-            to.bytes(&vec![0; fill]);
-            let value = to.finish();
-            let fields = Fields::of(&good).map(|fields| fields.with(|all| all.push((uint(128), value))));
-            sign1(&ed, context, &fields.unwrap_or_default())
-        };
-        let exact = |len: usize| {
-            let spare = pad(300).len() - 300;
-            (len.saturating_sub(spare + 16)..=len).rev().map(|fill| pad(fill.min(len))).find(|bytes| bytes.len() == len)
-        };
-        if T::MAX_LEN <= 4096
-            && let Some(largest) = exact(T::MAX_LEN)
-        {
-            let expect = shown::<T>(&largest);
-            all.push(Case::new("as large as it may be", &rule, largest, expect).signed(key.as_bytes(), context));
-        }
-        if let Some(larger) = exact(T::MAX_LEN + 1) {
-            all.push(case("too large", larger, "TooLarge"));
-        }
+    let sized = |len: usize| padded(&good, len, |payload| sign1(&ed, context, payload));
+    if let (true, Some(largest)) = (T::MAX_LEN <= 4096, sized(T::MAX_LEN)) {
+        let expect = shown::<T>(&largest);
+        all.push(Case::new("as large as it may be", &rule, largest, expect).signed(key.as_bytes(), context));
+    }
+    if let Some(larger) = sized(T::MAX_LEN + 1) {
+        all.push(case("too large", larger, "TooLarge"));
     }
     // The signature.
     let mut flipped = bytes.clone();
@@ -206,7 +228,11 @@ fn signed<T: Message + Show>(name: &str, who: Who, context: &[u8], forms: Forms<
     all.push(case("a bit of the signature flipped", flipped, "BadSignature"));
     let elsewhere = [context, &[0]].concat();
     all.push(case("signed in another context", sign1(&ed, &elsewhere, &good), "BadSignature"));
-    all.push(case("signed by somebody else", sign1(&secret(Who::Stranger, Algorithm::Ed25519), context, &good), "BadSignature"));
+    all.push(case(
+        "signed by somebody else",
+        sign1(&secret(Who::Stranger, Algorithm::Ed25519), context, &good),
+        "BadSignature",
+    ));
     let p256 = secret(who, Algorithm::P256);
     all.push(case("of a key of the other algorithm", sign1(&p256, context, &good), "BadSignature"));
     let mixed = envelope(Algorithm::Ed25519, &good, &sign(&ed, &tbs(Algorithm::P256, context, &good)));
@@ -224,7 +250,7 @@ fn plain<T: Wire + Show>(name: &str, forms: Forms<T>, first: usize) -> Vec<Case>
     let mut all: Vec<Case> =
         forms.iter().map(|(word, body)| Case::new(*word, name, body.to_bytes(), body.show())).collect();
     if let Some(bytes) = later(&good) {
-        let expect = crate::judge::decode_plain::<T>(&bytes).map_or_else(|why| refusal(why), |body| body.show());
+        let expect = crate::judge::decode_plain::<T>(&bytes).map_or_else(refusal, |body| body.show());
         all.push(Case::new("fields of a later version are kept", name, bytes, expect));
     }
     for (word, bytes, why) in wrong_maps(&good, first) {
@@ -240,7 +266,8 @@ fn choices<T: Wire + Show>(name: &str, forms: Forms<T>, unknown: &'static str) -
     for (word, body) in &forms {
         let bytes = body.to_bytes();
         all.push(Case::new(*word, name, bytes.clone(), body.show()));
-        let case = |what: &str, bytes: Vec<u8>, why: &str| Case::new(format!("{word}: {what}"), name, bytes, refusal(why));
+        let case =
+            |what: &str, bytes: Vec<u8>, why: &str| Case::new(format!("{word}: {what}"), name, bytes, refusal(why));
         all.push(case("truncated", bytes[..bytes.len() - 1].to_vec(), "Truncated"));
         all.push(case("trailing", [&bytes[..], &[0]].concat(), "Trailing"));
         all.push(case("length not minimal", [&[0x98, bytes[0] & 0x1f], &bytes[1..]].concat(), "NotCanonical"));
@@ -339,7 +366,8 @@ fn values() -> Vec<Case> {
         Fields::of(&good).map(|fields| fields.with(|all| all[2].1 = value)).unwrap_or_default()
     };
     let max = tegata_core::Amount::MAX;
-    let field = |at: usize, value: Vec<u8>| Fields::of(&good).map(|f| f.with(|all| all[at].1 = value)).unwrap_or_default();
+    let field =
+        |at: usize, value: Vec<u8>| Fields::of(&good).map(|f| f.with(|all| all[at].1 = value)).unwrap_or_default();
     let mut all = vec![
         signed("an amount of nothing", amount(840, 0), None),
         signed("the largest amount", amount(840, max), None),
@@ -394,7 +422,12 @@ pub fn signatures() -> Vec<Case> {
         all.push(case(format!("Ed25519 key of small order, {name}"), &key, signature, Some("BadSignature")));
         let mut nonce = good;
         nonce[..32].copy_from_slice(&key);
-        all.push(case(format!("Ed25519 R of small order, {name}"), ed.public().as_bytes(), nonce, Some("BadSignature")));
+        all.push(case(
+            format!("Ed25519 R of small order, {name}"),
+            ed.public().as_bytes(),
+            nonce,
+            Some("BadSignature"),
+        ));
     }
     let mut twin = good;
     let order = hex::decode("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010").unwrap_or_default();
@@ -444,9 +477,3 @@ fn small_orders() -> Vec<(&'static str, [u8; 32])> {
     })
     .to_vec()
 }
-
-/// The kinds of record that only stand in a vault.
-pub const RECORDS: &[&str] = &["Purse", "Paying", "Untouched", "Claim", "Till", "Journal", "Anchors", "OperationalKey"];
-
-#[allow(unused_imports)] // named in the macro by their messages
-use {Claim as _, Purse as _, Sealed as _};

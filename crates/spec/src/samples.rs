@@ -97,7 +97,10 @@ pub fn revocation_list() -> RevocationList {
         at: Time(NOW - 600),
         signer: SIGNER,
         subjects: vec![Subject([0x01; 16]), Subject([0xdd; 16])],
-        cards: vec![DeadCard { card: CardId([0x02; 16]), generation: 1 }, DeadCard { card: CardId([0xde; 16]), generation: 2 }],
+        cards: vec![
+            DeadCard { card: CardId([0x02; 16]), generation: 1 },
+            DeadCard { card: CardId([0xde; 16]), generation: 2 },
+        ],
         extensions: none(),
     }
 }
@@ -158,7 +161,15 @@ pub fn card_certificate() -> CardCertificate {
 }
 /// A load above the checkpoint's last.
 pub fn load() -> Load {
-    Load { card: CARD, generation: 1, number: 3, amount: usd(5_000), at: Time(NOW - 60), signer: SIGNER, extensions: none() }
+    Load {
+        card: CARD,
+        generation: 1,
+        number: 3,
+        amount: usd(5_000),
+        at: Time(NOW - 60),
+        signer: SIGNER,
+        extensions: none(),
+    }
 }
 /// The charge.
 pub fn charge() -> Charge {

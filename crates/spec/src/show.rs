@@ -5,9 +5,9 @@ use tegata_core::card::payment::{Purse, PurseState};
 use tegata_core::card::*;
 use tegata_core::talk::{cards::*, join::*, journal::*, pay::*, report::*, update::*};
 use tegata_core::wire::canonical::{Bytes, Extensions, Message, Reader, Wire, Writer};
+use tegata_core::wire::certificate::*;
 use tegata_core::wire::sealed::{Profile, Sealed};
 use tegata_core::wire::signed::{PublicKey, Signed};
-use tegata_core::wire::certificate::*;
 use tegata_core::{Amount, CardId, DeviceId, Handle, Hash, PartyId, Time, Unit};
 
 /// What a decoder found, as JSON.

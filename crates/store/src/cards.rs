@@ -38,8 +38,6 @@ pub struct CardRow {
     pub in_flight: u64,
     /// Balance: covered by the guarantor.
     pub covered: u64,
-    /// Of in flight: ended, and not taken up yet.
-    pub returning: u64,
     /// Of held: not on the card until release (R11).
     pub held_back: u64,
     /// When that is released.
@@ -110,18 +108,18 @@ pub struct ReversalRow {
 }
 
 const CARD: &str = "card, wallet, issuer, unit, terms, generation, seq, head, remaining, last_load, loads, held, \
-    in_flight, covered, returning, held_back, release_at, blocked, dead_generation, dead_list";
+    in_flight, covered,  held_back, release_at, blocked, dead_generation, dead_list";
 
 /// The hot ones as they are, so that no text is built per check.
 const CARD_SELECT: &str = "SELECT card, wallet, issuer, unit, terms, generation, seq, head, remaining, last_load, \
-    loads, held, in_flight, covered, returning, held_back, release_at, blocked, dead_generation, dead_list \
+    loads, held, in_flight, covered,  held_back, release_at, blocked, dead_generation, dead_list \
     FROM card WHERE card = ?1";
 const CARD_PUT: &str = "INSERT INTO card (card, wallet, issuer, unit, terms, generation, seq, head, remaining, \
-    last_load, loads, held, in_flight, covered, returning, held_back, release_at, blocked, dead_generation, dead_list) \
-    VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20) \
+    last_load, loads, held, in_flight, covered,  held_back, release_at, blocked, dead_generation, dead_list) \
+    VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19) \
     ON CONFLICT (card) DO UPDATE SET generation = ?6, seq = ?7, head = ?8, remaining = ?9, last_load = ?10, \
-    loads = ?11, held = ?12, in_flight = ?13, covered = ?14, returning = ?15, held_back = ?16, release_at = ?17, \
-    blocked = ?18, dead_generation = ?19, dead_list = ?20";
+    loads = ?11, held = ?12, in_flight = ?13, covered = ?14, held_back = ?15, release_at = ?16, \
+    blocked = ?17, dead_generation = ?18, dead_list = ?19";
 
 fn card(row: &mut Columns<'_, '_>) -> rusqlite::Result<CardRow> {
     Ok(CardRow {
@@ -139,7 +137,6 @@ fn card(row: &mut Columns<'_, '_>) -> rusqlite::Result<CardRow> {
         held: row.u64()?,
         in_flight: row.u64()?,
         covered: row.u64()?,
-        returning: row.u64()?,
         held_back: row.u64()?,
         release_at: row.opt_u64()?.map(Time),
         blocked: row.opt_u64()?.map(Time),
@@ -215,7 +212,6 @@ impl Store {
             n(row.held),
             n(row.in_flight),
             n(row.covered),
-            n(row.returning),
             n(row.held_back),
             opt(row.release_at.map(|time| time.0)),
             opt(row.blocked.map(|time| time.0)),

@@ -52,6 +52,8 @@ pub struct EventRow {
     pub terminal: Option<TerminalId>,
     /// Its entry in that terminal's log.
     pub terminal_entry: Option<u64>,
+    /// Its transaction number there.
+    pub transaction: Option<u64>,
     /// The charge that it answers.
     pub charge: Option<Hash>,
     /// When the provider first heard of it.
@@ -105,11 +107,11 @@ pub struct ClaimRow {
 }
 
 const NEAR: &str = "SELECT card, generation, seq, hash, kind, amount, remaining, state, wallet_entry, terminal, \
-    terminal_entry, charge, at, tick FROM event WHERE card = ?1 AND generation = ?2 AND seq BETWEEN ?3 AND ?4";
+    terminal_entry, transaction_number, charge, at, tick FROM event WHERE card = ?1 AND generation = ?2 AND seq BETWEEN ?3 AND ?4";
 const PUT: &str = "INSERT INTO event (card, generation, seq, hash, kind, amount, remaining, state, wallet_entry, \
-    terminal, terminal_entry, charge, at, tick) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14) \
+    terminal, terminal_entry, transaction_number, charge, at, tick) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15) \
     ON CONFLICT (card, generation, seq, tick, hash) DO UPDATE SET state = ?8, wallet_entry = ?9, terminal = ?10, \
-    terminal_entry = ?11, charge = ?12";
+    terminal_entry = ?11, transaction_number = ?12, charge = ?13";
 const CLAIM: &str = "INSERT INTO claim (terminal, transaction_number, charge, state, entry, end_entry, merchant, \
     unit, amount, at, card, generation, seq, check_hash, issuer) \
     VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15) ON CONFLICT DO NOTHING";
@@ -129,6 +131,7 @@ fn event(row: &mut Columns<'_, '_>) -> rusqlite::Result<EventRow> {
         wallet_entry: row.opt_u64()?,
         terminal: row.get::<Option<_>>()?.map(tegata_core::DeviceId),
         terminal_entry: row.opt_u64()?,
+        transaction: row.opt_u64()?,
         charge: row.get::<Option<_>>()?.map(Hash),
         at: row.time()?,
         tick: row.u64()?,
@@ -170,7 +173,7 @@ impl Store {
     /// [`StoreError`].
     pub fn event_by_hash(&self, id: CardId, generation: u64, hash: &Hash) -> Result<Option<EventRow>, StoreError> {
         let sql = "SELECT card, generation, seq, hash, kind, amount, remaining, state, wallet_entry, terminal,
-            terminal_entry, charge, at, tick FROM event WHERE card = ?1 AND generation = ?2 AND hash = ?3";
+            terminal_entry, transaction_number, charge, at, tick FROM event WHERE card = ?1 AND generation = ?2 AND hash = ?3";
         one(self.sql(sql)?, params![id.0, n(generation), hash.0], event)
     }
     /// Checks first heard of before `then` that only one side has recorded, and that have not ended.
@@ -179,7 +182,7 @@ impl Store {
     /// [`StoreError`].
     pub fn one_sided(&self, then: Time) -> Result<Vec<EventRow>, StoreError> {
         let sql = "SELECT card, generation, seq, hash, kind, amount, remaining, state, wallet_entry, terminal,
-            terminal_entry, charge, at, tick FROM event
+            terminal_entry, transaction_number, charge, at, tick FROM event
             WHERE at < ?1 AND kind = 1 AND (wallet_entry IS NULL OR (terminal_entry IS NULL AND state = 1))";
         all(self.sql(sql)?, [n(then.0)], event)
     }
@@ -200,6 +203,7 @@ impl Store {
             opt(row.wallet_entry),
             row.terminal.map(|terminal| terminal.0),
             opt(row.terminal_entry),
+            opt(row.transaction),
             row.charge.map(|hash| hash.0),
             n(row.at.0),
             n(row.tick),
@@ -271,5 +275,61 @@ impl Store {
     pub fn last_transaction(&self, terminal: TerminalId) -> Result<u64, StoreError> {
         let sql = "SELECT coalesce(max(transaction_number), 0) FROM claim WHERE terminal = ?1";
         Ok(one(self.sql(sql)?, [terminal.0], |row| row.u64())?.unwrap_or(0))
+    }
+    /// The check by which a card answered a terminal's transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn event_of(
+        &self,
+        id: CardId,
+        generation: u64,
+        terminal: TerminalId,
+        transaction: u64,
+    ) -> Result<Option<EventRow>, StoreError> {
+        let sql = "SELECT card, generation, seq, hash, kind, amount, remaining, state, wallet_entry, terminal,
+            terminal_entry, transaction_number, charge, at, tick FROM event
+            WHERE card = ?1 AND generation = ?2 AND terminal = ?3 AND transaction_number = ?4 AND kind = 1
+            ORDER BY wallet_entry IS NULL, seq LIMIT 1";
+        one(self.sql(sql)?, params![id.0, n(generation), terminal.0, n(transaction)], event)
+    }
+    /// Checks of generations before this one that have ended and not been taken up.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn ended_before(&self, id: CardId, generation: u64) -> Result<Vec<EventRow>, StoreError> {
+        let sql = "SELECT card, generation, seq, hash, kind, amount, remaining, state, wallet_entry, terminal,
+            terminal_entry, transaction_number, charge, at, tick FROM event
+            WHERE card = ?1 AND generation < ?2 AND kind = 1 AND state = 3";
+        all(self.sql(sql)?, params![id.0, n(generation)], event)
+    }
+    /// What terminals claim of this generation and its wallet has not recorded, in minor units.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn unseen(&self, id: CardId, generation: u64) -> Result<u64, StoreError> {
+        let sql = "SELECT coalesce(sum(amount), 0) FROM event
+            WHERE card = ?1 AND generation = ?2 AND kind = 1 AND wallet_entry IS NULL AND state = 2";
+        Ok(one(self.sql(sql)?, params![id.0, n(generation)], |row| row.u64())?.unwrap_or(0))
+    }
+    /// A wallet's check waits for its terminal's report.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn await_claim(&self, row: &EventRow) -> Result<(), StoreError> {
+        let sql = "INSERT INTO awaited (terminal, charge, check_hash, card, generation) VALUES (?1, ?2, ?3, ?4, ?5)
+            ON CONFLICT DO NOTHING";
+        let (terminal, charge) = (row.terminal.map(|id| id.0), row.charge.map(|hash| hash.0));
+        self.sql(sql)?.execute(params![terminal, charge, row.hash.0, row.card.0, n(row.generation)])?;
+        Ok(())
+    }
+    /// The checks that waited for the end of this charge; they wait no longer.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn awaited(&self, terminal: TerminalId, charge: &Hash) -> Result<Vec<(CardId, u64, Hash)>, StoreError> {
+        let sql = "DELETE FROM awaited WHERE terminal = ?1 AND charge = ?2 RETURNING card, generation, check_hash";
+        let read = |row: &mut Columns<'_, '_>| Ok((CardId(row.get()?), row.u64()?, Hash(row.get()?)));
+        all(self.sql(sql)?, params![terminal.0, charge.0], read)
     }
 }

@@ -81,7 +81,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Locked`] inside a transaction; [`StoreError::Io`].
-    pub fn snapshot(&self) -> Result<Vec<u8>, StoreError> {
+    pub fn snapshot(&mut self) -> Result<Vec<u8>, StoreError> {
         if self.open {
             return Err(StoreError::Locked);
         }

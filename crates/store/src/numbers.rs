@@ -1,6 +1,6 @@
 //! Numbers from shops: ordered, activated, used once (R18); and the terms of their cards.
 
-use crate::row::{Columns, all, n, one, opt};
+use crate::row::{all, n, one, opt};
 use crate::{Store, StoreError};
 use rusqlite::params;
 use tegata_core::{CardId, Handle, Hash, IssuerId, Time, Unit, WalletId};
@@ -88,12 +88,13 @@ pub struct ActivationRow {
 }
 
 impl Store {
-    /// The key under which an issuer hashes its numbers.
+    /// The key under which an issuer hashes its numbers, and when it came.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn number_key(&self, issuer: IssuerId) -> Result<Option<[u8; 32]>, StoreError> {
-        one(self.sql("SELECT secret FROM number_key WHERE issuer = ?1")?, [issuer.0], |row| row.get())
+    pub fn number_key(&self, issuer: IssuerId) -> Result<Option<([u8; 32], Time)>, StoreError> {
+        let sql = "SELECT secret, at FROM number_key WHERE issuer = ?1";
+        one(self.sql(sql)?, [issuer.0], |row| Ok((row.get()?, row.time()?)))
     }
     /// Every issuer's key.
     ///
@@ -106,9 +107,9 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn put_number_key(&self, issuer: IssuerId, secret: &[u8; 32], body: &[u8]) -> Result<(), StoreError> {
-        let sql = "INSERT INTO number_key (issuer, secret, body) VALUES (?1, ?2, ?3)";
-        self.sql(sql)?.execute(params![issuer.0, secret, body])?;
+    pub fn put_number_key(&self, issuer: IssuerId, secret: &[u8; 32], at: Time, body: &[u8]) -> Result<(), StoreError> {
+        let sql = "INSERT INTO number_key (issuer, secret, at, body) VALUES (?1, ?2, ?3, ?4)";
+        self.sql(sql)?.execute(params![issuer.0, secret, n(at.0), body])?;
         Ok(())
     }
     /// Terms, by handle.
@@ -191,13 +192,13 @@ impl Store {
         }
         Ok(false)
     }
-    /// Whether this activation is recorded.
+    /// When this activation was recorded.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn has_activation(&self, issuer: IssuerId, batch: u64, hash: &Hash) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 FROM activation WHERE issuer = ?1 AND batch = ?2 AND hash = ?3";
-        Ok(one(self.sql(sql)?, params![issuer.0, n(batch), hash.0], |row| row.get::<i64>())?.is_some())
+    pub fn activation(&self, issuer: IssuerId, batch: u64, hash: &Hash) -> Result<Option<Time>, StoreError> {
+        let sql = "SELECT at FROM activation WHERE issuer = ?1 AND batch = ?2 AND hash = ?3";
+        one(self.sql(sql)?, params![issuer.0, n(batch), hash.0], |row| row.time())
     }
     /// Records an activation and activates what is only printed; says how many that were.
     ///

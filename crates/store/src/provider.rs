@@ -1,6 +1,6 @@
 //! The provider itself: its name, its epoch, its operational keys and revocation lists.
 
-use crate::row::{Columns, all, n, one, opt};
+use crate::row::{all, n, one, opt};
 use crate::{Store, StoreError};
 use rusqlite::params;
 use tegata_core::{PartyId, Time};

@@ -110,6 +110,7 @@ CREATE TABLE command (
 CREATE TABLE number_key (
     issuer BLOB PRIMARY KEY,
     secret BLOB NOT NULL,
+    at INTEGER NOT NULL,
     body BLOB NOT NULL               -- Signed<NumberKey>
 ) WITHOUT ROWID, STRICT;
 
@@ -183,7 +184,6 @@ CREATE TABLE card (
     held INTEGER NOT NULL,           -- balance: held
     in_flight INTEGER NOT NULL,      -- balance: in flight
     covered INTEGER NOT NULL,        -- balance: guarantor
-    returning INTEGER NOT NULL,      -- of in flight: has ended, and waits to be taken up
     held_back INTEGER NOT NULL,      -- of held: not on the card until release (R11)
     release_at INTEGER,
     blocked INTEGER,                 -- when: the wallet is lost or the holder convicted
@@ -249,6 +249,7 @@ CREATE TABLE event (
     wallet_entry INTEGER,            -- number in the log of the card's wallet
     terminal BLOB,                   -- spends: who was paid
     terminal_entry INTEGER,          -- number in that terminal's log
+    transaction_number INTEGER,      -- spends: of that terminal
     charge BLOB,                     -- spends: hash of the charge in its context
     at INTEGER NOT NULL,             -- when this provider first heard of it
     tick INTEGER NOT NULL,
@@ -273,6 +274,16 @@ CREATE TABLE claim (
     check_hash BLOB,
     issuer BLOB,
     PRIMARY KEY (terminal, transaction_number, charge)
+) WITHOUT ROWID, STRICT;
+
+-- Checks that a wallet recorded for charges whose end their terminal has not reported; removed when it does.
+CREATE TABLE awaited (
+    terminal BLOB NOT NULL,
+    charge BLOB NOT NULL,
+    check_hash BLOB NOT NULL,
+    card BLOB NOT NULL,
+    generation INTEGER NOT NULL,
+    PRIMARY KEY (terminal, charge, check_hash)
 ) WITHOUT ROWID, STRICT;
 
 -- ---- ledger -----------------------------------------------------------------------------------------------------

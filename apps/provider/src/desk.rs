@@ -1,0 +1,262 @@
+//! One transaction: what its handlers share, and what all of them may do.
+
+use crate::ProviderError;
+use crate::books::Books;
+use crate::directory::{Known, Learned};
+use crate::shared::Shared;
+use std::collections::BTreeMap;
+use tegata_core::card::{CardCertificate, CardKind, Raise, Terms};
+use tegata_core::talk::report::{ProviderRefusal, Refused};
+use tegata_core::talk::update::{Command, CommandKind};
+use tegata_core::wire::canonical::{Message, Wire};
+use tegata_core::wire::certificate::{Certificate, DeadCard, RevocationList, Subject};
+use tegata_core::wire::signed::{PublicKey, Signed};
+use tegata_core::{Amount, CardId, DeviceId, Handle, Hash, Time};
+use tegata_crypto_native::primitive::mac;
+use tegata_store::{CardRow, DeviceRow, ExceptionRow, ProviderRow, Store, StoreError};
+
+/// Why a request was not done: refused, or the provider itself failed.
+pub(crate) enum Failure {
+    Refused(ProviderRefusal, Option<u64>),
+    Provider(ProviderError),
+}
+
+impl<E: Into<ProviderError>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Provider(error.into())
+    }
+}
+
+impl From<ProviderRefusal> for Failure {
+    fn from(why: ProviderRefusal) -> Self {
+        Self::Refused(why, None)
+    }
+}
+
+/// One transaction at work.
+pub(crate) struct Desk<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) shared: &'a Shared,
+    pub(crate) now: Time,
+    entropy: [u8; 32],
+    drawn: u64,
+    pub(crate) provider: ProviderRow,
+    pub(crate) books: Books,
+    pub(crate) devices: BTreeMap<DeviceId, DeviceRow>,
+    pub(crate) learned: Vec<Learned>,
+    list_changed: bool,
+}
+
+impl<'a> Desk<'a> {
+    pub(crate) fn new(
+        store: &'a Store,
+        shared: &'a Shared,
+        now: Time,
+        entropy: [u8; 32],
+    ) -> Result<Self, ProviderError> {
+        let provider = store.provider()?.ok_or(StoreError::Damaged)?;
+        Ok(Self {
+            store,
+            shared,
+            now,
+            entropy,
+            drawn: 0,
+            provider,
+            books: Books::default(),
+            devices: BTreeMap::new(),
+            learned: Vec::new(),
+            list_changed: false,
+        })
+    }
+    /// 32 bytes that nothing else gets.
+    pub(crate) fn draw(&mut self) -> [u8; 32] {
+        self.drawn += 1;
+        mac(&self.entropy, "tegata provider draw v1", &[&self.drawn.to_be_bytes()])
+    }
+    /// A new id's bytes.
+    pub(crate) fn draw_id(&mut self) -> [u8; 16] {
+        let mut id = [0; 16];
+        id.copy_from_slice(&self.draw()[..16]);
+        id
+    }
+    /// Signs an answer or certificate with the operational key of now.
+    pub(crate) fn sign<T: Message>(&self, context: &[u8], body: impl FnOnce(u64) -> T) -> Signed<T> {
+        self.shared.keys().sign(self.now, context, body)
+    }
+    /// Signs an answer to the request of this hash.
+    pub(crate) fn answer<T: Message>(&self, request: &Hash, body: impl FnOnce(u64) -> T) -> Vec<u8> {
+        self.sign(&request.to_bytes(), body).encode()
+    }
+    /// Signs a refusal.
+    pub(crate) fn refuse(&self, request: &Hash, why: ProviderRefusal, retry_after: Option<u64>) -> Vec<u8> {
+        refusal(self.shared, self.now, request, why, retry_after)
+    }
+    /// Terms by handle.
+    pub(crate) fn terms(&self, handle: Handle) -> Result<Terms, ProviderError> {
+        if let Some(terms) = self.shared.directory().terms.get(&handle) {
+            return Ok(terms.clone());
+        }
+        let body = self.store.terms(handle)?.ok_or(StoreError::Damaged)?;
+        Ok(Terms::from_bytes(&body).map_err(|_| StoreError::Damaged)?)
+    }
+    /// A card as it stands in this transaction.
+    pub(crate) fn card(&mut self, id: CardId) -> Result<Option<&mut CardRow>, ProviderError> {
+        self.books.card(self.store, id)
+    }
+    /// A card that must be there.
+    pub(crate) fn known_card(&mut self, id: CardId) -> Result<&mut CardRow, ProviderError> {
+        self.books.card(self.store, id)?.ok_or(ProviderError::Store(StoreError::Damaged))
+    }
+    /// A device as it stands in this transaction.
+    pub(crate) fn device(&mut self, id: DeviceId) -> Result<&mut DeviceRow, ProviderError> {
+        if !self.devices.contains_key(&id) {
+            let row = self.store.device(id)?.ok_or(StoreError::Damaged)?;
+            self.devices.insert(id, row);
+        }
+        self.devices.get_mut(&id).ok_or(ProviderError::Store(StoreError::Damaged))
+    }
+    /// Gives a device its next command.
+    pub(crate) fn command(&mut self, device: DeviceId, command: &Command) -> Result<(), ProviderError> {
+        let body = command.to_bytes();
+        let (store, now) = (self.store, self.now);
+        let row = self.device(device)?;
+        row.commands += 1;
+        row.commands_head = row.commands_head.chain(&body);
+        // What was answered before does not have it yet.
+        row.answered = None;
+        Ok(store.put_command(row, now, &body)?)
+    }
+    /// Tells a card's wallet to keep a raise; a void comes with its terminal's certificate.
+    pub(crate) fn raise(&mut self, wallet: DeviceId, card: CardId, raise: Raise) -> Result<(), ProviderError> {
+        let renewed = match &raise {
+            Raise::Void(terminal, _) => self.certificate_of((*terminal).into())?,
+            _ => None,
+        };
+        let command =
+            Command { card: Some(card), raise: Some(raise), renewed, ..Command::new(CommandKind::Raise) };
+        self.command(wallet, &command)
+    }
+    fn certificate_of(&self, subject: Subject) -> Result<Option<Signed<Certificate>>, ProviderError> {
+        let row = self.store.participant(subject)?;
+        Ok(row.and_then(|row| Signed::decode(&row.body).ok()))
+    }
+    /// What is known of a participant.
+    pub(crate) fn known(&self, subject: Subject) -> Option<Known> {
+        self.shared.directory().participants.get(&subject).cloned()
+    }
+    /// Shows something to a person.
+    pub(crate) fn except(&mut self, row: &ExceptionRow) -> Result<(), ProviderError> {
+        Ok(self.store.put_exception(row)?)
+    }
+    /// Signs a card's certificate with its checkpoint as it stands.
+    pub(crate) fn certify(
+        &mut self,
+        card: &CardRow,
+        terms: &Terms,
+        key: PublicKey,
+        face: Amount,
+        until: Time,
+    ) -> Result<Signed<CardCertificate>, ProviderError> {
+        let epoch = self.provider.epoch;
+        let now = self.now;
+        let signed = self.sign(&[], |signer| CardCertificate {
+            card: card.card,
+            kind: CardKind::Payment,
+            terms: card.terms,
+            face,
+            key,
+            generation: card.generation,
+            from: now,
+            until,
+            epoch,
+            signer,
+            seq: card.seq,
+            remaining: card.remaining,
+            last_load: card.last_load,
+            last_received: None,
+            offline_limit: terms.offline_limit,
+            due: now.after(terms.due_after),
+            extensions: Default::default(),
+        });
+        self.store.put_checkpoint(card.card, now, &signed.encode())?;
+        Ok(signed)
+    }
+    /// The generations of this card up to now are dead, from the next list on.
+    pub(crate) fn kill(&mut self, card: CardId, generation: u64) -> Result<(), ProviderError> {
+        let list = self.provider.list + 1;
+        let row = self.known_card(card)?;
+        if generation > row.dead_generation {
+            row.dead_generation = generation;
+            row.dead_list = list;
+            self.list_changed = true;
+        }
+        Ok(())
+    }
+    /// The next list names somebody more, or is due.
+    pub(crate) fn publish(&mut self) {
+        self.list_changed = true;
+    }
+    /// The newest list, if the device does not hold it; a new one if that is growing old (R11).
+    pub(crate) fn list_for(&mut self, held: u64) -> Result<Option<Signed<RevocationList>>, ProviderError> {
+        let newest = self.store.newest_list()?.and_then(|body| Signed::<RevocationList>::decode(&body).ok());
+        let old = self.shared.directory().list_age() / 8;
+        let stale = newest.as_ref().is_none_or(|list| self.now.since(list.claimed().at) > old);
+        if stale || self.list_changed {
+            return self.write_list().map(Some);
+        }
+        Ok(newest.filter(|list| list.claimed().number > held))
+    }
+    /// Signs the next list.
+    fn write_list(&mut self) -> Result<Signed<RevocationList>, ProviderError> {
+        self.provider.list += 1;
+        let (number, at) = (self.provider.list, self.now);
+        let revoked = self.store.participants()?.into_iter().filter(|row| row.revoked.is_some());
+        let mut subjects: Vec<Subject> = revoked.map(|row| row.subject).collect();
+        subjects.sort_unstable();
+        let mut dead: BTreeMap<CardId, u64> = self.store.dead_cards()?.into_iter().collect();
+        dead.extend(self.books.dead());
+        let cards = dead.into_iter().map(|(card, generation)| DeadCard { card, generation }).collect();
+        let list = self.sign(&[], |signer| RevocationList {
+            number,
+            at,
+            signer,
+            subjects,
+            cards,
+            extensions: Default::default(),
+        });
+        self.store.put_list(number, at, &list.encode())?;
+        self.list_changed = false;
+        Ok(list)
+    }
+    /// Writes everything back and asserts R10. The transaction is still open.
+    pub(crate) fn close(mut self) -> Result<Vec<Learned>, ProviderError> {
+        if self.list_changed {
+            self.write_list()?;
+        }
+        self.store.put_provider(&self.provider)?;
+        for row in self.devices.values() {
+            self.store.put_device(row)?;
+        }
+        let check = !self.shared.broken.has(tegata_core::step::Break::NoGuarantor);
+        self.books.close(self.store, check)?;
+        Ok(self.learned)
+    }
+}
+
+/// Signs a refusal in the context of this hash.
+pub(crate) fn refusal(
+    shared: &Shared,
+    now: Time,
+    request: &Hash,
+    why: ProviderRefusal,
+    retry_after: Option<u64>,
+) -> Vec<u8> {
+    let signed = shared.keys().sign(now, &request.to_bytes(), |signer| Refused {
+        why,
+        text: None,
+        retry_after,
+        signer,
+        extensions: Default::default(),
+    });
+    signed.encode()
+}

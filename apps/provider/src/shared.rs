@@ -1,0 +1,56 @@
+//! What both stages share: who the provider is, its keys, its directory, how signatures are checked.
+
+use crate::directory::Directory;
+use crate::keys::Keys;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tegata_core::step::{Break, Broken};
+use tegata_core::talk::join::ProviderInfo;
+use tegata_core::wire::signed::{PublicKey, Signature, Verifier};
+use tegata_crypto_native::NativeVerifier;
+
+/// Shared by all threads.
+pub struct Shared {
+    pub(crate) info: ProviderInfo,
+    keys: RwLock<Keys>,
+    directory: RwLock<Directory>,
+    pub(crate) broken: Broken,
+    verifier: &'static dyn Verifier,
+}
+
+impl core::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Shared(..)")
+    }
+}
+
+/// Only for [`Break::SignatureIgnored`].
+struct TakesAll;
+
+impl Verifier for TakesAll {
+    fn verify(&self, _: &PublicKey, _: &[u8], _: &Signature) -> bool {
+        true
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(info: ProviderInfo, keys: Keys, directory: Directory, broken: Broken) -> Self {
+        let verifier: &'static dyn Verifier =
+            if broken.has(Break::SignatureIgnored) { &TakesAll } else { &NativeVerifier };
+        Self { info, keys: RwLock::new(keys), directory: RwLock::new(directory), broken, verifier }
+    }
+    pub(crate) fn verifier(&self) -> &dyn Verifier {
+        self.verifier
+    }
+    pub(crate) fn keys(&self) -> RwLockReadGuard<'_, Keys> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner)
+    }
+    pub(crate) fn keys_mut(&self) -> RwLockWriteGuard<'_, Keys> {
+        self.keys.write().unwrap_or_else(PoisonError::into_inner)
+    }
+    pub(crate) fn directory(&self) -> RwLockReadGuard<'_, Directory> {
+        self.directory.read().unwrap_or_else(PoisonError::into_inner)
+    }
+    pub(crate) fn directory_mut(&self) -> RwLockWriteGuard<'_, Directory> {
+        self.directory.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}

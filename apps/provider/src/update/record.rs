@@ -1,0 +1,143 @@
+//! One entry of a log, decoded and proven: which signatures hold, what its hashes are.
+
+use crate::directory::Known;
+use crate::shared::Shared;
+use tegata_core::card::{CardEvent, Counterpart, Raise, Void};
+use tegata_core::talk::journal::{EntryKind, LogEntry};
+use tegata_core::talk::pay::Charge;
+use tegata_core::talk::update::UpdateRequest;
+use tegata_core::wire::canonical::Wire;
+use tegata_core::wire::certificate::{Role, Subject};
+use tegata_core::wire::signed::Verified;
+use tegata_core::{CardId, DeviceId, Hash};
+
+/// An update whose signature holds.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    pub(crate) device: DeviceId,
+    pub(crate) known: Known,
+    pub(crate) request: Verified<UpdateRequest>,
+    pub(crate) signature: [u8; 64],
+    /// One per entry of the request.
+    pub(crate) records: Vec<Option<Record>>,
+}
+
+/// What an entry proves. `None` where it proves nothing: then it is kept, and shown to a person.
+#[derive(Debug)]
+pub(crate) enum Record {
+    /// A terminal's claim, or a wallet's check.
+    Check(Check),
+    /// A terminal's close.
+    Closed(Charged),
+    /// A terminal's void of a paid charge.
+    Voided(Charged, Raise),
+    /// A wallet's receipt.
+    Receipted,
+    /// A raise taken up.
+    TookUp(Event, Raise, Option<DeviceId>, u64),
+}
+
+/// A charge named by its hash.
+#[derive(Debug, Clone)]
+pub(crate) struct Charged {
+    pub(crate) terminal: DeviceId,
+    pub(crate) charge: Charge,
+    pub(crate) hash: Hash,
+}
+
+/// A card's event whose signature holds.
+#[derive(Debug, Clone)]
+pub(crate) struct Event {
+    pub(crate) card: CardId,
+    pub(crate) generation: u64,
+    pub(crate) event: CardEvent,
+    pub(crate) hash: Hash,
+}
+
+/// A check and what it answers.
+#[derive(Debug, Clone)]
+pub(crate) struct Check {
+    pub(crate) charged: Charged,
+    pub(crate) event: Event,
+}
+
+/// Proves one entry of the log of `device`. `context_free`: only for the broken rule R2.
+pub(crate) fn prove(
+    shared: &Shared,
+    device: DeviceId,
+    known: &Known,
+    bytes: &[u8],
+    context_free: bool,
+) -> Option<Record> {
+    let entry = LogEntry::from_bytes(bytes).ok()?;
+    match (known.role, entry.kind) {
+        (Role::Terminal, EntryKind::Paid) => check(shared, device, entry, context_free).map(Record::Check),
+        (Role::Terminal, EntryKind::Closed | EntryKind::Voided) => end(shared, device, known, entry),
+        (Role::Wallet, EntryKind::Spent) => {
+            let terminal = entry.terminal?;
+            check(shared, terminal, entry, context_free).map(Record::Check)
+        }
+        (Role::Wallet, EntryKind::Receipted) => Some(Record::Receipted),
+        (Role::Wallet, EntryKind::TookUp) => took_up(shared, entry),
+        _ => None,
+    }
+}
+
+fn charged(terminal: DeviceId, entry: &LogEntry) -> Option<Charged> {
+    let bytes = &entry.charge.as_ref()?.0;
+    let charge = Charge::from_bytes(bytes).ok()?;
+    let mut named = Charge::context(entry.session.as_ref()?, terminal);
+    named.extend_from_slice(bytes);
+    (charge.transaction == entry.transaction).then_some(Charged { terminal, charge, hash: Hash::of(&named) })
+}
+
+fn check(shared: &Shared, terminal: DeviceId, entry: LogEntry, context_free: bool) -> Option<Check> {
+    let charged = charged(terminal, &entry)?;
+    let charge = &entry.charge.as_ref()?.0;
+    let counterpart = Counterpart::Charge { session: entry.session?, terminal, charge };
+    let (card, generation) = (entry.card?, entry.generation?);
+    let context = CardEvent::context(card, generation, &counterpart);
+    let event = event(shared, card, generation, entry.event?, &context, context_free)?;
+    Some(Check { charged, event })
+}
+
+fn event(
+    shared: &Shared,
+    card: CardId,
+    generation: u64,
+    event: tegata_core::wire::signed::Signed<CardEvent>,
+    context: &[u8],
+    context_free: bool,
+) -> Option<Event> {
+    let key = *shared.directory().card_keys.get(&(card, generation))?;
+    let bare = context_free.then(|| event.hash(&[]));
+    let proven = event.verify(&key, context, shared.verifier()).ok()?;
+    Some(Event { card, generation, hash: bare.unwrap_or(proven.hash()), event: (*proven).clone() })
+}
+
+fn end(shared: &Shared, device: DeviceId, known: &Known, entry: LogEntry) -> Option<Record> {
+    let charged = charged(device, &entry)?;
+    let void = entry.void?;
+    let said = void.claimed();
+    if said.transaction != entry.transaction || said.amount != charged.charge.amount {
+        return None;
+    }
+    let closes = entry.kind == EntryKind::Closed;
+    if closes != said.check.is_none() {
+        return None;
+    }
+    void.clone().verify(&known.key, &Void::context(device), shared.verifier()).ok()?;
+    Some(if closes { Record::Closed(charged) } else { Record::Voided(charged, Raise::Void(device, void)) })
+}
+
+fn took_up(shared: &Shared, entry: LogEntry) -> Option<Record> {
+    let raise = entry.raises?.into_iter().next()?;
+    if let Raise::Void(terminal, _) = &raise {
+        let key = shared.directory().participants.get(&Subject::from(*terminal))?.key;
+        raise.check_by_terminal(&key, shared.verifier()).ok()?;
+    }
+    let (card, generation) = (entry.card?, entry.generation?);
+    let context = CardEvent::context(card, generation, &Counterpart::Raise(raise.hash()));
+    let event = event(shared, card, generation, entry.event?, &context, false)?;
+    Some(Record::TookUp(event, raise, entry.terminal, entry.transaction))
+}

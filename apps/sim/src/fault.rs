@@ -1,0 +1,172 @@
+//! What can go wrong, and how often in one seed.
+
+use crate::dice::Dice;
+
+/// What can happen to an exchange with the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NetFault {
+    /// The request never arrives.
+    LoseRequest,
+    /// The provider works, the answer is lost.
+    LoseReply,
+    /// The request arrives twice; the later answer comes back.
+    Duplicate,
+    /// The request arrives late, after others.
+    Delay,
+    /// A bit of the request changes.
+    CorruptRequest,
+    /// A bit of the answer changes.
+    CorruptReply,
+    /// An older answer comes back instead; the request arrives.
+    StaleReply,
+    /// An older request of anybody arrives first.
+    Replay,
+    /// The provider crashes before it commits.
+    CrashBefore,
+    /// The provider crashes after it has committed, before it answers.
+    CrashAfter,
+    /// The provider's disk is full.
+    Full,
+}
+
+impl NetFault {
+    /// Every one.
+    pub const ALL: [Self; 11] = [
+        Self::LoseRequest,
+        Self::LoseReply,
+        Self::Duplicate,
+        Self::Delay,
+        Self::CorruptRequest,
+        Self::CorruptReply,
+        Self::StaleReply,
+        Self::Replay,
+        Self::CrashBefore,
+        Self::CrashAfter,
+        Self::Full,
+    ];
+    /// As the matrix prints it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LoseRequest => "request lost",
+            Self::LoseReply => "reply lost",
+            Self::Duplicate => "duplicated",
+            Self::Delay => "delayed",
+            Self::CorruptRequest => "request corrupted",
+            Self::CorruptReply => "reply corrupted",
+            Self::StaleReply => "older reply",
+            Self::Replay => "older request replayed",
+            Self::CrashBefore => "provider crash before commit",
+            Self::CrashAfter => "provider crash after commit",
+            Self::Full => "provider disk full",
+        }
+    }
+}
+
+/// What can happen to a frame of a tap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FrameFault {
+    /// It is lost.
+    Lose,
+    /// It arrives twice.
+    Duplicate,
+    /// A bit changes.
+    Corrupt,
+    /// A frame of another tap arrives before it.
+    Replay,
+    /// It arrives after its charge has expired, and the terminal has noticed.
+    Expire,
+    /// Its version says that the sender is newer than we are (hello only; elsewhere as [`FrameFault::Corrupt`]).
+    Version,
+}
+
+impl FrameFault {
+    /// Every one.
+    pub const ALL: [Self; 6] =
+        [Self::Lose, Self::Duplicate, Self::Corrupt, Self::Replay, Self::Expire, Self::Version];
+    /// As the matrix prints it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lose => "frame lost",
+            Self::Duplicate => "frame duplicated",
+            Self::Corrupt => "frame corrupted",
+            Self::Replay => "other tap's frame replayed",
+            Self::Expire => "charge expires first",
+            Self::Version => "unknown version",
+        }
+    }
+}
+
+/// How often what goes wrong in one seed, in a thousand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mix {
+    /// Exchanges with the provider that go wrong.
+    pub network: u64,
+    /// Taps of which a frame goes wrong.
+    pub frames: u64,
+    /// Actions during which a device loses power or its disk is full.
+    pub power: u64,
+    /// Of those: the disk lied about earlier commits.
+    pub lost_sync: u64,
+    /// Actions before which a device is put back to an earlier state.
+    pub rollback: u64,
+    /// Actions before which a wallet is copied.
+    pub clone: u64,
+    /// Devices whose clock is days off.
+    pub clocks: u64,
+    /// Actions before which something is revoked.
+    pub revoke: u64,
+    /// Taps with a cheating wallet.
+    pub wallet_cheats: u64,
+    /// Taps with, or terminals that are, cheating.
+    pub terminal_cheats: u64,
+    /// Peers of a newer version.
+    pub newer: u64,
+    /// Two processes of one wallet at once.
+    pub twins: u64,
+    /// Actions before which the provider is restored from a backup.
+    pub restore: u64,
+    /// Terminals that upload weeks late.
+    pub late: u64,
+}
+
+impl Mix {
+    /// Nothing goes wrong.
+    pub const CALM: Self = Self {
+        network: 0,
+        frames: 0,
+        power: 0,
+        lost_sync: 0,
+        rollback: 0,
+        clone: 0,
+        clocks: 0,
+        revoke: 0,
+        wallet_cheats: 0,
+        terminal_cheats: 0,
+        newer: 0,
+        twins: 0,
+        restore: 0,
+        late: 0,
+    };
+
+    /// A seed's own mix. Honest misfortune in most seeds; dishonesty and disasters in fewer, so that the stricter
+    /// invariants of honest devices are checked often.
+    pub fn draw(dice: &mut Dice) -> Self {
+        let mut some = |share: u64, most: u64| if dice.chance(share) { dice.within(1, most) } else { 0 };
+        Self {
+            network: some(700, 300),
+            frames: some(700, 400),
+            power: some(600, 250),
+            lost_sync: some(120, 400),
+            rollback: some(120, 60),
+            clone: some(120, 60),
+            clocks: some(200, 400),
+            revoke: some(150, 60),
+            wallet_cheats: some(150, 250),
+            terminal_cheats: some(150, 200),
+            newer: some(300, 500),
+            twins: some(250, 150),
+            restore: some(80, 40),
+            late: some(250, 500),
+        }
+    }
+}

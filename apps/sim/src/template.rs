@@ -1,0 +1,186 @@
+//! The town before its first day: everybody has joined, terminals are equipped, numbers are printed and half of them
+//! sold. Made once; every seed starts from a copy.
+
+use crate::dice::Dice;
+use crate::post::Center;
+use std::sync::OnceLock;
+use tegata_core::card::{CardKind, Terms};
+use tegata_core::talk::join::JoinToken;
+use tegata_core::wire::certificate::Role;
+use tegata_core::wire::signed::Algorithm;
+use tegata_core::{Amount, DeviceId, Hash, PartyId, Time, Unit};
+use tegata_crypto_native::NativeVerifier;
+use tegata_device::{Device, KeyRing, Now, join};
+use tegata_issuer::Issuer;
+use tegata_provider::{Keys, Provider};
+use tegata_store::Store;
+use tegata_terminal::Terminal;
+use tegata_vault::{Faults, SimulatedVault};
+use tegata_wallet::Wallet;
+
+/// The town's first moment.
+pub const START: Time = Time(1_700_000_000);
+/// L of the town's terms, in seconds.
+pub const LIST_AGE: u64 = 7 * Time::DAY;
+/// U of the town's terms, in seconds.
+pub const RECORD_AGE: u64 = 10 * Time::DAY;
+/// How many wallets, terminals and merchants there are at most.
+pub const WALLETS: usize = 4;
+/// Terminals: the first three are the first merchant's.
+pub const TERMINALS: usize = 5;
+/// Face values of the batches, in cents, and whether their numbers are sold at the start.
+pub const BATCHES: [(u64, u64, bool); 3] = [(5_000, 12, true), (2_000, 12, true), (10_000, 12, false)];
+
+/// What a device starts from.
+pub struct Start {
+    /// Its records.
+    pub vault: SimulatedVault,
+    /// What its keys are made of.
+    pub seed: [u8; 32],
+    /// Who it is.
+    pub id: DeviceId,
+}
+
+/// An installation number and where it comes from.
+#[derive(Clone, Debug)]
+pub struct Number {
+    /// As printed.
+    pub text: String,
+    /// Its batch.
+    pub batch: u64,
+    /// Its serial.
+    pub serial: u64,
+    /// What it is worth, in cents.
+    pub face: u64,
+    /// Whether it was sold, so that it is value.
+    pub sold: bool,
+}
+
+/// The town before its first day.
+pub struct Template {
+    /// The provider's database.
+    pub image: Vec<u8>,
+    /// What the provider's keys are made of.
+    pub keys: [u8; 32],
+    /// Wallets.
+    pub wallets: Vec<Start>,
+    /// Terminals, each with its merchant.
+    pub terminals: Vec<(Start, PartyId)>,
+    /// The issuer.
+    pub issuer: Start,
+    /// Its numbers.
+    pub numbers: Vec<Number>,
+    /// The issuer's id.
+    pub issuer_party: PartyId,
+    /// The merchants.
+    pub merchants: Vec<PartyId>,
+}
+
+/// The keys of a device.
+pub fn ring(seed: &[u8; 32]) -> KeyRing {
+    KeyRing::in_memory(Algorithm::Ed25519, seed)
+}
+
+/// The town's one sort of card.
+pub fn terms(issuer: PartyId) -> Terms {
+    Terms {
+        issuer,
+        kind: CardKind::Payment,
+        unit: Unit::USD,
+        name: "Town card".into(),
+        max_payment: 6_000,
+        offline_limit: 15_000,
+        due_after: 30 * Time::DAY,
+        list_age: LIST_AGE,
+        record_age: RECORD_AGE,
+        max_balance: 50_000,
+        handovers: 0,
+        refundable: true,
+        max_untouched: 500,
+        register_within: None,
+        program: None,
+        extensions: Default::default(),
+    }
+}
+
+/// The template, made at first use.
+pub fn template() -> &'static Template {
+    static TEMPLATE: OnceLock<Template> = OnceLock::new();
+    TEMPLATE.get_or_init(|| make().expect("the template is the same every time and was seen to work"))
+}
+
+type Whatever = Box<dyn std::error::Error>;
+
+fn joined(
+    center: &mut Center,
+    role: Role,
+    owner: Option<PartyId>,
+    name: &str,
+    dice: &mut Dice,
+) -> Result<(Device<SimulatedVault>, [u8; 32]), Whatever> {
+    let seed = dice.entropy();
+    let mut device = Device::new(SimulatedVault::new(Faults::none()), ring(&seed), &NativeVerifier);
+    let token: JoinToken = center.provider.invite(role, owner, name, center.now, dice.entropy())?;
+    let info = center.provider.info();
+    let now = Now { time: center.now, entropy: dice.entropy() };
+    join(&mut device, center, &info, &token, role, name, now)?;
+    Ok((device, seed))
+}
+
+fn start(device: Device<SimulatedVault>, seed: [u8; 32]) -> Start {
+    let id = device.id().unwrap_or(DeviceId([0; 16]));
+    Start { vault: device.vault, seed, id }
+}
+
+fn make() -> Result<Template, Whatever> {
+    let mut dice = Dice::new(0x7465_6761_7461);
+    let keys = dice.entropy();
+    let provider = Provider::create(Store::memory()?, Keys::new(keys, START), "Town", START, dice.entropy())?;
+    let mut center = Center::new(provider, (keys, START), START, dice.fork());
+    let (device, issuer_seed) = joined(&mut center, Role::Issuer, None, "Town card issuer", &mut dice)?;
+    let mut issuer = Issuer::new(device);
+    let issuer_party = issuer.party()?;
+    let mut numbers = Vec::new();
+    for (face, count, sold) in BATCHES {
+        let amount = Amount::new(Unit::USD, face).ok_or("a face value")?;
+        let until = START.after(2000 * Time::DAY);
+        let now = Now { time: START, entropy: dice.entropy() };
+        let batch = issuer.order(&mut center, terms(issuer_party), amount, (count, until), now)?;
+        if sold {
+            let now = Now { time: START, entropy: dice.entropy() };
+            issuer.activate(&mut center, batch, (1, count), now)?;
+        }
+        numbers.extend(issuer.print(batch)?.into_iter().map(|printed| Number {
+            text: printed.number.to_string(),
+            batch,
+            serial: printed.serial,
+            face,
+            sold,
+        }));
+    }
+    let mut merchants = Vec::new();
+    for name in ["Corner cafe", "Kiosk"] {
+        let (device, _) = joined(&mut center, Role::Merchant, None, name, &mut dice)?;
+        merchants.push(device.certificate().ok_or("a merchant")?.claimed().subject.party());
+    }
+    let mut terminals = Vec::new();
+    for number in 0..TERMINALS {
+        let merchant = merchants[usize::from(number >= 3)];
+        let name = if number >= 3 { "Kiosk" } else { "Corner cafe" };
+        let (device, seed) = joined(&mut center, Role::Terminal, Some(merchant), name, &mut dice)?;
+        let mut terminal = Terminal::new(device);
+        terminal.update(&mut center, Now { time: START, entropy: dice.entropy() })?;
+        terminals.push((start(terminal.device, seed), merchant));
+    }
+    let mut wallets = Vec::new();
+    for _ in 0..WALLETS {
+        let (device, seed) = joined(&mut center, Role::Wallet, None, "", &mut dice)?;
+        let mut wallet = Wallet::new(device, Algorithm::Ed25519);
+        wallet.update(&mut center, Now { time: START, entropy: dice.entropy() })?;
+        wallets.push(start(wallet.device, seed));
+    }
+    let issuer = start(issuer.device, issuer_seed);
+    let image = center.provider.store().snapshot()?;
+    let _ = Hash::ZERO;
+    Ok(Template { image, keys, wallets, terminals, issuer, numbers, issuer_party, merchants })
+}

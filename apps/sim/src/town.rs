@@ -1,0 +1,361 @@
+//! The town of one seed: its people, its tills, its provider, and what has happened so far.
+
+use crate::dice::Dice;
+use crate::fault::Mix;
+use crate::post::Center;
+use crate::tap::{Air, skewed};
+use crate::template::{self, Number, START, Start, ring, template};
+use std::collections::{BTreeMap, BTreeSet};
+use tegata_core::step::{Break, Broken};
+use tegata_core::wire::signed::{Algorithm, PublicKey, Signature, Verifier};
+use tegata_core::{CardId, DeviceId, Hash, PartyId, Time};
+use tegata_crypto_native::NativeVerifier;
+use tegata_device::{Device, Now};
+use tegata_issuer::Issuer;
+use tegata_provider::Provider;
+use tegata_store::Store;
+use tegata_terminal::Terminal;
+use tegata_vault::{CommitFault, Faults, SimulatedVault, Snapshot};
+use tegata_wallet::Wallet;
+
+/// A wallet and what became of it.
+pub struct Person {
+    /// The wallet.
+    pub wallet: Wallet<SimulatedVault>,
+    /// Who it is to the provider.
+    pub id: DeviceId,
+    seed: [u8; 32],
+    /// What its clock is off by, in seconds.
+    pub skew: i64,
+    /// Why it is not an honest wallet on a disk that keeps what it stored; `None` if it is.
+    pub tampered: Option<&'static str>,
+    /// A copy made by a thief; it is gone when calm comes.
+    pub is_copy: bool,
+    /// Sessions that it took part in.
+    pub sessions: BTreeSet<Hash>,
+    snapshots: Vec<Snapshot>,
+}
+
+/// A terminal and what became of it.
+pub struct Till {
+    /// The terminal.
+    pub terminal: Terminal<SimulatedVault>,
+    /// Who it is to the provider.
+    pub id: DeviceId,
+    /// Who is paid.
+    pub merchant: PartyId,
+    seed: [u8; 32],
+    /// What its clock is off by, in seconds.
+    pub skew: i64,
+    /// Why it is not an honest terminal on a disk that keeps what it stored; `None` if it is.
+    pub tampered: Option<&'static str>,
+    /// It hardly ever uploads.
+    pub late: bool,
+    /// Its last update that went well.
+    pub updated: Time,
+    snapshots: Vec<Snapshot>,
+}
+
+/// Goods that were handed over.
+#[derive(Clone, Copy, Debug)]
+pub struct Goods {
+    /// At which till.
+    pub till: usize,
+    /// For which transaction.
+    pub transaction: u64,
+    /// For how much, in cents.
+    pub amount: u64,
+}
+
+/// What was done to the town, as far as it explains exceptions.
+#[derive(Clone, Debug, Default)]
+pub struct Causes {
+    /// The provider went back to a backup.
+    pub restored: bool,
+    /// Cards that were blocked.
+    pub blocked: BTreeSet<CardId>,
+    /// Devices that were revoked.
+    pub revoked: BTreeSet<DeviceId>,
+    /// A terminal uploaded more than L + U after its update before.
+    pub late: bool,
+    /// A clock was off.
+    pub clocks: bool,
+    /// Merchants whose terminal claimed one check twice: terminal and check.
+    pub double_claims: Vec<(DeviceId, Hash)>,
+}
+
+/// The town.
+pub struct Town {
+    /// Provider and network.
+    pub center: Center,
+    /// Wallets.
+    pub people: Vec<Person>,
+    /// Terminals.
+    pub tills: Vec<Till>,
+    /// The issuer.
+    pub issuer: Issuer<SimulatedVault>,
+    /// Installation numbers.
+    pub numbers: Vec<Number>,
+    /// Which number became what, as wallets were told: the wallet.
+    pub used: BTreeMap<String, DeviceId>,
+    /// The true time.
+    pub time: Time,
+    /// Chance.
+    pub dice: Dice,
+    /// What earlier taps left in the air.
+    pub air: Air,
+    /// How often what goes wrong.
+    pub mix: Mix,
+    /// Rules broken on purpose.
+    pub broken: Broken,
+    /// Goods handed over.
+    pub goods: Vec<Goods>,
+    /// What must never happen, and did.
+    pub wrong: Vec<String>,
+    /// What explains exceptions.
+    pub causes: Causes,
+    /// Taps that paid.
+    pub payments: u64,
+    /// Faults that happened.
+    pub faults: u64,
+    /// What happened, if somebody wants to read it.
+    pub story: Option<Vec<String>>,
+}
+
+/// [`Break::SignatureIgnored`].
+struct Believes;
+
+impl Verifier for Believes {
+    fn verify(&self, _: &PublicKey, _: &[u8], _: &Signature) -> bool {
+        true
+    }
+}
+
+fn device(start: &Start, broken: Broken) -> Device<SimulatedVault> {
+    let verifier: &'static dyn Verifier =
+        if broken.has(Break::SignatureIgnored) { &Believes } else { &NativeVerifier };
+    let mut device = Device::new(start.vault.clone(), ring(&start.seed), verifier);
+    device.broken = broken;
+    device
+}
+
+impl Town {
+    /// The town of a seed on its first day.
+    ///
+    /// # Errors
+    /// The provider did not open: in words.
+    pub fn new(seed: u64, broken: Broken, mix: Option<Mix>, traced: bool) -> Result<Self, String> {
+        let template = template();
+        let mut dice = Dice::new(seed);
+        let mix = mix.unwrap_or_else(|| Mix::draw(&mut dice));
+        let store = Store::restore(&template.image).map_err(|error| error.to_string())?;
+        let keys = tegata_provider::Keys::new(template.keys, START);
+        let mut provider = Provider::open(store, keys).map_err(|error| error.to_string())?;
+        provider.broken = broken;
+        let time = START.after(60);
+        let mut center = Center::new(provider, (template.keys, START), time, dice.fork());
+        center.broken = broken;
+        let wallets = usize::try_from(dice.within(3, template::WALLETS as u64)).unwrap_or(3);
+        let people = template.wallets.iter().take(wallets).map(|start| Person {
+            wallet: Wallet::new(device(start, broken), Algorithm::Ed25519),
+            id: start.id,
+            seed: start.seed,
+            skew: 0,
+            tampered: None,
+            is_copy: false,
+            sessions: BTreeSet::new(),
+            snapshots: Vec::new(),
+        });
+        let people = people.collect();
+        let tills = template.terminals.iter().take(usize::try_from(dice.within(2, 5)).unwrap_or(2));
+        let tills = tills.map(|(start, merchant)| Till {
+            terminal: Terminal::new(device(start, broken)),
+            id: start.id,
+            merchant: *merchant,
+            seed: start.seed,
+            skew: 0,
+            tampered: None,
+            late: false,
+            updated: START,
+            snapshots: Vec::new(),
+        });
+        let tills = tills.collect();
+        Ok(Self {
+            center,
+            people,
+            tills,
+            issuer: Issuer::new(device(&template.issuer, broken)),
+            numbers: template.numbers.clone(),
+            used: BTreeMap::new(),
+            time,
+            dice,
+            air: Air::default(),
+            mix,
+            broken,
+            goods: Vec::new(),
+            wrong: Vec::new(),
+            causes: Causes::default(),
+            payments: 0,
+            faults: 0,
+            story: traced.then(Vec::new),
+        })
+    }
+
+    /// Tells whoever reads the story.
+    pub fn say(&mut self, line: impl FnOnce() -> String) {
+        let notes = std::mem::take(&mut self.center.notes);
+        if let Some(story) = &mut self.story {
+            let stamp = self.time.since(START);
+            let (day, second) = (stamp / Time::DAY, stamp % Time::DAY);
+            let at = format!("day {day:>2} {:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60);
+            story.extend(notes.into_iter().map(|note| format!("{at}   ... {note}")));
+            story.push(format!("{at}  {}", line()));
+        }
+    }
+
+    /// Time passes.
+    pub fn wait(&mut self, seconds: u64) {
+        self.time = self.time.after(seconds);
+        self.center.now = self.time;
+    }
+
+    /// Time and randomness for one action of a device whose clock is off by this.
+    pub fn now(&mut self, skew: i64) -> Now {
+        Now { time: skewed(self.time, skew), entropy: self.dice.entropy() }
+    }
+
+    /// Arms a vault: during what it does next, power or disk may fail. Says whether the disk may lie.
+    pub fn arm(mix: &Mix, vault: &mut SimulatedVault, dice: &mut Dice) -> Option<CommitFault> {
+        if !dice.chance(mix.power) {
+            vault.set_faults(Faults::none());
+            return None;
+        }
+        let at = vault.commits() + 1 + dice.below(3);
+        if dice.chance(mix.lost_sync) {
+            vault.set_faults(Faults::none().at(at, CommitFault::LostSync).at(at + 1, CommitFault::CutBefore));
+            return Some(CommitFault::LostSync);
+        }
+        let fault = dice.pick(&[CommitFault::CutBefore, CommitFault::CutAfter, CommitFault::Full])?;
+        vault.set_faults(Faults::none().at(at, fault));
+        Some(fault)
+    }
+
+    /// A wallet is switched on again, if it was off.
+    pub fn wake_person(&mut self, at: usize) {
+        let Some(person) = self.people.get_mut(at) else {
+            return;
+        };
+        let device = &mut person.wallet.device;
+        if device.vault.is_off() {
+            device.vault.power_cut();
+            device.forget_channel();
+            let _ = device.ring.reload_in_memory(&device.vault);
+            self.faults += 1;
+            self.say(|| format!("wallet {at} is switched on again"));
+        }
+    }
+
+    /// A terminal is switched on again, if it was off; it closes what is open, as the app does.
+    pub fn wake_till(&mut self, at: usize) {
+        let Some(till) = self.tills.get_mut(at) else {
+            return;
+        };
+        let device = &mut till.terminal.device;
+        if device.vault.is_off() {
+            device.vault.power_cut();
+            device.vault.set_faults(Faults::none());
+            device.forget_channel();
+            let skew = till.skew;
+            self.faults += 1;
+            let now = self.now(skew);
+            if let Some(till) = self.tills.get_mut(at) {
+                let _ = till.terminal.close_open(now);
+            }
+            self.say(|| format!("terminal {at} is switched on again"));
+        }
+    }
+
+    /// Remembers how a device looks now, for a rollback.
+    pub fn remember(&mut self) {
+        let at = self.dice.index(self.people.len());
+        if let Some(person) = self.people.get_mut(at) {
+            person.snapshots.push(person.wallet.device.vault.snapshot());
+        }
+        let at = self.dice.index(self.tills.len());
+        if let Some(till) = self.tills.get_mut(at) {
+            till.snapshots.push(till.terminal.device.vault.snapshot());
+        }
+    }
+
+    /// A device is put back to an earlier state.
+    pub fn roll_back(&mut self) {
+        if self.dice.chance(700) {
+            let at = self.dice.index(self.people.len());
+            if let Some(person) = self.people.get_mut(at)
+                && !person.snapshots.is_empty()
+            {
+                let snapshot = &person.snapshots[self.dice.index(person.snapshots.len())];
+                person.wallet.device.vault.roll_back(snapshot);
+                let _ = person.wallet.device.ring.reload_in_memory(&person.wallet.device.vault);
+                person.tampered = Some("rolled back");
+                self.faults += 1;
+                self.say(|| format!("wallet {at} is rolled back to an earlier copy"));
+            }
+        } else {
+            let at = self.dice.index(self.tills.len());
+            if let Some(till) = self.tills.get_mut(at)
+                && !till.snapshots.is_empty()
+            {
+                let snapshot = &till.snapshots[self.dice.index(till.snapshots.len())];
+                till.terminal.device.vault.roll_back(snapshot);
+                till.tampered = Some("rolled back");
+                self.faults += 1;
+                self.say(|| format!("terminal {at} is rolled back to an earlier copy"));
+            }
+        }
+    }
+
+    /// A wallet is copied; both copies go on.
+    pub fn copy_wallet(&mut self) {
+        let at = self.dice.index(self.people.len());
+        let broken = self.broken;
+        let Some(person) = self.people.get_mut(at) else {
+            return;
+        };
+        if person.wallet.device.vault.is_off() {
+            return;
+        }
+        person.tampered = Some("copied");
+        let vault = SimulatedVault::clone_of(&person.wallet.device.vault, Faults::none());
+        let start = Start { vault, seed: person.seed, id: person.id };
+        let mut copy = device(&start, broken);
+        let _ = copy.ring.reload_in_memory(&copy.vault);
+        let copy = Person {
+            wallet: Wallet::new(copy, Algorithm::Ed25519),
+            id: person.id,
+            seed: person.seed,
+            skew: person.skew,
+            tampered: Some("a copy"),
+            is_copy: true,
+            sessions: person.sessions.clone(),
+            snapshots: Vec::new(),
+        };
+        self.people.push(copy);
+        self.faults += 1;
+        self.say(|| format!("wallet {at} is copied"));
+    }
+
+    /// The terminal is another one from now on; its keys stay.
+    pub fn till_seed(&self, at: usize) -> Option<[u8; 32]> {
+        self.tills.get(at).map(|till| till.seed)
+    }
+
+    /// The honest wallets: theirs are the strict invariants.
+    pub fn honest_people(&self) -> impl Iterator<Item = &Person> {
+        self.people.iter().filter(|person| person.tampered.is_none())
+    }
+    /// The honest terminals.
+    pub fn honest_tills(&self) -> impl Iterator<Item = &Till> {
+        self.tills.iter().filter(|till| till.tampered.is_none())
+    }
+}

@@ -1,0 +1,127 @@
+//! What a payment card issuing system does on the command line.
+
+use crate::flags::{IssuerCommand, OrderFlags};
+use crate::place::{Place, Sort, now};
+use crate::screen::{Answer, Failure, Screen, fail, table};
+use serde_json::{Value, json};
+use std::fmt::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use tegata_core::card::{CardKind, Terms};
+use tegata_core::wire::signed::Algorithm;
+use tegata_core::{IssuerId, Time};
+use tegata_issuer::Issuer;
+use tegata_vault::SqliteVault;
+
+/// Does it.
+pub fn run(place: &Place, _screen: Screen, name: &str, command: IssuerCommand) -> Result<Answer, Failure> {
+    match command {
+        IssuerCommand::Join { token } => super::join_part(place, Sort::Issuer, name, &token, Algorithm::Ed25519),
+        IssuerCommand::Order(flags) => order(place, name, &flags),
+        IssuerCommand::Batches => batches(&place.issuer(name)?.part),
+        IssuerCommand::Print { batch, csv } => print(&place.issuer(name)?.part, batch, csv),
+        IssuerCommand::Activate { batch, first, last } => {
+            let last = last.unwrap_or(first);
+            place.issuer(name)?.part.activate(&mut place.post()?, batch, (first, last), now())?;
+            let text = format!("Serials {first} to {last} of batch {batch} are activated: they are value now.");
+            Ok(Answer::new(text, json!({ "batch": batch, "activated": [first, last] })))
+        }
+        IssuerCommand::Resend { batch } => {
+            place.issuer(name)?.part.resend(&mut place.post()?, batch, now())?;
+            Ok(Answer::new(format!("Batch {batch} is with the provider."), json!({ "sent": batch })))
+        }
+        IssuerCommand::Statement => {
+            let mut opened = place.issuer(name)?;
+            let content = opened.part.statement(&mut place.post()?, (Time(0), Time(u64::MAX)), now())?;
+            let json: Value = serde_json::from_str(&content)?;
+            Ok(Answer::new(serde_json::to_string_pretty(&json)?, json))
+        }
+    }
+}
+
+/// The terms that the flags describe.
+pub fn terms(issuer: IssuerId, flags: &OrderFlags) -> Result<Terms, Failure> {
+    let money = |text: &str| super::amount(text, &flags.currency);
+    let single = money(&flags.max_payment)?;
+    Ok(Terms {
+        issuer,
+        kind: CardKind::Payment,
+        unit: single.unit(),
+        name: flags.card_name.clone(),
+        max_payment: single.minor(),
+        offline_limit: money(&flags.offline_limit)?.minor(),
+        due_after: flags.due_days.saturating_mul(Time::DAY),
+        list_age: flags.list_days.saturating_mul(Time::DAY),
+        record_age: flags.record_days.saturating_mul(Time::DAY),
+        max_balance: money(&flags.max_balance)?.minor(),
+        handovers: 0,
+        refundable: true,
+        max_untouched: single.minor() / 10,
+        register_within: None,
+        program: None,
+        extensions: Default::default(),
+    })
+}
+
+fn order(place: &Place, name: &str, flags: &OrderFlags) -> Result<Answer, Failure> {
+    let mut opened = place.issuer(name)?;
+    let face = super::amount(&flags.face, &flags.currency)?;
+    let terms = terms(opened.part.party()?, flags)?;
+    let until = now().time.after(flags.years.saturating_mul(366 * Time::DAY));
+    let batch = opened.part.order(&mut place.post()?, terms, face, (flags.count, until), now())?;
+    let text = format!(
+        "Batch {batch} of {} numbers at {face} is ordered. Print it: tegata issuer {name} print {batch}\n\
+         Its numbers are worth nothing until they are activated: tegata issuer {name} activate {batch} SERIAL",
+        flags.count
+    );
+    Ok(Answer::new(text, json!({ "batch": batch, "count": flags.count, "face": face.decimal().to_string() })))
+}
+
+fn batches(issuer: &Issuer<SqliteVault>) -> Result<Answer, Failure> {
+    let listed = issuer.batches()?;
+    let party = issuer.party()?.to_string();
+    let rows: Vec<Vec<String>> = listed
+        .iter()
+        .map(|batch| {
+            vec![batch.batch.to_string(), super::moment(batch.at), batch.count.to_string(), batch.face.to_string()]
+        })
+        .collect();
+    let json = listed
+        .iter()
+        .map(|batch| {
+            json!({
+                "batch": batch.batch,
+                "at": batch.at.0,
+                "count": batch.count,
+                "face": batch.face.decimal().to_string(),
+                "currency": batch.face.unit().name(),
+            })
+        })
+        .collect::<Vec<_>>();
+    let text = format!("Issuer {party}\n{}", table(&["batch", "ordered", "numbers", "face"], &rows));
+    Ok(Answer::new(text, json!({ "issuer": party, "batches": json })))
+}
+
+fn print(issuer: &Issuer<SqliteVault>, batch: u64, csv: Option<PathBuf>) -> Result<Answer, Failure> {
+    let printed = issuer.print(batch)?;
+    let mut text = String::from("serial,number,face\n");
+    for number in &printed {
+        writeln!(text, "{},{},{}", number.serial, number.number, number.face.decimal())?;
+    }
+    let Some(path) = csv else {
+        let numbers = printed
+            .iter()
+            .map(|number| json!({ "serial": number.serial, "number": number.number.to_string() }))
+            .collect::<Vec<_>>();
+        return Ok(Answer::new(text.trim_end(), json!({ "batch": batch, "numbers": numbers })));
+    };
+    // Whoever reads the file can take the cards: nobody else may, and nothing is overwritten.
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+    match made.and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes())) {
+        Ok(()) => Ok(Answer::new(
+            format!("{} numbers are in {}. Whoever reads them can take the cards.", printed.len(), path.display()),
+            json!({ "batch": batch, "count": printed.len(), "file": path.display().to_string() }),
+        )),
+        Err(error) => fail(format!("{} was not written: {error}", path.display())),
+    }
+}

@@ -1,0 +1,123 @@
+//! One file a part: what its subcommands do.
+
+pub mod issuer;
+pub mod provider;
+pub mod terminal;
+pub mod wallet;
+
+use crate::place::{Place, Sort, now};
+use crate::screen::{Answer, Failure, fail};
+use serde_json::json;
+use tegata_core::talk::join::JoinToken;
+use tegata_core::wire::certificate::{Certificate, Role};
+use tegata_core::wire::signed::Algorithm;
+use tegata_core::{Amount, Time, Unit};
+use tegata_device::{HttpPost, Summary, fetch_info, join};
+
+/// Reads an amount as people write it.
+pub fn amount(text: &str, currency: &str) -> Result<Amount, Failure> {
+    let Some(unit) = Unit::parse(currency) else {
+        return fail(format!("'{currency}' is no currency this program knows; it knows USD, EUR and JPY"));
+    };
+    match Amount::parse(unit, text) {
+        Some(amount) => Ok(amount),
+        None => fail(format!(
+            "'{text}' is no amount of {currency}: write digits and at most {} decimals, no sign, such as 4.50",
+            unit.decimals()
+        )),
+    }
+}
+
+/// Joins one device or party of the data folder.
+pub fn join_part(place: &Place, sort: Sort, name: &str, token: &str, algorithm: Algorithm) -> Result<Answer, Failure> {
+    let Some(token) = JoinToken::parse(token) else {
+        return fail("this is no join token; it starts with tegata1- and is followed by 64 digits. Copy all of it");
+    };
+    let role = match sort {
+        Sort::Wallet => Role::Wallet,
+        Sort::Terminal => Role::Terminal,
+        Sort::Issuer => Role::Issuer,
+    };
+    let url = place.provider_url()?;
+    let info = fetch_info(&url)?;
+    let mut post = HttpPost::new(&url)?;
+    let mut opened = place.create(sort, name, algorithm)?;
+    let certificate = join(&mut opened.part, &mut post, &info, &token, role, name, now())?;
+    tegata_device::update(&mut opened.part, &mut post, now())?;
+    let subject = subject_text(certificate.claimed());
+    let text = format!("{name} has joined {} as {} {subject}.", info.name, role.name().to_lowercase());
+    Ok(Answer::new(text, json!({ "joined": name, "role": role.name(), "id": subject, "provider": info.name })))
+}
+
+/// A participant's id as people see it.
+pub fn subject_text(certificate: &Certificate) -> String {
+    match certificate.role {
+        Role::Terminal | Role::Wallet | Role::Gate => certificate.subject.device().to_string(),
+        _ => certificate.subject.party().to_string(),
+    }
+}
+
+/// What an update did, for people and programs.
+pub fn updated(name: &str, summary: &Summary) -> Answer {
+    let mut text = format!(
+        "{name} is up to date: {} of its records are with the provider, {} commands carried out, {} taken up.",
+        summary.recorded, summary.commands, summary.taken_up
+    );
+    if summary.restarted {
+        text.push_str(" It was found behind its own past (an older copy was restored?); the provider set it right.");
+    }
+    let json = json!({
+        "updated": name,
+        "turns": summary.turns,
+        "recorded": summary.recorded,
+        "commands": summary.commands,
+        "taken_up": summary.taken_up,
+        "restarted": summary.restarted,
+    });
+    Answer::new(text, json)
+}
+
+/// A moment as people read it (UTC, ISO 8601).
+pub fn moment(time: Time) -> String {
+    let days = time.0 / Time::DAY;
+    let (year, month, day) = civil(days);
+    let left = time.0 % Time::DAY;
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}Z", left / 3600, left / 60 % 60, left % 60)
+}
+
+/// Year, month and day of a number of days since 1970-01-01 in the Gregorian calendar.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let mut left = days;
+    let mut year = 1970;
+    loop {
+        let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let length = if leap { 366 } else { 365 };
+        if left < length {
+            let february = if leap { 29 } else { 28 };
+            let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+            let mut month = 1;
+            for length in months {
+                if left < length {
+                    break;
+                }
+                left -= length;
+                month += 1;
+            }
+            return (year, month, left + 1);
+        }
+        left -= length;
+        year += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_read_as_the_calendar_has_them() {
+        assert_eq!(moment(Time(0)), "1970-01-01 00:00:00Z");
+        assert_eq!(moment(Time(951_782_400)), "2000-02-29 00:00:00Z");
+        assert_eq!(moment(Time(1_795_381_200)), "2026-11-22 21:00:00Z");
+    }
+}

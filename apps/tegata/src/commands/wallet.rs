@@ -1,0 +1,275 @@
+//! What a wallet does on the command line.
+
+use crate::flags::WalletCommand;
+use crate::place::{Place, Sort, now};
+use crate::screen::{Answer, Failure, Screen, bold, fail, table};
+use serde_json::json;
+use std::io::{BufRead, IsTerminal, Write};
+use tegata_core::record::Batch;
+use tegata_core::talk::pay::{Untouched, WalletNotice};
+use tegata_core::wire::canonical::Wire;
+use tegata_core::wire::signed::{Algorithm, Signed};
+use tegata_core::{CardId, DeviceId};
+use tegata_vault::{SqliteVault, Vault};
+use tegata_wallet::{Answer as Consent, Held, Wallet, pay};
+
+/// Does it.
+pub fn run(place: &Place, screen: Screen, name: &str, command: WalletCommand) -> Result<Answer, Failure> {
+    match command {
+        WalletCommand::Join { token, p256 } => {
+            let algorithm = if p256 { Algorithm::P256 } else { Algorithm::Ed25519 };
+            super::join_part(place, Sort::Wallet, name, &token, algorithm)
+        }
+        WalletCommand::Install { number, slip } => install(place, name, &number, slip.as_deref()),
+        WalletCommand::Load { number, card } => load(place, name, &number, card.as_deref()),
+        WalletCommand::Cards => cards(&place.wallet(name)?.part),
+        WalletCommand::Pay { terminal, card, yes } => touch(place, screen, name, &terminal, (card.as_deref(), yes)),
+        WalletCommand::Agree { terminal, transaction } => {
+            let Some(device) = DeviceId::parse(&terminal) else {
+                return fail("name the terminal by its id: dev- and 32 digits, as `payments` shows it");
+            };
+            place.wallet(name)?.part.agree(device, transaction)?;
+            let text = "Agreed. Touch the terminal again, and it is paid.";
+            Ok(Answer::new(text, json!({ "agreed": transaction })))
+        }
+        WalletCommand::Payments => payments(&place.wallet(name)?.part),
+        WalletCommand::Update => {
+            let mut opened = place.wallet(name)?;
+            let summary = opened.part.update(&mut place.post()?, now())?;
+            Ok(super::updated(name, &summary))
+        }
+        WalletCommand::Untouched { per_payment, cap } => untouched(place, name, &per_payment, &cap),
+        WalletCommand::Code { new } => change_code(place, name, new),
+    }
+}
+
+fn chosen(wallet: &Wallet<SqliteVault>, named: Option<&str>) -> Result<CardId, Failure> {
+    let held = wallet.cards()?;
+    if let Some(named) = named {
+        return match held.iter().find(|held| held.card.to_string() == named) {
+            Some(held) => Ok(held.card),
+            None => fail(format!("this wallet holds no card {named}; `cards` lists what it holds")),
+        };
+    }
+    match held.as_slice() {
+        [] => fail("this wallet holds no card yet; install one: tegata wallet NAME install NUMBER"),
+        // The one that can spend most at the moment.
+        several => Ok(several.iter().max_by_key(|held| held.spendable.minor()).map_or(several[0].card, |held| held.card)),
+    }
+}
+
+fn slip(text: Option<&str>) -> Result<Option<Signed<tegata_core::talk::cards::Activate>>, Failure> {
+    let Some(text) = text else {
+        return Ok(None);
+    };
+    match hex::decode(text).ok().and_then(|bytes| Signed::decode(&bytes).ok()) {
+        Some(slip) => Ok(Some(slip)),
+        None => fail("this is no till's slip; copy all of what `terminal NAME activate --slip` printed"),
+    }
+}
+
+fn install(place: &Place, name: &str, number: &str, shown: Option<&str>) -> Result<Answer, Failure> {
+    let mut opened = place.wallet(name)?;
+    let mut post = place.post()?;
+    let card = opened.part.install(&mut post, number, slip(shown)?, now())?;
+    opened.part.update(&mut post, now())?;
+    let held = opened.part.cards()?.into_iter().find(|held| held.card == card);
+    let remaining = held.as_ref().map_or_else(String::new, |held| format!(" with {}", bold(held.remaining)));
+    let text = format!("Installed {card}{remaining}.");
+    let json = json!({
+        "installed": card.to_string(),
+        "remaining": held.map(|held| held.remaining.decimal().to_string()),
+    });
+    Ok(Answer::new(text, json))
+}
+
+fn load(place: &Place, name: &str, number: &str, named: Option<&str>) -> Result<Answer, Failure> {
+    let mut opened = place.wallet(name)?;
+    let card = chosen(&opened.part, named)?;
+    let amount = opened.part.load(&mut place.post()?, card, number, None, now())?;
+    let text = format!("Loaded {amount} onto {card}.");
+    Ok(Answer::new(text, json!({ "loaded": amount.decimal().to_string(), "card": card.to_string() })))
+}
+
+fn cards(wallet: &Wallet<SqliteVault>) -> Result<Answer, Failure> {
+    let held = wallet.cards()?;
+    let rows: Vec<Vec<String>> = held
+        .iter()
+        .map(|held: &Held| {
+            vec![
+                held.card.to_string(),
+                held.name.clone(),
+                held.remaining.to_string(),
+                held.spendable.to_string(),
+                super::moment(held.due),
+                held.state.name().to_lowercase(),
+            ]
+        })
+        .collect();
+    let json = held
+        .iter()
+        .map(|held| {
+            json!({
+                "card": held.card.to_string(),
+                "name": held.name,
+                "remaining": held.remaining.decimal().to_string(),
+                "spendable_offline": held.spendable.decimal().to_string(),
+                "currency": held.remaining.unit().name(),
+                "due": held.due.0,
+                "until": held.until.0,
+                "state": held.state.name(),
+                "waiting": held.waiting.decimal().to_string(),
+            })
+        })
+        .collect::<Vec<_>>();
+    let text = if rows.is_empty() {
+        "No cards yet. Install one: tegata wallet NAME install NUMBER".to_owned()
+    } else {
+        table(&["card", "name", "remaining", "offline", "update by", "state"], &rows)
+    };
+    Ok(Answer::new(text, json!({ "cards": json })))
+}
+
+fn touch(
+    place: &Place,
+    screen: Screen,
+    name: &str,
+    terminal: &str,
+    (named, yes): (Option<&str>, bool),
+) -> Result<Answer, Failure> {
+    let address = place.counter(terminal)?;
+    let mut opened = place.wallet(name)?;
+    let card = chosen(&opened.part, named)?;
+    let asked = |notice: &WalletNotice| ask(screen, notice, yes);
+    let paid = pay(&mut opened.part, address.as_str(), card, asked, now)?;
+    let bytes = paid.traffic.bytes_sent + paid.traffic.bytes_received;
+    outcome(&paid.notices, bytes)
+}
+
+/// Shows merchant and amount; the user answers.
+fn ask(screen: Screen, notice: &WalletNotice, yes: bool) -> Consent {
+    let WalletNotice::Consent { merchant, amount, items } = notice else {
+        return Consent::Decline;
+    };
+    let items = items.as_ref().map_or_else(String::new, |items| format!(" for {items}"));
+    screen.say(format!("{} asks for {}{items}.", bold(merchant), bold(amount)));
+    if yes {
+        return Consent::Agree;
+    }
+    if !std::io::stdin().is_terminal() {
+        return Consent::Decline;
+    }
+    print!("Pay? [y/N] ");
+    let mut line = String::new();
+    let read = std::io::stdout().flush().and_then(|()| std::io::stdin().lock().read_line(&mut line));
+    if read.is_ok() && matches!(line.trim(), "y" | "Y" | "yes") { Consent::Agree } else { Consent::Decline }
+}
+
+/// What the user is told after a touch.
+pub fn outcome(notices: &[WalletNotice], bytes: u64) -> Result<Answer, Failure> {
+    for notice in notices {
+        match notice {
+            WalletNotice::Paid { merchant, amount, remaining } => {
+                let left = tegata_core::Amount::new(amount.unit(), *remaining)
+                    .map_or_else(String::new, |left| format!(" {left} remain."));
+                let text = format!("{} {amount} to {merchant}.{left} The receipt is kept.", bold("Paid"));
+                let json = json!({
+                    "paid": amount.decimal().to_string(),
+                    "merchant": merchant,
+                    "remaining_minor": remaining,
+                    "bytes": bytes,
+                });
+                return Ok(Answer::new(text, json));
+            }
+            WalletNotice::Returning { amount } => {
+                let text = format!("That charge had ended: {amount} are back on the card. Touch again to pay.");
+                return Ok(Answer::new(text, json!({ "returned": amount.decimal().to_string() })));
+            }
+            WalletNotice::Refused { why, spent: true } => {
+                return fail(format!(
+                    "the check is signed and the terminal has not confirmed it ({}); touch again or update: you pay once, or \
+                     it comes back",
+                    why.advice()
+                ));
+            }
+            WalletNotice::Refused { why, spent: false } => return fail(format!("not paid: {}", why.advice())),
+            WalletNotice::Cannot(why) => return fail(format!("not paid: {why}")),
+            WalletNotice::Failed(fault) => return fail(format!("not paid: {fault}")),
+            WalletNotice::Consent { .. } => {}
+        }
+    }
+    fail("the terminal broke off; touch again")
+}
+
+fn payments(wallet: &Wallet<SqliteVault>) -> Result<Answer, Failure> {
+    let made = wallet.payments()?;
+    let rows: Vec<Vec<String>> = made
+        .iter()
+        .map(|made| {
+            vec![
+                super::moment(made.at),
+                made.merchant.clone(),
+                made.amount.to_string(),
+                made.state.name().to_lowercase(),
+                if made.receipted { "receipt" } else { "" }.to_owned(),
+                made.items.clone().unwrap_or_default(),
+            ]
+        })
+        .collect();
+    let json = made
+        .iter()
+        .map(|made| {
+            json!({
+                "at": made.at.0,
+                "merchant": made.merchant,
+                "terminal": made.terminal.to_string(),
+                "transaction": made.transaction,
+                "amount": made.amount.decimal().to_string(),
+                "currency": made.amount.unit().name(),
+                "state": made.state.name(),
+                "receipted": made.receipted,
+                "items": made.items,
+                "card": made.card.to_string(),
+            })
+        })
+        .collect::<Vec<_>>();
+    let text = if rows.is_empty() {
+        "No payments yet.".to_owned()
+    } else {
+        table(&["at", "merchant", "amount", "state", "", "items"], &rows)
+    };
+    Ok(Answer::new(text, json!({ "payments": json })))
+}
+
+fn untouched(place: &Place, name: &str, per_payment: &str, cap: &str) -> Result<Answer, Failure> {
+    let mut opened = place.wallet(name)?;
+    let currency = opened.part.cards()?.first().map_or("USD", |held| held.remaining.unit().name());
+    let (each, all) = (super::amount(per_payment, currency)?, super::amount(cap, currency)?);
+    let mut batch = Batch::default();
+    if each.is_zero() {
+        batch.remove(Untouched::key());
+    } else {
+        let (per_payment, cap) = (each.minor(), all.minor().max(each.minor()));
+        batch.put(Untouched::key(), Untouched { per_payment, cap, used: 0, extensions: Default::default() }.to_bytes());
+    }
+    opened.part.device.vault.commit(&batch)?;
+    let text = if each.is_zero() {
+        "Every payment asks again.".to_owned()
+    } else {
+        format!("Payments up to {each} go without asking, up to {all} in a row, where the card's issuer allows it.")
+    };
+    Ok(Answer::new(text, json!({ "per_payment": each.minor(), "cap": all.minor() })))
+}
+
+fn change_code(place: &Place, name: &str, new: Option<String>) -> Result<Answer, Failure> {
+    let mut opened = place.wallet(name)?;
+    let new = match new {
+        Some(new) => new,
+        None => rpassword::prompt_password("New code number: ")?,
+    };
+    if new.chars().count() < 4 {
+        return fail("a code number has at least 4 characters");
+    }
+    place.change_code(&mut opened, &new)?;
+    Ok(Answer::new("The code number is changed.", json!({ "changed": true })))
+}

@@ -1,0 +1,407 @@
+//! The command line: one definition for help, completions and parsing.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// One wallet for tickets, prepaid cards and credit, offline at the counter.
+///
+/// Start with `tegata town`: it sets up a provider, an issuer, merchants and wallets in one folder, lets a card be
+/// bought, used offline and settled before your eyes, and prints what to try next.
+#[derive(Parser)]
+#[command(name = "tegata", version, about, long_about, propagate_version = true)]
+pub struct Flags {
+    /// The data folder
+    #[arg(long, global = true, env = "TEGATA_DATA", default_value = "tegata-data")]
+    pub data: PathBuf,
+    /// Print JSON, one object on the last line
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// The provider's address, such as http://127.0.0.1:8420 [default: the one that runs on the data folder]
+    #[arg(long, global = true, env = "TEGATA_PROVIDER")]
+    pub provider: Option<String>,
+    /// A wallet's code number [default: asked for]
+    #[arg(long, global = true, env = "TEGATA_CODE", hide_env_values = true)]
+    pub code: Option<String>,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Run everything on one data folder, with sample merchants, cards and wallets
+    Town {
+        /// Stop after the first walk: bought, paid offline, settled
+        #[arg(long)]
+        once: bool,
+        /// Where the provider listens
+        #[arg(long, default_value = "127.0.0.1:0")]
+        listen: String,
+    },
+    /// The service providing system
+    Provider {
+        /// What the operator does
+        #[command(subcommand)]
+        command: ProviderCommand,
+    },
+    /// A payment card issuing system
+    Issuer {
+        /// Which one
+        name: String,
+        /// What it does
+        #[command(subcommand)]
+        command: IssuerCommand,
+    },
+    /// A merchant terminal
+    Terminal {
+        /// Which one
+        name: String,
+        /// What it does
+        #[command(subcommand)]
+        command: TerminalCommand,
+    },
+    /// A wallet
+    Wallet {
+        /// Whose
+        name: String,
+        /// What it does
+        #[command(subcommand)]
+        command: WalletCommand,
+    },
+    /// Play real purchases through the whole system
+    Replay {
+        /// What is played
+        #[command(subcommand)]
+        command: ReplayCommand,
+    },
+    /// Recompute every balance from the signed evidence alone; name the first difference
+    Audit {
+        /// The provider's database [default: the data folder's]
+        #[arg(long)]
+        store: Option<PathBuf>,
+    },
+    /// Run the simulated town under every fault
+    Sim(SimFlags),
+    /// Measure taps and uploads against a floor in the same run
+    Bench(BenchFlags),
+    /// Print shell completions
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What a provider's operator does.
+#[derive(Subcommand)]
+pub enum ProviderCommand {
+    /// Run it; creates it at first
+    Run {
+        /// Where to listen
+        #[arg(long, default_value = "127.0.0.1:0")]
+        listen: String,
+        /// What people call it
+        #[arg(long, default_value = "Tegata")]
+        name: String,
+        /// Start at this time, in UTC seconds, and let the operator set it; for replays of the past
+        #[arg(long, hide = true, value_name = "SECONDS")]
+        clock: Option<u64>,
+    },
+    /// Make a one-time token with which one participant joins
+    Invite {
+        /// In which role
+        role: InviteRole,
+        /// What people shall call it
+        name: String,
+        /// A terminal's merchant, by id
+        #[arg(long)]
+        owner: Option<String>,
+    },
+    /// Sweep what is payable, close the period, print the trial balance
+    Settle,
+    /// List what a person has to look at, with both signed records
+    Exceptions,
+    /// Revoke a participant or device, by id
+    Revoke {
+        /// Which
+        subject: String,
+    },
+    /// Block a card, by id
+    Block {
+        /// Which
+        card: String,
+    },
+    /// Counts and balances
+    Status,
+}
+
+/// The roles an operator invites to.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum InviteRole {
+    /// Issues cards
+    Issuer,
+    /// Is paid
+    Merchant,
+    /// Takes payments
+    Terminal,
+    /// Holds cards
+    Wallet,
+}
+
+/// What an issuer does.
+#[derive(Subcommand)]
+pub enum IssuerCommand {
+    /// Join a provider with a token
+    Join {
+        /// The token
+        token: String,
+    },
+    /// Order a batch of installation numbers
+    Order(OrderFlags),
+    /// List the batches
+    Batches,
+    /// Print a batch's numbers as CSV: serial, number, face value
+    Print {
+        /// Which batch
+        batch: u64,
+        /// Write to this file instead of the screen
+        #[arg(long)]
+        csv: Option<PathBuf>,
+    },
+    /// Activate numbers that were sold, by serial
+    Activate {
+        /// Which batch
+        batch: u64,
+        /// The first serial
+        first: u64,
+        /// The last serial [default: the first]
+        last: Option<u64>,
+    },
+    /// Send an order again whose answer was lost
+    Resend {
+        /// Which batch
+        batch: u64,
+    },
+    /// What was issued, waits, is held, is owed
+    Statement,
+}
+
+/// A batch and the terms of its cards.
+#[derive(Args)]
+pub struct OrderFlags {
+    /// How many numbers
+    #[arg(long, default_value_t = 10)]
+    pub count: u64,
+    /// Face value of each, such as 50.00
+    #[arg(long, default_value = "50.00")]
+    pub face: String,
+    /// Currency
+    #[arg(long, default_value = "USD")]
+    pub currency: String,
+    /// What people call the card
+    #[arg(long, default_value = "Town card")]
+    pub card_name: String,
+    /// Largest single payment
+    #[arg(long, default_value = "100.00")]
+    pub max_payment: String,
+    /// Largest total between two updates
+    #[arg(long, default_value = "200.00")]
+    pub offline_limit: String,
+    /// The most a card may hold
+    #[arg(long, default_value = "1000.00")]
+    pub max_balance: String,
+    /// Days from an update until the next is due
+    #[arg(long, default_value_t = 30)]
+    pub due_days: u64,
+    /// L: days a terminal's revocation list may be old
+    #[arg(long, default_value_t = 7)]
+    pub list_days: u64,
+    /// U: days the oldest record of a terminal may wait
+    #[arg(long, default_value_t = 7)]
+    pub record_days: u64,
+    /// Years until the cards expire
+    #[arg(long, default_value_t = 5)]
+    pub years: u64,
+}
+
+/// What a terminal does.
+#[derive(Subcommand)]
+pub enum TerminalCommand {
+    /// Join a provider with a token, and fetch keys, terms and the revocation list
+    Join {
+        /// The token
+        token: String,
+    },
+    /// Charge the next wallet that touches; works without the provider
+    Charge {
+        /// How much, such as 4.50
+        amount: String,
+        /// What for
+        #[arg(long)]
+        items: Option<String>,
+        /// Currency
+        #[arg(long, default_value = "USD")]
+        currency: String,
+        /// Where to wait for the wallet
+        #[arg(long, default_value = "127.0.0.1:0")]
+        listen: String,
+        /// Seconds to wait for a wallet
+        #[arg(long, default_value_t = 120)]
+        wait: u64,
+    },
+    /// List charges
+    Payments,
+    /// Show one charge with its receipt
+    Receipt {
+        /// Its transaction number
+        transaction: u64,
+    },
+    /// Close the charge that is open
+    Close,
+    /// Undo a paid charge
+    Void {
+        /// Its transaction number
+        transaction: u64,
+    },
+    /// Send the log, receive commands
+    Update,
+    /// List the log
+    Journal,
+    /// Activate numbers that this till sold
+    Activate {
+        /// The issuer, by id
+        issuer: String,
+        /// Which batch
+        batch: u64,
+        /// The first serial
+        first: u64,
+        /// The last serial [default: the first]
+        last: Option<u64>,
+        /// Only print the signed slip, for a wallet to show later
+        #[arg(long)]
+        slip: bool,
+    },
+    /// What the merchant was paid and is owed
+    Statement,
+}
+
+/// What a wallet does.
+#[derive(Subcommand)]
+pub enum WalletCommand {
+    /// Join a provider with a token; makes the wallet
+    Join {
+        /// The token
+        token: String,
+        /// Make keys as a phone's secure element does (P-256) instead of Ed25519
+        #[arg(long)]
+        p256: bool,
+    },
+    /// Install the card of an installation number
+    Install {
+        /// The number
+        number: String,
+        /// The till's slip, if the number is not activated yet
+        #[arg(long)]
+        slip: Option<String>,
+    },
+    /// Load a card by a further number
+    Load {
+        /// The number
+        number: String,
+        /// Which card [default: the only one]
+        #[arg(long)]
+        card: Option<String>,
+    },
+    /// Show the cards
+    Cards,
+    /// Pay at a terminal, by its name or address; works without the provider
+    Pay {
+        /// The terminal
+        terminal: String,
+        /// Which card [default: the first that can]
+        #[arg(long)]
+        card: Option<String>,
+        /// Agree without being asked
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Agree to a payment that was shown while the link was cut; the next touch pays
+    Agree {
+        /// The terminal, by id
+        terminal: String,
+        /// Its transaction number
+        transaction: u64,
+    },
+    /// List payments and receipts
+    Payments,
+    /// Send the log, receive checkpoints and commands
+    Update,
+    /// Pay small amounts without being asked, or ask always again (R17)
+    Untouched {
+        /// Largest single payment, such as 5.00; 0 switches it off
+        per_payment: String,
+        /// Largest total until the next touch
+        #[arg(default_value = "0")]
+        cap: String,
+    },
+    /// Change the code number
+    Code {
+        /// The new one [default: asked for]
+        #[arg(long)]
+        new: Option<String>,
+    },
+}
+
+/// What is played.
+#[derive(Subcommand)]
+pub enum ReplayCommand {
+    /// Purchases of real customers: columns customer, date, count, dollars
+    Sales(SalesFlags),
+}
+
+/// How purchases are played.
+#[derive(Args)]
+pub struct SalesFlags {
+    /// The file
+    pub file: PathBuf,
+    /// How many terminals
+    #[arg(long, default_value_t = 8)]
+    pub terminals: usize,
+    /// Kill the provider with SIGKILL half-way and start it again
+    #[arg(long)]
+    pub kill: bool,
+    /// Keep the provider's folder here, for `audit` [default: a folder that is removed]
+    #[arg(long)]
+    pub keep: Option<PathBuf>,
+    /// Days between the updates of an idle wallet
+    #[arg(long, default_value_t = 30)]
+    pub idle_days: u64,
+}
+
+/// How the simulator runs.
+#[derive(Args)]
+pub struct SimFlags {
+    /// Seeds, from..until
+    #[arg(long, default_value = "1..1000")]
+    pub seeds: String,
+    /// Break one rule on purpose, by its name; `--break list` lists them
+    #[arg(long = "break", value_name = "RULE")]
+    pub broken: Option<String>,
+    /// Run the fault matrix: every fault at every step
+    #[arg(long)]
+    pub matrix: bool,
+    /// Print the story of one seed
+    #[arg(long, value_name = "SEED")]
+    pub trace: Option<u64>,
+}
+
+/// How the benchmark runs.
+#[derive(Args)]
+pub struct BenchFlags {
+    /// Taps to measure
+    #[arg(long, default_value_t = 2000)]
+    pub taps: usize,
+    /// Batches of 1,000 checks to upload
+    #[arg(long, default_value_t = 20)]
+    pub batches: usize,
+}

@@ -1,0 +1,194 @@
+//! The data folder: where each part keeps its things, and who answers at which address.
+
+use crate::screen::{Failure, fail};
+use std::io::{IsTerminal, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tegata_core::Time;
+use tegata_core::wire::signed::Algorithm;
+use tegata_crypto_native::code::CodeCost;
+use tegata_crypto_native::{NativeVerifier, entropy};
+use tegata_device::{Device, HttpPost, KeyRing, Now};
+use tegata_issuer::Issuer;
+use tegata_terminal::Terminal;
+use tegata_vault::{DataFolder, PartFolder, SqliteVault};
+use tegata_wallet::Wallet;
+
+/// Now, with fresh entropy.
+pub fn now() -> Now {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    Now { time: Time(seconds), entropy: entropy::fresh() }
+}
+
+/// An opened data folder and what the command line says about it.
+pub struct Place {
+    /// The folder.
+    pub folder: DataFolder,
+    /// The provider's address from the command line.
+    pub provider: Option<String>,
+    /// The wallet's code number from the command line or the environment.
+    pub code: Option<String>,
+}
+
+/// A part of the town, opened: its folder stays locked while this lives.
+pub struct Opened<T> {
+    /// The part.
+    pub part: T,
+    /// Its folder.
+    pub folder: PartFolder,
+}
+
+/// Which sort of device a folder holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Sort {
+    /// Somebody types a code number.
+    Wallet,
+    /// Nobody does.
+    Terminal,
+    /// Nobody does.
+    Issuer,
+}
+
+impl Place {
+    fn part(&self, sort: Sort, name: &str) -> Result<PartFolder, Failure> {
+        if !tegata_vault::folder::is_name(name) {
+            return fail(format!("'{name}' is no name: use letters, digits and dashes"));
+        }
+        Ok(match sort {
+            Sort::Wallet => self.folder.wallet(name)?,
+            Sort::Terminal => self.folder.terminal(name)?,
+            Sort::Issuer => self.folder.issuer(name)?,
+        })
+    }
+
+    /// Makes a device that does not exist yet, or finishes making one.
+    pub fn create(&self, sort: Sort, name: &str, algorithm: Algorithm) -> Result<Opened<Device<SqliteVault>>, Failure> {
+        let folder = self.part(sort, name)?;
+        if folder.vault().exists() {
+            drop(folder);
+            return self.open(sort, name);
+        }
+        let code = self.code(sort, true)?;
+        let bound = device_key(folder.path(), true)?;
+        let mut vault = SqliteVault::create(folder.vault())?;
+        let ring = KeyRing::create(&mut vault, code.as_deref(), &bound, algorithm, CodeCost::default())?;
+        Ok(Opened { part: Device::new(vault, ring, &NativeVerifier), folder })
+    }
+
+    /// Opens a device.
+    pub fn open(&self, sort: Sort, name: &str) -> Result<Opened<Device<SqliteVault>>, Failure> {
+        let folder = self.part(sort, name)?;
+        if !folder.vault().exists() {
+            return fail(format!("there is no '{name}' here yet; join first, which makes it"));
+        }
+        let mut vault = SqliteVault::open(folder.vault())?;
+        let code = self.code(sort, false)?;
+        let bound = device_key(folder.path(), false)?;
+        let ring = KeyRing::open(&mut vault, code.as_deref(), &bound)?;
+        Ok(Opened { part: Device::new(vault, ring, &NativeVerifier), folder })
+    }
+
+    /// Opens a wallet.
+    pub fn wallet(&self, name: &str) -> Result<Opened<Wallet<SqliteVault>>, Failure> {
+        let Opened { part, folder } = self.open(Sort::Wallet, name)?;
+        let algorithm = part.key().map_or(Algorithm::Ed25519, |key| key.algorithm());
+        Ok(Opened { part: Wallet::new(part, algorithm), folder })
+    }
+
+    /// Opens a terminal.
+    pub fn terminal(&self, name: &str) -> Result<Opened<Terminal<SqliteVault>>, Failure> {
+        let Opened { part, folder } = self.open(Sort::Terminal, name)?;
+        Ok(Opened { part: Terminal::new(part), folder })
+    }
+
+    /// Opens an issuer.
+    pub fn issuer(&self, name: &str) -> Result<Opened<Issuer<SqliteVault>>, Failure> {
+        let Opened { part, folder } = self.open(Sort::Issuer, name)?;
+        Ok(Opened { part: Issuer::new(part), folder })
+    }
+
+    fn code(&self, sort: Sort, new: bool) -> Result<Option<String>, Failure> {
+        if sort != Sort::Wallet {
+            return Ok(None);
+        }
+        if let Some(code) = &self.code {
+            return Ok(Some(code.clone()));
+        }
+        if !std::io::stdin().is_terminal() {
+            return fail("the wallet's code number is needed: give --code, or set TEGATA_CODE");
+        }
+        let asked = if new { "New code number: " } else { "Code number: " };
+        Ok(Some(rpassword::prompt_password(asked)?))
+    }
+
+    /// Changes a wallet's code number.
+    pub fn change_code(&self, opened: &mut Opened<Wallet<SqliteVault>>, new: &str) -> Result<(), Failure> {
+        let bound = device_key(opened.folder.path(), false)?;
+        let device = &mut opened.part.device;
+        Ok(device.ring.change_code(&mut device.vault, new, &bound, CodeCost::default())?)
+    }
+
+    /// Where the provider answers: the command line's word, else the provider of this data folder.
+    pub fn provider_url(&self) -> Result<String, Failure> {
+        if let Some(url) = &self.provider {
+            return Ok(url.clone());
+        }
+        match read_address(&self.folder.path().join("provider")) {
+            Some(address) => Ok(format!("http://{address}")),
+            None => fail("no provider runs on this data folder; start one with `tegata town` or name it with --provider"),
+        }
+    }
+
+    /// The line to the provider.
+    pub fn post(&self) -> Result<HttpPost, Failure> {
+        Ok(HttpPost::new(&self.provider_url()?)?)
+    }
+
+    /// The address of a terminal that waits at its counter: given itself, or by the terminal's name.
+    pub fn counter(&self, at: &str) -> Result<String, Failure> {
+        if at.contains(':') {
+            return Ok(at.to_owned());
+        }
+        match read_address(&self.folder.path().join("terminals").join(at)) {
+            Some(address) => Ok(address),
+            None => fail(format!(
+                "terminal '{at}' is not waiting for a wallet; start a charge there: tegata terminal {at} charge 4.50"
+            )),
+        }
+    }
+}
+
+/// Says in a folder that its part answers at this address.
+pub fn write_address(folder: &Path, address: &str) -> Result<(), Failure> {
+    Ok(std::fs::write(folder.join("address"), address)?)
+}
+
+/// Takes that back.
+pub fn forget_address(folder: &Path) {
+    // Already gone is as good as removed.
+    let _ = std::fs::remove_file(folder.join("address"));
+}
+
+fn read_address(folder: &Path) -> Option<String> {
+    std::fs::read_to_string(folder.join("address")).ok().map(|text| text.trim().to_owned())
+}
+
+/// The key that binds a vault to this folder (R19): a copied vault alone does not open.
+fn device_key(folder: &Path, new: bool) -> Result<[u8; 32], Failure> {
+    let path: PathBuf = folder.join("device.key");
+    match std::fs::read(&path) {
+        Ok(bytes) => match bytes.as_slice().try_into() {
+            Ok(key) => Ok(key),
+            Err(_) => fail("device.key is damaged: without it this vault does not open; restore it from where it was kept"),
+        },
+        Err(_) if new => {
+            let key = entropy::fresh();
+            let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+            file.write_all(&key)?;
+            file.sync_all()?;
+            Ok(key)
+        }
+        Err(_) => fail("device.key is missing: this is a copy of a vault, or a damaged folder"),
+    }
+}

@@ -1,0 +1,7 @@
+//! Real purchases through the whole system: every one a full tap, the provider a process of its own.
+
+mod fleet;
+mod sales;
+mod shop;
+
+pub use sales::run;

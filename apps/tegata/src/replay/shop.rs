@@ -1,0 +1,353 @@
+//! The supply side of a replay: the provider's process, an issuer with its numbers, merchants with their terminals.
+#![allow(clippy::float_arithmetic)] // CPU seconds and mebibytes, never money
+
+use super::fleet::Fleet;
+use super::sales::Purchase;
+use crate::measure;
+use crate::place::now;
+use crate::rig::ProviderProcess;
+use crate::screen::{Failure, fail};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tegata_core::card::{CardKind, Terms};
+use tegata_core::talk::join::{JoinToken, ProviderInfo};
+use tegata_core::wire::certificate::Role;
+use tegata_core::wire::signed::Algorithm;
+use tegata_core::{Amount, PartyId, Time, Unit};
+use tegata_crypto_native::{NativeVerifier, entropy};
+use tegata_device::{Device, HttpPost, KeyRing, Now, Post, PostError, join, update};
+use tegata_issuer::Issuer;
+use tegata_terminal::Terminal;
+use tegata_vault::MemoryVault;
+
+/// Face values of the numbers on sale, in cents.
+pub const FACES: [u64; 3] = [10_000, 50_000, 200_000];
+/// How often a late terminal updates, in days; the others do daily.
+const LATE: u64 = 21;
+/// How often a message is sent again while the provider is away.
+const TRIES: u32 = 200;
+
+/// Locks; a thread that panicked has ended the replay anyway.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A device that lives in memory.
+pub fn device(algorithm: Algorithm) -> Device<MemoryVault> {
+    Device::new(MemoryVault::new(), KeyRing::in_memory(algorithm, &entropy::fresh()), &NativeVerifier)
+}
+
+/// The provider's process, shared by the lines to it.
+struct Process {
+    provider: Mutex<ProviderProcess>,
+    kill: AtomicBool,
+    spent: Mutex<f64>,
+}
+
+/// One terminal.
+pub struct Counter {
+    /// The terminal.
+    pub terminal: Terminal<MemoryVault>,
+    /// Whether it updates weeks late.
+    pub late: bool,
+}
+
+/// The supply side.
+pub struct Shop {
+    process: Arc<Process>,
+    url: String,
+    info: ProviderInfo,
+    issuer: Mutex<Issuer<MemoryVault>>,
+    /// The terminals.
+    pub counters: Vec<Mutex<Counter>>,
+    day: AtomicU64,
+}
+
+/// A line to the provider that asks again until it is answered (R26).
+pub struct Line {
+    http: HttpPost,
+    process: Arc<Process>,
+}
+
+impl Post for Line {
+    fn post(&mut self, envelopes: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, PostError> {
+        if self.process.kill.swap(false, Ordering::SeqCst) {
+            let process = Arc::clone(&self.process);
+            std::thread::spawn(move || process.kill());
+        }
+        let mut last = None;
+        for _ in 0..TRIES {
+            match self.http.post(envelopes.clone()) {
+                Err(PostError::Away(url)) => {
+                    last = Some(PostError::Away(url));
+                    // Whoever restarts it holds the lock until it is up.
+                    drop(lock(&self.process.provider));
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                answered => return answered,
+            }
+        }
+        Err(last.unwrap_or(PostError::Away("the provider".into())))
+    }
+}
+
+impl Process {
+    /// SIGKILL in the middle of whatever it does, then a new process on the same folder.
+    fn kill(&self) {
+        std::thread::sleep(Duration::from_millis(2));
+        let mut provider = lock(&self.provider);
+        *lock(&self.spent) += measure::cpu_seconds(provider.pid()).unwrap_or(0.0);
+        if let Err(failure) = provider.kill_and_restart() {
+            eprintln!("the provider did not start again: {}", failure.0);
+        }
+    }
+}
+
+/// The terms of the cards on sale: wide enough for the largest purchase, lateness for the late terminals.
+fn terms(issuer: PartyId) -> Terms {
+    Terms {
+        issuer,
+        kind: CardKind::Payment,
+        unit: Unit::USD,
+        name: "Music card".into(),
+        max_payment: 500_000,
+        offline_limit: 1_000_000,
+        due_after: 35 * Time::DAY,
+        list_age: 30 * Time::DAY,
+        record_age: 30 * Time::DAY,
+        max_balance: 1_000_000,
+        handovers: 0,
+        refundable: true,
+        max_untouched: 0,
+        register_within: None,
+        program: None,
+        extensions: Default::default(),
+    }
+}
+
+impl Shop {
+    /// Opens it: provider, issuer, one merchant for every two terminals.
+    pub fn open(data: &Path, terminals: usize, clock: Time) -> Result<Self, Failure> {
+        let provider = ProviderProcess::start(data, clock)?;
+        let (url, info) = (provider.url(), provider.info()?);
+        let mut post = HttpPost::new(&url)?;
+        let at = Now { time: clock, entropy: now().entropy };
+        let issuer = joined(&mut post, &info, provider.invite("issuer", &["Records".into()], None)?, Role::Issuer, at)?;
+        let mut counters = Vec::new();
+        for number in 0..terminals {
+            let owner = merchant(&provider, number / 2)?;
+            let name = format!("Till {}", number + 1);
+            let token = provider.invite("terminal", std::slice::from_ref(&name), Some(owner))?;
+            let device = joined(&mut post, &info, token, Role::Terminal, at)?;
+            counters.push(Mutex::new(Counter { terminal: Terminal::new(device), late: number % 4 == 3 }));
+        }
+        let process = Process { provider: Mutex::new(provider), kill: AtomicBool::new(false), spent: Mutex::new(0.0) };
+        Ok(Self {
+            process: Arc::new(process),
+            url,
+            info,
+            issuer: Mutex::new(Issuer::new(issuer)),
+            counters,
+            day: AtomicU64::new(clock.0 / Time::DAY),
+        })
+    }
+    /// A line to the provider.
+    pub fn line(&self) -> Result<Line, Failure> {
+        Ok(Line { http: HttpPost::new(&self.url)?, process: Arc::clone(&self.process) })
+    }
+    /// Who the provider is.
+    pub fn info(&self) -> &ProviderInfo {
+        &self.info
+    }
+    /// Tokens for wallets.
+    pub fn invite_wallets(&self, names: &[String]) -> Result<Vec<JoinToken>, Failure> {
+        lock(&self.process.provider).invite("wallet", names, None)
+    }
+    /// `hour` o'clock on the day that is played, with fresh entropy.
+    pub fn at(&self, hour: u64) -> Now {
+        let time = Time(self.day.load(Ordering::SeqCst) * Time::DAY + hour * 3600);
+        Now { time, entropy: entropy::fresh() }
+    }
+    /// Begins a day, here and at the provider.
+    pub fn set_day(&mut self, day: u64) -> Result<(), Failure> {
+        self.day.store(day, Ordering::SeqCst);
+        lock(&self.process.provider).set_clock(Time(day * Time::DAY + 6 * 3600))
+    }
+    /// The next message is answered with SIGKILL.
+    pub fn kill_soon(&self) {
+        self.process.kill.store(true, Ordering::SeqCst);
+    }
+    /// Activates the numbers that today's customers buy.
+    pub fn activate(&self, stock: &Stock, fleet: &Fleet, bought: &[Purchase]) -> Result<(), Failure> {
+        let mut line = self.line()?;
+        for (pool, wanted) in stock.pools.iter().zip(fleet.wanted(bought)) {
+            if wanted > 0 {
+                let first = pool.activated.fetch_add(wanted, Ordering::SeqCst) + 1;
+                let at = self.at(7);
+                lock(&self.issuer).activate(&mut line, pool.batch, (first, first + wanted - 1), at)?;
+            }
+        }
+        Ok(())
+    }
+    /// Whether this terminal updates today.
+    pub fn updates_today(&self, counter: &Counter) -> bool {
+        !counter.late || self.day.load(Ordering::SeqCst).is_multiple_of(LATE)
+    }
+    /// The last update of every terminal.
+    pub fn close(&self, _day: u64) -> Result<(), Failure> {
+        let mut line = self.line()?;
+        for counter in &self.counters {
+            lock(counter).terminal.update(&mut line, self.at(23))?;
+        }
+        Ok(())
+    }
+    /// Settles, and reads every merchant's statement as that merchant.
+    pub fn settle(&self) -> Result<End, Failure> {
+        let operator = lock(&self.process.provider).operator()?;
+        let settled = operator.ask(&json!({ "do": "settle" }))?;
+        let exceptions = operator.ask(&json!({ "do": "exceptions" }))?;
+        let exceptions = exceptions.get("exceptions").and_then(Value::as_array).map_or(0, Vec::len) as u64;
+        let mut line = self.line()?;
+        let mut statements: Vec<(PartyId, Value)> = Vec::new();
+        for counter in &self.counters {
+            let mut counter = lock(counter);
+            let owner = counter.terminal.device.certificate().and_then(|held| held.claimed().owner);
+            let Some(owner) = owner.filter(|owner| !statements.iter().any(|(known, _)| known == owner)) else {
+                continue;
+            };
+            let content = counter.terminal.statement(&mut line, (Time(0), Time(u64::MAX)), self.at(23))?;
+            statements.push((owner, serde_json::from_str(&content)?));
+        }
+        let mut cleared = 0u64;
+        for (_, statement) in &statements {
+            cleared += statement.get("paid_minor").and_then(Value::as_u64).unwrap_or(0);
+        }
+        let merchants = statements.into_iter().map(|(_, statement)| statement).collect();
+        Ok(End { cleared, exceptions, merchants, trial_balance: settled })
+    }
+    /// CPU seconds of the provider, before and after a kill.
+    pub fn provider_cpu(&self) -> f64 {
+        *lock(&self.process.spent) + measure::cpu_seconds(lock(&self.process.provider).pid()).unwrap_or(0.0)
+    }
+    /// The most memory the provider held, in mebibytes.
+    pub fn provider_peak(&self) -> f64 {
+        measure::peak_mebibytes(lock(&self.process.provider).pid()).unwrap_or(0.0)
+    }
+    /// Stops the provider; gives its database.
+    pub fn stop(self) -> Result<PathBuf, Failure> {
+        let provider = lock(&self.process.provider);
+        provider.operator()?.ask(&json!({ "do": "stop" }))?;
+        Ok(provider.data.join("provider").join("provider.db"))
+    }
+}
+
+/// What came out.
+pub struct End {
+    /// Paid to merchants, in cents, as their statements say.
+    pub cleared: u64,
+    /// Open exceptions.
+    pub exceptions: u64,
+    /// Statements.
+    pub merchants: Vec<Value>,
+    /// The closing trial balance.
+    pub trial_balance: Value,
+}
+
+fn merchant(provider: &ProviderProcess, number: usize) -> Result<PartyId, Failure> {
+    let answer = provider.operator()?.ask(&json!({ "do": "merchant", "name": format!("Shop {}", number + 1) }))?;
+    match answer.get("merchant").and_then(Value::as_str).and_then(PartyId::parse) {
+        Some(party) => Ok(party),
+        None => fail("the provider did not register the merchant"),
+    }
+}
+
+fn joined(
+    post: &mut HttpPost,
+    info: &ProviderInfo,
+    tokens: Vec<JoinToken>,
+    role: Role,
+    at: Now,
+) -> Result<Device<MemoryVault>, Failure> {
+    let mut device = device(Algorithm::Ed25519);
+    for token in tokens {
+        join(&mut device, post, info, &token, role, "Till", at)?;
+    }
+    update(&mut device, post, at)?;
+    Ok(device)
+}
+
+/// Numbers of one face value.
+struct Pool {
+    batch: u64,
+    numbers: Vec<String>,
+    activated: AtomicU64,
+    next: AtomicU64,
+}
+
+/// All numbers, ordered before the first day.
+pub struct Stock {
+    pools: Vec<Pool>,
+}
+
+/// Which face values cover a shortfall of so many cents: the smallest one that does, after as many of the largest as needed.
+pub fn cover(shortfall: u64) -> Vec<usize> {
+    let mut left = shortfall;
+    let mut chosen = Vec::new();
+    while left > 0 {
+        let index = FACES.iter().position(|face| *face >= left).unwrap_or(FACES.len() - 1);
+        chosen.push(index);
+        left = left.saturating_sub(FACES[index]);
+    }
+    chosen
+}
+
+impl Stock {
+    /// Orders as many numbers as the customers will need.
+    pub fn order(shop: &mut Shop, purchases: &[Purchase]) -> Result<Self, Failure> {
+        let mut needed = [0u64; FACES.len()];
+        let mut sorted: Vec<&Purchase> = purchases.iter().collect();
+        sorted.sort_by_key(|purchase| (purchase.customer, purchase.day));
+        let mut balances: HashMap<u32, u64> = HashMap::new();
+        for day in sorted.chunk_by(|one, next| one.customer == next.customer && one.day == next.day) {
+            let (customer, total) = (day[0].customer, day.iter().map(|purchase| purchase.cents).sum::<u64>());
+            let balance = balances.entry(customer).or_default();
+            for index in cover(total.saturating_sub(*balance)) {
+                needed[index] += 1;
+                *balance += FACES[index];
+            }
+            *balance -= total;
+        }
+        let mut line = shop.line()?;
+        let mut issuer = lock(&shop.issuer);
+        let terms = terms(issuer.party()?);
+        let mut pools = Vec::new();
+        for (face, count) in FACES.into_iter().zip(needed) {
+            let Some(amount) = Amount::new(Unit::USD, face) else {
+                return fail("a face value is too large");
+            };
+            let at = shop.at(6);
+            let until = at.time.after(3650 * Time::DAY);
+            let batch = issuer.order(&mut line, terms.clone(), amount, (count.max(1), until), at)?;
+            let numbers = issuer.print(batch)?.into_iter().map(|printed| printed.number.to_string()).collect();
+            pools.push(Pool { batch, numbers, activated: AtomicU64::new(0), next: AtomicU64::new(0) });
+        }
+        drop(issuer);
+        for counter in &shop.counters {
+            lock(counter).terminal.update(&mut line, shop.at(6))?;
+        }
+        Ok(Self { pools })
+    }
+    /// Sells a number of this face value.
+    pub fn sell(&self, face: usize) -> Result<String, Failure> {
+        let pool = &self.pools[face];
+        let index = usize::try_from(pool.next.fetch_add(1, Ordering::SeqCst)).unwrap_or(usize::MAX);
+        match pool.numbers.get(index) {
+            Some(number) => Ok(number.clone()),
+            None => fail("more numbers were needed than ordered"),
+        }
+    }
+}

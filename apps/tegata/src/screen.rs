@@ -1,0 +1,101 @@
+//! What people and programs see: text or JSON, colours and progress on a terminal only.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
+use std::fmt::Display;
+use std::io::IsTerminal;
+
+/// Why a command ended without doing what was asked, for whoever typed it. The program then exits with 1.
+#[derive(Debug)]
+pub struct Failure(pub String);
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// A failure with this text.
+pub fn fail<T>(text: impl Into<String>) -> Result<T, Failure> {
+    Err(Failure(text.into()))
+}
+
+/// What a command answers.
+pub struct Answer {
+    /// For people.
+    pub text: String,
+    /// For programs; one object.
+    pub json: Value,
+}
+
+impl Answer {
+    /// Both forms of one answer.
+    pub fn new(text: impl Into<String>, json: Value) -> Self {
+        Self { text: text.into(), json }
+    }
+}
+
+/// Where answers go.
+#[derive(Clone, Copy)]
+pub struct Screen {
+    /// JSON on standard output instead of text.
+    pub json: bool,
+}
+
+impl Screen {
+    /// Prints an answer: text, or one line of JSON.
+    pub fn show(self, answer: &Answer) {
+        if self.json {
+            println!("{}", answer.json);
+        } else if !answer.text.is_empty() {
+            println!("{}", answer.text);
+        }
+    }
+    /// Says something on the way to the answer, to people only.
+    pub fn say(self, text: impl Display) {
+        if !self.json {
+            println!("{text}");
+        }
+    }
+    /// Prints why it did not work.
+    pub fn failed(self, failure: &Failure) {
+        if self.json {
+            println!("{}", serde_json::json!({ "error": failure.0 }));
+        }
+        let mark = if std::io::stderr().is_terminal() { "\u{1b}[31merror:\u{1b}[0m" } else { "error:" };
+        eprintln!("{mark} {}", failure.0);
+    }
+    /// A progress bar on a terminal, nothing elsewhere.
+    pub fn progress(self, total: u64, what: &'static str) -> ProgressBar {
+        if self.json || !std::io::stderr().is_terminal() {
+            return ProgressBar::hidden();
+        }
+        let bar = ProgressBar::new(total).with_message(what);
+        if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}") {
+            bar.set_style(style);
+        }
+        bar
+    }
+}
+
+/// Emphasised on a terminal.
+pub fn bold(text: impl Display) -> String {
+    if std::io::stdout().is_terminal() { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_string() }
+}
+
+/// A table with aligned columns, under a head.
+pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |cells: Vec<&str>| {
+        let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    let mut lines = vec![line(head.to_vec())];
+    lines.extend(rows.iter().map(|row| line(row.iter().map(String::as_str).collect())));
+    lines.join("\n")
+}

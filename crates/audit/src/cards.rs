@@ -1,0 +1,345 @@
+//! Cards as the provider signed them: generations, loads, reversals, checkpoints; and the value that numbers put on them.
+
+use crate::AuditError;
+use crate::difference::{Findings, What};
+use crate::numbers::{Book, Numbers};
+use crate::reading::{Columns, Id, each, hex, pieces};
+use crate::trust::{Trust, holds};
+use rayon::prelude::*;
+use rusqlite::Connection;
+use std::collections::HashMap;
+use tegata_core::card::{CardCertificate, Load, Reversal};
+use tegata_core::wire::canonical::Message;
+use tegata_core::wire::signed::{PublicKey, Signed};
+use tegata_core::{Handle, Hash};
+
+/// One generation, as its first certificate has it.
+#[derive(Clone, Debug)]
+pub(crate) struct Generation {
+    pub number: u64,
+    pub key: PublicKey,
+    pub seq: u64,
+    pub remaining: u64,
+    pub from: u64,
+}
+
+/// One load.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Loaded {
+    pub card: Id,
+    pub number: u64,
+    pub generation: u64,
+    pub amount: u64,
+    pub at: u64,
+    /// Bought by a number; else held-back value that was released, which is no new value.
+    pub by_number: bool,
+}
+
+/// One reversal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reversed {
+    pub card: Id,
+    pub check: Hash,
+    pub amount: u64,
+}
+
+/// One card.
+#[derive(Clone, Debug)]
+pub(crate) struct Card {
+    pub book: Book,
+    pub terms: Handle,
+    /// Face values of the numbers that it was installed and loaded by.
+    pub put: u64,
+    pub generations: Vec<Generation>,
+    pub loads: u64,
+    /// The references of postings that put value on it: number of the install, hash of each load.
+    pub sources: Vec<(Hash, u64)>,
+}
+
+impl Card {
+    /// One of its generations.
+    pub fn generation(&self, number: u64) -> Option<&Generation> {
+        self.generations.iter().find(|one| one.number == number)
+    }
+    /// The newest one.
+    pub fn current(&self) -> Option<&Generation> {
+        self.generations.iter().max_by_key(|one| one.number)
+    }
+}
+
+/// The newest certificate of a card.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Checkpoint {
+    pub generation: u64,
+    pub seq: u64,
+    pub remaining: u64,
+    pub from: u64,
+}
+
+/// All cards and what the provider signed for them.
+#[derive(Debug, Default)]
+pub(crate) struct Cards {
+    pub cards: HashMap<Id, Card>,
+    pub loads: HashMap<Hash, Loaded>,
+    pub reversals: HashMap<Hash, Reversed>,
+    pub checkpoints: HashMap<Id, Checkpoint>,
+}
+
+/// A signed body of the provider's, with the columns beside it.
+struct Sealed<T, C> {
+    columns: C,
+    body: Vec<u8>,
+    signed: Option<Signed<T>>,
+}
+
+/// Decodes and verifies the bodies of a piece on all cores; what does not hold has no `signed`.
+fn verified<T: Message + Send, C: Send>(
+    piece: Vec<Sealed<T, C>>,
+    trust: &Trust,
+    signer: impl Fn(&T) -> u64 + Sync,
+    checked: &mut u64,
+) -> Vec<Sealed<T, C>> {
+    *checked += piece.len() as u64;
+    piece
+        .into_par_iter()
+        .map(|row| {
+            let signed = Signed::<T>::decode(&row.body).ok().filter(|signed| {
+                trust.provider(signer(signed.claimed())).is_some_and(|key| holds(signed, key, &[]))
+            });
+            Sealed { signed, body: Vec::new(), ..row }
+        })
+        .collect()
+}
+
+fn sealed<T, C>(columns: C, body: Vec<u8>) -> Sealed<T, C> {
+    Sealed { columns, body, signed: None }
+}
+
+impl Cards {
+    /// Reads all of it.
+    pub fn read(
+        connection: &Connection,
+        trust: &Trust,
+        numbers: &Numbers,
+        checked: &mut u64,
+        findings: &mut Findings,
+    ) -> Result<Self, AuditError> {
+        let mut cards = Self::default();
+        cards.generations(connection, trust, numbers, checked, findings)?;
+        cards.all_loads(connection, trust, numbers, checked, findings)?;
+        cards.all_reversals(connection, trust, checked, findings)?;
+        cards.all_checkpoints(connection, trust, checked, findings)?;
+        Ok(cards)
+    }
+
+    fn generations(
+        &mut self,
+        connection: &Connection,
+        trust: &Trust,
+        numbers: &Numbers,
+        checked: &mut u64,
+        findings: &mut Findings,
+    ) -> Result<(), AuditError> {
+        let sql = "SELECT card, generation, number, body FROM generation ORDER BY card, generation";
+        let row = |row: &Columns<'_, '_>| {
+            let columns = (row.get::<Id>(0)?, row.u64(1)?, row.get::<Option<[u8; 32]>>(2)?.map(Hash));
+            Ok(sealed::<CardCertificate, _>(columns, row.get(3)?))
+        };
+        pieces(connection, sql, row, |piece| {
+            for Sealed { columns: (id, number, source), signed, .. } in
+                verified(piece, trust, |body| body.signer, checked)
+            {
+                let about = || format!("generation {number} of card-{}", hex(&id));
+                let nearest = || "its row of table generation".to_owned();
+                let signed = signed.filter(|signed| {
+                    let said = signed.claimed();
+                    said.card.0 == id && said.generation == number
+                });
+                findings.expect(signed.is_some(), What::Card, || {
+                    (about(), "no such certificate by the provider's key", "a certificate", nearest())
+                });
+                let Some(signed) = signed else { continue };
+                let said = signed.claimed();
+                let bought = source.and_then(|hash| numbers.used.get(&hash));
+                // A card begins with a number; later generations carry on.
+                let begins = match (self.cards.get(&id), source) {
+                    (None, Some(_)) => bought.is_some_and(|bought| {
+                        bought.face == said.remaining && bought.face == said.face.minor() && bought.terms == said.terms
+                    }),
+                    (Some(card), None) => card.terms == said.terms,
+                    _ => false,
+                };
+                findings.expect(begins, What::Card, || {
+                    let ledger = format!("a certificate over {} at its start", said.remaining);
+                    let evidence = bought.map_or("no number for it".into(), |bought| format!("a number of {}", bought.face));
+                    (about(), evidence, ledger, nearest())
+                });
+                let generation = Generation {
+                    number,
+                    key: said.key,
+                    seq: said.seq,
+                    remaining: said.remaining,
+                    from: said.from.0,
+                };
+                let terms = numbers.terms.get(&said.terms);
+                let book = (terms.map_or([0; 16], |terms| terms.issuer.0), said.face.unit().code());
+                let card = self.cards.entry(id).or_insert_with(|| Card {
+                    book,
+                    terms: said.terms,
+                    put: 0,
+                    generations: Vec::new(),
+                    loads: 0,
+                    sources: Vec::new(),
+                });
+                card.generations.push(generation);
+                if let (Some(hash), Some(bought)) = (source, bought) {
+                    card.put += bought.face;
+                    card.sources.push((hash, bought.face));
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn all_loads(
+        &mut self,
+        connection: &Connection,
+        trust: &Trust,
+        numbers: &Numbers,
+        checked: &mut u64,
+        findings: &mut Findings,
+    ) -> Result<(), AuditError> {
+        let sql = "SELECT card, number, generation, amount, at, source, hash, body FROM load ORDER BY card, number";
+        let row = |row: &Columns<'_, '_>| {
+            let loaded = Loaded {
+                card: row.get(0)?,
+                number: row.u64(1)?,
+                generation: row.u64(2)?,
+                amount: row.u64(3)?,
+                at: row.u64(4)?,
+                by_number: false,
+            };
+            let source = row.get::<Option<[u8; 32]>>(5)?.map(Hash);
+            Ok(sealed::<Load, _>((loaded, source, Hash(row.get(6)?)), row.get(7)?))
+        };
+        pieces(connection, sql, row, |piece| {
+            for Sealed { columns: (loaded, source, hash), signed, .. } in
+                verified(piece, trust, |body| body.signer, checked)
+            {
+                let card = self.cards.get_mut(&loaded.card);
+                let bought = source.and_then(|source| numbers.used.get(&source));
+                let book = card.as_ref().map(|card| card.book);
+                let fits = signed.as_ref().is_some_and(|signed| {
+                    let said = signed.claimed();
+                    let named = said.card.0 == loaded.card && said.number == loaded.number;
+                    named
+                        && said.generation == loaded.generation
+                        && said.amount.minor() == loaded.amount
+                        && signed.hash(&[]) == hash
+                        && book.is_some_and(|book| book.1 == said.amount.unit().code())
+                });
+                let covered = source.is_none()
+                    || bought.is_some_and(|bought| bought.face == loaded.amount && Some(bought.book) == book);
+                findings.expect(fits && covered, What::Card, || {
+                    let about = format!("load {} of card-{}", loaded.number, hex(&loaded.card));
+                    let evidence = match (fits, bought) {
+                        (false, _) => "no such load by the provider's key".into(),
+                        (true, None) => "no number for it".into(),
+                        (true, Some(bought)) => format!("a number of {}", bought.face),
+                    };
+                    let ledger = format!("a load of {}", loaded.amount);
+                    (about, evidence, ledger, "its row of table load".into())
+                });
+                let Some(card) = card.filter(|_| fits) else { continue };
+                card.loads = card.loads.max(loaded.number);
+                if let Some(bought) = bought {
+                    card.put += bought.face;
+                    card.sources.push((hash, bought.face));
+                }
+                self.loads.insert(hash, Loaded { by_number: source.is_some(), ..loaded });
+            }
+            Ok(())
+        })
+    }
+
+    fn all_reversals(
+        &mut self,
+        connection: &Connection,
+        trust: &Trust,
+        checked: &mut u64,
+        findings: &mut Findings,
+    ) -> Result<(), AuditError> {
+        let sql = "SELECT card, check_hash, amount, hash, generation, body FROM reversal";
+        let row = |row: &Columns<'_, '_>| {
+            let reversed = Reversed { card: row.get(0)?, check: Hash(row.get(1)?), amount: row.u64(2)? };
+            Ok(sealed::<Reversal, _>((reversed, Hash(row.get(3)?), row.u64(4)?), row.get(5)?))
+        };
+        pieces(connection, sql, row, |piece| {
+            for Sealed { columns: (reversed, hash, generation), signed, .. } in
+                verified(piece, trust, |body| body.signer, checked)
+            {
+                let signed = signed.filter(|signed| {
+                    let said = signed.claimed();
+                    let named = said.card.0 == reversed.card && said.check == reversed.check;
+                    named
+                        && said.generation == generation
+                        && said.amount.minor() == reversed.amount
+                        && signed.hash(&[]) == hash
+                });
+                findings.expect(signed.is_some(), What::Card, || {
+                    let about = format!("the reversal of check {}", reversed.check);
+                    let ledger = format!("a reversal of {}", reversed.amount);
+                    (about, "no such reversal by the provider's key", ledger, "its row of table reversal".into())
+                });
+                if signed.is_some() {
+                    self.reversals.insert(hash, reversed);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn all_checkpoints(
+        &mut self,
+        connection: &Connection,
+        trust: &Trust,
+        checked: &mut u64,
+        findings: &mut Findings,
+    ) -> Result<(), AuditError> {
+        let row = |row: &Columns<'_, '_>| Ok(sealed::<CardCertificate, Id>(row.get(0)?, row.get(1)?));
+        pieces(connection, "SELECT card, body FROM checkpoint ORDER BY card", row, |piece| {
+            for Sealed { columns: id, signed, .. } in verified(piece, trust, |body| body.signer, checked) {
+                let signed = signed.filter(|signed| {
+                    let said = signed.claimed();
+                    let card = self.cards.get(&id);
+                    let generation = card.and_then(|card| card.generation(said.generation));
+                    said.card.0 == id && generation.is_some_and(|generation| generation.key == said.key)
+                });
+                findings.expect(signed.is_some(), What::Card, || {
+                    let about = format!("the checkpoint of card-{}", hex(&id));
+                    (about, "no such checkpoint by the provider's key", "one", "its row of table checkpoint".into())
+                });
+                if let Some(signed) = signed {
+                    let said = signed.claimed();
+                    let (generation, seq) = (said.generation, said.seq);
+                    let checkpoint = Checkpoint { generation, seq, remaining: said.remaining, from: said.from.0 };
+                    self.checkpoints.insert(id, checkpoint);
+                }
+            }
+            Ok(())
+        })?;
+        let mut unknown = None;
+        each(connection, "SELECT card FROM card ORDER BY card", [], |row| {
+            let id = row.get::<Id>(0)?;
+            if unknown.is_none() && !self.cards.contains_key(&id) {
+                unknown = Some(id);
+            }
+            Ok(())
+        })?;
+        findings.expect(unknown.is_none(), What::Card, || {
+            let about = format!("card-{}", unknown.map_or(String::new(), |id| hex(&id)));
+            (about, "no certificate for it", "a card", "its row of table card".into())
+        });
+        Ok(())
+    }
+}
