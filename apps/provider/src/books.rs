@@ -79,6 +79,16 @@ impl Books {
         store.post(&PostingRow { subject, cause, reference, posting })?;
         Ok(())
     }
+    /// The sums of one issuer and unit, as they are now.
+    pub(crate) fn equation(
+        &mut self,
+        store: &Store,
+        issuer: IssuerId,
+        unit: Unit,
+    ) -> Result<tegata_ledger::Equation, ProviderError> {
+        self.open(store, issuer, unit)?;
+        Ok(self.ledger.equation(issuer, unit))
+    }
     /// Only for [`tegata_core::step::Break::NoGuarantor`].
     pub(crate) fn conjure(&mut self, store: &Store, to: Account, amount: u64) -> Result<(), ProviderError> {
         self.fetch(store, &to)?;

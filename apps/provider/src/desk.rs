@@ -21,6 +21,16 @@ pub(crate) enum Failure {
     Provider(ProviderError),
 }
 
+impl Failure {
+    /// Where nobody asked, a refusal means that the thing is not known.
+    pub(crate) fn into_error(self) -> ProviderError {
+        match self {
+            Self::Refused(..) => ProviderError::Unknown,
+            Self::Provider(error) => error,
+        }
+    }
+}
+
 impl<E: Into<ProviderError>> From<E> for Failure {
     fn from(error: E) -> Self {
         Self::Provider(error.into())
@@ -132,8 +142,7 @@ impl<'a> Desk<'a> {
             Raise::Void(terminal, _) => self.certificate_of((*terminal).into())?,
             _ => None,
         };
-        let command =
-            Command { card: Some(card), raise: Some(raise), renewed, ..Command::new(CommandKind::Raise) };
+        let command = Command { card: Some(card), raise: Some(raise), renewed, ..Command::new(CommandKind::Raise) };
         self.command(wallet, &command)
     }
     fn certificate_of(&self, subject: Subject) -> Result<Option<Signed<Certificate>>, ProviderError> {

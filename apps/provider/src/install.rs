@@ -218,8 +218,7 @@ fn find(
         return Err(guessed(desk, wallet)?);
     };
     let covered = slip.filter(|slip| {
-        (slip.issuer, slip.batch) == (number.issuer, number.batch)
-            && (slip.first..=slip.last).contains(&number.serial)
+        (slip.issuer, slip.batch) == (number.issuer, number.batch) && (slip.first..=slip.last).contains(&number.serial)
     });
     if let (NumberState::Printed, Some(slip)) = (number.state, covered) {
         activated(desk, slip)?;
@@ -264,4 +263,3 @@ fn reconciling(desk: &mut Desk<'_>) -> Result<bool, Failure> {
     desk.provider.reconciling_until = None;
     Ok(false)
 }
-

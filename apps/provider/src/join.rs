@@ -15,7 +15,11 @@ use tegata_store::{DeviceRow, ParticipantRow, StoreError, TokenRow};
 pub(crate) const CERTIFICATE: u64 = 730 * Time::DAY;
 
 /// Answers a request to join. The same request gets the same bytes; another one with a used token gets nothing.
-pub(crate) fn join(desk: &mut Desk<'_>, request: &Verified<JoinRequest>, channel: &Channel) -> Result<Vec<u8>, Failure> {
+pub(crate) fn join(
+    desk: &mut Desk<'_>,
+    request: &Verified<JoinRequest>,
+    channel: &Channel,
+) -> Result<Vec<u8>, Failure> {
     let secret = Hash::of(&request.token.0);
     let token = desk.store.token(&secret)?.ok_or(ProviderRefusal::Token)?;
     if let Some((hash, reply)) = &token.used {

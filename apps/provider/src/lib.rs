@@ -1,1 +1,33 @@
-//! (being written)
+//! The service providing system [110]: joins everyone, installs and loads cards, collects what happened, compares,
+//! clears and pays.
+//!
+//! ```text
+//! envelopes -> prepare (all cores, no database) -> commit (one writer, one transaction) -> answers
+//!                open, decode, verify               judge, post, sign, commit
+//! ```
+//!
+//! [`Provider`] has no socket and no clock; [`http`] gives it both.
+
+mod books;
+mod cards;
+mod compare;
+mod desk;
+mod director;
+mod directory;
+mod error;
+pub mod http;
+mod install;
+mod join;
+mod keys;
+mod prepare;
+mod provider;
+mod report;
+mod settle;
+mod shared;
+mod update;
+
+pub use error::ProviderError;
+pub use keys::Keys;
+pub use provider::{Incoming, Provider};
+pub use settle::{Settlement, trial_balance};
+pub use shared::Shared;

@@ -93,20 +93,21 @@ fn read(shared: &Shared, plain: &[u8], now: Time) -> Found {
         Ok(JoinRequest::KIND) => join(shared, plain),
         Ok(NumberKey::KIND) => by(shared, plain, now, &[Role::Issuer], |body| body.issuer.into(), Request::NumberKey),
         Ok(Order::KIND) => by(shared, plain, now, &[Role::Issuer], |body| body.issuer.into(), Request::Order),
-        Ok(Activate::KIND) => {
-            by(shared, plain, now, &[Role::Issuer, Role::Terminal], seller, Request::Activate)
-        }
+        Ok(Activate::KIND) => by(shared, plain, now, &[Role::Issuer, Role::Terminal], seller, Request::Activate),
         Ok(InstallRequest::KIND) => {
-            let slip = |body: &InstallRequest| body.slip.clone();
-            by(shared, plain, now, &[Role::Wallet], |body| body.wallet.into(), |request| {
-                let slip = slip(&request).and_then(|slip| slip_by(shared, slip));
+            let then = |request: Verified<InstallRequest>| {
+                let slip = request.slip.clone().and_then(|slip| slip_by(shared, slip));
                 Request::Install(request, slip)
-            })
+            };
+            by(shared, plain, now, &[Role::Wallet], |body: &InstallRequest| body.wallet.into(), then)
         }
-        Ok(LoadRequest::KIND) => by(shared, plain, now, &[Role::Wallet], |body| body.wallet.into(), |request| {
-            let slip = request.slip.clone().and_then(|slip| slip_by(shared, slip));
-            Request::Load(request, slip)
-        }),
+        Ok(LoadRequest::KIND) => {
+            let then = |request: Verified<LoadRequest>| {
+                let slip = request.slip.clone().and_then(|slip| slip_by(shared, slip));
+                Request::Load(request, slip)
+            };
+            by(shared, plain, now, &[Role::Wallet], |body: &LoadRequest| body.wallet.into(), then)
+        }
         Ok(ReportRequest::KIND) => {
             by(shared, plain, now, &[Role::Issuer, Role::Merchant], |body| body.party.into(), Request::Report)
         }

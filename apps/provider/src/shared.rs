@@ -41,6 +41,9 @@ impl Shared {
     pub(crate) fn verifier(&self) -> &dyn Verifier {
         self.verifier
     }
+    pub(crate) fn into_keys(self) -> Keys {
+        self.keys.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
     pub(crate) fn keys(&self) -> RwLockReadGuard<'_, Keys> {
         self.keys.read().unwrap_or_else(PoisonError::into_inner)
     }

@@ -345,10 +345,6 @@ impl Town {
         self.say(|| format!("wallet {at} is copied"));
     }
 
-    /// The terminal is another one from now on; its keys stay.
-    pub fn till_seed(&self, at: usize) -> Option<[u8; 32]> {
-        self.tills.get(at).map(|till| till.seed)
-    }
 
     /// The honest wallets: theirs are the strict invariants.
     pub fn honest_people(&self) -> impl Iterator<Item = &Person> {

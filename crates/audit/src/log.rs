@@ -416,9 +416,7 @@ impl Reading<'_, '_> {
     /// A raise that a card took up.
     fn took_up(&mut self, entry: &LogEntry) -> Result<Record, &'static str> {
         let event = entry.event.as_ref().ok_or("it has no event")?;
-        let [raise] = entry.raises.as_deref().unwrap_or(&[]) else {
-            return Err("it does not name one raise");
-        };
+        let raise = entry.raises.as_ref().and_then(|raises| raises.first()).ok_or("it names no raise")?;
         let kind = if matches!(raise, Raise::Load(_)) { EventKind::Load } else { EventKind::CreditBack };
         let (said, amount) = (event.claimed(), raise.amount());
         if said.event != kind || said.tick.is_some() || said.amount != amount.minor() {
@@ -464,6 +462,7 @@ fn charge(entry: &LogEntry, terminal: Id) -> Result<(Charge, Hash), &'static str
     if charge.transaction != entry.transaction {
         return Err("its charge has another number");
     }
-    let name = Hash::of(&Charge::context(&session, DeviceId(terminal))).chain(&bytes.0);
-    Ok((charge, name))
+    let mut name = Charge::context(&session, DeviceId(terminal));
+    name.extend_from_slice(&bytes.0);
+    Ok((charge, Hash::of(&name)))
 }

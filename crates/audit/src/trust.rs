@@ -103,7 +103,7 @@ impl Trust {
             *checked += piece.len() as u64;
             let read: Vec<_> = piece
                 .into_par_iter()
-                .map(|((subject, role, owner, key, ), revoked, body)| {
+                .map(|((subject, role, owner, key), revoked, body)| {
                     let member = Signed::<Certificate>::decode(&body).ok().and_then(|signed| {
                         let said = signed.claimed();
                         let same = said.subject.0 == subject
@@ -154,7 +154,10 @@ impl Trust {
     /// The key that an activation must be signed with: the till's that it names, else the issuer's.
     pub fn activator(&self, body: &Activate) -> Option<&PublicKey> {
         match body.till {
-            Some(till) => self.members.get(&till.0).map(|member| &member.key),
+            Some(till) => {
+                let till = self.members.get(&till.0)?;
+                (till.role == Role::Terminal && till.owner == Some(body.issuer.0)).then_some(&till.key)
+            }
             None => self.key(&body.issuer.0, Role::Issuer),
         }
     }

@@ -172,6 +172,8 @@ impl Wire for Amount {
 pub struct Time(pub u64);
 
 impl Time {
+    /// Later than anything: what "without end" is written as.
+    pub const END: Self = Self(crate::wire::canonical::MAX_NUMBER);
     /// One day in seconds.
     pub const DAY: u64 = 86_400;
     /// This many seconds later; stays at the end of time rather than wrap.
@@ -189,7 +191,7 @@ impl Wire for Time {
         to.uint(self.0);
     }
     fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        from.uint().map(Self)
+        u64::read(from).map(Self)
     }
 }
 

@@ -44,7 +44,7 @@ impl Counter {
             number: 1,
             key: operational.public(),
             from: Time(0),
-            until: Time(u64::MAX),
+            until: Time::END,
             extensions: Default::default(),
         };
         let list = RevocationList {

@@ -28,11 +28,13 @@ pub enum ExceptionKind {
     DoubleClaim = 9,
     /// An entry that is not what it says.
     Malformed = 10,
+    /// A load that a backup did not have, taken in again on our own signature (R15).
+    Restored = 11,
 }
 
 impl ExceptionKind {
     /// Every one, in the order of its number.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::MissingTerminalRecord,
         Self::MissingWalletRecord,
         Self::Fork,
@@ -43,6 +45,7 @@ impl ExceptionKind {
         Self::OverLimit,
         Self::DoubleClaim,
         Self::Malformed,
+        Self::Restored,
     ];
     /// What people call it.
     pub fn name(self) -> &'static str {
@@ -57,6 +60,7 @@ impl ExceptionKind {
             Self::OverLimit => "over limit",
             Self::DoubleClaim => "double claim",
             Self::Malformed => "malformed",
+            Self::Restored => "restored",
         }
     }
 }

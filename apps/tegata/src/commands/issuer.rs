@@ -32,7 +32,7 @@ pub fn run(place: &Place, _screen: Screen, name: &str, command: IssuerCommand) -
         }
         IssuerCommand::Statement => {
             let mut opened = place.issuer(name)?;
-            let content = opened.part.statement(&mut place.post()?, (Time(0), Time(u64::MAX)), now())?;
+            let content = opened.part.statement(&mut place.post()?, (Time(0), Time::END), now())?;
             let json: Value = serde_json::from_str(&content)?;
             Ok(Answer::new(serde_json::to_string_pretty(&json)?, json))
         }

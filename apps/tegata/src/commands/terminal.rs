@@ -48,7 +48,7 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: TerminalCommand) 
         }
         TerminalCommand::Statement => {
             let mut opened = place.terminal(name)?;
-            let content = opened.part.statement(&mut place.post()?, (Time(0), Time(u64::MAX)), now())?;
+            let content = opened.part.statement(&mut place.post()?, (Time(0), Time::END), now())?;
             let json: Value = serde_json::from_str(&content)?;
             Ok(Answer::new(serde_json::to_string_pretty(&json)?, json))
         }

@@ -219,7 +219,7 @@ impl Shop {
             let Some(owner) = owner.filter(|owner| !statements.iter().any(|(known, _)| known == owner)) else {
                 continue;
             };
-            let content = counter.terminal.statement(&mut line, (Time(0), Time(u64::MAX)), self.at(23))?;
+            let content = counter.terminal.statement(&mut line, (Time(0), Time::END), self.at(23))?;
             statements.push((owner, serde_json::from_str(&content)?));
         }
         let mut cleared = 0u64;

@@ -1,10 +1,11 @@
 //! The chain of events signed by a card's own key. Two contents under one position convict (R1, R9).
 
 use crate::id::{CardId, DeviceId, Hash};
-use crate::wire::canonical::{Wire, Writer};
+use crate::wire::canonical::{Reader, Wire, Writer};
 use crate::wire::signed::{PublicKey, Signed, Verifier};
 use crate::{codes, message};
 use alloc::vec::Vec;
+use core::num::NonZeroU64;
 
 codes! {
     /// What an event does (R1).
@@ -36,7 +37,7 @@ message! {
         /// Counts up from 1 within the generation.
         2 seq: u64,
         /// 0 (absent) except inside a metered session (R1).
-        3 tick: Option<u64>,
+        3 tick: Option<NonZeroU64>,
         /// Hash of the event before; zeros at the start of a generation.
         4 previous: Hash,
         /// How much this event moves, in minor units.
@@ -97,9 +98,25 @@ impl CardEvent {
         }
         to.finish()
     }
+    /// The card and generation that a context names; `None` for bytes that are no such context.
+    pub fn named_in(context: &[u8]) -> Option<(CardId, u64)> {
+        let mut from = Reader::new(context);
+        let len = from.array_len().ok()?;
+        let named = (CardId::read(&mut from).ok()?, from.uint().ok()?);
+        match len {
+            3 => drop(Hash::read(&mut from).ok()?),
+            5 => {
+                Hash::read(&mut from).ok()?;
+                DeviceId::read(&mut from).ok()?;
+                from.bytes().ok()?;
+            }
+            _ => return None,
+        }
+        from.end().ok().map(|()| named)
+    }
     /// Where this event stands in its card's chain.
     pub fn position(&self, card: CardId, generation: u64) -> Position {
-        Position { card, generation, seq: self.seq, tick: self.tick.unwrap_or(0) }
+        Position { card, generation, seq: self.seq, tick: self.tick.map_or(0, NonZeroU64::get) }
     }
 }
 
@@ -117,7 +134,9 @@ impl ForkProof {
     pub fn convicts(&self, key: &PublicKey, by: &dyn Verifier) -> bool {
         let Position { card, generation, .. } = self.position;
         let holds = |(event, context): &(Signed<CardEvent>, Vec<u8>)| {
-            event.claimed().position(card, generation) == self.position
+            // Each was signed for this very card and generation: a key may have served an earlier one (R14).
+            CardEvent::named_in(context) == Some((card, generation))
+                && event.claimed().position(card, generation) == self.position
                 && event.clone().verify(key, context, by).is_ok()
         };
         let [first, second] = &self.events;

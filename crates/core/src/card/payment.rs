@@ -89,10 +89,26 @@ pub enum CannotSpend {
 
 /// The ceiling of R6: the checkpoint's remaining and the loads numbered above its last.
 pub fn ceiling(certificate: &CardCertificate, raises: &[Raise]) -> Option<u64> {
-    raises
-        .iter()
-        .filter(|raise| raise.load_number().is_some_and(|number| number > certificate.last_load))
-        .try_fold(certificate.remaining, |sum, load| sum.checked_add(load.amount().minor()))
+    let mut counted = Vec::new();
+    let mut sum = certificate.remaining;
+    for raise in raises {
+        let Some(number) = raise.load_number().filter(|number| *number > certificate.last_load) else {
+            continue;
+        };
+        // Shown twice, or in another unit: not this card's wallet, nothing to add.
+        if counted.contains(&number) || raise.amount().unit() != certificate.face.unit() {
+            return None;
+        }
+        counted.push(number);
+        sum = sum.checked_add(raise.amount().minor())?;
+    }
+    Some(sum)
+}
+
+/// Whether this raise is among these, whatever its signature's bytes (R2).
+fn holds(raises: &[Raise], raise: &Raise) -> bool {
+    let hash = raise.hash();
+    raises.iter().any(|held| held.hash() == hash)
 }
 
 /// The bounds that wallet and terminal both compute for a payment of `amount` that leaves `remaining`.
@@ -196,7 +212,7 @@ impl Purse {
     }
     /// Keeps a raise until it can be taken up. Keeping it twice changes nothing.
     pub fn keep(&mut self, raise: Raise) {
-        if !self.waiting.contains(&raise) && !self.raises.contains(&raise) {
+        if !holds(&self.waiting, &raise) && !holds(&self.raises, &raise) {
             self.waiting.push(raise);
         }
     }
@@ -208,7 +224,7 @@ impl Purse {
         if self.state != PurseState::Active {
             return Err(CannotSpend::NotActive);
         }
-        if self.raises.contains(raise) || raise.load_number().is_some_and(|number| number <= self.last_load) {
+        if holds(&self.raises, raise) || raise.load_number().is_some_and(|number| number <= self.last_load) {
             return Err(CannotSpend::Repeated);
         }
         if self.raises.len() >= MAX_RAISES {
@@ -221,7 +237,8 @@ impl Purse {
         let remaining = self.remaining.checked_add(amount.minor()).ok_or(CannotSpend::Overflow)?;
         let kind = if raise.load_number().is_some() { EventKind::Load } else { EventKind::CreditBack };
         let mut advance = self.advance(kind, amount.minor(), remaining, &Counterpart::Raise(raise.hash()));
-        advance.purse.waiting.retain(|waiting| waiting != raise);
+        let taken = raise.hash();
+        advance.purse.waiting.retain(|waiting| waiting.hash() != taken);
         advance.purse.raises.push(raise.clone());
         advance.purse.last_load = raise.load_number().unwrap_or(self.last_load);
         Ok(advance)

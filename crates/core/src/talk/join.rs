@@ -64,10 +64,13 @@ pub fn operational_keys(
     root: &PublicKey,
     by: &dyn crate::wire::signed::Verifier,
 ) -> Option<Vec<OperationalKey>> {
+    let mut numbers = Vec::new();
     keys.iter()
         .map(|signed| {
             let verified = signed.clone().verify(root, &[], by).ok()?;
-            let number = verified.number?;
+            // 0 is the root; one number names one key.
+            let number = verified.number.filter(|number| *number != 0 && !numbers.contains(number))?;
+            numbers.push(number);
             (verified.role == Role::Provider && verified.signer == 0).then(|| OperationalKey {
                 number,
                 key: verified.key,

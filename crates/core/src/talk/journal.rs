@@ -108,6 +108,8 @@ message! {
         10 oldest: Option<Time>,
         /// When the next update is due.
         11 due: Time,
+        /// Turns of the update that were answered and stored; a turn sent again keeps its number.
+        12 turns: u64,
     }
 }
 
@@ -130,6 +132,7 @@ impl Journal {
             updated: now,
             oldest: None,
             due: now,
+            turns: 0,
             extensions: Default::default(),
         }
     }

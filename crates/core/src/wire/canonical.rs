@@ -8,6 +8,10 @@ use minicbor::{Decoder, Encoder, data::Type};
 
 /// Keys from here up belong to later versions and are kept unread (R4).
 pub const FIRST_EXTENSION: u64 = 128;
+/// The largest number of a field: databases count with 63 bits.
+pub const MAX_NUMBER: u64 = i64::MAX.cast_unsigned();
+/// The longest text of a field, in bytes.
+pub const MAX_TEXT: usize = 300;
 /// How deep an unread extension may nest.
 const MAX_DEPTH: u8 = 8;
 
@@ -288,7 +292,18 @@ impl Wire for u64 {
         to.uint(*self);
     }
     fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        from.uint()
+        let value = from.uint()?;
+        if value > MAX_NUMBER { Err(DecodeError::Value("number too large")) } else { Ok(value) }
+    }
+}
+
+/// A number that is never 0: what 0 would mean is said by leaving the field out.
+impl Wire for core::num::NonZeroU64 {
+    fn write(&self, to: &mut Writer) {
+        to.uint(self.get());
+    }
+    fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Self::new(u64::read(from)?).ok_or(DecodeError::Value("zero is said by leaving the field out"))
     }
 }
 
@@ -310,12 +325,21 @@ impl Wire for bool {
     }
 }
 
+/// Control characters and those that turn the direction of writing: a screen would show another text than was signed.
+fn is_unprintable(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 impl Wire for String {
     fn write(&self, to: &mut Writer) {
         to.text(self);
     }
     fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        from.text().map(String::from)
+        let text = from.text()?;
+        if text.len() > MAX_TEXT || text.chars().any(is_unprintable) {
+            return Err(DecodeError::Value("text too long, or with characters that people cannot see"));
+        }
+        Ok(String::from(text))
     }
 }
 

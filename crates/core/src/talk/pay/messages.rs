@@ -2,7 +2,7 @@
 //! refusals are not, they stay inside the authenticated session and bind nobody.
 
 use crate::card::{CardCertificate, CardEvent, CardKind, Raise, Void};
-use crate::id::{DeviceId, Handle, Hash, PartyId};
+use crate::id::{DeviceId, Handle, Hash};
 use crate::money::{Amount, Time};
 use crate::wire::canonical::{DecodeError, Reader, Wire, Writer};
 use crate::wire::certificate::Certificate;
@@ -18,8 +18,8 @@ message! {
     pub struct Offered {
         /// Its kind.
         1 kind: CardKind,
-        /// Its issuer.
-        2 issuer: PartyId,
+        /// Its terms, which name its issuer.
+        2 terms: Handle,
     }
 }
 
@@ -184,6 +184,27 @@ pub enum PayMessage {
 
 /// Largest message while paying, in bytes.
 pub const MAX_PAY_MESSAGE: usize = 4096;
+
+impl PayMessage {
+    /// Reads what came over the link.
+    ///
+    /// # Errors
+    /// What is wrong with it; the other side is at fault.
+    pub fn received(bytes: &[u8]) -> Result<Self, DecodeError> {
+        if bytes.len() > MAX_PAY_MESSAGE {
+            return Err(DecodeError::TooLarge);
+        }
+        let message = Self::from_bytes(bytes)?;
+        match &message {
+            Self::Charged(charged)
+                if charged.charge.claimed().items.as_ref().is_some_and(|items| items.len() > MAX_ITEMS) =>
+            {
+                Err(DecodeError::TooLarge)
+            }
+            _ => Ok(message),
+        }
+    }
+}
 
 impl Wire for PayMessage {
     fn write(&self, to: &mut Writer) {

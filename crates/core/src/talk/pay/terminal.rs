@@ -118,7 +118,7 @@ impl Sale {
     }
     fn accepts(&self, offered: &Offered) -> Option<&Terms> {
         self.terms.iter().find(|terms| {
-            terms.kind == offered.kind && terms.issuer == offered.issuer && terms.unit == self.amount.unit()
+            terms.kind == offered.kind && terms.handle() == offered.terms && terms.unit == self.amount.unit()
         })
     }
     fn terms(&self, handle: Handle) -> Option<&Terms> {
@@ -465,7 +465,7 @@ impl Talk for TerminalPay {
         match (self, event) {
             (Self::Idle(sale), Event::Opened(session)) => Self::prove(sale, session),
             (Self::Proving(sale, session), Event::Signed(proof)) => Self::proven(sale, session, proof),
-            (Self::ExpectOffer(sale, session), Event::Received(bytes)) => match PayMessage::from_bytes(&bytes) {
+            (Self::ExpectOffer(sale, session), Event::Received(bytes)) => match PayMessage::received(&bytes) {
                 Ok(PayMessage::Offer(offer)) => Self::offered(sale, session, &offer, context),
                 Ok(PayMessage::Refused(why)) => Step::new(Self::Over, [Effect::Show(TerminalNotice::Refused(why))]),
                 _ => Self::refuse(Refusal::Malformed),
@@ -478,7 +478,7 @@ impl Talk for TerminalPay {
                 let expires = claim.charge.claimed().expires;
                 Step::new(Self::ExpectCheck(sale, claim, known), [Effect::Send(told), Effect::WaitUntil(expires)])
             }
-            (Self::ExpectCheck(sale, claim, known), Event::Received(bytes)) => match PayMessage::from_bytes(&bytes) {
+            (Self::ExpectCheck(sale, claim, known), Event::Received(bytes)) => match PayMessage::received(&bytes) {
                 Ok(PayMessage::Checked(checked)) => Self::checked(sale, claim, known, checked, context),
                 Ok(PayMessage::Refused(why)) if claim.state == ClaimState::Open => {
                     Self::close(sale, claim, why, context)

@@ -325,7 +325,7 @@ impl WalletPay {
         let known = met.terminal.as_ref();
         let pending = known.and_then(|terminal| Paying::pending(context.records, terminal.subject.device()));
         let offer = Offer {
-            card: Offered { kind: payer.terms.kind, issuer: payer.terms.issuer, extensions: Default::default() },
+            card: Offered { kind: payer.terms.kind, terms: payer.terms.handle(), extensions: Default::default() },
             // Nothing that names the card goes out before the terminal is recognised (R17).
             checkpoint: (known.is_some() || context.broken.has(Break::CardNamedEarly))
                 .then(|| CardCertificate::handle(&purse.certificate)),
@@ -357,6 +357,9 @@ impl WalletPay {
         };
         let before = Paying::load(context.records, device, charge.transaction);
         if let Some(before) = before {
+            if before.session != session {
+                return Self::refuse(Refusal::TerminalNotTrusted);
+            }
             return Self::charged_again(payer, before, &charge, charged.known, context);
         }
         if session != met.session && !context.broken.has(Break::NonceNotBound) {
@@ -649,7 +652,7 @@ impl Talk for WalletPay {
         match (self, event) {
             (Self::Idle(payer), Event::Opened(session)) => Step::new(Self::ExpectProof(payer, session), vec![]),
             (Self::ExpectProof(payer, session), Event::Received(bytes)) => Self::met(payer, session, &bytes, context),
-            (Self::ExpectCharge(payer, met), Event::Received(bytes)) => match PayMessage::from_bytes(&bytes) {
+            (Self::ExpectCharge(payer, met), Event::Received(bytes)) => match PayMessage::received(&bytes) {
                 Ok(PayMessage::Charged(charged)) => Self::charged(payer, met, charged, context),
                 Ok(PayMessage::Ended(void)) => match met.terminal {
                     Some(terminal) => Self::ended(void, terminal.subject.device(), context),
@@ -679,7 +682,7 @@ impl Talk for WalletPay {
             }
             // Stored before it leaves (R13): only now.
             (Self::StoringCheck(paying, certificate), Event::Stored) => Self::check_stored(paying, certificate),
-            (Self::ExpectReceipt(paying, remaining), Event::Received(bytes)) => match PayMessage::from_bytes(&bytes) {
+            (Self::ExpectReceipt(paying, remaining), Event::Received(bytes)) => match PayMessage::received(&bytes) {
                 Ok(PayMessage::Receipt(receipt)) => Self::receipted(paying, remaining, receipt, context),
                 Ok(PayMessage::Ended(void)) => Self::ended(void, paying.terminal, context),
                 Ok(PayMessage::Refused(Refusal::CertificateNeeded)) => match load_purse(context.records, paying.card) {

@@ -96,6 +96,7 @@ impl DeviceUpdate {
             commands: journal.commands,
             commands_head: journal.commands_head,
             list: anchors.list.map_or(0, |list| list.claimed().number),
+            turn: journal.turns,
             extensions: Default::default(),
         };
         let request = Unsigned::new(request, key.algorithm());
@@ -165,6 +166,7 @@ impl Apply<'_> {
         if let Some(list) = &reply.list {
             let key = self.anchors.signer(list.claimed().signer, self.context.now).ok()?;
             let newer = self.anchors.list.as_ref().is_none_or(|held| held.claimed().number < list.claimed().number);
+            list.claimed().is_sorted().then_some(())?;
             list.clone().verify(key, &[], self.context.verifier).ok()?;
             if newer {
                 self.anchors.list = Some(list.clone());
@@ -174,6 +176,7 @@ impl Apply<'_> {
         self.journal.epoch = reply.epoch;
         self.journal.due = reply.due;
         self.journal.updated = self.context.now;
+        self.journal.turns += 1;
         self.prune(reply.archived);
         Some(reply.commands.len())
     }
@@ -275,7 +278,13 @@ impl Apply<'_> {
     fn raise(&mut self, command: &Command) -> Option<()> {
         let raise = command.raise.as_ref()?;
         if let (Raise::Void(terminal, _), Some(certificate)) = (raise, &command.renewed) {
-            // The terminal's certificate comes along, so that its void can be checked when it is taken up.
+            // The terminal's certificate comes along, so that its void can be checked when it is taken up. It may have
+            // expired or been revoked since: what it signed before still returns the money.
+            let key = self.anchors.signer(certificate.claimed().signer, self.context.now).ok()?;
+            certificate.clone().verify(key, &[], self.context.verifier).ok()?;
+            if certificate.claimed().subject.device() != *terminal {
+                return None;
+            }
             self.over.batch.put(RecordKey::new(Space::Certificate, terminal.0), certificate.encode());
         }
         if let Raise::Load(load) = raise {

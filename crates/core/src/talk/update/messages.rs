@@ -35,6 +35,9 @@ message! {
         8 commands_head: Hash,
         /// Number of the revocation list that the device holds; 0 without one.
         9 list: u64,
+        /// How many turns were answered and stored before this one: the same turn sent again is the same request, the next
+        /// one is not, even if nothing else has happened.
+        10 turn: u64,
     }
 }
 

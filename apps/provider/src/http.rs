@@ -1,0 +1,150 @@
+//! The provider on the network: HTTP in front, signatures checked on all cores, one writer that commits many messages
+//! at once.
+//!
+//! | request | body | answer |
+//! | --- | --- | --- |
+//! | `GET /v1/health` | - | `ok` |
+//! | `GET /v1/provider` | - | `ProviderInfo` |
+//! | `POST /v1/messages` | CBOR array of envelopes | CBOR array of answers, in order |
+
+use crate::{Incoming, Provider, ProviderError, Shared};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tegata_core::Time;
+use tegata_core::wire::canonical::{Bytes as Envelope, Wire};
+use tegata_crypto_native::entropy::fresh;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+
+/// Largest body of a request, in bytes.
+const BODY: usize = 16 << 20;
+/// How many messages one transaction takes at most.
+const GROUP: usize = 256;
+/// How many requests wait for the writer before others wait outside.
+const QUEUE: usize = 64;
+
+/// Where the time comes from; tests and the replay set their own.
+pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
+
+/// The clock of the operating system.
+pub fn system_clock() -> Clock {
+    Arc::new(|| Time(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())))
+}
+
+/// How to serve.
+pub struct Config {
+    /// Where to listen; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// The time.
+    pub clock: Clock,
+    /// Told the address once it listens.
+    pub bound: Option<oneshot::Sender<SocketAddr>>,
+}
+
+/// One request on its way to the writer.
+struct Job {
+    incoming: Vec<Incoming>,
+    done: oneshot::Sender<Vec<Vec<u8>>>,
+}
+
+/// What a request handler needs.
+#[derive(Clone)]
+struct Front {
+    shared: Arc<Shared>,
+    writer: mpsc::Sender<Job>,
+    clock: Clock,
+}
+
+/// Serves until `shutdown` completes; then finishes what was begun and gives the provider back.
+///
+/// # Errors
+/// [`ProviderError::Listen`].
+pub async fn run(
+    provider: Provider,
+    config: Config,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<Provider, ProviderError> {
+    let failed =
+        |error: std::io::Error| ProviderError::Listen { address: config.listen.to_string(), reason: error.to_string() };
+    let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let (writer, jobs) = mpsc::channel(QUEUE);
+    let front = Front { shared: provider.shared(), writer, clock: config.clock.clone() };
+    let clock = config.clock.clone();
+    let written = std::thread::spawn(move || write(provider, jobs, &clock));
+    if let Some(bound) = config.bound {
+        // Whoever asked may be gone; serving goes on.
+        let _ = bound.send(address);
+    }
+    let served = axum::serve(listener, app(front)).with_graceful_shutdown(shutdown).await;
+    let provider = tokio::task::spawn_blocking(move || written.join()).await;
+    served.map_err(failed)?;
+    match provider {
+        Ok(Ok(provider)) => Ok(provider),
+        _ => Err(ProviderError::Keys("the writer stopped unexpectedly; start the provider again".to_owned())),
+    }
+}
+
+fn app(front: Front) -> Router {
+    Router::new()
+        .route("/v1/health", get(|| async { "ok" }))
+        .route("/v1/provider", get(info))
+        .route("/v1/messages", post(messages))
+        .layer(DefaultBodyLimit::max(BODY))
+        .with_state(front)
+}
+
+async fn info(State(front): State<Front>) -> Vec<u8> {
+    front.shared.info.to_bytes()
+}
+
+async fn messages(State(front): State<Front>, body: Bytes) -> Result<Vec<u8>, StatusCode> {
+    let (shared, now) = (front.shared.clone(), (front.clock)());
+    let prepared = tokio::task::spawn_blocking(move || {
+        use rayon::prelude::*;
+        let envelopes = Vec::<Envelope>::from_bytes(&body).ok()?;
+        let prepare = |envelope: &Envelope| Incoming::prepare(&shared, &envelope.0, now);
+        Some(if envelopes.len() < 4 {
+            envelopes.iter().map(prepare).collect()
+        } else {
+            envelopes.par_iter().map(prepare).collect::<Vec<_>>()
+        })
+    });
+    let incoming = prepared.await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?.ok_or(StatusCode::BAD_REQUEST)?;
+    let (done, answers) = oneshot::channel();
+    let sent = front.writer.send(Job { incoming, done }).await;
+    sent.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    let answers = answers.await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    Ok(answers.into_iter().map(Envelope).collect::<Vec<_>>().to_bytes())
+}
+
+/// The one writer: takes what waits, commits it in one transaction, answers.
+fn write(mut provider: Provider, mut jobs: mpsc::Receiver<Job>, clock: &Clock) -> Provider {
+    while let Some(first) = jobs.blocking_recv() {
+        let mut group = vec![first];
+        let mut count = group[0].incoming.len();
+        while count < GROUP {
+            let Ok(next) = jobs.try_recv() else {
+                break;
+            };
+            count += next.incoming.len();
+            group.push(next);
+        }
+        let sizes: Vec<usize> = group.iter().map(|job| job.incoming.len()).collect();
+        let (incoming, waiting): (Vec<_>, Vec<_>) = group.into_iter().map(|job| (job.incoming, job.done)).unzip();
+        let incoming: Vec<Incoming> = incoming.into_iter().flatten().collect();
+        let mut answers = provider.commit(&incoming, clock(), fresh()).into_iter();
+        for (size, done) in sizes.into_iter().zip(waiting) {
+            // A client that hung up asks again and gets the same bytes.
+            let _ = done.send(answers.by_ref().take(size).collect());
+        }
+    }
+    provider
+}

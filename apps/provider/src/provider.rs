@@ -1,0 +1,352 @@
+//! The provider without sockets: bytes in, bytes out. The HTTP server and the simulator drive the same one.
+
+use crate::desk::{Desk, refusal};
+use crate::directory::Directory;
+use crate::keys::Keys;
+use crate::prepare::{Prepared, prepare};
+use crate::settle::{Settlement, settle};
+use crate::shared::Shared;
+use crate::{ProviderError, compare, director, report, update};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tegata_core::step::{Break, Broken};
+use tegata_core::talk::join::{JoinToken, ProviderInfo};
+use tegata_core::talk::report::ProviderRefusal;
+use tegata_core::wire::canonical::Wire;
+use tegata_core::wire::certificate::{Certificate, Role, Subject};
+use tegata_core::wire::signed::{Algorithm, Unsigned};
+use tegata_core::{CardId, Hash, IssuerId, PartyId, Time, Unit};
+use tegata_crypto_native::primitive::mac;
+use tegata_ledger::Equation;
+use tegata_store::{ExceptionRow, ProviderRow, Store, TokenRow};
+
+/// How long a token can be used, in seconds: a week.
+const TOKEN: u64 = 7 * Time::DAY;
+
+/// The service providing system.
+#[derive(Debug)]
+pub struct Provider {
+    shared: Arc<Shared>,
+    store: Store,
+    keys_file: Option<PathBuf>,
+}
+
+impl Provider {
+    /// Creates a provider over an empty database, or opens the one that is there. `keys` must be its own.
+    ///
+    /// # Errors
+    /// [`ProviderError::OtherKeys`] and others.
+    pub fn open(mut store: Store, keys: Keys, name: &str, now: Time, broken: Broken) -> Result<Self, ProviderError> {
+        let row = match store.provider()? {
+            Some(row) => row,
+            None => found(&mut store, &keys, name, now)?,
+        };
+        if row.root != keys.root.public().to_bytes() || row.sealing != keys.sealing.public().0 {
+            return Err(ProviderError::OtherKeys);
+        }
+        let info = ProviderInfo {
+            provider: row.party,
+            name: row.name,
+            root: keys.root.public(),
+            sealing: keys.sealing.public(),
+            extensions: Default::default(),
+        };
+        let directory = Directory::load(&store)?;
+        Ok(Self { shared: Arc::new(Shared::new(info, keys, directory, broken)), store, keys_file: None })
+    }
+    /// Opens or creates the provider in a folder: `provider.db`, and `keys`, which only its owner reads.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    pub fn open_folder(folder: &Path, name: &str, now: Time, entropy: [u8; 32]) -> Result<Self, ProviderError> {
+        let file = folder.join("keys");
+        let keys = match Keys::load(&file)? {
+            Some(keys) => keys,
+            None if folder.join("provider.db").exists() => {
+                return Err(ProviderError::Keys(format!("{} is missing; restore it from a copy", file.display())));
+            }
+            None => {
+                let keys = Keys::new(entropy, now);
+                keys.save(&file)?;
+                keys
+            }
+        };
+        let store = Store::open_or_create(folder.join("provider.db"))?;
+        let mut provider = Self::open(store, keys, name, now, Broken::NONE)?;
+        provider.keys_file = Some(file);
+        Ok(provider)
+    }
+    /// What it publishes of itself.
+    pub fn info(&self) -> &ProviderInfo {
+        &self.shared.info
+    }
+    /// What both stages share.
+    pub fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
+    }
+    /// The database, for readers.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+    /// A copy of all that is committed.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    pub fn snapshot(&mut self) -> Result<Vec<u8>, ProviderError> {
+        Ok(self.store.snapshot()?)
+    }
+    /// The power goes out: what is not committed is gone. Gives back database and keys, to be opened again.
+    pub fn crash(mut self) -> (Store, Option<Keys>) {
+        self.store.rollback();
+        let keys = Arc::into_inner(self.shared).map(Shared::into_keys);
+        (self.store, keys)
+    }
+
+    /// Makes a token for one who shall join in this role, as a device of `owner` or as a party. Terminals need an owner.
+    ///
+    /// # Errors
+    /// [`ProviderError::Unknown`] if the owner is not a party here.
+    pub fn invite(
+        &mut self,
+        role: Role,
+        owner: Option<PartyId>,
+        name: &str,
+        now: Time,
+        entropy: [u8; 32],
+    ) -> Result<JoinToken, ProviderError> {
+        let owner_of = |owner: PartyId| self.shared.directory().participants.get(&Subject::from(owner)).cloned();
+        let owned = owner.map(|owner| owner_of(owner).ok_or(ProviderError::Unknown)).transpose()?;
+        let needs = matches!(role, Role::Terminal | Role::Gate | Role::Switch);
+        let party = owned.as_ref().is_some_and(|known| matches!(known.role, Role::Merchant | Role::Issuer));
+        if matches!(role, Role::Root | Role::Provider) || (needs && !party) {
+            return Err(ProviderError::Unknown);
+        }
+        let mut secret = [0; 16];
+        secret.copy_from_slice(&mac(&entropy, "tegata join token v1", &[])[..16]);
+        let mut pin = [0; 16];
+        pin.copy_from_slice(&self.shared.info.fingerprint().0[..16]);
+        let row = TokenRow { role, owner, name: name.to_owned(), valid_until: now.after(TOKEN), used: None };
+        self.store.begin()?;
+        let written = self.store.put_token(&Hash::of(&secret), &row);
+        self.finish(written.map_err(ProviderError::from))?;
+        Ok(JoinToken { secret, pin })
+    }
+
+    /// Answers envelopes, in order: one durable transaction, and only then the answers.
+    pub fn handle(&mut self, envelopes: &[Vec<u8>], now: Time, entropy: [u8; 32]) -> Vec<Vec<u8>> {
+        let prepared: Vec<Incoming> =
+            envelopes.iter().map(|bytes| Incoming::prepare(&self.shared, bytes, now)).collect();
+        self.commit(&prepared, now, entropy)
+    }
+    /// The second stage: judge, post, sign, commit, for many devices at once. Where that fails, each message is tried
+    /// alone, so that none holds up the others.
+    pub fn commit(&mut self, prepared: &[Incoming], now: Time, entropy: [u8; 32]) -> Vec<Vec<u8>> {
+        if let Ok(answers) = self.transact(now, entropy, |desk| {
+            prepared.iter().map(|incoming| director::answer(desk, &incoming.0)).collect::<Result<Vec<_>, _>>()
+        }) {
+            return answers;
+        }
+        let alone = |(number, incoming): (u64, &Incoming)| {
+            let entropy = mac(&entropy, "tegata provider alone v1", &[&number.to_be_bytes()]);
+            self.transact(now, entropy, |desk| director::answer(desk, &incoming.0))
+                .unwrap_or_else(|error| self.unavailable(incoming, now, entropy, &error))
+        };
+        (0u64..).zip(prepared).map(alone).collect()
+    }
+    fn unavailable(&self, incoming: &Incoming, now: Time, entropy: [u8; 32], error: &ProviderError) -> Vec<u8> {
+        tracing::error!(%error, "a message could not be recorded");
+        let why = ProviderRefusal::Unavailable;
+        match &incoming.0 {
+            Prepared::Closed(hash, _) => refusal(&self.shared, now, hash, why, Some(5)),
+            Prepared::Open(opened) => {
+                let plain = refusal(&self.shared, now, &opened.hash, why, Some(5));
+                opened.channel.seal_reply(entropy, &opened.envelope, &plain).to_bytes()
+            }
+        }
+    }
+    /// One transaction: all of it durable, or none.
+    fn transact<T>(
+        &mut self,
+        now: Time,
+        entropy: [u8; 32],
+        work: impl FnOnce(&mut Desk<'_>) -> Result<T, ProviderError>,
+    ) -> Result<T, ProviderError> {
+        // Only where the order is broken on purpose is one still open here.
+        self.store.commit()?;
+        self.store.begin()?;
+        let done = Desk::new(&self.store, &self.shared, now, entropy).and_then(|mut desk| {
+            let value = work(&mut desk)?;
+            Ok((value, desk.close()?))
+        });
+        let (value, learned) = match done {
+            Ok(done) => done,
+            Err(error) => {
+                self.store.rollback();
+                return Err(error);
+            }
+        };
+        if !self.shared.broken.has(Break::AcknowledgeBeforeCommit) {
+            self.store.commit()?;
+        }
+        let mut directory = self.shared.directory_mut();
+        learned.into_iter().for_each(|learned| directory.learn(learned));
+        Ok(value)
+    }
+    fn finish<T>(&mut self, done: Result<T, ProviderError>) -> Result<T, ProviderError> {
+        match done {
+            Ok(value) => {
+                self.store.commit()?;
+                Ok(value)
+            }
+            Err(error) => {
+                self.store.rollback();
+                Err(error)
+            }
+        }
+    }
+
+    /// Revokes a party or device: it is on the next list.
+    ///
+    /// # Errors
+    /// [`ProviderError::Unknown`] and others.
+    pub fn revoke(&mut self, subject: Subject, now: Time) -> Result<(), ProviderError> {
+        self.transact(now, [0; 32], |desk| {
+            desk.known(subject).ok_or(ProviderError::Unknown)?;
+            desk.store.set_revoked(subject, now)?;
+            desk.learned.push(crate::directory::Learned::Revoked(subject, now));
+            desk.publish();
+            Ok(())
+        })
+    }
+    /// Blocks a card: on the next list, and by a command to its wallet. What was spent before is still paid.
+    ///
+    /// # Errors
+    /// [`ProviderError::Unknown`] and others.
+    pub fn block(&mut self, card: CardId, now: Time) -> Result<(), ProviderError> {
+        self.transact(now, [0; 32], |desk| {
+            let generation = desk.card(card)?.ok_or(ProviderError::Unknown)?.generation;
+            update::block(desk, card, generation).map_err(crate::desk::Failure::into_error)
+        })
+    }
+    /// This database was put back from a backup: a new epoch begins (R15).
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    pub fn restored(&mut self, now: Time) -> Result<(), ProviderError> {
+        self.transact(now, [0; 32], |desk| {
+            let epoch = desk.provider.epoch;
+            update::begin_epoch(desk, epoch);
+            Ok(())
+        })
+    }
+    /// Adds an operational key; devices get it with their next update, and it signs from `from` on (flow 20).
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    pub fn rotate(&mut self, from: Time, now: Time, entropy: [u8; 32]) -> Result<(), ProviderError> {
+        let (number, body) = {
+            let mut keys = self.shared.keys_mut();
+            keys.add(entropy, from);
+            if let Some(file) = &self.keys_file {
+                keys.save(file)?;
+            }
+            let (number, certificate) = certify_last(&keys, self.shared.info.provider);
+            (number, certificate)
+        };
+        self.transact(now, entropy, |desk| Ok(desk.store.put_operational_key(number, &body)?))
+    }
+    /// Looks for records that only one side has; says how many exceptions are open.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    pub fn compare(&mut self, now: Time) -> Result<u64, ProviderError> {
+        self.transact(now, [0; 32], compare::compare)
+    }
+    /// Pays merchants and closes a period.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    pub fn settle(&mut self, now: Time) -> Result<Settlement, ProviderError> {
+        self.transact(now, [0; 32], settle)
+    }
+    /// All exceptions, for the operator.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    pub fn exceptions(&self) -> Result<Vec<ExceptionRow>, ProviderError> {
+        let (from, until) = report::ALWAYS;
+        Ok(self.store.exceptions(None, from, until)?)
+    }
+    /// One exception as JSON.
+    pub fn exception_json(row: &ExceptionRow) -> serde_json::Value {
+        report::exception(row)
+    }
+    /// The sums of R10, per issuer and unit.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    pub fn books(&self) -> Result<Vec<(IssuerId, Unit, Equation)>, ProviderError> {
+        let pairs = self.store.books()?.into_iter();
+        pairs.map(|(issuer, unit)| Ok((issuer, unit, self.store.equation(issuer, unit)?))).collect()
+    }
+}
+
+/// A message that went through the first stage.
+#[derive(Debug)]
+pub struct Incoming(Prepared);
+
+impl Incoming {
+    /// The first stage: open, decode, verify on all cores. Needs no database.
+    pub fn prepare(shared: &Shared, bytes: &[u8], now: Time) -> Self {
+        Self(prepare(shared, bytes, now))
+    }
+}
+
+fn certify_last(keys: &Keys, provider: PartyId) -> (u64, Vec<u8>) {
+    let last = &keys.operational[keys.operational.len() - 1];
+    let body = Certificate {
+        subject: provider.into(),
+        role: Role::Provider,
+        key: last.secret.public(),
+        sealing: None,
+        from: last.from,
+        until: last.until,
+        epoch: 1,
+        signer: 0,
+        owner: None,
+        name: None,
+        number: Some(last.number),
+        extensions: Default::default(),
+    };
+    let unsigned = Unsigned::new(body, Algorithm::Ed25519);
+    let signature = keys.root.sign(&unsigned.tbs(&[]));
+    (last.number, unsigned.sign(signature).encode())
+}
+
+/// A new provider's first rows.
+fn found(store: &mut Store, keys: &Keys, name: &str, now: Time) -> Result<ProviderRow, ProviderError> {
+    let root = keys.root.public().to_bytes();
+    let mut party = [0; 16];
+    party.copy_from_slice(&Hash::of(&root).0[..16]);
+    let row = ProviderRow {
+        party: PartyId(party),
+        name: name.to_owned(),
+        root,
+        sealing: keys.sealing.public().0,
+        epoch: 1,
+        epoch_began: now,
+        reconciling_until: None,
+        list: 0,
+    };
+    let (number, body) = certify_last(keys, row.party);
+    store.begin()?;
+    let written = store.put_provider(&row).and_then(|()| store.put_operational_key(number, &body));
+    match written {
+        Ok(()) => store.commit()?,
+        Err(error) => {
+            store.rollback();
+            return Err(error.into());
+        }
+    }
+    Ok(row)
+}

@@ -1,0 +1,310 @@
+//! The provider's side of the update: the log recorded and judged, the answer signed, in one transaction (R13-R16).
+
+mod chain;
+mod money;
+pub(crate) mod record;
+mod restart;
+mod terminal;
+mod wallet;
+
+use crate::desk::{Desk, Failure};
+use crate::directory::{Known, Learned};
+use crate::join::{CERTIFICATE, decoded_keys};
+pub(crate) use chain::{block, record_of};
+use record::{Record, Upload};
+pub(crate) use restart::begin_epoch;
+use tegata_core::card::CardCertificate;
+use tegata_core::step::Break;
+use tegata_core::talk::report::ProviderRefusal;
+use tegata_core::talk::update::{Command, CommandKind, Restart, UpdateReply, UpdateRequest};
+use tegata_core::wire::canonical::{Bytes, Wire};
+use tegata_core::wire::certificate::{Certificate, Role, Subject};
+use tegata_core::wire::signed::Signed;
+use tegata_core::{DeviceId, Time};
+use tegata_store::{DeviceRow, ExceptionKind, ExceptionRow, StoreError, UploadRow};
+
+/// Within this many seconds the same request gets the same bytes; later, if nothing happened, newer ones.
+const REPEAT: u64 = 60;
+/// How many commands one answer carries at most.
+const COMMANDS: u64 = 500;
+/// Terminals update daily, if nothing says otherwise; in seconds.
+const TERMINAL_DUE: u64 = Time::DAY;
+/// A certificate is renewed this long before its end.
+const RENEWAL: u64 = 180 * Time::DAY;
+
+/// Where the entry at hand comes from.
+pub(crate) struct Source {
+    pub(crate) device: DeviceId,
+    pub(crate) known: Known,
+    /// Its number in the log.
+    pub(crate) number: u64,
+    /// Its exact bytes.
+    pub(crate) bytes: Vec<u8>,
+    /// The acknowledged update before it (R16).
+    pub(crate) before: Time,
+    /// The revocation list that the device held for certain when it wrote the entry.
+    pub(crate) list: u64,
+}
+
+/// How a request fits what is recorded.
+enum Fit {
+    /// Entries from this index of the request on are new.
+    Continues(usize),
+    /// The device is behind itself (R14).
+    Behind,
+    /// The device is ahead of us (R15).
+    Ahead,
+}
+
+/// Answers an update.
+pub(crate) fn update(desk: &mut Desk<'_>, upload: &Upload) -> Result<Vec<u8>, Failure> {
+    let request = &*upload.request;
+    let (now, broken) = (desk.now, desk.shared.broken);
+    let row = desk.device(upload.device)?.clone();
+    if let Some((hash, reply)) = &row.answered
+        && *hash == upload.request.hash()
+        && now.since(row.updated) <= REPEAT
+    {
+        return Ok(reply.clone());
+    }
+    revoked(desk, upload, &row)?;
+    let restart = match fit(desk, &row, request)? {
+        Fit::Continues(first) => {
+            record(desk, upload, &row, first)?;
+            None
+        }
+        Fit::Behind if broken.has(Break::RollbackIgnored) => {
+            unnoticed(desk, upload)?;
+            None
+        }
+        Fit::Behind => Some(restart::behind(desk, upload)?),
+        Fit::Ahead => Some(restart::ahead(desk, upload)?),
+    };
+    commands_due(desk, upload, restart.is_some())?;
+    reply(desk, upload, &row, restart)
+}
+
+/// A revoked device is heard once more: what it did before the block, by its place in the log, counts (R16).
+fn revoked(desk: &Desk<'_>, upload: &Upload, row: &DeviceRow) -> Result<(), Failure> {
+    let since = desk.known(upload.device.into()).and_then(|known| known.revoked);
+    let refused = since.is_some_and(|since| desk.shared.broken.has(Break::JudgedAtArrival) || row.updated >= since);
+    if refused { Err(ProviderRefusal::Revoked.into()) } else { Ok(()) }
+}
+
+fn fit(desk: &Desk<'_>, row: &DeviceRow, request: &UpdateRequest) -> Result<Fit, Failure> {
+    if request.acknowledged > row.recorded || request.commands > row.commands {
+        return Ok(Fit::Ahead);
+    }
+    if request.epoch > desk.provider.epoch {
+        return Ok(Fit::Ahead);
+    }
+    let overlap = usize::try_from(row.recorded - request.acknowledged).unwrap_or(usize::MAX);
+    let Some(known) = request.entries.get(..overlap) else {
+        return Ok(Fit::Behind);
+    };
+    let head = known.iter().fold(request.acknowledged_head, |head, entry| head.chain(&entry.0));
+    let commands = desk.store.commands_head(row.device, request.commands)?;
+    let last = request.acknowledged.saturating_add(request.entries.len() as u64);
+    let same = head == row.head && commands == Some(request.commands_head) && request.commands >= row.confirmed;
+    Ok(if same && request.number >= last { Fit::Continues(overlap) } else { Fit::Behind })
+}
+
+/// Records the new entries and judges each.
+fn record(desk: &mut Desk<'_>, upload: &Upload, row: &DeviceRow, first: usize) -> Result<(), Failure> {
+    let request = &*upload.request;
+    let fresh = request.entries.get(first..).unwrap_or_default();
+    if !fresh.is_empty() {
+        desk.store.append(upload.device, row.recorded + 1, fresh)?;
+        desk.store.put_upload(&evidence(desk, upload, row))?;
+    }
+    let mut ends = money::Ends::default();
+    let mut head = row.head;
+    for ((number, entry), record) in (row.recorded + 1..).zip(fresh).zip(upload.records.iter().skip(first)) {
+        head = head.chain(&entry.0);
+        let listed = if number > row.said { request.list } else { row.list };
+        let source = Source {
+            device: upload.device,
+            known: upload.known.clone(),
+            number,
+            bytes: entry.0.clone(),
+            before: row.updated,
+            list: listed,
+        };
+        judge(desk, &source, record.as_ref(), &mut ends)?;
+    }
+    ends.settle(desk)?;
+    let device = desk.device(upload.device)?;
+    device.recorded += fresh.len() as u64;
+    device.head = head;
+    device.said = device.said.max(request.number);
+    device.confirmed = request.commands;
+    device.confirmed_head = request.commands_head;
+    Ok(())
+}
+
+/// What the auditor needs to verify what the device signed.
+fn evidence(desk: &Desk<'_>, upload: &Upload, row: &DeviceRow) -> UploadRow {
+    let request = &*upload.request;
+    UploadRow {
+        device: upload.device,
+        first: request.acknowledged + 1,
+        last: request.acknowledged + request.entries.len() as u64,
+        at: desk.now,
+        before: row.updated,
+        request: UpdateRequest { entries: Vec::new(), ..request.clone() }.to_bytes(),
+        signature: upload.signature,
+    }
+}
+
+fn judge(desk: &mut Desk<'_>, source: &Source, record: Option<&Record>, ends: &mut money::Ends) -> Result<(), Failure> {
+    let terminal = source.known.role == Role::Terminal;
+    match record {
+        Some(Record::Check(check)) if terminal => terminal::paid(desk, source, check, ends),
+        Some(Record::Check(check)) => wallet::spent(desk, source, check, ends),
+        Some(Record::Closed(charged)) => terminal::closed(desk, source, charged, ends),
+        Some(Record::Voided(charged, void)) => terminal::voided(desk, source, charged, void),
+        Some(Record::Receipted) => Ok(()),
+        Some(Record::TookUp(event, raise, of, transaction)) => {
+            wallet::took_up(desk, source, event, raise, (*of, *transaction))
+        }
+        None => {
+            let row = exception(desk, source, ExceptionKind::Malformed, "nobody");
+            Ok(desk.except(&row)?)
+        }
+    }
+}
+
+/// An exception about the entry at hand.
+pub(crate) fn exception(desk: &Desk<'_>, source: &Source, kind: ExceptionKind, bearer: &'static str) -> ExceptionRow {
+    let terminal = source.known.role == Role::Terminal;
+    ExceptionRow {
+        number: 0,
+        kind,
+        at: desk.now,
+        open: true,
+        device: Some(source.device),
+        merchant: source.known.owner.filter(|_| terminal),
+        issuer: None,
+        card: None,
+        generation: None,
+        seq: None,
+        check: None,
+        amount: None,
+        bearer,
+        wallet_record: (!terminal).then(|| source.bytes.clone()),
+        terminal_record: terminal.then(|| source.bytes.clone()),
+    }
+}
+
+/// Only for [`Break::RollbackIgnored`]: the log is taken as if it went on.
+fn unnoticed(desk: &mut Desk<'_>, upload: &Upload) -> Result<(), Failure> {
+    let request = &*upload.request;
+    let head = request.entries.iter().fold(request.acknowledged_head, |head, entry| head.chain(&entry.0));
+    let device = desk.device(upload.device)?;
+    device.recorded = request.acknowledged + request.entries.len() as u64;
+    device.head = head;
+    device.confirmed = request.commands;
+    device.confirmed_head = request.commands_head;
+    Ok(())
+}
+
+/// Keys, renewal and released value, as commands.
+fn commands_due(desk: &mut Desk<'_>, upload: &Upload, restarted: bool) -> Result<(), Failure> {
+    let newest = desk.shared.keys().operational.last().map_or(0, |key| key.number);
+    let keys = desk.device(upload.device)?.keys;
+    if keys < newest {
+        let command = Command { keys: Some(decoded_keys(desk)?), ..Command::new(CommandKind::Keys) };
+        desk.command(upload.device, &command)?;
+        desk.device(upload.device)?.keys = newest;
+    }
+    let known = desk.known(upload.device.into()).ok_or(StoreError::Damaged)?;
+    if desk.now.after(RENEWAL) >= known.valid_until && known.revoked.is_none() {
+        renew(desk, upload.device)?;
+    }
+    if known.role == Role::Wallet && !restarted {
+        for card in desk.store.cards_of(upload.device)? {
+            money::release(desk, card.card)?;
+        }
+    }
+    Ok(())
+}
+
+fn renew(desk: &mut Desk<'_>, device: DeviceId) -> Result<(), Failure> {
+    let subject = Subject::from(device);
+    let mut row = desk.store.participant(subject)?.ok_or(StoreError::Damaged)?;
+    let before = Signed::<Certificate>::decode(&row.body).map_err(|_| StoreError::Damaged)?;
+    let (from, until, epoch) = (desk.now, desk.now.after(CERTIFICATE), desk.provider.epoch);
+    let body = before.claimed().clone();
+    let renewed = desk.sign(&[], |signer| Certificate { from, until, epoch, signer, ..body });
+    row.valid_until = until;
+    row.body = renewed.encode();
+    desk.store.put_participant(&row)?;
+    desk.learned.push(Learned::Participant(subject, Known::from(&row)));
+    desk.command(device, &Command { renewed: Some(renewed), ..Command::new(CommandKind::Renew) })?;
+    Ok(())
+}
+
+/// Signs the answer and keeps it with the request's hash, so that a repeat gets the same bytes.
+fn reply(
+    desk: &mut Desk<'_>,
+    upload: &Upload,
+    before: &DeviceRow,
+    restart: Option<Restart>,
+) -> Result<Vec<u8>, Failure> {
+    let request = &*upload.request;
+    let (now, epoch) = (desk.now, desk.provider.epoch);
+    let confirmed = restart.as_ref().map_or(request.commands, |restart| restart.commands);
+    let commands = desk.store.commands_after(upload.device, confirmed, COMMANDS)?;
+    let list = desk.list_for(request.list)?;
+    let (checkpoints, due) = match upload.known.role {
+        Role::Wallet if restart.is_none() => checkpoints(desk, upload.device)?,
+        _ => (Vec::new(), now.after(TERMINAL_DUE)),
+    };
+    let lateness = desk.shared.directory().lateness();
+    let old = Time(now.0.saturating_sub(lateness));
+    let archived = desk.store.arrived_before(upload.device, old)?;
+    let row = desk.device(upload.device)?;
+    row.list = request.list;
+    row.updated = now;
+    row.epoch = epoch;
+    let (recorded, recorded_head) = (row.recorded, row.head);
+    let answer = desk.answer(&upload.request.hash(), |signer| UpdateReply {
+        device: upload.device,
+        epoch,
+        recorded,
+        recorded_head,
+        archived: archived.min(before.recorded),
+        commands: commands.into_iter().map(Bytes).collect(),
+        checkpoints,
+        list,
+        due,
+        restart,
+        at: now,
+        signer,
+        extensions: Default::default(),
+    });
+    desk.device(upload.device)?.answered = Some((upload.request.hash(), answer.clone()));
+    Ok(answer)
+}
+
+/// The wallet's cards with their checkpoints renewed (R6), and when the first of them is due.
+fn checkpoints(desk: &mut Desk<'_>, wallet: DeviceId) -> Result<(Vec<Signed<CardCertificate>>, Time), Failure> {
+    let mut due = desk.now.after(30 * Time::DAY);
+    let mut renewed = Vec::new();
+    for stored in desk.store.cards_of(wallet)? {
+        let card = desk.known_card(stored.card)?.clone();
+        let terms = desk.terms(card.terms)?;
+        due = due.min(desk.now.after(terms.due_after));
+        if card.blocked.is_some() || card.generation <= card.dead_generation {
+            continue;
+        }
+        let body = desk.store.checkpoint(card.card)?.ok_or(StoreError::Damaged)?;
+        let last = Signed::<CardCertificate>::decode(&body).map_err(|_| StoreError::Damaged)?;
+        let said = last.claimed();
+        if said.generation != card.generation || desk.now >= said.until {
+            continue;
+        }
+        renewed.push(desk.certify(&card, &terms, said.key, said.face, said.until)?);
+    }
+    Ok((renewed, due))
+}

@@ -1,0 +1,249 @@
+//! A wallet's log: what its cards spent and took up (R6, R7, R9).
+
+use super::record::{Check, Event};
+use super::{Source, chain, exception, money};
+use crate::books::Accounts;
+use crate::desk::{Desk, Failure};
+use tegata_core::DeviceId;
+use tegata_core::card::{EventKind, Raise};
+use tegata_store::{
+    CardRow, Cause, ClaimRow, ClaimState, EventRow, EventState, ExceptionKind, ExceptionRow, LoadRow, StoreError,
+};
+
+/// A check was signed.
+pub(crate) fn spent(
+    desk: &mut Desk<'_>,
+    source: &Source,
+    check: &Check,
+    ends: &mut money::Ends,
+) -> Result<(), Failure> {
+    let event = &check.event;
+    let Some(card) = own_card(desk, source, event)? else {
+        return malformed(desk, source);
+    };
+    let charge = &check.charged.charge;
+    if event.event.event != EventKind::Spend
+        || event.event.amount != charge.amount.minor()
+        || charge.amount.unit() != card.unit
+    {
+        return malformed(desk, source);
+    }
+    let around = chain::look(desk, source, event)?;
+    if around.same.as_ref().is_some_and(|same| same.wallet_entry.is_some()) {
+        return Ok(());
+    }
+    advance(desk, source, event, None)?;
+    if let Some(same) = around.same {
+        return seen(desk, source, &card, same);
+    }
+    let to = Accounts::of(&card).in_flight();
+    let missing = money::take(desk, card.card, (Cause::Spent, event.hash), to, event.event.amount)?;
+    if missing > 0 {
+        let row = about(desk, source, event, &card, ExceptionKind::Overspent);
+        money::overspent(desk, row, missing)?;
+    }
+    let mut row = event_row(desk, source, event, EventState::InFlight);
+    row.terminal = Some(check.charged.terminal);
+    row.transaction = Some(charge.transaction);
+    row.charge = Some(check.charged.hash);
+    match desk.store.claim(check.charged.terminal, charge.transaction, &check.charged.hash)? {
+        None => desk.store.await_claim(&row)?,
+        // Its terminal has reported already that this charge ended otherwise.
+        Some(_) => {
+            row.state = EventState::Ended;
+            ends.add(card.card, event.generation, event.hash);
+        }
+    }
+    Ok(desk.store.put_event(&row)?)
+}
+
+/// The terminal's record of this check is here already.
+fn seen(desk: &mut Desk<'_>, source: &Source, card: &CardRow, same: EventRow) -> Result<(), Failure> {
+    desk.store.resolve(ExceptionKind::MissingWalletRecord, card.card, &same.hash)?;
+    if same.state == EventState::Refused {
+        // Not credited, and nothing was posted yet: the check is out until its terminal voids it.
+        let to = Accounts::of(card).in_flight();
+        money::take(desk, card.card, (Cause::Spent, same.hash), to, same.amount)?;
+    }
+    Ok(desk.store.put_event(&EventRow { wallet_entry: Some(source.number), ..same })?)
+}
+
+/// A raise was taken up: a load, or a check's money that came back.
+pub(crate) fn took_up(
+    desk: &mut Desk<'_>,
+    source: &Source,
+    event: &Event,
+    raise: &Raise,
+    (terminal, transaction): (Option<DeviceId>, u64),
+) -> Result<(), Failure> {
+    let Some(card) = own_card(desk, source, event)? else {
+        return malformed(desk, source);
+    };
+    let expected = if raise.load_number().is_some() { EventKind::Load } else { EventKind::CreditBack };
+    let amount = raise.amount();
+    let fits = event.event.event == expected && event.event.amount == amount.minor() && amount.unit() == card.unit;
+    if !fits {
+        return chain::convict(desk, source, event, ExceptionKind::Altered, None);
+    }
+    let around = chain::look(desk, source, event)?;
+    if around.same.is_some() {
+        return Ok(());
+    }
+    advance(desk, source, event, raise.load_number())?;
+    let fair = match raise {
+        Raise::Load(load) => load_taken(desk, source, event, &card, load)?,
+        Raise::Void(by, void) => {
+            let of = match void.claimed().check {
+                Some(hash) => desk.store.event_by_hash(card.card, event.generation, &hash)?,
+                None => desk.store.event_of(card.card, event.generation, *by, transaction)?,
+            };
+            let of = of.filter(|of| of.terminal == Some(*by) && terminal.is_none_or(|terminal| terminal == *by));
+            returned(desk, of, event)?
+        }
+        Raise::Reversal(back) => {
+            let check = back.claimed().check;
+            let issued = desk.store.reversal(card.card, &check)?.is_some_and(|row| row.hash == raise.hash());
+            let of = desk.store.event_by_hash(card.card, event.generation, &check)?;
+            returned(desk, of.filter(|_| issued), event)?
+        }
+    };
+    if !fair {
+        chain::convict(desk, source, event, ExceptionKind::Altered, None)?;
+    }
+    let row = event_row(desk, source, event, EventState::TakenUp);
+    Ok(desk.store.put_event(&row)?)
+}
+
+/// Whether this load is one of ours for this card, taken up once. One that a backup does not have is taken back in
+/// (R15): our own signature says that it was given.
+fn load_taken(
+    desk: &mut Desk<'_>,
+    source: &Source,
+    event: &Event,
+    card: &CardRow,
+    load: &tegata_core::wire::signed::Signed<tegata_core::card::Load>,
+) -> Result<bool, Failure> {
+    let said = load.claimed().clone();
+    if (said.card, said.generation) != (card.card, event.generation) || said.number <= card.last_load {
+        return Ok(event.generation < card.generation);
+    }
+    let raise = Raise::Load(load.clone());
+    if let Some(stored) = desk.store.load(card.card, said.number)? {
+        return Ok(stored.hash == raise.hash());
+    }
+    let key = {
+        let keys = desk.shared.keys();
+        keys.operational.iter().find(|key| key.number == said.signer).map(|key| key.secret.public())
+    };
+    let ours = key.is_some_and(|key| load.clone().verify(&key, &[], desk.shared.verifier()).is_ok());
+    if !ours || desk.provider.epoch < 2 {
+        return Ok(false);
+    }
+    let (amount, hash) = (said.amount.minor(), raise.hash());
+    desk.store.put_load(&LoadRow {
+        card: card.card,
+        number: said.number,
+        generation: said.generation,
+        amount,
+        at: said.at,
+        source: None,
+        hash,
+        body: load.encode(),
+    })?;
+    let accounts = Accounts::of(card);
+    let waiting = desk.books.balance(desk.store, accounts.waiting())?.min(amount);
+    let posted = (card.card.0, Cause::Loaded, hash);
+    desk.books.post(desk.store, posted, accounts.waiting(), accounts.held(), waiting)?;
+    let row = desk.known_card(card.card)?;
+    row.loads = row.loads.max(said.number);
+    money::repay(desk, card.card, hash)?;
+    let row = about(desk, source, event, card, ExceptionKind::Restored);
+    desk.except(&ExceptionRow { bearer: "provider", ..row })?;
+    Ok(true)
+}
+
+/// Whether this check was out; then its money is back on the card. A void that its terminal has not reported yet ends
+/// the claim all the same, whoever shows it (R9).
+fn returned(desk: &mut Desk<'_>, of: Option<EventRow>, event: &Event) -> Result<bool, Failure> {
+    let Some(of) = of.filter(|of| of.amount == event.event.amount) else {
+        return Ok(false);
+    };
+    match of.state {
+        EventState::Claimed => {
+            let (terminal, transaction) = of.terminal.zip(of.transaction).ok_or(StoreError::Damaged)?;
+            let charge = of.charge.ok_or(StoreError::Damaged)?;
+            if let Some(claim) = desk.store.claim(terminal, transaction, &charge)? {
+                let merchant = claim.merchant;
+                desk.store.set_claim(&ClaimRow { state: ClaimState::Voided, ..claim })?;
+                money::unclaim(desk, &of, merchant)?;
+            }
+        }
+        EventState::InFlight | EventState::Ended | EventState::Refused => {}
+        _ => return Ok(false),
+    }
+    money::give_back(desk, &of)?;
+    desk.store.resolve(ExceptionKind::MissingTerminalRecord, of.card, &of.hash)?;
+    desk.store.put_event(&EventRow { state: EventState::Returned, ..of })?;
+    Ok(true)
+}
+
+/// Moves the card's checkpoint on, if this is the next event of its chain.
+fn advance(desk: &mut Desk<'_>, source: &Source, event: &Event, load: Option<u64>) -> Result<(), Failure> {
+    let card = desk.known_card(event.card)?;
+    let said = &event.event;
+    if event.generation != card.generation {
+        return Ok(());
+    }
+    let next = said.seq == card.seq + 1 && said.previous == card.head;
+    if next && chain::follows(card.remaining, said.event, said.amount, said.remaining) {
+        card.seq = said.seq;
+        card.head = event.hash;
+        card.remaining = said.remaining;
+        card.last_load = load.unwrap_or(card.last_load);
+        return Ok(());
+    }
+    chain::convict(desk, source, event, ExceptionKind::Altered, None)
+}
+
+/// The card, if it is this wallet's.
+fn own_card(desk: &mut Desk<'_>, source: &Source, event: &Event) -> Result<Option<CardRow>, Failure> {
+    let card = desk.card(event.card)?.map(|card| card.clone());
+    Ok(card.filter(|card| card.wallet == source.device))
+}
+
+fn malformed(desk: &mut Desk<'_>, source: &Source) -> Result<(), Failure> {
+    let row = exception(desk, source, ExceptionKind::Malformed, "holder");
+    Ok(desk.except(&row)?)
+}
+
+fn event_row(desk: &Desk<'_>, source: &Source, event: &Event, state: EventState) -> EventRow {
+    EventRow {
+        card: event.card,
+        generation: event.generation,
+        seq: event.event.seq,
+        hash: event.hash,
+        kind: event.event.event,
+        amount: event.event.amount,
+        remaining: event.event.remaining,
+        state,
+        wallet_entry: Some(source.number),
+        terminal: None,
+        terminal_entry: None,
+        transaction: None,
+        charge: None,
+        at: desk.now,
+        tick: event.event.tick.map_or(0, core::num::NonZero::get),
+    }
+}
+
+fn about(desk: &Desk<'_>, source: &Source, event: &Event, card: &CardRow, kind: ExceptionKind) -> ExceptionRow {
+    ExceptionRow {
+        issuer: Some(card.issuer),
+        card: Some(card.card),
+        generation: Some(event.generation),
+        seq: Some(event.event.seq),
+        check: Some(event.hash),
+        amount: Some((card.unit, event.event.amount)),
+        ..exception(desk, source, kind, "holder")
+    }
+}

@@ -1,0 +1,115 @@
+//! Calm: nothing goes wrong any more, everybody updates until all is quiet, and everybody can pay again.
+
+use crate::fault::Mix;
+use crate::post::NetPlan;
+use crate::tap::Plan;
+use crate::town::Town;
+use tegata_core::Time;
+use tegata_core::card::payment::PurseState;
+use tegata_core::talk::pay::{WalletNotice, load_purse};
+use tegata_core::record::{RecordKey, Space};
+use tegata_vault::{Faults, Vault};
+
+/// Seconds before each round of updates; together more than L + U.
+const ROUNDS: [u64; 7] = [60, 3_600, Time::DAY, 5 * Time::DAY, 6 * Time::DAY, 7 * Time::DAY, 60];
+/// Touches until a payment must have gone through.
+const TOUCHES: usize = 3;
+
+impl Town {
+    /// All faults stop; every device is switched on, its clock is right; rounds of updates until quiet.
+    pub fn calm(&mut self) {
+        self.mix = Mix::CALM;
+        self.center.settle();
+        self.say(|| "calm".into());
+        self.people.retain(|person| !person.is_copy);
+        for at in 0..self.people.len() {
+            self.people[at].wallet.device.vault.set_faults(Faults::none());
+            self.people[at].skew = 0;
+            self.wake_person(at);
+        }
+        for at in 0..self.tills.len() {
+            self.tills[at].skew = 0;
+            self.tills[at].late = false;
+            self.wake_till(at);
+            self.tills[at].terminal.device.vault.set_faults(Faults::none());
+            let now = self.now(0);
+            self.close_open(at, now);
+        }
+        for (round, seconds) in ROUNDS.into_iter().enumerate() {
+            self.wait(seconds);
+            self.everybody_updates(round + 1 == ROUNDS.len());
+            self.finish_requests();
+        }
+        self.everybody_pays();
+        self.wait(60);
+        self.everybody_updates(true);
+        self.everybody_updates(true);
+        self.settle();
+        let time = self.time;
+        let compared = self.center.compare(time);
+        self.say(|| format!("the provider compares: {compared:?}"));
+    }
+
+    fn everybody_updates(&mut self, must: bool) {
+        for at in 0..self.tills.len() {
+            let good = self.update_till(at);
+            let exempt = self.tills[at].tampered.is_some() || self.causes.revoked.contains(&self.tills[at].id);
+            if must && !good && !exempt && !self.causes.restored {
+                self.wrong.push(format!("liveness: terminal {at} cannot update in calm"));
+            }
+        }
+        for at in 0..self.people.len() {
+            let good = self.update_wallet(at);
+            let exempt = self.people[at].tampered.is_some() || self.causes.revoked.contains(&self.people[at].id);
+            if must && !good && !exempt && !self.causes.restored {
+                self.wrong.push(format!("liveness: wallet {at} cannot update in calm"));
+            }
+        }
+    }
+
+    /// Requests that were cut off are asked again until they are answered (R26).
+    fn finish_requests(&mut self) {
+        for at in 0..self.people.len() {
+            let device = &self.people[at].wallet.device;
+            let waiting = device.vault.scan(Space::Request, &[], usize::MAX).unwrap_or_default();
+            for (name, _) in waiting {
+                self.finish_request(at, RecordKey::new(Space::Request, name));
+            }
+        }
+    }
+
+    fn everybody_pays(&mut self) {
+        self.center.plan(NetPlan::Never);
+        for at in 0..self.people.len() {
+            let person = &self.people[at];
+            if person.tampered.is_some() || self.causes.revoked.contains(&person.id) || self.causes.restored {
+                continue;
+            }
+            let device = &person.wallet.device;
+            let cards = device.cards().unwrap_or_default();
+            let able = cards.iter().all(|card| {
+                load_purse(device, *card).is_some_and(|purse| purse.remaining > 20 && purse.state == PurseState::Active)
+            });
+            if cards.is_empty() || !able || cards.iter().any(|card| self.causes.blocked.contains(card)) {
+                continue;
+            }
+            for till in 0..self.tills.len() {
+                let id = self.tills[till].id;
+                if self.tills[till].tampered.is_some() || self.causes.revoked.contains(&id) {
+                    continue;
+                }
+                let mut shown = Vec::new();
+                for _ in 0..TOUCHES {
+                    let seen = self.tap(at, till, 1, Plan::PLAIN);
+                    shown = seen.map(|seen| seen.wallet).unwrap_or_default();
+                    if shown.iter().any(|notice| matches!(notice, WalletNotice::Paid { .. })) {
+                        break;
+                    }
+                }
+                if !shown.iter().any(|notice| matches!(notice, WalletNotice::Paid { .. })) {
+                    self.wrong.push(format!("liveness: wallet {at} cannot pay at terminal {till} in calm: {shown:?}"));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! What must never happen (SYSTEM.md), checked when all is quiet, from the devices' own records, the provider's books and
+//! what the town saw.
+
+use crate::template::{START, template};
+use crate::town::{Person, Till, Town};
+use std::collections::{BTreeMap, BTreeSet};
+use tegata_core::card::payment::PurseState;
+use tegata_core::card::{CardCertificate, CardEvent};
+use tegata_core::record::{RecordKey, Space};
+use tegata_core::step::Records;
+use tegata_core::talk::pay::{Charge, Claim, ClaimState, Paying, PayingState, load_purse};
+use tegata_core::wire::canonical::Wire;
+use tegata_core::wire::signed::{PublicKey, Signed};
+use tegata_core::{CardId, DeviceId, Hash, Time, Unit};
+use tegata_crypto_native::NativeVerifier;
+use tegata_ledger::Side;
+use tegata_store::{ClaimState as Recorded, EventState, ExceptionKind, ExceptionRow, StoreError};
+use tegata_vault::Vault;
+
+/// A position in a card's chain.
+type Position = (CardId, u64, u64);
+
+/// What the devices' records say, put side by side.
+#[derive(Default)]
+struct Evidence {
+    /// Claims of all terminals.
+    claims: BTreeMap<(DeviceId, u64), Claim>,
+    /// Checks by position: what different devices hold.
+    checks: BTreeMap<Position, BTreeSet<Hash>>,
+}
+
+impl Town {
+    /// Everything that is wrong, in words; empty if nothing is.
+    pub fn judge(&mut self) -> Vec<String> {
+        let mut wrong = std::mem::take(&mut self.wrong);
+        match self.evidence(&mut wrong) {
+            Ok(evidence) => {
+                let judged = [
+                    self.equation(&mut wrong),
+                    self.till_side(&evidence, &mut wrong),
+                    self.wallet_side(&evidence, &mut wrong),
+                    self.merchants(&mut wrong),
+                    self.exceptions(&evidence, &mut wrong),
+                ];
+                wrong.extend(judged.into_iter().filter_map(Result::err).map(|error| format!("the store: {error}")));
+            }
+            Err(error) => wrong.push(format!("a device: {error}")),
+        }
+        self.goods_have_evidence(&mut wrong);
+        if let Err(difference) = self.center.audit() {
+            wrong.push(format!("audit: {difference}"));
+        }
+        wrong.sort();
+        wrong.dedup();
+        wrong
+    }
+
+    fn evidence(&self, wrong: &mut Vec<String>) -> Result<Evidence, tegata_vault::VaultError> {
+        let mut evidence = Evidence::default();
+        for (at, till) in self.tills.iter().enumerate() {
+            let vault = &till.terminal.device.vault;
+            for (_, bytes) in vault.scan(Space::Charge, &[], usize::MAX)? {
+                let Ok(claim) = Claim::from_bytes(&bytes) else {
+                    continue;
+                };
+                if let (Some(hash), Some(card), Some(generation), Some(check)) =
+                    (claim.check_hash(till.id), claim.card, claim.generation, &claim.check)
+                {
+                    let key = self.card_key(card, generation, &claim, till);
+                    if !is_signed(&claim, till, key.as_ref()) {
+                        wrong.push(format!("R3: terminal {at} holds a check or charge that nobody signed"));
+                    }
+                    evidence.checks.entry((card, generation, check.claimed().seq)).or_default().insert(hash);
+                }
+                evidence.claims.insert((till.id, claim.charge.claimed().transaction), claim);
+            }
+        }
+        for person in &self.people {
+            for paying in payings(person)? {
+                if let (Some(hash), Some(check)) = (paying.check_hash(), &paying.check) {
+                    let position = (paying.card, paying.generation, check.claimed().seq);
+                    evidence.checks.entry(position).or_default().insert(hash);
+                }
+            }
+        }
+        Ok(evidence)
+    }
+
+    /// The key of a card's generation: as the provider certified it, or as the terminal saw it.
+    fn card_key(&self, card: CardId, generation: u64, claim: &Claim, till: &Till) -> Option<PublicKey> {
+        let _ = claim;
+        if let Ok(Some(row)) = self.center.provider.store().generation(card, generation) {
+            return Some(row.key);
+        }
+        let found = till.terminal.device.vault.scan(Space::Certificate, &[], usize::MAX).ok()?;
+        found.iter().find_map(|(_, bytes)| {
+            let certificate = Signed::<CardCertificate>::decode(bytes).ok()?;
+            let said = certificate.claimed();
+            (said.card == card && said.generation == generation).then_some(said.key)
+        })
+    }
+
+    fn equation(&self, wrong: &mut Vec<String>) -> Result<(), StoreError> {
+        let store = self.center.provider.store();
+        for (issuer, unit) in store.books()? {
+            let equation = store.equation(issuer, unit)?;
+            if let Err(unbalanced) = equation.check() {
+                wrong.push(format!("R10: {unbalanced}"));
+            }
+            let sold: u64 = self.numbers.iter().filter(|number| number.sold).map(|number| number.face).sum();
+            let issued = equation.sum(Side::Issued);
+            if !self.causes.restored && issued > i128::from(sold) {
+                wrong.push(format!("R10: {issued} issued where numbers for {sold} were sold"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Goods only with the check durably stored.
+    fn goods_have_evidence(&self, wrong: &mut Vec<String>) {
+        let mut handed = BTreeSet::new();
+        for goods in &self.goods {
+            let Some(till) = self.tills.get(goods.till).filter(|till| till.tampered.is_none()) else {
+                continue;
+            };
+            if !handed.insert((goods.till, goods.transaction)) {
+                wrong.push(format!("R7: terminal {} handed goods over twice for {}", goods.till, goods.transaction));
+            }
+            let claim = till.terminal.claim(goods.transaction);
+            let stored = claim.is_some_and(|claim| {
+                claim.check.is_some() && matches!(claim.state, ClaimState::Paid | ClaimState::Voided)
+            });
+            if !stored {
+                let (at, transaction) = (goods.till, goods.transaction);
+                wrong.push(format!("terminal {at} handed goods over for {transaction} without a stored check"));
+            }
+        }
+    }
+
+    /// Every end of every honest terminal's charge is recorded, once, and as it was.
+    fn till_side(&self, evidence: &Evidence, wrong: &mut Vec<String>) -> Result<(), StoreError> {
+        let store = self.center.provider.store();
+        for (at, till) in self.tills.iter().enumerate() {
+            if till.tampered.is_some() || self.causes.revoked.contains(&till.id) || self.causes.restored {
+                continue;
+            }
+            for ((_, transaction), claim) in evidence.claims.range((till.id, 0)..=(till.id, u64::MAX)) {
+                let context = Charge::context(&claim.session, till.id);
+                let charge = claim.charge.hash(&context);
+                let recorded = store.claim(till.id, *transaction, &charge)?;
+                let state = recorded.as_ref().map(|row| row.state);
+                let fits = match claim.state {
+                    ClaimState::Open => false,
+                    ClaimState::Paid => matches!(state, Some(Recorded::Paid | Recorded::Refused)),
+                    ClaimState::Closed => state == Some(Recorded::Closed),
+                    ClaimState::Voided => matches!(state, Some(Recorded::Voided | Recorded::Refused)),
+                };
+                if !fits {
+                    let ours = claim.state.name();
+                    wrong.push(format!("terminal {at}: {transaction} is {ours} there and {state:?} at the provider"));
+                }
+                if let (Some(row), Some(hash)) = (&recorded, claim.check_hash(till.id))
+                    && row.check.is_some_and(|(.., check, _)| check != hash)
+                {
+                    wrong.push(format!("terminal {at}: {transaction} is recorded with another check"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// No honest wallet loses anything, and every one knows what it has.
+    fn wallet_side(&self, evidence: &Evidence, wrong: &mut Vec<String>) -> Result<(), StoreError> {
+        let store = self.center.provider.store();
+        for (at, person) in self.people.iter().enumerate() {
+            if person.tampered.is_some() || self.causes.restored || self.causes.revoked.contains(&person.id) {
+                continue;
+            }
+            let device = &person.wallet.device;
+            let mut answered: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+            for (_, name) in device.vault.scan(Space::Check, &[], usize::MAX).unwrap_or_default() {
+                *answered.entry(name).or_default() += 1;
+            }
+            if answered.values().any(|checks| *checks > 1) {
+                wrong.push(format!("R2: wallet {at} answered one charge with two checks"));
+            }
+            for paying in payings(person).unwrap_or_default() {
+                self.payment(at, person, &paying, evidence, wrong)?;
+            }
+            for card in device.cards().unwrap_or_default() {
+                let (Some(purse), Some(row)) = (load_purse(device, card), store.card(card)?) else {
+                    wrong.push(format!("wallet {at} holds {card}, which the provider does not know"));
+                    continue;
+                };
+                if purse.state != PurseState::Active || row.blocked.is_some() {
+                    wrong.push(format!("wallet {at} is honest, and {card} is blocked"));
+                }
+                let waiting: u64 = purse.waiting.iter().map(|raise| raise.amount().minor()).sum();
+                let owed = row.held - row.held_back.min(row.held);
+                if purse.remaining + waiting != owed || row.in_flight != self.stuck(person, card) {
+                    wrong.push(format!(
+                        "wallet {at}: {} + {waiting} on {card}, the provider holds {} ({} held back, {} in flight)",
+                        purse.remaining, row.held, row.held_back, row.in_flight
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// In flight from an honest wallet to terminals that never say how it ended.
+    fn stuck(&self, person: &Person, card: CardId) -> u64 {
+        let store = self.center.provider.store();
+        let out = payings(person).unwrap_or_default().into_iter().filter(|paying| paying.card == card);
+        let stuck = out.filter(|paying| {
+            let till = self.tills.iter().find(|till| till.id == paying.terminal);
+            let silent = till.is_none_or(|till| till.tampered.is_some() || self.causes.revoked.contains(&till.id));
+            let hash = paying.check_hash();
+            let event = hash.and_then(|hash| store.event_by_hash(card, paying.generation, &hash).ok().flatten());
+            silent && event.is_some_and(|event| matches!(event.state, EventState::InFlight | EventState::Refused))
+        });
+        stuck.map(|paying| paying.charge.claimed().amount.minor()).sum()
+    }
+
+    fn payment(
+        &self,
+        at: usize,
+        person: &Person,
+        paying: &Paying,
+        evidence: &Evidence,
+        wrong: &mut Vec<String>,
+    ) -> Result<(), StoreError> {
+        let Some(hash) = paying.check_hash() else {
+            return Ok(());
+        };
+        let transaction = paying.charge.claimed().transaction;
+        if !person.sessions.contains(&paying.session) {
+            wrong.push(format!("R5: wallet {at} answered a charge of a session that it was not in"));
+        }
+        let till = self.tills.iter().find(|till| till.id == paying.terminal);
+        let honest = till.is_some_and(|till| till.tampered.is_none() && !self.causes.revoked.contains(&till.id));
+        let event = self.center.provider.store().event_by_hash(paying.card, paying.generation, &hash)?;
+        let state = event.as_ref().map(|event| event.state);
+        if !honest {
+            return Ok(());
+        }
+        let claim = evidence.claims.get(&(paying.terminal, transaction));
+        let claimed = claim.is_some_and(|claim| claim.check_hash(paying.terminal) == Some(hash));
+        let fits = match (paying.state, claim.map(|claim| claim.state)) {
+            (PayingState::Paid | PayingState::Spent, Some(ClaimState::Paid)) => {
+                claimed && matches!(state, Some(EventState::Claimed | EventState::Refused))
+            }
+            (PayingState::Returned, Some(ClaimState::Closed | ClaimState::Voided)) => {
+                state == Some(EventState::Returned)
+            }
+            (PayingState::Returning, Some(ClaimState::Closed | ClaimState::Voided)) => true,
+            // A void that the wallet has not been told of yet cannot be: all is quiet.
+            _ => false,
+        };
+        if !fits {
+            wrong.push(format!(
+                "wallet {at}: its payment {transaction} at {} is {}, the terminal says {:?}, the provider {state:?}",
+                paying.terminal,
+                paying.state.name(),
+                claim.map(|claim| claim.state.name())
+            ));
+        }
+        Ok(())
+    }
+
+    /// What merchants are owed and were paid is what their claims that stand add up to.
+    fn merchants(&self, wrong: &mut Vec<String>) -> Result<(), StoreError> {
+        let store = self.center.provider.store();
+        for merchant in &template().merchants {
+            let issuer = template().issuer_party;
+            let claims = store.claims_of(*merchant, Time(0), Time(u64::MAX >> 1))?;
+            let stand = claims.iter().filter(|claim| claim.state == Recorded::Paid).map(|claim| claim.amount);
+            let stand: u64 = stand.sum();
+            let payable = store.balance(issuer, Unit::USD, Side::Payable, *merchant)?;
+            let paid = store.balance(issuer, Unit::USD, Side::Paid, *merchant)?;
+            if payable + paid != i64::try_from(stand).unwrap_or(i64::MAX) {
+                wrong.push(format!("{merchant}: {payable} payable, {paid} paid, and claims for {stand} stand"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every exception has a cause that the seed put there, and every cheat is named.
+    fn exceptions(&self, evidence: &Evidence, wrong: &mut Vec<String>) -> Result<(), StoreError> {
+        let store = self.center.provider.store();
+        let rows = store.exceptions(None, Time(0), Time(u64::MAX >> 1))?;
+        for row in rows.iter().filter(|row| !self.explained(row)) {
+            wrong.push(format!("an exception without a cause: {:?} about {:?} {:?}", row.kind, row.card, row.device));
+        }
+        for ((card, generation, seq), hashes) in &evidence.checks {
+            let known: Vec<_> =
+                hashes.iter().filter(|hash| is_recorded(store, *card, *generation, hash)).collect();
+            if known.len() < 2 {
+                continue;
+            }
+            let named = rows.iter().any(|row| {
+                row.kind == ExceptionKind::Fork
+                    && (row.card, row.generation, row.seq) == (Some(*card), Some(*generation), Some(*seq))
+                    && row.wallet_record.is_some()
+                    && row.terminal_record.is_some()
+            });
+            if !named {
+                wrong.push(format!("R9: {card} signed two events {seq}, and no exception shows both"));
+            }
+        }
+        for person in &self.people {
+            for card in person.wallet.device.cards().unwrap_or_default() {
+                if person.tampered.is_none() && rows.iter().any(|row| row.card == Some(card) && accuses(row)) {
+                    wrong.push(format!("R9: the holder of {card} is honest and was convicted"));
+                }
+            }
+        }
+        let _ = START;
+        Ok(())
+    }
+
+    fn explained(&self, row: &ExceptionRow) -> bool {
+        if self.causes.restored {
+            return true;
+        }
+        let tampered_wallet = row.card.is_some_and(|card| self.wallet_of(card).is_none_or(|it| it.tampered.is_some()));
+        let till = self.tills.iter().find(|till| Some(till.id) == row.device);
+        let tampered_till = till.is_some_and(|till| till.tampered.is_some());
+        let any_till = self.tills.iter().any(|till| till.tampered.is_some());
+        let revoked = !self.causes.revoked.is_empty();
+        let wallet_by_device =
+            self.people.iter().any(|person| Some(person.id) == row.device && person.tampered.is_some());
+        match row.kind {
+            ExceptionKind::MissingTerminalRecord => any_till || tampered_wallet || revoked,
+            ExceptionKind::MissingWalletRecord => tampered_wallet || revoked || any_till,
+            ExceptionKind::Fork | ExceptionKind::Altered => tampered_wallet || wallet_by_device,
+            ExceptionKind::Overspent => tampered_wallet || wallet_by_device || tampered_till,
+            ExceptionKind::Late => self.causes.late || tampered_till,
+            ExceptionKind::AfterBlock => revoked || tampered_wallet || tampered_till,
+            ExceptionKind::OverLimit => tampered_wallet || tampered_till,
+            ExceptionKind::DoubleClaim | ExceptionKind::Malformed => tampered_till || tampered_wallet || wallet_by_device,
+        }
+    }
+
+    /// Whose card this is.
+    fn wallet_of(&self, card: CardId) -> Option<&Person> {
+        self.people.iter().find(|person| load_purse(&person.wallet.device, card).is_some())
+    }
+}
+
+fn accuses(row: &ExceptionRow) -> bool {
+    matches!(row.kind, ExceptionKind::Fork | ExceptionKind::Altered)
+}
+
+fn is_recorded(store: &tegata_store::Store, card: CardId, generation: u64, hash: &Hash) -> bool {
+    store.event_by_hash(card, generation, hash).ok().flatten().is_some()
+}
+
+fn payings(person: &Person) -> Result<Vec<Paying>, tegata_vault::VaultError> {
+    let found = person.wallet.device.vault.scan(Space::Charge, &[], usize::MAX)?;
+    Ok(found.iter().filter_map(|(_, bytes)| Paying::from_bytes(bytes).ok()).collect())
+}
+
+/// The user's key signed this check, for exactly this charge, which the terminal's key signed.
+fn is_signed(claim: &Claim, till: &Till, card: Option<&PublicKey>) -> bool {
+    let (Some(check), Some(id), Some(generation), Some(key)) = (&claim.check, claim.card, claim.generation, card) else {
+        return false;
+    };
+    let context = CardEvent::context(id, generation, &claim.counterpart(till.id));
+    let terminal = till.terminal.device.key();
+    let charge = Charge::context(&claim.session, till.id);
+    check.clone().verify(key, &context, &NativeVerifier).is_ok()
+        && terminal.is_some_and(|key| claim.charge.clone().verify(&key, &charge, &NativeVerifier).is_ok())
+}
+
+/// Where a device keeps what it has asked and was not told.
+pub fn request_key(name: Vec<u8>) -> RecordKey {
+    RecordKey::new(Space::Request, name)
+}

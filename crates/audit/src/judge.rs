@@ -1,0 +1,270 @@
+//! What the evidence says of itself: forks, claims and credit-backs that may be there once, reversals and checkpoints
+//! that something must cover. What contradicts a rule must stand in the exceptions.
+
+use crate::AuditError;
+use crate::cards::Cards;
+use crate::difference::{Difference, Findings, PROVIDER, What};
+use crate::facts::{Event, Facts, Odd};
+use crate::numbers::Numbers;
+use crate::reading::{Id, each, hex};
+use crate::trust::Trust;
+use crate::verdicts::{Verdicts, kind};
+use rusqlite::Connection;
+use std::collections::HashMap;
+use tegata_core::Hash;
+use tegata_core::card::EventKind;
+use tegata_core::wire::canonical::Message;
+use tegata_core::wire::certificate::RevocationList;
+use tegata_core::wire::signed::Signed;
+
+/// Where a check ends up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// It moves nothing.
+    Nothing,
+    /// It left the card, and nobody may claim it or nobody has.
+    InFlight,
+    /// Owed to this merchant.
+    Payable(Id),
+    /// Back on the card.
+    Back,
+}
+
+/// All evidence together.
+pub(crate) struct Evidence<'a> {
+    pub trust: &'a Trust,
+    pub numbers: &'a Numbers,
+    pub cards: &'a Cards,
+    pub facts: &'a Facts,
+    pub verdicts: &'a Verdicts,
+}
+
+/// When cards died: by which list, up to which generation.
+type Dead = HashMap<Id, Vec<(u64, u64)>>;
+
+impl Evidence<'_> {
+    /// Where a check ends up, by what both sides signed.
+    pub fn state(&self, hash: &Hash, event: &Event) -> State {
+        let claimed = event.claim.is_some() && !event.conflict && !self.verdicts.refused.contains(hash);
+        let ended = self.facts.ended(event);
+        match self.trust.merchant(&event.terminal) {
+            _ if event.back.is_some() => State::Back,
+            Some(merchant) if claimed && !ended => State::Payable(merchant),
+            _ if event.wallet.is_some() || claimed => State::InFlight,
+            _ => State::Nothing,
+        }
+    }
+
+    /// Runs every rule.
+    pub fn judge(&self, connection: &Connection, findings: &mut Findings) -> Result<u64, AuditError> {
+        let forks = self.forks(findings);
+        self.oddities(findings);
+        self.refusals(&self.dead(connection, findings)?, findings);
+        self.reversals(findings);
+        self.checkpoints(findings);
+        Ok(forks)
+    }
+
+    /// Two contents under one position: both records must stand in the exceptions (R1, R9).
+    fn forks(&self, findings: &mut Findings) -> u64 {
+        let position = |event: &Event| (event.signed.card, event.signed.generation, event.signed.seq, event.signed.tick);
+        let mut places: Vec<_> = self.facts.events.values().map(position).collect();
+        places.sort_unstable();
+        let mut forks = 0;
+        let mut last = None;
+        for pair in places.windows(2) {
+            let [one, other] = pair else { continue };
+            if one != other || last == Some(*one) {
+                continue;
+            }
+            last = Some(*one);
+            forks += 1;
+            let (card, generation, seq, _) = *one;
+            let explained = self.verdicts.about(&card).iter().any(|found| {
+                found.kind == kind::FORK && (found.generation, found.seq) == (Some(generation), Some(seq)) && found.both
+            });
+            if !explained {
+                findings.add(|| self.fork(card, generation, seq));
+            }
+        }
+        forks
+    }
+
+    fn fork(&self, card: Id, generation: u64, seq: u64) -> Difference {
+        let at = |event: &&Event| {
+            (event.signed.card, event.signed.generation, event.signed.seq) == (card, generation, seq)
+        };
+        let mut places: Vec<String> = self.facts.events.values().filter(at).map(place).collect();
+        places.sort();
+        Difference {
+            what: What::Unexplained,
+            about: format!("card-{} at event {seq} of generation {generation}", hex(&card)),
+            evidence: format!("{} contents signed by the card: a fork", places.len()),
+            ledger: "no exception with both records".into(),
+            nearest: places.join(" and "),
+            at_fault: format!("the holder of generation {generation}; the provider for not saying so"),
+        }
+    }
+
+    fn oddities(&self, findings: &mut Findings) {
+        for odd in &self.facts.odd {
+            let explained = self.verdicts.about(&odd.card).iter().any(|found| match odd.odd {
+                // A chain that broke is explained once for the generation.
+                Odd::Chain => {
+                    matches!(found.kind, kind::FORK | kind::ALTERED) && found.generation == Some(odd.generation)
+                }
+                Odd::TwiceBack => {
+                    matches!(found.kind, kind::FORK | kind::ALTERED) && found.generation == Some(odd.generation)
+                }
+                Odd::Claim => found.kind == kind::DOUBLE_CLAIM && found.check == Some(odd.check),
+            });
+            if explained {
+                continue;
+            }
+            findings.add(|| {
+                let (about, evidence, at_fault) = match odd.odd {
+                    Odd::Chain => (
+                        format!("the chain of card-{}", hex(&odd.card)),
+                        "an event that does not follow from the one before",
+                        format!("the holder of generation {}; the provider for not saying so", odd.generation),
+                    ),
+                    Odd::TwiceBack => (
+                        format!("check {}", odd.check),
+                        "that it was credited back twice",
+                        format!("the holder of generation {}; the provider for not saying so", odd.generation),
+                    ),
+                    Odd::Claim => (
+                        format!("check {}", odd.check),
+                        "that its charge was closed or had another check",
+                        format!("dev-{}; the provider for not saying so", hex(&odd.place.device)),
+                    ),
+                };
+                Difference {
+                    what: What::Unexplained,
+                    about,
+                    evidence: evidence.into(),
+                    ledger: "no exception for it".into(),
+                    nearest: odd.place.to_string(),
+                    at_fault,
+                }
+            });
+        }
+    }
+
+    /// The cards that each revocation list names.
+    fn dead(&self, connection: &Connection, findings: &mut Findings) -> Result<Dead, AuditError> {
+        let mut dead = Dead::new();
+        each(connection, "SELECT number, body FROM list ORDER BY number", [], |row| {
+            let (number, body) = (row.u64(0)?, row.get::<Vec<u8>>(1)?);
+            debug_assert!(body.len() <= RevocationList::MAX_LEN);
+            let list = Signed::<RevocationList>::decode(&body).ok().filter(|list| {
+                let key = self.trust.provider(list.claimed().signer);
+                list.claimed().number == number && key.is_some_and(|key| crate::trust::holds(list, key, &[]))
+            });
+            findings.expect(list.is_some(), What::Certificate, || {
+                let about = format!("revocation list {number}");
+                (about, "no such list by the provider's key", "a list", "its row of table list".into())
+            });
+            for card in list.iter().flat_map(|list| &list.claimed().cards) {
+                let named = dead.entry(card.card.0).or_default();
+                if named.last().is_none_or(|(_, generation)| *generation < card.generation) {
+                    named.push((number, card.generation));
+                }
+            }
+            Ok(())
+        })?;
+        Ok(dead)
+    }
+
+    /// A claim that was refused must say why, and the evidence must bear it out.
+    fn refusals(&self, dead: &Dead, findings: &mut Findings) {
+        for hash in &self.verdicts.refused {
+            let Some(event) = self.facts.events.get(hash).filter(|event| event.claim.is_some()) else {
+                continue;
+            };
+            let reasons = self.verdicts.about(&event.signed.card).iter().filter(|found| found.check == Some(*hash));
+            let borne = reasons.clone().any(|found| self.bears_out(found.kind, event, dead));
+            findings.expect(borne, What::Verdict, || {
+                let about = format!("the claim of check {hash}");
+                let named = if reasons.clone().next().is_some() {
+                    "that it is refused for a reason that the evidence does not bear out"
+                } else {
+                    "that it is refused, without an exception"
+                };
+                (about, "a claim to be credited", named, place(event))
+            });
+        }
+    }
+
+    fn bears_out(&self, why: u64, event: &Event, dead: &Dead) -> bool {
+        let card = self.cards.cards.get(&event.signed.card);
+        let terms = card.and_then(|card| self.numbers.terms.get(&card.terms));
+        let arrival = event.arrival;
+        match why {
+            kind::LATE => terms.is_some_and(|terms| {
+                let bound = terms.list_age.saturating_add(terms.record_age);
+                arrival.at.saturating_sub(arrival.before) > bound
+            }),
+            kind::AFTER_BLOCK => dead.get(&event.signed.card).is_some_and(|named| {
+                named.iter().any(|(list, generation)| {
+                    *list <= arrival.list && *generation >= event.signed.generation
+                })
+            }),
+            kind::OVER_LIMIT => terms.is_some_and(|terms| event.signed.amount > terms.max_payment.min(terms.offline_limit)),
+            kind::DOUBLE_CLAIM => event.conflict,
+            kind::FORK | kind::ALTERED | kind::OVERSPENT | kind::MALFORMED => true,
+            _ => false,
+        }
+    }
+
+    /// The provider returns a check only when its terminal ended the claim, or is lost (R8).
+    fn reversals(&self, findings: &mut Findings) {
+        for back in self.cards.reversals.values() {
+            let event = self.facts.events.get(&back.check);
+            let fits = event.is_some_and(|event| {
+                event.signed.kind == EventKind::Spend
+                    && event.signed.card == back.card
+                    && event.signed.amount == back.amount
+                    && (self.facts.ended(event)
+                        || self.trust.member(&event.terminal).is_some_and(|terminal| terminal.revoked))
+            });
+            findings.expect(fits, What::Unexplained, || {
+                let evidence = match event {
+                    None => "no such check".to_owned(),
+                    Some(_) => "no close or void of its charge, and a terminal that is not lost".to_owned(),
+                };
+                let nearest = event.map_or_else(|| format!("card-{}", hex(&back.card)), place);
+                (format!("the reversal of check {}", back.check), evidence, "a reversal", nearest)
+            });
+        }
+    }
+
+    /// A checkpoint says what the wallet's own chain says, and a generation begins with no more than the card held.
+    fn checkpoints(&self, findings: &mut Findings) {
+        for (id, checkpoint) in &self.cards.checkpoints {
+            let Some(card) = self.cards.cards.get(id) else { continue };
+            let begins = card.generation(checkpoint.generation);
+            let chain = self.facts.chains.get(&(*id, checkpoint.generation));
+            let allowed = match chain {
+                Some(chain) if checkpoint.seq == chain.seq => Some(chain.remaining),
+                _ => begins.filter(|begins| begins.seq == checkpoint.seq).map(|begins| begins.remaining),
+            };
+            // Events that arrived after it: it may lie behind the chain, never above what the card was ever given.
+            let fits = match allowed {
+                Some(allowed) => checkpoint.remaining <= allowed,
+                None => chain.is_some_and(|chain| checkpoint.seq < chain.seq) && checkpoint.remaining <= card.put,
+            };
+            findings.expect(fits, What::Card, || {
+                let evidence = allowed.map_or("another event".to_owned(), |allowed| format!("{allowed} after it"));
+                let ledger = format!("{} after event {}", checkpoint.remaining, checkpoint.seq);
+                let nearest = chain.and_then(|chain| chain.place).map_or("its certificate".into(), |at| at.to_string());
+                (format!("the checkpoint of card-{}", hex(id)), evidence, ledger, nearest)
+            });
+        }
+    }
+}
+
+/// The entry that shows an event best.
+pub(crate) fn place(event: &Event) -> String {
+    event.claim.or(event.wallet).map_or_else(String::new, |place| place.to_string())
+}
