@@ -132,8 +132,6 @@ impl<'a> Desk<'a> {
         let row = self.device(device)?;
         row.commands += 1;
         row.commands_head = row.commands_head.chain(&body);
-        // What was answered before does not have it yet.
-        row.answered = None;
         Ok(store.put_command(row, now, &body)?)
     }
     /// Tells a card's wallet to keep a raise; a void comes with its terminal's certificate.

@@ -6,22 +6,25 @@
 //! | `GET /v1/health` | - | `ok` |
 //! | `GET /v1/provider` | - | `ProviderInfo` |
 //! | `POST /v1/messages` | CBOR array of envelopes | CBOR array of answers, in order |
+//! | `POST /v1/operator` | JSON, with the operator's key | JSON |
 
-use crate::{Incoming, Provider, ProviderError, Shared};
+use crate::{Incoming, Provider, ProviderError, Shared, operator};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::{get, post};
+use serde_json::{Value, json};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
-use tegata_core::Time;
+use tegata_core::{Hash, Time};
 use tegata_core::wire::canonical::{Bytes as Envelope, Wire};
 use tegata_crypto_native::entropy::fresh;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 /// Largest body of a request, in bytes.
 const BODY: usize = 16 << 20;
@@ -46,6 +49,17 @@ pub struct Config {
     pub clock: Clock,
     /// Told the address once it listens.
     pub bound: Option<oneshot::Sender<SocketAddr>>,
+    /// The operator's line.
+    pub operator: Option<OperatorLine>,
+}
+
+/// Who may ask as the operator, and what only replays let the operator do.
+#[derive(Clone)]
+pub struct OperatorLine {
+    /// The key that opens the line.
+    pub key: String,
+    /// The clock that the operator sets, in UTC seconds; absent: the operator cannot.
+    pub clock: Option<Arc<AtomicU64>>,
 }
 
 /// One request on its way to the writer.
@@ -54,12 +68,26 @@ struct Job {
     done: oneshot::Sender<Vec<Vec<u8>>>,
 }
 
+/// One question of the operator on its way to the writer.
+struct Ask {
+    question: Value,
+    done: oneshot::Sender<Value>,
+}
+
+/// What the writer does, in the order in which it came.
+enum Work {
+    Messages(Job),
+    Operator(Ask),
+}
+
 /// What a request handler needs.
 #[derive(Clone)]
 struct Front {
     shared: Arc<Shared>,
-    writer: mpsc::Sender<Job>,
+    writer: mpsc::Sender<Work>,
     clock: Clock,
+    operator: Option<OperatorLine>,
+    stop: Arc<Notify>,
 }
 
 /// Serves until `shutdown` completes; then finishes what was begun and gives the provider back.
@@ -76,7 +104,20 @@ pub async fn run(
     let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let (writer, jobs) = mpsc::channel(QUEUE);
-    let front = Front { shared: provider.shared(), writer, clock: config.clock.clone() };
+    let stop = Arc::new(Notify::new());
+    let front = Front {
+        shared: provider.shared(),
+        writer,
+        clock: config.clock.clone(),
+        operator: config.operator,
+        stop: stop.clone(),
+    };
+    let shutdown = async move {
+        tokio::select! {
+            () = shutdown => {}
+            () = stop.notified() => {}
+        }
+    };
     let clock = config.clock.clone();
     let written = std::thread::spawn(move || write(provider, jobs, &clock));
     if let Some(bound) = config.bound {
@@ -97,6 +138,7 @@ fn app(front: Front) -> Router {
         .route("/v1/health", get(|| async { "ok" }))
         .route("/v1/provider", get(info))
         .route("/v1/messages", post(messages))
+        .route("/v1/operator", post(ask))
         .layer(DefaultBodyLimit::max(BODY))
         .with_state(front)
 }
@@ -119,23 +161,65 @@ async fn messages(State(front): State<Front>, body: Bytes) -> Result<Vec<u8>, St
     });
     let incoming = prepared.await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?.ok_or(StatusCode::BAD_REQUEST)?;
     let (done, answers) = oneshot::channel();
-    let sent = front.writer.send(Job { incoming, done }).await;
+    let sent = front.writer.send(Work::Messages(Job { incoming, done })).await;
     sent.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     let answers = answers.await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     Ok(answers.into_iter().map(Envelope).collect::<Vec<_>>().to_bytes())
 }
 
+/// The operator's line: closed to whoever does not hold the key.
+async fn ask(State(front): State<Front>, headers: HeaderMap, body: Bytes) -> Result<String, StatusCode> {
+    let line = front.operator.as_ref().ok_or(StatusCode::NOT_FOUND)?;
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    // Hashes are compared, so that the time it takes says nothing about the key.
+    if Hash::of(given.as_bytes()) != Hash::of(format!("Bearer {}", line.key).as_bytes()) {
+        return Err(StatusCode::UNAUTHORIZED);
+    }
+    let question: Value = serde_json::from_slice(&body).map_err(|_| StatusCode::BAD_REQUEST)?;
+    match (question.get("do").and_then(Value::as_str), &line.clock) {
+        (Some("stop"), _) => {
+            front.stop.notify_one();
+            return Ok(json!({ "stopping": true }).to_string());
+        }
+        (Some("clock"), Some(clock)) => {
+            let time = question.get("time").and_then(Value::as_u64).ok_or(StatusCode::BAD_REQUEST)?;
+            clock.store(time, Ordering::SeqCst);
+            return Ok(json!({ "clock": time }).to_string());
+        }
+        _ => {}
+    }
+    let (done, answer) = oneshot::channel();
+    let sent = front.writer.send(Work::Operator(Ask { question, done })).await;
+    sent.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    Ok(answer.await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?.to_string())
+}
+
 /// The one writer: takes what waits, commits it in one transaction, answers.
-fn write(mut provider: Provider, mut jobs: mpsc::Receiver<Job>, clock: &Clock) -> Provider {
-    while let Some(first) = jobs.blocking_recv() {
+fn write(mut provider: Provider, mut works: mpsc::Receiver<Work>, clock: &Clock) -> Provider {
+    let mut next = None;
+    while let Some(work) = next.take().or_else(|| works.blocking_recv()) {
+        let first = match work {
+            Work::Messages(job) => job,
+            Work::Operator(Ask { question, done }) => {
+                // Whoever asked may be gone; what was asked is done.
+                let _ = done.send(operator::answer(&mut provider, &question, clock(), fresh()));
+                continue;
+            }
+        };
         let mut group = vec![first];
         let mut count = group[0].incoming.len();
         while count < GROUP {
-            let Ok(next) = jobs.try_recv() else {
-                break;
-            };
-            count += next.incoming.len();
-            group.push(next);
+            match works.try_recv() {
+                Ok(Work::Messages(job)) => {
+                    count += job.incoming.len();
+                    group.push(job);
+                }
+                Ok(asked) => {
+                    next = Some(asked);
+                    break;
+                }
+                Err(_) => break,
+            }
         }
         let sizes: Vec<usize> = group.iter().map(|job| job.incoming.len()).collect();
         let (incoming, waiting): (Vec<_>, Vec<_>) = group.into_iter().map(|job| (job.incoming, job.done)).unzip();

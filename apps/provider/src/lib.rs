@@ -19,6 +19,7 @@ pub mod http;
 mod install;
 mod join;
 mod keys;
+pub mod operator;
 mod prepare;
 mod provider;
 mod report;

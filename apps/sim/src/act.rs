@@ -1,21 +1,20 @@
 //! What people, merchants and the operator do on a day, as apps and their users do it.
 
 use crate::cheat;
-use crate::fault::{FrameFault, NetFault};
+use crate::fault::FrameFault;
 use crate::post::NetPlan;
 use crate::tap::{Answer, Clocks, Plan, Seen, Tap, TerminalCheat, WalletCheat, skewed};
 use crate::town::{Goods, Town};
 use tegata_core::card::CardCertificate;
 use tegata_core::card::payment::accept_check;
-use tegata_core::step::{Break, Records};
-use tegata_core::talk::cards::{Activate, CardRequest, InstallRequest, Wanted};
+use tegata_core::record::RecordKey;
+use tegata_core::step::Records;
+use tegata_core::talk::cards::{Activate, CardNotice, CardRequest, InstallRequest, LoadRequest};
 use tegata_core::talk::pay::{ClaimState, Paying, PayingState, TerminalNotice, load_purse};
-use tegata_core::talk::update::load_terms;
-use tegata_core::wire::canonical::Wire;
-use tegata_core::wire::signed::{Algorithm, Signed};
-use tegata_core::{Amount, CardId, Hash, Time, Unit};
+use tegata_core::wire::signed::Signed;
+use tegata_core::{Amount, CardId, Time, Unit};
 use tegata_device::{ask, take_up_all};
-use tegata_vault::{CommitFault, Faults, Vault};
+use tegata_vault::{CommitFault, Faults};
 
 /// What can be done on a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +47,77 @@ const WEIGHTS: [(Action, u64); 11] = [
     (Action::Guess, 2),
 ];
 
+/// How many things happen in a seed, at least and at most.
+const ACTIONS: (u64, u64) = (15, 45);
+
 impl Town {
+    /// The first part of a seed: people live, and things go wrong.
+    pub fn live(&mut self) {
+        for at in 0..self.people.len() {
+            if self.dice.chance(self.mix.clocks) {
+                self.people[at].skew = self.skew();
+            }
+            if self.dice.chance(700) {
+                self.install(at);
+            }
+        }
+        for at in 0..self.tills.len() {
+            self.tills[at].late = self.dice.chance(self.mix.late);
+            if self.dice.chance(self.mix.clocks) {
+                self.tills[at].skew = self.skew();
+            }
+        }
+        for _ in 0..self.dice.within(ACTIONS.0, ACTIONS.1) {
+            self.day_in_life();
+        }
+        if self.mix.late > 0 {
+            let weeks = self.dice.below(4);
+            self.wait(weeks * 7 * Time::DAY);
+        }
+    }
+
+    /// Up to three days, either way.
+    fn skew(&mut self) -> i64 {
+        self.causes.clocks = true;
+        let days = i64::try_from(self.dice.below(6 * Time::DAY)).unwrap_or(0);
+        days - i64::try_from(3 * Time::DAY).unwrap_or(0)
+    }
+
+    /// A request that was cut off is sent again as it was.
+    pub fn finish_request(&mut self, at: usize, key: RecordKey) {
+        let now = self.now(0);
+        let Some(person) = self.people.get_mut(at) else {
+            return;
+        };
+        let device = &mut person.wallet.device;
+        let number = device.get(&key).and_then(|bytes| {
+            let install = Signed::<InstallRequest>::decode(&bytes).map(|request| request.claimed().number.clone());
+            let load = || Signed::<LoadRequest>::decode(&bytes).map(|request| request.claimed().number.clone());
+            install.or_else(|_| load()).ok()
+        });
+        let Some(anchors) = device.anchors() else {
+            return;
+        };
+        let done = ask(device, &mut self.center, CardRequest::Resume(key, anchors), now);
+        let id = person.id;
+        let took = done.as_ref().is_ok_and(|notices| {
+            notices.iter().any(|it| matches!(it, CardNotice::Installed { .. } | CardNotice::Loaded { .. }))
+        });
+        let plain = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect::<String>();
+        let found = number.and_then(|text| self.numbers.iter().position(|number| plain(&number.text) == text));
+        if let (true, Some(number)) = (took, found) {
+            self.took(number, id, true);
+        }
+        let cards = self.people.get(at).and_then(|person| person.wallet.device.cards().ok()).unwrap_or_default();
+        for card in cards {
+            let now = self.now(0);
+            if let Some(person) = self.people.get_mut(at) {
+                let _ = take_up_all(&mut person.wallet.device, card, now);
+            }
+        }
+        self.say(|| format!("wallet {at} asks again: {done:?}"));
+    }
+
     /// One thing happens, and time passes.
     pub fn day_in_life(&mut self) {
         if self.dice.chance(self.mix.rollback.saturating_mul(3)) {
@@ -100,7 +169,9 @@ impl Town {
             Action::Again => self.again(person),
             Action::Void => self.void(till),
             Action::Close => self.close(till),
-            Action::UpdateWallet => self.update_wallet(person),
+            Action::UpdateWallet => {
+                self.update_wallet(person);
+            }
             Action::UpdateTill => {
                 let lazy = self.tills.get(till).is_some_and(|till| till.late);
                 if !lazy || self.dice.chance(100) {
@@ -357,7 +428,8 @@ impl Town {
         seen
     }
 
-    fn touch(&mut self, at: usize, till_at: usize, cents: u64, plan: Plan) -> Option<Seen> {
+    /// The touch itself, without misfortune of the devices' own.
+    pub fn touch(&mut self, at: usize, till_at: usize, cents: u64, plan: Plan) -> Option<Seen> {
         let card = self.card(at)?;
         // As the app does: what is still open is closed before the next sale. A counter that is asked again by the same
         // customer within the charge's time may also leave it open.
@@ -417,6 +489,7 @@ impl Town {
         sale: &tegata_core::talk::pay::Sale,
     ) {
         self.wrong.extend(seen.wrong.iter().cloned());
+        self.crossed += seen.crossed;
         let till_skew = self.tills.get(till_at).map_or(0, |till| till.skew);
         let time = skewed(self.time, till_skew);
         if let (Some(session), Some(person)) = (seen.session, self.people.get_mut(at)) {
@@ -426,9 +499,6 @@ impl Town {
             if let TerminalNotice::Paid { transaction, amount, .. } = notice {
                 self.goods.push(Goods { till: till_at, transaction: *transaction, amount: amount.minor() });
                 self.payments += 1;
-                if amount.minor() != cents && !self.goods.is_empty() && self.mix.frames == 0 && self.mix.power == 0 {
-                    // A resumed charge has its own amount; without faults there is none.
-                }
                 self.judge_goods(till_at, *amount, seen, certificate, sale, time);
             }
         }
@@ -463,9 +533,6 @@ impl Town {
         };
         if let Err(why) = accept_check(certificate, terms, raises, check.claimed(), amount, time) {
             self.wrong.push(format!("R6: terminal {till} handed goods over beyond the card's bounds: {why}"));
-        }
-        if seen.checks.len() == 1 && self.broken.has(Break::SignatureIgnored) {
-            // Whether its signature holds is checked over the stored claim at the end.
         }
     }
 
@@ -532,6 +599,13 @@ impl Town {
     /// A wallet updates.
     pub fn update_wallet(&mut self, at: usize) -> bool {
         self.ready_person(at);
+        let good = self.update_wallet_plain(at);
+        self.rest(Some(at), None);
+        good
+    }
+
+    /// A wallet updates, without misfortune of its own.
+    pub fn update_wallet_plain(&mut self, at: usize) -> bool {
         let skew = self.people.get(at).map_or(0, |person| person.skew);
         let now = self.now(skew);
         let Some(person) = self.people.get_mut(at) else {
@@ -543,17 +617,23 @@ impl Town {
             Ok(done) => format!("wallet {at} updates: {done:?}"),
             Err(why) => format!("wallet {at} cannot update: {why}"),
         });
-        self.rest(Some(at), None);
         good
     }
 
     /// A terminal updates.
     pub fn update_till(&mut self, at: usize) -> bool {
         self.ready_till(at);
-        let skew = self.tills.get(at).map_or(0, |till| till.skew);
         if self.dice.chance(self.mix.terminal_cheats) {
             self.cheat_till(at);
         }
+        let good = self.update_till_plain(at);
+        self.rest(None, Some(at));
+        good
+    }
+
+    /// A terminal updates, without misfortune of its own.
+    pub fn update_till_plain(&mut self, at: usize) -> bool {
+        let skew = self.tills.get(at).map_or(0, |till| till.skew);
         let now = self.now(skew);
         let time = self.time;
         let Some(till) = self.tills.get_mut(at) else {
@@ -570,7 +650,6 @@ impl Town {
             Ok(done) => format!("terminal {at} updates: {done:?}"),
             Err(why) => format!("terminal {at} cannot update: {why}"),
         });
-        self.rest(None, Some(at));
         good
     }
 
@@ -615,9 +694,7 @@ impl Town {
 
     /// The operator pays merchants.
     pub fn settle(&mut self) {
-        let time = self.time;
-        let entropy = self.dice.entropy();
-        let done = self.center.payout(time, entropy);
+        let done = self.center.settle_merchants();
         self.say(|| format!("the operator pays merchants: {done:?}"));
     }
 
@@ -637,24 +714,28 @@ impl Town {
 
     /// The operator blocks a card or revokes a terminal.
     fn revoke(&mut self) {
-        let (time, entropy) = (self.time, self.dice.entropy());
-        if self.dice.chance(700) {
+                if self.dice.chance(700) {
             let at = self.dice.index(self.people.len());
             let Some(id) = self.people.get(at).map(|person| person.id) else {
                 return;
             };
             let cards = self.people.get(at).and_then(|person| person.wallet.device.cards().ok()).unwrap_or_default();
+            let whole = self.dice.chance(500);
+            let done = if whole {
+                self.causes.revoked.insert(id);
+                self.center.revoke(id)
+            } else {
+                cards.iter().try_for_each(|card| self.center.block(*card))
+            };
             self.causes.blocked.extend(cards);
-            self.causes.revoked.insert(id);
-            let done = self.center.revoke(id, time, entropy);
-            self.say(|| format!("the operator blocks wallet {at}: {done:?}"));
+            self.say(|| format!("the operator blocks wallet {at}{}: {done:?}", if whole { "" } else { "'s cards" }));
         } else {
             let at = self.dice.index(self.tills.len());
             let Some(id) = self.tills.get(at).map(|till| till.id) else {
                 return;
             };
             self.causes.revoked.insert(id);
-            let done = self.center.revoke(id, time, entropy);
+            let done = self.center.revoke(id);
             self.say(|| format!("the operator revokes terminal {at}: {done:?}"));
         }
         self.faults += 1;

@@ -45,8 +45,7 @@ impl Town {
         self.everybody_updates(true);
         self.everybody_updates(true);
         self.settle();
-        let time = self.time;
-        let compared = self.center.compare(time);
+        let compared = self.center.compare();
         self.say(|| format!("the provider compares: {compared:?}"));
     }
 
@@ -54,14 +53,14 @@ impl Town {
         for at in 0..self.tills.len() {
             let good = self.update_till(at);
             let exempt = self.tills[at].tampered.is_some() || self.causes.revoked.contains(&self.tills[at].id);
-            if must && !good && !exempt && !self.causes.restored {
+            if must && !good && !exempt {
                 self.wrong.push(format!("liveness: terminal {at} cannot update in calm"));
             }
         }
         for at in 0..self.people.len() {
             let good = self.update_wallet(at);
             let exempt = self.people[at].tampered.is_some() || self.causes.revoked.contains(&self.people[at].id);
-            if must && !good && !exempt && !self.causes.restored {
+            if must && !good && !exempt {
                 self.wrong.push(format!("liveness: wallet {at} cannot update in calm"));
             }
         }

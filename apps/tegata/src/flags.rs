@@ -53,6 +53,14 @@ pub enum Command {
         #[command(subcommand)]
         command: IssuerCommand,
     },
+    /// A merchant, who owns terminals and is paid
+    Merchant {
+        /// Which one
+        name: String,
+        /// What it does
+        #[command(subcommand)]
+        command: MerchantCommand,
+    },
     /// A merchant terminal
     Terminal {
         /// Which one
@@ -184,6 +192,20 @@ pub enum IssuerCommand {
     },
     /// What was issued, waits, is held, is owed
     Statement,
+}
+
+/// What a merchant does.
+#[derive(Subcommand)]
+pub enum MerchantCommand {
+    /// Join a provider with a token
+    Join {
+        /// The token
+        token: String,
+    },
+    /// What was paid and is owed
+    Statement,
+    /// What a person has to look at, with both signed records
+    Exceptions,
 }
 
 /// A batch and the terms of its cards.

@@ -48,6 +48,8 @@ pub enum Sort {
     Terminal,
     /// Nobody does.
     Issuer,
+    /// Nobody does.
+    Merchant,
 }
 
 impl Place {
@@ -59,6 +61,7 @@ impl Place {
             Sort::Wallet => self.folder.wallet(name)?,
             Sort::Terminal => self.folder.terminal(name)?,
             Sort::Issuer => self.folder.issuer(name)?,
+            Sort::Merchant => self.folder.merchant(name)?,
         })
     }
 

@@ -7,17 +7,22 @@ use std::io::IsTerminal;
 
 /// Why a command ended without doing what was asked, for whoever typed it. The program then exits with 1.
 #[derive(Debug)]
-pub struct Failure(pub String);
+pub struct Failure(pub String, pub Option<Box<Value>>);
 
 impl<E: std::error::Error> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self(error.to_string())
+        Self(error.to_string(), None)
     }
 }
 
 /// A failure with this text.
 pub fn fail<T>(text: impl Into<String>) -> Result<T, Failure> {
-    Err(Failure(text.into()))
+    Err(Failure(text.into(), None))
+}
+
+/// A failure with this text that has figures to show all the same.
+pub fn fail_with<T>(text: impl Into<String>, figures: Value) -> Result<T, Failure> {
+    Err(Failure(text.into(), Some(Box::new(figures))))
 }
 
 /// What a command answers.
@@ -60,7 +65,11 @@ impl Screen {
     /// Prints why it did not work.
     pub fn failed(self, failure: &Failure) {
         if self.json {
-            println!("{}", serde_json::json!({ "error": failure.0 }));
+            let mut object = failure.1.as_deref().cloned().unwrap_or_else(|| serde_json::json!({}));
+            if let Some(object) = object.as_object_mut() {
+                object.insert("error".into(), failure.0.clone().into());
+            }
+            println!("{object}");
         }
         let mark = if std::io::stderr().is_terminal() { "\u{1b}[31merror:\u{1b}[0m" } else { "error:" };
         eprintln!("{mark} {}", failure.0);

@@ -20,7 +20,17 @@ pub(crate) struct Generation {
     pub key: PublicKey,
     pub seq: u64,
     pub remaining: u64,
+    pub last_load: u64,
     pub from: u64,
+}
+
+/// What put value on a card.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Source {
+    /// The number of the install, or the hash of the load.
+    pub reference: Hash,
+    pub amount: u64,
+    pub at: u64,
 }
 
 /// One load.
@@ -50,10 +60,12 @@ pub(crate) struct Card {
     pub terms: Handle,
     /// Face values of the numbers that it was installed and loaded by.
     pub put: u64,
+    /// Who holds it: taken as the provider recorded it, a wallet's own request is not kept.
+    pub wallet: Id,
     pub generations: Vec<Generation>,
     pub loads: u64,
     /// The references of postings that put value on it: number of the install, hash of each load.
-    pub sources: Vec<(Hash, u64)>,
+    pub sources: Vec<Source>,
 }
 
 impl Card {
@@ -73,7 +85,6 @@ pub(crate) struct Checkpoint {
     pub generation: u64,
     pub seq: u64,
     pub remaining: u64,
-    pub from: u64,
 }
 
 /// All cards and what the provider signed for them.
@@ -93,7 +104,7 @@ struct Sealed<T, C> {
 }
 
 /// Decodes and verifies the bodies of a piece on all cores; what does not hold has no `signed`.
-fn verified<T: Message + Send, C: Send>(
+fn verified<T: Message + Clone + Send, C: Send>(
     piece: Vec<Sealed<T, C>>,
     trust: &Trust,
     signer: impl Fn(&T) -> u64 + Sync,
@@ -103,9 +114,9 @@ fn verified<T: Message + Send, C: Send>(
     piece
         .into_par_iter()
         .map(|row| {
-            let signed = Signed::<T>::decode(&row.body).ok().filter(|signed| {
-                trust.provider(signer(signed.claimed())).is_some_and(|key| holds(signed, key, &[]))
-            });
+            let signed = Signed::<T>::decode(&row.body)
+                .ok()
+                .filter(|signed| trust.provider(signer(signed.claimed())).is_some_and(|key| holds(signed, key, &[])));
             Sealed { signed, body: Vec::new(), ..row }
         })
         .collect()
@@ -171,7 +182,8 @@ impl Cards {
                 };
                 findings.expect(begins, What::Card, || {
                     let ledger = format!("a certificate over {} at its start", said.remaining);
-                    let evidence = bought.map_or("no number for it".into(), |bought| format!("a number of {}", bought.face));
+                    let evidence =
+                        bought.map_or("no number for it".into(), |bought| format!("a number of {}", bought.face));
                     (about(), evidence, ledger, nearest())
                 });
                 let generation = Generation {
@@ -179,6 +191,7 @@ impl Cards {
                     key: said.key,
                     seq: said.seq,
                     remaining: said.remaining,
+                    last_load: said.last_load,
                     from: said.from.0,
                 };
                 let terms = numbers.terms.get(&said.terms);
@@ -187,6 +200,7 @@ impl Cards {
                     book,
                     terms: said.terms,
                     put: 0,
+                    wallet: [0; 16],
                     generations: Vec::new(),
                     loads: 0,
                     sources: Vec::new(),
@@ -194,7 +208,7 @@ impl Cards {
                 card.generations.push(generation);
                 if let (Some(hash), Some(bought)) = (source, bought) {
                     card.put += bought.face;
-                    card.sources.push((hash, bought.face));
+                    card.sources.push(Source { reference: hash, amount: bought.face, at: said.from.0 });
                 }
             }
             Ok(())
@@ -254,7 +268,7 @@ impl Cards {
                 card.loads = card.loads.max(loaded.number);
                 if let Some(bought) = bought {
                     card.put += bought.face;
-                    card.sources.push((hash, bought.face));
+                    card.sources.push(Source { reference: hash, amount: bought.face, at: loaded.at });
                 }
                 self.loads.insert(hash, Loaded { by_number: source.is_some(), ..loaded });
             }
@@ -322,17 +336,18 @@ impl Cards {
                 if let Some(signed) = signed {
                     let said = signed.claimed();
                     let (generation, seq) = (said.generation, said.seq);
-                    let checkpoint = Checkpoint { generation, seq, remaining: said.remaining, from: said.from.0 };
+                    let checkpoint = Checkpoint { generation, seq, remaining: said.remaining };
                     self.checkpoints.insert(id, checkpoint);
                 }
             }
             Ok(())
         })?;
         let mut unknown = None;
-        each(connection, "SELECT card FROM card ORDER BY card", [], |row| {
-            let id = row.get::<Id>(0)?;
-            if unknown.is_none() && !self.cards.contains_key(&id) {
-                unknown = Some(id);
+        each(connection, "SELECT card, wallet FROM card ORDER BY card", [], |row| {
+            let (id, wallet) = (row.get::<Id>(0)?, row.get::<Id>(1)?);
+            match self.cards.get_mut(&id) {
+                Some(card) => card.wallet = wallet,
+                None => unknown = unknown.or(Some(id)),
             }
             Ok(())
         })?;

@@ -67,7 +67,11 @@ pub struct Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: the evidence says {}, the provider's database says {}", self.about, self.evidence, self.ledger)?;
+        writeln!(
+            f,
+            "{}: the evidence says {}, the provider's database says {}",
+            self.about, self.evidence, self.ledger
+        )?;
         write!(f, "nearest: {}; at fault: {}", self.nearest, self.at_fault)
     }
 }

@@ -55,6 +55,8 @@ pub(crate) struct Event {
     pub claim: Option<Place>,
     /// How the claim arrived, or else the wallet's record.
     pub arrival: Arrival,
+    /// When the provider first heard of it.
+    pub heard: u64,
     /// A terminal's void or close that the wallet showed.
     pub shown: Option<Place>,
     /// The entry that takes the money back.
@@ -86,8 +88,8 @@ pub(crate) struct Chain {
 pub(crate) enum Odd {
     /// A wallet's chain does not follow from its predecessor.
     Chain,
-    /// A check was credited back twice.
-    TwiceBack,
+    /// A raise was taken up that was not the card's to take: unknown, another's, or a check's second credit-back.
+    Unfair(&'static str),
     /// Claimed although the charge had another check or was closed.
     Claim,
 }
@@ -175,69 +177,78 @@ impl Facts {
                 if event.wallet.is_none() {
                     event.wallet = Some(place);
                     self.spends.entry((place.device, terminal, transaction)).or_insert(hash);
-                    self.follow(hash, &signed, None, place, cards);
+                    self.follow(hash, &signed, place, cards);
                 }
             }
             Record::Loaded { hash, signed, load } => {
-                let Some(load) = cards.loads.get(&load).copied() else { return Err("its load is not the provider's") };
-                if (load.card, load.generation, load.amount) != (signed.card, signed.generation, signed.amount) {
-                    return Err("its load is for another card or amount");
+                if self.is_repeated(&hash) {
+                    return Ok(());
                 }
-                let event = self.event(hash, signed, ([0; 16], 0, Hash::ZERO), arrival);
-                if event.wallet.is_none() {
-                    event.wallet = Some(place);
-                    self.follow(hash, &signed, Some(load.number), place, cards);
+                self.event(hash, signed, ([0; 16], 0, Hash::ZERO), arrival).wallet = Some(place);
+                let before = self.follow(hash, &signed, place, cards);
+                let load = cards.loads.get(&load).copied();
+                match load {
+                    Some(load)
+                        if (load.card, load.generation, load.amount) == signed.moves() && load.number > before =>
+                    {
+                        if let Some(chain) = self.chains.get_mut(&(signed.card, signed.generation)) {
+                            chain.load = load.number;
+                        }
+                    }
+                    Some(_) => {
+                        self.odd(Odd::Unfair("another card's load, or one taken up before"), &signed, hash, place)
+                    }
+                    None => self.odd(Odd::Unfair("a load that is not the provider's"), &signed, hash, place),
                 }
             }
-            Record::Returned { hash, signed, by } => self.returned((hash, signed), by, place, arrival, cards)?,
+            Record::Returned { hash, signed, by } => {
+                if self.is_repeated(&hash) {
+                    return Ok(());
+                }
+                self.event(hash, signed, ([0; 16], 0, Hash::ZERO), arrival).wallet = Some(place);
+                self.follow(hash, &signed, place, cards);
+                if let Err(why) = self.returned(&signed, by, place) {
+                    self.odd(Odd::Unfair(why), &signed, hash, place);
+                }
+            }
         }
         Ok(())
     }
 
-    fn returned(
-        &mut self,
-        (hash, signed): (Hash, Signature),
-        by: By,
-        place: Place,
-        arrival: Arrival,
-        cards: &Cards,
-    ) -> Result<(), &'static str> {
+    fn is_repeated(&self, hash: &Hash) -> bool {
+        self.events.get(hash).is_some_and(|event| event.wallet.is_some())
+    }
+
+    /// A check's money is taken back: by an authority, once, the same amount.
+    fn returned(&mut self, signed: &Signature, by: By, place: Place) -> Result<(), &'static str> {
         let check = match by {
-            By::Void { terminal, transaction, check, .. } => {
-                let spent = self.spends.get(&(place.device, terminal, transaction)).copied();
-                spent.filter(|spent| check.is_none_or(|check| check == *spent))
+            By::Void { check: Some(check), .. } | By::Reversal { check } => Some(check),
+            By::Void { terminal, transaction, .. } => self.spent(place.device, terminal, transaction),
+        };
+        let of = check.and_then(|check| self.events.get_mut(&check));
+        let Some(of) = of.filter(|of| of.signed.kind == EventKind::Spend) else {
+            return Err("the return of a check that is not known");
+        };
+        if (of.signed.card, of.signed.amount) != (signed.card, signed.amount) {
+            return Err("the return of another card's check, or of another amount");
+        }
+        if let By::Void { terminal, transaction, amount, .. } = by {
+            if (of.terminal, of.transaction, of.signed.amount) != (terminal, transaction, amount) {
+                return Err("a void of another charge");
             }
-            By::Reversal { check } => Some(check),
-        };
-        let (repeated, amount) = (self.events.get(&hash).is_some_and(|event| event.wallet.is_some()), signed.amount);
-        let returned = check.and_then(|check| self.events.get_mut(&check).map(|event| (check, event)));
-        let Some((check, returned)) = returned.filter(|(_, event)| event.wallet.is_some()) else {
-            return Err("it returns a check that this wallet did not sign");
-        };
-        if returned.signed.amount != amount || returned.signed.card != signed.card {
-            return Err("it returns another amount than the check's, or to another card");
         }
-        if matches!(by, By::Void { amount: void, .. } if void != amount) {
-            return Err("the void is over another amount");
+        if of.back.is_some() {
+            return Err("a second return of one check");
         }
-        if repeated {
-            return Ok(());
-        }
-        let twice = returned.back.is_some();
         if matches!(by, By::Void { .. }) {
-            returned.shown = returned.shown.or(Some(place));
+            of.shown = Some(place);
         }
-        returned.back = returned.back.or(Some(place));
-        if twice {
-            self.odd(Odd::TwiceBack, &signed, check, place);
-        }
-        self.event(hash, signed, ([0; 16], 0, check), arrival).wallet = Some(place);
-        self.follow(hash, &signed, None, place, cards);
+        of.back = Some(place);
         Ok(())
     }
 
     fn event(&mut self, hash: Hash, signed: Signature, charge: (Id, u64, Hash), arrival: Arrival) -> &mut Event {
-        self.events.entry(hash).or_insert(Event {
+        let event = self.events.entry(hash).or_insert(Event {
             signed,
             terminal: charge.0,
             transaction: charge.1,
@@ -245,22 +256,30 @@ impl Facts {
             wallet: None,
             claim: None,
             arrival,
+            heard: arrival.at,
             shown: None,
             back: None,
             conflict: false,
-        })
+        });
+        event.heard = event.heard.min(arrival.at);
+        event
     }
 
     fn odd(&mut self, odd: Odd, signed: &Signature, check: Hash, place: Place) {
         self.odd.push(Oddity { odd, card: signed.card, generation: signed.generation, check, place });
     }
 
-    /// The wallet's own log must carry its card's chain on, without a gap and with the right remainder (R1, R9).
-    fn follow(&mut self, hash: Hash, signed: &Signature, load: Option<u64>, place: Place, cards: &Cards) {
-        let start = cards.cards.get(&signed.card).and_then(|card| card.generation(signed.generation));
-        let (seq, remaining) = start.map_or((0, 0), |start| (start.seq, start.remaining));
-        let fresh = Chain { seq, head: Hash::ZERO, remaining, load: 0, place: None };
-        let before = self.chains.get(&(signed.card, signed.generation)).copied().unwrap_or(fresh);
+    /// The wallet's own log must carry its card's chain on, without a gap and with the right remainder (R1, R9). Gives
+    /// the number of the last load before.
+    fn follow(&mut self, hash: Hash, signed: &Signature, place: Place, cards: &Cards) -> u64 {
+        let key = (signed.card, signed.generation);
+        let card = cards.cards.get(&signed.card);
+        let before = self.chains.get(&key).copied().or_else(|| {
+            let start = card?.generation(signed.generation)?;
+            let (seq, remaining, load) = (start.seq, start.remaining, start.last_load);
+            Some(Chain { seq, head: Hash::ZERO, remaining, load, place: None })
+        });
+        let Some(before) = before else { return 0 };
         let remaining = match signed.kind {
             EventKind::Spend => before.remaining.checked_sub(signed.amount),
             _ => before.remaining.checked_add(signed.amount),
@@ -268,25 +287,29 @@ impl Facts {
         let follows = signed.seq == before.seq + 1
             && signed.previous == before.head
             && signed.tick == 0
-            && Some(signed.remaining) == remaining
-            && load.is_none_or(|load| load > before.load);
-        if !follows {
+            && Some(signed.remaining) == remaining;
+        if follows {
+            let (seq, remaining, place) = (signed.seq, signed.remaining, Some(place));
+            self.chains.insert(key, Chain { seq, head: hash, remaining, load: before.load, place });
+        } else if card.and_then(|card| card.current()).is_some_and(|current| current.number == signed.generation) {
+            // What an ended generation still sends is judged position by position.
             self.odd(Odd::Chain, signed, hash, place);
         }
-        if follows || signed.seq > before.seq {
-            let load = load.unwrap_or(before.load).max(before.load);
-            let after = Chain { seq: signed.seq, head: hash, remaining: signed.remaining, load, place: Some(place) };
-            self.chains.insert((signed.card, signed.generation), after);
-        }
+        before.load
     }
 
-    /// Whether the terminal's claim of this check has ended, by whoever showed it (R9).
-    pub fn ended(&self, event: &Event) -> bool {
-        let charge = self.charges.get(&event.charge);
-        event.shown.is_some()
-            || charge.is_some_and(|charge| {
-                charge.voided.is_some() && charge.paid.is_some_and(|_| event.claim.is_some() && !event.conflict)
-                    || charge.closed.is_some()
-            })
+    /// Whether the claim of this check has ended, by whoever showed it (R9), or can never be.
+    pub fn ended(&self, hash: &Hash, event: &Event) -> bool {
+        let by_terminal = self.charges.get(&event.charge).is_some_and(|charge| {
+            charge.closed.is_some() || charge.paid.is_some_and(|paid| paid != *hash || charge.voided.is_some())
+        });
+        event.shown.is_some() || by_terminal
+    }
+}
+
+impl Signature {
+    /// Card, generation and amount.
+    fn moves(&self) -> (Id, u64, u64) {
+        (self.card, self.generation, self.amount)
     }
 }

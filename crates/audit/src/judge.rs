@@ -3,7 +3,7 @@
 
 use crate::AuditError;
 use crate::cards::Cards;
-use crate::difference::{Difference, Findings, PROVIDER, What};
+use crate::difference::{Difference, Findings, What};
 use crate::facts::{Event, Facts, Odd};
 use crate::numbers::Numbers;
 use crate::reading::{Id, each, hex};
@@ -45,14 +45,23 @@ type Dead = HashMap<Id, Vec<(u64, u64)>>;
 impl Evidence<'_> {
     /// Where a check ends up, by what both sides signed.
     pub fn state(&self, hash: &Hash, event: &Event) -> State {
-        let claimed = event.claim.is_some() && !event.conflict && !self.verdicts.refused.contains(hash);
-        let ended = self.facts.ended(event);
-        match self.trust.merchant(&event.terminal) {
-            _ if event.back.is_some() => State::Back,
-            Some(merchant) if claimed && !ended => State::Payable(merchant),
-            _ if event.wallet.is_some() || claimed => State::InFlight,
-            _ => State::Nothing,
+        let claimed = self.is_claimed(hash, event);
+        if !claimed && event.wallet.is_none() {
+            return State::Nothing;
         }
+        let ended = self.facts.ended(hash, event);
+        let current = self.cards.cards.get(&event.signed.card).and_then(|card| card.current());
+        // What ends after its generation did comes back to the card, whose new generation cannot take it up (R9, R11).
+        let over = ended && current.is_some_and(|current| event.signed.generation < current.number);
+        match self.trust.merchant(&event.terminal) {
+            _ if over || event.back.is_some() => State::Back,
+            Some(merchant) if claimed && !ended => State::Payable(merchant),
+            _ => State::InFlight,
+        }
+    }
+    /// Whether a terminal claims it, first and unrefused.
+    pub fn is_claimed(&self, hash: &Hash, event: &Event) -> bool {
+        event.claim.is_some() && !event.conflict && !self.verdicts.refused.contains(hash)
     }
 
     /// Runs every rule.
@@ -67,7 +76,8 @@ impl Evidence<'_> {
 
     /// Two contents under one position: both records must stand in the exceptions (R1, R9).
     fn forks(&self, findings: &mut Findings) -> u64 {
-        let position = |event: &Event| (event.signed.card, event.signed.generation, event.signed.seq, event.signed.tick);
+        let position =
+            |event: &Event| (event.signed.card, event.signed.generation, event.signed.seq, event.signed.tick);
         let mut places: Vec<_> = self.facts.events.values().map(position).collect();
         places.sort_unstable();
         let mut forks = 0;
@@ -91,9 +101,8 @@ impl Evidence<'_> {
     }
 
     fn fork(&self, card: Id, generation: u64, seq: u64) -> Difference {
-        let at = |event: &&Event| {
-            (event.signed.card, event.signed.generation, event.signed.seq) == (card, generation, seq)
-        };
+        let at =
+            |event: &&Event| (event.signed.card, event.signed.generation, event.signed.seq) == (card, generation, seq);
         let mut places: Vec<String> = self.facts.events.values().filter(at).map(place).collect();
         places.sort();
         Difference {
@@ -110,10 +119,7 @@ impl Evidence<'_> {
         for odd in &self.facts.odd {
             let explained = self.verdicts.about(&odd.card).iter().any(|found| match odd.odd {
                 // A chain that broke is explained once for the generation.
-                Odd::Chain => {
-                    matches!(found.kind, kind::FORK | kind::ALTERED) && found.generation == Some(odd.generation)
-                }
-                Odd::TwiceBack => {
+                Odd::Chain | Odd::Unfair(_) => {
                     matches!(found.kind, kind::FORK | kind::ALTERED) && found.generation == Some(odd.generation)
                 }
                 Odd::Claim => found.kind == kind::DOUBLE_CLAIM && found.check == Some(odd.check),
@@ -128,9 +134,9 @@ impl Evidence<'_> {
                         "an event that does not follow from the one before",
                         format!("the holder of generation {}; the provider for not saying so", odd.generation),
                     ),
-                    Odd::TwiceBack => (
-                        format!("check {}", odd.check),
-                        "that it was credited back twice",
+                    Odd::Unfair(why) => (
+                        format!("the chain of card-{}", hex(&odd.card)),
+                        why,
                         format!("the holder of generation {}; the provider for not saying so", odd.generation),
                     ),
                     Odd::Claim => (
@@ -206,11 +212,12 @@ impl Evidence<'_> {
                 arrival.at.saturating_sub(arrival.before) > bound
             }),
             kind::AFTER_BLOCK => dead.get(&event.signed.card).is_some_and(|named| {
-                named.iter().any(|(list, generation)| {
-                    *list <= arrival.list && *generation >= event.signed.generation
-                })
+                named.iter().any(|(list, generation)| *list <= arrival.list && *generation >= event.signed.generation)
             }),
-            kind::OVER_LIMIT => terms.is_some_and(|terms| event.signed.amount > terms.max_payment.min(terms.offline_limit)),
+            kind::OVER_LIMIT => {
+                let amount = event.signed.amount;
+                amount == 0 || terms.is_some_and(|terms| amount > terms.max_payment)
+            }
             kind::DOUBLE_CLAIM => event.conflict,
             kind::FORK | kind::ALTERED | kind::OVERSPENT | kind::MALFORMED => true,
             _ => false,
@@ -225,7 +232,7 @@ impl Evidence<'_> {
                 event.signed.kind == EventKind::Spend
                     && event.signed.card == back.card
                     && event.signed.amount == back.amount
-                    && (self.facts.ended(event)
+                    && (self.facts.ended(&back.check, event)
                         || self.trust.member(&event.terminal).is_some_and(|terminal| terminal.revoked))
             });
             findings.expect(fits, What::Unexplained, || {
@@ -239,7 +246,7 @@ impl Evidence<'_> {
         }
     }
 
-    /// A checkpoint says what the wallet's own chain says, and a generation begins with no more than the card held.
+    /// A checkpoint says what the wallet's own chain says; a generation begins with no more than the card held.
     fn checkpoints(&self, findings: &mut Findings) {
         for (id, checkpoint) in &self.cards.checkpoints {
             let Some(card) = self.cards.cards.get(id) else { continue };
@@ -251,7 +258,7 @@ impl Evidence<'_> {
             };
             // Events that arrived after it: it may lie behind the chain, never above what the card was ever given.
             let fits = match allowed {
-                Some(allowed) => checkpoint.remaining <= allowed,
+                Some(allowed) => checkpoint.remaining == allowed,
                 None => chain.is_some_and(|chain| checkpoint.seq < chain.seq) && checkpoint.remaining <= card.put,
             };
             findings.expect(fits, What::Card, || {
@@ -259,6 +266,28 @@ impl Evidence<'_> {
                 let ledger = format!("{} after event {}", checkpoint.remaining, checkpoint.seq);
                 let nearest = chain.and_then(|chain| chain.place).map_or("its certificate".into(), |at| at.to_string());
                 (format!("the checkpoint of card-{}", hex(id)), evidence, ledger, nearest)
+            });
+        }
+    }
+
+    /// A later generation begins with no more than was left of what numbers brought (R11).
+    pub fn generations(&self, id: &Id, checks: &[Hash], findings: &mut Findings) {
+        let Some(card) = self.cards.cards.get(id) else { return };
+        for generation in card.generations.iter().filter(|generation| generation.number > 1) {
+            let later: u64 =
+                card.sources.iter().filter(|source| source.at > generation.from).map(|one| one.amount).sum();
+            let spent: u64 = checks
+                .iter()
+                .filter_map(|hash| self.facts.events.get(hash).map(|event| (hash, event)))
+                .filter(|(_, event)| event.heard < generation.from && event.back.is_none())
+                .filter(|(hash, event)| matches!(self.state(hash, event), State::Payable(_) | State::InFlight))
+                .map(|(_, event)| event.signed.amount)
+                .sum();
+            let allowed = card.put.saturating_sub(later).saturating_sub(spent);
+            findings.expect(generation.remaining <= allowed, What::Card, || {
+                let about = format!("generation {} of card-{}", generation.number, hex(id));
+                let evidence = format!("at most {allowed} left at its start");
+                (about, evidence, format!("{}", generation.remaining), "its row of table generation".into())
             });
         }
     }

@@ -11,6 +11,7 @@ mod audit;
 mod books;
 mod cards;
 mod difference;
+mod entry;
 mod facts;
 mod judge;
 mod log;

@@ -28,7 +28,6 @@ pub(crate) struct Number {
     pub book: Book,
     pub terms: Handle,
     pub face: u64,
-    pub activated: bool,
 }
 
 /// What was sold.
@@ -171,7 +170,7 @@ impl Numbers {
             findings.expect(*activated, What::Number, || {
                 (format!("number {hash}"), "that it was never activated", "a use of it", place(found))
             });
-            self.used.insert(*hash, Number { book, terms: handle, face, activated: *activated });
+            self.used.insert(*hash, Number { book, terms: handle, face });
         }
         Ok(())
     }

@@ -24,13 +24,12 @@ pub(crate) struct Member {
 /// Keys by who holds them.
 #[derive(Debug)]
 pub(crate) struct Trust {
-    pub epoch: u64,
     operational: HashMap<u64, PublicKey>,
     members: HashMap<Id, Member>,
 }
 
 /// Whether the signature holds.
-pub(crate) fn holds<T: Message>(signed: &Signed<T>, key: &PublicKey, context: &[u8]) -> bool {
+pub(crate) fn holds<T: Message + Clone>(signed: &Signed<T>, key: &PublicKey, context: &[u8]) -> bool {
     signed.clone().verify(key, context, &NativeVerifier).is_ok()
 }
 
@@ -43,17 +42,17 @@ impl Trust {
         findings: &mut Findings,
     ) -> Result<Self, AuditError> {
         let mut provider = None;
-        each(connection, "SELECT root, epoch FROM provider", [], |row| {
-            provider = Some((row.get::<Vec<u8>>(0)?, row.u64(1)?));
+        each(connection, "SELECT root FROM provider", [], |row| {
+            provider = Some(row.get::<Vec<u8>>(0)?);
             Ok(())
         })?;
-        let (root, epoch) = provider.ok_or(AuditError::NoProvider)?;
+        let root = provider.ok_or(AuditError::NoProvider)?;
         let stored = PublicKey::from_bytes(&root).ok();
         findings.expect(stored.is_some() && pinned.is_none_or(|pin| Some(*pin) == stored), What::Certificate, || {
             let said = pinned.map_or("a root key".to_owned(), |pin| format!("{pin:?}"));
             ("the provider's root key".to_owned(), said, hex(&root), "the row of table provider".to_owned())
         });
-        let mut trust = Self { epoch, operational: HashMap::new(), members: HashMap::new() };
+        let mut trust = Self { operational: HashMap::new(), members: HashMap::new() };
         if let Some(root) = pinned.copied().or(stored) {
             trust.operational_keys(connection, &root, checked, findings)?;
         }

@@ -17,6 +17,7 @@ pub(crate) mod kind {
     pub const OVER_LIMIT: u64 = 8;
     pub const DOUBLE_CLAIM: u64 = 9;
     pub const MALFORMED: u64 = 10;
+    pub const RESTORED: u64 = 11;
 }
 
 /// One exception about a card.
@@ -52,7 +53,8 @@ impl Verdicts {
             verdicts.open += u64::from(row.u64(1)? == 1);
             let records = (row.get::<Option<Vec<u8>>>(7)?, row.get::<Option<Vec<u8>>>(8)?);
             let kind = row.u64(0)?;
-            if let (kind::MALFORMED, Some(device)) = (kind, row.get::<Option<Id>>(2)?) {
+            let convicts = matches!(kind, kind::MALFORMED | kind::ALTERED | kind::FORK);
+            if let (true, Some(device)) = (convicts, row.get::<Option<Id>>(2)?) {
                 for record in [&records.0, &records.1].into_iter().flatten() {
                     verdicts.malformed.insert((device, Hash::of(record)));
                 }
@@ -86,4 +88,3 @@ impl Verdicts {
         self.about(card).iter().any(|found| found.kind == kind && found.check == Some(*check))
     }
 }
-

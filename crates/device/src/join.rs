@@ -88,7 +88,9 @@ impl Joining {
         now: Now,
     ) -> Result<Signed<Certificate>, JoinError> {
         let answer = self.outgoing.open(answer).map_err(ExchangeError::from)?;
-        keep(device, &self.info, &self.request, &answer, now)
+        let certificate = keep(device, &self.info, &self.request, &answer, now)?;
+        device.channel = Some(self.outgoing.into_channel());
+        Ok(certificate)
     }
 }
 

@@ -108,6 +108,10 @@ impl Outgoing {
         let (sealed, channel) = seal_to(entropy, info.provider, None, &info.sealing, plain)?;
         Ok(Self { sealed, channel, fresh: true })
     }
+    /// The channel that this envelope set up: the provider keeps it for the device that joins by it.
+    pub(crate) fn into_channel(self) -> Channel {
+        self.channel
+    }
     /// Opens the answer.
     ///
     /// # Errors

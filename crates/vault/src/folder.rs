@@ -116,6 +116,13 @@ impl DataFolder {
     pub fn wallet(&self, name: &str) -> Result<PartFolder, FolderError> {
         self.named("wallets", name)
     }
+    /// A merchant's folder.
+    ///
+    /// # Errors
+    /// As [`DataFolder::issuer`].
+    pub fn merchant(&self, name: &str) -> Result<PartFolder, FolderError> {
+        self.named("merchants", name)
+    }
     fn named(&self, kind: &str, name: &str) -> Result<PartFolder, FolderError> {
         let path = self.path.join(kind);
         if !is_name(name) {

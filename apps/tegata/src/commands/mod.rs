@@ -1,6 +1,7 @@
 //! One file a part: what its subcommands do.
 
 pub mod issuer;
+pub mod merchant;
 pub mod provider;
 pub mod terminal;
 pub mod wallet;
@@ -37,13 +38,17 @@ pub fn join_part(place: &Place, sort: Sort, name: &str, token: &str, algorithm: 
         Sort::Wallet => Role::Wallet,
         Sort::Terminal => Role::Terminal,
         Sort::Issuer => Role::Issuer,
+        Sort::Merchant => Role::Merchant,
     };
     let url = place.provider_url()?;
     let info = fetch_info(&url)?;
     let mut post = HttpPost::new(&url)?;
     let mut opened = place.create(sort, name, algorithm)?;
     let certificate = join(&mut opened.part, &mut post, &info, &token, role, name, now())?;
-    tegata_device::update(&mut opened.part, &mut post, now())?;
+    // Parties keep no log; devices fetch keys, terms and the revocation list at once.
+    if matches!(role, Role::Wallet | Role::Terminal) {
+        tegata_device::update(&mut opened.part, &mut post, now())?;
+    }
     let subject = subject_text(certificate.claimed());
     let text = format!("{name} has joined {} as {} {subject}.", info.name, role.name().to_lowercase());
     Ok(Answer::new(text, json!({ "joined": name, "role": role.name(), "id": subject, "provider": info.name })))

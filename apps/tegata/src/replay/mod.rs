@@ -2,6 +2,6 @@
 
 mod fleet;
 mod sales;
-mod shop;
+pub mod shop;
 
 pub use sales::run;

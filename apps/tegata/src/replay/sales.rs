@@ -1,7 +1,7 @@
 //! The sales file: what is in it, played day by day, and what must come out.
 #![allow(clippy::float_arithmetic)] // seconds and mebibytes, never money
 
-use super::fleet::{Customer, Fleet};
+use super::fleet::Fleet;
 use super::shop::{Shop, Stock};
 use crate::flags::SalesFlags;
 use crate::measure;
@@ -166,11 +166,6 @@ impl Drop for Folder {
             let _ = std::fs::remove_dir_all(&self.path);
         }
     }
-}
-
-/// A customer's part of a day, kept for [`Customer`].
-pub fn of_customer(purchases: &[Purchase], customer: &Customer) -> u64 {
-    purchases.iter().filter(|purchase| purchase.customer == customer.number).map(|purchase| purchase.cents).sum()
 }
 
 #[cfg(test)]

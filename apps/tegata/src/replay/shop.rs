@@ -108,7 +108,7 @@ impl Process {
 }
 
 /// The terms of the cards on sale: wide enough for the largest purchase, lateness for the late terminals.
-fn terms(issuer: PartyId) -> Terms {
+pub fn terms(issuer: PartyId) -> Terms {
     Terms {
         issuer,
         kind: CardKind::Payment,
@@ -139,7 +139,10 @@ impl Shop {
         let issuer = joined(&mut post, &info, provider.invite("issuer", &["Records".into()], None)?, Role::Issuer, at)?;
         let mut counters = Vec::new();
         for number in 0..terminals {
-            let owner = merchant(&provider, number / 2)?;
+            let owner = match number % 2 {
+                0 => merchant(&provider, number / 2, at)?,
+                _ => owner_of(&counters)?,
+            };
             let name = format!("Till {}", number + 1);
             let token = provider.invite("terminal", std::slice::from_ref(&name), Some(owner))?;
             let device = joined(&mut post, &info, token, Role::Terminal, at)?;
@@ -223,10 +226,19 @@ impl Shop {
             statements.push((owner, serde_json::from_str(&content)?));
         }
         let mut cleared = 0u64;
-        for (_, statement) in &statements {
-            cleared += statement.get("paid_minor").and_then(Value::as_u64).unwrap_or(0);
+        let mut merchants = Vec::new();
+        for (owner, statement) in statements {
+            let lines = |name: &str| statement.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+            let paid: Option<u64> = lines("paid").iter().map(cents).sum();
+            let Some(paid) = paid else {
+                return fail("a merchant's statement has an amount that is none");
+            };
+            cleared += paid;
+            let (payments, payable) = (lines("payments").len(), lines("payable"));
+            merchants.push(json!({
+                "merchant": owner.to_string(), "payments": payments, "paid_minor": paid, "payable": payable,
+            }));
         }
-        let merchants = statements.into_iter().map(|(_, statement)| statement).collect();
         Ok(End { cleared, exceptions, merchants, trial_balance: settled })
     }
     /// CPU seconds of the provider, before and after a kill.
@@ -245,6 +257,11 @@ impl Shop {
     }
 }
 
+/// The amount of a statement's line, in cents.
+fn cents(line: &Value) -> Option<u64> {
+    Amount::parse(Unit::USD, line.get("amount")?.as_str()?).map(Amount::minor)
+}
+
 /// What came out.
 pub struct End {
     /// Paid to merchants, in cents, as their statements say.
@@ -257,11 +274,26 @@ pub struct End {
     pub trial_balance: Value,
 }
 
-fn merchant(provider: &ProviderProcess, number: usize) -> Result<PartyId, Failure> {
-    let answer = provider.operator()?.ask(&json!({ "do": "merchant", "name": format!("Shop {}", number + 1) }))?;
-    match answer.get("merchant").and_then(Value::as_str).and_then(PartyId::parse) {
-        Some(party) => Ok(party),
+/// Registers a merchant, as one that joins with a key of its own.
+pub fn merchant(provider: &ProviderProcess, number: usize, at: Now) -> Result<PartyId, Failure> {
+    let name = format!("Shop {}", number + 1);
+    let mut post = HttpPost::new(&provider.url())?;
+    let mut merchant = device(Algorithm::Ed25519);
+    for token in provider.invite("merchant", std::slice::from_ref(&name), None)? {
+        join(&mut merchant, &mut post, &provider.info()?, &token, Role::Merchant, &name, at)?;
+    }
+    match merchant.certificate() {
+        Some(certificate) => Ok(certificate.claimed().subject.party()),
         None => fail("the provider did not register the merchant"),
+    }
+}
+
+/// The merchant of the terminal opened last: every merchant has two.
+fn owner_of(counters: &[Mutex<Counter>]) -> Result<PartyId, Failure> {
+    let last = counters.last().and_then(|counter| lock(counter).terminal.device.certificate());
+    match last.and_then(|certificate| certificate.claimed().owner) {
+        Some(owner) => Ok(owner),
+        None => fail("a terminal's certificate names no owner"),
     }
 }
 
@@ -276,7 +308,9 @@ fn joined(
     for token in tokens {
         join(&mut device, post, info, &token, role, "Till", at)?;
     }
-    update(&mut device, post, at)?;
+    if role == Role::Terminal {
+        update(&mut device, post, at)?;
+    }
     Ok(device)
 }
 

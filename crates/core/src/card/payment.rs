@@ -79,9 +79,12 @@ pub enum CannotSpend {
     /// Too many raises to travel along.
     #[error("the card waits for an update before it can take this up")]
     TooManyRaises,
-    /// Taken up already, or older than what is taken up.
+    /// Taken up already.
     #[error("this was taken up before")]
     Repeated,
+    /// An earlier load was not taken up yet: loads are taken up in the order of their numbers, or one would be lost.
+    #[error("an earlier load of this card is still missing; load its number again")]
+    LoadMissing,
     /// Numbers do not fit.
     #[error("the amounts do not add up")]
     Overflow,
@@ -226,6 +229,9 @@ impl Purse {
         }
         if holds(&self.raises, raise) || raise.load_number().is_some_and(|number| number <= self.last_load) {
             return Err(CannotSpend::Repeated);
+        }
+        if raise.load_number().is_some_and(|number| number > self.last_load + 1) {
+            return Err(CannotSpend::LoadMissing);
         }
         if self.raises.len() >= MAX_RAISES {
             return Err(CannotSpend::TooManyRaises);

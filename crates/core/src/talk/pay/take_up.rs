@@ -32,7 +32,7 @@ pub enum TakeUpNotice {
     Failed(Fault),
 }
 
-/// Takes up the first raise kept for a card. Run again until it shows [`TakeUpNotice::Nothing`].
+/// Takes up the first raise kept for a card that can be. Run again until it shows [`TakeUpNotice::Nothing`].
 #[derive(Clone, Debug)]
 #[allow(clippy::large_enum_variant)] // one exists at a time
 pub enum TakeUp {
@@ -57,12 +57,14 @@ impl TakeUp {
         let Some(purse) = load_purse(context.records, card) else {
             return Self::over(TakeUpNotice::Nothing);
         };
-        let Some(raise) = purse.waiting.first().cloned() else {
+        // A load that waits for an earlier one holds nothing else up.
+        let in_order = |raise: &&Raise| !matches!(purse.take_up(raise), Err(CannotSpend::LoadMissing));
+        let Some(raise) = purse.waiting.iter().find(in_order).cloned() else {
             return Self::over(TakeUpNotice::Nothing);
         };
         if let Err(why) = trusted(&purse, &raise, anchors, context) {
             let mut after = purse.clone();
-            after.waiting.remove(0);
+            after.waiting.retain(|waiting| *waiting != raise);
             let mut batch = Batch::default();
             batch.replace(purse_key(card), Some(purse.to_bytes()), after.to_bytes());
             return Step::new(Self::Storing(TakeUpNotice::Dropped(why)), [Effect::Store(batch)]);
@@ -70,7 +72,7 @@ impl TakeUp {
         match purse.take_up(&raise) {
             Err(CannotSpend::Repeated) => {
                 let mut after = purse.clone();
-                after.waiting.remove(0);
+                after.waiting.retain(|waiting| *waiting != raise);
                 let mut batch = Batch::default();
                 batch.replace(purse_key(card), Some(purse.to_bytes()), after.to_bytes());
                 Step::new(Self::Storing(TakeUpNotice::Nothing), [Effect::Store(batch)])

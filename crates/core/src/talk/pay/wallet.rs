@@ -583,7 +583,15 @@ impl WalletPay {
         let amount = void.claimed().amount;
         let raise = Raise::Void(from, void);
         let Some(paying) = Paying::returned_by(context.records, &raise) else {
-            return Self::end(WalletNotice::Refused { why: Refusal::ChargeExpired, spent: false });
+            let ended = WalletNotice::Refused { why: Refusal::ChargeExpired, spent: false };
+            // Shown or agreed, and never paid: nothing comes back, and the next touch here asks for it no more.
+            let unpaid = Paying::pending(context.records, from).filter(|pending| pending.check.is_none());
+            let Some(unpaid) = unpaid else {
+                return Self::end(ended);
+            };
+            let mut batch = Batch::default();
+            forget_pending(&unpaid, context.records, &mut batch);
+            return Self::store(batch, ended);
         };
         let trusted = terminal_key(&paying, context)
             .is_some_and(|terminal| raise.check_by_terminal(&terminal.key, context.verifier).is_ok());

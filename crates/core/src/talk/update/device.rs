@@ -6,7 +6,7 @@ use crate::card::{Raise, Terms};
 use crate::id::{DeviceId, Hash};
 use crate::record::{Batch, Overlay, RecordKey, Space};
 use crate::step::{Context, Effect, Event, Fault, Records, SigningKey, Step, Talk};
-use crate::talk::journal::Journal;
+use crate::talk::journal::{Journal, LogEntry};
 use crate::talk::pay::{Paying, Till, keep_raise, load_purse, purse_key};
 use crate::talk::report::Refused;
 use crate::wire::canonical::{Bytes, Wire};
@@ -194,13 +194,47 @@ impl Apply<'_> {
             self.journal.acknowledged_head = reply.recorded_head;
         }
         let waiting = self.over.get(&RecordKey::numbered(Space::Log, self.journal.acknowledged + 1));
-        let waiting = waiting.and_then(|bytes| crate::talk::journal::LogEntry::from_bytes(&bytes).ok());
+        let waiting = waiting.and_then(|bytes| LogEntry::from_bytes(&bytes).ok());
         self.journal.oldest = waiting.map(|entry| entry.at);
         Some(())
     }
 
-    /// The device is behind itself: its own old numbers are dead, what was not recorded is sent again under new ones.
+    /// One of both sides is behind: what the provider has not recorded is sent again.
     fn restart(&mut self, restart: &Restart) -> Option<()> {
+        if restart.number < self.journal.acknowledged {
+            self.again_from(restart)?;
+        } else {
+            self.renumber(restart)?;
+        }
+        self.journal.commands = restart.commands;
+        self.journal.commands_head = restart.commands_head;
+        let (till, stored) = Till::load(&self.over);
+        if till.next < restart.next_transaction {
+            let after = Till { next: restart.next_transaction, ..till };
+            self.over.batch.replace(Till::key(), stored, after.to_bytes());
+        }
+        Some(())
+    }
+
+    /// The provider is behind: it was restored from a backup (R15). What it has lost is sent again as it was; entries
+    /// that were archived are not here any more, and it has those.
+    fn again_from(&mut self, restart: &Restart) -> Option<()> {
+        let head = (restart.number + 1..=self.journal.acknowledged).try_fold(restart.head, |head, number| {
+            let entry = self.over.get(&RecordKey::numbered(Space::Log, number))?;
+            Some(head.chain(&entry))
+        })?;
+        if head != self.journal.acknowledged_head {
+            return None;
+        }
+        self.journal.acknowledged = restart.number;
+        self.journal.acknowledged_head = restart.head;
+        let oldest = self.over.get(&RecordKey::numbered(Space::Log, restart.number + 1));
+        self.journal.oldest = oldest.and_then(|bytes| LogEntry::from_bytes(&bytes).ok()).map(|entry| entry.at);
+        Some(())
+    }
+
+    /// This device is behind itself (R14): its own old numbers are dead.
+    fn renumber(&mut self, restart: &Restart) -> Option<()> {
         let waiting: Vec<Vec<u8>> = (self.journal.acknowledged + 1..=self.journal.number)
             .map(|number| self.over.get(&RecordKey::numbered(Space::Log, number)))
             .collect::<Option<_>>()?;
@@ -211,17 +245,10 @@ impl Apply<'_> {
         self.journal.head = restart.head;
         self.journal.acknowledged = restart.number;
         self.journal.acknowledged_head = restart.head;
-        self.journal.commands = restart.commands;
-        self.journal.commands_head = restart.commands_head;
         for entry in waiting {
             self.journal.number += 1;
             self.journal.head = self.journal.head.chain(&entry);
             self.over.batch.put(RecordKey::numbered(Space::Log, self.journal.number), entry);
-        }
-        let (till, stored) = Till::load(&self.over);
-        if till.next < restart.next_transaction {
-            let after = Till { next: restart.next_transaction, ..till };
-            self.over.batch.replace(Till::key(), stored, after.to_bytes());
         }
         Some(())
     }

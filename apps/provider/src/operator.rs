@@ -1,0 +1,127 @@
+//! What the operator asks of a running provider: JSON in, JSON out, on the provider's own machine, opened by a key that
+//! lies in its folder and that only its owner reads.
+
+use crate::{Provider, Settlement, trial_balance};
+use serde_json::{Value, json};
+use std::path::Path;
+use tegata_core::wire::certificate::{Role, Subject};
+use tegata_core::{Amount, CardId, DeviceId, Hash, PartyId, Time, Unit};
+use tegata_crypto_native::entropy::fresh;
+use tegata_ledger::Equation;
+
+/// The key's file within the provider's folder.
+const FILE: &str = "operator.key";
+
+/// Reads the operator's key, or makes it.
+///
+/// # Errors
+/// The file cannot be read or written.
+pub fn key(folder: &Path) -> std::io::Result<String> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let path = folder.join(FILE);
+    if let Ok(key) = std::fs::read_to_string(&path) {
+        return Ok(key.trim().to_owned());
+    }
+    let key = Hash(fresh()).to_string();
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+    file.write_all(key.as_bytes())?;
+    file.sync_all()?;
+    Ok(key)
+}
+
+/// Answers one question. An `error` in the answer says what was wrong with it; nothing has changed then.
+pub fn answer(provider: &mut Provider, question: &Value, now: Time, entropy: [u8; 32]) -> Value {
+    asked(provider, question, now, entropy).unwrap_or_else(|error| json!({ "error": error }))
+}
+
+fn asked(provider: &mut Provider, question: &Value, now: Time, entropy: [u8; 32]) -> Result<Value, String> {
+    let text = |name: &str| question.get(name).and_then(Value::as_str);
+    match text("do") {
+        Some("invite") => invite(provider, question, now, entropy),
+        Some("settle") => {
+            let settled = provider.settle(now).map_err(|error| error.to_string())?;
+            Ok(settlement(&settled))
+        }
+        Some("exceptions") => {
+            provider.compare(now).map_err(|error| error.to_string())?;
+            let rows = provider.exceptions().map_err(|error| error.to_string())?;
+            Ok(json!({ "exceptions": rows.iter().map(Provider::exception_json).collect::<Vec<_>>() }))
+        }
+        Some("revoke") => {
+            let name = text("subject").ok_or("name whom to revoke")?;
+            let subject = PartyId::parse(name).map(Subject::from).or(DeviceId::parse(name).map(Subject::from));
+            let subject = subject.ok_or("an id is party- or dev- and 32 digits")?;
+            provider.revoke(subject, now).map_err(|error| error.to_string())?;
+            Ok(json!({ "revoked": name }))
+        }
+        Some("block") => {
+            let name = text("card").ok_or("name the card to block")?;
+            let card = CardId::parse(name).ok_or("a card's id is card- and 32 digits")?;
+            provider.block(card, now).map_err(|error| error.to_string())?;
+            Ok(json!({ "blocked": name }))
+        }
+        Some("status") => {
+            let books = provider.books().map_err(|error| error.to_string())?;
+            let books: Vec<Value> = books.iter().map(|(issuer, unit, sums)| book(*issuer, *unit, sums)).collect();
+            Ok(json!({ "provider": provider.info().name, "at": now.0, "books": books }))
+        }
+        _ => Err("the operator can ask to invite, settle, revoke, block, and for exceptions and status".to_owned()),
+    }
+}
+
+/// One-time tokens, one for each name.
+fn invite(provider: &mut Provider, question: &Value, now: Time, entropy: [u8; 32]) -> Result<Value, String> {
+    let role = match question.get("role").and_then(Value::as_str) {
+        Some("issuer") => Role::Issuer,
+        Some("merchant") => Role::Merchant,
+        Some("terminal") => Role::Terminal,
+        Some("wallet") => Role::Wallet,
+        _ => return Err("a role is issuer, merchant, terminal or wallet".to_owned()),
+    };
+    let owner = match question.get("owner").and_then(Value::as_str) {
+        Some(owner) => Some(PartyId::parse(owner).ok_or("an owner's id is party- and 32 digits")?),
+        None => None,
+    };
+    let names = question.get("names").and_then(Value::as_array).ok_or("name whom to invite")?;
+    let mut tokens = Vec::new();
+    let mut drawn = entropy;
+    for name in names {
+        drawn = Hash::of(&drawn).0;
+        let name = name.as_str().ok_or("a name is a text")?;
+        let token = provider.invite(role, owner, name, now, drawn).map_err(|error| error.to_string())?;
+        tokens.push(token.reveal());
+    }
+    Ok(json!({ "tokens": tokens }))
+}
+
+fn decimal(unit: Unit, minor: i128) -> String {
+    let amount = u64::try_from(minor.unsigned_abs()).ok().and_then(|minor| Amount::new(unit, minor));
+    let sign = if minor < 0 { "-" } else { "" };
+    amount.map_or_else(|| minor.to_string(), |amount| format!("{sign}{}", amount.decimal()))
+}
+
+fn book(issuer: PartyId, unit: Unit, sums: &Equation) -> Value {
+    let mut lines = serde_json::Map::new();
+    for (name, minor) in trial_balance(sums) {
+        lines.insert(name.replace(' ', "_"), decimal(unit, minor).into());
+    }
+    json!({ "issuer": issuer.to_string(), "unit": unit.name(), "lines": lines })
+}
+
+fn settlement(settled: &Settlement) -> Value {
+    let payouts: Vec<Value> = settled
+        .payouts
+        .iter()
+        .map(|row| {
+            json!({
+                "merchant": row.merchant.to_string(),
+                "issuer": row.issuer.to_string(),
+                "unit": row.unit.name(),
+                "amount": decimal(row.unit, i128::from(row.amount)),
+            })
+        })
+        .collect();
+    let books: Vec<Value> = settled.books.iter().map(|(issuer, unit, sums)| book(*issuer, *unit, sums)).collect();
+    json!({ "period": settled.period, "payouts": payouts, "books": books, "exceptions": settled.exceptions })
+}

@@ -1,0 +1,352 @@
+//! Scripts: what happens to people, told against the real provider.
+
+mod world;
+
+use tegata_core::Time;
+use tegata_core::step::Broken;
+use tegata_core::talk::cards::CardNotice;
+use tegata_core::talk::report::{ProviderRefusal, Report, ReportKind, ReportRequest};
+use tegata_core::wire::canonical::Wire as _;
+use tegata_core::wire::certificate::{Role, Subject};
+use tegata_core::wire::sealed::Sealed;
+use tegata_device::{RequestError, UpdateError};
+use tegata_provider::{Keys, Provider};
+use tegata_store::Store;
+use world::World;
+
+#[test]
+fn bought_spent_matched_and_settled() {
+    let mut world = World::new();
+    let numbers = world.order(3, 10_000, true);
+    assert_eq!(world.sums(), [30_000, 0, 0, 0, 0, 0]);
+    let (mut wallet, mut terminal) = (world.wallet(10), world.terminal(20));
+    let card = world.install(&mut wallet, &numbers[0], 30);
+    assert!(matches!(world.load(&mut wallet, card, &numbers[1]), CardNotice::Loaded { .. }));
+    assert_eq!(world.sums(), [10_000, 20_000, 0, 0, 0, 0]);
+    world.pay(&mut wallet, card, &mut terminal, 2_500);
+    world.pay(&mut wallet, card, &mut terminal, 1_500);
+    world.update(&mut terminal);
+    assert_eq!(world.sums(), [10_000, 16_000, 0, 4_000, 0, 0]);
+    world.update(&mut wallet);
+    assert_eq!(world.sums(), [10_000, 16_000, 0, 4_000, 0, 0]);
+    world.pay(&mut wallet, card, &mut terminal, 1_000);
+    world.update(&mut wallet);
+    assert_eq!(world.sums(), [10_000, 15_000, 1_000, 4_000, 0, 0]);
+    world.update(&mut terminal);
+    let settled = world.provider.settle(world.now).expect("settled");
+    assert_eq!((settled.payouts.len(), settled.payouts[0].amount, settled.exceptions), (1, 5_000, 0));
+    assert_eq!(world.sums(), [10_000, 15_000, 0, 0, 5_000, 0]);
+    assert!(world.open_exceptions().is_empty());
+}
+
+#[test]
+fn a_number_serves_one_key_and_guessing_is_slowed() {
+    let mut world = World::new();
+    let numbers = world.order(2, 10_000, true);
+    let (mut wallet, mut thief) = (world.wallet(10), world.wallet(11));
+    let card = world.install(&mut wallet, &numbers[0], 30);
+    assert_eq!(world.install(&mut wallet, &numbers[0], 30), card, "the same key, the same card");
+    let refused = |notice: CardNotice| match notice {
+        CardNotice::Refused(refused) => refused.why,
+        other => panic!("{other:?}"),
+    };
+    let text = numbers[0].to_string();
+    assert_eq!(refused(world.try_install(&mut thief, &text, 31)), ProviderRefusal::Number);
+    for guess in 0..9 {
+        let text = format!("0000-0000-0000-000{guess}");
+        assert_eq!(refused(world.try_install(&mut thief, &text, 32)), ProviderRefusal::Number);
+    }
+    let text = numbers[1].to_string();
+    assert_eq!(refused(world.try_install(&mut thief, &text, 33)), ProviderRefusal::TooMany);
+    world.now = world.now.after(3601);
+    world.install(&mut thief, &numbers[1], 34);
+    assert_eq!(world.sums(), [0, 20_000, 0, 0, 0, 0]);
+    let printed = world.order(1, 500, false);
+    let text = printed[0].to_string();
+    assert_eq!(refused(world.try_install(&mut wallet, &text, 35)), ProviderRefusal::Number);
+}
+
+#[test]
+fn a_closed_charge_returns_the_check_that_was_out() {
+    let mut world = World::new();
+    let numbers = world.order(1, 10_000, true);
+    let (mut wallet, mut terminal) = (world.wallet(10), world.terminal(20));
+    let card = world.install(&mut wallet, &numbers[0], 30);
+    // hello, proof, offer, charge; the check is signed and lost.
+    assert_eq!(world.tap(&mut wallet, card, &mut terminal, 3_000, 4), None);
+    assert_eq!(world.remaining(&wallet, card), 7_000);
+    world.update(&mut wallet);
+    assert_eq!(world.sums(), [0, 7_000, 3_000, 0, 0, 0]);
+    world.end(&mut terminal, 1, false);
+    world.update(&mut terminal);
+    assert_eq!(world.sums(), [0, 7_000, 3_000, 0, 0, 0], "no refund before the wallet took it up");
+    assert_eq!(world.update(&mut wallet).taken_up, 1);
+    assert_eq!(world.sums(), [0, 10_000, 0, 0, 0, 0]);
+    assert_eq!(world.remaining(&wallet, card), 10_000);
+    world.update(&mut wallet);
+    assert!(world.open_exceptions().is_empty());
+}
+
+#[test]
+fn a_void_goes_back_even_after_the_payout() {
+    let mut world = World::new();
+    let numbers = world.order(1, 10_000, true);
+    let (mut wallet, mut terminal) = (world.wallet(10), world.terminal(20));
+    let card = world.install(&mut wallet, &numbers[0], 30);
+    let sold = world.pay(&mut wallet, card, &mut terminal, 4_000);
+    world.update(&mut terminal);
+    world.provider.settle(world.now).expect("settled");
+    world.end(&mut terminal, sold, true);
+    world.update(&mut terminal);
+    assert_eq!(world.sums(), [0, 6_000, 4_000, 0, 0, 0]);
+    world.update(&mut wallet);
+    assert_eq!(world.sums(), [0, 10_000, 0, 0, 0, 0]);
+    world.pay(&mut wallet, card, &mut terminal, 5_000);
+    world.update(&mut terminal);
+    let settled = world.provider.settle(world.now).expect("settled");
+    assert_eq!(settled.payouts[0].amount, 1_000, "the payout undone is taken off");
+}
+
+#[test]
+fn a_fork_convicts_and_both_merchants_are_paid() {
+    let mut world = World::new();
+    let numbers = world.order(1, 10_000, true);
+    let (mut wallet, mut terminal) = (world.wallet(10), world.terminal(20));
+    let card = world.install(&mut wallet, &numbers[0], 30);
+    let copy = wallet.vault.clone();
+    world.pay(&mut wallet, card, &mut terminal, 8_000);
+    let honest = std::mem::replace(&mut wallet.vault, copy);
+    world.pay(&mut wallet, card, &mut terminal, 7_000);
+    wallet.vault = honest;
+    world.update(&mut terminal);
+    assert_eq!(world.sums(), [0, 0, 0, 15_000, 0, 5_000]);
+    assert!(world.open_exceptions().contains(&"fork"));
+    let anchors = terminal.anchors().expect("joined");
+    assert!(anchors.is_dead(card, 1), "on the list that the terminal got with the same answer");
+}
+
+#[test]
+fn a_wallet_behind_itself_gets_a_new_generation_and_the_rest_later() {
+    let mut world = World::new();
+    let numbers = world.order(1, 10_000, true);
+    let (mut wallet, mut terminal) = (world.wallet(10), world.terminal(20));
+    let card = world.install(&mut wallet, &numbers[0], 30);
+    let old = wallet.vault.clone();
+    world.pay(&mut wallet, card, &mut terminal, 1_000);
+    world.update(&mut wallet);
+    wallet.vault = old;
+    assert!(world.update(&mut wallet).restarted);
+    assert_eq!(world.remaining(&wallet, card), 0, "all of it is below the offline limit");
+    world.update(&mut terminal);
+    assert_eq!(world.sums(), [0, 9_000, 0, 1_000, 0, 0]);
+    world.now = world.now.after(15 * Time::DAY);
+    world.update(&mut wallet);
+    assert_eq!(world.remaining(&wallet, card), 9_000);
+    world.update(&mut terminal);
+    world.pay(&mut wallet, card, &mut terminal, 9_000);
+    world.update(&mut terminal);
+    world.update(&mut wallet);
+    assert_eq!(world.sums(), [0, 0, 0, 10_000, 0, 0]);
+}
+
+#[test]
+fn a_terminal_behind_itself_goes_on_under_new_numbers() {
+    let mut world = World::new();
+    let numbers = world.order(1, 10_000, true);
+    let (mut wallet, mut terminal) = (world.wallet(10), world.terminal(20));
+    let card = world.install(&mut wallet, &numbers[0], 30);
+    let old = terminal.vault.clone();
+    world.pay(&mut wallet, card, &mut terminal, 1_000);
+    world.update(&mut terminal);
+    terminal.vault = old;
+    assert!(world.update(&mut terminal).restarted);
+    assert_eq!(world.pay(&mut wallet, card, &mut terminal, 2_000), 2);
+    world.update(&mut terminal);
+    world.update(&mut wallet);
+    assert_eq!(world.sums(), [0, 7_000, 0, 3_000, 0, 0]);
+    assert!(world.open_exceptions().is_empty());
+}
+
+#[test]
+fn what_stays_one_sided_is_shown_and_explained_later() {
+    let mut world = World::new();
+    let numbers = world.order(1, 10_000, true);
+    let (mut wallet, mut terminal) = (world.wallet(10), world.terminal(20));
+    let card = world.install(&mut wallet, &numbers[0], 30);
+    world.pay(&mut wallet, card, &mut terminal, 1_000);
+    world.update(&mut terminal);
+    world.now = world.now.after(15 * Time::DAY);
+    assert_eq!(world.provider.compare(world.now).expect("compared"), 1);
+    assert_eq!(world.provider.compare(world.now).expect("compared"), 1);
+    world.update(&mut wallet);
+    assert!(world.open_exceptions().is_empty());
+}
+
+#[test]
+fn everything_again_gets_the_same_bytes_and_revoked_devices_are_heard_once_more() {
+    let mut world = World::new();
+    let numbers = world.order(1, 10_000, true);
+    let (mut wallet, mut terminal) = (world.wallet(10), world.terminal(20));
+    let card = world.install(&mut wallet, &numbers[0], 30);
+    world.pay(&mut wallet, card, &mut terminal, 1_000);
+    let id = terminal.id().expect("joined");
+    world.now = world.now.after(60);
+    world.provider.revoke(Subject::from(id), world.now).expect("revoked");
+    let summary = world.try_update(&mut terminal);
+    assert!(matches!(summary, Err(UpdateError::Refused(_)) | Ok(_)));
+    assert_eq!(world.sums(), [0, 9_000, 0, 1_000, 0, 0], "sold before the block");
+    let again = world.try_update(&mut terminal);
+    assert!(matches!(again, Err(UpdateError::Refused(refused)) if refused.why == ProviderRefusal::Revoked));
+}
+
+#[test]
+fn statements_are_for_their_subject_alone() {
+    let mut world = World::new();
+    world.order(1, 10_000, true);
+    let mut merchant = world.wallet(40);
+    let owner = world.merchant_id();
+    let body = ReportRequest {
+        report: ReportKind::MerchantStatement,
+        party: owner,
+        from: Time(0),
+        until: Time(1 << 40),
+        device: None,
+        extensions: Default::default(),
+    };
+    let refused: Result<Report, _> = world.ask(&mut merchant, body.clone());
+    assert!(matches!(refused, Err(RequestError::Refused(refused)) if refused.why == ProviderRefusal::NotAllowed));
+    let mut owner = std::mem::replace(&mut world.merchant, tegata_of_nobody());
+    let report: Report = world.ask(&mut owner, body).expect("a statement");
+    assert!(String::from_utf8(report.content.0).expect("text").contains("payments"));
+}
+
+fn tegata_of_nobody() -> world::Person {
+    tegata_device::Device::new(
+        Default::default(),
+        tegata_device::KeyRing::in_memory(tegata_core::wire::signed::Algorithm::Ed25519, &[250; 32]),
+        &tegata_crypto_native::NativeVerifier,
+    )
+}
+
+#[test]
+fn a_repeated_request_gets_the_same_bytes_whatever_happened_since() {
+    use tegata_core::step::{Event, Talk};
+    use tegata_core::talk::update::DeviceUpdate;
+    let mut world = World::new();
+    let numbers = world.order(1, 10_000, true);
+    let (mut wallet, mut terminal) = (world.wallet(10), world.terminal(20));
+    let card = world.install(&mut wallet, &numbers[0], 30);
+    world.pay(&mut wallet, card, &mut terminal, 1_000);
+    let (id, key) = terminal.id().zip(terminal.key()).expect("joined");
+    let now = world.moment();
+    let mut talking = tegata_device::Talking::new(DeviceUpdate::Start(id, key));
+    let request = match talking.deliver(Event::Tick, now, &mut terminal).remove(0) {
+        tegata_device::Out::Send(bytes) => bytes,
+        other => panic!("{other:?}"),
+    };
+    let send = |world: &mut World, terminal: &mut world::Person, seed: u8| {
+        let entropy = [seed; 32];
+        let mut wire = world::Wire { provider: &mut world.provider, now: world.now, entropy, lose_answer: false };
+        terminal.exchange(&mut wire, entropy, &request).expect("answered")
+    };
+    let first = send(&mut world, &mut terminal, 60);
+    world.order(1, 700, false);
+    world.provider.block(card, world.now).expect("blocked");
+    world.now = world.now.after(100 * Time::DAY);
+    assert_eq!(send(&mut world, &mut terminal, 61), first);
+    assert_eq!(world.sums(), [0, 9_000, 0, 1_000, 0, 0]);
+    assert!(!DeviceUpdate::Start(id, key).is_over());
+}
+
+#[test]
+fn what_is_forged_or_for_somebody_else_is_refused_and_learns_nothing() {
+    let mut world = World::new();
+    let wallet = world.wallet(10);
+    let good = wallet.envelope([1; 32], b"anything").expect("sealed").bytes();
+    let mut other = Sealed::from_bytes(&good).expect("reads");
+    other.addressee = tegata_core::PartyId([7; 16]);
+    let mut changed = good.clone();
+    if let Some(last) = changed.last_mut() {
+        *last ^= 1;
+    }
+    let answers = world.provider.handle(&[other.to_bytes(), changed, vec![1, 2, 3]], world.now, [1; 32]);
+    for answer in answers {
+        let refused = tegata_core::wire::signed::Signed::<tegata_core::talk::report::Refused>::decode(&answer);
+        let why = refused.expect("open").claimed().why;
+        assert!(matches!(why, ProviderRefusal::Malformed | ProviderRefusal::Channel), "{why:?}");
+    }
+    let mut thief = world.wallet(11);
+    thief.ring = tegata_device::KeyRing::in_memory(tegata_core::wire::signed::Algorithm::Ed25519, &[66; 32]);
+    assert!(world.try_update(&mut thief).is_err());
+    assert!(world.provider.invite(Role::Terminal, None, "x", world.now, [1; 32]).is_err(), "a till has an owner");
+}
+
+#[test]
+fn a_provider_put_back_from_a_backup_begins_a_new_epoch() {
+    let mut world = World::new();
+    let numbers = world.order(2, 10_000, true);
+    let (mut wallet, mut terminal) = (world.wallet(10), world.terminal(20));
+    let card = world.install(&mut wallet, &numbers[0], 30);
+    world.update(&mut wallet);
+    let backup = world.provider.snapshot().expect("a backup");
+    world.pay(&mut wallet, card, &mut terminal, 1_000);
+    world.update(&mut terminal);
+    world.update(&mut wallet);
+    let store = Store::restore(&backup).expect("restored");
+    let keys = Keys::new([9; 32], world::START);
+    world.provider = Provider::open(store, keys, "Town", world.now, Broken::NONE).expect("opened");
+    world.now = world.now.after(60);
+    world.update(&mut terminal);
+    world.update(&mut wallet);
+    assert_eq!(world.provider.store().provider().expect("read").expect("there").epoch, 2);
+    eprintln!("{:?} {:?}", world.sums(), world.open_exceptions());
+}
+
+/// Not a test of time: prints where an upload's time goes. `cargo test --release -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn how_long_a_thousand_checks_take() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::create(folder.path().join("provider.db")).expect("created");
+    let mut world = World::over(store, Broken::NONE);
+    let numbers = world.order(20, 10_000, true);
+    let (mut wallet, mut terminal) = (world.wallet(10), world.terminal(20));
+    let cards: Vec<_> = (0..20).map(|at| world.install(&mut wallet, &numbers[at], 30 + at as u8)).collect();
+    for round in 0..3 {
+        for at in 0..1000 {
+            world.pay(&mut wallet, cards[at % 20], &mut terminal, 1);
+        }
+        let start = std::time::Instant::now();
+        world.update(&mut terminal);
+        eprintln!("TIME round {round}: {:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn a_real_server_on_disk_answers_and_stops() {
+    use tegata_provider::http::{Config, run};
+    let folder = tempfile::tempdir().expect("a folder");
+    let provider = Provider::open_folder(folder.path(), "Town", world::START, [9; 32]).expect("created");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let (bound, address) = tokio::sync::oneshot::channel();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let config = Config {
+        listen: "127.0.0.1:0".parse().expect("an address"),
+        clock: std::sync::Arc::new(|| world::START),
+        bound: Some(bound),
+        operator: None,
+    };
+    let served = runtime.spawn(run(provider, config, async {
+        let _ = stopped.await;
+    }));
+    let address = runtime.block_on(address).expect("bound");
+    let url = format!("http://{address}");
+    let info = tegata_device::fetch_info(&url).expect("info");
+    assert_eq!(info.name, "Town");
+    let mut post = tegata_device::HttpPost::new(&url).expect("a client");
+    assert_eq!(tegata_device::Post::post(&mut post, vec![vec![1], vec![2]]).expect("answers").len(), 2);
+    drop(post);
+    stop.send(()).expect("stops");
+    drop(runtime.block_on(served).expect("joined").expect("served"));
+    Provider::open_folder(folder.path(), "Town", world::START, [1; 32]).expect("opened again");
+}

@@ -1,0 +1,282 @@
+//! The fault matrix: every fault at every step of every conversation, each in a small town of its own that must come to
+//! rest with nothing wrong.
+//!
+//! Steps are not listed by hand: each conversation is run once undisturbed to count its frames, exchanges and stores.
+
+use crate::fault::{FrameFault, Mix, NetFault};
+use crate::post::NetPlan;
+use crate::tap::Plan;
+use crate::town::Town;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use tegata_core::step::Broken;
+use tegata_core::talk::pay::ClaimState;
+use tegata_vault::{CommitFault, Faults};
+
+/// The conversations of the matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Conversation {
+    /// A card is installed by a number.
+    Install,
+    /// A card is loaded by a number, and updated.
+    Load,
+    /// A first tap of two that do not know each other.
+    FirstTap,
+    /// A tap of two that know each other.
+    Tap,
+    /// A charge is closed whose check was lost, and the wallet comes back.
+    Close,
+    /// A payment is undone, and the wallet learns of it.
+    Void,
+    /// A wallet updates after paying.
+    UpdateWallet,
+    /// A terminal updates after being paid.
+    UpdateTerminal,
+}
+
+impl Conversation {
+    /// Every one.
+    pub const ALL: [Self; 8] = [
+        Self::Install,
+        Self::Load,
+        Self::FirstTap,
+        Self::Tap,
+        Self::Close,
+        Self::Void,
+        Self::UpdateWallet,
+        Self::UpdateTerminal,
+    ];
+    /// As the table names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Install => "install",
+            Self::Load => "load",
+            Self::FirstTap => "first tap",
+            Self::Tap => "tap",
+            Self::Close => "close",
+            Self::Void => "void",
+            Self::UpdateWallet => "update (wallet)",
+            Self::UpdateTerminal => "update (terminal)",
+        }
+    }
+    /// What must have been so before.
+    fn prepare(self, town: &mut Town) {
+        if self != Self::Install {
+            town.install_number(0, 0, None);
+        }
+        if !matches!(self, Self::Install | Self::Load | Self::FirstTap) {
+            town.tap(0, 0, 500, Plan::PLAIN);
+        }
+        if self == Self::Close {
+            town.tap(0, 0, 300, Plan { fault: Some((4, FrameFault::Lose)), ..Plan::PLAIN });
+        }
+        if self == Self::Void {
+            town.update_till(0);
+            town.update_wallet(0);
+        }
+        town.wait(30);
+    }
+    fn run(self, town: &mut Town, plan: &Plan) {
+        match self {
+            Self::Install => drop(town.install_number(0, 0, None)),
+            Self::Load => drop(town.load_number(0, 1, None)),
+            Self::FirstTap | Self::Tap => drop(town.touch(0, 0, 700, plan.clone())),
+            Self::Close => {
+                let now = town.now(0);
+                town.close_open(0, now);
+                town.wake_till(0);
+                town.touch(0, 0, 200, plan.clone());
+            }
+            Self::Void => {
+                let paid = town.tills[0].terminal.payments().unwrap_or_default();
+                let paid = paid.iter().find(|payment| payment.state == ClaimState::Paid).map(|it| it.transaction);
+                if let Some(transaction) = paid {
+                    town.void_at(0, transaction);
+                    if town.tills[0].terminal.device.vault.is_off() {
+                        town.wake_till(0);
+                        town.void_at(0, transaction);
+                    }
+                }
+                town.update_till_plain(0);
+                town.wake_till(0);
+                town.update_wallet_plain(0);
+            }
+            Self::UpdateWallet => drop(town.update_wallet_plain(0)),
+            Self::UpdateTerminal => drop(town.update_till_plain(0)),
+        }
+    }
+}
+
+/// Where in a conversation something goes wrong, and what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spot {
+    Frame(usize, FrameFault),
+    Exchange(u64, NetFault),
+    WalletStore(u64, CommitFault),
+    TerminalStore(u64, CommitFault),
+}
+
+impl Spot {
+    fn step(self) -> String {
+        match self {
+            Self::Frame(at, _) => format!("frame {}", at + 1),
+            Self::Exchange(at, _) => format!("exchange {}", at + 1),
+            Self::WalletStore(at, _) => format!("wallet store {at}"),
+            Self::TerminalStore(at, _) => format!("terminal store {at}"),
+        }
+    }
+    fn fault(self) -> &'static str {
+        match self {
+            Self::Frame(_, fault) => fault.name(),
+            Self::Exchange(_, fault) => fault.name(),
+            Self::WalletStore(_, fault) | Self::TerminalStore(_, fault) => match fault {
+                CommitFault::CutBefore => "power cut before",
+                CommitFault::CutAfter => "power cut after",
+                CommitFault::Full => "disk full",
+                CommitFault::LostSync => "sync lost, then power cut",
+                CommitFault::Normal => "nothing",
+            },
+        }
+    }
+}
+
+/// One cell of the matrix.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    /// The conversation.
+    pub conversation: Conversation,
+    /// The step of it.
+    pub step: String,
+    /// What went wrong there.
+    pub fault: &'static str,
+    /// What must never happen, and did.
+    pub wrong: Vec<String>,
+    /// What happened.
+    pub story: Vec<String>,
+}
+
+/// How many steps of which sort a conversation has.
+struct Steps {
+    frames: usize,
+    exchanges: u64,
+    wallet: u64,
+    terminal: u64,
+}
+
+fn town(conversation: Conversation, broken: Broken) -> Result<Town, String> {
+    let mut town = Town::new(7, broken, Some(Mix::CALM), true)?;
+    conversation.prepare(&mut town);
+    Ok(town)
+}
+
+fn count(conversation: Conversation, broken: Broken) -> Result<Steps, String> {
+    let mut town = town(conversation, broken)?;
+    let before = (town.people[0].wallet.device.vault.commits(), town.tills[0].terminal.device.vault.commits());
+    town.center.plan(NetPlan::Never);
+    let crossed = town.crossed;
+    conversation.run(&mut town, &Plan::PLAIN);
+    Ok(Steps {
+        frames: town.crossed - crossed,
+        exchanges: town.center.exchanges(),
+        wallet: town.people[0].wallet.device.vault.commits() - before.0,
+        terminal: town.tills[0].terminal.device.vault.commits() - before.1,
+    })
+}
+
+fn spots(steps: &Steps) -> Vec<Spot> {
+    let stores = [CommitFault::CutBefore, CommitFault::CutAfter, CommitFault::Full, CommitFault::LostSync];
+    let frames = (0..steps.frames).flat_map(|at| FrameFault::ALL.map(|fault| Spot::Frame(at, fault)));
+    let exchanges = (0..steps.exchanges).flat_map(|at| NetFault::ALL.map(|fault| Spot::Exchange(at, fault)));
+    let wallet = (1..=steps.wallet).flat_map(|at| stores.map(|fault| Spot::WalletStore(at, fault)));
+    let terminal = (1..=steps.terminal).flat_map(|at| stores.map(|fault| Spot::TerminalStore(at, fault)));
+    frames.chain(exchanges).chain(wallet).chain(terminal).collect()
+}
+
+fn planned(done: u64, at: u64, fault: CommitFault) -> Faults {
+    let faults = Faults::none().at(done + at, fault);
+    if fault == CommitFault::LostSync { faults.at(done + at + 1, CommitFault::CutBefore) } else { faults }
+}
+
+fn cell(conversation: Conversation, spot: Spot, broken: Broken) -> Cell {
+    let mut cell = Cell { conversation, step: spot.step(), fault: spot.fault(), wrong: Vec::new(), story: Vec::new() };
+    let mut town = match town(conversation, broken) {
+        Ok(town) => town,
+        Err(why) => {
+            cell.wrong.push(why);
+            return cell;
+        }
+    };
+    let mut plan = Plan::PLAIN;
+    town.center.plan(NetPlan::Never);
+    match spot {
+        Spot::Frame(at, fault) => plan.fault = Some((at, fault)),
+        Spot::Exchange(at, fault) => town.center.plan(NetPlan::At(at, fault)),
+        Spot::WalletStore(at, fault) => {
+            let vault = &mut town.people[0].wallet.device.vault;
+            vault.set_faults(planned(vault.commits(), at, fault));
+            if fault == CommitFault::LostSync {
+                town.people[0].tampered = Some("its disk lied");
+            }
+        }
+        Spot::TerminalStore(at, fault) => {
+            let vault = &mut town.tills[0].terminal.device.vault;
+            vault.set_faults(planned(vault.commits(), at, fault));
+            if fault == CommitFault::LostSync {
+                town.tills[0].tampered = Some("its disk lied");
+            }
+        }
+    }
+    conversation.run(&mut town, &plan);
+    town.people[0].wallet.device.vault.set_faults(Faults::none());
+    town.tills[0].terminal.device.vault.set_faults(Faults::none());
+    town.center.plan(NetPlan::Never);
+    town.wake_person(0);
+    town.wake_till(0);
+    // Whoever was cut off tries once more, as people do.
+    town.wait(20);
+    conversation.run(&mut town, &Plan::PLAIN);
+    town.calm();
+    cell.wrong = town.judge();
+    cell.story = town.story.take().unwrap_or_default();
+    cell
+}
+
+/// Runs every cell.
+pub fn matrix(broken: Broken) -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for conversation in Conversation::ALL {
+        match count(conversation, broken) {
+            Ok(steps) => cells.extend(spots(&steps).into_iter().map(|spot| cell(conversation, spot, broken))),
+            Err(why) => cells.push(Cell {
+                conversation,
+                step: "start".into(),
+                fault: "none",
+                wrong: vec![why],
+                story: Vec::new(),
+            }),
+        }
+    }
+    cells
+}
+
+/// The matrix for people: a line a step, a mark a fault.
+pub fn table(cells: &[Cell]) -> String {
+    let mut lines: Vec<(String, BTreeMap<&str, bool>)> = Vec::new();
+    for cell in cells {
+        let name = format!("{}, {}", cell.conversation.name(), cell.step);
+        match lines.last_mut() {
+            Some((last, faults)) if *last == name => {
+                faults.insert(cell.fault, cell.wrong.is_empty());
+            }
+            _ => lines.push((name, BTreeMap::from([(cell.fault, cell.wrong.is_empty())]))),
+        }
+    }
+    let mut text = String::new();
+    for (name, faults) in &lines {
+        let marks = faults.iter().map(|(fault, good)| format!("{fault} {}", if *good { "ok" } else { "WRONG" }));
+        let _ = writeln!(text, "{name:<36} {}", marks.collect::<Vec<_>>().join(" | "));
+    }
+    let wrong = cells.iter().filter(|cell| !cell.wrong.is_empty()).count();
+    let _ = writeln!(text, "{} cells, {wrong} wrong", cells.len());
+    text
+}

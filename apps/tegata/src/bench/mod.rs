@@ -1,0 +1,59 @@
+//! What a tap and an upload cost, beside a floor measured in the same run.
+
+mod tap;
+mod upload;
+
+use crate::flags::BenchFlags;
+use crate::measure;
+use crate::screen::{Answer, Failure, Screen, table};
+use serde_json::{Value, json};
+use tegata_core::wire::signed::Algorithm;
+
+/// Both sorts of wallet, under the names that figures carry.
+const ALGORITHMS: [(&str, Algorithm); 2] = [("ed25519", Algorithm::Ed25519), ("p256", Algorithm::P256)];
+
+/// Measures.
+pub fn run(screen: Screen, flags: &BenchFlags) -> Result<Answer, Failure> {
+    let mut taps = serde_json::Map::new();
+    let mut uploads = serde_json::Map::new();
+    let mut rows = Vec::new();
+    let mut bytes = (0, 0, 0);
+    for (name, algorithm) in ALGORITHMS {
+        let town = upload::Town::open(algorithm)?;
+        screen.say(format!("{name}: {} taps, then {} uploads of 1,000 checks", flags.taps, flags.batches));
+        let (town, tapped) = tap::measure(town, flags.taps)?;
+        bytes = (tapped.exchanges, bytes.1.max(tapped.bytes_first), bytes.2.max(tapped.bytes_known));
+        let uploaded = upload::measure(screen, town, flags.batches)?;
+        rows.push(vec![
+            name.to_owned(),
+            format!("{} / {}", tapped.bytes_first, tapped.bytes_known),
+            format!("{:.0} + {:.0}", tapped.wallet_us, tapped.terminal_us),
+            format!("{:.1}", uploaded.cpu_us),
+            format!("{:.1}", uploaded.floor_us),
+            format!("{:.2}", uploaded.ratio()),
+        ]);
+        taps.insert(name.into(), tapped.cpu_json());
+        uploads.insert(name.into(), uploaded.json());
+    }
+    let head = ["wallet", "bytes first / known", "tap us (wallet + terminal)", "upload us/check", "floor us/check", "ratio"];
+    let machine = measure::machine();
+    let text = format!("{}\nMeasured on {machine}", table(&head, &rows));
+    let json = json!({
+        "tap": {
+            "exchanges": bytes.0,
+            "bytes_first": bytes.1,
+            "bytes_known": bytes.2,
+            "cpu_us": total(&taps),
+            "cpu_us_by_side": Value::Object(taps),
+        },
+        "upload": Value::Object(uploads),
+        "measured_on": machine,
+    });
+    Ok(Answer::new(text, json))
+}
+
+/// CPU of both sides together, by algorithm.
+fn total(taps: &serde_json::Map<String, Value>) -> Value {
+    let both = taps.iter().map(|(name, sides)| (name.clone(), sides.get("both").cloned().unwrap_or_default()));
+    Value::Object(both.collect())
+}

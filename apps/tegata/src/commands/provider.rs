@@ -1,0 +1,170 @@
+//! What a provider's operator does on the command line.
+
+use crate::flags::{InviteRole, ProviderCommand};
+use crate::operator::Operator;
+use crate::place::{Place, forget_address, now, write_address};
+use crate::screen::{Answer, Failure, Screen, bold, fail};
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tegata_core::Time;
+use tegata_provider::http::{Clock, Config, OperatorLine, system_clock};
+use tegata_provider::{Provider, http, operator};
+use tegata_vault::PartFolder;
+use tokio::sync::oneshot;
+
+/// Does it.
+pub fn run(place: &Place, screen: Screen, command: ProviderCommand) -> Result<Answer, Failure> {
+    let ask = |question: Value| -> Result<Value, Failure> {
+        let folder = place.folder.path().join("provider");
+        Operator::connect(&folder, &place.provider_url()?)?.ask(&question)
+    };
+    match command {
+        ProviderCommand::Run { listen, name, clock } => serve(place, screen, &listen, &name, clock.map(Time)),
+        ProviderCommand::Invite { role, name, owner } => {
+            let role = match role {
+                InviteRole::Issuer => "issuer",
+                InviteRole::Merchant => "merchant",
+                InviteRole::Terminal => "terminal",
+                InviteRole::Wallet => "wallet",
+            };
+            let answer = ask(json!({ "do": "invite", "role": role, "names": [name], "owner": owner }))?;
+            let token = answer.pointer("/tokens/0").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let text = format!(
+                "One-time token for {name}, to be handed over privately:\n  {token}\nThere: tegata {role} {name} join {token}"
+            );
+            Ok(Answer::new(text, json!({ "token": token, "role": role, "name": name })))
+        }
+        ProviderCommand::Settle => {
+            let settled = ask(json!({ "do": "settle" }))?;
+            Ok(Answer::new(settlement(&settled), settled))
+        }
+        ProviderCommand::Exceptions => {
+            let found = ask(json!({ "do": "exceptions" }))?;
+            let none = found.get("exceptions").and_then(Value::as_array).is_some_and(Vec::is_empty);
+            let text =
+                if none { "Nothing to look at.".to_owned() } else { serde_json::to_string_pretty(&found)? };
+            Ok(Answer::new(text, found))
+        }
+        ProviderCommand::Revoke { subject } => {
+            let done = ask(json!({ "do": "revoke", "subject": subject }))?;
+            Ok(Answer::new(format!("{subject} is revoked: terminals learn it with their next update."), done))
+        }
+        ProviderCommand::Block { card } => {
+            let done = ask(json!({ "do": "block", "card": card }))?;
+            Ok(Answer::new(format!("{card} is blocked: what was spent before is still paid, once."), done))
+        }
+        ProviderCommand::Status => {
+            let status = ask(json!({ "do": "status" }))?;
+            Ok(Answer::new(serde_json::to_string_pretty(&status)?, status))
+        }
+    }
+}
+
+/// A settlement for people.
+pub fn settlement(settled: &Value) -> String {
+    let mut lines = Vec::new();
+    let list = |name: &str| settled.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+    let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    lines.push(format!("Period {} is closed.", settled.get("period").and_then(Value::as_u64).unwrap_or(0)));
+    for payout in list("payouts") {
+        let (amount, unit) = (text(&payout, "amount"), text(&payout, "unit"));
+        lines.push(format!("  pay out {} to {}", bold(format!("{amount} {unit}")), text(&payout, "merchant")));
+    }
+    for book in list("books") {
+        lines.push(format!("Trial balance of {} in {}:", text(&book, "issuer"), text(&book, "unit")));
+        if let Some(sums) = book.get("lines").and_then(Value::as_object) {
+            for (name, amount) in sums.iter().filter(|(_, amount)| amount.as_str() != Some("0.00")) {
+                lines.push(format!("  {name:<12} {:>12}", amount.as_str().unwrap_or_default()));
+            }
+        }
+    }
+    lines.join("\n")
+}
+
+/// A provider that is being served.
+pub struct Serving {
+    /// Where.
+    pub address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<Result<(), Failure>>>,
+    folder: PathBuf,
+    _lock: PartFolder,
+}
+
+impl Serving {
+    /// Starts serving the provider of this folder.
+    pub fn start(place: &Place, listen: &str, name: &str, clock: Option<Time>) -> Result<Self, Failure> {
+        let Ok(listen) = listen.parse::<SocketAddr>() else {
+            return fail(format!("'{listen}' is no address to listen on; write it as 127.0.0.1:8420"));
+        };
+        let lock = place.folder.provider()?;
+        let folder = lock.path().to_owned();
+        let (clock, set): (Clock, _) = match clock {
+            None => (system_clock(), None),
+            Some(time) => {
+                let shared = Arc::new(AtomicU64::new(time.0));
+                let read = Arc::clone(&shared);
+                (Arc::new(move || Time(read.load(Ordering::SeqCst))), Some(shared))
+            }
+        };
+        let started = now();
+        let provider = Provider::open_folder(&folder, name, clock(), started.entropy)?;
+        let (bound, address) = oneshot::channel();
+        let (stop, stopped) = oneshot::channel();
+        let line = OperatorLine { key: operator::key(&folder)?, clock: set };
+        let config = Config { listen, clock, bound: Some(bound), operator: Some(line) };
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let thread = std::thread::spawn(move || -> Result<(), Failure> {
+            let shutdown = async {
+                // Dropped or sent: either way it is time to stop.
+                let _ = stopped.await;
+            };
+            runtime.block_on(http::run(provider, config, shutdown))?;
+            Ok(())
+        });
+        let Ok(address) = address.blocking_recv() else {
+            return match thread.join() {
+                Ok(Err(failure)) => Err(failure),
+                _ => fail("the provider stopped before it listened"),
+            };
+        };
+        write_address(&folder, &address.to_string())?;
+        Ok(Self { address, stop: Some(stop), thread: Some(thread), folder, _lock: lock })
+    }
+    /// Waits until it has stopped by itself or by its operator.
+    pub fn wait(mut self) -> Result<(), Failure> {
+        match self.thread.take().map(std::thread::JoinHandle::join) {
+            Some(Ok(ended)) => ended,
+            _ => fail("the provider stopped unexpectedly; start it again, nothing acknowledged is lost"),
+        }
+    }
+    /// Stops it.
+    pub fn stop(mut self) -> Result<(), Failure> {
+        self.stop.take();
+        self.wait()
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.stop.take();
+        if let Some(thread) = self.thread.take() {
+            // Its own failure was reported to whoever waited; nobody does any more.
+            let _ = thread.join();
+        }
+        forget_address(&self.folder);
+    }
+}
+
+fn serve(place: &Place, screen: Screen, listen: &str, name: &str, clock: Option<Time>) -> Result<Answer, Failure> {
+    let serving = Serving::start(place, listen, name, clock)?;
+    let address = serving.address.to_string();
+    let text = format!("{name} listens on {}. Stop it with Ctrl-C.", bold(&address));
+    screen.show(&Answer::new(text, json!({ "listening": address, "pid": std::process::id() })));
+    crate::on_interrupt(&place.folder.path().join("provider"), &address)?;
+    serving.wait()?;
+    Ok(Answer::new("", json!({ "stopped": address })))
+}

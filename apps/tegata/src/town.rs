@@ -1,0 +1,198 @@
+//! The town: every part on one data folder, each over real connections, with a first walk that a newcomer can watch.
+
+use crate::commands::{self, provider::Serving, terminal, wallet};
+use crate::flags::{IssuerCommand, OrderFlags};
+use crate::operator::Operator;
+use crate::place::{Opened, Place, Sort, forget_address, now, write_address};
+use crate::screen::{Answer, Failure, Screen, bold, fail};
+use serde_json::{Value, json};
+use std::time::Duration;
+use tegata_core::wire::signed::Algorithm;
+use tegata_terminal::{Terminal, listen};
+use tegata_vault::SqliteVault;
+use tegata_wallet::{Answer as Consent, pay};
+
+/// The sample wallets' code number.
+const CODE: &str = "1234";
+/// Sample merchants, each with one terminal of the same name.
+const MERCHANTS: [&str; 2] = ["cafe", "kiosk"];
+/// Sample wallets: the second one's keys are as a phone's secure element makes them.
+const WALLETS: [(&str, Algorithm); 2] = [("alice", Algorithm::Ed25519), ("bob", Algorithm::P256)];
+/// The sample issuer.
+const ISSUER: &str = "townbank";
+
+/// Runs it.
+pub fn run(mut place: Place, screen: Screen, listen: &str, once: bool) -> Result<Answer, Failure> {
+    place.code.get_or_insert_with(|| CODE.to_owned());
+    let serving = Serving::start(&place, listen, "Tegata Town", None)?;
+    screen.say(format!("The provider listens on {}, its data are in {}.", serving.address, place.folder.path().display()));
+    let new = !place.folder.path().join("issuers").join(ISSUER).exists();
+    let walked = if new {
+        settle_in(&place, screen)?;
+        walk(&place, screen)?
+    } else {
+        screen.say("This town was built before; its cards and merchants are as they were left.");
+        Value::Null
+    };
+    let printed = place.issuer(ISSUER)?.part.print(1)?;
+    let next = printed.get(1).map(|printed| printed.number.to_string()).unwrap_or_default();
+    let json = json!({ "provider": serving.address.to_string(), "walk": walked, "next_number": next });
+    if once {
+        serving.stop()?;
+        return Ok(Answer::new("", json));
+    }
+    screen.say(what_next(&place, &next));
+    crate::on_interrupt(&place.folder.path().join("provider"), &serving.address.to_string())?;
+    serving.wait()?;
+    Ok(Answer::new("The town is closed; start it again where you left it.", json))
+}
+
+/// Issuer, merchants, terminals and wallets join, each with a token of its own.
+fn settle_in(place: &Place, screen: Screen) -> Result<(), Failure> {
+    let operator = Operator::connect(&place.folder.path().join("provider"), &place.provider_url()?)?;
+    let token = |role: &str, name: &str, owner: Option<&str>| -> Result<String, Failure> {
+        let answer = operator.ask(&json!({ "do": "invite", "role": role, "names": [name], "owner": owner }))?;
+        Ok(answer.pointer("/tokens/0").and_then(Value::as_str).unwrap_or_default().to_owned())
+    };
+    let join = |sort, name: &str, token: &str, algorithm| -> Result<Answer, Failure> {
+        let answer = commands::join_part(place, sort, name, token, algorithm)?;
+        screen.say(format!("  {}", answer.text));
+        Ok(answer)
+    };
+    screen.say(bold("1. Everybody joins with a one-time token."));
+    join(Sort::Issuer, ISSUER, &token("issuer", ISSUER, None)?, Algorithm::Ed25519)?;
+    for name in MERCHANTS {
+        let merchant = join(Sort::Merchant, name, &token("merchant", name, None)?, Algorithm::Ed25519)?;
+        let owner = merchant.json.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        join(Sort::Terminal, name, &token("terminal", name, Some(&owner))?, Algorithm::Ed25519)?;
+    }
+    for (name, algorithm) in WALLETS {
+        join(Sort::Wallet, name, &token("wallet", name, None)?, algorithm)?;
+    }
+    Ok(())
+}
+
+/// A card is bought, paid with offline, and settled.
+fn walk(place: &Place, screen: Screen) -> Result<Value, Failure> {
+    screen.say(bold("2. The issuer prints numbers; the till sells and activates them."));
+    let flags = OrderFlags {
+        count: 10,
+        face: "50.00".into(),
+        currency: "USD".into(),
+        card_name: "Town card".into(),
+        max_payment: "100.00".into(),
+        offline_limit: "200.00".into(),
+        max_balance: "1000.00".into(),
+        due_days: 30,
+        list_days: 7,
+        record_days: 7,
+        years: 5,
+    };
+    commands::issuer::run(place, screen, ISSUER, IssuerCommand::Order(flags))?;
+    let activate = IssuerCommand::Activate { batch: 1, first: 1, last: Some(10) };
+    screen.say(format!("  {}", commands::issuer::run(place, screen, ISSUER, activate)?.text));
+    // The terminals learn the terms of the new cards.
+    for name in MERCHANTS {
+        place.terminal(name)?.part.update(&mut place.post()?, now())?;
+    }
+    let number = match place.issuer(ISSUER)?.part.print(1)?.first() {
+        Some(printed) => printed.number.to_string(),
+        None => return fail("the issuer printed no number"),
+    };
+    screen.say(bold("3. Alice buys the first number and installs the card."));
+    let mut alice = place.wallet("alice")?;
+    let card = alice.part.install(&mut place.post()?, &number, None, now())?;
+    alice.part.update(&mut place.post()?, now())?;
+    screen.say(format!("  {number} is now {card} with 50.00 USD."));
+
+    screen.say(bold("4. She pays 4.50 at the cafe. Neither side asks the provider."));
+    let paid = offline(place, screen, &mut alice)?;
+    drop(alice);
+
+    screen.say(bold("5. At night both update: the provider has both sides and compares them."));
+    let mut cafe = place.terminal("cafe")?;
+    let till = cafe.part.update(&mut place.post()?, now())?;
+    let mut alice = place.wallet("alice")?;
+    let purse = alice.part.update(&mut place.post()?, now())?;
+    screen.say(format!("  {}", commands::updated("cafe", &till).text));
+    screen.say(format!("  {}", commands::updated("alice", &purse).text));
+
+    screen.say(bold("6. The provider settles."));
+    let operator = Operator::connect(&place.folder.path().join("provider"), &place.provider_url()?)?;
+    let settled = operator.ask(&json!({ "do": "settle" }))?;
+    screen.say(commands::provider::settlement(&settled));
+    let audited = crate::audit::run(&place.folder.path().join("provider").join("provider.db"))?;
+    screen.say(format!("The auditor, from the signed evidence alone: {}", audited.text));
+    Ok(json!({ "card": card.to_string(), "paid": paid, "settled": settled, "audit": audited.json }))
+}
+
+/// One payment over a socket, the terminal waiting, the wallet touching.
+fn offline(
+    place: &Place,
+    screen: Screen,
+    alice: &mut Opened<tegata_wallet::Wallet<SqliteVault>>,
+) -> Result<Value, Failure> {
+    let Opened { part: mut till, folder } = place.terminal("cafe")?;
+    let counter = listen("127.0.0.1:0")?;
+    write_address(folder.path(), &counter.address().to_string())?;
+    let address = counter.address();
+    let waiting = std::thread::spawn(move || -> Result<Answer, Failure> {
+        let amount = commands::amount("4.50", "USD")?;
+        let charged = charge(&counter, &mut till, amount)?;
+        terminal::outcome(&charged)
+    });
+    let card = alice.part.cards()?.first().map(|held| held.card);
+    let Some(card) = card else {
+        return fail("alice has no card");
+    };
+    let shown = |notice: &tegata_core::talk::pay::WalletNotice| {
+        if let tegata_core::talk::pay::WalletNotice::Consent { merchant, amount, .. } = notice {
+            screen.say(format!("  alice's screen: {merchant} asks for {amount}. She agrees."));
+        }
+        Consent::Agree
+    };
+    let paid = pay(&mut alice.part, address, card, shown, now)?;
+    let bytes = paid.traffic.bytes_sent + paid.traffic.bytes_received;
+    let told = wallet::outcome(&paid.notices, bytes)?;
+    forget_address(folder.path());
+    screen.say(format!("  alice's screen: {}", told.text));
+    match waiting.join() {
+        Ok(answer) => screen.say(format!("  the cafe's screen: {}  ({bytes} bytes over the link)", answer?.text)),
+        Err(_) => return fail("the terminal stopped unexpectedly"),
+    }
+    Ok(told.json)
+}
+
+fn charge(
+    counter: &tegata_terminal::Waiting,
+    till: &mut Terminal<SqliteVault>,
+    amount: tegata_core::Amount,
+) -> Result<Vec<tegata_core::talk::pay::TerminalNotice>, Failure> {
+    let sale = till.sale(amount, Some("coffee and cake".into()))?;
+    match counter.charge(till, &sale, Duration::from_secs(30), now)? {
+        tegata_terminal::Charged::Notices(notices) => Ok(notices),
+        tegata_terminal::Charged::Nobody => fail("nobody touched"),
+    }
+}
+
+/// What to try, in commands that can be pasted.
+fn what_next(place: &Place, number: &str) -> String {
+    let program = std::env::current_exe().map_or_else(|_| "tegata".into(), |path| path.display().to_string());
+    let t = format!("{program} --data {}", place.folder.path().display());
+    format!(
+        "\n{}\nIn another window (the sample wallets' code number is {CODE}):\n\n  \
+         export TEGATA_CODE={CODE}\n  \
+         {t} wallet bob install {number}\n  \
+         {t} wallet bob cards\n  \
+         {t} terminal kiosk charge 3.20 --items newspaper &\n  \
+         {t} wallet bob pay kiosk --yes\n  \
+         {t} terminal kiosk void 1        # undo it: the money goes back with bob's next update\n  \
+         {t} terminal kiosk update\n  \
+         {t} wallet bob update\n  \
+         {t} provider settle\n  \
+         {t} merchant kiosk statement\n  \
+         {t} audit\n\n\
+         Charging and paying go on while the town is stopped: try it after Ctrl-C. `--help` explains every command.",
+        bold("The town is open. What to try next:"),
+    )
+}

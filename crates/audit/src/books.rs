@@ -1,0 +1,624 @@
+//! The provider's books against the evidence: posting by posting, card by card, balance by balance, and R10.
+//!
+//! The ledger keeps accounts and moves value between them; here each check has one place where its value must be, and
+//! sums are made of places. What the two have in common is the schema of the tables.
+
+use crate::AuditError;
+use crate::difference::{Findings, What};
+use crate::judge::{Evidence, State, place};
+use crate::numbers::{Book, book_name};
+use crate::reading::{Columns, Id, each, hex};
+use crate::verdicts::kind;
+use rusqlite::Connection;
+use std::collections::{BTreeMap, HashMap};
+use tegata_core::Hash;
+use tegata_core::card::EventKind;
+
+/// The accounts of R10, in the order of their number in the schema, which counts from 1.
+pub(crate) const ACCOUNTS: [&str; 10] =
+    ["issued", "waiting", "held", "in flight", "payable", "paid", "refunded", "expired", "disputed", "guarantor"];
+const ISSUED: usize = 0;
+const WAITING: usize = 1;
+const HELD: usize = 2;
+const IN_FLIGHT: usize = 3;
+const PAYABLE: usize = 4;
+const PAID: usize = 5;
+const GUARANTOR: usize = 9;
+
+/// Causes of postings, by their number in the schema.
+const CAUSES: [&str; 9] =
+    ["activated", "installed", "loaded", "spent", "claimed", "voided", "returned", "repaid", "paid out"];
+const VOIDED: u64 = 6;
+const PAID_OUT: u64 = 9;
+
+/// Changes of accounts; sources count what left them.
+type Sums = [i128; 10];
+
+/// What the evidence comes to.
+#[derive(Debug, Default)]
+pub(crate) struct Totals {
+    /// Per issuer and unit.
+    pub books: BTreeMap<Book, Sums>,
+    /// Per merchant, issuer and unit: payable and paid.
+    pub merchants: BTreeMap<(Id, Book), (i128, i128)>,
+    pub checks: u64,
+}
+
+/// One posting as recorded.
+struct Posting {
+    subject: Id,
+    what: u64,
+    reference: Hash,
+    source: usize,
+    target: usize,
+    book: Book,
+    party: Option<Id>,
+    amount: i128,
+}
+
+impl Posting {
+    fn read(row: &Columns<'_, '_>) -> rusqlite::Result<Self> {
+        let side = |at| row.u64(at).map(|code| usize::try_from(code.wrapping_sub(1)).unwrap_or(usize::MAX).min(99));
+        Ok(Self {
+            subject: row.get(0)?,
+            what: row.u64(1)?,
+            reference: Hash(row.get(2)?),
+            source: side(3)?,
+            target: side(4)?,
+            book: (row.get(5)?, row.get(6)?),
+            party: row.get(7)?,
+            amount: i128::from(row.get::<i64>(8)?),
+        })
+    }
+    fn name(&self) -> String {
+        let cause = usize::try_from(self.what).ok().and_then(|at| CAUSES.get(at.wrapping_sub(1))).unwrap_or(&"?");
+        let side = |at: usize| ACCOUNTS.get(at).unwrap_or(&"?");
+        let (from, to) = (side(self.source), side(self.target));
+        format!("posting {cause} {} from {from} to {to} of {}", self.reference, self.amount)
+    }
+}
+
+/// A source counts what left it.
+fn signed(side: usize, amount: i128) -> i128 {
+    if side == ISSUED || side == GUARANTOR { -amount } else { amount }
+}
+
+/// Postings of one subject, folded: by reference what they moved.
+#[derive(Default)]
+struct Folded {
+    moved: HashMap<Hash, Moved>,
+    sums: Sums,
+}
+
+/// What postings of one reference moved.
+#[derive(Clone, Debug, Default)]
+struct Moved {
+    /// Held less what the guarantor covers: the same whichever came first.
+    net: i128,
+    in_flight: i128,
+    waiting: i128,
+    /// Payable and paid together.
+    merchants: i128,
+    party: Option<Id>,
+    other: i128,
+    name: String,
+}
+
+/// The comparison at work.
+pub(crate) struct Books<'a> {
+    pub evidence: &'a Evidence<'a>,
+    pub connection: &'a Connection,
+    pub totals: Totals,
+    /// From the postings: per merchant and book what was paid out, and what voids took back from that.
+    paid: HashMap<(Id, Book), (i128, i128)>,
+    /// Checks of each card.
+    checks: HashMap<Id, Vec<Hash>>,
+    /// Cards that postings were found for.
+    seen: HashMap<Id, Sums>,
+    activated: HashMap<Hash, i128>,
+}
+
+impl<'a> Books<'a> {
+    /// Prepares the comparison.
+    pub fn new(evidence: &'a Evidence<'a>, connection: &'a Connection) -> Self {
+        let mut checks: HashMap<Id, Vec<Hash>> = HashMap::new();
+        for (hash, event) in &evidence.facts.events {
+            if event.signed.kind == EventKind::Spend {
+                checks.entry(event.signed.card).or_default().push(*hash);
+            }
+        }
+        for of_card in checks.values_mut() {
+            of_card.sort_unstable();
+        }
+        Self {
+            evidence,
+            connection,
+            totals: Totals::default(),
+            paid: HashMap::new(),
+            checks,
+            seen: HashMap::new(),
+            activated: HashMap::new(),
+        }
+    }
+
+    /// Compares everything.
+    pub fn compare(&mut self, findings: &mut Findings) -> Result<(), AuditError> {
+        self.recompute();
+        self.postings(findings)?;
+        self.activations(findings);
+        self.merchants(findings)?;
+        self.cards(findings)?;
+        self.claims(findings)?;
+        self.events(findings)?;
+        self.balances(findings)?;
+        self.trial_balances(findings)
+    }
+
+    /// Sums over the places where value must be.
+    fn recompute(&mut self) {
+        for (book, issued) in &self.evidence.numbers.issued {
+            let sums = self.totals.books.entry(*book).or_default();
+            sums[ISSUED] += i128::from(*issued);
+            sums[WAITING] += i128::from(*issued);
+        }
+        for (id, card) in &self.evidence.cards.cards {
+            let mut net = i128::from(card.put);
+            self.totals.books.entry(card.book).or_default()[WAITING] -= net;
+            for hash in self.checks.get(id).into_iter().flatten() {
+                let Some(event) = self.evidence.facts.events.get(hash) else { continue };
+                let amount = i128::from(event.signed.amount);
+                self.totals.checks += 1;
+                let sums = self.totals.books.entry(card.book).or_default();
+                match self.evidence.state(hash, event) {
+                    State::Nothing | State::Back => continue,
+                    State::InFlight => sums[IN_FLIGHT] += amount,
+                    State::Payable(merchant) => {
+                        sums[PAYABLE] += amount;
+                        self.totals.merchants.entry((merchant, card.book)).or_default().0 += amount;
+                    }
+                }
+                net -= amount;
+            }
+            let sums = self.totals.books.entry(card.book).or_default();
+            sums[HELD] += net.max(0);
+            sums[GUARANTOR] += (-net).max(0);
+        }
+    }
+
+    /// Every posting must have its evidence, and all evidence its postings.
+    fn postings(&mut self, findings: &mut Findings) -> Result<(), AuditError> {
+        let sql = "SELECT subject, what, reference, source, target, issuer, unit, party, amount
+            FROM posting ORDER BY subject, what, reference, source";
+        let mut subject: Option<Id> = None;
+        let mut folded = Folded::default();
+        let connection = self.connection;
+        each(connection, sql, [], |row| {
+            let posting = Posting::read(row)?;
+            if subject.is_some_and(|subject| subject != posting.subject) {
+                let before = std::mem::take(&mut folded);
+                self.subject(subject.unwrap_or_default(), before, findings);
+            }
+            subject = Some(posting.subject);
+            self.fold(&mut folded, &posting, findings);
+            Ok(())
+        })?;
+        if let Some(subject) = subject {
+            self.subject(subject, folded, findings);
+        }
+        let mut unposted: Vec<&Id> =
+            self.evidence.cards.cards.keys().filter(|id| !self.seen.contains_key(*id)).collect();
+        unposted.sort_unstable();
+        for id in unposted.into_iter().copied().collect::<Vec<_>>() {
+            self.subject(id, Folded::default(), findings);
+        }
+        Ok(())
+    }
+
+    fn fold(&mut self, folded: &mut Folded, posting: &Posting, findings: &mut Findings) {
+        let card = self.evidence.cards.cards.get(&posting.subject);
+        let own = card.is_none_or(|card| card.book == posting.book);
+        let sides = posting.source < 10 && posting.target < 10 && posting.source != posting.target;
+        findings.expect(own && sides && posting.amount > 0, What::Posting, || {
+            let about = format!("the books of {}", book_name(&posting.book));
+            (about, "no such movement", posting.name(), posting.name())
+        });
+        if !sides {
+            return;
+        }
+        let moved = folded.moved.entry(posting.reference).or_default();
+        for (side, amount) in [(posting.source, -posting.amount), (posting.target, posting.amount)] {
+            folded.sums[side] += signed(side, amount);
+            match side {
+                HELD | GUARANTOR => moved.net += amount,
+                IN_FLIGHT => moved.in_flight += amount,
+                WAITING => moved.waiting += amount,
+                PAYABLE | PAID => {
+                    moved.merchants += amount;
+                    moved.party = posting.party;
+                }
+                ISSUED => {}
+                _ => moved.other += amount,
+            }
+        }
+        if moved.name.is_empty() {
+            moved.name = posting.name();
+        }
+        if let Some(party) = posting.party {
+            let paid = self.paid.entry((party, posting.book)).or_default();
+            match posting.what {
+                PAID_OUT => paid.0 += posting.amount,
+                VOIDED if posting.source == PAID => paid.1 += posting.amount,
+                _ => {}
+            }
+        }
+    }
+
+    /// All postings of one card, issuer or merchant.
+    fn subject(&mut self, subject: Id, folded: Folded, findings: &mut Findings) {
+        if self.evidence.cards.cards.contains_key(&subject) {
+            self.card(subject, folded, findings);
+            return;
+        }
+        for (reference, moved) in folded.moved {
+            if let Some((book, _)) = self.evidence.numbers.activations.get(&reference)
+                && book.0 == subject
+            {
+                *self.activated.entry(reference).or_default() += moved.waiting;
+                continue;
+            }
+            let payout = moved.merchants == 0 && moved.party == Some(subject) && moved.net == 0;
+            findings.expect(payout && moved.waiting == 0 && moved.in_flight == 0, What::Posting, || {
+                let about = format!("the books of {}", hex(&subject));
+                (about, "nothing signed for it", moved.name.clone(), moved.name.clone())
+            });
+        }
+    }
+
+    fn card(&mut self, id: Id, mut folded: Folded, findings: &mut Findings) {
+        let Some(card) = self.evidence.cards.cards.get(&id) else { return };
+        let about = |account: &str| format!("{account} of card-{}", hex(&id));
+        for source in &card.sources {
+            let moved = folded.moved.remove(&source.reference).unwrap_or_default();
+            let amount = i128::from(source.amount);
+            let fits = (moved.net, moved.waiting) == (amount, -amount) && moved.in_flight == 0 && moved.merchants == 0;
+            findings.expect(fits, What::Posting, || {
+                let evidence = format!("{amount} by number or load {}", source.reference);
+                (about("held"), evidence, said(moved.net), nearest(&moved, "its install or load"))
+            });
+        }
+        self.evidence.generations(&id, self.checks.get(&id).map_or(&[], Vec::as_slice), findings);
+        for hash in self.checks.get(&id).into_iter().flatten() {
+            let Some(event) = self.evidence.facts.events.get(hash) else { continue };
+            let amount = i128::from(event.signed.amount);
+            let moved = folded.moved.remove(hash).unwrap_or_default();
+            let state = self.evidence.state(hash, event);
+            let (net, in_flight, merchants, party) = match state {
+                State::Nothing | State::Back => (0, 0, 0, None),
+                State::InFlight => (-amount, amount, 0, None),
+                State::Payable(merchant) => (-amount, 0, amount, Some(merchant)),
+            };
+            let same_party = merchants == 0 || moved.party == party;
+            let fits = (moved.net, moved.in_flight, moved.merchants, moved.waiting, moved.other)
+                == (net, in_flight, merchants, 0, 0);
+            findings.expect(fits && same_party, What::Posting, || {
+                let (account, evidence, ledger) = if moved.merchants != merchants || !same_party {
+                    let merchant = self.evidence.trust.merchant(&event.terminal).unwrap_or_default();
+                    (format!("payable to merchant {}", hex(&merchant)), merchants, moved.merchants)
+                } else if moved.in_flight != in_flight {
+                    (about("in flight"), in_flight, moved.in_flight)
+                } else {
+                    (about("held"), net, moved.net)
+                };
+                let evidence = format!("{evidence} for check {hash} ({})", why(state, event.claim.is_some()));
+                (account, evidence, said(ledger), format!("{}; {}", place(event), nearest(&moved, "that check")))
+            });
+        }
+        self.rest(&id, &mut folded, findings);
+        self.seen.insert(id, folded.sums);
+    }
+
+    /// What is left when install, loads and checks are taken out: repayments, which move nothing in sum, and loads that
+    /// a restored provider took back in.
+    fn rest(&mut self, id: &Id, folded: &mut Folded, findings: &mut Findings) {
+        let restored = self.evidence.verdicts.about(id).iter().any(|found| found.kind == kind::RESTORED);
+        for (reference, moved) in folded.moved.drain() {
+            let nothing = (moved.net, moved.in_flight, moved.merchants, moved.waiting, moved.other) == (0, 0, 0, 0, 0);
+            let load = self.evidence.cards.loads.get(&reference).filter(|load| load.card == *id && !load.by_number);
+            let back_in = restored
+                && load.is_some_and(|load| {
+                    (0..=i128::from(load.amount)).contains(&moved.net) && moved.waiting == -moved.net
+                });
+            if back_in && let Some(card) = self.evidence.cards.cards.get(id) {
+                let sums = self.totals.books.entry(card.book).or_default();
+                sums[WAITING] += moved.waiting;
+                sums[HELD] += moved.net;
+            }
+            findings.expect(nothing || back_in, What::Posting, || {
+                let about = format!("held of card-{}", hex(id));
+                (about, "nothing signed for it", said(moved.net), moved.name.clone())
+            });
+        }
+    }
+
+    fn activations(&self, findings: &mut Findings) {
+        for (hash, (book, value)) in &self.evidence.numbers.activations {
+            let posted = self.activated.get(hash).copied().unwrap_or(0);
+            findings.expect(posted == i128::from(*value), What::Posting, || {
+                let evidence = format!("{value} activated by activation {hash}");
+                (format!("waiting of {}", book_name(book)), evidence, said(posted), format!("posting activated {hash}"))
+            });
+        }
+    }
+
+    /// Payouts are taken as recorded; with no void of something paid out they are the balance to the cent.
+    fn merchants(&mut self, findings: &mut Findings) -> Result<(), AuditError> {
+        let mut payouts: BTreeMap<(Id, Book), i128> = BTreeMap::new();
+        each(self.connection, "SELECT merchant, issuer, unit, amount FROM payout", [], |row| {
+            let key = (row.get::<Id>(0)?, (row.get::<Id>(1)?, row.get::<u16>(2)?));
+            *payouts.entry(key).or_default() += i128::from(row.get::<i64>(3)?);
+            Ok(())
+        })?;
+        for key in payouts.keys().chain(self.paid.keys()) {
+            self.totals.merchants.entry(*key).or_default();
+        }
+        for (key, (payable, paid)) in &mut self.totals.merchants {
+            let (out, taken) = self.paid.get(key).copied().unwrap_or((0, 0));
+            let recorded = payouts.get(key).copied().unwrap_or(0);
+            *paid = out - taken;
+            let fits = (*paid..=*paid + taken).contains(&recorded) || (taken > 0 && recorded == out - taken);
+            findings.expect(fits, What::Balance, || {
+                let about = format!("paid to merchant {} of {}", hex(&key.0), book_name(&key.1));
+                (about, format!("{recorded} by its payouts"), format!("{paid}"), "its rows of table payout".to_owned())
+            });
+            *payable -= *paid;
+            let sums = self.totals.books.entry(key.1).or_default();
+            sums[PAYABLE] -= *paid;
+            sums[PAID] += *paid;
+        }
+        Ok(())
+    }
+
+    /// Card rows: balances against postings and evidence, and where the chain stands.
+    fn cards(&mut self, findings: &mut Findings) -> Result<(), AuditError> {
+        let sql = "SELECT card, issuer, unit, generation, seq, head, remaining, last_load, held, in_flight, covered
+            FROM card ORDER BY card";
+        let mut rows = 0usize;
+        each(self.connection, sql, [], |row| {
+            let id: Id = row.get(0)?;
+            let Some(card) = self.evidence.cards.cards.get(&id) else { return Ok(()) };
+            rows += 1;
+            let place = || "its row of table card".to_owned();
+            let sums = self.seen.get(&id).copied().unwrap_or_default();
+            for (side, at) in [(HELD, 8), (IN_FLIGHT, 9), (GUARANTOR, 10)] {
+                let balance = i128::from(row.get::<i64>(at)?);
+                findings.expect(balance == sums[side], What::Balance, || {
+                    let about = format!("{} of card-{}", ACCOUNTS[side], hex(&id));
+                    (about, format!("{} by its postings", sums[side]), format!("{balance}"), place())
+                });
+            }
+            let (held, covered) = (sums[HELD], sums[GUARANTOR]);
+            findings.expect(held >= 0 && covered >= 0 && (held == 0 || covered == 0), What::Balance, || {
+                let about = format!("guarantor of card-{}", hex(&id));
+                let ledger = format!("{held} held beside {covered} covered");
+                (about, "that value on a card repays its guarantor first", ledger, place())
+            });
+            let Some(current) = card.current() else { return Ok(()) };
+            let chain = self.evidence.facts.chains.get(&(id, current.number));
+            let expected = chain.map_or((current.seq, Hash::ZERO, current.remaining, current.last_load), |chain| {
+                (chain.seq, chain.head, chain.remaining, chain.load)
+            });
+            let found = (row.u64(4)?, Hash(row.get(5)?), row.u64(6)?, row.u64(7)?);
+            let book = (row.get::<Id>(1)?, row.get::<u16>(2)?);
+            let fits = expected == found && row.u64(3)? == current.number && book == card.book;
+            findings.expect(fits, What::Row, || {
+                let (seq, _, remaining, load) = expected;
+                let evidence = format!("{remaining} after event {seq} and load {load}, generation {}", current.number);
+                let ledger = format!("{} after event {} and load {}", found.2, found.0, found.3);
+                let nearest = chain.and_then(|chain| chain.place).map_or_else(place, |at| at.to_string());
+                (format!("where card-{} stands", hex(&id)), evidence, ledger, nearest)
+            });
+            Ok(())
+        })?;
+        findings.expect(rows == self.evidence.cards.cards.len(), What::Row, || {
+            let evidence = format!("{} cards", self.evidence.cards.cards.len());
+            ("the cards".to_owned(), evidence, format!("{rows}"), "table card".to_owned())
+        });
+        Ok(())
+    }
+
+    /// What statements are made of: the ends of charges.
+    fn claims(&self, findings: &mut Findings) -> Result<(), AuditError> {
+        let sql = "SELECT terminal, transaction_number, charge, state, entry, merchant, unit, amount, check_hash
+            FROM claim ORDER BY terminal, transaction_number, charge";
+        let facts = self.evidence.facts;
+        let mut paid = 0u64;
+        each(self.connection, sql, [], |row| {
+            let (terminal, transaction, charge) = (row.get::<Id>(0)?, row.u64(1)?, Hash(row.get(2)?));
+            let state = row.u64(3)?;
+            let check = row.get::<Option<[u8; 32]>>(8)?.map(Hash);
+            let event = check.and_then(|check| facts.events.get(&check).map(|event| (check, event)));
+            let expected = match event {
+                Some((check, event)) if event.claim.is_some() && event.charge == charge => {
+                    match self.evidence.state(&check, event) {
+                        State::Payable(_) => 1,
+                        _ if facts.ended(&check, event) || event.back.is_some() => 3,
+                        _ => 4,
+                    }
+                }
+                Some(_) => 0,
+                None if check.is_some_and(|check| self.malformed(&terminal, &check)) => state,
+                None if facts.charges.get(&charge).is_some_and(|ended| ended.closed.is_some()) => 2,
+                None => 0,
+            };
+            let unit = row.get::<u16>(6)?;
+            let columns = event.is_none_or(|(_, event)| {
+                let card = self.evidence.cards.cards.get(&event.signed.card);
+                event.signed.amount == row.u64(7).unwrap_or(u64::MAX)
+                    && event.claim.map(|claim| claim.number) == row.opt_u64(4).ok().flatten()
+                    && self.evidence.trust.merchant(&terminal) == row.get(5).ok()
+                    && card.is_some_and(|card| card.book.1 == unit)
+            });
+            // A void of a refused claim may be recorded as either.
+            let ended = matches!((expected, state), (3, 4));
+            paid += u64::from(state == 1);
+            findings.expect((expected == state || ended) && columns, What::Row, || {
+                let about = format!("the claim of transaction {transaction} of dev-{}", hex(&terminal));
+                let ends = ["no such claim", "paid", "closed", "voided", "refused"];
+                let name = |state: u64| usize::try_from(state).ok().and_then(|at| ends.get(at)).unwrap_or(&"?");
+                let amount = |amount: u64| format!(" over {amount}");
+                let evidence = event.map_or(String::new(), |(_, event)| amount(event.signed.amount));
+                let ledger = format!("{}{}", name(state), amount(row.u64(7).unwrap_or(0)));
+                let nearest = event.map_or("its row of table claim".into(), |(_, event)| place(event));
+                (about, format!("{}{evidence}", name(expected)), ledger, nearest)
+            });
+            Ok(())
+        })?;
+        let claims = facts.events.iter().filter(|(hash, event)| {
+            event.signed.kind == EventKind::Spend && matches!(self.evidence.state(hash, event), State::Payable(_))
+        });
+        let count = claims.count() as u64;
+        findings.expect(count == paid, What::Row, || {
+            ("the claims".to_owned(), format!("{count} paid"), format!("{paid}"), "table claim".to_owned())
+        });
+        Ok(())
+    }
+
+    fn malformed(&self, terminal: &Id, check: &Hash) -> bool {
+        let about = self.evidence.cards.cards.keys();
+        debug_assert!(terminal.len() == 16);
+        about.clone().any(|card| self.evidence.verdicts.has(card, check, kind::MALFORMED))
+    }
+
+    /// Where each event stands.
+    fn events(&self, findings: &mut Findings) -> Result<(), AuditError> {
+        let sql = "SELECT card, generation, seq, hash, kind, amount, remaining, state, wallet_entry, terminal_entry
+            FROM event ORDER BY card, generation, seq";
+        let facts = self.evidence.facts;
+        let mut rows = 0u64;
+        each(self.connection, sql, [], |row| {
+            let (card, hash, state) = (row.get::<Id>(0)?, Hash(row.get(3)?), row.u64(7)?);
+            let Some(event) = facts.events.get(&hash) else {
+                let shown = self.evidence.verdicts.has(&card, &hash, kind::MALFORMED);
+                findings.expect(shown, What::Row, || {
+                    let about = format!("event {hash} of card-{}", hex(&card));
+                    (about, "no such event", "an event", "its row of table event".to_owned())
+                });
+                return Ok(());
+            };
+            rows += 1;
+            let expected = match (event.signed.kind, self.evidence.state(&hash, event)) {
+                (EventKind::Spend, State::Payable(_)) => 2,
+                (EventKind::Spend, State::Back) => 4,
+                (EventKind::Spend, State::InFlight) if facts.ended(&hash, event) => 3,
+                (EventKind::Spend, _) if self.evidence.verdicts.refused.contains(&hash) => 5,
+                (EventKind::Spend, _) => 1,
+                _ => 6,
+            };
+            let refused = self.evidence.verdicts.refused.contains(&hash) && matches!(state, 1 | 3 | 5);
+            let signed = &event.signed;
+            let fits =
+                (signed.card, signed.generation, signed.seq, signed.kind.code(), signed.amount, signed.remaining)
+                    == (card, row.u64(1)?, row.u64(2)?, row.u64(4)?, row.u64(5)?, row.u64(6)?)
+                    && (expected == state || refused)
+                    && event.wallet.map(|place| place.number) == row.opt_u64(8)?;
+            findings.expect(fits, What::Row, || {
+                let names = ["?", "in flight", "claimed", "ended", "returned", "refused", "taken up"];
+                let name = |state: u64| usize::try_from(state).ok().and_then(|at| names.get(at)).unwrap_or(&"?");
+                let evidence = format!("{} over {}, {} remain", name(expected), signed.amount, signed.remaining);
+                let (amount, remaining) = (row.u64(5).unwrap_or(0), row.u64(6).unwrap_or(0));
+                let ledger = format!("{} over {amount}, {remaining} remain", name(state));
+                (format!("event {} of card-{}", signed.seq, hex(&card)), evidence, ledger, place(event))
+            });
+            Ok(())
+        })?;
+        // A check that came second for its charge, or after its close, has no row unless its wallet recorded it.
+        let events = facts.events.values().filter(|event| event.wallet.is_some() || !event.conflict).count() as u64;
+        findings.expect(rows >= events, What::Row, || {
+            ("the events of all cards".to_owned(), format!("{events}"), format!("{rows}"), "table event".to_owned())
+        });
+        Ok(())
+    }
+
+    /// Balances of merchants and sums over all accounts.
+    fn balances(&self, findings: &mut Findings) -> Result<(), AuditError> {
+        let mut found: HashMap<(Book, usize, Vec<u8>), i128> = HashMap::new();
+        each(self.connection, "SELECT issuer, unit, kind, party, amount FROM balance", [], |row| {
+            let side = usize::try_from(row.u64(2)?.wrapping_sub(1)).unwrap_or(99);
+            let key = ((row.get::<Id>(0)?, row.get::<u16>(1)?), side, row.get::<Vec<u8>>(3)?);
+            found.insert(key, i128::from(row.get::<i64>(4)?));
+            Ok(())
+        })?;
+        let place = || "its row of table balance".to_owned();
+        for ((merchant, book), (payable, paid)) in &self.totals.merchants {
+            for (side, evidence) in [(PAYABLE, payable), (PAID, paid)] {
+                let ledger = found.remove(&(*book, side, merchant.to_vec())).unwrap_or(0);
+                findings.expect(ledger == *evidence, What::Balance, || {
+                    let about = format!("{} to merchant {} of {}", ACCOUNTS[side], hex(merchant), book_name(book));
+                    (about, format!("{evidence}"), format!("{ledger}"), place())
+                });
+            }
+        }
+        for (book, sums) in &self.totals.books {
+            for (side, evidence) in sums.iter().enumerate() {
+                let ledger = found.remove(&(*book, side, Vec::new())).unwrap_or(0);
+                findings.expect(ledger == *evidence, What::Balance, || {
+                    let about = format!("{} of {}", ACCOUNTS[side], book_name(book));
+                    (about, format!("{evidence}"), format!("{ledger}"), place())
+                });
+            }
+            equation(sums, || format!("the equation of {}", book_name(book)), "the sums over the evidence", findings);
+        }
+        for ((book, side, party), ledger) in found.into_iter().filter(|(_, amount)| *amount != 0) {
+            findings.expect(false, What::Balance, || {
+                let side = ACCOUNTS.get(side).unwrap_or(&"?");
+                let about = format!("{side} of {} {}", book_name(&book), hex(&party));
+                (about, "0".to_owned(), format!("{ledger}"), place())
+            });
+        }
+        Ok(())
+    }
+
+    /// The closing balances of past periods cannot be made again, but must hold R10.
+    fn trial_balances(&self, findings: &mut Findings) -> Result<(), AuditError> {
+        let mut periods: BTreeMap<(u64, Book), Sums> = BTreeMap::new();
+        each(self.connection, "SELECT period, issuer, unit, kind, amount FROM trial_balance", [], |row| {
+            let sums = periods.entry((row.u64(0)?, (row.get(1)?, row.get(2)?))).or_default();
+            if let Some(sum) = usize::try_from(row.u64(3)?).ok().and_then(|code| sums.get_mut(code.wrapping_sub(1))) {
+                *sum += i128::from(row.get::<i64>(4)?);
+            }
+            Ok(())
+        })?;
+        for ((period, book), sums) in &periods {
+            let about = || format!("the trial balance of period {period} of {}", book_name(book));
+            equation(sums, about, "its rows of table trial_balance", findings);
+        }
+        Ok(())
+    }
+}
+
+/// R10: issued = waiting + held + in flight + payable + paid + refunded + expired + disputed - guarantors.
+fn equation(sums: &Sums, about: impl FnOnce() -> String, nearest: &str, findings: &mut Findings) {
+    let left = sums[ISSUED] + sums[GUARANTOR];
+    let right: i128 = sums[WAITING..GUARANTOR].iter().sum();
+    findings.expect(left == right, What::Equation, || {
+        (about(), format!("{left} issued and guaranteed"), format!("{right} accounted for"), nearest.to_owned())
+    });
+}
+
+fn why(state: State, claimed: bool) -> &'static str {
+    match (state, claimed) {
+        (State::Nothing, _) => "its claim does not count",
+        (State::InFlight, false) => "signed by the wallet, not claimed",
+        (State::InFlight, true) => "its claim has ended",
+        (State::Payable(_), _) => "claimed by the terminal",
+        (State::Back, _) => "taken back by the wallet",
+    }
+}
+
+fn said(amount: i128) -> String {
+    if amount == 0 { "nothing".to_owned() } else { amount.to_string() }
+}
+
+fn nearest(moved: &Moved, missing: &str) -> String {
+    if moved.name.is_empty() { format!("no posting for {missing}") } else { moved.name.clone() }
+}
