@@ -3,7 +3,7 @@
 use tegata_core::card::Terms;
 use tegata_core::record::{Batch, RecordKey, Space};
 use tegata_core::talk::cards::{Activate, Done, NumberKey, Order};
-use tegata_core::talk::report::{Report, ReportKind, ReportRequest};
+use tegata_core::talk::report::ReportKind;
 use tegata_core::wire::canonical::Bytes;
 use tegata_core::wire::signed::{Signed, Verified};
 use tegata_core::{Amount, Hash, PartyId, Time};
@@ -211,12 +211,6 @@ impl<V: Vault> Issuer<V> {
     /// # Errors
     /// [`IssuerError::Request`].
     pub fn statement(&mut self, post: &mut dyn Post, span: (Time, Time), now: Now) -> Result<String, IssuerError> {
-        let (from, until) = span;
-        let party = self.party()?;
-        let report = ReportKind::IssuerStatement;
-        let body = ReportRequest { report, party, from, until, device: None, extensions: Default::default() };
-        let request = self.device.signed(body)?;
-        let report: Verified<Report> = self.device.request(post, &request, now)?;
-        Ok(String::from_utf8_lossy(&report.content.0).into_owned())
+        Ok(self.device.report(post, ReportKind::IssuerStatement, span, now)?)
     }
 }

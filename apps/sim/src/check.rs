@@ -186,6 +186,11 @@ impl Town {
             for paying in payings(person).unwrap_or_default() {
                 self.payment(at, person, &paying, evidence, wrong)?;
             }
+            for row in store.cards_of(person.id)? {
+                if load_purse(device, row.card).is_none() {
+                    wrong.push(format!("wallet {at} was sold {} and never got it", row.card));
+                }
+            }
             for card in device.cards().unwrap_or_default() {
                 let (Some(purse), Some(row)) = (load_purse(device, card), store.card(card)?) else {
                     wrong.push(format!("wallet {at} holds {card}, which the provider does not know"));

@@ -112,7 +112,13 @@ impl Center {
     /// # Errors
     /// The difference, in words.
     pub fn audit(&self) -> Result<(), String> {
-        Ok(())
+        let store = self.store().map_err(|error| error.to_string())?;
+        let found = tegata_audit::audit(store.connection(), &tegata_audit::Options::default());
+        let audit = found.map_err(|error| error.to_string())?;
+        match audit.difference {
+            Some(difference) => Err(difference.to_string()),
+            None => Ok(()),
+        }
     }
     /// Says what goes wrong from here on.
     pub fn plan(&mut self, plan: NetPlan) {

@@ -303,8 +303,6 @@ pub enum TerminalCommand {
         #[arg(long)]
         slip: bool,
     },
-    /// What the merchant was paid and is owed
-    Statement,
 }
 
 /// What a wallet does.

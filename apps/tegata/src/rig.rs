@@ -18,6 +18,7 @@ pub struct ProviderProcess {
     /// Its address, such as `127.0.0.1:41234`.
     pub address: String,
     clock: Time,
+    operator: Operator,
 }
 
 impl Drop for ProviderProcess {
@@ -32,7 +33,8 @@ impl ProviderProcess {
     /// Starts one on a data folder, its clock at `clock`.
     pub fn start(data: &Path, clock: Time) -> Result<Self, Failure> {
         let (child, address) = spawn(data, "127.0.0.1:0", clock)?;
-        Ok(Self { child, data: data.to_owned(), address, clock })
+        let operator = Operator::connect(&data.join("provider"), &format!("http://{address}"))?;
+        Ok(Self { child, data: data.to_owned(), address, clock, operator })
     }
     /// Its process id.
     pub fn pid(&self) -> u32 {
@@ -47,13 +49,13 @@ impl ProviderProcess {
         Ok(fetch_info(&self.url())?)
     }
     /// Its operator's line.
-    pub fn operator(&self) -> Result<Operator, Failure> {
-        Operator::connect(&self.data.join("provider"), &self.url())
+    pub fn operator(&self) -> &Operator {
+        &self.operator
     }
     /// Sets its clock.
     pub fn set_clock(&mut self, clock: Time) -> Result<(), Failure> {
         self.clock = clock;
-        self.operator()?.ask(&json!({ "do": "clock", "time": clock.0 })).map(drop)
+        self.operator.ask(&json!({ "do": "clock", "time": clock.0 })).map(drop)
     }
     /// SIGKILL, then a new process on the same folder and address.
     pub fn kill_and_restart(&mut self) -> Result<(), Failure> {
@@ -67,7 +69,7 @@ impl ProviderProcess {
     /// Asks for tokens, one for each name.
     pub fn invite(&self, role: &str, names: &[String], owner: Option<PartyId>) -> Result<Vec<JoinToken>, Failure> {
         let owner = owner.map(|owner| owner.to_string());
-        let answer = self.operator()?.ask(&json!({ "do": "invite", "role": role, "names": names, "owner": owner }))?;
+        let answer = self.operator.ask(&json!({ "do": "invite", "role": role, "names": names, "owner": owner }))?;
         let tokens = answer.get("tokens").and_then(Value::as_array).cloned().unwrap_or_default();
         let tokens: Option<Vec<_>> = tokens.iter().map(|token| token.as_str().and_then(JoinToken::parse)).collect();
         match tokens {

@@ -5,7 +5,6 @@ use tegata_core::step::{Event, Fault, Records};
 use tegata_core::talk::cards::{Activate, Done};
 use tegata_core::talk::journal::{Journal, LogEntry};
 use tegata_core::talk::pay::{Claim, ClaimState, EndNotice, EndOfClaim, MAX_ITEMS, Sale, TerminalNotice, Till};
-use tegata_core::talk::report::{Report, ReportKind, ReportRequest};
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::signed::{Signed, Verified};
 use tegata_core::{Amount, CardId, IssuerId, Time};
@@ -224,20 +223,6 @@ impl<V: Vault> Terminal<V> {
     pub fn activate(&mut self, post: &mut dyn Post, slip: &Signed<Activate>, now: Now) -> Result<(), TerminalError> {
         let _: Verified<Done> = self.device.request(post, slip, now)?;
         Ok(())
-    }
-
-    /// The merchant's statement of a time.
-    ///
-    /// # Errors
-    /// [`TerminalError::Request`].
-    pub fn statement(&mut self, post: &mut dyn Post, span: (Time, Time), now: Now) -> Result<String, TerminalError> {
-        let party = self.device.certificate().and_then(|held| held.claimed().owner).ok_or(TerminalError::NotJoined)?;
-        let (from, until) = span;
-        let report = ReportKind::MerchantStatement;
-        let body = ReportRequest { report, party, from, until, device: None, extensions: Default::default() };
-        let request = self.device.signed(body)?;
-        let report: Verified<Report> = self.device.request(post, &request, now)?;
-        Ok(String::from_utf8_lossy(&report.content.0).into_owned())
     }
 }
 

@@ -10,7 +10,7 @@ use crate::numbers::{Book, book_name};
 use crate::reading::{Columns, Id, each, hex};
 use crate::verdicts::kind;
 use rusqlite::Connection;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use tegata_core::Hash;
 use tegata_core::card::EventKind;
 
@@ -334,8 +334,12 @@ impl<'a> Books<'a> {
                 sums[HELD] += moved.net;
             }
             findings.expect(nothing || back_in, What::Posting, || {
-                let about = format!("held of card-{}", hex(id));
-                (about, "nothing signed for it", said(moved.net), moved.name.clone())
+                let (about, ledger) = if moved.merchants == 0 {
+                    (format!("held of card-{}", hex(id)), moved.net)
+                } else {
+                    (format!("payable to merchant {}", hex(&moved.party.unwrap_or_default())), moved.merchants)
+                };
+                (about, "nothing signed for it", said(ledger), moved.name.clone())
             });
         }
     }
@@ -428,10 +432,10 @@ impl<'a> Books<'a> {
 
     /// What statements are made of: the ends of charges.
     fn claims(&self, findings: &mut Findings) -> Result<(), AuditError> {
-        let sql = "SELECT terminal, transaction_number, charge, state, entry, merchant, unit, amount, check_hash
+        let sql = "SELECT terminal, transaction_number, charge, state, entry, merchant, unit, amount, check_hash, card
             FROM claim ORDER BY terminal, transaction_number, charge";
         let facts = self.evidence.facts;
-        let mut paid = 0u64;
+        let mut paid = HashSet::new();
         each(self.connection, sql, [], |row| {
             let (terminal, transaction, charge) = (row.get::<Id>(0)?, row.u64(1)?, Hash(row.get(2)?));
             let state = row.u64(3)?;
@@ -446,7 +450,7 @@ impl<'a> Books<'a> {
                     }
                 }
                 Some(_) => 0,
-                None if check.is_some_and(|check| self.malformed(&terminal, &check)) => state,
+                None if self.malformed(row.get(9)?, check) => state,
                 None if facts.charges.get(&charge).is_some_and(|ended| ended.closed.is_some()) => 2,
                 None => 0,
             };
@@ -460,7 +464,7 @@ impl<'a> Books<'a> {
             });
             // A void of a refused claim may be recorded as either.
             let ended = matches!((expected, state), (3, 4));
-            paid += u64::from(state == 1);
+            paid.extend(check.filter(|_| state == 1));
             findings.expect((expected == state || ended) && columns, What::Row, || {
                 let about = format!("the claim of transaction {transaction} of dev-{}", hex(&terminal));
                 let ends = ["no such claim", "paid", "closed", "voided", "refused"];
@@ -476,17 +480,25 @@ impl<'a> Books<'a> {
         let claims = facts.events.iter().filter(|(hash, event)| {
             event.signed.kind == EventKind::Spend && matches!(self.evidence.state(hash, event), State::Payable(_))
         });
-        let count = claims.count() as u64;
-        findings.expect(count == paid, What::Row, || {
-            ("the claims".to_owned(), format!("{count} paid"), format!("{paid}"), "table claim".to_owned())
-        });
+        self.missing("claim", claims.map(|(hash, _)| hash).collect(), &paid, findings);
         Ok(())
     }
 
-    fn malformed(&self, terminal: &Id, check: &Hash) -> bool {
-        let about = self.evidence.cards.cards.keys();
-        debug_assert!(terminal.len() == 16);
-        about.clone().any(|card| self.evidence.verdicts.has(card, check, kind::MALFORMED))
+    fn malformed(&self, card: Option<Id>, check: Option<Hash>) -> bool {
+        card.zip(check).is_some_and(|(card, check)| self.evidence.verdicts.has(&card, &check, kind::MALFORMED))
+    }
+
+    /// Evidence of which the provider's table has no row.
+    fn missing(&self, table: &str, mut hashes: Vec<&Hash>, seen: &HashSet<Hash>, findings: &mut Findings) {
+        hashes.retain(|hash| !seen.contains(*hash));
+        hashes.sort_unstable();
+        findings.expect(hashes.is_empty(), What::Row, || {
+            let event = hashes.first().and_then(|hash| self.evidence.facts.events.get(hash));
+            let (card, seq) = event.map_or(([0; 16], 0), |event| (event.signed.card, event.signed.seq));
+            let evidence = event.map_or(String::new(), |event| event.signed.amount.to_string());
+            let about = format!("event {seq} of card-{}", hex(&card));
+            (about, evidence, format!("no row of it in table {table}"), event.map_or(String::new(), place))
+        });
     }
 
     /// Where each event stands.
@@ -494,7 +506,7 @@ impl<'a> Books<'a> {
         let sql = "SELECT card, generation, seq, hash, kind, amount, remaining, state, wallet_entry, terminal_entry
             FROM event ORDER BY card, generation, seq";
         let facts = self.evidence.facts;
-        let mut rows = 0u64;
+        let mut rows = HashSet::new();
         each(self.connection, sql, [], |row| {
             let (card, hash, state) = (row.get::<Id>(0)?, Hash(row.get(3)?), row.u64(7)?);
             let Some(event) = facts.events.get(&hash) else {
@@ -505,7 +517,7 @@ impl<'a> Books<'a> {
                 });
                 return Ok(());
             };
-            rows += 1;
+            rows.insert(hash);
             let expected = match (event.signed.kind, self.evidence.state(&hash, event)) {
                 (EventKind::Spend, State::Payable(_)) => 2,
                 (EventKind::Spend, State::Back) => 4,
@@ -532,10 +544,8 @@ impl<'a> Books<'a> {
             Ok(())
         })?;
         // A check that came second for its charge, or after its close, has no row unless its wallet recorded it.
-        let events = facts.events.values().filter(|event| event.wallet.is_some() || !event.conflict).count() as u64;
-        findings.expect(rows >= events, What::Row, || {
-            ("the events of all cards".to_owned(), format!("{events}"), format!("{rows}"), "table event".to_owned())
-        });
+        let events = facts.events.iter().filter(|(_, event)| event.wallet.is_some() || !event.conflict);
+        self.missing("event", events.map(|(hash, _)| hash).collect(), &rows, findings);
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use crate::reading::{Columns, Id, each, hex, pieces};
 use crate::trust::{Trust, holds};
 use rayon::prelude::*;
 use rusqlite::Connection;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use tegata_core::card::{CardCertificate, Load, Reversal};
 use tegata_core::wire::canonical::Message;
 use tegata_core::wire::signed::{PublicKey, Signed};
@@ -342,9 +342,16 @@ impl Cards {
             }
             Ok(())
         })?;
+        self.holders(connection, findings)
+    }
+
+    /// Who holds each card, as recorded.
+    fn holders(&mut self, connection: &Connection, findings: &mut Findings) -> Result<(), AuditError> {
+        let mut without: HashSet<Id> = self.cards.keys().copied().collect();
         let mut unknown = None;
         each(connection, "SELECT card, wallet FROM card ORDER BY card", [], |row| {
             let (id, wallet) = (row.get::<Id>(0)?, row.get::<Id>(1)?);
+            without.remove(&id);
             match self.cards.get_mut(&id) {
                 Some(card) => card.wallet = wallet,
                 None => unknown = unknown.or(Some(id)),
@@ -354,6 +361,10 @@ impl Cards {
         findings.expect(unknown.is_none(), What::Card, || {
             let about = format!("card-{}", unknown.map_or(String::new(), |id| hex(&id)));
             (about, "no certificate for it", "a card", "its row of table card".into())
+        });
+        findings.expect(without.is_empty(), What::Card, || {
+            let about = format!("card-{}", without.iter().min().map_or(String::new(), |id| hex(id)));
+            (about, "a certificate for it", "no such card", "table card".into())
         });
         Ok(())
     }

@@ -232,10 +232,10 @@ impl Facts {
         if (of.signed.card, of.signed.amount) != (signed.card, signed.amount) {
             return Err("the return of another card's check, or of another amount");
         }
-        if let By::Void { terminal, transaction, amount, .. } = by {
-            if (of.terminal, of.transaction, of.signed.amount) != (terminal, transaction, amount) {
-                return Err("a void of another charge");
-            }
+        if let By::Void { terminal, transaction, amount, .. } = by
+            && (of.terminal, of.transaction, of.signed.amount) != (terminal, transaction, amount)
+        {
+            return Err("a void of another charge");
         }
         if of.back.is_some() {
             return Err("a second return of one check");

@@ -151,7 +151,12 @@ impl Numbers {
                     }
                 }
                 findings.expect(activated <= (last + 1).saturating_sub(first), What::Number, || {
-                    (about(), "fewer serials", format!("{activated} activated"), format!("activation {hash}"))
+                    (
+                        about(),
+                        format!("serials {first} to {last} activated"),
+                        format!("{activated} activated"),
+                        format!("activation {hash}"),
+                    )
                 });
                 self.activations.insert(hash, (book, activated.saturating_mul(face)));
                 said = said.saturating_add(activated);

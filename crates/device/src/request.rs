@@ -2,7 +2,8 @@
 
 use crate::drive::{Device, Now};
 use crate::post::{ExchangeError, Post};
-use tegata_core::talk::report::Refused;
+use tegata_core::Time;
+use tegata_core::talk::report::{Refused, Report, ReportKind, ReportRequest};
 use tegata_core::talk::update::{Answered, ByProvider, read_reply};
 use tegata_core::wire::canonical::Message;
 use tegata_core::wire::signed::{Signed, Unsigned, Verified};
@@ -35,6 +36,24 @@ impl<V: Vault> Device<V> {
         let unsigned = Unsigned::new(body, key.algorithm());
         let signature = self.ring.sign(&key, &unsigned.tbs(&[])).ok_or(RequestError::NotJoined)?;
         Ok(unsigned.sign(signature))
+    }
+
+    /// A report about the party that this device's certificate names, as JSON (R25).
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub fn report(
+        &mut self,
+        post: &mut dyn Post,
+        report: ReportKind,
+        (from, until): (Time, Time),
+        now: Now,
+    ) -> Result<String, RequestError> {
+        let party = self.certificate().ok_or(RequestError::NotJoined)?.claimed().subject.party();
+        let body = ReportRequest { report, party, from, until, device: None, extensions: Default::default() };
+        let request = self.signed(body)?;
+        let report: Verified<Report> = self.request(post, &request, now)?;
+        Ok(String::from_utf8_lossy(&report.content.0).into_owned())
     }
 
     /// Asks, and checks that the answer is the provider's and to this question.

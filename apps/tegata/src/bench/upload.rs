@@ -5,7 +5,7 @@
 use super::tap::tap;
 use crate::measure::{self, microseconds_each, rounded};
 use crate::place::now;
-use crate::replay::shop::{device, terms};
+use crate::replay::shop::{device, joined, terms};
 use crate::rig::ProviderProcess;
 use crate::screen::{Failure, Screen, fail};
 use rusqlite::types::Value as Cell;
@@ -18,7 +18,7 @@ use tegata_core::wire::certificate::Role;
 use tegata_core::wire::signed::{Algorithm, PublicKey, Signature, Verifier};
 use tegata_core::{Amount, Time, Unit};
 use tegata_crypto_native::NativeVerifier;
-use tegata_device::{HttpPost, Now, join, update};
+use tegata_device::{HttpPost, Now, join};
 use tegata_issuer::Issuer;
 use tegata_terminal::Terminal;
 use tegata_vault::MemoryVault;
@@ -85,10 +85,7 @@ impl Town {
         let provider = ProviderProcess::start(&folder, clock)?;
         let (mut post, info) = (HttpPost::new(&provider.url())?, provider.info()?);
         let at = Now { time: clock, entropy: now().entropy };
-        let mut issuer = device(Algorithm::Ed25519);
-        for token in provider.invite("issuer", &["Issuer".into()], None)? {
-            join(&mut issuer, &mut post, &info, &token, Role::Issuer, "Issuer", at)?;
-        }
+        let issuer = joined(&mut post, &info, provider.invite("issuer", &["Issuer".into()], None)?, Role::Issuer, at)?;
         let mut issuer = Issuer::new(issuer);
         let Some(face) = Amount::new(Unit::USD, 200_000) else {
             return fail("no face value");
@@ -97,12 +94,12 @@ impl Town {
         let terms = terms(issuer.party()?);
         let batch = issuer.order(&mut post, terms, face, (WALLETS as u64, until), fresh(at))?;
         issuer.activate(&mut post, batch, (1, WALLETS as u64), fresh(at))?;
-        let owner = crate::replay::shop::merchant(&provider, 0, fresh(at))?;
-        let mut terminal = device(Algorithm::Ed25519);
-        for token in provider.invite("terminal", &["Till".into()], Some(owner))? {
-            join(&mut terminal, &mut post, &info, &token, Role::Terminal, "Till", fresh(at))?;
-        }
-        update(&mut terminal, &mut post, fresh(at))?;
+        let merchant = joined(&mut post, &info, provider.invite("merchant", &["Shop".into()], None)?, Role::Merchant, at)?;
+        let Some(owner) = merchant.certificate().map(|certificate| certificate.claimed().subject.party()) else {
+            return fail("the merchant did not join");
+        };
+        let token = provider.invite("terminal", &["Till".into()], Some(owner))?;
+        let terminal = joined(&mut post, &info, token, Role::Terminal, fresh(at))?;
         let names: Vec<String> = (0..WALLETS).map(|number| format!("wallet {number}")).collect();
         let mut wallets = Vec::new();
         for ((token, name), number) in

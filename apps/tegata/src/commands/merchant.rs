@@ -2,11 +2,11 @@
 
 use crate::flags::MerchantCommand;
 use crate::place::{Place, Sort, now};
-use crate::screen::{Answer, Failure, fail};
+use crate::screen::{Answer, Failure};
 use serde_json::Value;
 use tegata_core::Time;
-use tegata_core::talk::report::{Report, ReportKind, ReportRequest};
-use tegata_core::wire::signed::{Algorithm, Verified};
+use tegata_core::talk::report::ReportKind;
+use tegata_core::wire::signed::Algorithm;
 
 /// Does it.
 pub fn run(place: &Place, name: &str, command: MerchantCommand) -> Result<Answer, Failure> {
@@ -18,14 +18,7 @@ pub fn run(place: &Place, name: &str, command: MerchantCommand) -> Result<Answer
         MerchantCommand::Exceptions => ReportKind::Exceptions,
     };
     let mut opened = place.open(Sort::Merchant, name)?;
-    let Some(certificate) = opened.part.certificate() else {
-        return fail(format!("{name} has not joined a provider yet"));
-    };
-    let party = certificate.claimed().subject.party();
-    let (from, until) = (Time(0), Time::END);
-    let body = ReportRequest { report, party, from, until, device: None, extensions: Default::default() };
-    let request = opened.part.signed(body)?;
-    let report: Verified<Report> = opened.part.request(&mut place.post()?, &request, now())?;
-    let json: Value = serde_json::from_slice(&report.content.0)?;
+    let content = opened.part.report(&mut place.post()?, report, (Time(0), Time::END), now())?;
+    let json: Value = serde_json::from_str(&content)?;
     Ok(Answer::new(serde_json::to_string_pretty(&json)?, json))
 }

@@ -3,12 +3,12 @@
 use crate::flags::TerminalCommand;
 use crate::place::{Opened, Place, Sort, forget_address, now, write_address};
 use crate::screen::{Answer, Failure, Screen, bold, fail, table};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::Duration;
 use tegata_core::talk::pay::{Refusal, TerminalNotice};
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::signed::Algorithm;
-use tegata_core::{IssuerId, PartyId, Time};
+use tegata_core::{IssuerId, PartyId};
 use tegata_terminal::{Charged, Terminal, listen};
 use tegata_vault::SqliteVault;
 
@@ -45,12 +45,6 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: TerminalCommand) 
                 return fail("name the issuer by its id: party- and 32 digits, as `tegata issuer NAME batches` shows it");
             };
             activate(place, name, issuer, (batch, first, last.unwrap_or(first)), slip)
-        }
-        TerminalCommand::Statement => {
-            let mut opened = place.terminal(name)?;
-            let content = opened.part.statement(&mut place.post()?, (Time(0), Time::END), now())?;
-            let json: Value = serde_json::from_str(&content)?;
-            Ok(Answer::new(serde_json::to_string_pretty(&json)?, json))
         }
     }
 }

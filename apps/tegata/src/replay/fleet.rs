@@ -17,6 +17,9 @@ use tegata_terminal::TerminalError;
 use tegata_vault::MemoryVault;
 use tegata_wallet::Wallet;
 
+/// How many wallets' messages one POST carries at most.
+const CHUNK: usize = 250;
+
 /// A customer.
 pub struct Customer {
     /// The number in the file.
@@ -151,10 +154,10 @@ impl Fleet {
                 visits[index % terminals].idle.push(index);
             }
         }
-        self.each_terminal(shop, &visits, |_, visits| {
-            let mut line = shop.line()?;
-            for some in visits.idle.chunks(500) {
-                self.update(shop, &mut line, some, day)?;
+        self.each_terminal(shop, &visits, |counter, visits| {
+            let counter = &mut *lock(counter);
+            for some in visits.idle.chunks(CHUNK) {
+                self.update(shop, &mut counter.line, some, day)?;
             }
             Ok(())
         })
@@ -178,25 +181,24 @@ impl Fleet {
         visits: &Visits,
         day: u64,
     ) -> Result<(), Failure> {
-        let mut counter = lock(counter);
-        let mut line = shop.line()?;
+        let counter = &mut *lock(counter);
         if !visits.buying.is_empty() {
-            self.join(shop, &mut line, &visits.buying)?;
-            self.fill(shop, stock, &mut line, &visits.buying, day)?;
+            self.join(shop, &mut counter.line, &visits.buying)?;
+            self.fill(shop, stock, &mut counter.line, &visits.buying, day)?;
             for (index, cents) in &visits.buying {
                 for cents in cents {
-                    self.purchase(shop, &mut counter, &mut lock(&self.customers[*index]), *cents)?;
+                    self.purchase(shop, counter, &mut lock(&self.customers[*index]), *cents)?;
                 }
             }
         }
         let mut updating: Vec<usize> = visits.buying.iter().map(|(index, _)| *index).collect();
         updating.extend(&visits.idle);
         updating.retain(|index| lock(&self.customers[*index]).card.is_some());
-        for some in updating.chunks(500) {
-            self.update(shop, &mut line, some, day)?;
+        for some in updating.chunks(CHUNK) {
+            self.update(shop, &mut counter.line, some, day)?;
         }
-        if shop.updates_today(&counter) {
-            counter.terminal.update(&mut line, shop.at(22))?;
+        if shop.updates_today(counter) {
+            counter.terminal.update(&mut counter.line, shop.at(22))?;
         }
         Ok(())
     }
@@ -216,15 +218,9 @@ impl Fleet {
         }
         let names: Vec<String> = new.iter().map(|index| format!("customer {index}")).collect();
         let tokens = shop.invite_wallets(&names)?;
-        self.with(&new, |customers| {
-            let mut joining = Vec::new();
-            for ((customer, token), name) in customers.iter().zip(&tokens).zip(&names) {
-                let _ = customer;
-                joining.push((token, name));
-            }
-            let mut customers = customers;
+        self.with(&new, |mut customers| {
             let mut sent = Vec::new();
-            for (customer, (token, name)) in customers.iter_mut().zip(joining) {
+            for (customer, (token, name)) in customers.iter_mut().zip(tokens.iter().zip(&names)) {
                 let (device, at) = (&mut customer.wallet.device, shop.at(8));
                 sent.push(Joining::start(device, shop.info(), token, Role::Wallet, name, at)?);
             }

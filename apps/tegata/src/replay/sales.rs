@@ -98,7 +98,7 @@ pub fn run(screen: Screen, flags: &SalesFlags) -> Result<Answer, Failure> {
     }
     shop.set_day(last + 1)?;
     fleet.last_update(&shop, last + 1)?;
-    shop.close(last + 1)?;
+    shop.close()?;
     bar.finish_and_clear();
     let end = shop.settle()?;
     let tally = fleet.tally();

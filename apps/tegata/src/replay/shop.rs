@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tegata_core::card::{CardKind, Terms};
 use tegata_core::talk::join::{JoinToken, ProviderInfo};
+use tegata_core::talk::report::ReportKind;
 use tegata_core::wire::certificate::Role;
 use tegata_core::wire::signed::Algorithm;
 use tegata_core::{Amount, PartyId, Time, Unit};
@@ -54,14 +55,23 @@ pub struct Counter {
     pub terminal: Terminal<MemoryVault>,
     /// Whether it updates weeks late.
     pub late: bool,
+    /// Its line to the provider, which its customers' wallets use too.
+    pub line: Line,
+}
+
+/// A merchant: owns two terminals, reads its statement.
+struct Merchant {
+    device: Device<MemoryVault>,
+    party: PartyId,
 }
 
 /// The supply side.
 pub struct Shop {
     process: Arc<Process>,
-    url: String,
     info: ProviderInfo,
     issuer: Mutex<Issuer<MemoryVault>>,
+    merchants: Vec<Mutex<Merchant>>,
+    line: Mutex<Line>,
     /// The terminals.
     pub counters: Vec<Mutex<Counter>>,
     day: AtomicU64,
@@ -137,30 +147,36 @@ impl Shop {
         let mut post = HttpPost::new(&url)?;
         let at = Now { time: clock, entropy: now().entropy };
         let issuer = joined(&mut post, &info, provider.invite("issuer", &["Records".into()], None)?, Role::Issuer, at)?;
-        let mut counters = Vec::new();
+        let mut merchants = Vec::new();
+        let mut devices = Vec::new();
         for number in 0..terminals {
-            let owner = match number % 2 {
-                0 => merchant(&provider, number / 2, at)?,
-                _ => owner_of(&counters)?,
-            };
-            let name = format!("Till {}", number + 1);
-            let token = provider.invite("terminal", std::slice::from_ref(&name), Some(owner))?;
-            let device = joined(&mut post, &info, token, Role::Terminal, at)?;
-            counters.push(Mutex::new(Counter { terminal: Terminal::new(device), late: number % 4 == 3 }));
+            if number % 2 == 0 {
+                let name = vec![format!("Shop {}", number / 2 + 1)];
+                let device = joined(&mut post, &info, provider.invite("merchant", &name, None)?, Role::Merchant, at)?;
+                let party = party_of(&device)?;
+                merchants.push(Merchant { device, party });
+            }
+            let owner = merchants.last().map(|merchant: &Merchant| merchant.party);
+            let token = provider.invite("terminal", &[format!("Till {}", number + 1)], owner)?;
+            devices.push(joined(&mut post, &info, token, Role::Terminal, at)?);
         }
         let process = Process { provider: Mutex::new(provider), kill: AtomicBool::new(false), spent: Mutex::new(0.0) };
+        let process = Arc::new(process);
+        let line = || -> Result<Line, Failure> { Ok(Line { http: HttpPost::new(&url)?, process: Arc::clone(&process) }) };
+        let mut counters = Vec::new();
+        for (number, device) in devices.into_iter().enumerate() {
+            let (terminal, late) = (Terminal::new(device), number % 4 == 3);
+            counters.push(Mutex::new(Counter { terminal, late, line: line()? }));
+        }
         Ok(Self {
-            process: Arc::new(process),
-            url,
+            line: Mutex::new(line()?),
+            process,
             info,
             issuer: Mutex::new(Issuer::new(issuer)),
+            merchants: merchants.into_iter().map(Mutex::new).collect(),
             counters,
             day: AtomicU64::new(clock.0 / Time::DAY),
         })
-    }
-    /// A line to the provider.
-    pub fn line(&self) -> Result<Line, Failure> {
-        Ok(Line { http: HttpPost::new(&self.url)?, process: Arc::clone(&self.process) })
     }
     /// Who the provider is.
     pub fn info(&self) -> &ProviderInfo {
@@ -186,12 +202,12 @@ impl Shop {
     }
     /// Activates the numbers that today's customers buy.
     pub fn activate(&self, stock: &Stock, fleet: &Fleet, bought: &[Purchase]) -> Result<(), Failure> {
-        let mut line = self.line()?;
+        let mut line = lock(&self.line);
         for (pool, wanted) in stock.pools.iter().zip(fleet.wanted(bought)) {
             if wanted > 0 {
                 let first = pool.activated.fetch_add(wanted, Ordering::SeqCst) + 1;
                 let at = self.at(7);
-                lock(&self.issuer).activate(&mut line, pool.batch, (first, first + wanted - 1), at)?;
+                lock(&self.issuer).activate(&mut *line, pool.batch, (first, first + wanted - 1), at)?;
             }
         }
         Ok(())
@@ -201,29 +217,27 @@ impl Shop {
         !counter.late || self.day.load(Ordering::SeqCst).is_multiple_of(LATE)
     }
     /// The last update of every terminal.
-    pub fn close(&self, _day: u64) -> Result<(), Failure> {
-        let mut line = self.line()?;
+    pub fn close(&self) -> Result<(), Failure> {
         for counter in &self.counters {
-            lock(counter).terminal.update(&mut line, self.at(23))?;
+            let counter = &mut *lock(counter);
+            counter.terminal.update(&mut counter.line, self.at(23))?;
         }
         Ok(())
     }
     /// Settles, and reads every merchant's statement as that merchant.
     pub fn settle(&self) -> Result<End, Failure> {
-        let operator = lock(&self.process.provider).operator()?;
-        let settled = operator.ask(&json!({ "do": "settle" }))?;
-        let exceptions = operator.ask(&json!({ "do": "exceptions" }))?;
+        let provider = lock(&self.process.provider);
+        let settled = provider.operator().ask(&json!({ "do": "settle" }))?;
+        let exceptions = provider.operator().ask(&json!({ "do": "exceptions" }))?;
+        drop(provider);
         let exceptions = exceptions.get("exceptions").and_then(Value::as_array).map_or(0, Vec::len) as u64;
-        let mut line = self.line()?;
+        let mut line = lock(&self.line);
         let mut statements: Vec<(PartyId, Value)> = Vec::new();
-        for counter in &self.counters {
-            let mut counter = lock(counter);
-            let owner = counter.terminal.device.certificate().and_then(|held| held.claimed().owner);
-            let Some(owner) = owner.filter(|owner| !statements.iter().any(|(known, _)| known == owner)) else {
-                continue;
-            };
-            let content = counter.terminal.statement(&mut line, (Time(0), Time::END), self.at(23))?;
-            statements.push((owner, serde_json::from_str(&content)?));
+        for merchant in &self.merchants {
+            let mut merchant = lock(merchant);
+            let span = (Time(0), Time::END);
+            let content = merchant.device.report(&mut *line, ReportKind::MerchantStatement, span, self.at(23))?;
+            statements.push((merchant.party, serde_json::from_str(&content)?));
         }
         let mut cleared = 0u64;
         let mut merchants = Vec::new();
@@ -252,7 +266,7 @@ impl Shop {
     /// Stops the provider; gives its database.
     pub fn stop(self) -> Result<PathBuf, Failure> {
         let provider = lock(&self.process.provider);
-        provider.operator()?.ask(&json!({ "do": "stop" }))?;
+        provider.operator().ask(&json!({ "do": "stop" }))?;
         Ok(provider.data.join("provider").join("provider.db"))
     }
 }
@@ -274,30 +288,15 @@ pub struct End {
     pub trial_balance: Value,
 }
 
-/// Registers a merchant, as one that joins with a key of its own.
-pub fn merchant(provider: &ProviderProcess, number: usize, at: Now) -> Result<PartyId, Failure> {
-    let name = format!("Shop {}", number + 1);
-    let mut post = HttpPost::new(&provider.url())?;
-    let mut merchant = device(Algorithm::Ed25519);
-    for token in provider.invite("merchant", std::slice::from_ref(&name), None)? {
-        join(&mut merchant, &mut post, &provider.info()?, &token, Role::Merchant, &name, at)?;
-    }
-    match merchant.certificate() {
+fn party_of(device: &Device<MemoryVault>) -> Result<PartyId, Failure> {
+    match device.certificate() {
         Some(certificate) => Ok(certificate.claimed().subject.party()),
         None => fail("the provider did not register the merchant"),
     }
 }
 
-/// The merchant of the terminal opened last: every merchant has two.
-fn owner_of(counters: &[Mutex<Counter>]) -> Result<PartyId, Failure> {
-    let last = counters.last().and_then(|counter| lock(counter).terminal.device.certificate());
-    match last.and_then(|certificate| certificate.claimed().owner) {
-        Some(owner) => Ok(owner),
-        None => fail("a terminal's certificate names no owner"),
-    }
-}
-
-fn joined(
+/// A device of this role that has joined.
+pub fn joined(
     post: &mut HttpPost,
     info: &ProviderInfo,
     tokens: Vec<JoinToken>,
@@ -355,7 +354,7 @@ impl Stock {
             }
             *balance -= total;
         }
-        let mut line = shop.line()?;
+        let mut line = lock(&shop.line);
         let mut issuer = lock(&shop.issuer);
         let terms = terms(issuer.party()?);
         let mut pools = Vec::new();
@@ -365,13 +364,14 @@ impl Stock {
             };
             let at = shop.at(6);
             let until = at.time.after(3650 * Time::DAY);
-            let batch = issuer.order(&mut line, terms.clone(), amount, (count.max(1), until), at)?;
+            let batch = issuer.order(&mut *line, terms.clone(), amount, (count.max(1), until), at)?;
             let numbers = issuer.print(batch)?.into_iter().map(|printed| printed.number.to_string()).collect();
             pools.push(Pool { batch, numbers, activated: AtomicU64::new(0), next: AtomicU64::new(0) });
         }
         drop(issuer);
         for counter in &shop.counters {
-            lock(counter).terminal.update(&mut line, shop.at(6))?;
+            let counter = &mut *lock(counter);
+            counter.terminal.update(&mut counter.line, shop.at(6))?;
         }
         Ok(Self { pools })
     }

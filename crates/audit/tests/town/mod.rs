@@ -1,5 +1,6 @@
 //! A small town built by the real parts; only the network is a call. Its database is what the auditor is shown.
 #![allow(dead_code)] // each test uses its part
+#![allow(clippy::unwrap_used)] // only tests run this
 
 use tegata_audit::{Audit, Options, audit};
 use tegata_core::card::{CardKind, Terms};
@@ -44,8 +45,9 @@ pub struct Town {
     pub numbers: Vec<String>,
 }
 
-fn device(seed: u8) -> Device<MemoryVault> {
-    Device::new(MemoryVault::new(), KeyRing::in_memory(Algorithm::Ed25519, &[seed; 32]), &NativeVerifier)
+fn device(seed: u16) -> Device<MemoryVault> {
+    let seed = Hash::of(&seed.to_be_bytes()).0;
+    Device::new(MemoryVault::new(), KeyRing::in_memory(Algorithm::Ed25519, &seed), &NativeVerifier)
 }
 
 impl Town {
@@ -103,6 +105,9 @@ impl Town {
         join(device, &mut wire, &info, &token, role, "somebody", now).unwrap();
     }
     pub fn wallet(&mut self, seed: u8) -> (Wallet<MemoryVault>, CardId) {
+        self.wallet_of(seed.into())
+    }
+    pub fn wallet_of(&mut self, seed: u16) -> (Wallet<MemoryVault>, CardId) {
         let mut device = device(seed);
         self.join(&mut device, Role::Wallet, None);
         let mut wallet = Wallet::new(device, if seed % 2 == 0 { Algorithm::Ed25519 } else { Algorithm::P256 });
@@ -117,7 +122,7 @@ impl Town {
         wallet.load(&mut wire, card, &number, None, now).unwrap();
     }
     pub fn terminal(&mut self, seed: u8) -> Terminal<MemoryVault> {
-        let mut device = device(seed);
+        let mut device = device(seed.into());
         self.join(&mut device, Role::Terminal, Some(self.merchant));
         let mut terminal = Terminal::new(device);
         self.update_terminal(&mut terminal);
@@ -178,10 +183,8 @@ impl Town {
     }
     /// The same wallet once more: a copied vault.
     pub fn copy(&self, wallet: &Wallet<MemoryVault>, seed: u8) -> Wallet<MemoryVault> {
-        let ring = KeyRing::in_memory(Algorithm::Ed25519, &[seed; 32]);
-        let mut device = Device::new(wallet.device.vault.clone(), ring, &NativeVerifier);
-        let vault = wallet.device.vault.clone();
-        device.ring.reload_in_memory(&vault).unwrap();
+        let mut device = Device { vault: wallet.device.vault.clone(), ..device(seed.into()) };
+        device.ring.reload_in_memory(&wallet.device.vault).unwrap();
         Wallet::new(device, wallet.algorithm)
     }
     pub fn audit(&self) -> Audit {
