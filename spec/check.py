@@ -12,6 +12,7 @@ import json
 import pathlib
 import re
 import sys
+import unicodedata
 
 import cbor2
 import pycddl
@@ -37,7 +38,7 @@ TOKEN = re.compile(r'\s*(?:;[^\n]*|("[^"]*"|-?\d+\*-?\d+|-?\d+\.\.-?\d+|-?\d+|\.
 class Rules:
     def __init__(self, text):
         self.rules, self.names, self.limits = {}, {}, {}
-        for rule, limit in re.findall(r"^(\w+) = Signed<\w+> ; at most (\d+) bytes", text, re.M):
+        for rule, limit in re.findall(r"^(\w+) = .*?; at most (\d+) bytes", text, re.M):
             self.limits[rule] = int(limit)
         # The names of integer keys stand in comments: "key: Type, ; name: meaning".
         for rule, body in re.findall(r"^(\w+) = \{\n(.*?)^\}", text, re.M | re.S):
@@ -197,6 +198,8 @@ class Rules:
         params, node = self.rules[name]
         bound = {params[0]: ("name", argument, None)} if params else {}
         shown = self.read(node, value, bound, rule=name)
+        if name == "Text" and any(is_unprintable(c) for c in value):
+            raise No("Value")
         if name == "Signed":
             return {"algorithm": shown["protected"]["1"], "payload": shown["payload"], "signature": shown["signature"]}
         return shown
@@ -249,6 +252,11 @@ class Rules:
         return shown
 
 
+def is_unprintable(c):
+    turns = "\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    return unicodedata.category(c) == "Cc" or c in turns
+
+
 def kept(value, depth):
     if depth == 0 or not isinstance(value, (int, bytes, str, bool, list, dict)):
         raise No("NotCanonical")
@@ -260,7 +268,8 @@ def kept(value, depth):
 
 
 def pack(data):
-    return re.sub(r"(?:00){64,}", lambda m: f"({len(m[0]) // 2}*00)" if m.start() % 2 == 0 else m[0], data.hex())
+    parts = re.split(rb"(\0{64,})", data)
+    return "".join(f"({len(p)}*00)" if i % 2 else p.hex() for i, p in enumerate(parts))
 
 
 def unpack(text):
@@ -394,6 +403,9 @@ class Judge:
     def judge_signature(self, case, data, given, found):
         if "keys" in case:
             check_signature(data, bytes.fromhex(case["keys"][0]), bytes.fromhex(case["context"]))
+        if case["rule"] == "PayMessage" and "charged" in found:
+            if len(found["charged"]["charge"]["payload"].get("items", "").encode()) > 64:
+                raise No("Value")
         return found
 
     def provider(self, data, signer, anchors, now):
@@ -438,7 +450,8 @@ class Judge:
         session, terminal = cbor2.loads(unpack(given["session"])), cbor2.loads(unpack(given["terminal"]))
         context = [bytes.fromhex(card["card"]), card["generation"], session, terminal, unpack(given["charge"])]
         name = check_signature(wire[1], bytes.fromhex(card["key"]), cbor2.dumps(context))
-        check, ceiling = found["check"]["payload"], card["remaining"]
+        check, ceiling, counted = found["check"]["payload"], card["remaining"], set()
+        fits = True
         for raw, raise_ in zip(wire.get(3, []), found.get("raises", [])):
             kind, body = next(iter(raise_.items()))
             if kind != "void":
@@ -447,6 +460,9 @@ class Judge:
                     raise No("OtherCard")
                 self.provider(raw[1], said["signer"], anchors, now)
                 if kind == "load" and said["number"] > card["last_load"]:
+                    if said["number"] in counted or said["amount"]["unit"] != card["face"]["unit"]:
+                        fits = False
+                    counted.add(said["number"])
                     ceiling += said["amount"]["minor"]
         amount, remaining = charge["amount"]["minor"], check["remaining"]
         for wrong, why in [
@@ -458,7 +474,7 @@ class Judge:
             (now >= card["until"], "Expired"),
             (now >= card["due"], "Overdue"),
             (amount > terms["max_payment"], "AboveMaximum"),
-            (remaining + amount >= 2**64, "Overflow"),
+            (not fits, "Overflow"),
             (remaining + amount > ceiling, "TooLittle"),
             (ceiling - remaining > card["offline_limit"], "OfflineLimit"),
         ]:
@@ -474,11 +490,43 @@ class Judge:
             names.add(check_signature(bytes_, key, context, "NoFork"))
             if (said["seq"], said.get("tick", 0)) != (at["seq"], at["tick"]):
                 raise No("NoFork")
-            if [cbor2.loads(context)[0].hex(), cbor2.loads(context)[1]] != [at["card"], at["generation"]]:
+            if self.named_in(context) != (at["card"], at["generation"]):
                 raise No("NoFork")
         if len(names) != 2:
             raise No("NoFork")
         return {"convicts": True}
+
+    def named_in(self, context):
+        """The card and generation of a CheckContext or TakeUpContext."""
+        for rule in ("CheckContext", "TakeUpContext"):
+            try:
+                found = self.read(rule, context)
+                return found["card"], found["generation"]
+            except No:
+                pass
+        return None
+
+    def judge_list(self, case, data, given, found):
+        anchors, said = self.read("Anchors", unpack(given["anchors"])), found["payload"]
+        self.provider(data, said["signer"], anchors, case["time"])
+        for names in (said["subjects"], [dead["card"] for dead in said["cards"]]):
+            if names != sorted(set(names)):
+                raise No("Unsorted")
+        return found
+
+    def judge_keys(self, case, data, given, found):
+        if "keys" not in found:
+            raise No("NotTrusted")
+        held, numbers = [], set()
+        for raw, certificate in zip(cbor2.loads(data)[5], found["keys"]):
+            said = certificate["payload"]
+            check_signature(raw, bytes.fromhex(given["root"]), b"", "NotTrusted")
+            number = said.get("number", 0)
+            if number == 0 or number in numbers or said["role"] != "Provider" or said["signer"] != 0:
+                raise No("NotTrusted")
+            numbers.add(number)
+            held.append({name: said[name] for name in ("number", "key", "from", "until")})
+        return {"keys": held}
 
     def judge_open(self, case, data, given, found):
         wire = cbor2.loads(data)

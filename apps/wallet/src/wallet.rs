@@ -218,7 +218,7 @@ impl<V: Vault> Wallet<V> {
                 CardNotice::Installed { card, remaining } => Ok((card, remaining)),
                 CardNotice::Loaded { card, amount } => Ok((card, amount)),
                 CardNotice::Refused(no) => {
-                    Err(WalletError::Refused(no.text.unwrap_or_else(|| no.why.name().to_owned())))
+                    Err(WalletError::Refused(no.told()))
                 }
                 CardNotice::NotTrusted => Err(WalletError::NotTrusted),
                 CardNotice::Failed(fault) => Err(fault.into()),

@@ -1,5 +1,7 @@
 //! Every kind of row is tampered with, and the auditor must name it.
 
+#![allow(clippy::unwrap_used)] // helpers of tests
+
 mod town;
 
 use rusqlite::Connection;
@@ -263,23 +265,17 @@ fn a_large_town() {
 }
 
 #[test]
-fn a_provider_that_breaks_a_rule_is_found() {
-    for broken in [Break::NoGuarantor] {
-        let mut town = Town::new(Broken::only(broken), 6);
-        let (mut one, mut two) = (town.terminal(20), town.terminal(21));
-        let (mut wallet, card) = town.wallet(10);
-        let mut copy = town.copy(&wallet, 10);
-        town.pay((&mut wallet, card), &mut one, 9_000);
-        town.pay((&mut copy, card), &mut two, 8_000);
-        town.update_terminal(&mut one);
-        // A broken equation stops an honest provider; this one may also refuse to go on.
-        let now = town.moment();
-        let _ = two.close_open(now);
-        let sent = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| town.update_terminal(&mut two)));
-        if sent.is_ok() {
-            assert!(!town.audit().is_clean(), "{broken:?}");
-        }
-    }
+fn value_that_no_guarantor_covers_is_found() {
+    let mut town = Town::new(Broken::only(Break::NoGuarantor), 6);
+    let (mut one, mut two) = (town.terminal(20), town.terminal(21));
+    let (mut wallet, card) = town.wallet(10);
+    let mut copy = town.copy(&wallet, 10);
+    town.pay((&mut wallet, card), &mut one, 9_000);
+    town.pay((&mut copy, card), &mut two, 8_000);
+    town.update_terminal(&mut one);
+    town.update_terminal(&mut two);
+    let text = town.audit().difference.unwrap().to_string();
+    assert!(text.contains("8000") && text.contains("posting claimed"), "{text}");
 }
 
 #[test]

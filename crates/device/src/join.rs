@@ -23,7 +23,7 @@ pub enum JoinError {
     #[error("this device has joined already")]
     Joined,
     /// The provider said no.
-    #[error("the provider refused: {}", .0.text.clone().unwrap_or_else(|| format!("{:?}", .0.why)))]
+    #[error("the provider refused: {}", .0.told())]
     Refused(Refused),
     /// The answer is not by the pinned provider.
     #[error("the answer is not by the provider that the token is for")]

@@ -16,7 +16,7 @@ pub enum RequestError {
     #[error("this device has not joined a provider yet, or its keys are locked")]
     NotJoined,
     /// The provider said no.
-    #[error("the provider refused: {}", .0.text.clone().unwrap_or_else(|| .0.why.name().to_owned()))]
+    #[error("the provider refused: {}", .0.told())]
     Refused(Refused),
     /// The answer is not the provider's.
     #[error("the answer is not by the provider, or not to this request; nothing was changed")]

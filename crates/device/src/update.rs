@@ -19,7 +19,7 @@ pub enum UpdateError {
     #[error(transparent)]
     Exchange(#[from] ExchangeError),
     /// The provider said no.
-    #[error("the provider refused: {}", .0.text.clone().unwrap_or_else(|| format!("{:?}", .0.why)))]
+    #[error("the provider refused: {}", .0.told())]
     Refused(Refused),
     /// The answer does not fit this device's own records.
     #[error(

@@ -5,9 +5,11 @@ use crate::show::Show;
 use serde_json::{Value, json};
 use tegata_core::card::payment::{CannotSpend, accept_check};
 use tegata_core::card::{CardCertificate, CardEvent, Counterpart, ForkProof, Position, RaiseError, Terms};
-use tegata_core::talk::pay::{Charge, Checked};
+use tegata_core::talk::join::operational_keys;
+use tegata_core::talk::pay::{Charge, Checked, PayMessage};
+use tegata_core::talk::update::Command;
 use tegata_core::wire::canonical::{DecodeError, Message, Wire};
-use tegata_core::wire::certificate::{Anchors, Certificate, Role, Untrusted};
+use tegata_core::wire::certificate::{Anchors, Certificate, RevocationList, Role, Untrusted};
 use tegata_core::wire::sealed::Sealed;
 use tegata_core::wire::signed::{PublicKey, Signed};
 use tegata_core::{CardId, DeviceId, Hash, Time};
@@ -55,6 +57,15 @@ fn key(bytes: &[u8]) -> Result<PublicKey, String> {
     }
 }
 
+/// Reads what came over the link while paying.
+pub fn pay_message(case: &Case) -> Verdict {
+    let message = PayMessage::received(&case.bytes).map_err(|error| decode_name(&error))?;
+    if message.to_bytes() != case.bytes {
+        return Err("does not encode to the same bytes".into());
+    }
+    Ok(message.show())
+}
+
 /// Reads a signed message and checks its signature.
 pub fn signed<T: Message + Show>(case: &Case) -> Verdict {
     let signed = decode_signed::<T>(&case.bytes)?;
@@ -84,6 +95,8 @@ pub fn judge(case: &Case) -> Verdict {
         Some("card") => card(case),
         Some("check") => check(case),
         Some("fork") => fork(case),
+        Some("list") => list(case),
+        Some("keys") => keys(case),
         Some("open") => open(case),
         Some("link") => crate::sessions::judge_link(case),
         _ => crate::messages::read(case).unwrap_or_else(|| Err(format!("no such rule: {}", case.rule))),
@@ -159,6 +172,24 @@ fn fork(case: &Case) -> Verdict {
     let proof = ForkProof { position, events: [(first, contexts.0), (second, contexts.1)] };
     let key = key(case.key.as_deref().unwrap_or_default())?;
     if proof.convicts(&key, &NativeVerifier) { Ok(json!({ "convicts": true })) } else { Err("NoFork".into()) }
+}
+
+/// Whether a device takes a revocation list.
+fn list(case: &Case) -> Verdict {
+    let anchors: Anchors = given(case, "anchors")?;
+    let signed = decode_signed::<RevocationList>(&case.bytes)?;
+    let now = Time(case.time.unwrap_or_default());
+    let key = anchors.signer(signed.claimed().signer, now).map_err(untrusted)?;
+    let list = signed.verify(key, &[], &NativeVerifier).map_err(|why| untrusted(why.into()))?;
+    if list.is_sorted() { Ok(list.signed().show()) } else { Err("Unsorted".into()) }
+}
+
+/// Whether a device takes the operational keys of a command.
+fn keys(case: &Case) -> Verdict {
+    let command: Command = decode_plain(&case.bytes)?;
+    let keys = command.keys.as_deref().ok_or("NotTrusted")?;
+    let held = operational_keys(keys, &key(&case.hex("root"))?, &NativeVerifier).ok_or("NotTrusted")?;
+    Ok(json!({ "keys": held.show() }))
 }
 
 fn seal_name(why: SealError) -> &'static str {

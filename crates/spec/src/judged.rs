@@ -5,9 +5,11 @@ use crate::keys::{Who, ed, public};
 use crate::samples::*;
 use crate::show::{Show, hexed};
 use serde_json::{Value, json};
+use std::num::NonZeroU64;
 use tegata_core::card::*;
 use tegata_core::talk::pay::{Charge, Checked};
-use tegata_core::wire::canonical::Wire;
+use tegata_core::talk::update::{Command, CommandKind};
+use tegata_core::wire::canonical::{MAX_NUMBER, Wire};
 use tegata_core::wire::certificate::*;
 use tegata_core::wire::signed::{Algorithm, Signed};
 use tegata_core::{Amount, CardId, DeviceId, Hash, Time, Unit};
@@ -41,7 +43,7 @@ pub fn certificates() -> Vec<Case> {
         case("before its signer's key is valid", ours(), Who::Provider, Role::Terminal, from - 1, Some("NotYetValid")),
         case(
             "after its signer's key is valid",
-            Certificate { until: Time(u64::MAX), ..ours() },
+            Certificate { until: Time::END, ..ours() },
             Who::Provider,
             Role::Terminal,
             NOW + 90 * Time::DAY,
@@ -191,6 +193,10 @@ fn loaded(load: Load) -> Raise {
     Raise::Load(by(Who::Provider, &[], load))
 }
 
+fn yen(minor: u64) -> Amount {
+    Amount::new(Unit::JPY, minor).expect("a small amount")
+}
+
 /// Which checks a terminal takes (R6).
 pub fn checks() -> Vec<Case> {
     let tap = Tap::usual;
@@ -231,15 +237,15 @@ pub fn checks() -> Vec<Case> {
         tap().paying(5_000, 5_000).case("up to the offline limit, with what was spent before", None),
         tap().paying(5_000, 4_999).case("a cent above the offline limit", Some("OfflineLimit")),
         tap().paying(1_250, 18_751).case("remaining a cent above what the checkpoint allows", Some("TooLittle")),
-        tap().paying(1_250, u64::MAX).case("remaining that overflows", Some("Overflow")),
+        tap().paying(1_250, MAX_NUMBER).case("remaining as much as there can be", Some("TooLittle")),
+        tap().paying(1_250, MAX_NUMBER + 1).case("remaining more than there can be", Some("Value")),
         checked(|check| check.remaining = 20_000)
             .case("a payment that leaves the balance as it was", Some("TooLittle")),
         checked(|check| check.amount = 1_249).case("a cent less than charged", Some("Overflow")),
         checked(|check| check.amount = 1_251).case("a cent more than charged", Some("Overflow")),
         checked(|check| check.event = EventKind::Load).case("a load as a check", Some("Overflow")),
         checked(|check| check.event = EventKind::CreditBack).case("a credit-back as a check", Some("Overflow")),
-        checked(|check| check.tick = Some(1)).case("a tick as a check", Some("Overflow")),
-        checked(|check| check.tick = Some(0)).case("tick 0 written out", Some("Overflow")),
+        checked(|check| check.tick = NonZeroU64::new(1)).case("a tick as a check", Some("Overflow")),
         checked(|check| check.seq = 4).case("the checkpoint's own event number", Some("Repeated")),
         checked(|check| check.seq = 3).case("an event before the checkpoint", Some("Repeated")),
         checked(|check| check.seq = 99).case("events in between that the terminal has not seen", None),
@@ -261,6 +267,14 @@ pub fn checks() -> Vec<Case> {
         raised(vec![loaded(Load { number: 2, ..load() })], 20_000, 0)
             .case("a load that the checkpoint contains does not count", None),
         raised(vec![one(), loaded(Load { number: 4, ..load() })], 30_000, 0).case("with two loads", None),
+        raised(vec![one(), one()], 30_000, 0).case("with one load shown twice", Some("Overflow")),
+        raised(vec![one(), one()], 1_250, 18_750).case("with one load shown twice, not needed", Some("Overflow")),
+        raised(vec![one(), loaded(Load { at: Time(NOW), ..load() })], 30_000, 0)
+            .case("with two loads of one number", Some("Overflow")),
+        raised(vec![loaded(Load { amount: yen(5_000), ..load() })], 25_000, 0)
+            .case("with a load in another unit", Some("Overflow")),
+        raised(vec![loaded(Load { amount: yen(5_000), number: 2, ..load() })], 20_000, 0)
+            .case("with a load in another unit that does not count", None),
         raised(vec![one(), loaded(Load { number: 4, ..load() }), void()], 30_000, 0)
             .case("with three raises", Some("TooManyRaises")),
         raised(vec![void()], 20_000, 0).case("a void does not lift above the checkpoint", None),
@@ -308,7 +322,12 @@ pub fn forks() -> Vec<Case> {
         change(&mut event);
         event
     };
-    let session = |tick: Option<u64>, amount: u64| CardEvent { event: EventKind::Session, tick, amount, ..check() };
+    let session = |tick: u64, amount: u64| CardEvent {
+        event: EventKind::Session,
+        tick: NonZeroU64::new(tick),
+        amount,
+        ..check()
+    };
     let same = || (Who::Card, check(), &usual[..]);
     let mut all = vec![
         case(
@@ -329,24 +348,17 @@ pub fn forks() -> Vec<Case> {
         case("two pasts", same(), (Who::Card, mine(|e| e.previous = Hash::ZERO), &usual), at(5, 0), None),
         case(
             "two totals under one tick",
-            (Who::Card, session(Some(3), 10), &usual),
-            (Who::Card, session(Some(3), 20), &usual),
+            (Who::Card, session(3, 10), &usual),
+            (Who::Card, session(3, 20), &usual),
             at(5, 3),
-            None,
-        ),
-        case(
-            "tick 0 and no tick are one position",
-            same(),
-            (Who::Card, mine(|e| e.tick = Some(0)), &usual),
-            at(5, 0),
             None,
         ),
         case("the same event twice", same(), same(), at(5, 0), Some("NoFork")),
         case("two numbers", same(), (Who::Card, mine(|e| e.seq = 6), &usual), at(5, 0), Some("NoFork")),
         case(
             "two ticks of one session",
-            (Who::Card, session(Some(3), 10), &usual),
-            (Who::Card, session(Some(4), 20), &usual),
+            (Who::Card, session(3, 10), &usual),
+            (Who::Card, session(4, 20), &usual),
             at(5, 3),
             Some("NoFork"),
         ),
@@ -372,6 +384,30 @@ pub fn forks() -> Vec<Case> {
             Some("NoFork"),
         ),
     ];
+    let bytes = charge().to_bytes();
+    let counterpart = Counterpart::Charge { session: SESSION, terminal: TERMINAL, charge: &bytes };
+    let twice = |name: &str, context: &[u8]| {
+        let other = mine(|event| event.remaining = 1);
+        case(name, same(), (Who::Card, other, context), at(5, 0), Some("NoFork"))
+    };
+    // One key serves two generations after a restore (R14).
+    all.push(twice("of two generations", &CardEvent::context(CARD, 2, &counterpart)));
+    all.push(twice("of two cards", &CardEvent::context(CardId([9; 16]), 1, &counterpart)));
+    all.push(twice("in a context that names no card", &[]));
+    all.push(twice("in a context with something behind it", &[&usual[..], &[0]].concat()));
+    all.push(twice("in a context of four parts", &[&[0x84], &taken[1..], &[0]].concat()));
+    all.push(twice("in a context whose number is not minimal", &{
+        let mut long = taken.clone();
+        long.splice(18..19, [0x18, 1]);
+        long
+    }));
+    all.push(case(
+        "of another generation than the proof says",
+        same(),
+        (Who::Card, mine(|e| e.remaining = 1), &usual),
+        json!({ "card": CARD.show(), "generation": 2, "seq": 5, "tick": 0 }),
+        Some("NoFork"),
+    ));
     let mut moved = case(
         "the second shown in another context than signed",
         same(),
@@ -392,4 +428,61 @@ pub fn forks() -> Vec<Case> {
     cut.given.insert("second".into(), json!(hex::encode(&short[..short.len() - 1])));
     all.push(cut);
     all
+}
+
+/// Which revocation lists a device takes (R11).
+pub fn lists() -> Vec<Case> {
+    let case = |name: &str, change: fn(&mut RevocationList), who: Who, time: u64, why: Option<&str>| {
+        let mut body = revocation_list();
+        change(&mut body);
+        let signed = by(who, &[], body);
+        let expect = why.map_or_else(|| signed.show(), refusal);
+        let case = Case::new(name, "SignedRevocationList", signed.encode(), expect);
+        case.at(time).given("judge", "list").given("anchors", hexed(&anchors()))
+    };
+    let ours = |name: &str, change: fn(&mut RevocationList), why: Option<&str>| {
+        case(name, change, Who::Provider, NOW, why)
+    };
+    let unsorted = Some("Unsorted");
+    vec![
+        ours("usual", |_| (), None),
+        ours("empty", |list| (list.subjects, list.cards) = (vec![], vec![]), None),
+        ours("of one subject", |list| list.subjects.truncate(1), None),
+        ours("subjects descending", |list| list.subjects.reverse(), unsorted),
+        ours("a subject twice", |list| list.subjects[0] = list.subjects[1], unsorted),
+        ours("cards descending", |list| list.cards.reverse(), unsorted),
+        ours("a card twice, of two generations", |list| list.cards[0].card = list.cards[1].card, unsorted),
+        ours("by nobody known", |list| list.signer = 8, Some("UnknownSigner")),
+        case("forged", |_| (), Who::Terminal, NOW, Some("Forged")),
+        case("after its signer's key is valid", |_| (), Who::Provider, NOW + 90 * Time::DAY, Some("Expired")),
+    ]
+}
+
+/// Which operational keys a device takes.
+pub fn keys() -> Vec<Case> {
+    let command = |name: &str, keys: Option<Vec<Signed<Certificate>>>, expect: Value| {
+        let command = Command { keys, ..Command::new(CommandKind::Keys) };
+        let case = Case::new(name, "Command", command.to_bytes(), expect);
+        case.given("judge", "keys").given("root", hex::encode(ed(Who::Root).as_bytes()))
+    };
+    let by_root = |body: Certificate| by(Who::Root, &[], body);
+    let numbered = |number: u64| by_root(Certificate { number: Some(number), ..key_certificate() });
+    let held = |number: u64| {
+        let said = key_certificate();
+        OperationalKey { number, from: said.from, until: said.until, ..operational_key() }.show()
+    };
+    let refused = |name: &str, keys: Vec<Signed<Certificate>>| command(name, Some(keys), refusal("NotTrusted"));
+    vec![
+        command("one key", Some(vec![numbered(7)]), json!({ "keys": [held(7)] })),
+        command("two keys", Some(vec![numbered(8), numbered(7)]), json!({ "keys": [held(8), held(7)] })),
+        command("no keys at all", None, refusal("NotTrusted")),
+        // Certificates of signer 0 would pass for the root's.
+        refused("a key numbered 0", vec![numbered(0)]),
+        refused("a key without a number", vec![by_root(Certificate { number: None, ..key_certificate() })]),
+        refused("one number twice", vec![numbered(7), numbered(7)]),
+        refused("a key of another role", vec![by_root(Certificate { role: Role::Issuer, ..key_certificate() })]),
+        refused("a key of another signer", vec![by_root(Certificate { signer: 7, ..key_certificate() })]),
+        refused("a key by an operational key", vec![by(Who::Provider, &[], key_certificate())]),
+        refused("a good key and a forged one", vec![numbered(8), by(Who::Stranger, &[], key_certificate())]),
+    ]
 }

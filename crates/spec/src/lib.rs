@@ -28,6 +28,8 @@ pub fn files() -> Vec<(&'static str, Vec<Case>)> {
     all.push(("cards.json", judged::cards()));
     all.push(("checks.json", judged::checks()));
     all.push(("forks.json", judged::forks()));
+    all.push(("lists.json", judged::lists()));
+    all.push(("keys.json", judged::keys()));
     all.push(("sealed_opened.json", sessions::sealed()));
     all.push(("link.json", sessions::link()));
     all

@@ -8,7 +8,7 @@ use serde_json::json;
 use tegata_core::card::payment::Purse;
 use tegata_core::card::*;
 use tegata_core::talk::{cards::*, join::*, journal::*, pay::*, report::*, update::*};
-use tegata_core::wire::canonical::{Message, Reader, Wire, Writer};
+use tegata_core::wire::canonical::{MAX_NUMBER, MAX_TEXT, Message, Reader, Wire, Writer};
 use tegata_core::wire::certificate::*;
 use tegata_core::wire::sealed::Sealed;
 use tegata_core::wire::signed::{Algorithm, Signature};
@@ -291,7 +291,7 @@ macro_rules! messages {
                     plain::<$plain>(stringify!($plain), samples::$plain(), 0)),)*
                 $((concat!("plain_", stringify!($body), ".json"),
                     plain::<$body>(stringify!($body), samples::$body(), 1)),)*
-                ("plain_PayMessage.json", choices("PayMessage", samples::PayMessage(), "Kind")),
+                ("plain_PayMessage.json", pay_messages()),
                 ("plain_Raise.json", choices("Raise", samples::Raise(), "Value")),
                 ("values.json", values()),
             ]
@@ -302,7 +302,7 @@ macro_rules! messages {
                 $(concat!("Signed", stringify!($name)) => crate::judge::signed::<$name>(case),)*
                 $(stringify!($plain) => crate::judge::plain::<$plain>(case),)*
                 $(stringify!($body) => crate::judge::plain::<$body>(case),)*
-                "PayMessage" => crate::judge::plain::<PayMessage>(case),
+                "PayMessage" => crate::judge::pay_message(case),
                 "Raise" => crate::judge::plain::<Raise>(case),
                 _ => return None,
             })
@@ -346,6 +346,50 @@ messages! {
     bodies { Terms }
 }
 
+/// What is said while paying, at and beyond its bounds.
+fn pay_messages() -> Vec<Case> {
+    let mut all = choices("PayMessage", samples::PayMessage(), "Kind");
+    let offer = samples::Offer()[0].1.to_bytes();
+    let sized = |len: usize| padded(&offer, len, |body| [&[0x82, 1], body].concat()).expect("a field of any length");
+    let accepted = |name: &str, bytes: Vec<u8>| {
+        let expect = PayMessage::received(&bytes).map_or_else(|_| refusal("none"), |message| message.show());
+        Case::new(name, "PayMessage", bytes, expect)
+    };
+    all.push(accepted("as large as it may be", sized(MAX_PAY_MESSAGE)));
+    all.push(Case::new("too large", "PayMessage", sized(MAX_PAY_MESSAGE + 1), refusal("TooLarge")));
+    let charged = |len: usize| {
+        let charge = Charge { items: Some("x".repeat(len)), ..samples::charge() };
+        let context = Charge::context(&samples::SESSION, samples::TERMINAL);
+        let charge = samples::by(Who::Terminal, &context, charge);
+        PayMessage::Charged(Charged { charge, ..samples::Charged()[1].1.clone() }).to_bytes()
+    };
+    all.push(accepted("a charge with the longest items", charged(MAX_ITEMS)));
+    all.push(Case::new("a charge with items a byte too long", "PayMessage", charged(MAX_ITEMS + 1), refusal("Value")));
+    all
+}
+
+/// Texts that people read, at and beyond their bounds: a name, the text, whether it is accepted.
+fn texts() -> Vec<(&'static str, String, bool)> {
+    vec![
+        ("a text of 300 bytes", "x".repeat(MAX_TEXT), true),
+        ("a text of 301 bytes", "x".repeat(MAX_TEXT + 1), false),
+        ("a text of 101 characters and 303 bytes", "\u{5238}".repeat(101), false),
+        ("an empty text", String::new(), true),
+        ("a text in another script", "\u{5238} \u{5e9}\u{5dc}\u{5d5}\u{5dd} \u{1f375}".into(), true),
+        ("a text with a line break", "tea\nTotal 0.01 USD".into(), false),
+        ("a text with a zero byte", "tea\0".into(), false),
+        ("a text with an escape", "\u{1b}[2Jtea".into(), false),
+        ("a text with a delete character", "tea\u{7f}".into(), false),
+        ("a text with a control character of two bytes", "tea\u{85}".into(), false),
+        ("a text with a line separator", "tea\u{2028}Total 0.01 USD".into(), false),
+        ("a text with a paragraph separator", "tea\u{2029}Total 0.01 USD".into(), false),
+        ("a text with an override of direction", "\u{202e}DSU 10.0".into(), false),
+        ("a text with an isolate", "\u{2067}tea\u{2069}".into(), false),
+        ("a text with a mark of direction", "tea\u{200f}".into(), false),
+        ("a text with an Arabic letter mark", "tea\u{61c}".into(), false),
+    ]
+}
+
 /// Values at and beyond their bounds.
 fn values() -> Vec<Case> {
     let charge = samples::charge();
@@ -380,7 +424,13 @@ fn values() -> Vec<Case> {
         signed("an amount of one part", field(2, vec![0x81, 0x19, 0x03, 0x48]), Some("Value")),
         signed("an amount in floating point", field(2, vec![0x82, 0x19, 0x03, 0x48, 0xf9, 0x3c, 0]), Some("Type")),
         signed("a big number for the transaction", field(1, vec![0xc2, 0x41, 5]), Some("Type")),
-        signed("the largest time", field(4, uint(u64::MAX)), None),
+        signed("the largest time", field(4, uint(MAX_NUMBER)), None),
+        signed("a time beyond it", field(4, uint(MAX_NUMBER + 1)), Some("Value")),
+        signed("the largest number", field(1, uint(MAX_NUMBER)), None),
+        signed("a number beyond it", field(1, uint(MAX_NUMBER + 1)), Some("Value")),
+        signed("the largest number of 64 bits", field(1, uint(u64::MAX)), Some("Value")),
+        signed("items with a line break", field(5, String::from("tea\n0.01 USD").to_bytes()), Some("Value")),
+        signed("items written backwards", field(5, String::from("\u{202e}DSU 10.0").to_bytes()), Some("Value")),
         signed("items as bytes", field(5, vec![0x41, b'x']), Some("Type")),
         signed("items that are no UTF-8", field(5, vec![0x62, 0xc3, 0x28]), Some("Type")),
         signed("items of indefinite length", field(5, vec![0x7f, 0x61, b'x', 0xff]), Some("Type")),
@@ -398,6 +448,35 @@ fn values() -> Vec<Case> {
     certified("role 0", 2, uint(0));
     certified("a key of 31 bytes", 3, [vec![0x58, 31], vec![1; 31]].concat());
     certified("a key of 65 bytes", 3, [vec![0x58, 65], vec![4; 65]].concat());
+    let info = samples::ProviderInfo()[0].1.clone();
+    for (name, text, accepted) in texts() {
+        let named = ProviderInfo { name: text, ..info.clone() };
+        let expect = if accepted { named.show() } else { refusal("Value") };
+        all.push(Case::new(name, "ProviderInfo", named.to_bytes(), expect));
+    }
+    let tick = samples::CardEvent()[1].1.to_bytes();
+    let context = samples::check_context(&charge.to_bytes());
+    let card = secret(Who::Card, Algorithm::Ed25519);
+    for (name, number, accepted) in [
+        ("tick 1", 1, true),
+        ("tick 0 written out", 0, false),
+        ("the largest tick", MAX_NUMBER, true),
+        ("a tick beyond it", MAX_NUMBER + 1, false),
+    ] {
+        let payload = Fields::of(&tick).map(|f| f.with(|all| all[3].1 = uint(number))).unwrap_or_default();
+        let bytes = sign1(&card, &context, &payload);
+        let expect = if accepted { shown::<CardEvent>(&bytes) } else { refusal("Value") };
+        all.push(Case::new(name, "SignedCardEvent", bytes, expect).signed(card.public().as_bytes(), &context));
+    }
+    let mut list = samples::revocation_list();
+    for (name, generation, accepted) in
+        [("the largest dead generation", MAX_NUMBER, true), ("a dead generation beyond it", MAX_NUMBER + 1, false)]
+    {
+        list.cards[1].generation = generation;
+        let bytes = sign1(&provider, &[], &list.to_bytes());
+        let expect = if accepted { shown::<RevocationList>(&bytes) } else { refusal("Value") };
+        all.push(Case::new(name, "SignedRevocationList", bytes, expect).signed(provider.public().as_bytes(), &[]));
+    }
     all
 }
 

@@ -1,6 +1,7 @@
 //! Honest messages: one little town, the same each time.
 
 use crate::keys::{Who, ed, secret, sign};
+use std::num::NonZeroU64;
 use tegata_core::card::payment::{Purse, PurseState};
 use tegata_core::card::*;
 use tegata_core::talk::{cards::*, join::*, journal::*, pay::*, report::*, update::*};
@@ -318,9 +319,9 @@ forms! {
     Reversal("usual" => reversal());
     CardEvent(
         "a check" => check(),
-        "a tick" => CardEvent { event: EventKind::Session, tick: Some(3), ..check() },
+        "a tick" => CardEvent { event: EventKind::Session, tick: NonZeroU64::new(3), ..check() },
     );
-    Offered("usual" => Offered { kind: CardKind::Payment, issuer: ISSUER, extensions: none() });
+    Offered("usual" => Offered { kind: CardKind::Payment, terms: terms().handle(), extensions: none() });
     Offer(
         "at a known terminal" => Offer {
             card: Offered()[0].1.clone(), checkpoint: Some(Handle([0xc4; 8])), unknown: None, resume: None,
@@ -376,17 +377,17 @@ forms! {
     );
     Journal(
         "new" => Journal::new(1, Time(NOW)),
-        "usual" => Journal { number: 9, head: SESSION, oldest: Some(Time(NOW)), ..Journal::new(1, Time(NOW)) },
+        "usual" => Journal { number: 9, head: SESSION, oldest: Some(Time(NOW)), turns: 6, ..Journal::new(1, Time(NOW)) },
     );
     UpdateRequest(
         "usual" => UpdateRequest {
             device: TERMINAL, epoch: 1, acknowledged: 8, acknowledged_head: Hash::of(b"eight entries"),
             entries: vec![Bytes(paid_entry().to_bytes())], number: 9, commands: 2,
-            commands_head: Hash::of(b"two commands"), list: 4, extensions: none(),
+            commands_head: Hash::of(b"two commands"), list: 4, turn: 6, extensions: none(),
         },
         "of a new device" => UpdateRequest {
             device: WALLET, epoch: 1, acknowledged: 0, acknowledged_head: Hash::ZERO, entries: vec![], number: 0,
-            commands: 0, commands_head: Hash::ZERO, list: 0, extensions: none(),
+            commands: 0, commands_head: Hash::ZERO, list: 0, turn: 0, extensions: none(),
         },
     );
     Command(

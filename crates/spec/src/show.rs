@@ -1,6 +1,7 @@
 //! Decoded fields as JSON, in the names of the CDDL. Every field is named here; the compiler counts them.
 
 use serde_json::{Map, Value, json};
+use std::num::NonZeroU64;
 use tegata_core::card::payment::{Purse, PurseState};
 use tegata_core::card::*;
 use tegata_core::talk::{cards::*, join::*, journal::*, pay::*, report::*, update::*};
@@ -46,6 +47,11 @@ codes!(PurseState PayingState ClaimState);
 impl Show for u64 {
     fn show(&self) -> Value {
         json!(self)
+    }
+}
+impl Show for NonZeroU64 {
+    fn show(&self) -> Value {
+        json!(self.get())
     }
 }
 impl Show for bool {
@@ -185,7 +191,7 @@ fields! {
     Void { transaction check amount at }
     Reversal { card generation check amount at signer }
     CardEvent { event seq tick previous amount remaining }
-    Offered { kind issuer }
+    Offered { kind terms }
     Offer { card checkpoint unknown resume }
     Charge { transaction amount at expires items }
     Charged { charge certificate known session }
@@ -195,10 +201,10 @@ fields! {
         kind at transaction terminal charge session card generation event checkpoint raises receipt void
     }
     Journal {
-        number head acknowledged acknowledged_head archived commands commands_head epoch updated oldest due
+        number head acknowledged acknowledged_head archived commands commands_head epoch updated oldest due turns
     }
     UpdateRequest {
-        device epoch acknowledged acknowledged_head entries number commands commands_head list
+        device epoch acknowledged acknowledged_head entries number commands commands_head list turn
     }
     Command { kind card certificate raise keys terms renewed }
     Restart { number head commands commands_head next_transaction }

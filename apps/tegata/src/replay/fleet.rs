@@ -252,27 +252,30 @@ impl Fleet {
             if due.is_empty() {
                 return Ok(());
             }
-            self.buy(shop, stock, line, &due)?;
-            let loaded: Vec<usize> = due.iter().map(|(index, _)| *index).collect();
-            self.update(shop, line, &loaded, day)?;
+            let loaded = self.buy(shop, stock, line, &due)?;
+            // A load ends with a new checkpoint (R6); a card just installed has one.
+            let more = |index: &usize| wanted.iter().any(|(wanting, faces)| wanting == index && faces.len() > round + 1);
+            let updating: Vec<usize> =
+                due.iter().map(|(index, _)| *index).filter(|index| loaded.contains(index) || more(index)).collect();
+            self.update(shop, line, &updating, day)?;
         }
         Ok(())
     }
 
     /// One number each: installed by those without a card, loaded by the others.
-    fn buy(&self, shop: &Shop, stock: &Stock, line: &mut Line, due: &[(usize, usize)]) -> Result<(), Failure> {
+    fn buy(&self, shop: &Shop, stock: &Stock, line: &mut Line, due: &[(usize, usize)]) -> Result<Vec<usize>, Failure> {
         let indexes: Vec<usize> = due.iter().map(|(index, _)| *index).collect();
-        let loads = self.with(&indexes, |mut customers| -> Result<u64, Failure> {
+        let loads = self.with(&indexes, |mut customers| -> Result<Vec<usize>, Failure> {
             let at = shop.at(9);
             let mut jobs = Vec::new();
-            let mut loads = 0;
-            for (customer, (_, face)) in customers.iter_mut().zip(due) {
+            let mut loads = Vec::new();
+            for (customer, (index, face)) in customers.iter_mut().zip(due) {
                 let number = stock.sell(*face)?;
                 let at = shop.at(9);
                 let talk = match customer.card {
                     None => customer.wallet.install_request(&number, None, at)?,
                     Some(card) => {
-                        loads += 1;
+                        loads.push(*index);
                         customer.wallet.load_request(card, &number, None)?
                     }
                 };
@@ -292,11 +295,14 @@ impl Fleet {
             }
             Ok(loads)
         })?;
-        lock(&self.tally).loads += loads;
-        Ok(())
+        lock(&self.tally).loads += loads.len() as u64;
+        Ok(loads)
     }
 
     fn update(&self, shop: &Shop, line: &mut Line, indexes: &[usize], day: u64) -> Result<(), Failure> {
+        if indexes.is_empty() {
+            return Ok(());
+        }
         self.with(indexes, |mut customers| -> Result<(), Failure> {
             let devices: Vec<&mut Device<MemoryVault>> =
                 customers.iter_mut().map(|customer| &mut customer.wallet.device).collect();

@@ -110,7 +110,7 @@ impl Town {
     pub fn wallet_of(&mut self, seed: u16) -> (Wallet<MemoryVault>, CardId) {
         let mut device = device(seed);
         self.join(&mut device, Role::Wallet, None);
-        let mut wallet = Wallet::new(device, if seed % 2 == 0 { Algorithm::Ed25519 } else { Algorithm::P256 });
+        let mut wallet = Wallet::new(device, if seed.is_multiple_of(2) { Algorithm::Ed25519 } else { Algorithm::P256 });
         let (number, now) = (self.numbers.pop().unwrap(), self.moment());
         let mut wire = Wire { provider: &mut self.provider, now };
         let card = wallet.install(&mut wire, &number, None, now).unwrap();
@@ -183,7 +183,8 @@ impl Town {
     }
     /// The same wallet once more: a copied vault.
     pub fn copy(&self, wallet: &Wallet<MemoryVault>, seed: u8) -> Wallet<MemoryVault> {
-        let mut device = Device { vault: wallet.device.vault.clone(), ..device(seed.into()) };
+        let mut device = device(seed.into());
+        device.vault = wallet.device.vault.clone();
         device.ring.reload_in_memory(&wallet.device.vault).unwrap();
         Wallet::new(device, wallet.algorithm)
     }

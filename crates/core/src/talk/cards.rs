@@ -253,7 +253,10 @@ impl CardRequest {
         match read_reply::<InstallReply>(bytes, &asked.request, anchors, context) {
             Some(Answered::Reply(reply)) => return Self::installed(&asked, &reply, anchors, context, batch),
             Some(Answered::Refused(refused)) => {
-                if !refused.why.is_transient() {
+                // A number may become value later: it is asked for with the same key then, or an answer to this very
+                // request, carried late, would install a card that nobody here waits for (R18).
+                let later = refused.why == crate::talk::report::ProviderRefusal::Number;
+                if !refused.why.is_transient() && !later {
                     batch.remove(RecordKey::new(Space::Request, asked.name));
                 }
                 return Step::new(Self::Keeping(CardNotice::Refused(refused)), [Effect::Store(batch)]);

@@ -38,6 +38,24 @@ codes! {
 }
 
 impl ProviderRefusal {
+    /// Who is at fault and what to do, for people.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::Malformed => "it could not read the message; this program may be older or newer than the provider",
+            Self::NotAllowed => "it does not know this key, or its role does not allow that",
+            Self::Revoked => "this device or party has been revoked; ask the provider's operator",
+            Self::Token => "the join token is wrong, was used, or has expired; ask the operator for a new one",
+            Self::Number => "this number is not valid: mistyped, not activated at the till yet, or installed elsewhere",
+            Self::TooMany => "too many wrong numbers; wait an hour and type the number from the card",
+            Self::LogBroken => "this device's log does not continue what was recorded; update it again",
+            Self::Terms => "the amount or the card does not fit the issuer's terms",
+            Self::Repeated => "the same request came before with another content",
+            Self::Channel => "the sealed line is not known any more; send again",
+            Self::Unavailable => "it could not store; nothing was changed, try again later",
+            Self::Reconciling => "it was restored from a backup and is still hearing all devices; try again later",
+            Self::Unknown => "nothing is known under that name",
+        }
+    }
     /// Whether the same request may succeed later, unchanged.
     pub fn is_transient(self) -> bool {
         matches!(self, Self::TooMany | Self::Unavailable | Self::Reconciling | Self::Channel)
@@ -55,6 +73,13 @@ message! {
         3 retry_after: Option<u64>,
         /// Number of the operational key that signed.
         4 signer: u64,
+    }
+}
+
+impl Refused {
+    /// What the provider says, or what its reason means.
+    pub fn told(&self) -> alloc::string::String {
+        self.text.clone().unwrap_or_else(|| self.why.advice().into())
     }
 }
 

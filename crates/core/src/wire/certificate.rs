@@ -155,9 +155,9 @@ message! {
         2 at: Time,
         /// Number of the operational key that signed.
         3 signer: u64,
-        /// Devices and parties, sorted.
+        /// Devices and parties, ascending, none twice.
         4 subjects: Vec<Subject>,
-        /// Cards with the highest generation that is dead, sorted.
+        /// Cards with the highest generation that is dead, cards ascending, none twice.
         5 cards: Vec<DeadCard>,
     }
 }
@@ -186,7 +186,7 @@ impl Wire for DeadCard {
     }
     fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
         from.array(2)?;
-        Ok(Self { card: CardId::read(from)?, generation: from.uint()? })
+        Ok(Self { card: CardId::read(from)?, generation: u64::read(from)? })
     }
 }
 

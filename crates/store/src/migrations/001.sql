@@ -58,8 +58,9 @@ CREATE TABLE token (
 
 -- ---- devices' logs and commands ---------------------------------------------------------------------------------
 
+-- With row ids: its rows are long and rewritten by every update, and those that joined together update together.
 CREATE TABLE device (
-    device BLOB PRIMARY KEY,
+    device BLOB NOT NULL PRIMARY KEY,
     recorded INTEGER NOT NULL,       -- number of the last entry recorded
     head BLOB NOT NULL,              -- hash over all entries up to it
     said INTEGER NOT NULL,           -- highest entry number it has said to have
@@ -74,7 +75,7 @@ CREATE TABLE device (
     keys INTEGER NOT NULL,           -- highest operational key it was sent
     request BLOB,                    -- hash of its last UpdateRequest ...
     reply BLOB                       -- ... and the Signed<UpdateReply> that answered it
-) WITHOUT ROWID, STRICT;
+) STRICT;
 
 CREATE TABLE entry (
     device BLOB NOT NULL,
@@ -170,7 +171,7 @@ CREATE TABLE guess (
 -- ---- cards ------------------------------------------------------------------------------------------------------
 
 CREATE TABLE card (
-    card BLOB PRIMARY KEY,
+    card BLOB NOT NULL PRIMARY KEY,
     wallet BLOB NOT NULL,
     issuer BLOB NOT NULL,
     unit INTEGER NOT NULL,
@@ -189,7 +190,7 @@ CREATE TABLE card (
     blocked INTEGER,                 -- when: the wallet is lost or the holder convicted
     dead_generation INTEGER NOT NULL,-- dead up to and including; 0: none
     dead_list INTEGER NOT NULL       -- by the revocation list of this number
-) WITHOUT ROWID, STRICT;
+) STRICT;
 CREATE INDEX card_wallet ON card (wallet);
 
 -- A card's generations: the first certificate of each, which binds its key.
@@ -205,10 +206,10 @@ CREATE TABLE generation (
 
 -- What the faces of a card are: the newest Signed<CardCertificate>.
 CREATE TABLE checkpoint (
-    card BLOB PRIMARY KEY,
+    card BLOB NOT NULL PRIMARY KEY,
     at INTEGER NOT NULL,
     body BLOB NOT NULL
-) WITHOUT ROWID, STRICT;
+) STRICT;
 
 CREATE TABLE load (
     card BLOB NOT NULL,

@@ -72,6 +72,9 @@ impl EndOfClaim {
             return Self::over(EndNotice::Unknown);
         };
         let check = match claim.state {
+            ClaimState::Open if context.broken.has(Break::NeverClosed) => {
+                return Self::over(EndNotice::EndedBefore(claim.state));
+            }
             ClaimState::Open => None,
             // A void names the check that it undoes (R7).
             ClaimState::Paid if void => claim.check_hash(terminal),

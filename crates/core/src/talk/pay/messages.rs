@@ -199,7 +199,7 @@ impl PayMessage {
             Self::Charged(charged)
                 if charged.charge.claimed().items.as_ref().is_some_and(|items| items.len() > MAX_ITEMS) =>
             {
-                Err(DecodeError::TooLarge)
+                Err(DecodeError::Value("items too long"))
             }
             _ => Ok(message),
         }

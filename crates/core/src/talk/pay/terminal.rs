@@ -263,7 +263,8 @@ impl TerminalPay {
         let Some(claim) = Claim::load(context.records, transaction) else {
             return Self::refuse(Refusal::UnknownTransaction);
         };
-        if let Some(void) = claim.void.clone() {
+        let reopens = claim.state == ClaimState::Closed && context.broken.has(Break::ClosedAccepts);
+        if let (Some(void), false) = (claim.void.clone(), reopens) {
             return Step::new(Self::Over, [send(&PayMessage::Ended(void))]);
         }
         Self::recharge(sale, claim, unknown, known)

@@ -1,0 +1,40 @@
+//! Every rule that is broken on purpose is found, or stands in the list of those that cannot show.
+
+use tegata_core::step::{Break, Broken};
+use tegata_sim::{Mix, Options, run_many};
+
+/// Seeds within which each must be found.
+const SEEDS: u64 = 400;
+
+/// What has to happen for this break to show; absent: whatever seeds draw.
+fn stage(which: Break) -> Option<Mix> {
+    match which {
+        Break::ClearWithoutDedupe => Some(Mix { terminal_cheats: 400, ..Mix::CALM }),
+        Break::NonceNotBound => Some(Mix { terminal_cheats: 300, ..Mix::CALM }),
+        Break::NoGuarantor | Break::ForkIgnored => Some(Mix { clone: 80, ..Mix::CALM }),
+        Break::EpochKept => Some(Mix { restore: 60, ..Mix::CALM }),
+        Break::JudgedAtArrival => Some(Mix { revoke: 60, ..Mix::CALM }),
+        Break::RollbackIgnored => Some(Mix { rollback: 60, ..Mix::CALM }),
+        Break::SignatureIgnored => Some(Mix { wallet_cheats: 200, terminal_cheats: 200, ..Mix::CALM }),
+        Break::CeilingIgnored => Some(Mix { wallet_cheats: 200, ..Mix::CALM }),
+        Break::ClosedAccepts | Break::DebitAgainOnReplay => Some(Mix { frames: 400, ..Mix::CALM }),
+        Break::AcknowledgeBeforeCommit => Some(Mix { network: 300, ..Mix::CALM }),
+        _ => None,
+    }
+}
+
+#[test]
+fn every_broken_rule_is_noticed() {
+    let mut missed = Vec::new();
+    for which in Break::ALL {
+        let options = Options { broken: Broken::only(*which), mix: stage(*which), ..Options::default() };
+        let found = (0..SEEDS / 40).find_map(|part| {
+            run_many(part * 40..(part + 1) * 40, &options, 0, |_| {}).failures.into_iter().next()
+        });
+        match found {
+            Some((seed, wrong)) => println!("{which:?}: seed {seed}: {}", wrong.chars().take(160).collect::<String>()),
+            None => missed.push(*which),
+        }
+    }
+    assert!(missed.is_empty(), "nobody noticed: {missed:?}");
+}
