@@ -140,7 +140,10 @@ pub(crate) fn load(
     let batch = desk.store.batch(number.issuer, number.batch)?.ok_or(StoreError::Damaged)?;
     let terms = desk.terms(card.terms)?;
     let held = desk.books.balance(desk.store, Accounts::of(&card).held())?;
-    let fits = (batch.issuer, batch.unit) == (card.issuer, card.unit)
+    let covered = desk.books.balance(desk.store, Accounts::of(&card).guarantor())?;
+    // A card that somebody else had to pay for is not loaded until that is settled (R9).
+    let fits = covered == 0
+        && (batch.issuer, batch.unit) == (card.issuer, card.unit)
         && request.generation == card.generation
         && card.blocked.is_none()
         && now < batch.until

@@ -14,7 +14,9 @@ fn main() {
             from += 50;
         }
         match found {
-            Some((seed, wrong)) => println!("{:?}: seed {seed}: {}", which, wrong.chars().take(150).collect::<String>().replace('\n', " ")),
+            Some((seed, wrong)) => {
+                println!("{:?}: seed {seed}: {}", which, wrong.chars().take(150).collect::<String>().replace('\n', " "))
+            }
             None => println!("{which:?}: NOT FOUND in {most}"),
         }
     }

@@ -11,7 +11,14 @@ fn main() {
             for (seed, wrong) in summary.failures.iter().take(400) {
                 println!("{seed}: {wrong}");
             }
-            println!("{} seeds, {} failed, {} payments, {} faults, {:?}", summary.seeds, summary.failures.len(), summary.payments, summary.faults, started.elapsed());
+            println!(
+                "{} seeds, {} failed, {} payments, {} faults, {:?}",
+                summary.seeds,
+                summary.failures.len(),
+                summary.payments,
+                summary.faults,
+                started.elapsed()
+            );
         }
         _ => {}
     }

@@ -135,7 +135,12 @@ impl Town {
         if self.mix.restore > 0 && self.dice.chance(150) {
             self.center.back_up();
         }
-        if self.dice.chance(self.mix.restore) && self.center.restore().is_some() {
+        if self.dice.chance(self.mix.restore)
+            && let Some((backup, after)) = self.center.restore()
+        {
+            if after <= backup {
+                self.wrong.push("R15: the provider went back to a backup and kept its epoch".into());
+            }
             self.causes.restored = true;
             self.faults += 1;
             self.say(|| "the provider is restored from a backup".into());
@@ -362,6 +367,11 @@ impl Town {
             _ => self.dice.within(50, 3_000),
         };
         let plan = self.tap_plan();
+        if plan.terminal_cheat == Some(TerminalCheat::ReplayCharge) {
+            // Somebody else's charge, still fresh.
+            let other = self.dice.index(self.people.len());
+            self.tap(other, till, amount, Plan::PLAIN);
+        }
         self.tap(person, till, amount, plan);
     }
 
@@ -497,7 +507,7 @@ impl Town {
         }
         for notice in &seen.terminal {
             if let TerminalNotice::Paid { transaction, amount, .. } = notice {
-                self.goods.push(Goods { till: till_at, transaction: *transaction, amount: amount.minor() });
+                self.goods.push(Goods { till: till_at, transaction: *transaction });
                 self.payments += 1;
                 self.judge_goods(till_at, *amount, seen, certificate, sale, time);
             }
@@ -655,6 +665,17 @@ impl Town {
 
     /// A dishonest merchant touches the terminal's records.
     fn cheat_till(&mut self, at: usize) {
+        if self.dice.chance(250) {
+            let Some(till) = self.tills.get_mut(at) else {
+                return;
+            };
+            if let Some(open) = cheat::never_close(&mut till.terminal.device) {
+                till.tampered = Some("cheats");
+                self.faults += 1;
+                self.say(|| format!("terminal {at} leaves {open} open for ever"));
+            }
+            return;
+        }
         let drop = self.dice.chance(500);
         let Some(till) = self.tills.get_mut(at) else {
             return;
@@ -714,7 +735,7 @@ impl Town {
 
     /// The operator blocks a card or revokes a terminal.
     fn revoke(&mut self) {
-                if self.dice.chance(700) {
+        if self.dice.chance(700) {
             let at = self.dice.index(self.people.len());
             let Some(id) = self.people.get(at).map(|person| person.id) else {
                 return;
@@ -722,7 +743,7 @@ impl Town {
             let cards = self.people.get(at).and_then(|person| person.wallet.device.cards().ok()).unwrap_or_default();
             let whole = self.dice.chance(500);
             let done = if whole {
-                self.causes.revoked.insert(id);
+                self.causes.revoked.entry(id).or_insert(self.time);
                 self.center.revoke(id)
             } else {
                 cards.iter().try_for_each(|card| self.center.block(*card))
@@ -734,7 +755,7 @@ impl Town {
             let Some(id) = self.tills.get(at).map(|till| till.id) else {
                 return;
             };
-            self.causes.revoked.insert(id);
+            self.causes.revoked.entry(id).or_insert(self.time);
             let done = self.center.revoke(id);
             self.say(|| format!("the operator revokes terminal {at}: {done:?}"));
         }

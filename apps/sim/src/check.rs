@@ -1,7 +1,7 @@
 //! What must never happen (SYSTEM.md), checked when all is quiet, from the devices' own records, the provider's books and
 //! what the town saw.
 
-use crate::template::{START, template};
+use crate::template::template;
 use crate::town::{Person, Till, Town};
 use std::collections::{BTreeMap, BTreeSet};
 use tegata_core::card::payment::PurseState;
@@ -65,7 +65,7 @@ impl Town {
                 if let (Some(hash), Some(card), Some(generation), Some(check)) =
                     (claim.check_hash(till.id), claim.card, claim.generation, &claim.check)
                 {
-                    let key = self.card_key(card, generation, &claim, till);
+                    let key = self.card_key(card, generation, till);
                     if !is_signed(&claim, till, key.as_ref()) {
                         wrong.push(format!("R3: terminal {at} holds a check or charge that nobody signed"));
                     }
@@ -86,8 +86,7 @@ impl Town {
     }
 
     /// The key of a card's generation: as the provider certified it, or as the terminal saw it.
-    fn card_key(&self, card: CardId, generation: u64, claim: &Claim, till: &Till) -> Option<PublicKey> {
-        let _ = claim;
+    fn card_key(&self, card: CardId, generation: u64, till: &Till) -> Option<PublicKey> {
         if let Ok(Some(row)) = self.center.store().and_then(|store| store.generation(card, generation)) {
             return Some(row.key);
         }
@@ -140,10 +139,16 @@ impl Town {
     fn till_side(&self, evidence: &Evidence, wrong: &mut Vec<String>) -> Result<(), StoreError> {
         let store = self.center.store()?;
         for (at, till) in self.tills.iter().enumerate() {
-            if till.tampered.is_some() || self.causes.revoked.contains(&till.id) || self.causes.restored {
+            let revoked = self.causes.revoked.get(&till.id);
+            if till.tampered.is_some() || self.causes.restored || (revoked.is_some() && self.causes.clocks) {
                 continue;
             }
             for ((_, transaction), claim) in evidence.claims.range((till.id, 0)..=(till.id, u64::MAX)) {
+                // What a terminal did before it was revoked counts, whenever it arrives (R16).
+                let at_its_place = |since: &Time| claim.charge.claimed().at < *since && claim.state != ClaimState::Open;
+                if !revoked.is_none_or(at_its_place) {
+                    continue;
+                }
                 let context = Charge::context(&claim.session, till.id);
                 let charge = Hash::of(&[&context, claim.charge.payload()].concat());
                 let recorded = store.claim(till.id, *transaction, &charge)?;
@@ -154,7 +159,8 @@ impl Town {
                     ClaimState::Closed => state == Some(Recorded::Closed),
                     ClaimState::Voided => matches!(state, Some(Recorded::Voided | Recorded::Refused)),
                 };
-                if !fits {
+                let undone_later = revoked.is_some() && (state.is_some() || claim.state == ClaimState::Closed);
+                if !fits && !undone_later {
                     let ours = claim.state.name();
                     wrong.push(format!("terminal {at}: {transaction} is {ours} there and {state:?} at the provider"));
                 }
@@ -172,7 +178,7 @@ impl Town {
     fn wallet_side(&self, evidence: &Evidence, wrong: &mut Vec<String>) -> Result<(), StoreError> {
         let store = self.center.store()?;
         for (at, person) in self.people.iter().enumerate() {
-            if person.tampered.is_some() || self.causes.restored || self.causes.revoked.contains(&person.id) {
+            if person.tampered.is_some() || self.causes.restored || self.causes.revoked.contains_key(&person.id) {
                 continue;
             }
             let device = &person.wallet.device;
@@ -223,7 +229,7 @@ impl Town {
         let out = payings(person).unwrap_or_default().into_iter().filter(|paying| paying.card == card);
         let stuck = out.filter(|paying| {
             let till = self.tills.iter().find(|till| till.id == paying.terminal);
-            let silent = till.is_none_or(|till| till.tampered.is_some() || self.causes.revoked.contains(&till.id));
+            let silent = till.is_none_or(|till| till.tampered.is_some() || self.causes.revoked.contains_key(&till.id));
             let hash = paying.check_hash();
             let event = hash.and_then(|hash| store.event_by_hash(card, paying.generation, &hash).ok().flatten());
             silent && event.is_some_and(|event| matches!(event.state, EventState::InFlight | EventState::Refused))
@@ -247,7 +253,7 @@ impl Town {
             wrong.push(format!("R5: wallet {at} answered a charge of a session that it was not in"));
         }
         let till = self.tills.iter().find(|till| till.id == paying.terminal);
-        let honest = till.is_some_and(|till| till.tampered.is_none() && !self.causes.revoked.contains(&till.id));
+        let honest = till.is_some_and(|till| till.tampered.is_none() && !self.causes.revoked.contains_key(&till.id));
         let event = self.center.store()?.event_by_hash(paying.card, paying.generation, &hash)?;
         let state = event.as_ref().map(|event| event.state);
         if !honest {
@@ -301,7 +307,10 @@ impl Town {
             let (kind, bearer, amount) = (row.kind, row.bearer, row.amount);
             let about = (row.device, row.card, row.generation, row.seq);
             if let Some(story) = &mut self.story {
-                story.push(format!("exception {kind:?}, borne by {bearer}, {amount:?}, about {about:?}, open {}", row.open));
+                story.push(format!(
+                    "exception {kind:?}, borne by {bearer}, {amount:?}, about {about:?}, open {}",
+                    row.open
+                ));
             }
         }
         for row in rows.iter().filter(|row| !self.explained(row)) {
@@ -309,8 +318,7 @@ impl Town {
         }
         let store = self.center.store()?;
         for ((card, generation, seq), hashes) in &evidence.checks {
-            let known: Vec<_> =
-                hashes.iter().filter(|hash| is_recorded(store, *card, *generation, hash)).collect();
+            let known: Vec<_> = hashes.iter().filter(|hash| is_recorded(store, *card, *generation, hash)).collect();
             if known.len() < 2 {
                 continue;
             }
@@ -331,7 +339,6 @@ impl Town {
                 }
             }
         }
-        let _ = START;
         Ok(())
     }
 
@@ -360,7 +367,9 @@ impl Town {
             ExceptionKind::AfterBlock => revoked || tampered_wallet || tampered_till,
             ExceptionKind::OverLimit => tampered_wallet || tampered_till,
             ExceptionKind::Restored => wallet_by_device || tampered_till,
-            ExceptionKind::DoubleClaim | ExceptionKind::Malformed => tampered_till || tampered_wallet || wallet_by_device,
+            ExceptionKind::DoubleClaim | ExceptionKind::Malformed => {
+                tampered_till || tampered_wallet || wallet_by_device
+            }
         }
     }
 
@@ -385,7 +394,8 @@ fn payings(person: &Person) -> Result<Vec<Paying>, tegata_vault::VaultError> {
 
 /// The user's key signed this check, for exactly this charge, which the terminal's key signed.
 fn is_signed(claim: &Claim, till: &Till, card: Option<&PublicKey>) -> bool {
-    let (Some(check), Some(id), Some(generation), Some(key)) = (&claim.check, claim.card, claim.generation, card) else {
+    let (Some(check), Some(id), Some(generation), Some(key)) = (&claim.check, claim.card, claim.generation, card)
+    else {
         return false;
     };
     let context = CardEvent::context(id, generation, &claim.counterpart(till.id));

@@ -81,8 +81,7 @@ pub enum FrameFault {
 
 impl FrameFault {
     /// Every one.
-    pub const ALL: [Self; 6] =
-        [Self::Lose, Self::Duplicate, Self::Corrupt, Self::Replay, Self::Expire, Self::Version];
+    pub const ALL: [Self; 6] = [Self::Lose, Self::Duplicate, Self::Corrupt, Self::Replay, Self::Expire, Self::Version];
     /// As the matrix prints it.
     pub fn name(self) -> &'static str {
         match self {

@@ -146,14 +146,16 @@ impl Center {
             self.backups.push(image);
         }
     }
-    /// Puts a backup back, in a new epoch (R15). `None`: there is no backup.
-    pub fn restore(&mut self) -> Option<()> {
+    /// Puts a backup back, in a new epoch (R15): the backup's epoch and the one after. `None`: there is no backup.
+    pub fn restore(&mut self) -> Option<(u64, u64)> {
         let image = self.backups.get(self.dice.index(self.backups.len()))?;
         let store = Store::restore(image).ok()?;
         self.reopen(store);
         self.delayed.clear();
-        let now = self.now;
-        self.provider.as_mut()?.restored(now).ok()
+        let epoch = |center: &Self| Some(center.store().ok()?.provider().ok()??.epoch);
+        let (now, before) = (self.now, epoch(self)?);
+        self.provider.as_mut()?.restored(now).ok()?;
+        Some((before, epoch(self)?))
     }
     fn reopen(&mut self, store: Store) {
         self.provider = Provider::open(store, self.keys(), "Town", self.now, self.broken).ok();

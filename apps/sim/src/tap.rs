@@ -477,9 +477,10 @@ impl Tap {
         match message {
             PayMessage::Charged(mut charged) => {
                 let own = self.terminal_id();
-                let older = air.charges.iter().find(|(id, _)| Some(*id) == own).map(|(_, charged)| charged.clone());
+                let older =
+                    air.charges.iter().rev().find(|(id, _)| Some(*id) == own).map(|(_, charged)| charged.clone());
                 let session = charged.session.or(self.seen.session);
-                if let (Some(id), true) = (own, air.charges.len() < 16) {
+                if let (Some(id), true) = (own, air.charges.len() < 256) {
                     air.charges.push((id, Charged { session, ..charged.clone() }));
                 }
                 if let (Some(TerminalCheat::ReplayCharge), Some(older)) = (self.plan.terminal_cheat, older) {

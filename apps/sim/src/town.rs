@@ -8,7 +8,7 @@ use crate::template::{self, Number, START, Start, ring, template};
 use std::collections::{BTreeMap, BTreeSet};
 use tegata_core::step::{Break, Broken};
 use tegata_core::wire::signed::{Algorithm, PublicKey, Signature, Verifier};
-use tegata_core::{CardId, DeviceId, Hash, PartyId, Time};
+use tegata_core::{CardId, DeviceId, Hash, Time};
 use tegata_crypto_native::NativeVerifier;
 use tegata_device::{Device, Now};
 use tegata_issuer::Issuer;
@@ -42,9 +42,6 @@ pub struct Till {
     pub terminal: Terminal<SimulatedVault>,
     /// Who it is to the provider.
     pub id: DeviceId,
-    /// Who is paid.
-    pub merchant: PartyId,
-    seed: [u8; 32],
     /// What its clock is off by, in seconds.
     pub skew: i64,
     /// Why it is not an honest terminal on a disk that keeps what it stored; `None` if it is.
@@ -63,8 +60,6 @@ pub struct Goods {
     pub till: usize,
     /// For which transaction.
     pub transaction: u64,
-    /// For how much, in cents.
-    pub amount: u64,
 }
 
 /// What was done to the town, as far as it explains exceptions.
@@ -74,8 +69,8 @@ pub struct Causes {
     pub restored: bool,
     /// Cards that were blocked.
     pub blocked: BTreeSet<CardId>,
-    /// Devices that were revoked.
-    pub revoked: BTreeSet<DeviceId>,
+    /// Devices that were revoked, and when.
+    pub revoked: BTreeMap<DeviceId, Time>,
     /// A terminal uploaded more than L + U after its update before.
     pub late: bool,
     /// A clock was off.
@@ -134,8 +129,7 @@ impl Verifier for Believes {
 }
 
 fn device(start: &Start, broken: Broken) -> Device<SimulatedVault> {
-    let verifier: &'static dyn Verifier =
-        if broken.has(Break::SignatureIgnored) { &Believes } else { &NativeVerifier };
+    let verifier: &'static dyn Verifier = if broken.has(Break::SignatureIgnored) { &Believes } else { &NativeVerifier };
     let mut device = Device::new(start.vault.clone(), ring(&start.seed), verifier);
     device.broken = broken;
     device
@@ -169,11 +163,9 @@ impl Town {
         });
         let people = people.collect();
         let tills = template.terminals.iter().take(usize::try_from(dice.within(2, 5)).unwrap_or(2));
-        let tills = tills.map(|(start, merchant)| Till {
+        let tills = tills.map(|(start, _)| Till {
             terminal: Terminal::new(device(start, broken)),
             id: start.id,
-            merchant: *merchant,
-            seed: start.seed,
             skew: 0,
             tampered: None,
             late: false,
@@ -345,15 +337,5 @@ impl Town {
         self.people.push(copy);
         self.faults += 1;
         self.say(|| format!("wallet {at} is copied"));
-    }
-
-
-    /// The honest wallets: theirs are the strict invariants.
-    pub fn honest_people(&self) -> impl Iterator<Item = &Person> {
-        self.people.iter().filter(|person| person.tampered.is_none())
-    }
-    /// The honest terminals.
-    pub fn honest_tills(&self) -> impl Iterator<Item = &Till> {
-        self.tills.iter().filter(|till| till.tampered.is_none())
     }
 }

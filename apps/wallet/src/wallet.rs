@@ -145,12 +145,21 @@ impl<V: Vault> Wallet<V> {
         now: Now,
     ) -> Result<CardRequest, WalletError> {
         let number = plain(number)?;
-        if let Some(key) = self.unanswered(|request: &InstallRequest| request.number == number)? {
-            return Ok(CardRequest::Resume(key, self.anchors()?));
+        let asked = self.unanswered(|request: &InstallRequest| request.number == number)?;
+        if let (Some(key), None) = (&asked, &slip) {
+            return Ok(CardRequest::Resume(key.clone(), self.anchors()?));
         }
         let wallet = self.device.id().ok_or(WalletError::NotJoined)?;
-        let seed = tegata_core::Hash::of(&[now.entropy.as_slice(), b"card key"].concat()).0;
-        let key = self.device.ring.make(&mut self.device.vault, self.algorithm, &seed)?;
+        // With a slip it is another request, for the same key: a number is bound to the first key that asked (R18).
+        let before = asked.and_then(|key| self.device.get(&key));
+        let before = before.and_then(|bytes| Signed::<InstallRequest>::decode(&bytes).ok());
+        let key = match before {
+            Some(before) => before.claimed().key,
+            None => {
+                let seed = tegata_core::Hash::of(&[now.entropy.as_slice(), b"card key"].concat()).0;
+                self.device.ring.make(&mut self.device.vault, self.algorithm, &seed)?
+            }
+        };
         let request = InstallRequest { wallet, number, key, slip, extensions: Default::default() };
         Ok(CardRequest::Start(Wanted::Install(request), self.anchors()?, self.key()?))
     }

@@ -440,9 +440,8 @@ pub fn lists() -> Vec<Case> {
         let case = Case::new(name, "SignedRevocationList", signed.encode(), expect);
         case.at(time).given("judge", "list").given("anchors", hexed(&anchors()))
     };
-    let ours = |name: &str, change: fn(&mut RevocationList), why: Option<&str>| {
-        case(name, change, Who::Provider, NOW, why)
-    };
+    let ours =
+        |name: &str, change: fn(&mut RevocationList), why: Option<&str>| case(name, change, Who::Provider, NOW, why);
     let unsorted = Some("Unsorted");
     vec![
         ours("usual", |_| (), None),

@@ -78,7 +78,7 @@ fn every_reason_to_refuse_is_shown() {
         .flat_map(|(_, cases)| cases.iter().filter_map(|case| case.refusal().map(str::to_owned)))
         .collect();
     let decoding = "Truncated Trailing NotCanonical Type UnknownField MissingField Value TooLarge Kind BadSignature";
-    let trust = "UnknownSigner Forged WrongRole NotYetValid Expired Revoked OtherCard";
+    let trust = "UnknownSigner Forged WrongRole NotYetValid Expired Revoked OtherCard Unsorted NotTrusted";
     let spending = "TooLittle Overdue AboveMaximum OfflineLimit Zero OtherUnit TooManyRaises Repeated Overflow NoFork";
     for reason in [decoding, trust, spending].iter().flat_map(|list| list.split(' ')) {
         assert!(shown.contains(reason), "no vector is refused as {reason}");

@@ -56,8 +56,6 @@ enum Fit {
 
 /// Answers an update.
 pub(crate) fn update(desk: &mut Desk<'_>, upload: &Upload) -> Result<Vec<u8>, Failure> {
-    let request = &*upload.request;
-    let broken = desk.shared.broken;
     let row = desk.device(upload.device)?.clone();
     if let Some((hash, reply)) = &row.answered
         && *hash == upload.request.hash()
@@ -65,12 +63,19 @@ pub(crate) fn update(desk: &mut Desk<'_>, upload: &Upload) -> Result<Vec<u8>, Fa
         return Ok(reply.clone());
     }
     revoked(desk, upload, &row)?;
-    let restart = match fit(desk, &row, request)? {
+    // From here on the log is being written: what cannot be carried through undoes the whole transaction.
+    let written = recorded(desk, upload, &row);
+    written.map_err(|failure| Failure::Provider(failure.into_error()))
+}
+
+/// Records, judges, commands and answers, all or nothing.
+fn recorded(desk: &mut Desk<'_>, upload: &Upload, row: &DeviceRow) -> Result<Vec<u8>, Failure> {
+    let restart = match fit(desk, row, &upload.request)? {
         Fit::Continues(first) => {
-            record(desk, upload, &row, first)?;
+            record(desk, upload, row, first)?;
             None
         }
-        Fit::Behind if broken.has(Break::RollbackIgnored) => {
+        Fit::Behind if desk.shared.broken.has(Break::RollbackIgnored) => {
             unnoticed(desk, upload)?;
             None
         }
@@ -78,7 +83,7 @@ pub(crate) fn update(desk: &mut Desk<'_>, upload: &Upload) -> Result<Vec<u8>, Fa
         Fit::Ahead => Some(restart::ahead(desk, upload)?),
     };
     commands_due(desk, upload, restart.is_some())?;
-    reply(desk, upload, &row, restart)
+    reply(desk, upload, row, restart)
 }
 
 /// A revoked device is heard once more: what it did before the block, by its place in the log, counts (R16).

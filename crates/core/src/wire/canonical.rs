@@ -328,7 +328,8 @@ impl Wire for bool {
 /// Control characters, separators of lines, and those that turn the direction of writing: a screen would show another
 /// text than was signed.
 fn is_unprintable(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 impl Wire for String {

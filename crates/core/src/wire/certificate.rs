@@ -165,7 +165,8 @@ message! {
 impl RevocationList {
     /// Whether it is sorted, as those who search it expect.
     pub fn is_sorted(&self) -> bool {
-        self.subjects.windows(2).all(|two| two[0] < two[1]) && self.cards.windows(2).all(|two| two[0].card < two[1].card)
+        self.subjects.windows(2).all(|two| two[0] < two[1])
+            && self.cards.windows(2).all(|two| two[0].card < two[1].card)
     }
 }
 
