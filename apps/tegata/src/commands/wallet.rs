@@ -10,6 +10,7 @@ use tegata_core::talk::pay::{Untouched, WalletNotice};
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::signed::{Algorithm, Signed};
 use tegata_core::{CardId, DeviceId};
+use tegata_crypto_native::number::InstallationNumber;
 use tegata_vault::{SqliteVault, Vault};
 use tegata_wallet::{Answer as Consent, Held, Wallet, pay};
 
@@ -69,6 +70,8 @@ fn slip(text: Option<&str>) -> Result<Option<Signed<tegata_core::talk::cards::Ac
 }
 
 fn install(place: &Place, name: &str, number: &str, shown: Option<&str>) -> Result<Answer, Failure> {
+    // A mistyped number is told before anybody is asked.
+    InstallationNumber::parse(number)?;
     let mut opened = place.wallet(name)?;
     let mut post = place.post()?;
     let card = opened.part.install(&mut post, number, slip(shown)?, now())?;
@@ -84,6 +87,7 @@ fn install(place: &Place, name: &str, number: &str, shown: Option<&str>) -> Resu
 }
 
 fn load(place: &Place, name: &str, number: &str, named: Option<&str>) -> Result<Answer, Failure> {
+    InstallationNumber::parse(number)?;
     let mut opened = place.wallet(name)?;
     let card = chosen(&opened.part, named)?;
     let amount = opened.part.load(&mut place.post()?, card, number, None, now())?;

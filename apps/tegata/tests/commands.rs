@@ -1,0 +1,231 @@
+//! The program as people type it: real processes, real sockets, real folders.
+
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+fn tegata(data: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tegata"));
+    command.arg("--data").arg(data).env("TEGATA_CODE", "1234").stdin(Stdio::null());
+    command
+}
+
+fn run(data: &Path, line: &str) -> Output {
+    tegata(data).arg("--json").args(line.split_whitespace()).output().unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let last = text.lines().last().unwrap_or_default();
+    serde_json::from_str(last).unwrap_or_else(|_| panic!("{text}\n{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+fn good(data: &Path, line: &str) -> Value {
+    let output = run(data, line);
+    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    json(&output)
+}
+
+/// Fails with a message for people that says this, and a non-zero exit code.
+fn bad(data: &Path, line: &str, says: &str) {
+    let output = run(data, line);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "{line} should fail");
+    assert!(said.contains(says), "{line}: {said}");
+    assert!(json(&output).get("error").is_some(), "{line}: the error is in the JSON, too");
+}
+
+/// A process that says on its first line of JSON where it listens.
+struct Listening {
+    child: Child,
+    address: String,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn provider(data: &Path, listen: &str) -> Listening {
+    let mut child = tegata(data)
+        .args(["--json", "provider", "run", "--listen", listen])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let said: Value = serde_json::from_str(&line).unwrap();
+    Listening { child, address: said["listening"].as_str().unwrap().to_owned() }
+}
+
+/// A charge that waits for a wallet; read until it has said where.
+fn charge(data: &Path, terminal: &str, amount: &str) -> Child {
+    let child = tegata(data)
+        .args(["terminal", terminal, "charge", amount])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let address = data.join("terminals").join(terminal).join("address");
+    while !address.exists() {
+        std::thread::yield_now();
+    }
+    child
+}
+
+#[test]
+fn the_town_walks_a_card_from_printing_to_a_clean_audit() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let walked = good(data, "town --once");
+    assert_eq!(walked["walk"]["paid"]["paid"], "4.50");
+    assert_eq!(walked["walk"]["audit"]["clean"], true);
+    // With the provider gone, cards and terminals go on.
+    let waiting = charge(data, "kiosk", "2.25");
+    let paid = good(data, "wallet alice pay kiosk --yes");
+    assert_eq!(paid["paid"], "2.25");
+    let told = waiting.wait_with_output().unwrap();
+    assert!(String::from_utf8_lossy(&told.stdout).contains("Hand over the goods"), "{told:?}");
+    bad(data, "wallet alice update", "no provider runs");
+    bad(data, "--provider http://127.0.0.1:1 wallet alice update", "cannot be reached");
+    // It comes back, and both sides agree.
+    let provider = provider(data, "127.0.0.1:0");
+    good(data, "terminal kiosk update");
+    good(data, "wallet alice update");
+    let settled = good(data, "provider settle");
+    assert_eq!(settled["payouts"][0]["amount"], "2.25");
+    assert_eq!(good(data, "merchant kiosk statement")["payments"][0]["state"], "paid");
+    good(data, "terminal kiosk void 1");
+    good(data, "terminal kiosk update");
+    assert_eq!(good(data, "wallet alice update")["taken_up"], 1);
+    assert_eq!(good(data, "wallet alice cards")["cards"][0]["remaining"], "45.50");
+    drop(provider);
+    assert_eq!(good(data, "audit")["clean"], true);
+}
+
+#[test]
+fn what_people_do_wrong_is_told_to_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    good(data, "town --once");
+    bad(data, "terminal cafe charge 0", "zero");
+    bad(data, "terminal cafe charge 4.505", "decimals");
+    bad(data, "terminal cafe charge 99999999999999999999", "no amount");
+    bad(data, "terminal cafe charge 1 --currency XYZ", "no currency");
+    bad(data, "terminal cafe void 99", "no charge 99");
+    bad(data, "terminal nowhere payments", "join first");
+    bad(data, "wallet alice pay cafe", "not waiting");
+    bad(data, "wallet alice pay 127.0.0.1:1", "127.0.0.1:1");
+    bad(data, "wallet alice install ABCD", "characters");
+    bad(data, "wallet ../alice cards", "name");
+    let running = provider(data, "127.0.0.1:0");
+    bad(data, "issuer townbank activate 1 9 99", "no serials");
+    drop(running);
+    bad(data, "sim --seeds 5..1", "range");
+    bad(data, "replay sales nowhere.txt", "cannot be read");
+}
+
+#[test]
+fn a_code_number_typed_wrong_too_often_blocks_the_wallet() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    good(data, "town --once");
+    for left in (1..5).rev() {
+        bad(data, "--code 0000 wallet bob cards", &format!("{left} tries left"));
+    }
+    bad(data, "--code 0000 wallet bob cards", "too often");
+    bad(data, "wallet bob cards", "too often");
+    good(data, "wallet alice cards");
+}
+
+#[test]
+fn locked_copied_newer_and_half_made_folders_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    good(data, "town --once");
+    let running = provider(data, "127.0.0.1:0");
+    bad(data, "provider run", "another process");
+    let second = tempfile::tempdir().unwrap();
+    let taken = format!("provider run --listen {}", running.address);
+    bad(second.path(), &taken, &running.address);
+    drop(running);
+    // A vault without its device key is a copy.
+    let key = data.join("wallets/bob/device.key");
+    std::fs::rename(&key, data.join("kept")).unwrap();
+    bad(data, "wallet bob cards", "device.key is missing");
+    std::fs::rename(data.join("kept"), &key).unwrap();
+    // A vault cut off in the middle.
+    let vault = data.join("wallets/bob/vault.db");
+    let whole = std::fs::read(&vault).unwrap();
+    std::fs::write(&vault, &whole[..100]).unwrap();
+    assert!(!run(data, "wallet bob cards").status.success());
+    std::fs::write(&vault, &whole).unwrap();
+    good(data, "wallet bob cards");
+    let version = std::fs::read_to_string(data.join("VERSION")).unwrap();
+    let newer = version.replace(|c: char| c.is_ascii_digit(), "9");
+    std::fs::write(data.join("VERSION"), newer).unwrap();
+    bad(data, "wallet bob cards", "newer");
+}
+
+#[test]
+fn an_older_copy_of_a_vault_is_set_right_by_the_next_update() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    good(data, "town --once");
+    let vault = data.join("wallets/alice/vault.db");
+    let before = std::fs::read(&vault).unwrap();
+    let waiting = charge(data, "kiosk", "10.00");
+    good(data, "wallet alice pay kiosk --yes");
+    waiting.wait_with_output().unwrap();
+    let running = provider(data, "127.0.0.1:0");
+    good(data, "terminal kiosk update");
+    good(data, "wallet alice update");
+    std::fs::write(&vault, before).unwrap();
+    let updated = good(data, "wallet alice update");
+    assert_eq!(updated["restarted"], true);
+    let held = good(data, "wallet alice cards")["cards"][0]["remaining"].clone();
+    assert_ne!(held, "45.50", "what was spent stays spent");
+    drop(running);
+    assert_eq!(good(data, "audit")["clean"], true);
+}
+
+#[test]
+fn the_sample_of_real_sales_comes_out_to_the_cent_also_when_the_provider_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples/sales.txt");
+    for kill in ["", " --kill"] {
+        let line = format!("replay sales {}{kill} --terminals 4", sample.display());
+        let played = good(folder.path(), &line);
+        assert_eq!(played["payments"], 399, "{played}");
+        assert_eq!(played["refused"]["zero amount"], 3);
+        assert_eq!(played["unexplained"], 0);
+        assert_eq!(played["audit"]["clean"], true);
+        assert_eq!(played["cleared"], cleared(&sample));
+    }
+}
+
+/// The sum of the sample's last column, in cents, by another way than the program's.
+fn cleared(sample: &Path) -> String {
+    let text = std::fs::read_to_string(sample).unwrap();
+    let cents: u64 = text
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_whitespace().last())
+        .map(|dollars| dollars.replace('.', "").parse::<u64>().unwrap())
+        .sum();
+    format!("{}.{:02}", cents / 100, cents % 100)
+}
+
+#[test]
+fn completions_and_help_name_every_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let help = tegata(folder.path()).arg("--help").output().unwrap();
+    let bash = tegata(folder.path()).args(["completions", "bash"]).output().unwrap();
+    for part in ["town", "provider", "issuer", "merchant", "terminal", "wallet", "replay", "audit", "sim", "bench"] {
+        assert!(String::from_utf8_lossy(&help.stdout).contains(part), "help lacks {part}");
+        assert!(String::from_utf8_lossy(&bash.stdout).contains(part), "completions lack {part}");
+    }
+}
