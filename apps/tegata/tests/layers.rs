@@ -38,8 +38,21 @@ fn arrows() -> BTreeMap<String, Vec<String>> {
 fn arrows_point_down() {
     // From the ground up; a crate may use what stands before it.
     let order = [
-        "core", "ledger", "crypto-native", "vault", "link", "store", "audit", "device", "spec", "wallet", "terminal",
-        "issuer", "provider", "sim", "tegata",
+        "core",
+        "ledger",
+        "crypto-native",
+        "vault",
+        "link",
+        "store",
+        "audit",
+        "device",
+        "spec",
+        "wallet",
+        "terminal",
+        "issuer",
+        "provider",
+        "sim",
+        "tegata",
     ];
     let height = |name: &str| order.iter().position(|known| *known == name);
     for (name, uses) in arrows() {
