@@ -34,7 +34,8 @@ pub(crate) fn number_key(desk: &mut Desk<'_>, request: &Verified<NumberKey>) -> 
 /// Records an ordered batch: printed numbers, worth nothing (R10).
 pub(crate) fn order(desk: &mut Desk<'_>, request: &Verified<Order>) -> Result<Vec<u8>, Failure> {
     if let Some(stored) = desk.store.batch(request.issuer, request.batch)? {
-        let same = Signed::<Order>::decode(&stored.body).is_ok_and(|order| order.hash(&[]) == request.hash());
+        let order = desk.store.order(request.issuer, request.batch)?.unwrap_or_default();
+        let same = Signed::<Order>::decode(&order).is_ok_and(|order| order.hash(&[]) == request.hash());
         return if same { Ok(done(desk, &request.hash(), stored.at)) } else { Err(ProviderRefusal::Repeated.into()) };
     }
     let terms = &request.terms;
@@ -60,9 +61,8 @@ pub(crate) fn order(desk: &mut Desk<'_>, request: &Verified<Order>) -> Result<Ve
         count: request.numbers.len() as u64,
         until: request.until,
         at: desk.now,
-        body: request.signed().encode(),
     };
-    desk.store.put_batch(&row, &request.numbers)?;
+    desk.store.put_batch(&row, &request.signed().encode(), &request.numbers)?;
     if desk.store.put_terms(row.terms, row.issuer, &terms.to_bytes())? {
         desk.learned.push(Learned::Terms(row.terms, Box::new(terms.clone())));
         // Equip: every terminal learns what it may accept.

@@ -3,7 +3,7 @@
 use crate::drive::{Device, Now, Out, Talking};
 use crate::post::{ExchangeError, Post};
 use tegata_core::step::{Event, Fault, Talk};
-use tegata_core::talk::pay::{TakeUp, TakeUpNotice};
+use tegata_core::talk::pay::{TakeUp, TakeUpNotice, load_purse};
 use tegata_core::talk::report::Refused;
 use tegata_core::talk::update::{DeviceUpdate, Updated};
 use tegata_core::{CardId, Hash};
@@ -89,6 +89,9 @@ pub fn ask<T: Talk, V: Vault>(
 /// [`Fault`].
 pub fn take_up_all<V: Vault>(device: &mut Device<V>, card: CardId, now: Now) -> Result<usize, Fault> {
     let mut taken = 0;
+    if load_purse(device, card).is_none_or(|purse| purse.waiting.is_empty()) {
+        return Ok(0);
+    }
     while let Some(anchors) = device.anchors() {
         let mut talking = Talking::new(TakeUp::Start(card, anchors));
         let mut done = true;

@@ -1,6 +1,7 @@
 //! The file: made whole, opened only if it is wholly ours, copied and put back.
 
 use crate::StoreError;
+use rusqlite::config::DbConfig;
 use rusqlite::{CachedStatement, Connection, MAIN_DB, OpenFlags};
 use std::fs::{self, File, OpenOptions};
 use std::io::Read;
@@ -150,6 +151,8 @@ impl Store {
     fn over(connection: Connection) -> Result<Self, StoreError> {
         connection.busy_timeout(PATIENCE)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        // Plans do not depend on bound values: otherwise a statement with a bound LIMIT is compiled anew at every use.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "trusted_schema", "OFF")?;
         connection.pragma_update(None, "cache_size", -32_768)?;

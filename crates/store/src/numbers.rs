@@ -62,8 +62,6 @@ pub struct BatchRow {
     pub until: Time,
     /// When it was ordered.
     pub at: Time,
-    /// The signed order.
-    pub body: Vec<u8>,
 }
 
 /// One activation.
@@ -139,7 +137,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn batch(&self, issuer: IssuerId, batch: u64) -> Result<Option<BatchRow>, StoreError> {
-        let sql = "SELECT issuer, batch, terms, unit, face, count, valid_until, at, body
+        let sql = "SELECT issuer, batch, terms, unit, face, count, valid_until, at
             FROM number_batch WHERE issuer = ?1 AND batch = ?2";
         one(self.sql(sql)?, params![issuer.0, n(batch)], |row| {
             Ok(BatchRow {
@@ -151,15 +149,22 @@ impl Store {
                 count: row.u64()?,
                 until: row.time()?,
                 at: row.time()?,
-                body: row.get()?,
             })
         })
+    }
+    /// The signed order of a batch; long, so that only those who compare it read it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn order(&self, issuer: IssuerId, batch: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let sql = "SELECT body FROM number_batch WHERE issuer = ?1 AND batch = ?2";
+        one(self.sql(sql)?, params![issuer.0, n(batch)], |row| row.get())
     }
     /// Adds a batch with its numbers, printed.
     ///
     /// # Errors
     /// [`StoreError::Twice`] and others.
-    pub fn put_batch(&self, row: &BatchRow, numbers: &[Hash]) -> Result<(), StoreError> {
+    pub fn put_batch(&self, row: &BatchRow, order: &[u8], numbers: &[Hash]) -> Result<(), StoreError> {
         let sql = "INSERT INTO number_batch (issuer, batch, terms, unit, face, count, valid_until, at, body)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         self.sql(sql)?.execute(params![
@@ -171,7 +176,7 @@ impl Store {
             n(row.count),
             n(row.until.0),
             n(row.at.0),
-            row.body,
+            order,
         ])?;
         let sql = "INSERT INTO number (hash, issuer, batch, serial, state) VALUES (?1, ?2, ?3, ?4, 1)";
         let mut insert = self.sql(sql)?;

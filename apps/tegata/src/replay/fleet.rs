@@ -79,9 +79,8 @@ impl Fleet {
             })
             .collect();
         let index = numbers.into_iter().enumerate().map(|(index, number)| (number, index)).collect();
-        // One thread more than cores: while one waits for the provider, another goes on.
-        let threads = std::thread::available_parallelism().map_or(2, usize::from) + 1;
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.min(shop.counters.len())).build()?;
+        // A thread for each terminal: while some wait for the provider, others go on.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(shop.counters.len()).build()?;
         Ok(Self { customers, index, tally: Mutex::new(Tally::default()), pool })
     }
     /// How many.

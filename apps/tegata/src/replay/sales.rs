@@ -103,7 +103,9 @@ pub fn run(screen: Screen, flags: &SalesFlags) -> Result<Answer, Failure> {
     let end = shop.settle()?;
     let tally = fleet.tally();
     let cpu = measure::cpu_seconds(std::process::id()).unwrap_or(0.0) + shop.provider_cpu();
-    let memory = measure::peak_mebibytes(std::process::id()).unwrap_or(0.0) + shop.provider_peak();
+    let (ours, theirs) = (measure::peak_mebibytes(std::process::id()).unwrap_or(0.0), shop.provider_peak());
+    let memory = ours + theirs;
+    let provider_cpu = shop.provider_cpu();
     let wall = started.elapsed().as_secs_f64();
     let database = shop.stop()?;
     let audited = crate::audit::audit_file(&database)?;
@@ -120,6 +122,8 @@ pub fn run(screen: Screen, flags: &SalesFlags) -> Result<Answer, Failure> {
         "wall_s": measure::rounded(wall, 1),
         "cpu_s": measure::rounded(cpu, 1),
         "max_rss_mb": measure::rounded(memory, 0),
+        "max_rss_mb_by_process": { "provider": measure::rounded(theirs, 0), "devices": measure::rounded(ours, 0) },
+        "cpu_s_provider": measure::rounded(provider_cpu, 1),
         "customers": fleet.len(),
         "loads": tally.loads,
         "wallet_updates": tally.updates,

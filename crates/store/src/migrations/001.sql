@@ -191,7 +191,7 @@ CREATE TABLE card (
     dead_generation INTEGER NOT NULL,-- dead up to and including; 0: none
     dead_list INTEGER NOT NULL       -- by the revocation list of this number
 ) STRICT;
-CREATE INDEX card_wallet ON card (wallet);
+CREATE INDEX card_wallet ON card (wallet, card);
 
 -- A card's generations: the first certificate of each, which binds its key.
 CREATE TABLE generation (
