@@ -14,7 +14,10 @@ fn main() {
         ("power", Mix { power: 300, ..Mix::CALM }),
     ] {
         let summary = run_many(0..200, &Options { mix: Some(mix), ..Options::default() }, 0, |_| {});
-        let first = summary.failures.first().map(|(seed, wrong)| format!("{seed}: {}", wrong.chars().take(190).collect::<String>()));
+        let first = summary
+            .failures
+            .first()
+            .map(|(seed, wrong)| format!("{seed}: {}", wrong.chars().take(190).collect::<String>()));
         println!("{name}: {} of 200 fail; {first:?}", summary.failures.len());
     }
 }

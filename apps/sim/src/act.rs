@@ -212,13 +212,12 @@ impl Town {
     }
 
     fn rest(&mut self, person: Option<usize>, till: Option<usize>) {
-        for (at, wake) in [(person, self.dice.chance(700))] {
-            if let Some(person) = at.and_then(|at| self.people.get_mut(at)) {
-                person.wallet.device.vault.set_faults(Faults::none());
-            }
-            if let (Some(at), true) = (at, wake) {
-                self.wake_person(at);
-            }
+        let wake = self.dice.chance(700);
+        if let Some(person) = person.and_then(|at| self.people.get_mut(at)) {
+            person.wallet.device.vault.set_faults(Faults::none());
+        }
+        if let (Some(at), true) = (person, wake) {
+            self.wake_person(at);
         }
         if let Some(at) = till {
             if let Some(till) = self.tills.get_mut(at) {
@@ -278,9 +277,7 @@ impl Town {
         let now = self.now(self.people.get(at)?.skew);
         let entry = self.numbers.get(number)?.clone();
         let newer = self.dice.chance(self.mix.newer);
-        let Some(person) = self.people.get_mut(at) else {
-            return None;
-        };
+        let person = self.people.get_mut(at)?;
         let by_slip = slip.is_some();
         let done = if newer {
             cheat::install_newer(&mut person.wallet, &mut self.center, &entry.text, slip, now)

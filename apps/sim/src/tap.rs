@@ -111,8 +111,11 @@ pub struct Seen {
     /// The wallet's other half of a cheat was carried out.
     pub cheated: bool,
     /// Checks that reached the terminal and their evidence, to be judged again by the town.
-    pub checks: Vec<(Option<Signed<CardCertificate>>, Vec<Raise>, Signed<CardEvent>)>,
+    pub checks: Vec<Shown>,
 }
+
+/// A check with what came along: the card's certificate and raises.
+pub type Shown = (Option<Signed<CardCertificate>>, Vec<Raise>, Signed<CardEvent>);
 
 /// Who has which clock.
 #[derive(Clone, Copy, Debug)]

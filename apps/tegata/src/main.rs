@@ -2,6 +2,7 @@
 
 mod audit;
 mod bench;
+mod calendar;
 mod commands;
 mod flags;
 mod measure;
@@ -40,7 +41,8 @@ fn main() -> ExitCode {
 
 fn run(flags: Flags, screen: Screen) -> Result<Answer, Failure> {
     let Flags { data, provider, code, command, .. } = flags;
-    let place = || -> Result<Place, Failure> { Ok(Place { folder: DataFolder::open_or_create(&data)?, provider, code }) };
+    let place =
+        || -> Result<Place, Failure> { Ok(Place { folder: DataFolder::open_or_create(&data)?, provider, code }) };
     match command {
         Command::Town { once, listen } => town::run(place()?, screen, &listen, once),
         Command::Provider { command } => commands::provider::run(&place()?, screen, command),
@@ -49,9 +51,7 @@ fn run(flags: Flags, screen: Screen) -> Result<Answer, Failure> {
         Command::Terminal { name, command } => commands::terminal::run(&place()?, screen, &name, command),
         Command::Wallet { name, command } => commands::wallet::run(&place()?, screen, &name, command),
         Command::Replay { command: ReplayCommand::Sales(flags) } => replay::run(screen, &flags),
-        Command::Audit { store } => {
-            audit::run(&store.unwrap_or_else(|| data.join("provider").join("provider.db")))
-        }
+        Command::Audit { store } => audit::run(&store.unwrap_or_else(|| data.join("provider").join("provider.db"))),
         Command::Sim(flags) => sim::run(screen, &flags),
         Command::Bench(flags) => bench::run(screen, &flags),
         Command::Completions { shell } => {

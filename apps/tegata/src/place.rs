@@ -139,7 +139,9 @@ impl Place {
         }
         match read_address(&self.folder.path().join("provider")) {
             Some(address) => Ok(format!("http://{address}")),
-            None => fail("no provider runs on this data folder; start one with `tegata town` or name it with --provider"),
+            None => {
+                fail("no provider runs on this data folder; start one with `tegata town` or name it with --provider")
+            }
         }
     }
 
@@ -183,7 +185,9 @@ fn device_key(folder: &Path, new: bool) -> Result<[u8; 32], Failure> {
     match std::fs::read(&path) {
         Ok(bytes) => match bytes.as_slice().try_into() {
             Ok(key) => Ok(key),
-            Err(_) => fail("device.key is damaged: without it this vault does not open; restore it from where it was kept"),
+            Err(_) => {
+                fail("device.key is damaged: without it this vault does not open; restore it from where it was kept")
+            }
         },
         Err(_) if new => {
             let key = entropy::fresh();

@@ -39,8 +39,7 @@ pub fn run(screen: Screen, flags: &SimFlags) -> Result<Answer, Failure> {
     bar.finish_and_clear();
     let minutes = started.elapsed().as_secs_f64() / 60.0;
     let pace = measure::rounded(summary.seeds as f64 / minutes, 0);
-    let failures: Vec<_> =
-        summary.failures.iter().map(|(seed, what)| json!({ "seed": seed, "what": what })).collect();
+    let failures: Vec<_> = summary.failures.iter().map(|(seed, what)| json!({ "seed": seed, "what": what })).collect();
     let json = json!({
         "seeds": summary.seeds,
         "failures": summary.failures.len(),
@@ -70,7 +69,10 @@ fn matrix() -> Result<Answer, Failure> {
     if wrong > 0 {
         return fail(format!("{table}\n{wrong} of {} cells failed", cells.len()));
     }
-    Ok(Answer::new(format!("{table}\n{} cells, all clean.", cells.len()), json!({ "cells": cells.len(), "failures": 0 })))
+    Ok(Answer::new(
+        format!("{table}\n{} cells, all clean.", cells.len()),
+        json!({ "cells": cells.len(), "failures": 0 }),
+    ))
 }
 
 fn range(text: &str) -> Result<Range<u64>, Failure> {

@@ -25,7 +25,11 @@ const ISSUER: &str = "townbank";
 pub fn run(mut place: Place, screen: Screen, listen: &str, once: bool) -> Result<Answer, Failure> {
     place.code.get_or_insert_with(|| CODE.to_owned());
     let serving = Serving::start(&place, listen, "Tegata Town", None)?;
-    screen.say(format!("The provider listens on {}, its data are in {}.", serving.address, place.folder.path().display()));
+    screen.say(format!(
+        "The provider listens on {}, its data are in {}.",
+        serving.address,
+        place.folder.path().display()
+    ));
     let new = !place.folder.path().join("issuers").join(ISSUER).exists();
     let walked = if new {
         settle_in(&place, screen)?;

@@ -1,4 +1,5 @@
 //! The program as people type it: real processes, real sockets, real folders.
+#![allow(clippy::unwrap_used)] // a test that cannot go on says where
 
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
@@ -50,11 +51,8 @@ impl Drop for Listening {
 }
 
 fn provider(data: &Path, listen: &str) -> Listening {
-    let mut child = tegata(data)
-        .args(["--json", "provider", "run", "--listen", listen])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child =
+        tegata(data).args(["--json", "provider", "run", "--listen", listen]).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let said: Value = serde_json::from_str(&line).unwrap();

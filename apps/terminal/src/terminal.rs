@@ -68,6 +68,9 @@ pub struct Payment {
     pub card: Option<CardId>,
 }
 
+/// An entry of the log with its number.
+pub type Numbered = (u64, LogEntry);
+
 /// A terminal.
 pub struct Terminal<V> {
     /// Its records and keys.
@@ -191,7 +194,7 @@ impl<V: Vault> Terminal<V> {
     ///
     /// # Errors
     /// The vault cannot be read.
-    pub fn journal(&self) -> Result<(Option<Journal>, Vec<(u64, LogEntry)>), TerminalError> {
+    pub fn journal(&self) -> Result<(Option<Journal>, Vec<Numbered>), TerminalError> {
         let found = self.device.vault.scan(Space::Log, &[], usize::MAX)?;
         let entries = found.iter().filter_map(|(name, bytes)| {
             let number = u64::from_be_bytes(name.as_slice().try_into().ok()?);

@@ -222,18 +222,13 @@ impl<V: Vault> Wallet<V> {
     }
 
     fn answered(&mut self, post: &mut dyn Post, talk: CardRequest, now: Now) -> Result<(CardId, Amount), WalletError> {
-        for notice in ask(&mut self.device, post, talk, now)? {
-            return match notice {
-                CardNotice::Installed { card, remaining } => Ok((card, remaining)),
-                CardNotice::Loaded { card, amount } => Ok((card, amount)),
-                CardNotice::Refused(no) => {
-                    Err(WalletError::Refused(no.told()))
-                }
-                CardNotice::NotTrusted => Err(WalletError::NotTrusted),
-                CardNotice::Failed(fault) => Err(fault.into()),
-            };
+        match ask(&mut self.device, post, talk, now)?.into_iter().next() {
+            Some(CardNotice::Installed { card, remaining }) => Ok((card, remaining)),
+            Some(CardNotice::Loaded { card, amount }) => Ok((card, amount)),
+            Some(CardNotice::Refused(no)) => Err(WalletError::Refused(no.told())),
+            Some(CardNotice::NotTrusted) | None => Err(WalletError::NotTrusted),
+            Some(CardNotice::Failed(fault)) => Err(fault.into()),
         }
-        Err(WalletError::NotTrusted)
     }
 
     /// The stored request that was sent and not answered, if there is one like this.

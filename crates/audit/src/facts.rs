@@ -2,7 +2,7 @@
 
 use crate::cards::Cards;
 use crate::reading::Id;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use tegata_core::Hash;
 use tegata_core::card::EventKind;
 
@@ -127,6 +127,8 @@ pub(crate) enum By {
 /// All facts.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
+    /// Logs with an entry that nobody can read, as the exceptions say: their later receipts may be for a check in it.
+    pub(crate) unread: HashSet<Id>,
     pub events: HashMap<Hash, Event>,
     pub charges: HashMap<Hash, Charge>,
     pub chains: HashMap<(Id, u64), Chain>,

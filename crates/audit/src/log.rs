@@ -159,12 +159,14 @@ impl Logs<'_> {
                                 receipts.push((check, key, receipt, place, hash));
                                 Ok(())
                             }
+                            None if facts.unread.contains(&device) => Ok(()),
                             None => Err("its receipt is for a check that this wallet did not sign"),
                         }
                     }
                     Err(why) => Err(why),
                 };
                 if let Err(why) = added {
+                    facts.unread.insert(device);
                     self.malformed(place, hash, why, findings);
                 }
             }

@@ -81,11 +81,7 @@ pub fn ask_all<V: Vault, T: Talk + Clone>(
 ///
 /// # Errors
 /// [`UpdateError`] of the first that did not come to its end.
-pub fn update_all<V: Vault>(
-    devices: Vec<&mut Device<V>>,
-    post: &mut dyn Post,
-    now: Now,
-) -> Result<(), UpdateError> {
+pub fn update_all<V: Vault>(devices: Vec<&mut Device<V>>, post: &mut dyn Post, now: Now) -> Result<(), UpdateError> {
     let mut left = devices;
     let mut now = now;
     while !left.is_empty() {

@@ -35,7 +35,8 @@ pub fn run(screen: Screen, flags: &BenchFlags) -> Result<Answer, Failure> {
         taps.insert(name.into(), tapped.cpu_json());
         uploads.insert(name.into(), uploaded.json());
     }
-    let head = ["wallet", "bytes first / known", "tap us (wallet + terminal)", "upload us/check", "floor us/check", "ratio"];
+    let head =
+        ["wallet", "bytes first / known", "tap us (wallet + terminal)", "upload us/check", "floor us/check", "ratio"];
     let machine = measure::machine();
     let text = format!("{}\nMeasured on {machine}", table(&head, &rows));
     let json = json!({

@@ -94,7 +94,8 @@ impl Town {
         let terms = terms(issuer.party()?);
         let batch = issuer.order(&mut post, terms, face, (WALLETS as u64, until), fresh(at))?;
         issuer.activate(&mut post, batch, (1, WALLETS as u64), fresh(at))?;
-        let merchant = joined(&mut post, &info, provider.invite("merchant", &["Shop".into()], None)?, Role::Merchant, at)?;
+        let merchant =
+            joined(&mut post, &info, provider.invite("merchant", &["Shop".into()], None)?, Role::Merchant, at)?;
         let Some(owner) = merchant.certificate().map(|certificate| certificate.claimed().subject.party()) else {
             return fail("the merchant did not join");
         };

@@ -6,6 +6,7 @@ pub mod provider;
 pub mod terminal;
 pub mod wallet;
 
+use crate::calendar;
 use crate::place::{Place, Sort, now};
 use crate::screen::{Answer, Failure, fail};
 use serde_json::json;
@@ -85,34 +86,9 @@ pub fn updated(name: &str, summary: &Summary) -> Answer {
 /// A moment as people read it (UTC, ISO 8601).
 pub fn moment(time: Time) -> String {
     let days = time.0 / Time::DAY;
-    let (year, month, day) = civil(days);
+    let (year, month, day) = calendar::date(days);
     let left = time.0 % Time::DAY;
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}Z", left / 3600, left / 60 % 60, left % 60)
-}
-
-/// Year, month and day of a number of days since 1970-01-01 in the Gregorian calendar.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let mut left = days;
-    let mut year = 1970;
-    loop {
-        let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-        let length = if leap { 366 } else { 365 };
-        if left < length {
-            let february = if leap { 29 } else { 28 };
-            let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-            let mut month = 1;
-            for length in months {
-                if left < length {
-                    break;
-                }
-                left -= length;
-                month += 1;
-            }
-            return (year, month, left + 1);
-        }
-        left -= length;
-        year += 1;
-    }
 }
 
 #[cfg(test)]

@@ -44,8 +44,7 @@ pub fn run(place: &Place, screen: Screen, command: ProviderCommand) -> Result<An
         ProviderCommand::Exceptions => {
             let found = ask(json!({ "do": "exceptions" }))?;
             let none = found.get("exceptions").and_then(Value::as_array).is_some_and(Vec::is_empty);
-            let text =
-                if none { "Nothing to look at.".to_owned() } else { serde_json::to_string_pretty(&found)? };
+            let text = if none { "Nothing to look at.".to_owned() } else { serde_json::to_string_pretty(&found)? };
             Ok(Answer::new(text, found))
         }
         ProviderCommand::Revoke { subject } => {

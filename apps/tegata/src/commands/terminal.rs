@@ -42,7 +42,9 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: TerminalCommand) 
         TerminalCommand::Journal => journal(&place.terminal(name)?.part),
         TerminalCommand::Activate { issuer, batch, first, last, slip } => {
             let Some(issuer) = PartyId::parse(&issuer) else {
-                return fail("name the issuer by its id: party- and 32 digits, as `tegata issuer NAME batches` shows it");
+                return fail(
+                    "name the issuer by its id: party- and 32 digits, as `tegata issuer NAME batches` shows it",
+                );
             };
             activate(place, name, issuer, (batch, first, last.unwrap_or(first)), slip)
         }
@@ -98,13 +100,7 @@ fn payments(terminal: &Terminal<SqliteVault>) -> Result<Answer, Failure> {
         .map(|payment| {
             let items = payment.items.clone().unwrap_or_default();
             let state = payment.state.name().to_lowercase();
-            vec![
-                payment.transaction.to_string(),
-                super::moment(payment.at),
-                payment.amount.to_string(),
-                state,
-                items,
-            ]
+            vec![payment.transaction.to_string(), super::moment(payment.at), payment.amount.to_string(), state, items]
         })
         .collect();
     let json = listed
@@ -121,8 +117,11 @@ fn payments(terminal: &Terminal<SqliteVault>) -> Result<Answer, Failure> {
             })
         })
         .collect::<Vec<_>>();
-    let text =
-        if rows.is_empty() { "No charges yet.".to_owned() } else { table(&["no", "at", "amount", "state", "items"], &rows) };
+    let text = if rows.is_empty() {
+        "No charges yet.".to_owned()
+    } else {
+        table(&["no", "at", "amount", "state", "items"], &rows)
+    };
     Ok(Answer::new(text, json!({ "payments": json })))
 }
 

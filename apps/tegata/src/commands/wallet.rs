@@ -55,7 +55,9 @@ fn chosen(wallet: &Wallet<SqliteVault>, named: Option<&str>) -> Result<CardId, F
     match held.as_slice() {
         [] => fail("this wallet holds no card yet; install one: tegata wallet NAME install NUMBER"),
         // The one that can spend most at the moment.
-        several => Ok(several.iter().max_by_key(|held| held.spendable.minor()).map_or(several[0].card, |held| held.card)),
+        several => {
+            Ok(several.iter().max_by_key(|held| held.spendable.minor()).map_or(several[0].card, |held| held.card))
+        }
     }
 }
 

@@ -253,7 +253,8 @@ impl Fleet {
             }
             let loaded = self.buy(shop, stock, line, &due)?;
             // A load ends with a new checkpoint (R6); a card just installed has one.
-            let more = |index: &usize| wanted.iter().any(|(wanting, faces)| wanting == index && faces.len() > round + 1);
+            let more =
+                |index: &usize| wanted.iter().any(|(wanting, faces)| wanting == index && faces.len() > round + 1);
             let updating: Vec<usize> =
                 due.iter().map(|(index, _)| *index).filter(|index| loaded.contains(index) || more(index)).collect();
             self.update(shop, line, &updating, day)?;

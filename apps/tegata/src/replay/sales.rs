@@ -3,6 +3,7 @@
 
 use super::fleet::Fleet;
 use super::shop::{Shop, Stock};
+use crate::calendar::days;
 use crate::flags::SalesFlags;
 use crate::measure;
 use crate::screen::{Answer, Failure, Screen, fail};
@@ -53,19 +54,6 @@ fn parse(line: &str) -> Option<Purchase> {
     let cents = Amount::parse(Unit::USD, fields.next()?)?.minor();
     fields.next().is_none().then_some(())?;
     Some(Purchase { customer, day: days(date / 10_000, date / 100 % 100, date % 100)?, cents })
-}
-
-/// Days since 1970-01-01 of a date in the Gregorian calendar.
-fn days(year: u64, month: u64, day: u64) -> Option<u64> {
-    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-        return None;
-    }
-    let leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let before: u64 = (1970..year).map(|year| if leap(year) { 366 } else { 365 }).sum();
-    let lengths = [31, if leap(year) { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let index = usize::try_from(month - 1).ok()?;
-    let months: u64 = lengths.iter().take(index).sum();
-    (day <= *lengths.get(index)?).then_some(before + months + day - 1)
 }
 
 /// Plays the file.
@@ -181,9 +169,9 @@ mod tests {
         let read = parse(" 00002 19970112  5   77.00\r").unwrap();
         assert_eq!((read.customer, read.cents), (2, 7_700));
         assert_eq!(read.day, days(1997, 1, 12).unwrap());
-        assert_eq!(days(1970, 1, 2), Some(1));
-        assert_eq!(days(2000, 3, 1), Some(11_017));
-        for wrong in ["", "1 19970112 1", "1 19970112 1 x", "1 19971301 1 2.00", "1 19970112 1 -2.00", "1 19970112 1 2 3"] {
+        for wrong in
+            ["", "1 19970112 1", "1 19970112 1 x", "1 19971301 1 2.00", "1 19970112 1 -2.00", "1 19970112 1 2 3"]
+        {
             assert_eq!(parse(wrong), None, "{wrong}");
         }
     }

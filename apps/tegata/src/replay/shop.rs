@@ -162,7 +162,8 @@ impl Shop {
         }
         let process = Process { provider: Mutex::new(provider), kill: AtomicBool::new(false), spent: Mutex::new(0.0) };
         let process = Arc::new(process);
-        let line = || -> Result<Line, Failure> { Ok(Line { http: HttpPost::new(&url)?, process: Arc::clone(&process) }) };
+        let line =
+            || -> Result<Line, Failure> { Ok(Line { http: HttpPost::new(&url)?, process: Arc::clone(&process) }) };
         let mut counters = Vec::new();
         for (number, device) in devices.into_iter().enumerate() {
             let (terminal, late) = (Terminal::new(device), number % 4 == 3);
