@@ -328,8 +328,14 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn awaited(&self, terminal: TerminalId, charge: &Hash) -> Result<Vec<(CardId, u64, Hash)>, StoreError> {
-        let sql = "DELETE FROM awaited WHERE terminal = ?1 AND charge = ?2 RETURNING card, generation, check_hash";
+        // Nearly always nothing waits, and a look costs a quarter of a delete that returns nothing.
+        let sql = "SELECT card, generation, check_hash FROM awaited WHERE terminal = ?1 AND charge = ?2";
         let read = |row: &mut Columns<'_, '_>| Ok((CardId(row.get()?), row.u64()?, Hash(row.get()?)));
-        all(self.sql(sql)?, params![terminal.0, charge.0], read)
+        let waiting = all(self.sql(sql)?, params![terminal.0, charge.0], read)?;
+        if !waiting.is_empty() {
+            let sql = "DELETE FROM awaited WHERE terminal = ?1 AND charge = ?2";
+            self.sql(sql)?.execute(params![terminal.0, charge.0])?;
+        }
+        Ok(waiting)
     }
 }
