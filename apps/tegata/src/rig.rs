@@ -5,7 +5,7 @@ use crate::screen::{Failure, fail};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use tegata_core::talk::join::{JoinToken, ProviderInfo};
 use tegata_core::{PartyId, Time};
 use tegata_device::fetch_info;
@@ -19,6 +19,8 @@ pub struct ProviderProcess {
     pub address: String,
     clock: Time,
     operator: Operator,
+    // Held open: what the process prints while it stops has somewhere to go.
+    _out: BufReader<ChildStdout>,
 }
 
 impl Drop for ProviderProcess {
@@ -32,9 +34,9 @@ impl Drop for ProviderProcess {
 impl ProviderProcess {
     /// Starts one on a data folder, its clock at `clock`.
     pub fn start(data: &Path, clock: Time) -> Result<Self, Failure> {
-        let (child, address) = spawn(data, "127.0.0.1:0", clock)?;
+        let (child, address, out) = spawn(data, "127.0.0.1:0", clock)?;
         let operator = Operator::connect(&data.join("provider"), &format!("http://{address}"))?;
-        Ok(Self { child, data: data.to_owned(), address, clock, operator })
+        Ok(Self { child, data: data.to_owned(), address, clock, operator, _out: out })
     }
     /// Its process id.
     pub fn pid(&self) -> u32 {
@@ -61,7 +63,8 @@ impl ProviderProcess {
     pub fn kill_and_restart(&mut self) -> Result<(), Failure> {
         self.child.kill()?;
         self.child.wait()?;
-        let (child, address) = spawn(&self.data, &self.address, self.clock)?;
+        let (child, address, out) = spawn(&self.data, &self.address, self.clock)?;
+        self._out = out;
         self.child = child;
         self.address = address;
         Ok(())
@@ -79,7 +82,7 @@ impl ProviderProcess {
     }
 }
 
-fn spawn(data: &Path, listen: &str, clock: Time) -> Result<(Child, String), Failure> {
+fn spawn(data: &Path, listen: &str, clock: Time) -> Result<(Child, String, BufReader<ChildStdout>), Failure> {
     let mut child = Command::new(std::env::current_exe()?)
         .arg("--json")
         .arg("--data")
@@ -93,10 +96,11 @@ fn spawn(data: &Path, listen: &str, clock: Time) -> Result<(Child, String), Fail
         return fail("the provider's process has no output");
     };
     let mut line = String::new();
-    BufReader::new(out).read_line(&mut line)?;
+    let mut out = BufReader::new(out);
+    out.read_line(&mut line)?;
     let said: Value = serde_json::from_str(&line).unwrap_or_default();
     match said.get("listening").and_then(Value::as_str) {
-        Some(address) => Ok((child, address.to_owned())),
+        Some(address) => Ok((child, address.to_owned(), out)),
         None => {
             let status = child.wait()?;
             fail(format!("the provider's process did not start ({status}): {line}"))

@@ -40,6 +40,12 @@ impl Answer {
     }
 }
 
+/// Prints a line. A reader that has gone, such as `head`, is no reason to fail.
+fn print(line: &impl Display) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
 /// Where answers go.
 #[derive(Clone, Copy)]
 pub struct Screen {
@@ -51,15 +57,15 @@ impl Screen {
     /// Prints an answer: text, or one line of JSON.
     pub fn show(self, answer: &Answer) {
         if self.json {
-            println!("{}", answer.json);
+            print(&answer.json);
         } else if !answer.text.is_empty() {
-            println!("{}", answer.text);
+            print(&answer.text);
         }
     }
     /// Says something on the way to the answer, to people only.
     pub fn say(self, text: impl Display) {
         if !self.json {
-            println!("{text}");
+            print(&text);
         }
     }
     /// Prints why it did not work.
@@ -69,7 +75,7 @@ impl Screen {
             if let Some(object) = object.as_object_mut() {
                 object.insert("error".into(), failure.0.clone().into());
             }
-            println!("{object}");
+            print(&object);
         }
         let mark = if std::io::stderr().is_terminal() { "\u{1b}[31merror:\u{1b}[0m" } else { "error:" };
         eprintln!("{mark} {}", failure.0);
