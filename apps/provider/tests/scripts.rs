@@ -302,26 +302,6 @@ fn a_provider_put_back_from_a_backup_begins_a_new_epoch() {
     eprintln!("{:?} {:?}", world.sums(), world.open_exceptions());
 }
 
-/// Not a test of time: prints where an upload's time goes. `cargo test --release -- --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-fn how_long_a_thousand_checks_take() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let store = Store::create(folder.path().join("provider.db")).expect("created");
-    let mut world = World::over(store, Broken::NONE);
-    let numbers = world.order(20, 10_000, true);
-    let (mut wallet, mut terminal) = (world.wallet(10), world.terminal(20));
-    let cards: Vec<_> = (0..20).map(|at| world.install(&mut wallet, &numbers[at], 30 + at as u8)).collect();
-    for round in 0..3 {
-        for at in 0..1000 {
-            world.pay(&mut wallet, cards[at % 20], &mut terminal, 1);
-        }
-        let start = std::time::Instant::now();
-        world.update(&mut terminal);
-        eprintln!("TIME round {round}: {:?}", start.elapsed());
-    }
-}
-
 #[test]
 fn a_real_server_on_disk_answers_and_stops() {
     use tegata_provider::http::{Config, run};

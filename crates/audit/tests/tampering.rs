@@ -231,39 +231,6 @@ fn a_wallet_put_back_from_a_copy_and_a_late_void_are_clean() {
     assert!(found.is_clean(), "{}", found.difference.unwrap());
 }
 
-/// How long a large town takes: `cargo test --release -p tegata-audit -- --ignored --nocapture large`.
-#[test]
-#[ignore = "a measurement, not a test"]
-fn a_large_town() {
-    let (holders, payments) = (2_000u64, 6);
-    let mut town = Town::new(Broken::NONE, holders + 2);
-    let mut terminals: Vec<_> = (0..4).map(|number| town.terminal(20 + number)).collect();
-    for holder in 0..holders {
-        let (mut wallet, card) = town.wallet_of(u16::try_from(holder).unwrap() + 300);
-        for payment in 0..payments {
-            let at = usize::try_from((holder + payment) % 4).unwrap();
-            town.pay((&mut wallet, card), &mut terminals[at], 100 + payment);
-            town.update(&mut wallet);
-        }
-        if holder % 100 == 0 {
-            terminals.iter_mut().for_each(|terminal| town.update_terminal(terminal));
-        }
-    }
-    terminals.iter_mut().for_each(|terminal| town.update_terminal(terminal));
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("provider.db");
-    std::fs::write(&path, town.provider.snapshot().unwrap()).unwrap();
-    drop(town);
-    for scope in [Scope::All, Scope::OneIn(1_000_000)] {
-        let began = std::time::Instant::now();
-        let found = tegata_audit::audit_file(&path, &Options { scope, ..Options::default() }).unwrap();
-        let took = began.elapsed();
-        assert!(found.is_clean(), "{}", found.difference.unwrap());
-        let (checks, uploads, signatures) = (found.checks, found.uploads, found.signatures);
-        println!("{scope:?}: {checks} checks, {uploads} uploads, {signatures} signatures in {took:?}");
-    }
-}
-
 #[test]
 fn value_that_no_guarantor_covers_is_found() {
     let mut town = Town::new(Broken::only(Break::NoGuarantor), 6);

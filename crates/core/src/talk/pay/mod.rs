@@ -22,15 +22,15 @@
 
 mod end;
 mod messages;
+mod paying;
 mod take_up;
 mod terminal;
 mod wallet;
 
 pub use end::{EndNotice, EndOfClaim};
 pub use messages::*;
+pub use paying::{Paying, PayingState, Untouched, load_purse, purse_key};
 pub use take_up::{TakeUp, TakeUpNotice};
 pub use terminal::{Claim, ClaimState, Sale, TerminalNotice, TerminalPay, Till};
 pub(crate) use wallet::keep_raise;
-pub use wallet::{
-    Payer, Paying, PayingState, Untouched, WalletNotice, WalletPay, load_purse, purse_key, terminal_certificate,
-};
+pub use wallet::{Payer, WalletNotice, WalletPay, terminal_certificate};

@@ -1,6 +1,7 @@
 //! The wallet takes up what is kept for a card: loads, voids, closes, reversals. Each once (R6, R7).
 
-use super::wallet::{Paying, PayingState, load_purse, purse_key, terminal_key};
+use super::paying::{Paying, PayingState, load_purse, purse_key};
+use super::wallet::terminal_key;
 use crate::card::payment::{Advance, CannotSpend, Purse};
 use crate::card::{Raise, RaiseError};
 use crate::id::CardId;
