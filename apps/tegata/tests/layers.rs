@@ -41,6 +41,7 @@ fn arrows_point_down() {
     let order = [
         "core",
         "ledger",
+        "iso8583",
         "crypto-native",
         "vault",
         "link",
