@@ -13,7 +13,7 @@
 //! field's type says.
 //!
 //! Nothing here does I/O, reads a clock or draws randomness. Card numbers are wiped when dropped ([`Pan`]); no error, `Debug` or
-//! `Display` shows one, and no field that could hold one.
+//! `Display` shows one, nor a field whose content the standard leaves open.
 
 pub mod answer;
 pub mod asked;

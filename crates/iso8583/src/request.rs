@@ -151,29 +151,36 @@ pub struct Financial {
 }
 
 impl Financial {
-    /// Captures what was authorized. `amount` may be less than that.
+    /// Captures what was authorized, or a part of it. `None` if that is more, nothing, in another currency, or of no purchase.
     pub fn capture(
         authorized: &Payment,
         authorization: AuthorizationId,
         amount: CardAmount,
         stan: Stan,
         transmitted: Transmitted,
-    ) -> Self {
-        Self {
+    ) -> Option<Self> {
+        is_part(amount, authorized).then(|| Self {
             payment: Payment { amount, ..authorized.next(stan, transmitted) },
             authorization: Some(authorization),
             original: Some(authorized.names(MessageType::AuthorizationRequest)),
-        }
+        })
     }
-    /// Pays back what was posted, or a part of it.
-    pub fn refund(posted: &Payment, amount: CardAmount, stan: Stan, transmitted: Transmitted) -> Self {
+    /// Pays back what was posted, or a part of it. `None` if that is more, nothing, in another currency, or of no purchase.
+    /// Whether parts add up to more is for who knows them all.
+    pub fn refund(posted: &Payment, amount: CardAmount, stan: Stan, transmitted: Transmitted) -> Option<Self> {
         let processing = ProcessingCode { transaction: Transaction::Refund, ..posted.processing };
-        Self {
+        is_part(amount, posted).then(|| Self {
             payment: Payment { amount, processing, ..posted.next(stan, transmitted) },
             authorization: None,
             original: Some(posted.names(MessageType::FinancialRequest)),
-        }
+        })
     }
+}
+
+fn is_part(amount: CardAmount, purchase: &Payment) -> bool {
+    let (part, whole) = (amount.get(), purchase.amount.get());
+    let fits = part.unit() == whole.unit() && (1..=whole.minor()).contains(&part.minor());
+    fits && purchase.processing.transaction == Transaction::Purchase
 }
 
 /// 0400, or 0401 as a repeat: undo a request, whether the bank has carried it out or never seen it.

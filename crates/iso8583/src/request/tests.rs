@@ -59,8 +59,8 @@ pub(crate) fn network(action: NetworkAction) -> Request {
 /// One of each, with and without what may be left out.
 fn requests() -> Vec<Request> {
     let authorization = Request::Authorization(purchase());
-    let capture = Financial::capture(&purchase(), authorized(), amount(1000), stan(2), time(60));
-    let refund = Financial::refund(&capture.payment, amount(1), stan(3), time(3600));
+    let capture = Financial::capture(&purchase(), authorized(), amount(1000), stan(2), time(60)).expect("a part");
+    let refund = Financial::refund(&capture.payment, amount(1), stan(3), time(3600)).expect("a part");
     let part = authorization.reversal(stan(4), time(31), Some(authorized()), ReplacementAmounts::new(1233));
     let whole = Request::Financial(capture.clone()).reversal(stan(5), time(90), None, None).expect("can be undone");
     let bare =
@@ -111,10 +111,10 @@ fn requests_and_answers_read_back_from_the_wire() {
 #[test]
 fn what_follows_a_purchase_names_it() {
     let authorized_key = purchase().trace.key();
-    let capture = Financial::capture(&purchase(), authorized(), amount(1000), stan(2), time(60));
+    let capture = Financial::capture(&purchase(), authorized(), amount(1000), stan(2), time(60)).expect("a part");
     let original = capture.original.expect("names the authorization");
     assert!(original.names(MessageType::AuthorizationRequest, &authorized_key));
-    let refund = Financial::refund(&capture.payment, amount(1000), stan(3), time(120));
+    let refund = Financial::refund(&capture.payment, amount(1000), stan(3), time(120)).expect("all of it");
     assert_eq!(refund.payment.processing, ProcessingCode::REFUND);
     assert!(refund.original.expect("it does").names(MessageType::FinancialRequest, &capture.payment.trace.key()));
     let posted = Request::Financial(capture);
@@ -123,6 +123,17 @@ fn what_follows_a_purchase_names_it() {
     assert_eq!(reversal.payment.trace.reference, purchase().trace.reference, "one reference all along");
     assert_eq!(Request::Reversal(reversal).reversal(stan(5), time(181), None, None), None, "no undoing of an undoing");
     assert_eq!(network(NetworkAction::Echo).reversal(stan(5), time(181), None, None), None);
+}
+
+#[test]
+fn nobody_captures_or_pays_back_more_than_there_was() {
+    let dollars = CardAmount::new(Amount::new(Unit::USD, 1).expect("in range")).expect("fits");
+    for (story, part) in [("more", amount(1235)), ("nothing", amount(0)), ("another currency", dollars)] {
+        assert_eq!(Financial::capture(&purchase(), authorized(), part, stan(2), time(1)), None, "{story}");
+        assert_eq!(Financial::refund(&purchase(), part, stan(2), time(1)), None, "{story}");
+    }
+    let refund = Financial::refund(&purchase(), amount(1234), stan(2), time(1)).expect("all of it");
+    assert_eq!(Financial::refund(&refund.payment, amount(1), stan(3), time(2)), None, "a refund is not paid back");
 }
 
 #[test]
