@@ -4,6 +4,7 @@
 //! Values keep the schemas' rules by their types ([`value`]). Nothing here does I/O, looks at a clock or at chance:
 //! bytes and moments come in, bytes and findings go out, and the same input gives the same output.
 
+pub mod camt053;
 pub mod pain001;
 pub mod value;
 mod xml;

@@ -294,4 +294,4 @@ fn created(head: &BatchHead) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
