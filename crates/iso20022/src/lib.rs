@@ -6,6 +6,7 @@
 
 pub mod camt053;
 pub mod pain001;
+pub mod reconcile;
 pub mod value;
 mod xml;
 
