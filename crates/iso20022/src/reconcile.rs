@@ -90,8 +90,8 @@ pub struct Mention {
 pub struct Payout {
     /// The batch that ordered it.
     pub message: MessageId,
-    /// The order.
-    pub order: Transfer,
+    /// What was ordered.
+    pub transfer: Transfer,
     /// In order of the entries' references.
     pub mentions: Vec<Mention>,
     /// What it has come to.
@@ -180,10 +180,10 @@ impl Reconciliation {
             if !found.accounts.contains(account) {
                 found.accounts.push(account.clone());
             }
-            for order in batch.transfers() {
-                let (message, order) = (batch.head().message.clone(), order.clone());
-                let payout = Payout { message, order, mentions: Vec::new(), outcome: Outcome::Missing };
-                let id = payout.order.end_to_end.clone();
+            for transfer in batch.transfers() {
+                let (message, transfer) = (batch.head().message.clone(), transfer.clone());
+                let payout = Payout { message, transfer, mentions: Vec::new(), outcome: Outcome::Missing };
+                let id = payout.transfer.end_to_end.clone();
                 match found.payouts.get(&id) {
                     Some(known) if *known != payout => return Err(ReconcileError::Doubled(id)),
                     _ => found.payouts.insert(id, payout),
@@ -237,7 +237,7 @@ impl Reconciliation {
             }
         }
         for payout in self.payouts.values_mut() {
-            payout.outcome = outcome(&payout.order, &payout.mentions);
+            payout.outcome = outcome(&payout.transfer, &payout.mentions);
         }
     }
 }
@@ -251,7 +251,7 @@ fn details(entry: &Entry) -> Vec<Detail> {
     vec![Detail { end_to_end: None, amount, side, counterparty: None, returned: None }]
 }
 
-fn outcome(order: &Transfer, mentions: &[Mention]) -> Outcome {
+fn outcome(transfer: &Transfer, mentions: &[Mention]) -> Outcome {
     let booked = |side| {
         let fits = move |mention: &&Mention| mention.status == Status::Booked && mention.detail.side == side;
         mentions.iter().filter(fits).map(|mention| &mention.detail).collect::<Vec<_>>()
@@ -265,7 +265,7 @@ fn outcome(order: &Transfer, mentions: &[Mention]) -> Outcome {
         let is_pending = not_booked().any(|mention| mention.status == Status::Pending);
         return if is_pending { Outcome::Pending } else { Outcome::Missing };
     }
-    if let Some(difference) = difference(order, &paid, &back) {
+    if let Some(difference) = difference(transfer, &paid, &back) {
         return Outcome::Differs(difference);
     }
     match &back[..] {
@@ -275,24 +275,24 @@ fn outcome(order: &Transfer, mentions: &[Mention]) -> Outcome {
 }
 
 /// How booked debits and credits are not the order and its full return.
-fn difference(order: &Transfer, paid: &[&Detail], back: &[&Detail]) -> Option<Difference> {
+fn difference(transfer: &Transfer, paid: &[&Detail], back: &[&Detail]) -> Option<Difference> {
     if paid.is_empty() {
         return Some(Difference::NotPaid);
     }
-    if paid.iter().chain(back).any(|detail| detail.amount.unit() != order.amount.unit()) {
+    if paid.iter().chain(back).any(|detail| detail.amount.unit() != transfer.amount.unit()) {
         return Some(Difference::Currency);
     }
     if paid.len() > 1 || back.len() > 1 {
         return Some(Difference::Twice);
     }
-    if paid.iter().any(|detail| detail.amount != order.amount) {
+    if paid.iter().any(|detail| detail.amount != transfer.amount) {
         return Some(Difference::Amount);
     }
     let account = |detail: &&Detail| detail.counterparty.as_ref().and_then(|party| party.account.clone());
-    if paid.iter().filter_map(account).any(|account| account != order.creditor.account) {
+    if paid.iter().filter_map(account).any(|account| account != transfer.creditor.account) {
         return Some(Difference::Creditor);
     }
-    back.iter().any(|detail| detail.amount != order.amount).then_some(Difference::Part)
+    back.iter().any(|detail| detail.amount != transfer.amount).then_some(Difference::Part)
 }
 
 #[cfg(test)]
@@ -300,14 +300,14 @@ mod tests {
     use super::*;
     use crate::camt053::tests::{amount, detail, entry, given_back, head, statement};
     use crate::camt053::{Balance, StatementHead};
-    use crate::pain001::tests as order;
+    use crate::pain001::tests as ordered;
     use proptest::prelude::*;
     use tegata_core::money::{Amount, Unit};
 
     /// Payouts `A` to `H` of 100, 200, ... 800 cents.
     fn batch() -> Batch {
-        let transfers = ('A'..='H').zip(1..).map(|(id, n)| order::transfer(&id.to_string(), Unit::EUR, n * 100));
-        Batch::new(order::head(), transfers.collect()).expect("a batch")
+        let transfers = ('A'..='H').zip(1..).map(|(id, n)| ordered::transfer(&id.to_string(), Unit::EUR, n * 100));
+        Batch::new(ordered::head(), transfers.collect()).expect("a batch")
     }
     fn outcome_of(found: &Reconciliation, id: &str) -> Outcome {
         found.payout(&EndToEndId::new(id).expect("an id")).expect("ordered").outcome.clone()
@@ -351,7 +351,7 @@ mod tests {
     #[test]
     fn what_was_not_ordered_so_differs() {
         let other = Detail { counterparty: None, ..out("F", 600) };
-        let iban = Iban::new(order::IBANS[3]).expect("an account");
+        let iban = Iban::new(ordered::IBANS[3]).expect("an account");
         let stolen = crate::camt053::Counterparty { name: None, account: Some(iban) };
         let found = outcomes(vec![
             entry("1", given_back("A", 100, "AC04")),
@@ -418,13 +418,13 @@ mod tests {
     #[test]
     fn what_cannot_be_compared_is_refused() {
         assert!(reconcile([&batch(), &batch()], []).is_ok(), "the same batch twice");
-        let other = Batch::new(order::head(), vec![order::transfer("A", Unit::EUR, 1)]).expect("a batch");
+        let other = Batch::new(ordered::head(), vec![ordered::transfer("A", Unit::EUR, 1)]).expect("a batch");
         let error = reconcile([&batch(), &other], []).expect_err("two orders of one name");
         assert_eq!(
             error.to_string(),
             "two different payouts are called \"A\"; one of the batches should never have been sent"
         );
-        let account = Iban::new(order::IBANS[2]).expect("an account");
+        let account = Iban::new(ordered::IBANS[2]).expect("an account");
         let opening = head(1).opening;
         let foreign = Statement::new(StatementHead { account, ..head(1) }, opening.date, vec![]).expect("a statement");
         let error = reconcile([&batch()], [&foreign]).expect_err("another account");

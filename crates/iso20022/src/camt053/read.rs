@@ -27,15 +27,15 @@ struct Found {
 pub(super) fn read(bytes: &[u8], ours: &Iban) -> Result<Statement, ReadError> {
     let mut pull = Pull::document(bytes, NAMESPACE)?;
     let found = pull.element("BkToCstmrStmt", |pull| {
-        let message = pull.element("GrpHdr", |pull| {
+        let group = pull.element("GrpHdr", |pull| {
             let message = pull.value("MsgId", |text| Text::new("MsgId", text))?;
-            pull.value("CreDtTm", moment)?;
+            let made = pull.value("CreDtTm", moment)?;
             pull.skip(&["MsgRcpt"])?;
             one_page(pull, "MsgPgntn")?;
             pull.skip(&["OrgnlBizQry", "AddtlInf"])?;
-            Ok::<_, ReadError>(message)
+            Ok::<_, ReadError>((message, made))
         })?;
-        let found = pull.element("Stmt", |pull| statement(pull, message, ours))?;
+        let found = pull.element("Stmt", |pull| statement(pull, group, ours))?;
         if pull.at("Stmt") {
             return Err(content(pull, "the file holds several statements; one a file is read"));
         }
@@ -119,14 +119,14 @@ fn date(pull: &mut Pull<'_>, name: &'static str) -> Result<Date, ReadError> {
     })
 }
 
-fn statement(pull: &mut Pull<'_>, message: Text<35>, ours: &Iban) -> Result<Found, ReadError> {
+fn statement(pull: &mut Pull<'_>, (message, made): (Text<35>, Time), ours: &Iban) -> Result<Found, ReadError> {
     let id = pull.value("Id", |text| Text::new("Id", text))?;
     one_page(pull, "StmtPgntn")?;
     let electronic = pull.maybe_value("ElctrncSeqNb", |text| whole(trim(text)))?;
     pull.skip(&["RptgSeq"])?;
     let legal = pull.maybe_value("LglSeqNb", |text| whole(trim(text)))?;
     let Some(sequence) = electronic.or(legal) else { return Err(content(pull, "it has no sequence number")) };
-    let created = pull.value("CreDtTm", moment)?;
+    let created = pull.maybe_value("CreDtTm", moment)?.unwrap_or(made);
     pull.skip(&["FrToDt", "CpyDplctInd", "RptgSrc"])?;
     let kept_in = pull.element("Acct", |pull| account(pull, ours))?;
     pull.skip(&["RltdAcct", "Intrst*"])?;

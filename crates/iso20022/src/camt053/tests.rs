@@ -164,6 +164,15 @@ fn a_spoilt_file_is_refused_where_it_is_spoilt() {
 }
 
 #[test]
+fn the_files_moment_serves_where_the_statement_has_none() {
+    let text = String::from_utf8(sample().write()).expect("UTF-8");
+    let own = "<CreDtTm>2026-11-03T00:00:00Z</CreDtTm>\n      <Acct>";
+    assert!(text.contains(own), "{text}");
+    let read = Statement::read(text.replace(own, "<Acct>").as_bytes(), &ours());
+    assert_eq!(read, Ok(sample()));
+}
+
+#[test]
 fn a_file_cut_anywhere_is_refused() {
     let bytes = sample().write();
     for len in 0..bytes.len() - 1 {

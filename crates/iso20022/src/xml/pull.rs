@@ -49,6 +49,12 @@ pub(crate) struct Pull<'a> {
 /// Where `schemaLocation` comes from: a hint for tools, which is not followed.
 const INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 
+/// The most attributes of one element; the schemas have one, and declarations of namespaces come on top.
+const MAX_ATTRIBUTES: usize = 16;
+
+/// The most characters of a file that an error quotes.
+const QUOTED: usize = 100;
+
 type Result<T> = std::result::Result<T, XmlError>;
 
 impl<'a> Pull<'a> {
@@ -211,7 +217,7 @@ impl<'a> Pull<'a> {
     /// Another element stands here than `expected`.
     pub fn unexpected(&self, expected: &str) -> XmlError {
         let found = match self.next {
-            Next::Open => format!("<{}>", self.name),
+            Next::Open => format!("<{}>", quoted(&self.name)),
             Next::Close => "the end of the element".to_owned(),
             Next::End => return self.fail(Fault::Cut),
         };
@@ -305,7 +311,7 @@ impl<'a> Pull<'a> {
         }
     }
     fn event(&mut self) -> Result<Event<'a>> {
-        self.reader.read_event().map_err(|error| self.fail(Fault::Syntax(error.to_string())))
+        self.reader.read_event().map_err(|error| self.fail(Fault::Syntax(quoted(&error.to_string()))))
     }
     /// Takes one event in; whether that is what stands next.
     fn take(&mut self, event: Event<'a>) -> Result<bool> {
@@ -358,9 +364,9 @@ impl<'a> Pull<'a> {
         let (namespace, name) = self.reader.resolver().resolve_element(start.name());
         let found = match namespace {
             ResolveResult::Bound(found) if found.into_inner() == self.namespace => None,
-            ResolveResult::Bound(found) => Some(found.into_inner().to_owned()),
+            ResolveResult::Bound(found) => Some(quoted(found.into_inner())),
             ResolveResult::Unbound => Some(String::new()),
-            ResolveResult::Unknown(prefix) => Some(prefix),
+            ResolveResult::Unknown(prefix) => Some(quoted(&prefix)),
         };
         if let Some(found) = found {
             return Err(self.fail(Fault::Namespace { expected: self.namespace, found }));
@@ -372,13 +378,17 @@ impl<'a> Pull<'a> {
     /// Its attributes but for declarations of namespaces and, at the root, where its schema may be found.
     fn attributes_of(&self, start: &BytesStart<'_>) -> Result<Vec<(String, String)>> {
         let mut attributes = Vec::new();
-        for attribute in start.attributes() {
-            let attribute = attribute.map_err(|error| self.fail(Fault::Syntax(error.to_string())))?;
+        for (at, attribute) in start.attributes().enumerate() {
+            // Each is compared with those before it; a million of them would take hours.
+            if at == MAX_ATTRIBUTES {
+                return Err(self.fail(Fault::Attributes));
+            }
+            let attribute = attribute.map_err(|error| self.fail(Fault::Syntax(quoted(&error.to_string()))))?;
             if attribute.value.contains('<') {
                 return Err(self.fail(Fault::Syntax("'<' stands in an attribute".into())));
             }
             let value = attribute.normalized_value(XmlVersion::Implicit1_0);
-            let value = value.map_err(|error| self.fail(Fault::Syntax(error.to_string())))?;
+            let value = value.map_err(|error| self.fail(Fault::Syntax(quoted(&error.to_string()))))?;
             let (namespace, name) = self.reader.resolver().resolve_attribute(attribute.key);
             let is_hint = self.depth == 1
                 && name.into_inner() == "schemaLocation"
@@ -390,7 +400,7 @@ impl<'a> Pull<'a> {
         Ok(attributes)
     }
     fn referred(&self, reference: &BytesRef<'_>) -> Result<char> {
-        let entity = || self.fail(Fault::Entity(reference.chars().take(20).collect()));
+        let entity = || self.fail(Fault::Entity(quoted(reference)));
         match reference.resolve_char_ref() {
             Ok(Some(character)) if is_xml(character) => Ok(character),
             Ok(None) => {
@@ -400,6 +410,11 @@ impl<'a> Pull<'a> {
             Ok(Some(_)) | Err(_) => Err(entity()),
         }
     }
+}
+
+/// The beginning of a stranger's text, or of a message that has one in it.
+fn quoted(text: &str) -> String {
+    text.chars().take(QUOTED).collect()
 }
 
 /// XML 1.0, production 2.
@@ -499,6 +514,11 @@ mod tests {
             assert_eq!(error.path, path, "{text}: {error}");
             assert!(error.fault.to_string().contains(says), "{text}: {error}");
         }
+        let many: String = (0..100_000).map(|n| format!(" a{n}=''")).collect();
+        let refused = read(document(&format!("<B{many}>b</B>")).as_bytes()).map_err(|error| error.fault);
+        assert_eq!(refused, Err(Fault::Attributes));
+        let long = read(document(&format!("<{}/>", "L".repeat(100_000))).as_bytes()).expect_err("no such element");
+        assert!(long.to_string().len() < 200, "{long}");
         assert_eq!(read(b"\xff").map_err(|error| error.fault), Err(Fault::Encoding));
     }
 
