@@ -40,6 +40,7 @@ fn arrows_point_down() {
     // From the ground up; a crate may use what stands before it.
     let order = [
         "core",
+        "iso20022",
         "ledger",
         "iso8583",
         "crypto-native",
@@ -75,7 +76,7 @@ fn the_auditor_never_sees_the_ledger_and_parts_never_see_each_other() {
         ("terminal", &["store", "ledger", "provider", "wallet", "issuer"]),
         ("issuer", &["store", "ledger", "provider", "wallet", "terminal"]),
         ("provider", &["vault", "link", "wallet", "terminal", "issuer", "device"]),
-        ("core", &["ledger", "crypto-native", "vault", "link"]),
+        ("core", &["iso20022", "ledger", "crypto-native", "vault", "link"]),
         ("iso8583", &["ledger", "crypto-native", "vault", "link", "store"]),
     ] {
         for used in &arrows[name] {
