@@ -162,16 +162,15 @@ impl<'a> Desk<'a> {
     }
     /// Signs a card's certificate with its checkpoint as it stands.
     pub(crate) fn certify(
-        &mut self,
+        &self,
         card: &CardRow,
         terms: &Terms,
         key: PublicKey,
-        face: Amount,
-        until: Time,
     ) -> Result<Signed<CardCertificate>, ProviderError> {
         let epoch = self.provider.epoch;
         let now = self.now;
-        let signed = self.sign(&[], |signer| CardCertificate {
+        let face = Amount::new(card.unit, card.face).ok_or(StoreError::Damaged)?;
+        Ok(self.sign(&[], |signer| CardCertificate {
             card: card.card,
             kind: CardKind::Payment,
             terms: card.terms,
@@ -179,7 +178,7 @@ impl<'a> Desk<'a> {
             key,
             generation: card.generation,
             from: now,
-            until,
+            until: card.until,
             epoch,
             signer,
             seq: card.seq,
@@ -189,9 +188,14 @@ impl<'a> Desk<'a> {
             offline_limit: terms.offline_limit,
             due: now.after(terms.due_after),
             extensions: Default::default(),
-        });
-        self.store.put_checkpoint(card.card, now, &signed.encode())?;
-        Ok(signed)
+        }))
+    }
+    /// The key of a card's current generation.
+    pub(crate) fn card_key(&self, card: &CardRow) -> Result<PublicKey, ProviderError> {
+        if let Some(key) = self.shared.directory().card_keys.get(&(card.card, card.generation)) {
+            return Ok(*key);
+        }
+        Ok(self.store.generation(card.card, card.generation)?.ok_or(StoreError::Damaged)?.key)
     }
     /// The generations of this card up to now are dead, from the next list on.
     pub(crate) fn kill(&mut self, card: CardId, generation: u64) -> Result<(), ProviderError> {

@@ -73,6 +73,8 @@ fn new_card(
         issuer: number.issuer,
         unit: batch.unit,
         terms: batch.terms,
+        face: batch.face,
+        until: batch.until,
         generation: 1,
         seq: 0,
         head: Hash::ZERO,
@@ -89,8 +91,7 @@ fn new_card(
         dead_list: 0,
     };
     let accounts = Accounts::of(&card);
-    let face = Amount::new(batch.unit, batch.face).ok_or(ProviderRefusal::Terms)?;
-    let certificate = desk.certify(&card, &terms, request.key, face, batch.until)?;
+    let certificate = desk.certify(&card, &terms, request.key)?;
     desk.store.put_generation(&GenerationRow {
         card: card.card,
         generation: 1,

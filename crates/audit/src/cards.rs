@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use rusqlite::Connection;
 use std::collections::{HashMap, HashSet};
 use tegata_core::card::{CardCertificate, Load, Reversal};
+use tegata_core::talk::update::UpdateReply;
 use tegata_core::wire::canonical::Message;
 use tegata_core::wire::signed::{PublicKey, Signed};
 use tegata_core::{Handle, Hash};
@@ -139,6 +140,7 @@ impl Cards {
         cards.generations(connection, trust, numbers, checked, findings)?;
         cards.all_loads(connection, trust, numbers, checked, findings)?;
         cards.all_reversals(connection, trust, checked, findings)?;
+        cards.holders(connection, findings)?;
         cards.all_checkpoints(connection, trust, checked, findings)?;
         Ok(cards)
     }
@@ -313,6 +315,7 @@ impl Cards {
         })
     }
 
+    /// The newest checkpoint of each card is in the last answer to its wallet.
     fn all_checkpoints(
         &mut self,
         connection: &Connection,
@@ -320,18 +323,29 @@ impl Cards {
         checked: &mut u64,
         findings: &mut Findings,
     ) -> Result<(), AuditError> {
-        let row = |row: &Columns<'_, '_>| Ok(sealed::<CardCertificate, Id>(row.get(0)?, row.get(1)?));
-        pieces(connection, "SELECT card, body FROM checkpoint ORDER BY card", row, |piece| {
-            for Sealed { columns: id, signed, .. } in verified(piece, trust, |body| body.signer, checked) {
-                let signed = signed.filter(|signed| {
-                    let said = signed.claimed();
-                    let card = self.cards.get(&id);
-                    let generation = card.and_then(|card| card.generation(said.generation));
-                    said.card.0 == id && generation.is_some_and(|generation| generation.key == said.key)
+        let row = |row: &Columns<'_, '_>| Ok((row.get::<Id>(0)?, row.get::<Vec<u8>>(1)?));
+        let sql = "SELECT device, reply FROM device WHERE reply IS NOT NULL ORDER BY device";
+        pieces(connection, sql, row, |piece| {
+            let mut carried: Vec<Sealed<CardCertificate, (Id, Id)>> = Vec::new();
+            for (device, bytes) in piece {
+                let reply = Signed::<UpdateReply>::decode(&bytes).ok();
+                findings.expect(reply.is_some(), What::Card, || {
+                    let about = format!("the last answer to dev-{}", hex(&device));
+                    (about, "an answer that can be read", "another", "its row of table device".into())
+                });
+                let checkpoints = reply.iter().flat_map(|reply| &reply.claimed().checkpoints);
+                carried.extend(checkpoints.map(|signed| sealed((device, signed.claimed().card.0), signed.encode())));
+            }
+            for Sealed { columns: (device, id), signed, .. } in verified(carried, trust, |body| body.signer, checked) {
+                let signed: Option<Signed<CardCertificate>> = signed.filter(|signed| {
+                    let card = self.cards.get(&id).filter(|card| card.wallet == device);
+                    let generation = card.and_then(|card| card.generation(signed.claimed().generation));
+                    generation.is_some_and(|generation| generation.key == signed.claimed().key)
                 });
                 findings.expect(signed.is_some(), What::Card, || {
                     let about = format!("the checkpoint of card-{}", hex(&id));
-                    (about, "no such checkpoint by the provider's key", "one", "its row of table checkpoint".into())
+                    let nearest = format!("the last answer to dev-{}", hex(&device));
+                    (about, "no such checkpoint by the provider's key", "one", nearest)
                 });
                 if let Some(signed) = signed {
                     let said = signed.claimed();
@@ -341,8 +355,7 @@ impl Cards {
                 }
             }
             Ok(())
-        })?;
-        self.holders(connection, findings)
+        })
     }
 
     /// Who holds each card, as recorded.

@@ -1,13 +1,14 @@
 //! The driver: carries out the effects of a conversation against one device's vault and keys, in order.
 
 use crate::ring::KeyRing;
+use std::cell::OnceCell;
 use tegata_core::record::{RecordKey, Space};
 use tegata_core::step::{Broken, Context, Effect, Event, Fault, Records, SigningKey, Talk};
 use tegata_core::talk::pay::load_purse;
 use tegata_core::talk::update::load_anchors;
-use tegata_core::wire::certificate::{Anchors, Certificate};
+use tegata_core::wire::certificate::{Anchors, Certificate, SealingKey};
 use tegata_core::wire::signed::{PublicKey, Signature, Signed, Verifier};
-use tegata_core::{CardId, DeviceId, Time};
+use tegata_core::{CardId, DeviceId, PartyId, Time};
 use tegata_crypto_native::Channel;
 use tegata_vault::{Vault, VaultError};
 
@@ -30,6 +31,17 @@ pub struct Device<V> {
     pub broken: Broken,
     pub(crate) channel: Option<Channel>,
     verifier: &'static dyn Verifier,
+    /// Read once; forgotten where the records it comes from change.
+    identity: OnceCell<Identity>,
+}
+
+/// Who the device is and whom it writes to, as its certificate and anchors say.
+#[derive(Clone, Copy)]
+pub(crate) struct Identity {
+    pub(crate) id: DeviceId,
+    pub(crate) key: PublicKey,
+    pub(crate) provider: PartyId,
+    pub(crate) sealing: SealingKey,
 }
 
 /// Reads through to a vault. A record that cannot be read looks missing; the guards of the next batch then fail.
@@ -96,10 +108,13 @@ impl<T: Talk> Talking<T> {
 impl<V: Vault> Device<V> {
     /// A device over its records; its keys are locked until the ring is opened.
     pub fn new(vault: V, ring: KeyRing, verifier: &'static dyn Verifier) -> Self {
-        Self { vault, ring, broken: Broken::NONE, channel: None, verifier }
+        Self { vault, ring, broken: Broken::NONE, channel: None, verifier, identity: OnceCell::new() }
     }
 
     fn commit(&mut self, batch: &tegata_core::record::Batch) -> Result<(), VaultError> {
+        if batch.writes.iter().any(|(key, _)| *key == Certificate::own_key()) {
+            self.identity = OnceCell::new();
+        }
         if self.broken.has(tegata_core::step::Break::NoCompareAndSwap) {
             let writes = batch.writes.clone();
             return self.vault.commit(&tegata_core::record::Batch { guards: Vec::new(), writes });
@@ -120,9 +135,19 @@ impl<V: Vault> Device<V> {
     pub fn certificate(&self) -> Option<Signed<Certificate>> {
         Signed::decode(&Records::get(self, &Certificate::own_key())?).ok()
     }
+    /// Who it is to the provider, and who that is; `None` before it has joined.
+    pub(crate) fn identity(&self) -> Option<Identity> {
+        if let Some(identity) = self.identity.get() {
+            return Some(*identity);
+        }
+        let (certificate, anchors) = self.certificate().zip(self.anchors())?;
+        let certificate = certificate.claimed();
+        let (id, key) = (certificate.subject.device(), certificate.key);
+        Some(*self.identity.get_or_init(|| Identity { id, key, provider: anchors.provider, sealing: anchors.sealing }))
+    }
     /// The device's id; `None` before it has joined.
     pub fn id(&self) -> Option<DeviceId> {
-        self.certificate().map(|certificate| certificate.claimed().subject.device())
+        self.identity().map(|identity| identity.id)
     }
     /// Whom it trusts; `None` before it has joined.
     pub fn anchors(&self) -> Option<Anchors> {
@@ -130,7 +155,7 @@ impl<V: Vault> Device<V> {
     }
     /// The key that signs for the device itself.
     pub fn key(&self) -> Option<PublicKey> {
-        self.certificate().map(|certificate| certificate.claimed().key)
+        self.identity().map(|identity| identity.key)
     }
     /// The cards in the vault.
     ///

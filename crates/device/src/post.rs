@@ -1,11 +1,10 @@
 //! The line to the provider: envelopes out, envelopes back, over HTTP.
 
-use crate::drive::Device;
+use crate::drive::{Device, Identity};
 use std::time::Duration;
 use tegata_core::talk::join::ProviderInfo;
 use tegata_core::wire::canonical::{Bytes, Wire};
 use tegata_core::wire::sealed::Sealed;
-use tegata_core::{DeviceId, PartyId};
 use tegata_crypto_native::{Channel, SealError, seal_to};
 use tegata_vault::Vault;
 
@@ -137,17 +136,12 @@ pub enum ExchangeError {
 }
 
 impl<V: Vault> Device<V> {
-    fn addressee(&self) -> Option<(DeviceId, PartyId, tegata_core::wire::certificate::SealingKey)> {
-        let anchors = self.anchors()?;
-        Some((self.id()?, anchors.provider, anchors.sealing))
-    }
-
     /// Seals a message to the provider: under the channel if there is one, else by HPKE, which sets one up.
     ///
     /// # Errors
     /// [`ExchangeError::NotJoined`], [`ExchangeError::Seal`].
     pub fn envelope(&self, entropy: [u8; 32], plain: &[u8]) -> Result<Outgoing, ExchangeError> {
-        let (id, provider, sealing) = self.addressee().ok_or(ExchangeError::NotJoined)?;
+        let Identity { id, provider, sealing, .. } = self.identity().ok_or(ExchangeError::NotJoined)?;
         if let Some(channel) = &self.channel {
             let sealed = channel.seal(entropy, provider, Some(id), plain);
             return Ok(Outgoing { sealed, channel: Channel::from_bytes(*channel.to_bytes()), fresh: false });

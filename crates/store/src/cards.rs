@@ -1,4 +1,4 @@
-//! Cards with their balances, generations, checkpoints, loads and reversals. Everything leads with the card.
+//! Cards with their balances, generations, loads and reversals. Everything leads with the card.
 
 use crate::row::{Columns, all, decoded, n, one, opt};
 use crate::{Store, StoreError};
@@ -20,6 +20,10 @@ pub struct CardRow {
     pub unit: Unit,
     /// Its terms.
     pub terms: Handle,
+    /// Its face value, in minor units.
+    pub face: u64,
+    /// Its last moment.
+    pub until: Time,
     /// Its current generation.
     pub generation: u64,
     /// The last event of its wallet's log in this generation.
@@ -107,19 +111,19 @@ pub struct ReversalRow {
     pub body: Vec<u8>,
 }
 
-const CARD: &str = "card, wallet, issuer, unit, terms, generation, seq, head, remaining, last_load, loads, held, \
+const CARD: &str = "card, wallet, issuer, unit, terms, face, until, generation, seq, head, remaining, last_load, loads, held, \
     in_flight, covered,  held_back, release_at, blocked, dead_generation, dead_list";
 
 /// The hot ones as they are, so that no text is built per check.
-const CARD_SELECT: &str = "SELECT card, wallet, issuer, unit, terms, generation, seq, head, remaining, last_load, \
+const CARD_SELECT: &str = "SELECT card, wallet, issuer, unit, terms, face, until, generation, seq, head, remaining, last_load, \
     loads, held, in_flight, covered,  held_back, release_at, blocked, dead_generation, dead_list \
     FROM card WHERE card = ?1";
-const CARD_PUT: &str = "INSERT INTO card (card, wallet, issuer, unit, terms, generation, seq, head, remaining, \
+const CARD_PUT: &str = "INSERT INTO card (card, wallet, issuer, unit, terms, face, until, generation, seq, head, remaining, \
     last_load, loads, held, in_flight, covered,  held_back, release_at, blocked, dead_generation, dead_list) \
-    VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19) \
-    ON CONFLICT (card) DO UPDATE SET generation = ?6, seq = ?7, head = ?8, remaining = ?9, last_load = ?10, \
-    loads = ?11, held = ?12, in_flight = ?13, covered = ?14, held_back = ?15, release_at = ?16, \
-    blocked = ?17, dead_generation = ?18, dead_list = ?19";
+    VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21) \
+    ON CONFLICT (card) DO UPDATE SET generation = ?8, seq = ?9, head = ?10, remaining = ?11, last_load = ?12, \
+    loads = ?13, held = ?14, in_flight = ?15, covered = ?16, held_back = ?17, release_at = ?18, \
+    blocked = ?19, dead_generation = ?20, dead_list = ?21";
 
 fn card(row: &mut Columns<'_, '_>) -> rusqlite::Result<CardRow> {
     Ok(CardRow {
@@ -128,6 +132,8 @@ fn card(row: &mut Columns<'_, '_>) -> rusqlite::Result<CardRow> {
         issuer: PartyId(row.get()?),
         unit: row.unit()?,
         terms: Handle(row.get()?),
+        face: row.u64()?,
+        until: row.time()?,
         generation: row.u64()?,
         seq: row.u64()?,
         head: Hash(row.get()?),
@@ -210,6 +216,8 @@ impl Store {
             row.issuer.0,
             row.unit.code(),
             row.terms.0,
+            n(row.face),
+            n(row.until.0),
             n(row.generation),
             n(row.seq),
             row.head.0,
@@ -259,22 +267,6 @@ impl Store {
             number,
             row.body
         ])?;
-        Ok(())
-    }
-    /// A card's newest certificate.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn checkpoint(&self, id: CardId) -> Result<Option<Vec<u8>>, StoreError> {
-        one(self.sql("SELECT body FROM checkpoint WHERE card = ?1")?, [id.0], |row| row.get())
-    }
-    /// Writes a card's newest certificate.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn put_checkpoint(&self, id: CardId, at: Time, body: &[u8]) -> Result<(), StoreError> {
-        let sql = "INSERT OR REPLACE INTO checkpoint (card, at, body) VALUES (?1, ?2, ?3)";
-        self.sql(sql)?.execute(params![id.0, n(at.0), body])?;
         Ok(())
     }
     /// One load of a card.

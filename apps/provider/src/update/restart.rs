@@ -4,12 +4,10 @@ use super::record::Upload;
 use super::{chain, money};
 use crate::books::Accounts;
 use crate::desk::{Desk, Failure};
-use tegata_core::card::CardCertificate;
 use tegata_core::step::Break;
 use tegata_core::talk::update::{Command, CommandKind, Restart};
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::certificate::Role;
-use tegata_core::wire::signed::Signed;
 use tegata_core::{CardId, DeviceId, Hash};
 use tegata_store::{GenerationRow, StoreError};
 
@@ -79,9 +77,7 @@ pub(crate) fn regenerate(desk: &mut Desk<'_>, id: CardId) -> Result<(), Failure>
     if before.blocked.is_some() {
         return chain::block(desk, id, before.generation);
     }
-    let body = desk.store.checkpoint(id)?.ok_or(StoreError::Damaged)?;
-    let last = Signed::<CardCertificate>::decode(&body).map_err(|_| StoreError::Damaged)?;
-    let (key, face, until) = (last.claimed().key, last.claimed().face, last.claimed().until);
+    let key = desk.card_key(&before)?;
     desk.kill(id, before.generation)?;
     let terms = desk.terms(before.terms)?;
     desk.known_card(id)?.generation += 1;
@@ -98,7 +94,7 @@ pub(crate) fn regenerate(desk: &mut Desk<'_>, id: CardId) -> Result<(), Failure>
     card.remaining = held - card.held_back;
     card.release_at = (card.held_back > 0).then_some(release);
     let card = card.clone();
-    let certificate = desk.certify(&card, &terms, key, face, until)?;
+    let certificate = desk.certify(&card, &terms, key)?;
     desk.store.put_generation(&GenerationRow {
         card: id,
         generation: card.generation,

@@ -58,13 +58,20 @@ pub enum DeviceUpdate {
     /// Asked to.
     Start(DeviceId, PublicKey),
     /// Signs the request.
-    Signing(Unsigned<UpdateRequest>, Journal),
+    Signing(Unsigned<UpdateRequest>, Here),
     /// Waits for the answer.
-    Expect(UpdateRequest, Hash),
+    Expect(UpdateRequest, Hash, Here),
     /// Stores the answer.
     Storing(Updated),
     /// Ended.
     Over,
+}
+
+/// Where the device stood when it asked; another process that moves it on meanwhile wins (R13).
+#[derive(Clone, Debug)]
+pub struct Here {
+    journal: Journal,
+    anchors: Anchors,
 }
 
 type Next = Step<DeviceUpdate, Updated>;
@@ -95,19 +102,17 @@ impl DeviceUpdate {
             number: journal.number,
             commands: journal.commands,
             commands_head: journal.commands_head,
-            list: anchors.list.map_or(0, |list| list.claimed().number),
+            list: anchors.list.as_ref().map_or(0, |list| list.claimed().number),
             turn: journal.turns,
             extensions: Default::default(),
         };
         let request = Unsigned::new(request, key.algorithm());
         let sign = Effect::Sign { key: SigningKey::Device, tbs: request.tbs(&[]) };
-        Step::new(Self::Signing(request, journal), [sign])
+        Step::new(Self::Signing(request, Here { journal, anchors }), [sign])
     }
 
-    fn answered(request: &UpdateRequest, hash: &Hash, bytes: &[u8], context: &Context<'_>) -> Next {
-        let Some((journal, anchors)) = Journal::load(context.records).zip(load_anchors(context.records)) else {
-            return Self::over(Updated::Failed(Fault::Storage));
-        };
+    fn answered(request: &UpdateRequest, hash: &Hash, here: Here, bytes: &[u8], context: &Context<'_>) -> Next {
+        let Here { journal, anchors } = here;
         let reply = match read_reply::<UpdateReply>(bytes, hash, &anchors, context) {
             Some(Answered::Reply(reply)) => reply,
             Some(Answered::Refused(refused)) => return Self::over(Updated::Refused(refused)),
@@ -357,13 +362,15 @@ impl Talk for DeviceUpdate {
     fn step(self, event: Event, context: &Context<'_>) -> Next {
         match (self, event) {
             (Self::Start(device, key), Event::Tick) => Self::start(device, &key, context),
-            (Self::Signing(request, _), Event::Signed(signature)) => {
+            (Self::Signing(request, here), Event::Signed(signature)) => {
                 let hash = request.hash(&[]);
                 let body = request.body().clone();
                 let bytes = request.sign(signature).encode();
-                Step::new(Self::Expect(body, hash), [Effect::Send(bytes)])
+                Step::new(Self::Expect(body, hash, here), [Effect::Send(bytes)])
             }
-            (Self::Expect(request, hash), Event::Received(bytes)) => Self::answered(&request, &hash, &bytes, context),
+            (Self::Expect(request, hash, here), Event::Received(bytes)) => {
+                Self::answered(&request, &hash, here, &bytes, context)
+            }
             (Self::Storing(turn), Event::Stored) => Self::over(turn),
             (_, Event::Lost) => Step::new(Self::Over, vec![]),
             (_, Event::Failed(fault)) => Self::over(Updated::Failed(fault)),
