@@ -67,7 +67,7 @@ const STORIES: &[Story] = &[
         FROM card LIMIT 1", What::Card, &["card-00000000000000000000000000000000", "no certificate"]),
     ("a checkpoint is another wallet's", "UPDATE device SET reply = (SELECT max(reply) FROM device JOIN card ON wallet = device)
         WHERE device NOT IN (SELECT wallet FROM card)", What::Card, &["the checkpoint of card-", "the last answer to dev-"]),
-    ("a checkpoint is forged", "UPDATE device SET reply = flip(reply, length(reply) - 110)", What::Card, &["the checkpoint of card-"]),
+    ("a checkpoint is forged", "UPDATE device SET reply = flip(reply, 250) WHERE device IN (SELECT wallet FROM card)", What::Card, &["the checkpoint of card-"]),
     ("a last answer cannot be read", "UPDATE device SET reply = flip(reply, 3)", What::Card, &["the last answer to dev-"]),
     ("a generation's certificate is forged", "UPDATE generation SET body = flip(body, 60) WHERE generation = 1",
         What::Card, &["generation 1 of card-", "no such certificate"]),
