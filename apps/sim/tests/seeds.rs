@@ -4,7 +4,7 @@ use tegata_core::step::Broken;
 use tegata_sim::{Options, matrix, run, run_many, table, trace};
 
 /// Seeds that found a fault of the program, which is mended.
-const ONCE_FAILED: [u64; 9] = [
+const ONCE_FAILED: [u64; 18] = [
     4,    // a charge agreed to and closed meanwhile barred the wallet from that terminal for ever
     157,  // a provider restored from a backup was not sent again what it had lost (R15)
     330,  // a load taken up before an earlier one lost the earlier one
@@ -14,6 +14,15 @@ const ONCE_FAILED: [u64; 9] = [
     52,   // a card blocked by its operator
     80,   // as 52
     23,   // as 4
+    1043, // the auditor split held and guarantor before it counted a load that a restored provider took back in (R15)
+    1749, // as 1043
+    2065, // as 1043
+    6929, // as 1043
+    8709, // as 1043
+    1541, // the auditor counted the load of a branch that a copy had cut off as the chain's last (R9)
+    4053, // the town's false proof bore the terminal's own name, and was a true one
+    9366, // as 4053
+    4148, // the town did not notice that a terminal had cheated, because power failed in the very write
 ];
 
 #[test]

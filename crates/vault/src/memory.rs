@@ -165,9 +165,9 @@ impl SimulatedVault {
     pub fn clone_of(other: &Self, faults: Faults) -> Self {
         Self { records: other.records.clone(), ..Self::new(faults) }
     }
-    /// Plans anew what goes wrong from here on.
-    pub fn set_faults(&mut self, faults: Faults) {
-        self.faults = faults;
+    /// Plans anew what goes wrong from here on; gives back the plan before.
+    pub fn set_faults(&mut self, faults: Faults) -> Faults {
+        std::mem::replace(&mut self.faults, faults)
     }
     /// How many commits were tried so far; the next one has the number after.
     pub fn commits(&self) -> u64 {
