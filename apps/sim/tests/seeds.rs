@@ -4,7 +4,7 @@ use tegata_core::step::Broken;
 use tegata_sim::{Options, matrix, run, run_many, table, trace};
 
 /// Seeds that found a fault of the program, which is mended.
-const ONCE_FAILED: [u64; 18] = [
+const ONCE_FAILED: [u64; 25] = [
     4,    // a charge agreed to and closed meanwhile barred the wallet from that terminal for ever
     157,  // a provider restored from a backup was not sent again what it had lost (R15)
     330,  // a load taken up before an earlier one lost the earlier one
@@ -22,6 +22,13 @@ const ONCE_FAILED: [u64; 18] = [
     1541, // the auditor counted the load of a branch that a copy had cut off as the chain's last (R9)
     4053, // the town's false proof bore the terminal's own name, and was a true one
     9366, // as 4053
+    2239, // an old update that the network brought again was taken for a device gone back (R14)
+    4005, // as 2239
+    4143, // as 2239: a delayed one
+    5189, // as 4143
+    5560, // as 2239
+    5675, // as 4143
+    6016, // as 2239
     4148, // the town did not notice that a terminal had cheated, because power failed in the very write
 ];
 

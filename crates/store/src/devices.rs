@@ -35,6 +35,8 @@ pub struct DeviceRow {
     pub next_transaction: u64,
     /// The highest operational key that it was sent.
     pub keys: u64,
+    /// The turn of its update that it sends next, or sends again the one before; 0 before its first.
+    pub turns: u64,
     /// Hash of its last request and the signed answer.
     pub answered: Option<(Hash, Vec<u8>)>,
 }
@@ -56,6 +58,7 @@ impl DeviceRow {
             epoch,
             next_transaction: 1,
             keys,
+            turns: 0,
             answered: None,
         }
     }
@@ -81,7 +84,7 @@ pub struct UploadRow {
 }
 
 const COLUMNS: &str = "device, recorded, head, said, commands, commands_head, confirmed, confirmed_head, list, \
-    updated, epoch, next_transaction, keys, request, reply";
+    updated, epoch, next_transaction, keys, turns, request, reply";
 
 fn device(row: &mut Columns<'_, '_>) -> rusqlite::Result<DeviceRow> {
     Ok(DeviceRow {
@@ -98,6 +101,7 @@ fn device(row: &mut Columns<'_, '_>) -> rusqlite::Result<DeviceRow> {
         epoch: row.u64()?,
         next_transaction: row.u64()?,
         keys: row.u64()?,
+        turns: row.u64()?,
         answered: row.get::<Option<_>>()?.map(Hash).zip(row.get()?),
     })
 }
@@ -116,7 +120,7 @@ impl Store {
     /// [`StoreError`].
     pub fn put_device(&self, row: &DeviceRow) -> Result<(), StoreError> {
         let sql = format!(
-            "INSERT OR REPLACE INTO device ({COLUMNS}) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)"
+            "INSERT OR REPLACE INTO device ({COLUMNS}) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)"
         );
         let (request, reply) = row.answered.as_ref().map(|(hash, reply)| (hash.0, reply)).unzip();
         self.sql(&sql)?.execute(params![
@@ -133,6 +137,7 @@ impl Store {
             n(row.epoch),
             n(row.next_transaction),
             n(row.keys),
+            n(row.turns),
             request,
             reply,
         ])?;

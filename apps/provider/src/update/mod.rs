@@ -1,6 +1,7 @@
 //! The provider's side of the update: the log recorded and judged, the answer signed, in one transaction (R13-R16).
 
 mod chain;
+mod fit;
 mod money;
 pub(crate) mod record;
 mod restart;
@@ -11,6 +12,7 @@ use crate::desk::{Desk, Failure};
 use crate::directory::{Known, Learned};
 use crate::join::{CERTIFICATE, decoded_keys};
 pub(crate) use chain::{block, record_of};
+use fit::{Fit, doubt, fit};
 use record::{Record, Upload};
 pub(crate) use restart::begin_epoch;
 use tegata_core::card::CardCertificate;
@@ -44,16 +46,6 @@ pub(crate) struct Source {
     pub(crate) list: u64,
 }
 
-/// How a request fits what is recorded.
-enum Fit {
-    /// Entries from this index of the request on are new.
-    Continues(usize),
-    /// The device is behind itself (R14).
-    Behind,
-    /// The device is ahead of us (R15).
-    Ahead,
-}
-
 /// Answers an update.
 pub(crate) fn update(desk: &mut Desk<'_>, upload: &Upload) -> Result<Vec<u8>, Failure> {
     let row = desk.device(upload.device)?.clone();
@@ -63,14 +55,20 @@ pub(crate) fn update(desk: &mut Desk<'_>, upload: &Upload) -> Result<Vec<u8>, Fa
         return Ok(reply.clone());
     }
     revoked(desk, upload, &row)?;
+    let fit = fit(desk, &row, &upload.request)?;
+    if let Some(challenge) = doubt(desk, &row, fit, &upload.request, &upload.request.hash()) {
+        return Ok(challenge);
+    }
     // From here on the log is being written: what cannot be carried through undoes the whole transaction.
-    let written = recorded(desk, upload, &row);
+    let written = recorded(desk, upload, &row, fit);
     written.map_err(|failure| Failure::Provider(failure.into_error()))
 }
 
 /// Records, judges, commands and answers, all or nothing.
-fn recorded(desk: &mut Desk<'_>, upload: &Upload, row: &DeviceRow) -> Result<Vec<u8>, Failure> {
-    let restart = match fit(desk, row, &upload.request)? {
+fn recorded(desk: &mut Desk<'_>, upload: &Upload, row: &DeviceRow, fit: Fit) -> Result<Vec<u8>, Failure> {
+    let turns = row.turns.max(upload.request.turn.saturating_add(1));
+    desk.device(upload.device)?.turns = turns;
+    let restart = match fit {
         Fit::Continues(first) => {
             record(desk, upload, row, first)?;
             None
@@ -91,24 +89,6 @@ fn revoked(desk: &Desk<'_>, upload: &Upload, row: &DeviceRow) -> Result<(), Fail
     let since = desk.known(upload.device.into()).and_then(|known| known.revoked);
     let refused = since.is_some_and(|since| desk.shared.broken.has(Break::JudgedAtArrival) || row.updated >= since);
     if refused { Err(ProviderRefusal::Revoked.into()) } else { Ok(()) }
-}
-
-fn fit(desk: &Desk<'_>, row: &DeviceRow, request: &UpdateRequest) -> Result<Fit, Failure> {
-    if request.acknowledged > row.recorded || request.commands > row.commands {
-        return Ok(Fit::Ahead);
-    }
-    if request.epoch > desk.provider.epoch {
-        return Ok(Fit::Ahead);
-    }
-    let overlap = usize::try_from(row.recorded - request.acknowledged).unwrap_or(usize::MAX);
-    let Some(known) = request.entries.get(..overlap) else {
-        return Ok(Fit::Behind);
-    };
-    let head = known.iter().fold(request.acknowledged_head, |head, entry| head.chain(&entry.0));
-    let commands = desk.store.commands_head(row.device, request.commands)?;
-    let last = request.acknowledged.saturating_add(request.entries.len() as u64);
-    let same = head == row.head && commands == Some(request.commands_head) && request.commands >= row.confirmed;
-    Ok(if same && request.number >= last { Fit::Continues(overlap) } else { Fit::Behind })
 }
 
 /// Records the new entries and judges each.

@@ -9,9 +9,9 @@ use crate::step::{Context, Effect, Event, Fault, Records, SigningKey, Step, Talk
 use crate::talk::journal::{Journal, LogEntry};
 use crate::talk::pay::{Paying, Till, keep_raise, load_purse, purse_key};
 use crate::talk::report::Refused;
-use crate::wire::canonical::{Bytes, Wire};
+use crate::wire::canonical::{Bytes, Message, Wire};
 use crate::wire::certificate::{Anchors, Certificate};
-use crate::wire::signed::{PublicKey, Unsigned};
+use crate::wire::signed::{Algorithm, PublicKey, Unsigned};
 use alloc::{vec, vec::Vec};
 
 /// Where a device keeps what it trusts.
@@ -58,9 +58,9 @@ pub enum DeviceUpdate {
     /// Asked to.
     Start(DeviceId, PublicKey),
     /// Signs the request.
-    Signing(Unsigned<UpdateRequest>, Journal),
+    Signing(Unsigned<UpdateRequest>, Algorithm),
     /// Waits for the answer.
-    Expect(UpdateRequest, Hash),
+    Expect(UpdateRequest, Hash, Algorithm),
     /// Stores the answer.
     Storing(Updated),
     /// Ended.
@@ -97,11 +97,37 @@ impl DeviceUpdate {
             commands_head: journal.commands_head,
             list: anchors.list.map_or(0, |list| list.claimed().number),
             turn: journal.turns,
+            challenge: None,
             extensions: Default::default(),
         };
-        let request = Unsigned::new(request, key.algorithm());
+        Self::sign(request, key.algorithm())
+    }
+
+    fn sign(request: UpdateRequest, algorithm: Algorithm) -> Next {
+        let request = Unsigned::new(request, algorithm);
         let sign = Effect::Sign { key: SigningKey::Device, tbs: request.tbs(&[]) };
-        Step::new(Self::Signing(request, journal), [sign])
+        Step::new(Self::Signing(request, algorithm), [sign])
+    }
+
+    /// The provider cannot tell this request from an old one that somebody carries again: only a device that is here now
+    /// signs what it is asked to (R14). Nothing is stored: cut off, it begins anew.
+    fn challenged(
+        request: UpdateRequest,
+        hash: &Hash,
+        algorithm: Algorithm,
+        bytes: &[u8],
+        context: &Context<'_>,
+    ) -> Next {
+        let read = |anchors: Anchors| read_reply::<Challenge>(bytes, hash, &anchors, context);
+        match load_anchors(context.records).and_then(read) {
+            // Asked the same again, it has no other answer.
+            Some(Answered::Reply(asked))
+                if asked.device == request.device && request.challenge != Some(asked.challenge) =>
+            {
+                Self::sign(UpdateRequest { challenge: Some(asked.challenge), ..request }, algorithm)
+            }
+            _ => Self::over(Updated::NotTrusted),
+        }
     }
 
     fn answered(request: &UpdateRequest, hash: &Hash, bytes: &[u8], context: &Context<'_>) -> Next {
@@ -180,6 +206,9 @@ impl Apply<'_> {
         self.journal.due = reply.due;
         self.journal.updated = self.context.now;
         self.journal.turns += 1;
+        if let Some(restart) = &reply.restart {
+            self.journal.turns = self.journal.turns.max(restart.turn);
+        }
         self.prune(reply.archived);
         Some(reply.commands.len())
     }
@@ -358,13 +387,16 @@ impl Talk for DeviceUpdate {
     fn step(self, event: Event, context: &Context<'_>) -> Next {
         match (self, event) {
             (Self::Start(device, key), Event::Tick) => Self::start(device, &key, context),
-            (Self::Signing(request, _), Event::Signed(signature)) => {
+            (Self::Signing(request, algorithm), Event::Signed(signature)) => {
                 let hash = request.hash(&[]);
                 let body = request.body().clone();
                 let bytes = request.sign(signature).encode();
-                Step::new(Self::Expect(body, hash), [Effect::Send(bytes)])
+                Step::new(Self::Expect(body, hash, algorithm), [Effect::Send(bytes)])
             }
-            (Self::Expect(request, hash), Event::Received(bytes)) => Self::answered(&request, &hash, &bytes, context),
+            (Self::Expect(request, hash, algorithm), Event::Received(bytes)) => match kind_of(&bytes) {
+                Ok(Challenge::KIND) => Self::challenged(request, &hash, algorithm, &bytes, context),
+                _ => Self::answered(&request, &hash, &bytes, context),
+            },
             (Self::Storing(turn), Event::Stored) => Self::over(turn),
             (_, Event::Lost) => Step::new(Self::Over, vec![]),
             (_, Event::Failed(fault)) => Self::over(Updated::Failed(fault)),
