@@ -150,6 +150,7 @@ pub struct SimulatedVault {
     faults: Faults,
     commits: u64,
     off: bool,
+    forgot: bool,
 }
 
 /// All records of a vault at one moment, as a thief or a backup takes them.
@@ -178,9 +179,14 @@ impl SimulatedVault {
     pub fn is_off(&self) -> bool {
         self.off
     }
+    /// Whether a power cut ever took back what was acknowledged: the disk had lied, and it mattered.
+    pub fn forgot(&self) -> bool {
+        self.forgot
+    }
     /// The power goes, and comes back: what was not durable is gone.
     pub fn power_cut(&mut self) {
         let volatile = std::mem::take(&mut self.volatile);
+        self.forgot |= !volatile.is_empty();
         self.records.undo(volatile);
         self.off = false;
     }
