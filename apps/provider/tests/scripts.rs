@@ -238,6 +238,35 @@ fn an_old_update_carried_again_is_no_device_gone_back() {
 }
 
 #[test]
+fn an_entry_held_back_is_late_whatever_was_acknowledged_since() {
+    use tegata_core::talk::update::UpdateRequest;
+    use tegata_core::wire::signed::Signed;
+    for held_back in [false, true] {
+        let mut world = World::new();
+        let numbers = world.order(1, 10_000, true);
+        let (mut wallet, mut slow, mut quick) = (world.wallet(10), world.terminal(20), world.terminal(21));
+        let card = world.install(&mut wallet, &numbers[0], 30);
+        let copy = wallet.vault.clone();
+        world.pay(&mut wallet, card, &mut slow, 9_000);
+        wallet.vault = copy;
+        world.pay(&mut wallet, card, &mut quick, 9_000);
+        world.update(&mut quick);
+        for _ in 0..if held_back { 3 } else { 0 } {
+            world.now = world.now.after(5 * Time::DAY);
+            let request = next_request(&mut world, &mut slow);
+            let body = Signed::<UpdateRequest>::decode(&request).expect("a request").claimed().clone();
+            assert_eq!((body.number, body.entries.len()), (1, 1));
+            let empty = slow.signed(UpdateRequest { entries: Vec::new(), ..body }).expect("signed").encode();
+            carried(&mut world, &mut slow, &empty);
+        }
+        world.update(&mut slow);
+        let shown = world.open_exceptions();
+        assert_eq!(shown.contains(&"late"), held_back, "{shown:?}");
+        assert_eq!(world.sums()[5], if held_back { 0 } else { 8_000 }, "what a guarantor pays");
+    }
+}
+
+#[test]
 fn what_stays_one_sided_is_shown_and_explained_later() {
     let mut world = World::new();
     let numbers = world.order(1, 10_000, true);

@@ -40,7 +40,7 @@ pub(crate) struct Source {
     pub(crate) number: u64,
     /// Its exact bytes.
     pub(crate) bytes: Vec<u8>,
-    /// The acknowledged update before it (R16).
+    /// The acknowledged update before it was written, whatever was acknowledged since (R11, R16).
     pub(crate) before: Time,
     /// The revocation list that the device held for certain when it wrote the entry.
     pub(crate) list: u64,
@@ -109,7 +109,7 @@ fn record(desk: &mut Desk<'_>, upload: &Upload, row: &DeviceRow, first: usize) -
             known: upload.known.clone(),
             number,
             bytes: entry.0.clone(),
-            before: row.updated,
+            before: before(row, number),
             list: listed,
         };
         judge(desk, &source, record.as_ref(), &mut ends)?;
@@ -118,10 +118,21 @@ fn record(desk: &mut Desk<'_>, upload: &Upload, row: &DeviceRow, first: usize) -
     let device = desk.device(upload.device)?;
     device.recorded += fresh.len() as u64;
     device.head = head;
-    device.said = device.said.max(request.number);
+    device.said = row.said.max(request.number);
+    device.waiting = match device.recorded {
+        recorded if recorded >= device.said => None,
+        recorded if recorded < row.said => Some(row.waiting.unwrap_or(row.updated)),
+        _ => Some(row.updated),
+    };
     device.confirmed = request.commands;
     device.confirmed_head = request.commands_head;
     Ok(())
+}
+
+/// The acknowledged update before the entry of this number was written. One that the device has said to have, and not
+/// sent, is older than the updates that it stayed away from (R11).
+fn before(row: &DeviceRow, number: u64) -> Time {
+    row.waiting.filter(|_| number <= row.said).unwrap_or(row.updated)
 }
 
 /// What the auditor needs to verify what the device signed.
@@ -132,7 +143,7 @@ fn evidence(desk: &Desk<'_>, upload: &Upload, row: &DeviceRow) -> UploadRow {
         first: request.acknowledged + 1,
         last: request.acknowledged + request.entries.len() as u64,
         at: desk.now,
-        before: row.updated,
+        before: before(row, row.recorded + 1),
         request: UpdateRequest { entries: Vec::new(), ..request.clone() }.to_bytes(),
         signature: upload.signature,
     }

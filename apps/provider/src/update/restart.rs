@@ -19,6 +19,10 @@ pub(crate) fn behind(desk: &mut Desk<'_>, upload: &Upload) -> Result<Restart, Fa
     let device = upload.device;
     let row = desk.device(device)?;
     let commands = (row.commands, row.commands_head);
+    // What it has not sent comes under new numbers, and is not younger for that (R11).
+    let unsent = upload.request.number.saturating_sub(upload.request.acknowledged);
+    row.said = row.recorded.saturating_add(unsent);
+    row.waiting = Some(row.waiting.unwrap_or(row.updated)).filter(|_| unsent > 0);
     let restart = here(desk, device, commands)?;
     if upload.known.role == Role::Wallet {
         for card in desk.store.cards_of(device)? {
@@ -53,7 +57,6 @@ fn here(desk: &mut Desk<'_>, device: DeviceId, (commands, commands_head): (u64, 
     row.next_transaction = row.next_transaction.max(next);
     row.confirmed = commands;
     row.confirmed_head = commands_head;
-    row.said = row.recorded;
     Ok(Restart {
         number: row.recorded,
         head: row.head,
@@ -76,6 +79,9 @@ pub(crate) fn ahead(desk: &mut Desk<'_>, upload: &Upload) -> Result<Restart, Fai
     }
     let row = desk.device(upload.device)?;
     let commands = (row.confirmed, row.confirmed_head);
+    // What it sends again was written under a list that it held before this answer (R16); that it comes late is our doing.
+    row.said = row.recorded.max(upload.request.number);
+    row.waiting = None;
     here(desk, upload.device, commands)
 }
 
