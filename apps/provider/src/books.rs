@@ -10,7 +10,8 @@ use tegata_store::{CardRow, Cause, PostingRow, Store, StoreError};
 #[derive(Default)]
 pub(crate) struct Books {
     ledger: Ledger,
-    cards: BTreeMap<CardId, CardRow>,
+    /// Cards as they are now, and as they were read: what did not change is not written.
+    cards: BTreeMap<CardId, (CardRow, Option<CardRow>)>,
     pairs: BTreeSet<(IssuerId, Unit)>,
 }
 
@@ -21,11 +22,15 @@ impl Books {
             let Some(row) = store.card(id)? else {
                 return Ok(None);
             };
+            let read = row.clone();
             self.adopt(store, row)?;
+            if let Some((_, as_read)) = self.cards.get_mut(&id) {
+                *as_read = Some(read);
+            }
         }
-        Ok(self.cards.get_mut(&id))
+        Ok(self.cards.get_mut(&id).map(|(row, _)| row))
     }
-    /// Takes up a card, new or read.
+    /// Takes up a new card.
     pub(crate) fn adopt(&mut self, store: &Store, row: CardRow) -> Result<(), ProviderError> {
         self.open(store, row.issuer, row.unit)?;
         let account = |kind| Account::new(row.issuer, row.unit, kind);
@@ -33,7 +38,7 @@ impl Books {
         self.ledger.put(account(Kind::Held(row.card)), whole(row.held)?);
         self.ledger.put(account(Kind::InFlight(row.card)), whole(row.in_flight)?);
         self.ledger.put(account(Kind::Guarantor(row.card)), whole(row.covered)?);
-        self.cards.insert(row.card, row);
+        self.cards.insert(row.card, (row, None));
         Ok(())
     }
     fn open(&mut self, store: &Store, issuer: IssuerId, unit: Unit) -> Result<(), ProviderError> {
@@ -97,20 +102,22 @@ impl Books {
     }
     /// Cards of this transaction that have a dead generation.
     pub(crate) fn dead(&self) -> impl Iterator<Item = (CardId, u64)> {
-        let dead = self.cards.values().filter(|row| row.dead_generation > 0);
-        dead.map(|row| (row.card, row.dead_generation))
+        let dead = self.cards.values().filter(|(row, _)| row.dead_generation > 0);
+        dead.map(|(row, _)| (row.card, row.dead_generation))
     }
     /// Asserts the equation and writes everything back.
     pub(crate) fn close(mut self, store: &Store, check: bool) -> Result<(), ProviderError> {
         if check {
             self.ledger.check()?;
         }
-        for row in self.cards.values_mut() {
+        for (row, as_read) in self.cards.values_mut() {
             let balance = |kind| self.ledger.balance(&Account::new(row.issuer, row.unit, kind)).unsigned_abs();
             let (held, in_flight) = (balance(Kind::Held(row.card)), balance(Kind::InFlight(row.card)));
             let covered = balance(Kind::Guarantor(row.card));
             (row.held, row.in_flight, row.covered) = (held, in_flight, covered);
-            store.put_card(row)?;
+            if as_read.as_ref() != Some(row) {
+                store.put_card(row)?;
+            }
         }
         for (account, balance) in self.ledger.balances() {
             if let Kind::Payable(merchant) | Kind::Paid(merchant) = account.kind {

@@ -54,7 +54,10 @@ pub(crate) struct Desk<'a> {
     pub(crate) books: Books,
     pub(crate) devices: BTreeMap<DeviceId, DeviceRow>,
     pub(crate) learned: Vec<Learned>,
+    as_read: ProviderRow,
     list_changed: bool,
+    /// The newest list, once it was read.
+    newest: Option<Option<Signed<RevocationList>>>,
 }
 
 impl<'a> Desk<'a> {
@@ -71,11 +74,13 @@ impl<'a> Desk<'a> {
             now,
             entropy,
             drawn: 0,
+            as_read: provider.clone(),
             provider,
             books: Books::default(),
             devices: BTreeMap::new(),
             learned: Vec::new(),
             list_changed: false,
+            newest: None,
         })
     }
     /// 32 bytes that nothing else gets.
@@ -205,12 +210,16 @@ impl<'a> Desk<'a> {
     }
     /// The newest list, if the device does not hold it; a new one if that is growing old (R11).
     pub(crate) fn list_for(&mut self, held: u64) -> Result<Option<Signed<RevocationList>>, ProviderError> {
-        let newest = self.store.newest_list()?.and_then(|body| Signed::<RevocationList>::decode(&body).ok());
+        let newest = match self.newest.take() {
+            Some(newest) => newest,
+            None => self.store.newest_list()?.and_then(|body| Signed::decode(&body).ok()),
+        };
         let old = self.shared.directory().list_age() / 8;
         let stale = newest.as_ref().is_none_or(|list| self.now.since(list.claimed().at) > old);
         if stale || self.list_changed {
             return self.write_list().map(Some);
         }
+        self.newest = Some(newest.clone());
         Ok(newest.filter(|list| list.claimed().number > held))
     }
     /// Signs the next list.
@@ -233,6 +242,7 @@ impl<'a> Desk<'a> {
         });
         self.store.put_list(number, at, &list.encode())?;
         self.list_changed = false;
+        self.newest = Some(Some(list.clone()));
         Ok(list)
     }
     /// Writes everything back and asserts R10. The transaction is still open.
@@ -240,7 +250,9 @@ impl<'a> Desk<'a> {
         if self.list_changed {
             self.write_list()?;
         }
-        self.store.put_provider(&self.provider)?;
+        if self.provider != self.as_read {
+            self.store.put_provider(&self.provider)?;
+        }
         for row in self.devices.values() {
             self.store.put_device(row)?;
         }

@@ -29,7 +29,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 /// Largest body of a request, in bytes.
 const BODY: usize = 16 << 20;
 /// How many messages one transaction takes at most.
-const GROUP: usize = 256;
+const GROUP: usize = 1024;
 /// How many requests wait for the writer before others wait outside.
 const QUEUE: usize = 64;
 
@@ -150,14 +150,8 @@ async fn info(State(front): State<Front>) -> Vec<u8> {
 async fn messages(State(front): State<Front>, body: Bytes) -> Result<Vec<u8>, StatusCode> {
     let (shared, now) = (front.shared.clone(), (front.clock)());
     let prepared = tokio::task::spawn_blocking(move || {
-        use rayon::prelude::*;
         let envelopes = Vec::<Envelope>::from_bytes(&body).ok()?;
-        let prepare = |envelope: &Envelope| Incoming::prepare(&shared, &envelope.0, now);
-        Some(if envelopes.len() < 4 {
-            envelopes.iter().map(prepare).collect()
-        } else {
-            envelopes.par_iter().map(prepare).collect::<Vec<_>>()
-        })
+        Some(Incoming::prepare_all(&shared, &envelopes, now))
     });
     let incoming = prepared.await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?.ok_or(StatusCode::BAD_REQUEST)?;
     let (done, answers) = oneshot::channel();

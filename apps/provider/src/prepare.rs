@@ -8,12 +8,12 @@ use tegata_core::talk::cards::{Activate, InstallRequest, LoadRequest, NumberKey,
 use tegata_core::talk::join::JoinRequest;
 use tegata_core::talk::report::{ProviderRefusal, ReportRequest};
 use tegata_core::talk::update::{UpdateRequest, kind_of};
-use tegata_core::wire::canonical::{Message, Wire};
+use tegata_core::wire::canonical::{Bytes, Message, Wire};
 use tegata_core::wire::certificate::{Role, Subject};
 use tegata_core::wire::sealed::{Profile, Sealed};
-use tegata_core::wire::signed::{PublicKey, Signed, Verified};
+use tegata_core::wire::signed::{PublicKey, Signed, Verified, Verifier};
 use tegata_core::{DeviceId, Hash, Time};
-use tegata_crypto_native::{Channel, open};
+use tegata_crypto_native::{Channel, Gathering, is_strict_key, open};
 
 /// A request whose signature holds under its sender's key.
 #[derive(Debug)]
@@ -49,36 +49,35 @@ pub(crate) struct Opened {
     pub(crate) request: Result<Request, ProviderRefusal>,
 }
 
-/// Opens and verifies one envelope.
-pub(crate) fn prepare(shared: &Shared, bytes: &[u8], now: Time) -> Prepared {
-    let closed = |why| Prepared::Closed(Hash::of(bytes), why);
-    let Ok(envelope) = Sealed::from_bytes(bytes) else {
-        return closed(ProviderRefusal::Malformed);
-    };
-    if envelope.addressee != shared.info.provider {
-        return closed(ProviderRefusal::Malformed);
-    }
-    let (plain, channel) = match envelope.profile {
-        Profile::Hpke => match open(&shared.keys().sealing, &envelope) {
-            Ok(opened) => opened,
-            Err(_) => return closed(ProviderRefusal::Malformed),
-        },
-        Profile::Channel => {
-            let known = envelope.sender.and_then(|device| shared.directory().participants.get(&device.into()).cloned());
-            // An unknown sender and an unknown channel get the same answer.
-            let Some(channel) = known.and_then(|known| known.channel).map(Channel::from_bytes) else {
-                return closed(ProviderRefusal::Channel);
-            };
-            match channel.open(&envelope) {
-                Ok(plain) => (plain, channel),
-                Err(_) => return closed(ProviderRefusal::Channel),
-            }
+/// Opens and verifies envelopes, on all cores, their signatures many at once where that is faster.
+pub(crate) fn prepare_all<E: AsRef<[u8]> + Sync>(shared: &Shared, envelopes: &[E], now: Time) -> Vec<Prepared> {
+    use rayon::prelude::*;
+    envelopes
+        .par_chunks(BATCH)
+        .flat_map(|some| {
+            in_batch(shared, some.len(), |by| {
+                some.iter().map(|bytes| Stage { shared, by, now }.prepare(bytes.as_ref())).collect::<Vec<_>>()
+            })
+        })
+        .collect()
+}
+
+/// How many signatures are checked at once: enough to share the work, few enough that both cores have some.
+const BATCH: usize = 64;
+/// Below this, one by one is as fast.
+const FEW: usize = 6;
+
+/// Does `work`, of about so many signatures, taking them for good and checking all at the end; if one is not, does it
+/// again, one by one.
+fn in_batch<T>(shared: &Shared, signatures: usize, work: impl Fn(&dyn Verifier) -> T) -> T {
+    if signatures >= FEW && !shared.broken.has(Break::SignatureIgnored) {
+        let gathering = Gathering::default();
+        let done = work(&gathering);
+        if gathering.holds() {
+            return done;
         }
-    };
-    let Found { sender, hash, request } = read(shared, &plain, now);
-    let foreign = envelope.sender.is_some() && sender.is_some() && envelope.sender.map(Subject::from) != sender;
-    let request = if foreign { Err(ProviderRefusal::NotAllowed) } else { request };
-    Prepared::Open(Box::new(Opened { envelope, channel, sender, hash, request }))
+    }
+    work(shared.verifier())
 }
 
 struct Found {
@@ -87,88 +86,176 @@ struct Found {
     request: Result<Request, ProviderRefusal>,
 }
 
-fn read(shared: &Shared, plain: &[u8], now: Time) -> Found {
-    let wrong = |why| Found { sender: None, hash: Hash::of(plain), request: Err(why) };
-    match kind_of(plain) {
-        Ok(JoinRequest::KIND) => join(shared, plain),
-        Ok(NumberKey::KIND) => by(shared, plain, now, &[Role::Issuer], |body| body.issuer.into(), Request::NumberKey),
-        Ok(Order::KIND) => by(shared, plain, now, &[Role::Issuer], |body| body.issuer.into(), Request::Order),
-        Ok(Activate::KIND) => by(shared, plain, now, &[Role::Issuer, Role::Terminal], seller, Request::Activate),
-        Ok(InstallRequest::KIND) => {
-            let then = |request: Verified<InstallRequest>| {
-                let slip = request.slip.clone().and_then(|slip| slip_by(shared, slip));
-                Request::Install(request, slip)
-            };
-            by(shared, plain, now, &[Role::Wallet], |body: &InstallRequest| body.wallet.into(), then)
-        }
-        Ok(LoadRequest::KIND) => {
-            let then = |request: Verified<LoadRequest>| {
-                let slip = request.slip.clone().and_then(|slip| slip_by(shared, slip));
-                Request::Load(request, slip)
-            };
-            by(shared, plain, now, &[Role::Wallet], |body: &LoadRequest| body.wallet.into(), then)
-        }
-        Ok(ReportRequest::KIND) => {
-            by(shared, plain, now, &[Role::Issuer, Role::Merchant], |body| body.party.into(), Request::Report)
-        }
-        Ok(UpdateRequest::KIND) => update(shared, plain),
-        _ => wrong(ProviderRefusal::Malformed),
-    }
-}
-
-fn verified<T: Message>(shared: &Shared, signed: Signed<T>, key: &PublicKey) -> Option<Verified<T>> {
-    signed.verify(key, &[], shared.verifier()).ok()
-}
-
-fn join(shared: &Shared, plain: &[u8]) -> Found {
-    let Ok(signed) = Signed::<JoinRequest>::decode(plain) else {
-        return Found { sender: None, hash: Hash::of(plain), request: Err(ProviderRefusal::Malformed) };
-    };
-    let (hash, key) = (signed.hash(&[]), signed.claimed().key);
-    let request = verified(shared, signed, &key).map(Request::Join).ok_or(ProviderRefusal::NotAllowed);
-    Found { sender: None, hash, request }
-}
-
-/// A request by a participant of one of these roles that is neither expired nor revoked.
-fn by<T: Message>(
-    shared: &Shared,
-    plain: &[u8],
+/// What every part of this stage needs.
+#[derive(Clone, Copy)]
+struct Stage<'a> {
+    shared: &'a Shared,
+    by: &'a dyn Verifier,
     now: Time,
-    roles: &[Role],
-    sender: impl Fn(&T) -> Subject,
-    then: impl FnOnce(Verified<T>) -> Request,
-) -> Found {
-    let Ok(signed) = Signed::<T>::decode(plain) else {
-        return Found { sender: None, hash: Hash::of(plain), request: Err(ProviderRefusal::Malformed) };
-    };
-    let (hash, subject) = (signed.hash(&[]), sender(signed.claimed()));
-    let known = shared.directory().participants.get(&subject).cloned();
-    let Some((known, request)) = known.and_then(|known| Some((known.clone(), verified(shared, signed, &known.key)?)))
-    else {
-        return Found { sender: None, hash, request: Err(ProviderRefusal::NotAllowed) };
-    };
-    let request = match known {
-        Known { revoked: Some(_), .. } => Err(ProviderRefusal::Revoked),
-        Known { role, valid_until, .. } if !roles.contains(&role) || now >= valid_until => {
-            Err(ProviderRefusal::NotAllowed)
+}
+
+impl Stage<'_> {
+    /// Opens and verifies one envelope.
+    fn prepare(self, bytes: &[u8]) -> Prepared {
+        let shared = self.shared;
+        let closed = |why| Prepared::Closed(Hash::of(bytes), why);
+        let Ok(envelope) = Sealed::from_bytes(bytes) else {
+            return closed(ProviderRefusal::Malformed);
+        };
+        if envelope.addressee != shared.info.provider {
+            return closed(ProviderRefusal::Malformed);
         }
-        _ => Ok(then(request)),
-    };
-    Found { sender: Some(subject), hash, request }
+        let (plain, channel) = match envelope.profile {
+            Profile::Hpke => match open(&shared.keys().sealing, &envelope) {
+                Ok(opened) => opened,
+                Err(_) => return closed(ProviderRefusal::Malformed),
+            },
+            Profile::Channel => {
+                let known = envelope
+                    .sender
+                    .and_then(|device| self.shared.directory().participants.get(&device.into()).cloned());
+                // An unknown sender and an unknown channel get the same answer.
+                let Some(channel) = known.and_then(|known| known.channel).map(Channel::from_bytes) else {
+                    return closed(ProviderRefusal::Channel);
+                };
+                match channel.open(&envelope) {
+                    Ok(plain) => (plain, channel),
+                    Err(_) => return closed(ProviderRefusal::Channel),
+                }
+            }
+        };
+        let Found { sender, hash, request } = self.read(&plain);
+        let foreign = envelope.sender.is_some() && sender.is_some() && envelope.sender.map(Subject::from) != sender;
+        let request = if foreign { Err(ProviderRefusal::NotAllowed) } else { request };
+        Prepared::Open(Box::new(Opened { envelope, channel, sender, hash, request }))
+    }
+
+    fn read(self, plain: &[u8]) -> Found {
+        let wrong = |why| Found { sender: None, hash: Hash::of(plain), request: Err(why) };
+        match kind_of(plain) {
+            Ok(JoinRequest::KIND) => self.join(plain),
+            Ok(NumberKey::KIND) => self.signed(plain, &[Role::Issuer], |body| body.issuer.into(), Request::NumberKey),
+            Ok(Order::KIND) => self.signed(plain, &[Role::Issuer], |body| body.issuer.into(), Request::Order),
+            Ok(Activate::KIND) => self.signed(plain, &[Role::Issuer, Role::Terminal], seller, Request::Activate),
+            Ok(InstallRequest::KIND) => {
+                let then = |request: Verified<InstallRequest>| {
+                    let slip = request.slip.clone().and_then(|slip| self.slip(slip));
+                    Request::Install(request, slip)
+                };
+                let mut found = self.signed(plain, &[Role::Wallet], |body: &InstallRequest| body.wallet.into(), then);
+                if matches!(&found.request, Ok(Request::Install(request, _)) if !is_strict_key(&request.key)) {
+                    found.request = Err(ProviderRefusal::NotAllowed);
+                }
+                found
+            }
+            Ok(LoadRequest::KIND) => {
+                let then = |request: Verified<LoadRequest>| {
+                    let slip = request.slip.clone().and_then(|slip| self.slip(slip));
+                    Request::Load(request, slip)
+                };
+                self.signed(plain, &[Role::Wallet], |body: &LoadRequest| body.wallet.into(), then)
+            }
+            Ok(ReportRequest::KIND) => {
+                self.signed(plain, &[Role::Issuer, Role::Merchant], |body| body.party.into(), Request::Report)
+            }
+            Ok(UpdateRequest::KIND) => self.update(plain),
+            _ => wrong(ProviderRefusal::Malformed),
+        }
+    }
+
+    fn verified<T: Message>(self, signed: Signed<T>, key: &PublicKey) -> Option<Verified<T>> {
+        signed.verify(key, &[], self.by).ok()
+    }
+
+    fn join(self, plain: &[u8]) -> Found {
+        let Ok(signed) = Signed::<JoinRequest>::decode(plain) else {
+            return Found { sender: None, hash: Hash::of(plain), request: Err(ProviderRefusal::Malformed) };
+        };
+        let (hash, key) = (signed.hash(&[]), signed.claimed().key);
+        // Under a key of small order anybody could sign.
+        let request = self.verified(signed, &key).filter(|_| is_strict_key(&key)).map(Request::Join);
+        let request = request.ok_or(ProviderRefusal::NotAllowed);
+        Found { sender: None, hash, request }
+    }
+
+    /// A request by a participant of one of these roles that is neither expired nor revoked.
+    fn signed<T: Message>(
+        self,
+        plain: &[u8],
+        roles: &[Role],
+        sender: impl Fn(&T) -> Subject,
+        then: impl FnOnce(Verified<T>) -> Request,
+    ) -> Found {
+        let Ok(signed) = Signed::<T>::decode(plain) else {
+            return Found { sender: None, hash: Hash::of(plain), request: Err(ProviderRefusal::Malformed) };
+        };
+        let (hash, subject) = (signed.hash(&[]), sender(signed.claimed()));
+        let known = self.shared.directory().participants.get(&subject).cloned();
+        let Some((known, request)) = known.and_then(|known| Some((known.clone(), self.verified(signed, &known.key)?)))
+        else {
+            return Found { sender: None, hash, request: Err(ProviderRefusal::NotAllowed) };
+        };
+        let request = match known {
+            Known { revoked: Some(_), .. } => Err(ProviderRefusal::Revoked),
+            Known { role, valid_until, .. } if !roles.contains(&role) || self.now >= valid_until => {
+                Err(ProviderRefusal::NotAllowed)
+            }
+            _ => Ok(then(request)),
+        };
+        Found { sender: Some(subject), hash, request }
+    }
+
+    /// A slip that a wallet shows, if its signer may sell for the issuer. Only the issuer's own tills may: an activation
+    /// makes value.
+    fn slip(self, slip: Signed<Activate>) -> Option<Verified<Activate>> {
+        let directory = self.shared.directory();
+        let known = directory.participants.get(&seller(slip.claimed()))?;
+        let slip = self.verified(slip, &known.key)?;
+        (known.revoked.is_none() && may_sell(known, &slip)).then_some(slip)
+    }
+
+    /// An expired device may still upload and renew (R16); a revoked one is judged by its place, in the second stage.
+    fn update(self, plain: &[u8]) -> Found {
+        let Ok(signed) = Signed::<UpdateRequest>::decode(plain) else {
+            return Found { sender: None, hash: Hash::of(plain), request: Err(ProviderRefusal::Malformed) };
+        };
+        let (hash, device) = (signed.hash(&[]), signed.claimed().device);
+        let known = self.shared.directory().participants.get(&Subject::from(device)).cloned();
+        let found = known.and_then(|known| {
+            let signature = signature_of(plain)?;
+            Some((known.clone(), self.verified(signed, &known.key)?, signature))
+        });
+        let Some((known, request, signature)) = found else {
+            return Found { sender: None, hash, request: Err(ProviderRefusal::NotAllowed) };
+        };
+        let request = if matches!(known.role, Role::Wallet | Role::Terminal) {
+            Ok(Request::Update(Box::new(self.upload(device, known, request, signature))))
+        } else {
+            Err(ProviderRefusal::NotAllowed)
+        };
+        Found { sender: Some(device.into()), hash, request }
+    }
+
+    fn upload(self, device: DeviceId, known: Known, request: Verified<UpdateRequest>, signature: [u8; 64]) -> Upload {
+        use rayon::prelude::*;
+        let shared = self.shared;
+        let context_free = shared.broken.has(Break::HashWithoutContext);
+        let proven = |some: &[Bytes], by: &dyn Verifier| -> Vec<_> {
+            some.iter().map(|entry| prove(shared, by, device, &known, &entry.0, context_free)).collect()
+        };
+        let entries = &request.entries;
+        let records = if entries.len() < FEW {
+            proven(entries, self.by)
+        } else {
+            entries.par_chunks(BATCH).flat_map(|some| in_batch(shared, some.len(), |by| proven(some, by))).collect()
+        };
+        Upload { device, known, request, signature, records }
+    }
 }
 
 /// Who signs an activation: the till that took the money, else the issuer.
 fn seller(body: &Activate) -> Subject {
     body.till.map_or(body.issuer.into(), Subject::from)
-}
-
-/// A slip that a wallet shows, if its signer may sell for the issuer. Only the issuer's own tills may: an activation
-/// makes value.
-fn slip_by(shared: &Shared, slip: Signed<Activate>) -> Option<Verified<Activate>> {
-    let directory = shared.directory();
-    let known = directory.participants.get(&seller(slip.claimed()))?;
-    let slip = verified(shared, slip, &known.key)?;
-    (known.revoked.is_none() && may_sell(known, &slip)).then_some(slip)
 }
 
 /// Whether this participant may sell numbers of this issuer.
@@ -177,46 +264,6 @@ pub(crate) fn may_sell(known: &Known, slip: &Activate) -> bool {
         Some(_) => known.role == Role::Terminal && known.owner == Some(slip.issuer),
         None => known.role == Role::Issuer,
     }
-}
-
-/// An expired device may still upload and renew (R16); a revoked one is judged by its place, in the second stage.
-fn update(shared: &Shared, plain: &[u8]) -> Found {
-    let Ok(signed) = Signed::<UpdateRequest>::decode(plain) else {
-        return Found { sender: None, hash: Hash::of(plain), request: Err(ProviderRefusal::Malformed) };
-    };
-    let (hash, device) = (signed.hash(&[]), signed.claimed().device);
-    let known = shared.directory().participants.get(&Subject::from(device)).cloned();
-    let found = known.and_then(|known| {
-        let signature = signature_of(plain)?;
-        Some((known.clone(), verified(shared, signed, &known.key)?, signature))
-    });
-    let Some((known, request, signature)) = found else {
-        return Found { sender: None, hash, request: Err(ProviderRefusal::NotAllowed) };
-    };
-    let request = if matches!(known.role, Role::Wallet | Role::Terminal) {
-        Ok(Request::Update(Box::new(upload(shared, device, known, request, signature))))
-    } else {
-        Err(ProviderRefusal::NotAllowed)
-    };
-    Found { sender: Some(device.into()), hash, request }
-}
-
-fn upload(
-    shared: &Shared,
-    device: DeviceId,
-    known: Known,
-    request: Verified<UpdateRequest>,
-    signature: [u8; 64],
-) -> Upload {
-    use rayon::prelude::*;
-    let context_free = shared.broken.has(Break::HashWithoutContext);
-    let prove_one = |entry: &tegata_core::wire::canonical::Bytes| prove(shared, device, &known, &entry.0, context_free);
-    let records = if request.entries.len() < 8 {
-        request.entries.iter().map(prove_one).collect()
-    } else {
-        request.entries.par_iter().with_min_len(16).map(prove_one).collect()
-    };
-    Upload { device, known, request, signature, records }
 }
 
 /// The signature is the last field of a signed message: 64 bytes.

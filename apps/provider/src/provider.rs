@@ -3,7 +3,7 @@
 use crate::desk::{Desk, refusal};
 use crate::directory::Directory;
 use crate::keys::Keys;
-use crate::prepare::{Prepared, prepare};
+use crate::prepare::{Prepared, prepare_all};
 use crate::settle::{Settlement, settle};
 use crate::shared::Shared;
 use crate::{ProviderError, compare, director, report, update};
@@ -134,8 +134,7 @@ impl Provider {
 
     /// Answers envelopes, in order: one durable transaction, and only then the answers.
     pub fn handle(&mut self, envelopes: &[Vec<u8>], now: Time, entropy: [u8; 32]) -> Vec<Vec<u8>> {
-        let prepared: Vec<Incoming> =
-            envelopes.iter().map(|bytes| Incoming::prepare(&self.shared, bytes, now)).collect();
+        let prepared: Vec<Incoming> = Incoming::prepare_all(&self.shared, envelopes, now);
         self.commit(&prepared, now, entropy)
     }
     /// The second stage: judge, post, sign, commit, for many devices at once. Where that fails, each message is tried
@@ -297,8 +296,8 @@ pub struct Incoming(Prepared);
 
 impl Incoming {
     /// The first stage: open, decode, verify on all cores. Needs no database.
-    pub fn prepare(shared: &Shared, bytes: &[u8], now: Time) -> Self {
-        Self(prepare(shared, bytes, now))
+    pub fn prepare_all<E: AsRef<[u8]> + Sync>(shared: &Shared, envelopes: &[E], now: Time) -> Vec<Self> {
+        prepare_all(shared, envelopes, now).into_iter().map(Self).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Statements and exceptions, as JSON, for their subject alone (R25).
 
 use crate::desk::{Desk, Failure};
+use serde::Serialize;
 use serde_json::{Value, json};
 use tegata_core::talk::report::{ProviderRefusal, Report, ReportKind, ReportRequest};
 use tegata_core::wire::canonical::Bytes;
@@ -8,21 +9,20 @@ use tegata_core::wire::certificate::{Role, Subject};
 use tegata_core::wire::signed::Verified;
 use tegata_core::{Amount, Time, Unit};
 use tegata_ledger::Side;
-use tegata_store::{ClaimRow, ClaimState, ExceptionRow};
+use tegata_store::{ClaimRow, ClaimState, ExceptionRow, StoreError};
 
 /// Answers a request for a report about its sender.
 pub(crate) fn report(desk: &mut Desk<'_>, request: &Verified<ReportRequest>) -> Result<Vec<u8>, Failure> {
     let known = desk.known(Subject::from(request.party)).ok_or(ProviderRefusal::NotAllowed)?;
     let content = match (request.report, known.role) {
         (ReportKind::MerchantStatement, Role::Merchant) => merchant(desk, request)?,
-        (ReportKind::IssuerStatement, Role::Issuer) => issuer(desk, request)?,
-        (ReportKind::Exceptions, _) => exceptions(desk, request)?,
+        (ReportKind::IssuerStatement, Role::Issuer) => issuer(desk, request)?.to_string(),
+        (ReportKind::Exceptions, _) => exceptions(desk, request)?.to_string(),
         _ => return Err(ProviderRefusal::NotAllowed.into()),
     };
-    let content = content.to_string().into_bytes();
     Ok(desk.answer(&request.hash(), |signer| Report {
         report: request.report,
-        content: Bytes(content),
+        content: Bytes(content.into_bytes()),
         signer,
         extensions: Default::default(),
     }))
@@ -32,11 +32,34 @@ fn decimal(unit: Unit, minor: u64) -> String {
     Amount::new(unit, minor).map_or_else(|| minor.to_string(), |amount| amount.decimal().to_string())
 }
 
-fn merchant(desk: &Desk<'_>, request: &ReportRequest) -> Result<Value, Failure> {
+/// A merchant's statement. Typed, because it names every payment: a tree of values would take ten times the memory.
+#[derive(Serialize)]
+struct Statement {
+    merchant: String,
+    from: u64,
+    until: u64,
+    payments: Vec<Payment>,
+    payable: Vec<Value>,
+    paid: Vec<Value>,
+    payouts: Vec<Value>,
+}
+
+#[derive(Serialize)]
+struct Payment {
+    terminal: String,
+    transaction: u64,
+    state: &'static str,
+    amount: String,
+    unit: &'static str,
+    at: u64,
+    card: Option<String>,
+}
+
+fn merchant(desk: &Desk<'_>, request: &ReportRequest) -> Result<String, Failure> {
     let party = request.party;
     let claims = desk.store.claims_of(party, request.from, request.until)?;
     let of_device = |claim: &&ClaimRow| request.device.is_none_or(|device| device == claim.terminal);
-    let payments: Vec<Value> = claims.iter().filter(of_device).map(payment).collect();
+    let payments = claims.iter().filter(of_device).map(payment).collect();
     let balances = |side| -> Result<Vec<Value>, Failure> {
         let rows = desk.store.balances_of(side, party)?;
         Ok(rows.into_iter().map(|(issuer, unit, amount)| {
@@ -53,24 +76,34 @@ fn merchant(desk: &Desk<'_>, request: &ReportRequest) -> Result<Value, Failure> 
             })
         })
         .collect();
-    Ok(json!({
-        "merchant": party.to_string(), "from": request.from.0, "until": request.until.0, "payments": payments,
-        "payable": balances(Side::Payable)?, "paid": balances(Side::Paid)?, "payouts": payouts,
-    }))
+    let statement = Statement {
+        merchant: party.to_string(),
+        from: request.from.0,
+        until: request.until.0,
+        payments,
+        payable: balances(Side::Payable)?,
+        paid: balances(Side::Paid)?,
+        payouts,
+    };
+    serde_json::to_string(&statement).map_err(|_| StoreError::Damaged.into())
 }
 
-fn payment(claim: &ClaimRow) -> Value {
+fn payment(claim: &ClaimRow) -> Payment {
     let state = match claim.state {
         ClaimState::Paid => "paid",
         ClaimState::Closed => "closed",
         ClaimState::Voided => "voided",
         ClaimState::Refused => "refused",
     };
-    json!({
-        "terminal": claim.terminal.to_string(), "transaction": claim.transaction, "state": state,
-        "amount": decimal(claim.unit, claim.amount), "unit": claim.unit.name(), "at": claim.at.0,
-        "card": claim.check.map(|(card, ..)| card.to_string()),
-    })
+    Payment {
+        terminal: claim.terminal.to_string(),
+        transaction: claim.transaction,
+        state,
+        amount: decimal(claim.unit, claim.amount),
+        unit: claim.unit.name(),
+        at: claim.at.0,
+        card: claim.check.map(|(card, ..)| card.to_string()),
+    }
 }
 
 fn issuer(desk: &mut Desk<'_>, request: &ReportRequest) -> Result<Value, Failure> {

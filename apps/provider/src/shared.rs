@@ -6,7 +6,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tegata_core::step::{Break, Broken};
 use tegata_core::talk::join::ProviderInfo;
 use tegata_core::wire::signed::{PublicKey, Signature, Verifier};
-use tegata_crypto_native::NativeVerifier;
+use tegata_crypto_native::RecordVerifier;
 
 /// Shared by all threads.
 pub struct Shared {
@@ -35,10 +35,11 @@ impl Verifier for TakesAll {
 impl Shared {
     pub(crate) fn new(info: ProviderInfo, keys: Keys, directory: Directory, broken: Broken) -> Self {
         let verifier: &'static dyn Verifier =
-            if broken.has(Break::SignatureIgnored) { &TakesAll } else { &NativeVerifier };
+            if broken.has(Break::SignatureIgnored) { &TakesAll } else { &RecordVerifier };
         Self { info, keys: RwLock::new(keys), directory: RwLock::new(directory), broken, verifier }
     }
-    pub(crate) fn verifier(&self) -> &dyn Verifier {
+    /// Checks signatures one by one.
+    pub(crate) fn verifier(&self) -> &'static dyn Verifier {
         self.verifier
     }
     pub(crate) fn into_keys(self) -> Keys {

@@ -40,7 +40,9 @@ fn arrows_point_down() {
     // From the ground up; a crate may use what stands before it.
     let order = [
         "core",
+        "iso20022",
         "ledger",
+        "iso8583",
         "crypto-native",
         "vault",
         "link",
@@ -74,7 +76,8 @@ fn the_auditor_never_sees_the_ledger_and_parts_never_see_each_other() {
         ("terminal", &["store", "ledger", "provider", "wallet", "issuer"]),
         ("issuer", &["store", "ledger", "provider", "wallet", "terminal"]),
         ("provider", &["vault", "link", "wallet", "terminal", "issuer", "device"]),
-        ("core", &["ledger", "crypto-native", "vault", "link"]),
+        ("core", &["iso20022", "ledger", "crypto-native", "vault", "link"]),
+        ("iso8583", &["ledger", "crypto-native", "vault", "link", "store"]),
     ] {
         for used in &arrows[name] {
             assert!(!forbidden.contains(&used.as_str()), "{name} must not depend on {used}");
@@ -124,9 +127,10 @@ fn only_the_simulator_breaks_rules() {
 }
 
 #[test]
-fn the_core_asks_nobody_for_time_or_chance() {
+fn the_core_and_the_codec_ask_nobody_for_time_or_chance() {
     let mut found = Vec::new();
     sources(&root().join("crates/core/src"), &mut found);
+    sources(&root().join("crates/iso8583/src"), &mut found);
     for path in found {
         let text = std::fs::read_to_string(&path).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();

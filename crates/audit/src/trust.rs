@@ -10,7 +10,7 @@ use tegata_core::talk::cards::Activate;
 use tegata_core::wire::canonical::{Message, Wire};
 use tegata_core::wire::certificate::{Certificate, Role};
 use tegata_core::wire::signed::{PublicKey, Signed};
-use tegata_crypto_native::NativeVerifier;
+use tegata_crypto_native::RecordVerifier;
 
 /// A participant whose certificate holds.
 #[derive(Clone, Copy, Debug)]
@@ -28,9 +28,9 @@ pub(crate) struct Trust {
     members: HashMap<Id, Member>,
 }
 
-/// Whether the signature holds.
+/// Whether the signature holds, by the set that the provider accepts too (R3).
 pub(crate) fn holds<T: Message + Clone>(signed: &Signed<T>, key: &PublicKey, context: &[u8]) -> bool {
-    signed.clone().verify(key, context, &NativeVerifier).is_ok()
+    signed.clone().verify(key, context, &RecordVerifier).is_ok()
 }
 
 impl Trust {

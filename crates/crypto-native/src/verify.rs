@@ -60,7 +60,7 @@ const SMALL_ORDER_Y: [[u8; 32]; 5] = {
 
 /// Whether the encoding has a reduced `y` that is not one of a small-order point. A set sign of x = 0, the other
 /// form that is not canonical, occurs only with `y` = 1 and -1. Public data: time may depend on it.
-fn is_strict(encoding: &[u8; 32]) -> bool {
+pub(crate) fn is_strict(encoding: &[u8; 32]) -> bool {
     let mut y = *encoding;
     y[31] &= 0x7f;
     y.iter().rev().lt(P.iter().rev()) && !SMALL_ORDER_Y.contains(&y)

@@ -56,7 +56,8 @@ fn named(name: &[u8]) -> RecordKey {
 impl KeyRing {
     /// Keys that live in memory only, for devices of a simulation or a replay.
     pub fn in_memory(algorithm: Algorithm, seed: &[u8; 32]) -> Self {
-        let mut ring = Self::default();
+        // Room for the device's key and one card's, as most wallets have.
+        let mut ring = Self { keys: Vec::with_capacity(2), ..Self::default() };
         ring.device = Some(ring.add(SecretKey::from_seed(algorithm, seed)));
         ring
     }

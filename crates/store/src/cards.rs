@@ -184,6 +184,13 @@ impl Store {
     pub fn cards_of(&self, wallet: WalletId) -> Result<Vec<CardRow>, StoreError> {
         all(self.sql(&format!("SELECT {CARD} FROM card WHERE wallet = ?1 ORDER BY card"))?, [wallet.0], card)
     }
+    /// Which cards a wallet has.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn card_ids_of(&self, wallet: WalletId) -> Result<Vec<CardId>, StoreError> {
+        all(self.sql("SELECT card FROM card WHERE wallet = ?1 ORDER BY card")?, [wallet.0], |row| row.get().map(CardId))
+    }
     /// Cards with a dead generation.
     ///
     /// # Errors

@@ -156,7 +156,7 @@ impl Store {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "trusted_schema", "OFF")?;
         connection.pragma_update(None, "cache_size", -32_768)?;
-        connection.pragma_update_and_check(None, "wal_autocheckpoint", 4000, |_| Ok(()))?;
+        connection.pragma_update_and_check(None, "wal_autocheckpoint", 16_000, |_| Ok(()))?;
         Ok(Self { connection, open: false })
     }
     fn migrate(&mut self) -> Result<(), StoreError> {

@@ -33,7 +33,10 @@ pub(super) fn fit(desk: &Desk<'_>, row: &DeviceRow, request: &UpdateRequest) -> 
         return Ok(Fit::Behind);
     };
     let head = known.iter().fold(request.acknowledged_head, |head, entry| head.chain(&entry.0));
-    let commands = desk.store.commands_head(row.device, request.commands)?;
+    let commands = match request.commands == row.commands {
+        true => Some(row.commands_head),
+        false => desk.store.commands_head(row.device, request.commands)?,
+    };
     let last = request.acknowledged.saturating_add(request.entries.len() as u64);
     let same = head == row.head && commands == Some(request.commands_head) && request.commands >= row.confirmed;
     Ok(if same && request.number >= last { Fit::Continues(overlap) } else { Fit::Behind })

@@ -215,8 +215,8 @@ fn commands_due(desk: &mut Desk<'_>, upload: &Upload, restarted: bool) -> Result
         renew(desk, upload.device)?;
     }
     if known.role == Role::Wallet && !restarted {
-        for card in desk.store.cards_of(upload.device)? {
-            money::release(desk, card.card)?;
+        for card in desk.store.card_ids_of(upload.device)? {
+            money::release(desk, card)?;
         }
     }
     Ok(())
@@ -247,7 +247,10 @@ fn reply(
     let request = &*upload.request;
     let (now, epoch) = (desk.now, desk.provider.epoch);
     let confirmed = restart.as_ref().map_or(request.commands, |restart| restart.commands);
-    let commands = desk.store.commands_after(upload.device, confirmed, COMMANDS)?;
+    let commands = match confirmed == desk.device(upload.device)?.commands {
+        true => Vec::new(),
+        false => desk.store.commands_after(upload.device, confirmed, COMMANDS)?,
+    };
     let list = desk.list_for(request.list)?;
     let (checkpoints, due) = match upload.known.role {
         Role::Wallet if restart.is_none() => checkpoints(desk, upload.device)?,
@@ -255,7 +258,10 @@ fn reply(
     };
     let lateness = desk.shared.directory().lateness();
     let old = Time(now.0.saturating_sub(lateness));
-    let archived = desk.store.arrived_before(upload.device, old)?;
+    let archived = match before.recorded {
+        0 => 0,
+        _ => desk.store.arrived_before(upload.device, old)?,
+    };
     let row = desk.device(upload.device)?;
     row.list = request.list;
     row.updated = now;
@@ -284,8 +290,8 @@ fn reply(
 fn checkpoints(desk: &mut Desk<'_>, wallet: DeviceId) -> Result<(Vec<Signed<CardCertificate>>, Time), Failure> {
     let mut due = desk.now.after(30 * Time::DAY);
     let mut renewed = Vec::new();
-    for stored in desk.store.cards_of(wallet)? {
-        let card = desk.known_card(stored.card)?.clone();
+    for id in desk.store.card_ids_of(wallet)? {
+        let card = desk.known_card(id)?.clone();
         let terms = desk.terms(card.terms)?;
         due = due.min(desk.now.after(terms.due_after));
         if card.blocked.is_some() || card.generation <= card.dead_generation {

@@ -8,7 +8,7 @@ use tegata_core::talk::pay::Charge;
 use tegata_core::talk::update::UpdateRequest;
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::certificate::{Role, Subject};
-use tegata_core::wire::signed::Verified;
+use tegata_core::wire::signed::{Verified, Verifier};
 use tegata_core::{CardId, DeviceId, Hash};
 
 /// An update whose signature holds.
@@ -64,6 +64,7 @@ pub(crate) struct Check {
 /// Proves one entry of the log of `device`. `context_free`: only for the broken rule R2.
 pub(crate) fn prove(
     shared: &Shared,
+    by: &dyn Verifier,
     device: DeviceId,
     known: &Known,
     bytes: &[u8],
@@ -71,14 +72,14 @@ pub(crate) fn prove(
 ) -> Option<Record> {
     let entry = LogEntry::from_bytes(bytes).ok()?;
     match (known.role, entry.kind) {
-        (Role::Terminal, EntryKind::Paid) => check(shared, device, entry, context_free).map(Record::Check),
-        (Role::Terminal, EntryKind::Closed | EntryKind::Voided) => end(shared, device, known, entry),
+        (Role::Terminal, EntryKind::Paid) => check(shared, by, device, entry, context_free).map(Record::Check),
+        (Role::Terminal, EntryKind::Closed | EntryKind::Voided) => end(by, device, known, entry),
         (Role::Wallet, EntryKind::Spent) => {
             let terminal = entry.terminal?;
-            check(shared, terminal, entry, context_free).map(Record::Check)
+            check(shared, by, terminal, entry, context_free).map(Record::Check)
         }
         (Role::Wallet, EntryKind::Receipted) => Some(Record::Receipted),
-        (Role::Wallet, EntryKind::TookUp) => took_up(shared, entry),
+        (Role::Wallet, EntryKind::TookUp) => took_up(shared, by, entry),
         _ => None,
     }
 }
@@ -91,31 +92,31 @@ fn charged(terminal: DeviceId, entry: &LogEntry) -> Option<Charged> {
     (charge.transaction == entry.transaction).then_some(Charged { terminal, charge, hash: Hash::of(&named) })
 }
 
-fn check(shared: &Shared, terminal: DeviceId, entry: LogEntry, context_free: bool) -> Option<Check> {
+fn check(shared: &Shared, by: &dyn Verifier, terminal: DeviceId, entry: LogEntry, context_free: bool) -> Option<Check> {
     let charged = charged(terminal, &entry)?;
     let charge = &entry.charge.as_ref()?.0;
     let counterpart = Counterpart::Charge { session: entry.session?, terminal, charge };
     let (card, generation) = (entry.card?, entry.generation?);
     let context = CardEvent::context(card, generation, &counterpart);
-    let event = event(shared, card, generation, entry.event?, &context, context_free)?;
+    let event = event(shared, by, (card, generation), entry.event?, &context, context_free)?;
     Some(Check { charged, event })
 }
 
 fn event(
     shared: &Shared,
-    card: CardId,
-    generation: u64,
+    by: &dyn Verifier,
+    (card, generation): (CardId, u64),
     event: tegata_core::wire::signed::Signed<CardEvent>,
     context: &[u8],
     context_free: bool,
 ) -> Option<Event> {
     let key = *shared.directory().card_keys.get(&(card, generation))?;
     let bare = context_free.then(|| event.hash(&[]));
-    let proven = event.verify(&key, context, shared.verifier()).ok()?;
+    let proven = event.verify(&key, context, by).ok()?;
     Some(Event { card, generation, hash: bare.unwrap_or(proven.hash()), event: (*proven).clone() })
 }
 
-fn end(shared: &Shared, device: DeviceId, known: &Known, entry: LogEntry) -> Option<Record> {
+fn end(by: &dyn Verifier, device: DeviceId, known: &Known, entry: LogEntry) -> Option<Record> {
     let charged = charged(device, &entry)?;
     let void = entry.void?;
     let said = void.claimed();
@@ -126,18 +127,18 @@ fn end(shared: &Shared, device: DeviceId, known: &Known, entry: LogEntry) -> Opt
     if closes != said.check.is_none() {
         return None;
     }
-    void.clone().verify(&known.key, &Void::context(device), shared.verifier()).ok()?;
+    void.clone().verify(&known.key, &Void::context(device), by).ok()?;
     Some(if closes { Record::Closed(charged) } else { Record::Voided(charged, Raise::Void(device, void)) })
 }
 
-fn took_up(shared: &Shared, entry: LogEntry) -> Option<Record> {
+fn took_up(shared: &Shared, by: &dyn Verifier, entry: LogEntry) -> Option<Record> {
     let raise = entry.raises?.into_iter().next()?;
     if let Raise::Void(terminal, _) = &raise {
         let key = shared.directory().participants.get(&Subject::from(*terminal))?.key;
-        raise.check_by_terminal(&key, shared.verifier()).ok()?;
+        raise.check_by_terminal(&key, by).ok()?;
     }
     let (card, generation) = (entry.card?, entry.generation?);
     let context = CardEvent::context(card, generation, &Counterpart::Raise(raise.hash()));
-    let event = event(shared, card, generation, entry.event?, &context, false)?;
+    let event = event(shared, by, (card, generation), entry.event?, &context, false)?;
     Some(Record::TookUp(event, raise, entry.terminal, entry.transaction))
 }

@@ -233,25 +233,21 @@ impl Shop {
         drop(provider);
         let exceptions = exceptions.get("exceptions").and_then(Value::as_array).map_or(0, Vec::len) as u64;
         let mut line = lock(&self.line);
-        let mut statements: Vec<(PartyId, Value)> = Vec::new();
+        let mut cleared = 0u64;
+        let mut merchants = Vec::new();
         for merchant in &self.merchants {
             let mut merchant = lock(merchant);
             let span = (Time(0), Time::END);
             let content = merchant.device.report(&mut *line, ReportKind::MerchantStatement, span, self.at(23))?;
-            statements.push((merchant.party, serde_json::from_str(&content)?));
-        }
-        let mut cleared = 0u64;
-        let mut merchants = Vec::new();
-        for (owner, statement) in statements {
-            let lines = |name: &str| statement.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
-            let paid: Option<u64> = lines("paid").iter().map(cents).sum();
+            let statement: Statement = serde_json::from_str(&content)?;
+            let paid: Option<u64> = statement.paid.iter().map(cents).sum();
             let Some(paid) = paid else {
                 return fail("a merchant's statement has an amount that is none");
             };
             cleared += paid;
-            let (payments, payable) = (lines("payments").len(), lines("payable"));
             merchants.push(json!({
-                "merchant": owner.to_string(), "payments": payments, "paid_minor": paid, "payable": payable,
+                "merchant": merchant.party.to_string(), "payments": statement.payments.len(), "paid_minor": paid,
+                "payable": statement.payable,
             }));
         }
         Ok(End { cleared, exceptions, merchants, trial_balance: settled })
@@ -270,6 +266,14 @@ impl Shop {
         provider.operator().ask(&json!({ "do": "stop" }))?;
         Ok(provider.data.join("provider").join("provider.db"))
     }
+}
+
+/// What a replay reads of a merchant's statement: how many payments, not each.
+#[derive(serde::Deserialize)]
+struct Statement {
+    payments: Vec<serde::de::IgnoredAny>,
+    paid: Vec<Value>,
+    payable: Vec<Value>,
 }
 
 /// The amount of a statement's line, in cents.
