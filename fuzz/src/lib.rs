@@ -14,7 +14,7 @@ use tegata_core::talk::pay::{
     Charge, Charged, Checked, Claim, Offer, Offered, PayMessage, Paying, Receipt, Till, Untouched,
 };
 use tegata_core::talk::report::{Refused, Report, ReportRequest};
-use tegata_core::talk::update::{Command, Restart, UpdateReply, UpdateRequest};
+use tegata_core::talk::update::{Challenge, Command, Restart, UpdateReply, UpdateRequest};
 use tegata_core::wire::canonical::{Message, Wire, Writer};
 use tegata_core::wire::certificate::{Anchors, Certificate, OperationalKey, RevocationList, SessionProof};
 use tegata_core::wire::sealed::Sealed;
@@ -32,6 +32,7 @@ pub const SIGNED: &[Feed] = &[
     signed::<CardCertificate>,
     signed::<CardEvent>,
     signed::<Certificate>,
+    signed::<Challenge>,
     signed::<Charge>,
     signed::<Done>,
     signed::<InstallReply>,

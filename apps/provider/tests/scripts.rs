@@ -167,6 +167,105 @@ fn a_terminal_behind_itself_goes_on_under_new_numbers() {
     assert!(world.open_exceptions().is_empty());
 }
 
+/// The request of a device's next update, signed and not sent.
+fn next_request(world: &mut World, device: &mut world::Person) -> Vec<u8> {
+    use tegata_core::step::Event;
+    let (id, key) = device.id().zip(device.key()).expect("joined");
+    let now = world.moment();
+    let mut talking = tegata_device::Talking::new(tegata_core::talk::update::DeviceUpdate::Start(id, key));
+    match talking.deliver(Event::Tick, now, device).remove(0) {
+        tegata_device::Out::Send(bytes) => bytes,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What the provider answers when somebody brings this request.
+fn carried(world: &mut World, device: &mut world::Person, request: &[u8]) -> Vec<u8> {
+    let entropy = world.entropy();
+    let mut wire = world::Wire { provider: &mut world.provider, now: world.now, entropy, lose_answer: false };
+    device.exchange(&mut wire, entropy, request).expect("answered")
+}
+
+#[test]
+fn an_old_update_carried_again_is_no_device_gone_back() {
+    use tegata_core::talk::update::{Challenge, UpdateReply, UpdateRequest};
+    use tegata_core::wire::signed::Signed;
+    let mut world = World::new();
+    let numbers = world.order(1, 10_000, true);
+    let (mut wallet, mut terminal) = (world.wallet(10), world.terminal(20));
+    let card = world.install(&mut wallet, &numbers[0], 30);
+    let mut old = vec![next_request(&mut world, &mut wallet)];
+    world.update(&mut wallet);
+    // Nothing in it is out of date but its turn.
+    old.push(next_request(&mut world, &mut wallet));
+    world.update(&mut wallet);
+    world.update(&mut wallet);
+    let before = world.provider.store().device(wallet.id().expect("joined")).expect("read");
+    for request in &old {
+        world.now = world.now.after(60);
+        let answer = carried(&mut world, &mut wallet, request);
+        Signed::<Challenge>::decode(&answer).expect("asked who is there");
+        assert_eq!(world.provider.store().device(wallet.id().expect("joined")).expect("read"), before);
+    }
+    world.pay(&mut wallet, card, &mut terminal, 1_000);
+    old.push(next_request(&mut world, &mut wallet));
+    assert!(!world.update(&mut wallet).restarted, "a challenge to somebody else's request is nothing to this device");
+    world.update(&mut wallet);
+    for request in &old {
+        let answer = carried(&mut world, &mut wallet, request);
+        Signed::<Challenge>::decode(&answer).expect("asked who is there");
+    }
+    assert_eq!(world.provider.store().card(card).expect("read").expect("there").generation, 1);
+
+    // The device itself, put back, answers the challenge; what it signed is good once.
+    let copy = wallet.vault.clone();
+    world.pay(&mut wallet, card, &mut terminal, 500);
+    world.update(&mut wallet);
+    world.update(&mut wallet);
+    wallet.vault = copy;
+    let request = next_request(&mut world, &mut wallet);
+    let asked = carried(&mut world, &mut wallet, &request);
+    let challenge = Signed::<Challenge>::decode(&asked).expect("asked").claimed().challenge;
+    let body = Signed::<UpdateRequest>::decode(&request).expect("a request").claimed().clone();
+    let proven = wallet.signed(UpdateRequest { challenge: Some(challenge), ..body }).expect("signed").encode();
+    let answer = carried(&mut world, &mut wallet, &proven);
+    let restart = Signed::<UpdateReply>::decode(&answer).expect("an answer").claimed().restart.clone();
+    assert!(restart.is_some_and(|restart| restart.turn > before.expect("there").turns), "no turn is used again");
+    assert_eq!(carried(&mut world, &mut wallet, &proven), answer, "the same bytes");
+    assert_eq!(world.provider.store().card(card).expect("read").expect("there").generation, 2);
+    world.update(&mut wallet);
+    Signed::<Challenge>::decode(&carried(&mut world, &mut wallet, &proven)).expect("asked again");
+}
+
+#[test]
+fn an_entry_held_back_is_late_whatever_was_acknowledged_since() {
+    use tegata_core::talk::update::UpdateRequest;
+    use tegata_core::wire::signed::Signed;
+    for held_back in [false, true] {
+        let mut world = World::new();
+        let numbers = world.order(1, 10_000, true);
+        let (mut wallet, mut slow, mut quick) = (world.wallet(10), world.terminal(20), world.terminal(21));
+        let card = world.install(&mut wallet, &numbers[0], 30);
+        let copy = wallet.vault.clone();
+        world.pay(&mut wallet, card, &mut slow, 9_000);
+        wallet.vault = copy;
+        world.pay(&mut wallet, card, &mut quick, 9_000);
+        world.update(&mut quick);
+        for _ in 0..if held_back { 3 } else { 0 } {
+            world.now = world.now.after(5 * Time::DAY);
+            let request = next_request(&mut world, &mut slow);
+            let body = Signed::<UpdateRequest>::decode(&request).expect("a request").claimed().clone();
+            assert_eq!((body.number, body.entries.len()), (1, 1));
+            let empty = slow.signed(UpdateRequest { entries: Vec::new(), ..body }).expect("signed").encode();
+            carried(&mut world, &mut slow, &empty);
+        }
+        world.update(&mut slow);
+        let shown = world.open_exceptions();
+        assert_eq!(shown.contains(&"late"), held_back, "{shown:?}");
+        assert_eq!(world.sums()[5], if held_back { 0 } else { 8_000 }, "what a guarantor pays");
+    }
+}
+
 #[test]
 fn what_stays_one_sided_is_shown_and_explained_later() {
     let mut world = World::new();
@@ -300,6 +399,32 @@ fn a_provider_put_back_from_a_backup_begins_a_new_epoch() {
     world.update(&mut wallet);
     assert_eq!(world.provider.store().provider().expect("read").expect("there").epoch, 2);
     eprintln!("{:?} {:?}", world.sums(), world.open_exceptions());
+}
+
+#[test]
+fn a_provider_put_back_twice_uses_no_epoch_twice() {
+    let mut world = World::new();
+    let numbers = world.order(2, 10_000, true);
+    let (mut wallet, mut terminal) = (world.wallet(10), world.terminal(20));
+    let card = world.install(&mut wallet, &numbers[0], 30);
+    world.update(&mut wallet);
+    let backup = world.provider.snapshot().expect("a backup");
+    let epoch = |world: &World| world.provider.store().provider().expect("read").expect("there").epoch;
+    for (times, heard) in [(1, 2), (2, 3)] {
+        let store = Store::restore(&backup).expect("restored");
+        world.provider =
+            Provider::open(store, Keys::new([9; 32], world::START), "Town", world.now, Broken::NONE).expect("opened");
+        world.provider.restored(world.now).expect("restored");
+        assert_eq!(epoch(&world), 2, "that is all that a backup knows, time {times}");
+        world.now = world.now.after(60);
+        world.update(&mut wallet);
+        assert_eq!(epoch(&world), heard, "a device that has heard this epoch was not heard in it, time {times}");
+    }
+    world.update(&mut terminal);
+    world.pay(&mut wallet, card, &mut terminal, 1_000);
+    world.update(&mut terminal);
+    world.update(&mut wallet);
+    assert_eq!((epoch(&world), world.sums()), (3, [10_000, 9_000, 0, 1_000, 0, 0]));
 }
 
 #[test]

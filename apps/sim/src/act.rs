@@ -14,7 +14,7 @@ use tegata_core::talk::pay::{ClaimState, Paying, PayingState, TerminalNotice, lo
 use tegata_core::wire::signed::Signed;
 use tegata_core::{Amount, CardId, Time, Unit};
 use tegata_device::{ask, take_up_all};
-use tegata_vault::{CommitFault, Faults};
+use tegata_vault::Faults;
 
 /// What can be done on a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +143,7 @@ impl Town {
             }
             self.causes.restored = true;
             self.faults += 1;
+            self.forget_numbers();
             self.say(|| "the provider is restored from a backup".into());
         }
         let total = WEIGHTS.iter().map(|(_, weight)| weight).sum();
@@ -193,10 +194,7 @@ impl Town {
     pub fn ready_person(&mut self, at: usize) {
         self.wake_person(at);
         if let Some(person) = self.people.get_mut(at) {
-            let armed = Self::arm(&self.mix, &mut person.wallet.device.vault, &mut self.dice);
-            if armed == Some(CommitFault::LostSync) {
-                person.tampered = person.tampered.or(Some("its disk lied"));
-            }
+            Self::arm(&self.mix, &mut person.wallet.device.vault, &mut self.dice);
         }
     }
 
@@ -204,10 +202,7 @@ impl Town {
     pub fn ready_till(&mut self, at: usize) {
         self.wake_till(at);
         if let Some(till) = self.tills.get_mut(at) {
-            let armed = Self::arm(&self.mix, &mut till.terminal.device.vault, &mut self.dice);
-            if armed == Some(CommitFault::LostSync) {
-                till.tampered = till.tampered.or(Some("its disk lied"));
-            }
+            Self::arm(&self.mix, &mut till.terminal.device.vault, &mut self.dice);
         }
     }
 
@@ -620,6 +615,9 @@ impl Town {
         };
         let done = person.wallet.update(&mut self.center, now);
         let good = done.is_ok();
+        if good {
+            self.causes.heard(person.id, self.time);
+        }
         self.say(|| match &done {
             Ok(done) => format!("wallet {at} updates: {done:?}"),
             Err(why) => format!("wallet {at} cannot update: {why}"),
@@ -651,6 +649,7 @@ impl Town {
             let late = time.since(till.updated) > crate::template::LIST_AGE + crate::template::RECORD_AGE;
             self.causes.late |= late;
             till.updated = time;
+            self.causes.heard(till.id, time);
         }
         let good = done.is_ok();
         self.say(|| match &done {

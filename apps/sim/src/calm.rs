@@ -4,10 +4,10 @@ use crate::fault::Mix;
 use crate::post::NetPlan;
 use crate::tap::Plan;
 use crate::town::Town;
-use tegata_core::Time;
 use tegata_core::card::payment::PurseState;
 use tegata_core::record::{RecordKey, Space};
 use tegata_core::talk::pay::{WalletNotice, load_purse};
+use tegata_core::{CardId, Time};
 use tegata_vault::{Faults, Vault};
 
 /// Seconds before each round of updates; together more than L + U.
@@ -38,8 +38,9 @@ impl Town {
         for (round, seconds) in ROUNDS.into_iter().enumerate() {
             self.wait(seconds);
             self.everybody_updates(round + 1 == ROUNDS.len());
-            // People do not type a number for ever: too many wrong ones, and the provider stops answering (R18).
-            if round == 0 || round == 3 {
+            // People do not type a number for ever: too many wrong ones, and the provider stops answering (R18). One that
+            // was restored from a backup says no for L + U, so that they ask once more after that (R15).
+            if matches!(round, 0 | 3 | 5) {
                 self.finish_requests();
             }
         }
@@ -84,7 +85,7 @@ impl Town {
         self.center.plan(NetPlan::Never);
         for at in 0..self.people.len() {
             let person = &self.people[at];
-            if person.tampered.is_some() || self.causes.revoked.contains_key(&person.id) || self.causes.restored {
+            if person.tampered.is_some() || self.causes.revoked.contains_key(&person.id) {
                 continue;
             }
             let device = &person.wallet.device;
@@ -92,7 +93,8 @@ impl Town {
             let able = cards.iter().all(|card| {
                 load_purse(device, *card).is_some_and(|purse| purse.remaining > 20 && purse.state == PurseState::Active)
             });
-            if cards.is_empty() || !able || cards.iter().any(|card| self.causes.blocked.contains(card)) {
+            let barred = |card: &CardId| self.causes.blocked.contains(card) || self.is_lost(*card);
+            if cards.is_empty() || !able || cards.iter().any(barred) {
                 continue;
             }
             for till in 0..self.tills.len() {

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tegata_core::card::payment::PurseState;
 use tegata_core::card::{CardCertificate, CardEvent};
 use tegata_core::record::Space;
+use tegata_core::talk::journal::LogEntry;
 use tegata_core::talk::pay::{Charge, Claim, ClaimState, Paying, PayingState, load_purse};
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::signed::{PublicKey, Signed};
@@ -107,7 +108,7 @@ impl Town {
             }
             let sold: u64 = self.numbers.iter().filter(|number| number.sold).map(|number| number.face).sum();
             let issued = equation.sum(Side::Issued);
-            if !self.causes.restored && issued > i128::from(sold) {
+            if issued > i128::from(sold) {
                 wrong.push(format!("R10: {issued} issued where numbers for {sold} were sold"));
             }
         }
@@ -140,10 +141,13 @@ impl Town {
         let store = self.center.store()?;
         for (at, till) in self.tills.iter().enumerate() {
             let revoked = self.causes.revoked.get(&till.id);
-            if till.tampered.is_some() || self.causes.restored || (revoked.is_some() && self.causes.clocks) {
+            if till.tampered.is_some() || (revoked.is_some() && self.causes.clocks) {
                 continue;
             }
             for ((_, transaction), claim) in evidence.claims.range((till.id, 0)..=(till.id, u64::MAX)) {
+                if claim.card.is_some_and(|card| self.is_lost(card)) {
+                    continue;
+                }
                 // What a terminal did before it was revoked counts, whenever it arrives (R16).
                 let at_its_place = |since: &Time| claim.charge.claimed().at < *since && claim.state != ClaimState::Open;
                 if !revoked.is_none_or(at_its_place) {
@@ -178,7 +182,7 @@ impl Town {
     fn wallet_side(&self, evidence: &Evidence, wrong: &mut Vec<String>) -> Result<(), StoreError> {
         let store = self.center.store()?;
         for (at, person) in self.people.iter().enumerate() {
-            if person.tampered.is_some() || self.causes.restored || self.causes.revoked.contains_key(&person.id) {
+            if person.tampered.is_some() || self.causes.revoked.contains_key(&person.id) {
                 continue;
             }
             let device = &person.wallet.device;
@@ -198,6 +202,9 @@ impl Town {
                 }
             }
             for card in device.cards().unwrap_or_default() {
+                if self.is_lost(card) {
+                    continue;
+                }
                 let (Some(purse), Some(row)) = (load_purse(device, card), store.card(card)?) else {
                     wrong.push(format!("wallet {at} holds {card}, which the provider does not know"));
                     continue;
@@ -245,7 +252,7 @@ impl Town {
         evidence: &Evidence,
         wrong: &mut Vec<String>,
     ) -> Result<(), StoreError> {
-        let Some(hash) = paying.check_hash() else {
+        let Some(hash) = paying.check_hash().filter(|_| !self.is_lost(paying.card)) else {
             return Ok(());
         };
         let transaction = paying.charge.claimed().transaction;
@@ -344,11 +351,15 @@ impl Town {
 
     fn explained(&self, row: &ExceptionRow) -> bool {
         // What only looked wrong until the other side was heard is resolved by now.
-        let passing = matches!(
-            row.kind,
-            ExceptionKind::Overspent | ExceptionKind::MissingTerminalRecord | ExceptionKind::MissingWalletRecord
-        );
-        if self.causes.restored || (passing && !row.open) {
+        let silent = |device: Option<DeviceId>| device.is_some_and(|id| self.causes.silent.contains(&id));
+        let wallet = row.card.and_then(|card| self.wallet_of(card)).map(|person| person.id);
+        let passing = match row.kind {
+            ExceptionKind::Overspent => self.repaid(row),
+            ExceptionKind::MissingTerminalRecord => silent(row.device),
+            ExceptionKind::MissingWalletRecord => silent(wallet),
+            _ => false,
+        };
+        if passing && !row.open {
             return true;
         }
         let tampered_wallet = row.card.is_some_and(|card| self.wallet_of(card).is_none_or(|it| it.tampered.is_some()));
@@ -366,11 +377,32 @@ impl Town {
             ExceptionKind::Late => self.causes.late || tampered_till,
             ExceptionKind::AfterBlock => revoked || tampered_wallet || tampered_till,
             ExceptionKind::OverLimit => tampered_wallet || tampered_till,
-            ExceptionKind::Restored => wallet_by_device || tampered_till,
+            ExceptionKind::Restored => self.causes.restored,
             ExceptionKind::DoubleClaim | ExceptionKind::Malformed => {
-                tampered_till || tampered_wallet || wallet_by_device
+                tampered_till || tampered_wallet || wallet_by_device || self.shows_lost(row)
             }
         }
+    }
+
+    /// A card that a provider put back from a backup does not know: it was installed since (ARCHITECTURE, limits).
+    pub fn is_lost(&self, card: CardId) -> bool {
+        self.causes.restored && self.center.store().is_ok_and(|store| matches!(store.card(card), Ok(None)))
+    }
+
+    /// Whether the entry that an exception shows is about such a card.
+    fn shows_lost(&self, row: &ExceptionRow) -> bool {
+        let records = [&row.wallet_record, &row.terminal_record];
+        let mut entries = records.into_iter().flatten().filter_map(|bytes| LogEntry::from_bytes(bytes).ok());
+        entries.any(|entry| entry.card.is_some_and(|card| self.is_lost(card)))
+    }
+
+    /// Whether value came back to this card, or came late, that it had spent elsewhere before.
+    fn repaid(&self, row: &ExceptionRow) -> bool {
+        let (Some(card), Some(generation), Ok(store)) = (row.card, row.generation, self.center.store()) else {
+            return false;
+        };
+        let events = store.events(card, generation, 0, u64::MAX >> 1).unwrap_or_default();
+        events.iter().any(|event| matches!(event.state, EventState::Returned | EventState::TakenUp))
     }
 
     /// Whose card this is.

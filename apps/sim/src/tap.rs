@@ -297,17 +297,18 @@ impl Tap {
         };
         let mut outs = self.terminal.deliver(Event::Opened(transcript), now, terminal, false);
         if self.plan.terminal_cheat == Some(TerminalCheat::FalseProof) {
-            self.falsify(&mut outs, terminal, air);
+            self.falsify(&mut outs, air);
         }
         self.terminal_outs(outs, Some(pending), air);
     }
 
-    /// Another terminal's name in front of this one's proof.
-    fn falsify(&mut self, outs: &mut [Out<TerminalNotice>], terminal: &Vaulted, air: &Air) {
-        let own = terminal.id();
-        let other = air.proofs.iter().find(|(id, _)| Some(*id) != own).and_then(|(_, proof)| proof.get(..8));
+    /// Another terminal's name in front of this one's proof. What is in the air may itself be falsified, and bear this
+    /// terminal's name: with that in front, the proof would be a true one.
+    fn falsify(&mut self, outs: &mut [Out<TerminalNotice>], air: &Air) {
         for out in outs {
-            if let (Out::Send(proof), Some(name)) = (out, other) {
+            let Out::Send(proof) = out else { continue };
+            let names = air.proofs.iter().filter_map(|(_, other)| other.get(..8));
+            if let Some(name) = names.into_iter().find(|name| proof.get(..8) != Some(*name)) {
                 proof.splice(..8, name.iter().copied());
                 self.seen.cheated = true;
             }

@@ -10,10 +10,11 @@ use tegata_core::step::{Break, Broken};
 use tegata_core::wire::signed::{Algorithm, PublicKey, Signature, Verifier};
 use tegata_core::{CardId, DeviceId, Hash, Time};
 use tegata_crypto_native::NativeVerifier;
+use tegata_crypto_native::number::InstallationNumber;
 use tegata_device::{Device, Now};
 use tegata_issuer::Issuer;
 use tegata_provider::Provider;
-use tegata_store::Store;
+use tegata_store::{NumberState, Store};
 use tegata_terminal::Terminal;
 use tegata_vault::{CommitFault, Faults, SimulatedVault, Snapshot};
 use tegata_wallet::Wallet;
@@ -75,8 +76,22 @@ pub struct Causes {
     pub late: bool,
     /// A clock was off.
     pub clocks: bool,
+    /// When each device last updated well.
+    updated: BTreeMap<DeviceId, Time>,
+    /// Devices that were once silent for more than L + U: others' records waited that long for theirs.
+    pub silent: BTreeSet<DeviceId>,
     /// Merchants whose terminal claimed one check twice: terminal and check.
     pub double_claims: Vec<(DeviceId, Hash)>,
+}
+
+impl Causes {
+    /// A device has updated well.
+    pub fn heard(&mut self, device: DeviceId, now: Time) {
+        let before = self.updated.insert(device, now).unwrap_or(START);
+        if now.since(before) > template::LIST_AGE + template::RECORD_AGE {
+            self.silent.insert(device);
+        }
+    }
 }
 
 /// The town.
@@ -218,20 +233,20 @@ impl Town {
         Now { time: skewed(self.time, skew), entropy: self.dice.entropy() }
     }
 
-    /// Arms a vault: during what it does next, power or disk may fail. Says whether the disk may lie.
-    pub fn arm(mix: &Mix, vault: &mut SimulatedVault, dice: &mut Dice) -> Option<CommitFault> {
+    /// Arms a vault: during what it does next, power or disk may fail.
+    pub fn arm(mix: &Mix, vault: &mut SimulatedVault, dice: &mut Dice) {
         if !dice.chance(mix.power) {
             vault.set_faults(Faults::none());
-            return None;
+            return;
         }
         let at = vault.commits() + 1 + dice.below(3);
         if dice.chance(mix.lost_sync) {
             vault.set_faults(Faults::none().at(at, CommitFault::LostSync).at(at + 1, CommitFault::CutBefore));
-            return Some(CommitFault::LostSync);
+            return;
         }
-        let fault = dice.pick(&[CommitFault::CutBefore, CommitFault::CutAfter, CommitFault::Full])?;
-        vault.set_faults(Faults::none().at(at, fault));
-        Some(fault)
+        if let Some(fault) = dice.pick(&[CommitFault::CutBefore, CommitFault::CutAfter, CommitFault::Full]) {
+            vault.set_faults(Faults::none().at(at, fault));
+        }
     }
 
     /// A wallet is switched on again, if it was off.
@@ -244,6 +259,9 @@ impl Town {
             device.vault.power_cut();
             device.forget_channel();
             let _ = device.ring.reload_in_memory(&device.vault);
+            if device.vault.forgot() {
+                person.tampered = person.tampered.or(Some("its disk lied"));
+            }
             self.faults += 1;
             self.say(|| format!("wallet {at} is switched on again"));
         }
@@ -259,6 +277,9 @@ impl Town {
             device.vault.power_cut();
             device.vault.set_faults(Faults::none());
             device.forget_channel();
+            if device.vault.forgot() {
+                till.tampered = till.tampered.or(Some("its disk lied"));
+            }
             let skew = till.skew;
             self.faults += 1;
             let now = self.now(skew);
@@ -267,6 +288,20 @@ impl Town {
             }
             self.say(|| format!("terminal {at} is switched on again"));
         }
+    }
+
+    /// A provider put back from a backup does not know what was installed or loaded since (ARCHITECTURE, limits): those
+    /// numbers, and no others, may serve again.
+    pub fn forget_numbers(&mut self) {
+        let Ok(store) = self.center.store() else {
+            return;
+        };
+        let keys = store.number_keys().unwrap_or_default();
+        let row = |text: &str| {
+            let number = InstallationNumber::parse(text).ok()?;
+            keys.iter().find_map(|key| store.number(&number.keyed_hash(key)).ok().flatten())
+        };
+        self.used.retain(|text, _| row(text).is_some_and(|row| row.state == NumberState::Used));
     }
 
     /// Remembers how a device looks now, for a rollback.

@@ -18,7 +18,7 @@ fn stage(which: Break) -> Option<Mix> {
         Break::SignatureIgnored => Some(Mix { wallet_cheats: 200, terminal_cheats: 200, ..Mix::CALM }),
         Break::CeilingIgnored => Some(Mix { wallet_cheats: 200, ..Mix::CALM }),
         Break::ClosedAccepts | Break::DebitAgainOnReplay => Some(Mix { frames: 400, ..Mix::CALM }),
-        Break::AcknowledgeBeforeCommit => Some(Mix { network: 300, ..Mix::CALM }),
+        Break::AcknowledgeBeforeCommit | Break::ReplayBelieved => Some(Mix { network: 300, ..Mix::CALM }),
         _ => None,
     }
 }

@@ -16,7 +16,7 @@ use tegata_core::Time;
 use tegata_core::wire::signed::PublicKey;
 
 /// The newest format of the provider's database that this program knows, and the mark of such a file ("Tgtp").
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const APPLICATION_ID: u32 = 0x5467_7470;
 
 /// Which uploads' signatures are checked; everything else is always checked.
@@ -146,7 +146,8 @@ pub fn audit(connection: &Connection, options: &Options) -> Result<Audit, AuditE
         connection.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(|_| AuditError::Foreign)?;
     let format: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match (application, format) {
-        (APPLICATION_ID, FORMAT) => {}
+        // Nothing that is read here has changed since the first.
+        (APPLICATION_ID, 1..=FORMAT) => {}
         (APPLICATION_ID, found) if found > FORMAT => return Err(AuditError::Newer { found }),
         _ => return Err(AuditError::Foreign),
     }

@@ -115,6 +115,8 @@ pub(crate) struct Books<'a> {
     checks: HashMap<Id, Vec<Hash>>,
     /// Cards that postings were found for.
     seen: HashMap<Id, Sums>,
+    /// What each card holds, less what its guarantor covers; split between the two once all value is counted.
+    nets: HashMap<Id, i128>,
     activated: HashMap<Hash, i128>,
 }
 
@@ -137,6 +139,7 @@ impl<'a> Books<'a> {
             paid: HashMap::new(),
             checks,
             seen: HashMap::new(),
+            nets: HashMap::new(),
             activated: HashMap::new(),
         }
     }
@@ -145,6 +148,7 @@ impl<'a> Books<'a> {
     pub fn compare(&mut self, findings: &mut Findings) -> Result<(), AuditError> {
         self.recompute();
         self.postings(findings)?;
+        self.split();
         self.activations(findings);
         self.merchants(findings)?;
         self.cards(findings)?;
@@ -179,8 +183,17 @@ impl<'a> Books<'a> {
                 }
                 net -= amount;
             }
+            self.nets.insert(*id, net);
+        }
+    }
+
+    /// Value that came to a card repays its guarantor first, whenever it came (R9): also what a restored provider took
+    /// back in (R15). So held and guarantor are told apart only when a card's value is complete.
+    fn split(&mut self) {
+        for (id, net) in &self.nets {
+            let Some(card) = self.evidence.cards.cards.get(id) else { continue };
             let sums = self.totals.books.entry(card.book).or_default();
-            sums[HELD] += net.max(0);
+            sums[HELD] += (*net).max(0);
             sums[GUARANTOR] += (-net).max(0);
         }
     }
@@ -329,9 +342,8 @@ impl<'a> Books<'a> {
                     (0..=i128::from(load.amount)).contains(&moved.net) && moved.waiting == -moved.net
                 });
             if back_in && let Some(card) = self.evidence.cards.cards.get(id) {
-                let sums = self.totals.books.entry(card.book).or_default();
-                sums[WAITING] += moved.waiting;
-                sums[HELD] += moved.net;
+                self.totals.books.entry(card.book).or_default()[WAITING] += moved.waiting;
+                *self.nets.entry(*id).or_default() += moved.net;
             }
             findings.expect(nothing || back_in, What::Posting, || {
                 let (about, ledger) = if moved.merchants == 0 {

@@ -187,13 +187,14 @@ impl Facts {
                     return Ok(());
                 }
                 self.event(hash, signed, ([0; 16], 0, Hash::ZERO), arrival).wallet = Some(place);
-                let before = self.follow(hash, &signed, place, cards);
+                let (before, follows) = self.follow(hash, &signed, place, cards);
                 let load = cards.loads.get(&load).copied();
                 match load {
                     Some(load)
                         if (load.card, load.generation, load.amount) == signed.moves() && load.number > before =>
                     {
-                        if let Some(chain) = self.chains.get_mut(&(signed.card, signed.generation)) {
+                        // The load of a branch that a copy cut off does not count as the chain's last (R9).
+                        if let (true, Some(chain)) = (follows, self.chains.get_mut(&(signed.card, signed.generation))) {
                             chain.load = load.number;
                         }
                     }
@@ -272,8 +273,8 @@ impl Facts {
     }
 
     /// The wallet's own log must carry its card's chain on, without a gap and with the right remainder (R1, R9). Gives
-    /// the number of the last load before.
-    fn follow(&mut self, hash: Hash, signed: &Signature, place: Place, cards: &Cards) -> u64 {
+    /// the number of the last load before, and whether the event follows.
+    fn follow(&mut self, hash: Hash, signed: &Signature, place: Place, cards: &Cards) -> (u64, bool) {
         let key = (signed.card, signed.generation);
         let card = cards.cards.get(&signed.card);
         let before = self.chains.get(&key).copied().or_else(|| {
@@ -281,7 +282,7 @@ impl Facts {
             let (seq, remaining, load) = (start.seq, start.remaining, start.last_load);
             Some(Chain { seq, head: Hash::ZERO, remaining, load, place: None })
         });
-        let Some(before) = before else { return 0 };
+        let Some(before) = before else { return (0, false) };
         let remaining = match signed.kind {
             EventKind::Spend => before.remaining.checked_sub(signed.amount),
             _ => before.remaining.checked_add(signed.amount),
@@ -297,7 +298,7 @@ impl Facts {
             // What an ended generation still sends is judged position by position.
             self.odd(Odd::Chain, signed, hash, place);
         }
-        before.load
+        (before.load, follows)
     }
 
     /// Whether the claim of this check has ended, by whoever showed it (R9), or can never be.

@@ -125,6 +125,8 @@ codes! {
         NumberForAnyKey = 21,
         /// The acknowledgement leaves before the provider has committed (R7, R14).
         AcknowledgeBeforeCommit = 22,
+        /// An old update that a carrier brings again is taken for a device gone back (R14).
+        ReplayBelieved = 23,
     }
 }
 

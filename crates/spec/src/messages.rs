@@ -324,6 +324,7 @@ messages! {
         Charge by Terminal in Charge::context(&samples::SESSION, samples::TERMINAL);
         Receipt by Terminal in Receipt::context(&samples::check_hash());
         UpdateRequest by Terminal in [];
+        Challenge by Provider in samples::REQUEST.to_bytes();
         UpdateReply by Provider in samples::REQUEST.to_bytes();
         JoinRequest by Terminal in [];
         JoinReply by Provider in samples::REQUEST.to_bytes();

@@ -383,13 +383,21 @@ forms! {
         "usual" => UpdateRequest {
             device: TERMINAL, epoch: 1, acknowledged: 8, acknowledged_head: Hash::of(b"eight entries"),
             entries: vec![Bytes(paid_entry().to_bytes())], number: 9, commands: 2,
-            commands_head: Hash::of(b"two commands"), list: 4, turn: 6, extensions: none(),
+            commands_head: Hash::of(b"two commands"), list: 4, turn: 6, challenge: None, extensions: none(),
         },
         "of a new device" => UpdateRequest {
             device: WALLET, epoch: 1, acknowledged: 0, acknowledged_head: Hash::ZERO, entries: vec![], number: 0,
-            commands: 0, commands_head: Hash::ZERO, list: 0, turn: 0, extensions: none(),
+            commands: 0, commands_head: Hash::ZERO, list: 0, turn: 0, challenge: None, extensions: none(),
+        },
+        "again with a challenge" => UpdateRequest {
+            device: TERMINAL, epoch: 1, acknowledged: 3, acknowledged_head: Hash::of(b"three entries"), entries: vec![],
+            number: 3, commands: 1, commands_head: Hash::of(b"one command"), list: 2, turn: 2,
+            challenge: Some(Hash::of(b"the last answer")), extensions: none(),
         },
     );
+    Challenge("usual" => Challenge {
+        device: TERMINAL, challenge: Hash::of(b"the last answer"), signer: SIGNER, extensions: none(),
+    });
     Command(
         "block" => Command { card: Some(CARD), ..Command::new(CommandKind::Block) },
         "install" => Command {
@@ -404,7 +412,8 @@ forms! {
         },
     );
     Restart("usual" => Restart {
-        number: 12, head: SESSION, commands: 3, commands_head: REQUEST, next_transaction: 40, extensions: none(),
+        number: 12, head: SESSION, commands: 3, commands_head: REQUEST, next_transaction: 40, turn: 7,
+        extensions: none(),
     });
     UpdateReply(
         "usual" => UpdateReply {

@@ -204,10 +204,11 @@ fields! {
         number head acknowledged acknowledged_head archived commands commands_head epoch updated oldest due turns
     }
     UpdateRequest {
-        device epoch acknowledged acknowledged_head entries number commands commands_head list turn
+        device epoch acknowledged acknowledged_head entries number commands commands_head list turn challenge
     }
+    Challenge { device challenge signer }
     Command { kind card certificate raise keys terms renewed }
-    Restart { number head commands commands_head next_transaction }
+    Restart { number head commands commands_head next_transaction turn }
     UpdateReply {
         device epoch recorded recorded_head archived commands checkpoints list due restart at signer
     }

@@ -11,7 +11,7 @@ use tegata_core::talk::pay::{
     Charge, Charged, MAX_ITEMS, MAX_PAY_MESSAGE, PayMessage, Payer, Paying, PayingState, Refusal, WalletPay, purse_key,
 };
 use tegata_core::talk::update::{
-    Command, CommandKind, DeviceUpdate, UpdateReply, UpdateRequest, Updated, anchors_key, load_anchors,
+    Challenge, Command, CommandKind, DeviceUpdate, UpdateReply, UpdateRequest, Updated, anchors_key, load_anchors,
 };
 use tegata_core::wire::canonical::{Bytes, DecodeError, MAX_NUMBER, Wire};
 use tegata_core::wire::certificate::{Certificate, RevocationList, SessionProof};
@@ -192,6 +192,34 @@ fn a_turn_of_the_update_names_how_many_were_stored_before_it() {
     assert_eq!(Journal::load(&after).map(|journal| journal.turns), Some(1));
     let request = |turn| UpdateRequest { turn, ..UpdateRequest()[0].1.clone() };
     assert_ne!(by(Who::Terminal, &[], request(0)).hash(&[]), by(Who::Terminal, &[], request(1)).hash(&[]));
+}
+
+#[test]
+fn r14_a_device_signs_again_with_the_challenge_to_its_own_request() {
+    let stored = Stored::default()
+        .with(Journal::key(), Journal::new(1, Time(NOW)).to_bytes())
+        .with(anchors_key(), anchors().to_bytes());
+    let context = stored.context();
+    let sent = |step: tegata_core::step::Step<DeviceUpdate, Updated>| {
+        let [Effect::Sign { tbs, .. }] = &step.effects[..] else { panic!("{:?}", step.effects) };
+        let step = step.state.step(Event::Signed(sign(&secret(Who::Terminal, Algorithm::Ed25519), tbs)), &context);
+        let [Effect::Send(request)] = &step.effects[..] else { panic!("{:?}", step.effects) };
+        (Signed::<UpdateRequest>::decode(request).expect("a request"), step.state)
+    };
+    let (first, state) = sent(DeviceUpdate::Start(TERMINAL, ed(Who::Terminal)).step(Event::Tick, &context));
+    let asked = |challenge: &[u8], of: &Signed<UpdateRequest>| {
+        let body = Challenge { challenge: Hash::of(challenge), ..Challenge()[0].1.clone() };
+        Event::Received(by(Who::Provider, &of.hash(&[]).to_bytes(), body).encode())
+    };
+    let (second, state) = sent(state.step(asked(b"one", &first), &context));
+    let expected = UpdateRequest { challenge: Some(Hash::of(b"one")), ..first.claimed().clone() };
+    assert_eq!(*second.claimed(), expected, "the same but for the challenge");
+    let (third, _) = sent(state.clone().step(asked(b"two", &second), &context));
+    assert_eq!(third.claimed().challenge, Some(Hash::of(b"two")), "another answer went out meanwhile");
+    for wrong in [asked(b"one", &second), asked(b"two", &first)] {
+        let step = state.clone().step(wrong, &context);
+        assert!(matches!(&step.effects[..], [Effect::Show(Updated::NotTrusted)]), "{:?}", step.effects);
+    }
 }
 
 /// What a wallet that has paid this charge in [`SESSION`] says in a later session, when the charge comes again.

@@ -1,6 +1,6 @@
 //! Devices: their logs, what they uploaded, and the commands for them. Everything leads with the device.
 
-use crate::row::{Columns, all, n, one};
+use crate::row::{Columns, all, n, one, opt};
 use crate::{Store, StoreError};
 use rusqlite::params;
 use tegata_core::wire::canonical::Bytes;
@@ -35,6 +35,10 @@ pub struct DeviceRow {
     pub next_transaction: u64,
     /// The highest operational key that it was sent.
     pub keys: u64,
+    /// The turn of its update that it sends next, or sends again the one before; 0 before its first.
+    pub turns: u64,
+    /// The acknowledged update before the oldest entry that it has said to have and not sent (R11).
+    pub waiting: Option<Time>,
     /// Hash of its last request and the signed answer.
     pub answered: Option<(Hash, Vec<u8>)>,
 }
@@ -56,6 +60,8 @@ impl DeviceRow {
             epoch,
             next_transaction: 1,
             keys,
+            turns: 0,
+            waiting: None,
             answered: None,
         }
     }
@@ -72,7 +78,7 @@ pub struct UploadRow {
     pub last: u64,
     /// When it arrived.
     pub at: Time,
-    /// The update before it.
+    /// The acknowledged update before the oldest entry that is new in it was written.
     pub before: Time,
     /// The UpdateRequest with its entries left out.
     pub request: Vec<u8>,
@@ -81,7 +87,7 @@ pub struct UploadRow {
 }
 
 const COLUMNS: &str = "device, recorded, head, said, commands, commands_head, confirmed, confirmed_head, list, \
-    updated, epoch, next_transaction, keys, request, reply";
+    updated, epoch, next_transaction, keys, turns, waiting, request, reply";
 
 fn device(row: &mut Columns<'_, '_>) -> rusqlite::Result<DeviceRow> {
     Ok(DeviceRow {
@@ -98,6 +104,8 @@ fn device(row: &mut Columns<'_, '_>) -> rusqlite::Result<DeviceRow> {
         epoch: row.u64()?,
         next_transaction: row.u64()?,
         keys: row.u64()?,
+        turns: row.u64()?,
+        waiting: row.opt_u64()?.map(Time),
         answered: row.get::<Option<_>>()?.map(Hash).zip(row.get()?),
     })
 }
@@ -116,7 +124,7 @@ impl Store {
     /// [`StoreError`].
     pub fn put_device(&self, row: &DeviceRow) -> Result<(), StoreError> {
         let sql = format!(
-            "INSERT OR REPLACE INTO device ({COLUMNS}) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)"
+            "INSERT OR REPLACE INTO device ({COLUMNS}) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)"
         );
         let (request, reply) = row.answered.as_ref().map(|(hash, reply)| (hash.0, reply)).unzip();
         self.sql(&sql)?.execute(params![
@@ -133,6 +141,8 @@ impl Store {
             n(row.epoch),
             n(row.next_transaction),
             n(row.keys),
+            n(row.turns),
+            opt(row.waiting.map(|time| time.0)),
             request,
             reply,
         ])?;

@@ -150,6 +150,7 @@ pub struct SimulatedVault {
     faults: Faults,
     commits: u64,
     off: bool,
+    forgot: bool,
 }
 
 /// All records of a vault at one moment, as a thief or a backup takes them.
@@ -165,9 +166,9 @@ impl SimulatedVault {
     pub fn clone_of(other: &Self, faults: Faults) -> Self {
         Self { records: other.records.clone(), ..Self::new(faults) }
     }
-    /// Plans anew what goes wrong from here on.
-    pub fn set_faults(&mut self, faults: Faults) {
-        self.faults = faults;
+    /// Plans anew what goes wrong from here on; gives back the plan before.
+    pub fn set_faults(&mut self, faults: Faults) -> Faults {
+        std::mem::replace(&mut self.faults, faults)
     }
     /// How many commits were tried so far; the next one has the number after.
     pub fn commits(&self) -> u64 {
@@ -178,9 +179,14 @@ impl SimulatedVault {
     pub fn is_off(&self) -> bool {
         self.off
     }
+    /// Whether a power cut ever took back what was acknowledged: the disk had lied, and it mattered.
+    pub fn forgot(&self) -> bool {
+        self.forgot
+    }
     /// The power goes, and comes back: what was not durable is gone.
     pub fn power_cut(&mut self) {
         let volatile = std::mem::take(&mut self.volatile);
+        self.forgot |= !volatile.is_empty();
         self.records.undo(volatile);
         self.off = false;
     }

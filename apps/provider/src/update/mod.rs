@@ -1,6 +1,7 @@
 //! The provider's side of the update: the log recorded and judged, the answer signed, in one transaction (R13-R16).
 
 mod chain;
+mod fit;
 mod money;
 pub(crate) mod record;
 mod restart;
@@ -11,6 +12,7 @@ use crate::desk::{Desk, Failure};
 use crate::directory::{Known, Learned};
 use crate::join::{CERTIFICATE, decoded_keys};
 pub(crate) use chain::{block, record_of};
+use fit::{Fit, doubt, fit};
 use record::{Record, Upload};
 pub(crate) use restart::begin_epoch;
 use tegata_core::card::CardCertificate;
@@ -38,20 +40,10 @@ pub(crate) struct Source {
     pub(crate) number: u64,
     /// Its exact bytes.
     pub(crate) bytes: Vec<u8>,
-    /// The acknowledged update before it (R16).
+    /// The acknowledged update before it was written, whatever was acknowledged since (R11, R16).
     pub(crate) before: Time,
     /// The revocation list that the device held for certain when it wrote the entry.
     pub(crate) list: u64,
-}
-
-/// How a request fits what is recorded.
-enum Fit {
-    /// Entries from this index of the request on are new.
-    Continues(usize),
-    /// The device is behind itself (R14).
-    Behind,
-    /// The device is ahead of us (R15).
-    Ahead,
 }
 
 /// Answers an update.
@@ -63,14 +55,20 @@ pub(crate) fn update(desk: &mut Desk<'_>, upload: &Upload) -> Result<Vec<u8>, Fa
         return Ok(reply.clone());
     }
     revoked(desk, upload, &row)?;
+    let fit = fit(desk, &row, &upload.request)?;
+    if let Some(challenge) = doubt(desk, &row, fit, &upload.request, &upload.request.hash()) {
+        return Ok(challenge);
+    }
     // From here on the log is being written: what cannot be carried through undoes the whole transaction.
-    let written = recorded(desk, upload, &row);
+    let written = recorded(desk, upload, &row, fit);
     written.map_err(|failure| Failure::Provider(failure.into_error()))
 }
 
 /// Records, judges, commands and answers, all or nothing.
-fn recorded(desk: &mut Desk<'_>, upload: &Upload, row: &DeviceRow) -> Result<Vec<u8>, Failure> {
-    let restart = match fit(desk, row, &upload.request)? {
+fn recorded(desk: &mut Desk<'_>, upload: &Upload, row: &DeviceRow, fit: Fit) -> Result<Vec<u8>, Failure> {
+    let turns = row.turns.max(upload.request.turn.saturating_add(1));
+    desk.device(upload.device)?.turns = turns;
+    let restart = match fit {
         Fit::Continues(first) => {
             record(desk, upload, row, first)?;
             None
@@ -93,27 +91,6 @@ fn revoked(desk: &Desk<'_>, upload: &Upload, row: &DeviceRow) -> Result<(), Fail
     if refused { Err(ProviderRefusal::Revoked.into()) } else { Ok(()) }
 }
 
-fn fit(desk: &Desk<'_>, row: &DeviceRow, request: &UpdateRequest) -> Result<Fit, Failure> {
-    if request.acknowledged > row.recorded || request.commands > row.commands {
-        return Ok(Fit::Ahead);
-    }
-    if request.epoch > desk.provider.epoch {
-        return Ok(Fit::Ahead);
-    }
-    let overlap = usize::try_from(row.recorded - request.acknowledged).unwrap_or(usize::MAX);
-    let Some(known) = request.entries.get(..overlap) else {
-        return Ok(Fit::Behind);
-    };
-    let head = known.iter().fold(request.acknowledged_head, |head, entry| head.chain(&entry.0));
-    let commands = match request.commands == row.commands {
-        true => Some(row.commands_head),
-        false => desk.store.commands_head(row.device, request.commands)?,
-    };
-    let last = request.acknowledged.saturating_add(request.entries.len() as u64);
-    let same = head == row.head && commands == Some(request.commands_head) && request.commands >= row.confirmed;
-    Ok(if same && request.number >= last { Fit::Continues(overlap) } else { Fit::Behind })
-}
-
 /// Records the new entries and judges each.
 fn record(desk: &mut Desk<'_>, upload: &Upload, row: &DeviceRow, first: usize) -> Result<(), Failure> {
     let request = &*upload.request;
@@ -132,7 +109,7 @@ fn record(desk: &mut Desk<'_>, upload: &Upload, row: &DeviceRow, first: usize) -
             known: upload.known.clone(),
             number,
             bytes: entry.0.clone(),
-            before: row.updated,
+            before: before(row, number),
             list: listed,
         };
         judge(desk, &source, record.as_ref(), &mut ends)?;
@@ -141,10 +118,21 @@ fn record(desk: &mut Desk<'_>, upload: &Upload, row: &DeviceRow, first: usize) -
     let device = desk.device(upload.device)?;
     device.recorded += fresh.len() as u64;
     device.head = head;
-    device.said = device.said.max(request.number);
+    device.said = row.said.max(request.number);
+    device.waiting = match device.recorded {
+        recorded if recorded >= device.said => None,
+        recorded if recorded < row.said => Some(row.waiting.unwrap_or(row.updated)),
+        _ => Some(row.updated),
+    };
     device.confirmed = request.commands;
     device.confirmed_head = request.commands_head;
     Ok(())
+}
+
+/// The acknowledged update before the entry of this number was written. One that the device has said to have, and not
+/// sent, is older than the updates that it stayed away from (R11).
+fn before(row: &DeviceRow, number: u64) -> Time {
+    row.waiting.filter(|_| number <= row.said).unwrap_or(row.updated)
 }
 
 /// What the auditor needs to verify what the device signed.
@@ -155,7 +143,7 @@ fn evidence(desk: &Desk<'_>, upload: &Upload, row: &DeviceRow) -> UploadRow {
         first: request.acknowledged + 1,
         last: request.acknowledged + request.entries.len() as u64,
         at: desk.now,
-        before: row.updated,
+        before: before(row, row.recorded + 1),
         request: UpdateRequest { entries: Vec::new(), ..request.clone() }.to_bytes(),
         signature: upload.signature,
     }

@@ -1,13 +1,14 @@
 //! A device behind itself (R14), or ahead of us (R15).
 
+use super::money;
 use super::record::Upload;
-use super::{chain, money};
 use crate::books::Accounts;
 use crate::desk::{Desk, Failure};
 use tegata_core::step::Break;
 use tegata_core::talk::update::{Command, CommandKind, Restart};
 use tegata_core::wire::canonical::Wire;
-use tegata_core::wire::certificate::Role;
+use tegata_core::wire::certificate::{Certificate, Role, Subject};
+use tegata_core::wire::signed::Signed;
 use tegata_core::{CardId, DeviceId, Hash};
 use tegata_store::{GenerationRow, StoreError};
 
@@ -15,7 +16,13 @@ use tegata_store::{GenerationRow, StoreError};
 /// dead, a wallet's cards begin a new generation (R11, R14).
 pub(crate) fn behind(desk: &mut Desk<'_>, upload: &Upload) -> Result<Restart, Failure> {
     let device = upload.device;
-    let restart = here(desk, device)?;
+    let row = desk.device(device)?;
+    let commands = (row.commands, row.commands_head);
+    // What it has not sent comes under new numbers, and is not younger for that (R11).
+    let unsent = upload.request.number.saturating_sub(upload.request.acknowledged);
+    row.said = row.recorded.saturating_add(unsent);
+    row.waiting = Some(row.waiting.unwrap_or(row.updated)).filter(|_| unsent > 0);
+    let restart = here(desk, device, commands)?;
     if upload.known.role == Role::Wallet {
         for card in desk.store.cards_of(device)? {
             regenerate(desk, card.card)?;
@@ -27,37 +34,54 @@ pub(crate) fn behind(desk: &mut Desk<'_>, upload: &Upload) -> Result<Restart, Fa
             desk.command(device, &command)?;
         }
     }
+    certified(desk, device)?;
     Ok(restart)
 }
 
-/// Where the log and the commands of a device stand here.
-fn here(desk: &mut Desk<'_>, device: DeviceId) -> Result<Restart, Failure> {
+/// The device may have forgotten that its certificate was renewed, and it is not renewed again before that one ends.
+fn certified(desk: &mut Desk<'_>, device: DeviceId) -> Result<(), Failure> {
+    let row = desk.store.participant(Subject::from(device))?.ok_or(StoreError::Damaged)?;
+    let certificate = Signed::<Certificate>::decode(&row.body).map_err(|_| StoreError::Damaged)?;
+    if certificate.claimed().from > row.joined {
+        desk.command(device, &Command { renewed: Some(certificate), ..Command::new(CommandKind::Renew) })?;
+    }
+    Ok(())
+}
+
+/// Where the log of a device stands here; its commands go on after this one.
+fn here(desk: &mut Desk<'_>, device: DeviceId, (commands, commands_head): (u64, Hash)) -> Result<Restart, Failure> {
     let next = desk.store.last_transaction(device)? + 1;
     let row = desk.device(device)?;
     row.keys = 0;
     row.next_transaction = row.next_transaction.max(next);
-    row.confirmed = row.commands;
-    row.confirmed_head = row.commands_head;
-    row.said = row.recorded;
+    row.confirmed = commands;
+    row.confirmed_head = commands_head;
     Ok(Restart {
         number: row.recorded,
         head: row.head,
-        commands: row.commands,
-        commands_head: row.commands_head,
+        commands,
+        commands_head,
         next_transaction: row.next_transaction,
+        turn: row.turns,
         extensions: Default::default(),
     })
 }
 
-/// This provider was restored from a backup: a new epoch begins, the device sends again what is missing here.
+/// This provider was restored from a backup: a new epoch begins, the device sends again what is missing here, and
+/// commands that this copy does not know to be carried out are given again, whoever got them; each can be carried out
+/// twice. What it commanded since it was restored is among them.
 pub(crate) fn ahead(desk: &mut Desk<'_>, upload: &Upload) -> Result<Restart, Failure> {
-    let row = desk.device(upload.device)?.clone();
-    let epoch_of_request = upload.request.epoch;
-    // Devices that were heard in an epoch that this copy never knew show as well that it is a copy.
-    if row.epoch >= desk.provider.epoch || epoch_of_request > desk.provider.epoch {
-        begin_epoch(desk, epoch_of_request);
+    // In an epoch of its own, a restored provider meets devices of earlier ones. One that has heard this epoch, or a
+    // later one, shows that we were restored again, and that its number was used before.
+    if upload.request.epoch >= desk.provider.epoch {
+        begin_epoch(desk, upload.request.epoch);
     }
-    here(desk, upload.device)
+    let row = desk.device(upload.device)?;
+    let commands = (row.confirmed, row.confirmed_head);
+    // What it sends again was written under a list that it held before this answer (R16); that it comes late is our doing.
+    row.said = row.recorded.max(upload.request.number);
+    row.waiting = None;
+    here(desk, upload.device, commands)
 }
 
 /// A new epoch: installs and loads wait until every device was heard, or L + U passed (R15).
@@ -75,7 +99,9 @@ pub(crate) fn begin_epoch(desk: &mut Desk<'_>, heard: u64) {
 pub(crate) fn regenerate(desk: &mut Desk<'_>, id: CardId) -> Result<(), Failure> {
     let before = desk.known_card(id)?.clone();
     if before.blocked.is_some() {
-        return chain::block(desk, id, before.generation);
+        // Its wallet may have forgotten the command.
+        let block = Command { card: Some(id), ..Command::new(CommandKind::Block) };
+        return Ok(desk.command(before.wallet, &block)?);
     }
     let key = desk.card_key(&before)?;
     desk.kill(id, before.generation)?;

@@ -34,7 +34,7 @@ pub(crate) fn spent(
     }
     advance(desk, source, event, None)?;
     if let Some(same) = around.same {
-        return seen(desk, source, &card, same);
+        return seen(desk, source, &card, same, ends);
     }
     let to = Accounts::of(&card).in_flight();
     let missing = money::take(desk, card.card, (Cause::Spent, event.hash), to, event.event.amount)?;
@@ -58,14 +58,51 @@ pub(crate) fn spent(
 }
 
 /// The terminal's record of this check is here already.
-fn seen(desk: &mut Desk<'_>, source: &Source, card: &CardRow, same: EventRow) -> Result<(), Failure> {
+fn seen(
+    desk: &mut Desk<'_>,
+    source: &Source,
+    card: &CardRow,
+    same: EventRow,
+    ends: &mut money::Ends,
+) -> Result<(), Failure> {
     desk.store.resolve(ExceptionKind::MissingWalletRecord, card.card, &same.hash)?;
-    if same.state == EventState::Refused {
-        // Not credited, and nothing was posted yet: the check is out until its terminal voids it.
-        let to = Accounts::of(card).in_flight();
-        money::take(desk, card.card, (Cause::Spent, same.hash), to, same.amount)?;
+    let state = match same.state {
+        EventState::Refused => unrefused(desk, card, &same, ends)?,
+        state => state,
+    };
+    Ok(desk.store.put_event(&EventRow { wallet_entry: Some(source.number), state, ..same })?)
+}
+
+/// The claim of this check was refused, and nothing was posted for it yet. Says where the check stands now.
+fn unrefused(
+    desk: &mut Desk<'_>,
+    card: &CardRow,
+    same: &EventRow,
+    ends: &mut money::Ends,
+) -> Result<EventState, Failure> {
+    let (terminal, transaction) = same.terminal.zip(same.transaction).ok_or(StoreError::Damaged)?;
+    let charge = same.charge.ok_or(StoreError::Damaged)?;
+    let claim = desk.store.claim(terminal, transaction, &charge)?.ok_or(StoreError::Damaged)?;
+    let accounts = Accounts::of(card);
+    // Late, and the value was gone as far as was known. Had the wallet been heard first, it would have been paid: what
+    // is paid does not depend on who comes first, as long as the value is there unspent (R11).
+    if claim.state == ClaimState::Refused
+        && desk.store.has_exception(ExceptionKind::Late, card.card, &same.hash)?
+        && desk.books.balance(desk.store, accounts.held())? >= same.amount
+    {
+        let key = (card.card.0, Cause::Claimed, same.hash);
+        desk.books.post(desk.store, key, accounts.held(), accounts.payable(claim.merchant), same.amount)?;
+        desk.store.resolve(ExceptionKind::Late, card.card, &same.hash)?;
+        desk.store.set_claim(&ClaimRow { state: ClaimState::Paid, ..claim })?;
+        return Ok(EventState::Claimed);
     }
-    Ok(desk.store.put_event(&EventRow { wallet_entry: Some(source.number), ..same })?)
+    money::take(desk, card.card, (Cause::Spent, same.hash), accounts.in_flight(), same.amount)?;
+    // The check is out until its terminal voids it; one that has done so already does not say it again.
+    if claim.state == ClaimState::Refused {
+        return Ok(EventState::Refused);
+    }
+    ends.add(card.card, same.generation, same.hash);
+    Ok(EventState::Ended)
 }
 
 /// A raise was taken up: a load, or a check's money that came back.

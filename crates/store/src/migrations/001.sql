@@ -74,7 +74,7 @@ CREATE TABLE device (
     next_transaction INTEGER NOT NULL, -- terminals: no transaction number below is new
     keys INTEGER NOT NULL,           -- highest operational key it was sent
     request BLOB,                    -- hash of its last UpdateRequest ...
-    reply BLOB                       -- ... and the Signed<UpdateReply> that answered it, with its cards' checkpoints
+    reply BLOB                       -- ... and the Signed<UpdateReply> that answered it
 ) STRICT;
 
 CREATE TABLE entry (
@@ -176,8 +176,6 @@ CREATE TABLE card (
     issuer BLOB NOT NULL,
     unit INTEGER NOT NULL,
     terms BLOB NOT NULL,
-    face INTEGER NOT NULL,
-    until INTEGER NOT NULL,          -- the card's last moment
     generation INTEGER NOT NULL,     -- the current one
     seq INTEGER NOT NULL,            -- last event of its wallet's log in this generation
     head BLOB NOT NULL,
@@ -205,6 +203,13 @@ CREATE TABLE generation (
     body BLOB NOT NULL,              -- Signed<CardCertificate>
     PRIMARY KEY (card, generation)
 ) WITHOUT ROWID, STRICT;
+
+-- What the faces of a card are: the newest Signed<CardCertificate>.
+CREATE TABLE checkpoint (
+    card BLOB NOT NULL PRIMARY KEY,
+    at INTEGER NOT NULL,
+    body BLOB NOT NULL
+) STRICT;
 
 CREATE TABLE load (
     card BLOB NOT NULL,

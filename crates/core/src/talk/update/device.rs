@@ -9,9 +9,9 @@ use crate::step::{Context, Effect, Event, Fault, Records, SigningKey, Step, Talk
 use crate::talk::journal::{Journal, LogEntry};
 use crate::talk::pay::{Paying, Till, keep_raise, load_purse, purse_key};
 use crate::talk::report::Refused;
-use crate::wire::canonical::{Bytes, Wire};
+use crate::wire::canonical::{Bytes, Message, Wire};
 use crate::wire::certificate::{Anchors, Certificate};
-use crate::wire::signed::{PublicKey, Unsigned};
+use crate::wire::signed::{Algorithm, PublicKey, Unsigned};
 use alloc::{vec, vec::Vec};
 
 /// Where a device keeps what it trusts.
@@ -72,6 +72,7 @@ pub enum DeviceUpdate {
 pub struct Here {
     journal: Journal,
     anchors: Anchors,
+    algorithm: Algorithm,
 }
 
 type Next = Step<DeviceUpdate, Updated>;
@@ -104,15 +105,34 @@ impl DeviceUpdate {
             commands_head: journal.commands_head,
             list: anchors.list.as_ref().map_or(0, |list| list.claimed().number),
             turn: journal.turns,
+            challenge: None,
             extensions: Default::default(),
         };
-        let request = Unsigned::new(request, key.algorithm());
+        Self::sign(request, Here { journal, anchors, algorithm: key.algorithm() })
+    }
+
+    fn sign(request: UpdateRequest, here: Here) -> Next {
+        let request = Unsigned::new(request, here.algorithm);
         let sign = Effect::Sign { key: SigningKey::Device, tbs: request.tbs(&[]) };
-        Step::new(Self::Signing(request, Here { journal, anchors }), [sign])
+        Step::new(Self::Signing(request, here), [sign])
+    }
+
+    /// The provider cannot tell this request from an old one that somebody carries again: only a device that is here now
+    /// signs what it is asked to (R14). Nothing is stored: cut off, it begins anew.
+    fn challenged(request: UpdateRequest, hash: &Hash, here: Here, bytes: &[u8], context: &Context<'_>) -> Next {
+        match read_reply::<Challenge>(bytes, hash, &here.anchors, context) {
+            // Asked the same again, it has no other answer.
+            Some(Answered::Reply(asked))
+                if asked.device == request.device && request.challenge != Some(asked.challenge) =>
+            {
+                Self::sign(UpdateRequest { challenge: Some(asked.challenge), ..request }, here)
+            }
+            _ => Self::over(Updated::NotTrusted),
+        }
     }
 
     fn answered(request: &UpdateRequest, hash: &Hash, here: Here, bytes: &[u8], context: &Context<'_>) -> Next {
-        let Here { journal, anchors } = here;
+        let Here { journal, anchors, .. } = here;
         let reply = match read_reply::<UpdateReply>(bytes, hash, &anchors, context) {
             Some(Answered::Reply(reply)) => reply,
             Some(Answered::Refused(refused)) => return Self::over(Updated::Refused(refused)),
@@ -184,6 +204,9 @@ impl Apply<'_> {
         self.journal.due = reply.due;
         self.journal.updated = self.context.now;
         self.journal.turns += 1;
+        if let Some(restart) = &reply.restart {
+            self.journal.turns = self.journal.turns.max(restart.turn);
+        }
         self.prune(reply.archived);
         Some(reply.commands.len())
     }
@@ -368,9 +391,10 @@ impl Talk for DeviceUpdate {
                 let bytes = request.sign(signature).encode();
                 Step::new(Self::Expect(body, hash, here), [Effect::Send(bytes)])
             }
-            (Self::Expect(request, hash, here), Event::Received(bytes)) => {
-                Self::answered(&request, &hash, here, &bytes, context)
-            }
+            (Self::Expect(request, hash, here), Event::Received(bytes)) => match kind_of(&bytes) {
+                Ok(Challenge::KIND) => Self::challenged(request, &hash, here, &bytes, context),
+                _ => Self::answered(&request, &hash, here, &bytes, context),
+            },
             (Self::Storing(turn), Event::Stored) => Self::over(turn),
             (_, Event::Lost) => Step::new(Self::Over, vec![]),
             (_, Event::Failed(fault)) => Self::over(Updated::Failed(fault)),

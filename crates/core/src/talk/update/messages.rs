@@ -38,6 +38,21 @@ message! {
         /// How many turns were answered and stored before this one: the same turn sent again is the same request, the next
         /// one is not, even if nothing else has happened.
         10 turn: u64,
+        /// What the provider's [`Challenge`] to this request said; absent until it asks (R14).
+        11 challenge: Option<Hash>,
+    }
+}
+
+message! {
+    /// The request does not go on from where the device's log stands. Signed by the provider, in the context of the
+    /// request's hash. Nothing was recorded: an old request that somebody carries again looks the same (R14).
+    pub struct Challenge kind 32 max 200 {
+        /// The device.
+        1 device: DeviceId,
+        /// Names the last answer to this device and the epoch: no request signed before that answer has it.
+        2 challenge: Hash,
+        /// Number of the operational key that signed.
+        3 signer: u64,
     }
 }
 
@@ -116,6 +131,8 @@ message! {
         4 commands_head: Hash,
         /// A terminal's next transaction number is at least this: numbers are never used again.
         5 next_transaction: u64,
+        /// The device's next turn is at least this: neither are these.
+        6 turn: u64,
     }
 }
 
@@ -165,7 +182,7 @@ macro_rules! by_provider {
         }
     )*};
 }
-by_provider!(UpdateReply Refused);
+by_provider!(UpdateReply Challenge Refused);
 by_provider!(crate::talk::cards::InstallReply crate::talk::cards::LoadReply crate::talk::cards::Done);
 by_provider!(crate::talk::report::Report);
 

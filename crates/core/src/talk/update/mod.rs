@@ -12,6 +12,23 @@
 //! ```
 //!
 //! Either side can be cut off at any byte: a repeat is harmless and returns the same bytes.
+//!
+//! A request that does not go on from where the log stands is a device gone back to an earlier state (R14), a provider
+//! gone back (R15), or an old request that a carrier brings again. Only the device itself can tell these apart: it signs
+//! its request again with the challenge, and nothing happens before that. An old request cannot name it, and its carrier
+//! cannot read it.
+//!
+//! ```text
+//! device                                   provider
+//!   | entries, last command, epoch, turn     |
+//!   |--------------------------------------->|  does not go on from here: changes nothing
+//!   |   challenge: names the last answer     |
+//!   |<---------------------------------------|
+//!   | the same again, with the challenge     |
+//!   |--------------------------------------->|
+//!   |   restart: log and commands go on here |
+//!   |<---------------------------------------|
+//! ```
 
 mod device;
 mod messages;

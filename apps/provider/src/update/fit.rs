@@ -1,0 +1,71 @@
+//! How an update fits what is recorded here (R14, R15), and whether its device sends it now.
+
+use crate::desk::{Desk, Failure};
+use tegata_core::Hash;
+use tegata_core::step::Break;
+use tegata_core::talk::update::{Challenge, UpdateRequest};
+use tegata_store::DeviceRow;
+
+/// How a request fits what is recorded.
+#[derive(Clone, Copy)]
+pub(super) enum Fit {
+    /// Entries from this index of the request on are new.
+    Continues(usize),
+    /// The device is behind itself (R14).
+    Behind,
+    /// The device is ahead of us (R15).
+    Ahead,
+}
+
+/// Looks how this request fits.
+pub(super) fn fit(desk: &Desk<'_>, row: &DeviceRow, request: &UpdateRequest) -> Result<Fit, Failure> {
+    // Whoever heard an epoch in which we never spoke to it heard it before a backup was put back here.
+    if request.acknowledged > row.recorded || request.commands > row.commands || request.epoch > row.epoch {
+        return Ok(Fit::Ahead);
+    }
+    // The turn that was answered last comes again where the answer was lost, perhaps with more entries; an earlier one
+    // only from a device that forgot the answer.
+    if request.turn.saturating_add(1) < row.turns {
+        return Ok(Fit::Behind);
+    }
+    let overlap = usize::try_from(row.recorded - request.acknowledged).unwrap_or(usize::MAX);
+    let Some(known) = request.entries.get(..overlap) else {
+        return Ok(Fit::Behind);
+    };
+    let head = known.iter().fold(request.acknowledged_head, |head, entry| head.chain(&entry.0));
+    let commands = match request.commands == row.commands {
+        true => Some(row.commands_head),
+        false => desk.store.commands_head(row.device, request.commands)?,
+    };
+    let last = request.acknowledged.saturating_add(request.entries.len() as u64);
+    let same = head == row.head && commands == Some(request.commands_head) && request.commands >= row.confirmed;
+    Ok(if same && request.number >= last { Fit::Continues(overlap) } else { Fit::Behind })
+}
+
+/// The answer to a request that does not go on from here, as long as nobody knows that its device sends it now: an old
+/// request, delayed or brought again by a carrier, looks like a device gone back. What follows from that - new
+/// generations, dead numbers - is done only when the device has signed the request again with this challenge.
+pub(super) fn doubt(
+    desk: &Desk<'_>,
+    row: &DeviceRow,
+    fit: Fit,
+    request: &UpdateRequest,
+    hash: &Hash,
+) -> Option<Vec<u8>> {
+    let broken = desk.shared.broken;
+    if matches!(fit, Fit::Continues(_)) || matches!(fit, Fit::Behind if broken.has(Break::RollbackIgnored)) {
+        return None;
+    }
+    let challenge = challenge(desk, row);
+    let believed = broken.has(Break::ReplayBelieved) || request.challenge == Some(challenge);
+    (!believed).then(|| {
+        desk.answer(hash, |signer| Challenge { device: row.device, challenge, signer, extensions: Default::default() })
+    })
+}
+
+/// Names the last answer to this device, which no request signed before can know, and the epoch: a backup put back has
+/// older answers again. The next answer ends it, whichever request that is for.
+fn challenge(desk: &Desk<'_>, row: &DeviceRow) -> Hash {
+    let last = row.answered.as_ref().map_or(Hash::ZERO, |(_, answer)| Hash::of(answer));
+    last.chain(&desk.provider.epoch.to_be_bytes())
+}
