@@ -62,9 +62,9 @@ const STORIES: &[Story] = &[
         What::Row, &["where card-", "5300", "5301", "entry 6 of dev-"]),
     ("a card's chain is set back", "UPDATE card SET seq = seq - 1 WHERE in_flight > 0", What::Row, &["where card-"]),
     ("a card disappears", "DELETE FROM card WHERE in_flight > 0", What::Card, &["card-", "no such card"]),
-    ("a card is made up", "INSERT INTO card SELECT zeroblob(16), wallet, issuer, unit, terms, face, until, generation, seq, head,
-        remaining, last_load, loads, held, in_flight, covered, held_back, release_at, blocked, dead_generation, dead_list
-        FROM card LIMIT 1", What::Card, &["card-00000000000000000000000000000000", "no certificate"]),
+    ("a card is made up", "INSERT INTO card SELECT zeroblob(16), wallet, issuer, unit, terms, generation, seq, head,
+        remaining, last_load, loads, held, in_flight, covered, held_back, release_at, blocked, dead_generation, dead_list, face,
+        until FROM card LIMIT 1", What::Card, &["card-00000000000000000000000000000000", "no certificate"]),
     ("a checkpoint is another wallet's", "UPDATE device SET reply = (SELECT max(reply) FROM device JOIN card ON wallet = device)
         WHERE device NOT IN (SELECT wallet FROM card)", What::Card, &["the checkpoint of card-", "the last answer to dev-"]),
     ("a checkpoint is forged", "UPDATE device SET reply = flip(reply, 250) WHERE device IN (SELECT wallet FROM card)", What::Card, &["the checkpoint of card-"]),
