@@ -73,6 +73,8 @@ pub enum FrameFault {
     Corrupt,
     /// A frame of another tap arrives before it.
     Replay,
+    /// An earlier frame of this tap comes after it: the two changed places, or the sender's own comes back.
+    Reorder,
     /// It arrives after its charge has expired, and the terminal has noticed.
     Expire,
     /// Its version says that the sender is newer than we are (hello only; elsewhere as [`FrameFault::Corrupt`]).
@@ -81,7 +83,8 @@ pub enum FrameFault {
 
 impl FrameFault {
     /// Every one.
-    pub const ALL: [Self; 6] = [Self::Lose, Self::Duplicate, Self::Corrupt, Self::Replay, Self::Expire, Self::Version];
+    pub const ALL: [Self; 7] =
+        [Self::Lose, Self::Duplicate, Self::Corrupt, Self::Replay, Self::Reorder, Self::Expire, Self::Version];
     /// As the matrix prints it.
     pub fn name(self) -> &'static str {
         match self {
@@ -89,6 +92,7 @@ impl FrameFault {
             Self::Duplicate => "frame duplicated",
             Self::Corrupt => "frame corrupted",
             Self::Replay => "other tap's frame replayed",
+            Self::Reorder => "frames reordered",
             Self::Expire => "charge expires first",
             Self::Version => "unknown version",
         }

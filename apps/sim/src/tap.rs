@@ -146,6 +146,8 @@ pub struct Tap {
     up: VecDeque<Vec<u8>>,
     down: VecDeque<Vec<u8>>,
     recognised: bool,
+    /// Every frame that crossed so far.
+    frames: Vec<Vec<u8>>,
     plan: Plan,
     /// What was seen so far.
     pub seen: Seen,
@@ -171,6 +173,7 @@ impl Tap {
             charged: None,
             up: VecDeque::from([frame]),
             down: VecDeque::new(),
+            frames: Vec::new(),
             recognised: false,
             plan,
             seen: Seen::default(),
@@ -239,6 +242,7 @@ impl Tap {
         let number = self.seen.crossed;
         self.seen.crossed += 1;
         self.seen.bytes += frame.len();
+        self.frames.push(frame.clone());
         if air.frames.len() < 64 {
             air.frames.push(frame.clone());
         }
@@ -253,6 +257,12 @@ impl Tap {
             Some(FrameFault::Replay) => {
                 let older = air.frames.get(dice.index(air.frames.len())).cloned();
                 older.into_iter().chain([frame]).collect()
+            }
+            Some(FrameFault::Reorder) => {
+                // Two back is the same side's.
+                let earlier = self.frames.len().checked_sub(3).or(self.frames.len().checked_sub(2));
+                let earlier = earlier.and_then(|at| self.frames.get(at)).cloned();
+                [frame].into_iter().chain(earlier).collect()
             }
             Some(FrameFault::Version) if number == 0 => {
                 let mut frame = frame;

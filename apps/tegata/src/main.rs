@@ -18,14 +18,18 @@ use clap::{CommandFactory, Parser};
 use flags::{Command, Flags, ReplayCommand};
 use place::Place;
 use screen::{Answer, Failure, Screen};
+use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 use tegata_vault::DataFolder;
 
 fn main() -> ExitCode {
-    let log = tracing_subscriber::EnvFilter::try_from_env("TEGATA_LOG").unwrap_or_else(|_| "warn".into());
-    tracing_subscriber::fmt().with_env_filter(log).with_writer(std::io::stderr).init();
     let flags = Flags::parse();
+    // A simulated provider meets full disks all the time; its seeds say what matters.
+    let quiet = if matches!(flags.command, Command::Sim(_)) { "off" } else { "warn" };
+    let log = tracing_subscriber::EnvFilter::try_from_env("TEGATA_LOG").unwrap_or_else(|_| quiet.into());
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(log).with_ansi(colours).with_writer(std::io::stderr).init();
     let screen = Screen { json: flags.json };
     match run(flags, screen) {
         Ok(answer) => {

@@ -76,9 +76,13 @@ fn matrix() -> Result<Answer, Failure> {
 }
 
 fn range(text: &str) -> Result<Range<u64>, Failure> {
-    let parsed = text.split_once("..").and_then(|(from, until)| Some(from.parse().ok()?..until.parse().ok()?));
+    let parsed = text.split_once("..").and_then(|(from, until)| {
+        let last = until.strip_prefix('=');
+        let until: u64 = last.unwrap_or(until).parse().ok()?;
+        Some(from.parse().ok()?..until.checked_add(u64::from(last.is_some()))?)
+    });
     match parsed {
         Some(range) if range.start < range.end => Ok(range),
-        _ => fail(format!("'{text}' is no range of seeds; write it as 1..1000")),
+        _ => fail(format!("'{text}' is no range of seeds; write it as 1..1001 or 1..=1000")),
     }
 }

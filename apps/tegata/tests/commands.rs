@@ -227,3 +227,66 @@ fn completions_and_help_name_every_part() {
         assert!(String::from_utf8_lossy(&bash.stdout).contains(part), "completions lack {part}");
     }
 }
+
+#[test]
+fn nothing_secret_is_printed_or_logged_however_talkative_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let number = good(data, "town --once")["next_number"].as_str().unwrap().to_owned();
+    let log = data.join("provider.log");
+    let mut child = tegata(data)
+        .args(["--json", "provider", "run", "--listen", "127.0.0.1:0"])
+        .env("TEGATA_LOG", "trace")
+        .stdout(Stdio::piped())
+        .stderr(std::fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let said: Value = serde_json::from_str(&line).unwrap();
+    let provider = Listening { child, address: said["listening"].as_str().unwrap().to_owned() };
+    let mut seen = String::new();
+    let mut talk = |code: &str, line: &str| {
+        let mut command = tegata(data);
+        command.env("TEGATA_LOG", "trace").env("TEGATA_CODE", code).args(line.split_whitespace());
+        let output = command.output().unwrap();
+        seen.push_str(&String::from_utf8_lossy(&output.stdout));
+        seen.push_str(&String::from_utf8_lossy(&output.stderr));
+        output
+    };
+    let invited = json(&run(data, "provider invite wallet Carol"));
+    let token = invited["token"].as_str().unwrap();
+    assert!(talk("90417263", &format!("wallet carol join {token}")).status.success());
+    assert!(talk("90417263", &format!("wallet carol install {number}")).status.success());
+    assert!(!talk("55555501", &format!("wallet carol install {number}")).status.success());
+    assert!(!talk("90417263", &format!("wallet carol join {token}")).status.success());
+    for line in
+        ["wallet carol cards", "wallet carol update", "provider settle", "provider status", "terminal cafe update"]
+    {
+        talk(if line.contains("carol") { "90417263" } else { "1234" }, line);
+    }
+    drop(provider);
+    seen.push_str(&std::fs::read_to_string(&log).unwrap());
+    assert!(seen.contains("TRACE") && seen.len() > 10_000, "the log is not talkative: {}", seen.len());
+
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let listed = |bytes: &[u8]| format!("{bytes:?}").trim_matches(['[', ']']).to_owned();
+    let operator = std::fs::read_to_string(data.join("provider/operator.key")).unwrap();
+    let mut secrets = vec![
+        ("code number", "90417263".to_owned()),
+        ("wrong code number", "55555501".to_owned()),
+        ("join token", token.to_owned()),
+        ("installation number", number.clone()),
+        ("installation number", number.replace('-', "")),
+        ("operator's key", operator.trim().to_owned()),
+    ];
+    for file in ["provider/keys", "wallets/carol/device.key"] {
+        let bytes = std::fs::read(data.join(file)).unwrap();
+        for piece in bytes.chunks_exact(16) {
+            secrets.extend([(file, hex(piece)), (file, listed(piece))]);
+        }
+    }
+    for (what, secret) in secrets {
+        assert!(!seen.contains(&secret), "the {what} is in what was printed or logged");
+    }
+}

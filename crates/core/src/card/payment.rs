@@ -12,8 +12,6 @@ use alloc::vec::Vec;
 
 /// How many raises travel with a check; a further one waits for the next update (R6).
 pub const MAX_RAISES: usize = 2;
-/// How far a device's clock may be behind a certificate's time before that matters, in seconds.
-pub const CLOCK_TOLERANCE: u64 = 300;
 
 codes! {
     /// What a wallet may do with a card.

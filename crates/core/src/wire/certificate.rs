@@ -289,12 +289,15 @@ impl Anchors {
     }
 }
 
-/// Whether `now` lies in `from..until`.
+/// How far a device's clock may be behind its provider's before a certificate just signed is none, in seconds.
+pub const CLOCK_TOLERANCE: u64 = 300;
+
+/// Whether `now`, by a clock that may be a little behind, lies in `from..until`.
 ///
 /// # Errors
 /// [`Untrusted::NotYetValid`] or [`Untrusted::Expired`].
 pub fn within(from: Time, until: Time, now: Time) -> Result<(), Untrusted> {
-    if now < from {
+    if now.after(CLOCK_TOLERANCE) < from {
         Err(Untrusted::NotYetValid)
     } else if now >= until {
         Err(Untrusted::Expired)
