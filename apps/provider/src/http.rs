@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tegata_core::wire::canonical::{Bytes as Envelope, Wire};
 use tegata_core::{Hash, Time};
@@ -65,7 +65,7 @@ pub struct OperatorLine {
 /// One request on its way to the writer.
 struct Job {
     incoming: Vec<Incoming>,
-    done: oneshot::Sender<Vec<Vec<u8>>>,
+    done: oneshot::Sender<Option<Vec<Vec<u8>>>>,
 }
 
 /// One question of the operator on its way to the writer.
@@ -78,6 +78,8 @@ struct Ask {
 enum Work {
     Messages(Job),
     Operator(Ask),
+    /// A request that turned out to be none.
+    Nothing(oneshot::Sender<Option<Vec<Vec<u8>>>>),
 }
 
 /// What a request handler needs.
@@ -85,6 +87,8 @@ enum Work {
 struct Front {
     shared: Arc<Shared>,
     writer: mpsc::Sender<Work>,
+    /// Requests that are being opened and verified, each of which will bring the writer one work.
+    coming: Arc<AtomicUsize>,
     clock: Clock,
     operator: Option<OperatorLine>,
     stop: Arc<Notify>,
@@ -104,10 +108,12 @@ pub async fn run(
     let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let (writer, jobs) = mpsc::channel(QUEUE);
+    let coming = Arc::new(AtomicUsize::new(0));
     let stop = Arc::new(Notify::new());
     let front = Front {
         shared: provider.shared(),
         writer,
+        coming: coming.clone(),
         clock: config.clock.clone(),
         operator: config.operator,
         stop: stop.clone(),
@@ -119,7 +125,7 @@ pub async fn run(
         }
     };
     let clock = config.clock.clone();
-    let written = std::thread::spawn(move || write(provider, jobs, &clock));
+    let written = std::thread::spawn(move || write(provider, jobs, &coming, &clock));
     if let Some(bound) = config.bound {
         // Whoever asked may be gone; serving goes on.
         let _ = bound.send(address);
@@ -148,17 +154,30 @@ async fn info(State(front): State<Front>) -> Vec<u8> {
 }
 
 async fn messages(State(front): State<Front>, body: Bytes) -> Result<Vec<u8>, StatusCode> {
-    let (shared, now) = (front.shared.clone(), (front.clock)());
+    let (done, answers) = oneshot::channel();
+    // A task of its own: the writer may be waiting for it, also if this connection is gone.
+    tokio::spawn(bring(front, body, done));
+    let answers = answers.await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?.ok_or(StatusCode::BAD_REQUEST)?;
+    Ok(answers.into_iter().map(Envelope).collect::<Vec<_>>().to_bytes())
+}
+
+/// Opens and verifies what came, on all cores, and brings it to the writer.
+async fn bring(front: Front, body: Bytes, done: oneshot::Sender<Option<Vec<Vec<u8>>>>) {
+    let Front { shared, writer, coming, clock, .. } = front;
+    let now = clock();
+    coming.fetch_add(1, Ordering::SeqCst);
     let prepared = tokio::task::spawn_blocking(move || {
         let envelopes = Vec::<Envelope>::from_bytes(&body).ok()?;
         Some(Incoming::prepare_all(&shared, &envelopes, now))
     });
-    let incoming = prepared.await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?.ok_or(StatusCode::BAD_REQUEST)?;
-    let (done, answers) = oneshot::channel();
-    let sent = front.writer.send(Work::Messages(Job { incoming, done })).await;
-    sent.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
-    let answers = answers.await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
-    Ok(answers.into_iter().map(Envelope).collect::<Vec<_>>().to_bytes())
+    let work = match prepared.await.ok().flatten() {
+        Some(incoming) => Work::Messages(Job { incoming, done }),
+        None => Work::Nothing(done),
+    };
+    // Before it is sent: whoever is still counted brings one work more, so the writer never waits in vain.
+    coming.fetch_sub(1, Ordering::SeqCst);
+    // A writer that is gone drops the work, and whoever asked hears that the provider is away.
+    let _ = writer.send(work).await;
 }
 
 /// The operator's line: closed to whoever does not hold the key.
@@ -188,31 +207,48 @@ async fn ask(State(front): State<Front>, headers: HeaderMap, body: Bytes) -> Res
     Ok(answer.await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?.to_string())
 }
 
-/// The one writer: takes what waits, commits it in one transaction, answers.
-fn write(mut provider: Provider, mut works: mpsc::Receiver<Work>, clock: &Clock) -> Provider {
+/// Tells whoever asked that it was no request; who asked may be gone.
+fn refuse(done: oneshot::Sender<Option<Vec<Vec<u8>>>>) {
+    let _ = done.send(None);
+}
+
+/// The one writer: takes what waits and what was on its way when it began, commits it in one transaction, answers.
+fn write(mut provider: Provider, mut works: mpsc::Receiver<Work>, coming: &AtomicUsize, clock: &Clock) -> Provider {
     let mut next = None;
     while let Some(work) = next.take().or_else(|| works.blocking_recv()) {
         let first = match work {
             Work::Messages(job) => job,
+            Work::Nothing(done) => {
+                refuse(done);
+                continue;
+            }
             Work::Operator(Ask { question, done }) => {
                 // Whoever asked may be gone; what was asked is done.
                 let _ = done.send(operator::answer(&mut provider, &question, clock(), fresh()));
                 continue;
             }
         };
+        // What is being opened and verified at this moment goes into the same transaction: one sync for all of them.
+        let mut expected = coming.load(Ordering::SeqCst);
         let mut group = vec![first];
         let mut count = group[0].incoming.len();
         while count < GROUP {
-            match works.try_recv() {
-                Ok(Work::Messages(job)) => {
+            let work = match works.try_recv() {
+                Ok(work) => Some(work),
+                Err(_) if expected > 0 => works.blocking_recv(),
+                Err(_) => None,
+            };
+            expected = expected.saturating_sub(1);
+            match work {
+                Some(Work::Messages(job)) => {
                     count += job.incoming.len();
                     group.push(job);
                 }
-                Ok(asked) => {
-                    next = Some(asked);
+                Some(Work::Nothing(done)) => refuse(done),
+                asked => {
+                    next = asked;
                     break;
                 }
-                Err(_) => break,
             }
         }
         let sizes: Vec<usize> = group.iter().map(|job| job.incoming.len()).collect();
@@ -221,7 +257,7 @@ fn write(mut provider: Provider, mut works: mpsc::Receiver<Work>, clock: &Clock)
         let mut answers = provider.commit(&incoming, clock(), fresh()).into_iter();
         for (size, done) in sizes.into_iter().zip(waiting) {
             // A client that hung up asks again and gets the same bytes.
-            let _ = done.send(answers.by_ref().take(size).collect());
+            let _ = done.send(Some(answers.by_ref().take(size).collect()));
         }
     }
     provider
