@@ -10,6 +10,7 @@ use crate::codes;
 use crate::id::{DeviceId, Hash, PartyId, RequestNumber};
 use crate::money::{Amount, Time};
 use crate::talk::pay::Charge;
+use crate::wire::canonical::{DecodeError, Reader, Wire, Writer};
 use crate::wire::signed::{PublicKey, Signed, Verifier};
 
 codes! {
@@ -74,6 +75,27 @@ pub struct Line {
     pub machine: DeviceId,
     /// When it arrived, by the provider's clock: what fresh means (R23).
     pub arrived: Time,
+}
+
+impl Wire for Line {
+    fn write(&self, to: &mut Writer) {
+        to.array(5);
+        self.charge.write(to);
+        self.amount.write(to);
+        to.uint(self.transaction);
+        self.machine.write(to);
+        self.arrived.write(to);
+    }
+    fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        from.array(5)?;
+        Ok(Self {
+            charge: Hash::read(from)?,
+            amount: Amount::read(from)?,
+            transaction: from.uint()?,
+            machine: DeviceId::read(from)?,
+            arrived: Time::read(from)?,
+        })
+    }
 }
 
 impl Line {
