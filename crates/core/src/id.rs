@@ -49,6 +49,12 @@ ids! {
     DeviceId "dev";
     /// A participant that owns devices, issues or is paid: merchant, issuer, provider, user.
     PartyId "party";
+    /// A clearing account at the transaction processor: a user's bank card or a merchant, by a random name that says neither.
+    AccountId "account";
+    /// A request to the transaction processor, by the number that its provider chose for it.
+    RequestNumber "request";
+    /// One clearing of credit, by the number that the transaction processor made up for it \[13615\].
+    ClearingNumber "clearing";
 }
 
 /// A terminal is a device; the name says which side of the counter is meant.
