@@ -12,7 +12,6 @@
 //! | [`ClearingCompletion`] | 67 | processor → provider | - |
 //! | [`ClearingInformation`] | 68 | processor → provider, merchant, user | travels within 67 |
 //! | [`ProcessorRefused`] | 69 | processor → provider | - |
-//!
 //! | [`CreditOffer`] \[8405\] | 70 | wallet → terminal | [`Charge`](crate::talk::pay::Charge) |
 //! | [`AuthorizationRequest`] | 71 | merchant → provider | [`CreditAnswer`] |
 //! | [`PaymentRequest`] | 72 | user → provider | [`CreditAnswer`] |
