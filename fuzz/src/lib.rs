@@ -8,6 +8,10 @@ use tegata_core::card::{CardCertificate, CardEvent, Load, Raise, Reversal, Terms
 use tegata_core::talk::cards::{
     Activate, Done, InstallReply, InstallRequest, LoadReply, LoadRequest, NumberKey, Order,
 };
+use tegata_core::talk::credit::{
+    Agreement, AuthorizationRequest, ClearingNotification, ClearingRequest, CreditAnswer, CreditOffer, MerchantReceipt,
+    PaymentRequest, RegisterCard, UserReceipt,
+};
 use tegata_core::talk::join::{JoinReply, JoinRequest, ProviderInfo};
 use tegata_core::talk::journal::{Journal, LogEntry};
 use tegata_core::talk::pay::{
@@ -29,11 +33,17 @@ type Feed = fn(&[u8]) -> bool;
 /// Every message that is signed.
 pub const SIGNED: &[Feed] = &[
     signed::<Activate>,
+    signed::<Agreement>,
+    signed::<AuthorizationRequest>,
     signed::<CardCertificate>,
     signed::<CardEvent>,
     signed::<Certificate>,
     signed::<Challenge>,
     signed::<Charge>,
+    signed::<ClearingNotification>,
+    signed::<ClearingRequest>,
+    signed::<CreditAnswer>,
+    signed::<CreditOffer>,
     signed::<Done>,
     signed::<InstallReply>,
     signed::<InstallRequest>,
@@ -42,10 +52,13 @@ pub const SIGNED: &[Feed] = &[
     signed::<Load>,
     signed::<LoadReply>,
     signed::<LoadRequest>,
+    signed::<MerchantReceipt>,
     signed::<NumberKey>,
     signed::<Order>,
+    signed::<PaymentRequest>,
     signed::<Receipt>,
     signed::<Refused>,
+    signed::<RegisterCard>,
     signed::<Report>,
     signed::<ReportRequest>,
     signed::<Reversal>,
@@ -54,6 +67,7 @@ pub const SIGNED: &[Feed] = &[
     signed::<Terms>,
     signed::<UpdateReply>,
     signed::<UpdateRequest>,
+    signed::<UserReceipt>,
     signed::<Void>,
 ];
 

@@ -4,12 +4,15 @@ use serde_json::{Map, Value, json};
 use std::num::NonZeroU64;
 use tegata_core::card::payment::{Purse, PurseState};
 use tegata_core::card::*;
-use tegata_core::talk::{cards::*, join::*, journal::*, pay::*, report::*, update::*};
+use tegata_core::talk::{cards::*, credit::*, join::*, journal::*, pay::*, report::*, update::*};
 use tegata_core::wire::canonical::{Bytes, Extensions, Message, Reader, Wire, Writer};
 use tegata_core::wire::certificate::*;
 use tegata_core::wire::sealed::{Profile, Sealed};
 use tegata_core::wire::signed::{PublicKey, Signed};
-use tegata_core::{Amount, CardId, DeviceId, Handle, Hash, PartyId, Time, Unit};
+use tegata_core::{
+    AccountId, Amount, CardId, ClearingNumber, CustomerNumber, DeviceId, Handle, Hash, PartyId, RequestNumber, Time,
+    Unit,
+};
 
 /// What a decoder found, as JSON.
 pub trait Show {
@@ -31,6 +34,7 @@ macro_rules! hexed {
     )*};
 }
 hexed!(CardId DeviceId PartyId Handle Hash Subject SealingKey Bytes);
+hexed!(AccountId RequestNumber ClearingNumber CustomerNumber);
 
 macro_rules! codes {
     ($($name:ident)*) => {$(
@@ -43,6 +47,7 @@ macro_rules! codes {
 }
 codes!(Role CardKind EventKind EntryKind CommandKind ProviderRefusal ReportKind Refusal Profile);
 codes!(PurseState PayingState ClaimState);
+codes!(Audience CreditState CreditRefusal);
 
 impl Show for u64 {
     fn show(&self) -> Value {
@@ -86,6 +91,11 @@ impl Show for Amount {
 impl Show for PublicKey {
     fn show(&self) -> Value {
         json!(hex::encode(self.as_bytes()))
+    }
+}
+impl Show for PaymentOption {
+    fn show(&self) -> Value {
+        json!(self.code())
     }
 }
 impl Show for DeadCard {
@@ -207,7 +217,7 @@ fields! {
         device epoch acknowledged acknowledged_head entries number commands commands_head list turn challenge
     }
     Challenge { device challenge signer }
-    Command { kind card certificate raise keys terms renewed }
+    Command { kind card certificate raise keys terms renewed receipt }
     Restart { number head commands commands_head next_transaction turn }
     UpdateReply {
         device epoch recorded recorded_head archived commands checkpoints list due restart at signer
@@ -232,6 +242,17 @@ fields! {
     Untouched { per_payment cap used }
     Claim { state charge session card generation check receipt void }
     Till { next open }
+    CreditOffer { key request provider option at }
+    AuthorizationRequest { machine merchant offer charge session at }
+    PaymentRequest { wallet offer session agreement at }
+    Agreement { machine charge transaction amount }
+    CreditAnswer { state why again at signer }
+    ClearingRequest { machine merchant offer request charge transaction amount option at }
+    ClearingNotification { clearing information customer request service provider at signer }
+    MerchantReceipt { item sales clearing charge session offer machine merchant at }
+    UserReceipt { user receipt information service provider at signer request }
+    RegisterCard { wallet card at }
+    ClearingInformation { audience clearing amount transaction account option name reference processor at }
 }
 
 /// The bytes of anything canonical, as hex.

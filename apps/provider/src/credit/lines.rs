@@ -3,7 +3,7 @@
 use super::{courier, refuse, refused, told};
 use crate::desk::{Desk, Failure};
 use tegata_core::talk::credit::{
-    AuthorizationRequest, Authorize, CreditRefusal, CreditState, Matched, Offered, PaymentRequest, Sides, matched,
+    AuthorizationRequest, Authorize, CreditRefusal, CreditState, Matched, NamedOffer, PaymentRequest, Sides, matched,
     merchant_line, offered, user_line,
 };
 use tegata_core::talk::report::ProviderRefusal;
@@ -68,7 +68,7 @@ pub(crate) fn pay(desk: &mut Desk<'_>, request: &Verified<PaymentRequest>) -> Re
 }
 
 /// What is known of this offer at this machine.
-fn row(desk: &Desk<'_>, machine: DeviceId, offer: &Offered) -> Result<CreditRow, Failure> {
+fn row(desk: &Desk<'_>, machine: DeviceId, offer: &NamedOffer) -> Result<CreditRow, Failure> {
     if let Some(row) = desk.store.credit(machine, &offer.hash)? {
         return Ok(row);
     }

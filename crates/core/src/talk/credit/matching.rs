@@ -148,7 +148,7 @@ pub fn matched(sides: &Sides, now: Time) -> Matched {
 
 /// What an offer says, once it is known that its own key signed it in this session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Offered {
+pub struct NamedOffer {
     /// The offer, by its hash.
     pub hash: Hash,
     /// The wallet's number of the request.
@@ -160,10 +160,10 @@ pub struct Offered {
 }
 
 /// Checks an offer under its own key. `None`: not signed by it, or not in this session.
-pub fn offered(offer: &Signed<CreditOffer>, session: &Hash, by: &dyn Verifier) -> Option<Offered> {
+pub fn offered(offer: &Signed<CreditOffer>, session: &Hash, by: &dyn Verifier) -> Option<NamedOffer> {
     let key = offer.claimed().key;
     let offer = offer.clone().verify(&key, &CreditOffer::context(session), by).ok()?;
-    Some(Offered { hash: offer.hash(), request: offer.request, provider: offer.provider, option: offer.option })
+    Some(NamedOffer { hash: offer.hash(), request: offer.request, provider: offer.provider, option: offer.option })
 }
 
 /// What the merchant's line named: the charge that this terminal signed in this session, and when it expires.
