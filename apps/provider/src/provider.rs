@@ -16,7 +16,7 @@ use tegata_core::talk::join::{JoinToken, ProviderInfo};
 use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::certificate::{Certificate, Role, Subject};
-use tegata_core::wire::signed::{Algorithm, Unsigned};
+use tegata_core::wire::signed::{Algorithm, PublicKey, Unsigned};
 use tegata_core::{CardId, Hash, IssuerId, MerchantId, PartyId, Time, Unit};
 use tegata_crypto_native::primitive::mac;
 use tegata_ledger::Equation;
@@ -272,6 +272,10 @@ impl Provider {
         entropy: [u8; 32],
     ) -> Result<(), ProviderError> {
         self.transact(now, entropy, |desk| credit::register_processor(desk, info, url))
+    }
+    /// The key that signs what the processor is asked now: its operator admits it there.
+    pub fn signing_key(&self, now: Time) -> PublicKey {
+        self.shared.keys().signing(now).secret.public()
     }
     /// Enrols a merchant for credit, as the bank shall know it. Doing it again changes nothing.
     ///

@@ -189,6 +189,7 @@ macro_rules! by_provider {
 by_provider!(UpdateReply Challenge Refused);
 by_provider!(crate::talk::cards::InstallReply crate::talk::cards::LoadReply crate::talk::cards::Done);
 by_provider!(crate::talk::report::Report);
+by_provider!(crate::talk::credit::CreditAnswer crate::talk::credit::ClearingNotification);
 
 /// What came back for a request.
 #[derive(Clone, Debug)]
