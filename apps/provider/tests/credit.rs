@@ -280,6 +280,11 @@ fn credit_sums(world: &World, processor: PartyId) -> [i128; 2] {
     book.map_or([0, 0], |(.., sums)| [Side::Issued, Side::Payable].map(|side| sums.sum(side)))
 }
 
+/// What the auditor finds, from the signed evidence alone.
+fn audited(world: &World) -> tegata_audit::Audit {
+    tegata_audit::audit(world.provider.store().connection(), &tegata_audit::Options::default()).expect("audited")
+}
+
 /// What the clearing request is answered with, once it is known.
 fn cleared(
     world: &mut World,
@@ -358,6 +363,40 @@ fn what_both_lines_name_is_authorized_cleared_once_and_told_to_all() {
     assert!(world.open_exceptions().is_empty());
     let now = world.now;
     assert_eq!(world.provider.settle(now).expect("settled").payouts[0].amount, 4_650);
+    let audit = audited(&world);
+    assert_eq!((audit.difference, audit.credits), (None, 2));
+}
+
+#[test]
+fn the_auditor_sees_what_was_captured_for_nothing_and_what_was_paid_without_a_capture() {
+    let mut world = World::new();
+    let clearing = Clearing::start(&mut world);
+    let (mut wallet, mut terminal) = ready(&mut world, &clearing, TestCard::Approved);
+    for (transaction, minor) in [(1, 4_550), (2, 300)] {
+        let purchase = Purchase::new(&mut world, &terminal, transaction, minor);
+        both(&mut world, &clearing, &purchase, (&mut wallet, &mut terminal));
+        let request = purchase.clearing(&world, &terminal);
+        cleared(&mut world, &clearing, &request, &mut terminal);
+    }
+    let open = Purchase::new(&mut world, &terminal, 3, 100);
+    both(&mut world, &clearing, &open, (&mut wallet, &mut terminal));
+    assert_eq!(audited(&world).difference, None);
+    let before = world.provider.snapshot().expect("a copy");
+    for (change, what) in [
+        ("DELETE FROM credit WHERE completion IS NOT NULL", "captured, and nothing that it was for"),
+        ("UPDATE credit SET state = 4 WHERE completion IS NULL", "cleared, and nothing captured"),
+        ("UPDATE credit SET state = 5 WHERE completion IS NOT NULL", "captured, and said to be refused"),
+        ("UPDATE asked SET answer = NULL", "cleared by an answer that is not there"),
+        ("UPDATE credit SET user_body = (SELECT user_body FROM credit WHERE completion IS NULL)", "another's consent"),
+        ("DELETE FROM posting WHERE what = 10", "captured, and owed to nobody"),
+        ("UPDATE posting SET amount = amount + 1 WHERE what = 10", "owed more than was captured"),
+        ("UPDATE balance SET amount = amount + 1 WHERE kind = 5", "a balance of its own"),
+    ] {
+        let changed = tegata_store::Store::restore(&before).expect("restored");
+        changed.connection().execute_batch(change).expect("changed");
+        let audit = tegata_audit::audit(changed.connection(), &tegata_audit::Options::default()).expect("audited");
+        assert!(audit.difference.is_some(), "{what}");
+    }
 }
 
 #[test]
@@ -456,6 +495,7 @@ fn whatever_the_bank_does_nothing_is_charged_twice_or_left_held() {
     }
     assert_eq!(clearing.bank.bank().held(tegata_core::Unit::USD), 0);
     assert!(world.open_exceptions().is_empty());
+    assert_eq!(audited(&world).difference, None);
 }
 
 #[test]
