@@ -8,6 +8,10 @@ use tegata_core::card::{CardCertificate, CardEvent, Load, Raise, Reversal, Terms
 use tegata_core::talk::cards::{
     Activate, Done, InstallReply, InstallRequest, LoadReply, LoadRequest, NumberKey, Order,
 };
+use tegata_core::talk::credit::{
+    Authorize, CardDetails, Clear, ClearingCompletion, ClearingInformation, MerchantDetails, OpenAccount, Outcome,
+    ProcessorInfo, ProcessorRefused, Query, Refund, VoidAuthorization,
+};
 use tegata_core::talk::join::{JoinReply, JoinRequest, ProviderInfo};
 use tegata_core::talk::journal::{Journal, LogEntry};
 use tegata_core::talk::pay::{
@@ -29,11 +33,15 @@ type Feed = fn(&[u8]) -> bool;
 /// Every message that is signed.
 pub const SIGNED: &[Feed] = &[
     signed::<Activate>,
+    signed::<Authorize>,
     signed::<CardCertificate>,
     signed::<CardEvent>,
     signed::<Certificate>,
     signed::<Challenge>,
     signed::<Charge>,
+    signed::<Clear>,
+    signed::<ClearingCompletion>,
+    signed::<ClearingInformation>,
     signed::<Done>,
     signed::<InstallReply>,
     signed::<InstallRequest>,
@@ -43,8 +51,13 @@ pub const SIGNED: &[Feed] = &[
     signed::<LoadReply>,
     signed::<LoadRequest>,
     signed::<NumberKey>,
+    signed::<OpenAccount>,
     signed::<Order>,
+    signed::<Outcome>,
+    signed::<ProcessorRefused>,
+    signed::<Query>,
     signed::<Receipt>,
+    signed::<Refund>,
     signed::<Refused>,
     signed::<Report>,
     signed::<ReportRequest>,
@@ -55,22 +68,26 @@ pub const SIGNED: &[Feed] = &[
     signed::<UpdateReply>,
     signed::<UpdateRequest>,
     signed::<Void>,
+    signed::<VoidAuthorization>,
 ];
 
 /// Every message and stored record that is not.
 pub const UNSIGNED: &[Feed] = &[
     unsigned::<Anchors>,
+    unsigned::<CardDetails>,
     unsigned::<Charged>,
     unsigned::<Checked>,
     unsigned::<Claim>,
     unsigned::<Command>,
     unsigned::<Journal>,
     unsigned::<LogEntry>,
+    unsigned::<MerchantDetails>,
     unsigned::<Offer>,
     unsigned::<Offered>,
     unsigned::<OperationalKey>,
     unsigned::<PayMessage>,
     unsigned::<Paying>,
+    unsigned::<ProcessorInfo>,
     unsigned::<ProviderInfo>,
     unsigned::<Purse>,
     unsigned::<Raise>,

@@ -4,12 +4,15 @@ use serde_json::{Map, Value, json};
 use std::num::NonZeroU64;
 use tegata_core::card::payment::{Purse, PurseState};
 use tegata_core::card::*;
+use tegata_core::talk::credit::{CardExpiry, CardNumber, PaymentOption, processor::*};
 use tegata_core::talk::{cards::*, join::*, journal::*, pay::*, report::*, update::*};
 use tegata_core::wire::canonical::{Bytes, Extensions, Message, Reader, Wire, Writer};
 use tegata_core::wire::certificate::*;
 use tegata_core::wire::sealed::{Profile, Sealed};
 use tegata_core::wire::signed::{PublicKey, Signed};
-use tegata_core::{Amount, CardId, DeviceId, Handle, Hash, PartyId, Time, Unit};
+use tegata_core::{
+    AccountId, Amount, CardId, ClearingNumber, DeviceId, Handle, Hash, PartyId, RequestNumber, Time, Unit,
+};
 
 /// What a decoder found, as JSON.
 pub trait Show {
@@ -30,6 +33,7 @@ macro_rules! hexed {
         }
     )*};
 }
+hexed!(AccountId ClearingNumber RequestNumber);
 hexed!(CardId DeviceId PartyId Handle Hash Subject SealingKey Bytes);
 
 macro_rules! codes {
@@ -43,6 +47,7 @@ macro_rules! codes {
 }
 codes!(Role CardKind EventKind EntryKind CommandKind ProviderRefusal ReportKind Refusal Profile);
 codes!(PurseState PayingState ClaimState);
+codes!(OutcomeState DeclineReason Audience ProcessorRefusal);
 
 impl Show for u64 {
     fn show(&self) -> Value {
@@ -86,6 +91,22 @@ impl Show for Amount {
 impl Show for PublicKey {
     fn show(&self) -> Value {
         json!(hex::encode(self.as_bytes()))
+    }
+}
+impl Show for PaymentOption {
+    fn show(&self) -> Value {
+        json!(self.code())
+    }
+}
+impl Show for CardNumber {
+    fn show(&self) -> Value {
+        json!(hex::encode(self.reveal()))
+    }
+}
+impl Show for CardExpiry {
+    fn show(&self) -> Value {
+        let (year, month) = self.year_month();
+        json!(u64::from(year) * 100 + u64::from(month))
     }
 }
 impl Show for DeadCard {
@@ -226,6 +247,21 @@ fields! {
     Refused { why text retry_after signer }
     ReportRequest { report party from until device }
     Report { report content signer }
+    ProcessorInfo { processor name key sealing }
+    CardDetails { number expiry provider }
+    MerchantDetails { code category name }
+    Authorize { provider number at user merchant amount option transaction machine partial }
+    Clear { provider number at authorization amount }
+    VoidAuthorization { provider number at authorization }
+    Refund { provider number at clearing amount }
+    Query { provider number at about }
+    OpenAccount { provider number at card merchant }
+    Outcome { processor number at state about account amount reason answer }
+    ClearingInformation { audience clearing amount transaction account option name reference processor at }
+    ClearingCompletion {
+        clearing user number amount option merchant transaction for_provider for_merchant for_user processor at
+    }
+    ProcessorRefused { processor why at }
     Sealed { profile addressee sender header ciphertext }
     Purse { certificate state seq head remaining raises waiting last_load }
     Paying { state terminal merchant charge session card generation check raises receipt }
