@@ -11,6 +11,8 @@ use tegata_core::talk::cards::{
 use tegata_core::talk::credit::{
     Agreement, AuthorizationRequest, ClearingNotification, ClearingRequest, CreditAnswer, CreditOffer, MerchantReceipt,
     PaymentRequest, RegisterCard, UserReceipt,
+    Authorize, CardDetails, Clear, ClearingCompletion, ClearingInformation, MerchantDetails, OpenAccount, Outcome,
+    ProcessorInfo, ProcessorRefused, Query, Refund, VoidAuthorization,
 };
 use tegata_core::talk::join::{JoinReply, JoinRequest, ProviderInfo};
 use tegata_core::talk::journal::{Journal, LogEntry};
@@ -35,6 +37,7 @@ pub const SIGNED: &[Feed] = &[
     signed::<Activate>,
     signed::<Agreement>,
     signed::<AuthorizationRequest>,
+    signed::<Authorize>,
     signed::<CardCertificate>,
     signed::<CardEvent>,
     signed::<Certificate>,
@@ -44,6 +47,9 @@ pub const SIGNED: &[Feed] = &[
     signed::<ClearingRequest>,
     signed::<CreditAnswer>,
     signed::<CreditOffer>,
+    signed::<Clear>,
+    signed::<ClearingCompletion>,
+    signed::<ClearingInformation>,
     signed::<Done>,
     signed::<InstallReply>,
     signed::<InstallRequest>,
@@ -54,9 +60,14 @@ pub const SIGNED: &[Feed] = &[
     signed::<LoadRequest>,
     signed::<MerchantReceipt>,
     signed::<NumberKey>,
+    signed::<OpenAccount>,
     signed::<Order>,
     signed::<PaymentRequest>,
+    signed::<Outcome>,
+    signed::<ProcessorRefused>,
+    signed::<Query>,
     signed::<Receipt>,
+    signed::<Refund>,
     signed::<Refused>,
     signed::<RegisterCard>,
     signed::<Report>,
@@ -69,22 +80,26 @@ pub const SIGNED: &[Feed] = &[
     signed::<UpdateRequest>,
     signed::<UserReceipt>,
     signed::<Void>,
+    signed::<VoidAuthorization>,
 ];
 
 /// Every message and stored record that is not.
 pub const UNSIGNED: &[Feed] = &[
     unsigned::<Anchors>,
+    unsigned::<CardDetails>,
     unsigned::<Charged>,
     unsigned::<Checked>,
     unsigned::<Claim>,
     unsigned::<Command>,
     unsigned::<Journal>,
     unsigned::<LogEntry>,
+    unsigned::<MerchantDetails>,
     unsigned::<Offer>,
     unsigned::<Offered>,
     unsigned::<OperationalKey>,
     unsigned::<PayMessage>,
     unsigned::<Paying>,
+    unsigned::<ProcessorInfo>,
     unsigned::<ProviderInfo>,
     unsigned::<Purse>,
     unsigned::<Raise>,

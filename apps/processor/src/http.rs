@@ -43,7 +43,7 @@ pub struct Config {
 
 /// What comes to the writer.
 enum Input {
-    Message(Prepared, oneshot::Sender<Vec<u8>>),
+    Message(Box<Prepared>, oneshot::Sender<Vec<u8>>),
     Bank(u64, LineEvent),
     Stop,
 }
@@ -110,7 +110,7 @@ async fn messages(State(front): State<Front>, body: Bytes) -> Result<Vec<u8>, St
     let mut waiting = Vec::with_capacity(prepared.len());
     for one in prepared {
         let (done, answer) = oneshot::channel();
-        front.writer.send(Input::Message(one, done)).map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+        front.writer.send(Input::Message(Box::new(one), done)).map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
         waiting.push(answer);
     }
     let mut answers = Vec::with_capacity(waiting.len());

@@ -2,7 +2,7 @@
 //! same one.
 
 use crate::ProcessorError;
-use crate::desk::{Desk, Reply, unknown};
+use crate::desk::{Answered, Desk, Reply, unknown};
 use crate::keys::Keys;
 use crate::line::{Heard, Job, Line, LineConfig, LineEffect, LineEvent, Now};
 use crate::prepare::Prepared;
@@ -16,6 +16,7 @@ use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::signed::PublicKey;
 use tegata_core::{Hash, PartyId, RequestNumber};
 use tegata_crypto_native::primitive::mac;
+use tegata_iso8583::AcquirerId;
 use zeroize::Zeroizing;
 
 /// Who waits for an answer: whatever the driver gave.
@@ -25,7 +26,7 @@ pub type Ticket = u64;
 #[derive(Debug)]
 pub enum Work {
     /// A message came.
-    Message(Ticket, Prepared),
+    Message(Ticket, Box<Prepared>),
     /// Something happened on the bank's line.
     Bank(LineEvent),
 }
@@ -43,11 +44,14 @@ pub enum Effect {
     Reply(Ticket, Vec<u8>),
 }
 
+/// What a transaction brought: replies, what may be sent now, which requests are answered.
+type Transacted = (Vec<Reply>, Vec<Durable<Job>>, Vec<Answered>);
+
 /// A message whose answer depends on the bank.
 #[derive(Debug)]
 struct Waiting {
     ticket: Ticket,
-    prepared: Prepared,
+    prepared: Box<Prepared>,
     deadline: u64,
 }
 
@@ -63,7 +67,7 @@ pub struct Processor {
 
 impl Processor {
     /// Creates a processor over an empty database, or opens the one that is there: what was sent without an answer is unknown
-    /// then, and is undone or asked again. `keys` must be its own.
+    /// then, and is undone or asked again. `keys` must be its own. The acquirer code of the first opening is kept.
     ///
     /// # Errors
     /// [`ProcessorError::OtherKeys`] and others.
@@ -71,7 +75,7 @@ impl Processor {
         mut store: Store,
         keys: Keys,
         name: &str,
-        config: LineConfig,
+        mut config: LineConfig,
         now: Now,
         entropy: [u8; 32],
     ) -> Result<Self, ProcessorError> {
@@ -81,8 +85,9 @@ impl Processor {
             None => {
                 let mut party = [0; 16];
                 party.copy_from_slice(&Hash::of(&key.to_bytes()).0[..16]);
-                let sealing = keys.sealing.public().0;
-                let named = Named { party: PartyId(party), name: name.to_owned(), key: key.to_bytes(), sealing };
+                let (sealing, acquirer) = (keys.sealing.public().0, config.acquirer.to_string());
+                let named =
+                    Named { party: PartyId(party), name: name.to_owned(), key: key.to_bytes(), sealing, acquirer };
                 store.begin()?;
                 store.put_named(&named)?;
                 store.commit(Vec::<()>::new())?;
@@ -92,6 +97,8 @@ impl Processor {
         if named.key != key.to_bytes() || named.sealing != keys.sealing.public().0 {
             return Err(ProcessorError::OtherKeys);
         }
+        // What was said first counts: the bank finds what is under way by it.
+        config.acquirer = AcquirerId::new(&named.acquirer).ok_or(StoreError::Damaged)?;
         let info = ProcessorInfo {
             processor: named.party,
             name: named.name,
@@ -188,13 +195,12 @@ impl Processor {
         Ok(())
     }
     /// One transaction: all of it durable, or none.
-    #[allow(clippy::type_complexity)] // what is to be sent, and which requests are answered
     fn transact(
         &mut self,
         now: Now,
         entropy: [u8; 32],
         work: impl FnOnce(&mut Desk<'_>) -> Result<(), ProcessorError>,
-    ) -> Result<(Vec<Durable<Job>>, Vec<(PartyId, RequestNumber, Vec<u8>)>), ProcessorError> {
+    ) -> Result<(Vec<Durable<Job>>, Vec<Answered>), ProcessorError> {
         self.store.begin()?;
         let mut desk =
             Desk::new(&self.store, &self.shared, self.config.acquirer, self.line.is_open(), (now.time, entropy));
@@ -255,14 +261,13 @@ impl Processor {
         self.give_up(now, entropy, &mut effects);
         effects
     }
-    #[allow(clippy::type_complexity)] // replies, what is to be sent, which requests are answered
     fn transacted(
         &mut self,
         heard: &[Heard],
-        messages: &[(Ticket, Prepared)],
+        messages: &[(Ticket, Box<Prepared>)],
         now: Now,
         entropy: [u8; 32],
-    ) -> Result<(Vec<Reply>, Vec<Durable<Job>>, Vec<(PartyId, RequestNumber, Vec<u8>)>), ProcessorError> {
+    ) -> Result<Transacted, ProcessorError> {
         let mut replies = Vec::with_capacity(messages.len());
         let (jobs, answered) = self.transact(now, entropy, |desk| {
             heard.iter().try_for_each(|heard| desk.line(heard))?;
@@ -276,7 +281,7 @@ impl Processor {
     fn failed(
         &mut self,
         error: &ProcessorError,
-        messages: Vec<(Ticket, Prepared)>,
+        messages: Vec<(Ticket, Box<Prepared>)>,
         effects: &mut Vec<Effect>,
         now: Now,
         entropy: [u8; 32],

@@ -77,6 +77,18 @@ pub enum Command {
         #[command(subcommand)]
         command: WalletCommand,
     },
+    /// The transaction processing system: clears credit through the bank
+    Processor {
+        /// What its operator does
+        #[command(subcommand)]
+        command: ProcessorCommand,
+    },
+    /// A bank for tests: takes card payments from the processor (ISO 8583)
+    Bank {
+        /// What it does
+        #[command(subcommand)]
+        command: BankCommand,
+    },
     /// Play real purchases through the whole system
     Replay {
         /// What is played
@@ -141,6 +153,65 @@ pub enum ProviderCommand {
     },
     /// Counts and balances
     Status,
+}
+
+/// What a processor's operator does. All but `run` want it stopped.
+#[derive(Subcommand)]
+pub enum ProcessorCommand {
+    /// Create it: keys, database; prints what a provider has to know of it
+    Init {
+        /// What people call it
+        #[arg(long, default_value = "Tegata Clearing")]
+        name: String,
+        /// Its code at the bank, 1 to 11 digits; kept for good
+        #[arg(long, default_value = "1")]
+        acquirer: String,
+    },
+    /// Run it
+    Run {
+        /// Where to listen
+        #[arg(long, default_value = "127.0.0.1:0")]
+        listen: String,
+        /// The bank's address [default: the test bank that runs on the data folder]
+        #[arg(long)]
+        bank: Option<String>,
+        /// Seconds to wait for the bank's answer
+        #[arg(long, default_value_t = 10)]
+        answer_within: u64,
+    },
+    /// Let a provider's key ask
+    Admit {
+        /// The provider's id
+        provider: String,
+        /// Its public key, in hexadecimal digits
+        key: String,
+        /// What people call it
+        #[arg(long, default_value = "")]
+        name: String,
+    },
+    /// Revoke all keys of a provider
+    Revoke {
+        /// The provider's id
+        provider: String,
+    },
+    /// List what was refused or did not fit, with the reason
+    Refusals,
+}
+
+/// What a bank for tests does.
+#[derive(Subcommand)]
+pub enum BankCommand {
+    /// Run it until Ctrl-C; its books are forgotten then
+    Run {
+        /// Where to listen
+        #[arg(long, default_value = "127.0.0.1:0")]
+        listen: String,
+        /// How late its late answers are, in milliseconds
+        #[arg(long, default_value_t = 15_000)]
+        late: u64,
+    },
+    /// List the test cards and what the bank does with each
+    Cards,
 }
 
 /// The roles an operator invites to.

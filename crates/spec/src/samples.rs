@@ -534,6 +534,8 @@ forms! {
     Till("new" => Till { next: 1, open: None, extensions: none() }, "open" => Till { next: 18, open: Some(17), extensions: none() });
 }
 
+pub use crate::credit::*;
+
 /// A P-256 key where an Ed25519 key is expected, and the other way round.
 pub fn other_algorithm(key: &PublicKey, who: Who) -> PublicKey {
     let other = if key.algorithm() == Algorithm::Ed25519 { Algorithm::P256 } else { Algorithm::Ed25519 };

@@ -47,7 +47,8 @@ macro_rules! codes {
 }
 codes!(Role CardKind EventKind EntryKind CommandKind ProviderRefusal ReportKind Refusal Profile);
 codes!(PurseState PayingState ClaimState);
-codes!(Audience CreditState CreditRefusal);
+codes!(CreditState CreditRefusal);
+codes!(OutcomeState DeclineReason Audience ProcessorRefusal);
 
 impl Show for u64 {
     fn show(&self) -> Value {
@@ -96,6 +97,17 @@ impl Show for PublicKey {
 impl Show for PaymentOption {
     fn show(&self) -> Value {
         json!(self.code())
+    }
+}
+impl Show for CardNumber {
+    fn show(&self) -> Value {
+        json!(hex::encode(self.reveal()))
+    }
+}
+impl Show for CardExpiry {
+    fn show(&self) -> Value {
+        let (year, month) = self.year_month();
+        json!(u64::from(year) * 100 + u64::from(month))
     }
 }
 impl Show for DeadCard {
@@ -236,6 +248,20 @@ fields! {
     Refused { why text retry_after signer }
     ReportRequest { report party from until device }
     Report { report content signer }
+    ProcessorInfo { processor name key sealing }
+    CardDetails { number expiry provider }
+    MerchantDetails { code category name }
+    Authorize { provider number at user merchant amount option transaction machine partial }
+    Clear { provider number at authorization amount }
+    VoidAuthorization { provider number at authorization }
+    Refund { provider number at clearing amount }
+    Query { provider number at about }
+    OpenAccount { provider number at card merchant }
+    Outcome { processor number at state about account amount reason answer }
+    ClearingCompletion {
+        clearing user number amount option merchant transaction for_provider for_merchant for_user processor at
+    }
+    ProcessorRefused { processor why at }
     Sealed { profile addressee sender header ciphertext }
     Purse { certificate state seq head remaining raises waiting last_load }
     Paying { state terminal merchant charge session card generation check raises receipt }

@@ -229,9 +229,9 @@ impl Desk<'_> {
         }
         let row = self.authorization_of(&asked)?;
         let about = self.store.asked_about(row.provider, row.number)?;
-        let reversed = about.iter().filter(|asked| asked.purpose == Purpose::Reverse);
+        let reversal = about.iter().rfind(|asked| asked.purpose == Purpose::Reverse);
         let not_found = ResponseCode::OriginalNotFound;
-        let last = reversed.last().map(|reversal| (reversal.open, reversal.response.clone()));
+        let last = reversal.map(|reversal| (reversal.open, reversal.response.clone()));
         if row.state.is_undone() && last == Some((false, Some(not_found.code().to_owned()))) {
             return self.ask_bank(&row, asked.number, Purpose::Reverse, row.amount.minor(), None);
         }

@@ -36,6 +36,9 @@ impl From<ProcessorRefusal> for Failure {
     }
 }
 
+/// A request that now has its answer.
+pub(crate) type Answered = (PartyId, RequestNumber, Vec<u8>);
+
 /// What a request gets once the transaction is durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
@@ -67,7 +70,7 @@ pub(crate) struct Desk<'a> {
     /// To be handed to the line once this is durable.
     pub(crate) jobs: Vec<Job>,
     /// Requests that now have their answer.
-    pub(crate) answered: Vec<(PartyId, RequestNumber, Vec<u8>)>,
+    pub(crate) answered: Vec<Answered>,
 }
 
 impl<'a> Desk<'a> {

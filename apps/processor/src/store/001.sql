@@ -2,6 +2,7 @@
 CREATE TABLE processor (
   one INTEGER PRIMARY KEY CHECK (one = 1),
   party BLOB NOT NULL, name TEXT NOT NULL, key BLOB NOT NULL, sealing BLOB NOT NULL,
+  acquirer TEXT NOT NULL, -- our code at the bank (field 32): part of what its answers are found by, so it never changes
   stan INTEGER NOT NULL, -- the last trace number given to a message about money, 1 to 899999
   sequence INTEGER NOT NULL -- the last authorization's number, from which its reference at the bank is made
 ) STRICT;

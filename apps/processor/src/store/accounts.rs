@@ -7,6 +7,9 @@ use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::signed::PublicKey;
 use tegata_core::{AccountId, PartyId, Time};
 
+/// A card as it lies in the vault: nonce and cipher text.
+pub(crate) type Vaulted = ([u8; 12], Vec<u8>);
+
 /// Who the processor is: its name and public keys, to be compared with the keys that were loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Named {
@@ -14,6 +17,7 @@ pub(crate) struct Named {
     pub(crate) name: String,
     pub(crate) key: Vec<u8>,
     pub(crate) sealing: [u8; 32],
+    pub(crate) acquirer: String,
 }
 
 /// A provider's key that may ask.
@@ -37,14 +41,20 @@ pub(crate) struct AccountRow {
 
 impl Store {
     pub(crate) fn named(&self) -> Result<Option<Named>, StoreError> {
-        let mut sql = self.sql("SELECT party, name, key, sealing FROM processor")?;
+        let mut sql = self.sql("SELECT party, name, key, sealing, acquirer FROM processor")?;
         one(sql.query_row([], |row| {
-            Ok(Named { party: PartyId(row.get(0)?), name: row.get(1)?, key: row.get(2)?, sealing: row.get(3)? })
+            Ok(Named {
+                party: PartyId(row.get(0)?),
+                name: row.get(1)?,
+                key: row.get(2)?,
+                sealing: row.get(3)?,
+                acquirer: row.get(4)?,
+            })
         }))
     }
     pub(crate) fn put_named(&self, named: &Named) -> Result<(), StoreError> {
-        let mut sql = self.sql("INSERT INTO processor VALUES (1, ?1, ?2, ?3, ?4, 0, 0)")?;
-        sql.execute(params![named.party.0, named.name, named.key, named.sealing])?;
+        let mut sql = self.sql("INSERT INTO processor VALUES (1, ?1, ?2, ?3, ?4, ?5, 0, 0)")?;
+        sql.execute(params![named.party.0, named.name, named.key, named.sealing, named.acquirer])?;
         Ok(())
     }
     /// The next trace number: 1 to 899999, then again from 1. Higher ones are for messages about the line.
@@ -110,7 +120,7 @@ impl Store {
     }
 
     /// A card as it lies in the vault: nonce and cipher text.
-    pub(crate) fn vaulted(&self, account: AccountId) -> Result<Option<([u8; 12], Vec<u8>)>, StoreError> {
+    pub(crate) fn vaulted(&self, account: AccountId) -> Result<Option<Vaulted>, StoreError> {
         let mut sql = self.sql("SELECT nonce, sealed FROM vault WHERE account = ?1")?;
         Ok(sql.query_row(params![account.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
     }

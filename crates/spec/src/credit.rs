@@ -1,0 +1,195 @@
+//! Honest messages about credit: one payment between provider and processor.
+
+use crate::keys::{Who, ed};
+use crate::samples::{Forms, NOW, PROVIDER, Sealed, TERMINAL, by, usd};
+use tegata_core::talk::credit::{CardExpiry, CardNumber, PaymentOption, processor::*};
+use tegata_core::wire::canonical::{Bytes, Extensions};
+use tegata_core::wire::certificate::SealingKey;
+use tegata_core::{AccountId, ClearingNumber, PartyId, RequestNumber, Time};
+
+/// The processor.
+pub const PROCESSOR: PartyId = PartyId([0x9c; 16]);
+const USER: AccountId = AccountId([0xa5; 16]);
+const SHOP: AccountId = AccountId([0xa3; 16]);
+const CLEARING: ClearingNumber = ClearingNumber([0xc7; 16]);
+const AUTHORIZED: RequestNumber = RequestNumber([0x61; 16]);
+const NUMBER: RequestNumber = RequestNumber([0x62; 16]);
+
+fn none() -> Extensions {
+    Extensions::default()
+}
+
+/// What a processor publishes.
+#[allow(non_snake_case)] // named like the message
+pub fn ProcessorInfo() -> Forms<ProcessorInfo> {
+    let (name, sealing) = ("Clearing House".into(), SealingKey([0x5b; 32]));
+    let info = ProcessorInfo { processor: PROCESSOR, name, key: ed(Who::Processor), sealing, extensions: none() };
+    vec![("usual", info)]
+}
+/// A card.
+#[allow(non_snake_case)] // named like the message
+pub fn CardDetails() -> Forms<CardDetails> {
+    let card = |digits: &[u8]| CardDetails {
+        number: CardNumber::new(digits).expect("12 to 19 digits"),
+        expiry: CardExpiry::new(29, 12).expect("a month"),
+        provider: PROVIDER,
+        extensions: none(),
+    };
+    vec![("usual", card(b"4111111111111111")), ("of 12 digits", card(b"411111111113"))]
+}
+/// A merchant.
+#[allow(non_snake_case)] // named like the message
+pub fn MerchantDetails() -> Forms<MerchantDetails> {
+    let name = "CAFE TEGATA TOKYO JP".into();
+    vec![("usual", MerchantDetails { code: "TEGATA CAFE".into(), category: 5814, name, extensions: none() })]
+}
+/// Requests to hold.
+#[allow(non_snake_case)] // named like the message
+pub fn Authorize() -> Forms<Authorize> {
+    let all = Authorize {
+        provider: PROVIDER,
+        number: AUTHORIZED,
+        at: Time(NOW),
+        user: USER,
+        merchant: SHOP,
+        amount: usd(4_550),
+        option: PaymentOption::Once,
+        transaction: 17,
+        machine: TERMINAL,
+        partial: false,
+        extensions: none(),
+    };
+    let part = Authorize { option: PaymentOption::Instalments(6), partial: true, ..all.clone() };
+    let bonus = Authorize { option: PaymentOption::Bonus, ..all.clone() };
+    vec![("usual", all), ("in instalments, a part is welcome", part), ("with the next bonus", bonus)]
+}
+/// A request to take.
+#[allow(non_snake_case)] // named like the message
+pub fn Clear() -> Forms<Clear> {
+    let (at, amount) = (Time(NOW), usd(4_550));
+    let body = Clear { provider: PROVIDER, number: NUMBER, at, authorization: AUTHORIZED, amount, extensions: none() };
+    vec![("usual", body)]
+}
+/// A request to let go.
+#[allow(non_snake_case)] // named like the message
+pub fn VoidAuthorization() -> Forms<VoidAuthorization> {
+    let (number, at, authorization) = (NUMBER, Time(NOW), AUTHORIZED);
+    vec![("usual", VoidAuthorization { provider: PROVIDER, number, at, authorization, extensions: none() })]
+}
+/// A request to pay back.
+#[allow(non_snake_case)] // named like the message
+pub fn Refund() -> Forms<Refund> {
+    let (number, at, clearing) = (NUMBER, Time(NOW), CLEARING);
+    vec![("usual", Refund { provider: PROVIDER, number, at, clearing, amount: usd(1_000), extensions: none() })]
+}
+/// A question.
+#[allow(non_snake_case)] // named like the message
+pub fn Query() -> Forms<Query> {
+    vec![("usual", Query { provider: PROVIDER, number: NUMBER, at: Time(NOW), about: AUTHORIZED, extensions: none() })]
+}
+/// Requests for accounts.
+#[allow(non_snake_case)] // named like the message
+pub fn OpenAccount() -> Forms<OpenAccount> {
+    let user = OpenAccount {
+        provider: PROVIDER,
+        number: NUMBER,
+        at: Time(NOW),
+        card: Some(tegata_core::wire::sealed::Sealed { addressee: PROCESSOR, ..Sealed()[0].1.clone() }),
+        merchant: None,
+        extensions: none(),
+    };
+    let merchant = OpenAccount { card: None, merchant: Some(MerchantDetails()[0].1.clone()), ..user.clone() };
+    vec![("a user's", user), ("a merchant's", merchant)]
+}
+fn outcome(state: OutcomeState) -> Outcome {
+    Outcome {
+        processor: PROCESSOR,
+        number: NUMBER,
+        at: Time(NOW),
+        state,
+        about: None,
+        account: None,
+        amount: None,
+        reason: None,
+        answer: None,
+        extensions: none(),
+    }
+}
+/// Answers.
+#[allow(non_snake_case)] // named like the message
+pub fn Outcome() -> Forms<Outcome> {
+    vec![
+        ("an account", Outcome { account: Some(USER), ..outcome(OutcomeState::Opened) }),
+        ("approved", Outcome { amount: Some(usd(4_550)), ..outcome(OutcomeState::Approved) }),
+        ("declined", Outcome { reason: Some(DeclineReason::Funds), ..outcome(OutcomeState::Declined) }),
+        ("unknown", outcome(OutcomeState::Unknown)),
+        (
+            "to a query",
+            Outcome {
+                about: Some(AUTHORIZED),
+                amount: Some(usd(4_550)),
+                answer: Some(Bytes(vec![0x84, 0])),
+                ..outcome(OutcomeState::Cleared)
+            },
+        ),
+    ]
+}
+/// What the three hear.
+#[allow(non_snake_case)] // named like the message
+pub fn ClearingInformation() -> Forms<ClearingInformation> {
+    let provider = ClearingInformation {
+        audience: Audience::Provider,
+        clearing: CLEARING,
+        amount: usd(4_550),
+        transaction: 17,
+        account: None,
+        option: Some(PaymentOption::Once),
+        name: None,
+        reference: Some("000000000042".into()),
+        processor: PROCESSOR,
+        at: Time(NOW),
+        extensions: none(),
+    };
+    let merchant = ClearingInformation {
+        audience: Audience::Merchant,
+        account: Some(SHOP),
+        option: None,
+        reference: None,
+        ..provider.clone()
+    };
+    let user = ClearingInformation {
+        audience: Audience::User,
+        account: Some(USER),
+        name: Some("CAFE TEGATA TOKYO JP".into()),
+        reference: None,
+        ..provider.clone()
+    };
+    vec![("for the provider", provider), ("for the merchant", merchant), ("for the user", user)]
+}
+/// The clearing completion notification.
+#[allow(non_snake_case)] // named like the message
+pub fn ClearingCompletion() -> Forms<ClearingCompletion> {
+    let told = |at: usize| by(Who::Processor, &[], ClearingInformation()[at].1.clone());
+    let body = ClearingCompletion {
+        clearing: CLEARING,
+        user: USER,
+        number: NUMBER,
+        amount: usd(4_550),
+        option: PaymentOption::Once,
+        merchant: SHOP,
+        transaction: 17,
+        for_provider: told(0),
+        for_merchant: told(1),
+        for_user: told(2),
+        processor: PROCESSOR,
+        at: Time(NOW),
+        extensions: none(),
+    };
+    vec![("usual", body)]
+}
+/// A refusal.
+#[allow(non_snake_case)] // named like the message
+pub fn ProcessorRefused() -> Forms<ProcessorRefused> {
+    let why = ProcessorRefusal::Mismatch;
+    vec![("usual", ProcessorRefused { processor: PROCESSOR, why, at: Time(NOW), extensions: none() })]
+}
