@@ -9,7 +9,7 @@ use tegata_core::talk::cards::{
     Activate, Done, InstallReply, InstallRequest, LoadReply, LoadRequest, NumberKey, Order,
 };
 use tegata_core::talk::credit::{
-    Agreement, AuthorizationRequest, ClearingNotification, ClearingRequest, CreditAnswer, CreditOffer, MerchantReceipt,
+    Agreement, AuthorizationRequest, ClearingNotification, ClearingRequest, CreditAnswer, Credited, CreditOffer, MerchantReceipt,
     PaymentRequest, RegisterCard, UserReceipt,
     Authorize, CardDetails, Clear, ClearingCompletion, ClearingInformation, MerchantDetails, OpenAccount, Outcome,
     ProcessorInfo, ProcessorRefused, Query, Refund, VoidAuthorization,
@@ -17,7 +17,7 @@ use tegata_core::talk::credit::{
 use tegata_core::talk::join::{JoinReply, JoinRequest, ProviderInfo};
 use tegata_core::talk::journal::{Journal, LogEntry};
 use tegata_core::talk::pay::{
-    Charge, Charged, Checked, Claim, Offer, Offered, PayMessage, Paying, Receipt, Till, Untouched,
+    Charge, Charged, Checked, Claim, CreditOffered, Offer, Offered, PayMessage, Paying, Receipt, Till, Untouched,
 };
 use tegata_core::talk::report::{Refused, Report, ReportRequest};
 use tegata_core::talk::update::{Challenge, Command, Restart, UpdateReply, UpdateRequest};
@@ -89,6 +89,8 @@ pub const UNSIGNED: &[Feed] = &[
     unsigned::<CardDetails>,
     unsigned::<Charged>,
     unsigned::<Checked>,
+    unsigned::<CreditOffered>,
+    unsigned::<Credited>,
     unsigned::<Claim>,
     unsigned::<Command>,
     unsigned::<Journal>,

@@ -2,6 +2,13 @@
 
 mod world;
 
+use tegata_core::record::{RecordKey, Space};
+use tegata_core::step::Event;
+use tegata_core::talk::pay::{ClaimState, TerminalNotice};
+use tegata_device::WalletTap;
+use tegata_terminal::Terminal;
+use tegata_wallet::Wallet;
+
 use std::time::{Duration, Instant};
 use tegata_core::talk::credit::*;
 use tegata_core::talk::pay::Charge;
@@ -151,9 +158,7 @@ impl Purchase {
         CreditOffer::hash(&self.offer, &self.session)
     }
     fn charge_hash(&self, terminal: &Person) -> Hash {
-        let mut named = Charge::context(&self.session, terminal.id().expect("joined"));
-        named.extend_from_slice(self.charge.payload());
-        Hash::of(&named)
+        Charge::named(&self.session, terminal.id().expect("joined"), self.charge.payload())
     }
     fn authorization(&self, world: &World, terminal: &Person) -> AuthorizationRequest {
         AuthorizationRequest {
@@ -527,4 +532,243 @@ fn a_processor_that_is_away_is_asked_again_until_it_is_known() {
         world.now = world.now.after(2);
     }
     assert_eq!(clearing.bank.bank().held(tegata_core::Unit::USD), 0);
+}
+
+/// A wallet and a terminal as people hold them.
+type Hands = (Wallet<tegata_vault::MemoryVault>, Terminal<tegata_vault::MemoryVault>);
+
+fn hands((wallet, terminal): (Person, Person)) -> Hands {
+    (Wallet::new(wallet, Algorithm::Ed25519), Terminal::new(terminal))
+}
+
+/// At the counter: offer, price, consent or not. The number of the charge, and of the user's request where there is one.
+fn counter(
+    world: &mut World,
+    (wallet, terminal): &mut Hands,
+    minor: u64,
+    agrees: bool,
+) -> (u64, Option<RequestNumber>) {
+    let now = world.moment();
+    let payer = wallet.credit_payer(PaymentOption::Once, now).expect("a payer");
+    let sale = terminal.sale(usd(minor), Some("bread".into())).expect("a sale");
+    let mut till = terminal.tap(sale, world.moment()).expect("waits");
+    let (mut tap, hello) = WalletTap::touch(CreditPay::new(payer), world.entropy()).expect("touches");
+    let (mut frames, mut charged, mut ready) = (vec![hello], None, None);
+    while let Some(frame) = frames.pop() {
+        let answer = terminal.receive(&mut till, &frame, world.moment()).expect("answers");
+        for notice in answer.notices {
+            match notice {
+                TerminalNotice::CreditAsked { transaction } => charged = Some(transaction),
+                other => eprintln!("terminal: {other:?}"),
+            }
+        }
+        for frame in answer.frames {
+            let now = world.moment();
+            let mut step = tap.receive(&frame, now, &mut wallet.device).expect("reads");
+            if step.notices.iter().any(|notice| matches!(notice, CreditNotice::Consent { .. })) {
+                let said = if agrees { Event::Agreed } else { Event::Declined };
+                step = tap.event(said, now, &mut wallet.device).expect("decides");
+            }
+            for notice in step.notices {
+                match notice {
+                    CreditNotice::Ready(request) => ready = Some(request),
+                    other => eprintln!("wallet: {other:?}"),
+                }
+            }
+            frames.extend(step.frames);
+        }
+    }
+    (charged.expect("a charge"), ready)
+}
+
+/// Which answer of the provider is lost: the one of this number, counted over both lines.
+struct Losing {
+    at: Option<u32>,
+    sent: u32,
+}
+
+impl Losing {
+    fn next(&mut self) -> bool {
+        self.sent += 1;
+        self.at == Some(self.sent - 1)
+    }
+}
+
+/// Both lines ask, each in its turn, until each is told the end; answers may be lost on the way.
+fn lines(
+    world: &mut World,
+    clearing: &Clearing,
+    (wallet, terminal): &mut Hands,
+    (transaction, request): (u64, RequestNumber),
+    losing: &mut Losing,
+) -> (Option<CreditNotice>, Option<ClaimNotice>) {
+    let patience = Instant::now() + Duration::from_secs(20);
+    let (mut users, mut merchants) = (None, None);
+    while users.is_none() || merchants.is_none() {
+        assert!(Instant::now() < patience, "{users:?} {merchants:?}");
+        if merchants.is_none() {
+            let (now, lose_answer) = (world.moment(), losing.next());
+            let (time, entropy) = (now.time, now.entropy);
+            let mut wire = world::Wire { provider: &mut world.provider, now: time, entropy, lose_answer };
+            merchants = match terminal.credit(&mut wire, transaction, now) {
+                Ok(ClaimNotice::Waiting { .. }) | Err(_) => None,
+                Ok(told) => Some(told),
+            };
+        }
+        if users.is_none() {
+            let (now, lose_answer) = (world.moment(), losing.next());
+            let (time, entropy) = (now.time, now.entropy);
+            let mut wire = world::Wire { provider: &mut world.provider, now: time, entropy, lose_answer };
+            users = match wallet.credit(&mut wire, request, now) {
+                Ok(CreditNotice::Waiting { .. } | CreditNotice::Authorized) | Err(_) => None,
+                Ok(told) => Some(told),
+            };
+        }
+        clearing.carry(world);
+        world.now = world.now.after(2);
+    }
+    (users, merchants)
+}
+
+#[test]
+fn at_the_counter_a_payment_by_credit_ends_with_receipts_on_both_sides() {
+    let mut world = World::new();
+    let clearing = Clearing::start(&mut world);
+    world.order(1, 1_000, false);
+    let mut hands = hands(ready(&mut world, &clearing, TestCard::Approved));
+    world.update(&mut hands.1.device);
+    let (transaction, request) = counter(&mut world, &mut hands, 4_550, true);
+    let request = request.expect("agreed");
+    let (users, merchants) =
+        lines(&mut world, &clearing, &mut hands, (transaction, request), &mut Losing { at: None, sent: 0 });
+    assert_eq!(users, Some(CreditNotice::Cleared));
+    let Some(ClaimNotice::Paid { amount, .. }) = merchants else { panic!("{merchants:?}") };
+    assert_eq!(amount, usd(4_550));
+    assert_eq!(clearing.bank.bank().posted("SHOP", tegata_core::Unit::USD), 4_550);
+
+    // The user's receipt [8421] comes at once, without the merchant's part; with it, once the merchant's log is here.
+    let device = &mut hands.0.device;
+    world.update(device);
+    let held = |device: &Person| Credited::load(device, request).expect("kept");
+    assert!(held(device).receipt.expect("at once").claimed().receipt.is_none());
+    world.update(&mut hands.1.device);
+    let device = &mut hands.0.device;
+    world.update(device);
+    let whole = held(device).receipt.expect("again");
+    let merchants = whole.claimed().receipt.clone().expect("with the merchant's");
+    assert_eq!(
+        (merchants.claimed().item.as_str(), merchants.claimed().clearing),
+        ("bread", whole.claimed().information.claimed().clearing)
+    );
+
+    // What was cleared is neither closed nor voided at the till.
+    assert_eq!(hands.1.claim(transaction).map(|claim| claim.state), Some(ClaimState::Paid));
+    assert!(hands.1.void(transaction, world.moment()).is_err());
+    assert!(hands.1.clearing().expect("read").is_empty());
+    let audit = audited(&world);
+    assert_eq!((audit.difference, audit.credits), (None, 1));
+    assert!(world.open_exceptions().is_empty());
+    // Nothing that crossed the counter names the user: the offer's key and number were made for this payment.
+    let id = hands.0.device.id().expect("joined").0;
+    let key = RecordKey::numbered(Space::Charge, transaction);
+    let claim = tegata_core::step::Records::get(&hands.1.device, &key).expect("kept");
+    assert!(!claim.windows(16).any(|window| window == id));
+}
+
+#[test]
+fn a_user_who_declines_pays_nothing_and_the_charge_closes_at_both() {
+    let mut world = World::new();
+    let clearing = Clearing::start(&mut world);
+    world.order(1, 1_000, false);
+    let mut hands = hands(ready(&mut world, &clearing, TestCard::Approved));
+    world.update(&mut hands.1.device);
+    let held = clearing.bank.bank().held(tegata_core::Unit::USD);
+    let (transaction, request) = counter(&mut world, &mut hands, 700, false);
+    assert_eq!(request, None);
+    let asked = |world: &mut World, hands: &mut Hands| {
+        let now = world.moment();
+        let (time, entropy) = (now.time, now.entropy);
+        let mut wire = world::Wire { provider: &mut world.provider, now: time, entropy, lose_answer: false };
+        hands.1.credit(&mut wire, transaction, now).expect("asks")
+    };
+    assert!(matches!(asked(&mut world, &mut hands), ClaimNotice::Waiting { .. }));
+    world.now = world.now.after(300);
+    assert_eq!(asked(&mut world, &mut hands), ClaimNotice::Refused { transaction, why: CreditRefusal::Late });
+    assert_eq!(hands.1.claim(transaction).map(|claim| claim.state), Some(ClaimState::Closed));
+    assert_eq!(asked(&mut world, &mut hands), ClaimNotice::EndedBefore(ClaimState::Closed));
+    assert_eq!(clearing.bank.bank().held(tegata_core::Unit::USD), held);
+    // The till is free for the next one.
+    let (next, request) = counter(&mut world, &mut hands, 800, true);
+    assert!(next > transaction && request.is_some());
+    world.update(&mut hands.1.device);
+    assert_eq!(audited(&world).difference, None);
+}
+
+#[test]
+fn whichever_answer_is_lost_each_side_ends_the_same_and_nothing_is_taken_twice() {
+    let mut world = World::new();
+    let clearing = Clearing::start(&mut world);
+    world.order(1, 1_000, false);
+    let mut hands = hands(ready(&mut world, &clearing, TestCard::Approved));
+    world.update(&mut hands.1.device);
+    for lost in 0..8 {
+        let (transaction, request) = counter(&mut world, &mut hands, 100, true);
+        let named = (transaction, request.expect("agreed"));
+        let (users, merchants) =
+            lines(&mut world, &clearing, &mut hands, named, &mut Losing { at: Some(lost), sent: 0 });
+        assert_eq!(users, Some(CreditNotice::Cleared), "{lost}");
+        assert!(matches!(merchants, Some(ClaimNotice::Paid { .. })), "{lost}: {merchants:?}");
+        assert_eq!(clearing.bank.bank().posted("SHOP", tegata_core::Unit::USD), 100 * i64::from(lost + 1), "{lost}");
+    }
+    world.update(&mut hands.1.device);
+    world.update(&mut hands.0.device);
+    let audit = audited(&world);
+    assert_eq!((audit.difference, audit.credits), (None, 8));
+    assert!(world.open_exceptions().is_empty());
+    let credits = hands.0.credits().expect("read");
+    assert!(
+        credits.iter().all(|paid| paid.receipt.as_ref().is_some_and(|receipt| receipt.claimed().receipt.is_some()))
+    );
+}
+
+#[test]
+fn a_charge_closed_while_the_user_pays_is_let_go_at_the_bank() {
+    let mut world = World::new();
+    let clearing = Clearing::start(&mut world);
+    world.order(1, 1_000, false);
+    let mut hands = hands(ready(&mut world, &clearing, TestCard::Approved));
+    world.update(&mut hands.1.device);
+    let held = clearing.bank.bank().held(tegata_core::Unit::USD);
+    let (transaction, request) = counter(&mut world, &mut hands, 900, true);
+    let request = request.expect("agreed");
+    // Both have asked, the bank has approved; the terminal was switched off and closes the charge on restart (R8).
+    for carry in [false, true] {
+        let now = world.moment();
+        let (time, entropy) = (now.time, now.entropy);
+        let mut wire = world::Wire { provider: &mut world.provider, now: time, entropy, lose_answer: true };
+        assert!(hands.1.credit(&mut wire, transaction, now).is_err());
+        let mut wire = world::Wire { provider: &mut world.provider, now: time, entropy, lose_answer: true };
+        assert!(hands.0.credit(&mut wire, request, now).is_err());
+        if carry {
+            clearing.carry(&mut world);
+            world.now = world.now.after(2);
+        }
+    }
+    let patience = Instant::now() + Duration::from_secs(10);
+    while clearing.bank.bank().held(tegata_core::Unit::USD) != held + 900 {
+        assert!(Instant::now() < patience);
+        clearing.carry(&mut world);
+        world.now = world.now.after(2);
+    }
+    hands.1.close_open(world.moment()).expect("closed");
+    world.update(&mut hands.1.device);
+    while clearing.carry(&mut world) > 0 {
+        world.now = world.now.after(2);
+    }
+    assert_eq!(clearing.bank.bank().held(tegata_core::Unit::USD), held);
+    let now = world.moment();
+    let (time, entropy) = (now.time, now.entropy);
+    let mut wire = world::Wire { provider: &mut world.provider, now: time, entropy, lose_answer: false };
+    assert_eq!(hands.0.credit(&mut wire, request, now).expect("told"), CreditNotice::Ended(CreditRefusal::Closed));
+    assert_eq!(audited(&world).difference, None);
 }

@@ -3,8 +3,9 @@
 use crate::keys::{Who, ed};
 use crate::samples::{Forms, MERCHANT, NOW, PROVIDER, SESSION, SIGNER, Sealed, TERMINAL, WALLET, by, charge, usd};
 use tegata_core::talk::credit::*;
-use tegata_core::talk::pay::Charge;
-use tegata_core::wire::canonical::{Bytes, Extensions};
+use tegata_core::talk::journal::{EntryKind, LogEntry};
+use tegata_core::talk::pay::{Charge, Claim, ClaimState, CreditOffered};
+use tegata_core::wire::canonical::{Bytes, Extensions, Wire};
 use tegata_core::wire::certificate::SealingKey;
 use tegata_core::wire::signed::Signed;
 use tegata_core::{AccountId, ClearingNumber, CustomerNumber, Hash, PartyId, RequestNumber, Time};
@@ -228,7 +229,7 @@ pub fn CreditOffer() -> Forms<CreditOffer> {
 /// What a user agrees to.
 #[allow(non_snake_case)] // named like the message
 pub fn Agreement() -> Forms<Agreement> {
-    let charge = signed_charge().hash(&Charge::context(&SESSION, TERMINAL));
+    let charge = Charge::named(&SESSION, TERMINAL, signed_charge().payload());
     let agreement = Agreement { machine: TERMINAL, charge, transaction: 17, amount: usd(4_550), extensions: none() };
     vec![("usual", agreement)]
 }
@@ -350,4 +351,60 @@ pub fn UserReceipt() -> Forms<UserReceipt> {
 pub fn RegisterCard() -> Forms<RegisterCard> {
     let card = Sealed()[0].1.clone();
     vec![("usual", RegisterCard { wallet: WALLET, card, at: Time(NOW), extensions: none() })]
+}
+
+/// A payment by credit on its way to the terminal.
+#[allow(non_snake_case)] // named like the message
+pub fn CreditOffered() -> Forms<CreditOffered> {
+    let known = CreditOffered { offer: signed_offer(), unknown: None, extensions: none() };
+    vec![("usual", known.clone()), ("to a terminal not known", CreditOffered { unknown: Some(true), ..known })]
+}
+/// A payment by credit, as its wallet keeps it.
+#[allow(non_snake_case)] // named like the message
+pub fn Credited() -> Forms<Credited> {
+    let asked = Credited {
+        state: CreditState::Waiting,
+        why: None,
+        machine: TERMINAL,
+        merchant: "Cafe".into(),
+        charge: signed_charge(),
+        request: by(Who::Wallet, &[], PaymentRequest()[0].1.clone()),
+        receipt: None,
+        extensions: none(),
+    };
+    let refused = Credited { state: CreditState::Refused, why: Some(CreditRefusal::Declined), ..asked.clone() };
+    let receipt = Some(by(Who::Provider, &[], UserReceipt()[1].1.clone()));
+    let paid = Credited { state: CreditState::Cleared, receipt, ..asked.clone() };
+    vec![("asked", asked), ("refused", refused), ("paid", paid)]
+}
+/// A charge that was cleared, as its terminal keeps it.
+pub fn cleared_claim() -> Claim {
+    Claim {
+        state: ClaimState::Paid,
+        charge: signed_charge(),
+        session: SESSION,
+        card: None,
+        generation: None,
+        check: None,
+        receipt: None,
+        void: None,
+        offer: Some(signed_offer()),
+        asked: Some(by(Who::Terminal, &[], AuthorizationRequest()[0].1.clone())),
+        clearing: Some(by(Who::Terminal, &[], ClearingRequest()[0].1.clone())),
+        notification: Some(by(
+            Who::Provider,
+            &by(Who::Terminal, &[], ClearingRequest()[0].1.clone()).hash(&[]).to_bytes(),
+            ClearingNotification()[0].1.clone(),
+        )),
+        extensions: none(),
+    }
+}
+/// The terminal's entry of it.
+pub fn cleared_entry() -> LogEntry {
+    LogEntry {
+        charge: Some(Bytes(charge().to_bytes())),
+        session: Some(SESSION),
+        sale: Some(by(Who::Terminal, &[], MerchantReceipt()[0].1.clone())),
+        ..LogEntry::new(EntryKind::Cleared, Time(NOW), charge().transaction)
+    }
 }

@@ -363,7 +363,7 @@ messages! {
     }
     plain {
         OperationalKey Anchors Offered Offer Charged Checked LogEntry Journal Command Restart ProviderInfo Sealed Purse
-        Paying Untouched Claim Till ProcessorInfo CardDetails MerchantDetails
+        Paying Untouched Claim Till ProcessorInfo CardDetails MerchantDetails CreditOffered Credited
     }
     bodies { Terms }
 }

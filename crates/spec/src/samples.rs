@@ -365,6 +365,7 @@ forms! {
         "a receipt" => PayMessage::Receipt(signed_receipt()),
         "an end" => PayMessage::Ended(by(Who::Terminal, &Void::context(TERMINAL), void())),
         "a refusal" => PayMessage::Refused(Refusal::Declined),
+        "an offer of credit" => PayMessage::Credit(CreditOffered()[1].1.clone()),
     );
     Raise("a load" => raises()[0].clone(), "a void" => raises()[1].clone(), "a reversal" => raises()[2].clone());
     LogEntry(
@@ -374,6 +375,7 @@ forms! {
             terminal: Some(TERMINAL), receipt: Some(signed_receipt()),
             void: Some(by(Who::Terminal, &Void::context(TERMINAL), void())), raises: Some(raises()), ..paid_entry()
         },
+        "cleared by credit" => cleared_entry(),
     );
     Journal(
         "new" => Journal::new(1, Time(NOW)),
@@ -527,12 +529,14 @@ forms! {
     Claim(
         "paid" => Claim {
             state: ClaimState::Paid, charge: signed_charge(), session: SESSION, card: Some(CARD), generation: Some(1),
-            check: Some(signed_check()), receipt: Some(signed_receipt()), void: None, extensions: none(),
+            check: Some(signed_check()), receipt: Some(signed_receipt()), void: None, offer: None, asked: None,
+            clearing: None, notification: None, extensions: none(),
         },
         "open" => Claim {
             state: ClaimState::Open, charge: signed_charge(), session: SESSION, card: None, generation: None, check: None,
-            receipt: None, void: None, extensions: none(),
+            receipt: None, void: None, offer: None, asked: None, clearing: None, notification: None, extensions: none(),
         },
+        "cleared by credit" => cleared_claim(),
     );
     Till("new" => Till { next: 1, open: None, extensions: none() }, "open" => Till { next: 18, open: Some(17), extensions: none() });
 }

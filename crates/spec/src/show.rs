@@ -154,6 +154,7 @@ impl Show for PayMessage {
             Self::Receipt(body) => json!({ "receipt": body.show() }),
             Self::Ended(body) => json!({ "ended": body.show() }),
             Self::Refused(why) => json!({ "refused": why.show() }),
+            Self::Credit(body) => json!({ "credit": body.show() }),
         }
     }
 }
@@ -220,7 +221,7 @@ fields! {
     Checked { check certificate raises }
     Receipt { entry at }
     LogEntry {
-        kind at transaction terminal charge session card generation event checkpoint raises receipt void
+        kind at transaction terminal charge session card generation event checkpoint raises receipt void sale
     }
     Journal {
         number head acknowledged acknowledged_head archived commands commands_head epoch updated oldest due turns
@@ -266,7 +267,11 @@ fields! {
     Purse { certificate state seq head remaining raises waiting last_load }
     Paying { state terminal merchant charge session card generation check raises receipt }
     Untouched { per_payment cap used }
-    Claim { state charge session card generation check receipt void }
+    Claim {
+        state charge session card generation check receipt void offer asked clearing notification
+    }
+    CreditOffered { offer unknown }
+    Credited { state why machine merchant charge request receipt }
     Till { next open }
     CreditOffer { key request provider option at }
     AuthorizationRequest { machine merchant offer charge session at }

@@ -4,8 +4,8 @@
 use super::{courier, refuse, refused, told};
 use crate::desk::{Desk, Failure};
 use tegata_core::talk::credit::{
-    Clear, ClearingCompletion, ClearingNotification, ClearingRequest, CreditRefusal, CreditState, UserReceipt,
-    VoidAuthorization,
+    Clear, ClearingCompletion, ClearingNotification, ClearingRequest, CreditOffer, CreditRefusal, CreditState,
+    MerchantReceipt, UserReceipt, VoidAuthorization,
 };
 use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::talk::update::{Command, CommandKind};
@@ -136,6 +136,35 @@ pub(super) fn receipt(
     });
     let command = Command { receipt: Some(signed), ..Command::new(CommandKind::Receipt) };
     Ok(desk.command(user, &command)?)
+}
+
+/// The merchant's receipt \[8419\], from its terminal's log: it completes the user's. Says whether it is about a payment that
+/// was cleared here; the same one again changes nothing.
+pub(crate) fn receipted(
+    desk: &mut Desk<'_>,
+    receipt: &Verified<MerchantReceipt>,
+    body: &[u8],
+) -> Result<bool, Failure> {
+    let offer = CreditOffer::hash(&receipt.offer, &receipt.session);
+    let Some(mut row) = desk.store.credit(receipt.machine, &offer)? else {
+        return Ok(false);
+    };
+    let cleared = row.completed.as_ref().is_some_and(|done| done.clearing == receipt.clearing);
+    let same = row.merchant.as_ref().is_some_and(|(side, _)| side.who == receipt.merchant);
+    if !cleared || !same {
+        return Ok(false);
+    }
+    if row.receipt.is_some() {
+        return Ok(true);
+    }
+    row.receipt = Some(body.to_vec());
+    desk.store.put_credit(&row)?;
+    let (Some(user), Some(done)) = (&row.user, &row.completed) else {
+        return Err(StoreError::Damaged.into());
+    };
+    let completion = Signed::<ClearingCompletion>::decode(&done.completion).map_err(|_| StoreError::Damaged)?;
+    self::receipt(desk, &row, user.who, completion.claimed())?;
+    Ok(true)
 }
 
 /// The charge of an authorization was closed, or nobody asked for its clearing in time: it is let go.

@@ -175,10 +175,13 @@ pub fn merchant_line(
     by: &dyn Verifier,
 ) -> Option<(Line, Time)> {
     let charge = charge.clone().verify(key, &Charge::context(session, machine), by).ok()?;
-    let mut named = Charge::context(session, machine);
-    named.extend_from_slice(charge.signed().payload());
-    let line =
-        Line { charge: Hash::of(&named), amount: charge.amount, transaction: charge.transaction, machine, arrived };
+    let line = Line {
+        charge: Charge::named(session, machine, charge.signed().payload()),
+        amount: charge.amount,
+        transaction: charge.transaction,
+        machine,
+        arrived,
+    };
     Some((line, charge.expires))
 }
 

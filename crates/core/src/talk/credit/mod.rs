@@ -24,11 +24,15 @@
 //! | [`RegisterCard`] | 79 | user → provider | [`CreditAnswer`] |
 
 mod matching;
+mod merchant;
 mod messages;
 pub mod processor;
+mod wallet;
 
 pub use matching::*;
+pub use merchant::{Asking, ClaimNotice, CreditClaim};
 pub use messages::*;
+pub use wallet::{CreditAsk, CreditNotice, CreditPay, CreditPayer, Credited};
 
 pub use processor::{
     Audience, Authorize, CardDetails, Clear, ClearingCompletion, ClearingInformation, DeclineReason, MerchantDetails,

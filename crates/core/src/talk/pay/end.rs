@@ -77,7 +77,8 @@ impl EndOfClaim {
             }
             ClaimState::Open => None,
             // A void names the check that it undoes (R7).
-            ClaimState::Paid if void => claim.check_hash(terminal),
+            // What credit has cleared is not undone by a void: it goes back through the processor.
+            ClaimState::Paid if void && claim.offer.is_none() => claim.check_hash(terminal),
             ended => return Self::over(EndNotice::EndedBefore(ended)),
         };
         let amount = claim.charge.claimed().amount;
@@ -106,7 +107,7 @@ pub(super) fn closing(claim: Claim, void: Signed<Void>, context: &Context<'_>, b
         ..LogEntry::new(kind, context.now, transaction)
     };
     if state == ClaimState::Closed {
-        close_till(context.records, batch);
+        close_till(context.records, transaction, batch);
     }
     let claim = Claim { state, void: Some(void), ..claim };
     batch.replace(Claim::key(transaction), Some(before), claim.to_bytes());

@@ -4,6 +4,7 @@
 use crate::card::{CardCertificate, CardEvent, CardKind, Raise, Void};
 use crate::id::{DeviceId, Handle, Hash};
 use crate::money::{Amount, Time};
+use crate::talk::credit::CreditOffer;
 use crate::wire::canonical::{DecodeError, Reader, Wire, Writer};
 use crate::wire::certificate::Certificate;
 use crate::wire::signed::Signed;
@@ -54,6 +55,12 @@ message! {
 }
 
 impl Charge {
+    /// What names a charge everywhere: session, terminal and exact bytes, hashed.
+    pub fn named(session: &Hash, terminal: DeviceId, bytes: &[u8]) -> Hash {
+        let mut named = Self::context(session, terminal);
+        named.extend_from_slice(bytes);
+        Hash::of(&named)
+    }
     /// Context: the session that first carries the charge (R5) and the terminal.
     pub fn context(session: &Hash, terminal: DeviceId) -> Vec<u8> {
         let mut to = Writer::new();
@@ -104,6 +111,16 @@ impl Receipt {
     /// Context: the check.
     pub fn context(check: &Hash) -> Vec<u8> {
         check.to_bytes()
+    }
+}
+
+message! {
+    /// The wallet pays by credit \[8405\]: instead of an offer of cards. Names nobody: its key is made for this payment (R17).
+    pub struct CreditOffered {
+        /// The offer, signed by its own key in the context of the session.
+        1 offer: Signed<CreditOffer>,
+        /// The terminal's certificate is not known here and is asked for.
+        2 unknown: Option<bool>,
     }
 }
 
@@ -180,6 +197,8 @@ pub enum PayMessage {
     Ended(Signed<Void>),
     /// Either way: no.
     Refused(Refusal),
+    /// Wallet to terminal: by credit.
+    Credit(CreditOffered),
 }
 
 /// Largest message while paying, in bytes.
@@ -234,6 +253,10 @@ impl Wire for PayMessage {
                 to.uint(6);
                 body.write(to);
             }
+            Self::Credit(body) => {
+                to.uint(7);
+                body.write(to);
+            }
         }
     }
     fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -245,6 +268,7 @@ impl Wire for PayMessage {
             4 => Signed::read(from).map(Self::Receipt),
             5 => Signed::read(from).map(Self::Ended),
             6 => Refusal::read(from).map(Self::Refused),
+            7 => CreditOffered::read(from).map(Self::Credit),
             _ => Err(DecodeError::Kind),
         }
     }

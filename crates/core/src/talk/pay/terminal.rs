@@ -6,6 +6,7 @@ use crate::id::{CardId, DeviceId, Handle, Hash};
 use crate::money::Amount;
 use crate::record::{Batch, RecordKey, Space};
 use crate::step::{Break, Context, Effect, Event, Fault, Records, SigningKey, Step, Talk};
+use crate::talk::credit::{AuthorizationRequest, ClearingNotification, ClearingRequest, CreditOffer};
 use crate::talk::journal::{EntryKind, Journal, LogEntry};
 use crate::wire::canonical::{Bytes, Wire};
 use crate::wire::certificate::{Anchors, Certificate, SessionProof};
@@ -24,6 +25,8 @@ codes! {
         Closed = 3,
         /// Was paid and is undone.
         Voided = 4,
+        /// By credit: the clearing was asked for. Nothing but its answer ends this (R26).
+        Clearing = 5,
     }
 }
 
@@ -46,10 +49,46 @@ message! {
         7 receipt: Option<Signed<Receipt>>,
         /// The void or close as sent.
         8 void: Option<Signed<Void>>,
+        /// By credit: the offer as it came. The charge takes no check then.
+        9 offer: Option<Signed<CreditOffer>>,
+        /// By credit: the request for authorization, as sent.
+        10 asked: Option<Signed<AuthorizationRequest>>,
+        /// By credit: the clearing request as sent \[13550\].
+        11 clearing: Option<Signed<ClearingRequest>>,
+        /// By credit: the clearing completion notification \[8418\].
+        12 notification: Option<Signed<ClearingNotification>>,
     }
 }
 
 impl Claim {
+    /// A charge that nobody has answered.
+    pub(super) fn open(charge: Signed<Charge>, session: Hash) -> Self {
+        Self {
+            state: ClaimState::Open,
+            charge,
+            session,
+            card: None,
+            generation: None,
+            check: None,
+            receipt: None,
+            void: None,
+            offer: None,
+            asked: None,
+            clearing: None,
+            notification: None,
+            extensions: Default::default(),
+        }
+    }
+    /// Stores a new one, and that it is open.
+    pub(super) fn begin(&self, records: &dyn Records) -> Batch {
+        let transaction = self.charge.claimed().transaction;
+        let (till, stored) = Till::load(records);
+        let after = Till { next: transaction + 1, open: Some(transaction), ..till };
+        let mut batch = Batch::default();
+        batch.replace(Till::key(), stored, after.to_bytes());
+        batch.replace(Self::key(transaction), None, self.to_bytes());
+        batch
+    }
     /// Where it is stored.
     pub fn key(transaction: u64) -> RecordKey {
         RecordKey::numbered(Space::Charge, transaction)
@@ -110,10 +149,10 @@ pub struct Sale {
 }
 
 impl Sale {
-    fn terminal(&self) -> DeviceId {
+    pub(super) fn terminal(&self) -> DeviceId {
         self.certificate.claimed().subject.device()
     }
-    fn key(&self) -> &PublicKey {
+    pub(super) fn key(&self) -> &PublicKey {
         &self.certificate.claimed().key
     }
     fn accepts(&self, offered: &Offered) -> Option<&Terms> {
@@ -140,6 +179,11 @@ pub enum TerminalNotice {
     },
     /// The receipt went out again for a charge that was paid before. No goods.
     Repeated {
+        /// Which charge.
+        transaction: u64,
+    },
+    /// The wallet pays by credit: the charge is stored; ask the provider.
+    CreditAsked {
         /// Which charge.
         transaction: u64,
     },
@@ -170,6 +214,10 @@ pub enum TerminalPay {
     SigningCharge(Sale, Hash, Unsigned<Charge>, Option<Handle>, bool),
     /// Stores the charge.
     StoringCharge(Sale, Claim, Option<Handle>, Vec<u8>),
+    /// By credit: signs the charge.
+    SigningCredit(Sale, Hash, Unsigned<Charge>, CreditOffered),
+    /// By credit: stores the charge.
+    StoringCredit(Claim, Vec<u8>),
     /// Waits for the check.
     ExpectCheck(Sale, Claim, Option<Handle>),
     /// Signs the receipt.
@@ -196,9 +244,9 @@ pub struct Accepted {
     journal: Journal,
 }
 
-type Next = Step<TerminalPay, TerminalNotice>;
+pub(super) type Next = Step<TerminalPay, TerminalNotice>;
 
-fn send(message: &PayMessage) -> Effect<TerminalNotice> {
+pub(super) fn send(message: &PayMessage) -> Effect<TerminalNotice> {
     Effect::Send(message.to_bytes())
 }
 
@@ -208,7 +256,7 @@ impl TerminalPay {
         Self::Idle(sale)
     }
 
-    fn refuse(why: Refusal) -> Next {
+    pub(super) fn refuse(why: Refusal) -> Next {
         Step::new(Self::Over, [send(&PayMessage::Refused(why)), Effect::Show(TerminalNotice::Refused(why))])
     }
     fn fail(fault: Fault) -> Next {
@@ -244,8 +292,19 @@ impl TerminalPay {
         if till.open.is_some() || sale.amount.is_zero() {
             return Self::refuse(Refusal::NothingToPay);
         }
+        let (charge, sign) = Self::draft(&sale, &session, till.next, context);
+        Step::new(Self::SigningCharge(sale, session, charge, known, unknown), [sign])
+    }
+
+    /// Drafts the charge of this number.
+    pub(super) fn draft(
+        sale: &Sale,
+        session: &Hash,
+        transaction: u64,
+        context: &Context<'_>,
+    ) -> (Unsigned<Charge>, Effect<TerminalNotice>) {
         let charge = Charge {
-            transaction: till.next,
+            transaction,
             amount: sale.amount,
             at: context.now,
             expires: context.now.after(sale.valid_for),
@@ -253,9 +312,8 @@ impl TerminalPay {
             extensions: Default::default(),
         };
         let charge = Unsigned::new(charge, sale.key().algorithm());
-        let tbs = charge.tbs(&Charge::context(&session, sale.terminal()));
-        let sign = Effect::Sign { key: SigningKey::Device, tbs };
-        Step::new(Self::SigningCharge(sale, session, charge, known, unknown), [sign])
+        let tbs = charge.tbs(&Charge::context(session, sale.terminal()));
+        (charge, Effect::Sign { key: SigningKey::Device, tbs })
     }
 
     /// A wallet asks for the end of a charge: it gets the stored bytes again.
@@ -266,6 +324,10 @@ impl TerminalPay {
         let reopens = claim.state == ClaimState::Closed && context.broken.has(Break::ClosedAccepts);
         if let (Some(void), false) = (claim.void.clone(), reopens) {
             return Step::new(Self::Over, [send(&PayMessage::Ended(void))]);
+        }
+        if claim.offer.is_some() {
+            // It is being paid by credit: no check is asked for beside that (R7).
+            return Self::refuse(Refusal::AnsweredBefore);
         }
         Self::recharge(sale, claim, unknown, known)
     }
@@ -290,7 +352,6 @@ impl TerminalPay {
         context: &Context<'_>,
     ) -> Next {
         let charge = charge.sign(signature);
-        let transaction = charge.claimed().transaction;
         let charged = Charged {
             charge: charge.clone(),
             certificate: unknown.then(|| sale.certificate.clone()),
@@ -298,22 +359,8 @@ impl TerminalPay {
             session: None,
             extensions: Default::default(),
         };
-        let claim = Claim {
-            state: ClaimState::Open,
-            charge,
-            session,
-            card: None,
-            generation: None,
-            check: None,
-            receipt: None,
-            void: None,
-            extensions: Default::default(),
-        };
-        let (till, stored) = Till::load(context.records);
-        let after = Till { next: transaction + 1, open: Some(transaction), ..till };
-        let mut batch = Batch::default();
-        batch.replace(Till::key(), stored, after.to_bytes());
-        batch.replace(Claim::key(transaction), None, claim.to_bytes());
+        let claim = Claim::open(charge, session);
+        let batch = claim.begin(context.records);
         let told = PayMessage::Charged(charged).to_bytes();
         Step::new(Self::StoringCharge(sale, claim, known, told), [Effect::Store(batch)])
     }
@@ -435,7 +482,7 @@ impl TerminalPay {
         let mut batch = Batch::default();
         batch.replace(Claim::key(transaction), Some(before), claim.to_bytes());
         batch.put(seen_key(handle), checkpoint.encode());
-        close_till(context.records, &mut batch);
+        close_till(context.records, transaction, &mut batch);
         journal.append(&[entry], &mut batch);
         let store = Effect::Store(batch);
         if context.broken.has(Break::GoodsBeforeEvidence) {
@@ -468,11 +515,19 @@ impl Talk for TerminalPay {
             (Self::Proving(sale, session), Event::Signed(proof)) => Self::proven(sale, session, proof),
             (Self::ExpectOffer(sale, session), Event::Received(bytes)) => match PayMessage::received(&bytes) {
                 Ok(PayMessage::Offer(offer)) => Self::offered(sale, session, &offer, context),
+                Ok(PayMessage::Credit(offered)) => Self::credit_offered(sale, session, offered, context),
                 Ok(PayMessage::Refused(why)) => Step::new(Self::Over, [Effect::Show(TerminalNotice::Refused(why))]),
                 _ => Self::refuse(Refusal::Malformed),
             },
             (Self::SigningCharge(sale, session, charge, known, unknown), Event::Signed(signature)) => {
                 Self::charge_signed(sale, session, charge, (known, unknown), signature, context)
+            }
+            (Self::SigningCredit(sale, session, charge, offered), Event::Signed(signature)) => {
+                Self::credit_charged(&sale, session, charge.sign(signature), offered, context)
+            }
+            (Self::StoringCredit(claim, told), Event::Stored) => {
+                let transaction = claim.charge.claimed().transaction;
+                Step::new(Self::Over, [Effect::Send(told), Effect::Show(TerminalNotice::CreditAsked { transaction })])
             }
             // Durable before sent: the charge leaves only now.
             (Self::StoringCharge(sale, claim, known, told), Event::Stored) => {
@@ -525,10 +580,11 @@ fn seen(handle: Handle, records: &dyn Records) -> Option<Signed<CardCertificate>
     Signed::decode(&records.get(&seen_key(handle))?).ok()
 }
 
-/// No charge is open any more.
-pub(super) fn close_till(records: &dyn Records, batch: &mut Batch) {
+/// This charge is not the open one any more.
+pub(crate) fn close_till(records: &dyn Records, transaction: u64, batch: &mut Batch) {
     let (till, stored) = Till::load(records);
-    batch.replace(Till::key(), stored, Till { open: None, ..till }.to_bytes());
+    let open = till.open.filter(|open| *open != transaction);
+    batch.replace(Till::key(), stored, Till { open, ..till }.to_bytes());
 }
 
 /// L and U of R11: past either, the terminal stops selling offline.

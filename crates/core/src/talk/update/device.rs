@@ -6,11 +6,13 @@ use crate::card::{Raise, Terms};
 use crate::id::{DeviceId, Hash};
 use crate::record::{Batch, Overlay, RecordKey, Space};
 use crate::step::{Context, Effect, Event, Fault, Records, SigningKey, Step, Talk};
+use crate::talk::credit::{Credited, UserReceipt};
 use crate::talk::journal::{Journal, LogEntry};
 use crate::talk::pay::{Paying, Till, keep_raise, load_purse, purse_key};
 use crate::talk::report::Refused;
 use crate::wire::canonical::{Bytes, Message, Wire};
 use crate::wire::certificate::{Anchors, Certificate};
+use crate::wire::signed::Signed;
 use crate::wire::signed::{Algorithm, PublicKey, Unsigned};
 use alloc::{vec, vec::Vec};
 
@@ -307,7 +309,22 @@ impl Apply<'_> {
                 self.over.batch.put(Certificate::own_key(), renewed.encode());
             }
             // Of later kinds of card: recorded as carried out, they name nothing this device holds.
-            CommandKind::Change | CommandKind::Refund | CommandKind::Receipt | CommandKind::Program => {}
+            CommandKind::Receipt => self.receipt(command.receipt.as_ref()?)?,
+            CommandKind::Change | CommandKind::Refund | CommandKind::Program => {}
+        }
+        Some(())
+    }
+
+    /// The receipt of a payment by credit \[8421\]. One for a payment that this wallet does not know, because it was restored,
+    /// changes nothing.
+    fn receipt(&mut self, receipt: &Signed<UserReceipt>) -> Option<()> {
+        let key = self.anchors.signer(receipt.claimed().signer, self.context.now).ok()?;
+        let receipt = receipt.clone().verify(key, &[], self.context.verifier).ok()?;
+        let number = receipt.request;
+        if let Some(before) = Credited::load(&self.over, number) {
+            let mut after = before.clone();
+            after.receive(receipt.into_signed());
+            self.over.batch.replace(Credited::key(number), Some(before.to_bytes()), after.to_bytes());
         }
         Some(())
     }
