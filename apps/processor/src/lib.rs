@@ -17,6 +17,7 @@ mod error;
 pub mod http;
 mod keys;
 mod line;
+pub mod operator;
 mod prepare;
 mod processor;
 mod shared;

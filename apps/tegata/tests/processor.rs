@@ -149,7 +149,7 @@ fn processor_and_bank_are_processes_of_their_own_and_survive_being_killed() {
 
     let bank = listening(data, "bank run");
     let mut served = listening(data, "processor run --answer-within 1");
-    bad(data, &format!("processor revoke {PROVIDER}"), "another process");
+    bad(data, "processor run --listen 127.0.0.1:0", "another process");
     let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
     let info = client.get(format!("http://{}/v1/processor", served.address)).send().unwrap().bytes().unwrap();
     let processor = ProcessorInfo::from_bytes(&info).unwrap();
@@ -195,13 +195,17 @@ fn processor_and_bank_are_processes_of_their_own_and_survive_being_killed() {
         assert!(Instant::now() < until, "it is still unknown");
         std::thread::sleep(Duration::from_millis(100));
     }
-    // Stopped, as an operator does: the provider is revoked, and hears so.
+    assert_eq!(good(data, "processor status")["bank"], "signed on");
+    // Revoked while it runs, and after a restart.
+    good(data, &format!("processor revoke {PROVIDER}"));
+    let refused = asker.ask(authorize(103, user, merchant), fresh()).unwrap();
+    assert!(matches!(post(&served.address, &refused).unwrap().1, ProcessorAnswer::Refused(_)));
     Command::new("kill").args(["-TERM", &served.child.id().to_string()]).status().unwrap();
     drop(served);
-    good(data, &format!("processor revoke {PROVIDER}"));
     let served = listening(data, "processor run");
     let refused = asker.ask(authorize(102, user, merchant), fresh()).unwrap();
     assert!(matches!(post(&served.address, &refused).unwrap().1, ProcessorAnswer::Refused(_)));
+    bad(data, &format!("processor revoke {}", PartyId([3; 16])), "nothing is known");
     drop(served);
     let refusals = good(data, "processor refusals");
     assert!(refusals.to_string().contains("Revoked"), "{refusals}");
