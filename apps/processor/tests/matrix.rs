@@ -14,9 +14,15 @@ use world::{Fault, PATIENCE, PROVIDER, World, usd};
 
 /// One payment cleared and partly paid back, one let go; what the provider was told is compared with both books.
 fn play(fault: Fault) -> World {
+    play_all(fault, Vec::new())
+}
+
+/// The same with more than one fault.
+fn play_all(fault: Fault, more: Vec<Fault>) -> World {
+    let story = format!("{fault:?} {more:?}");
     let mut world = World::new(Fault::Nothing);
     let accounts = world.accounts(TestCard::Approved);
-    world.fault = fault;
+    (world.fault, world.more) = (fault, more);
     (world.requests, world.answers, world.turns) = (0, 0, 0);
     let mut asked: Vec<(Question, ProcessorAnswer)> = Vec::new();
     let mut told = 0;
@@ -36,7 +42,7 @@ fn play(fault: Fault) -> World {
             extensions: Default::default(),
         };
         let (question, answer) = world.ask(clear);
-        let ProcessorAnswer::Cleared(cleared) = &answer else { panic!("{fault:?}: not cleared: {answer:?}") };
+        let ProcessorAnswer::Cleared(cleared) = &answer else { panic!("{story}: not cleared: {answer:?}") };
         told += cleared.amount.minor();
         let clearing = cleared.clearing;
         asked.push((question, answer));
@@ -44,13 +50,13 @@ fn play(fault: Fault) -> World {
         let refund =
             Refund { provider: PROVIDER, number, at, clearing, amount: usd(300), extensions: Default::default() };
         let (question, answer) = world.ask(refund);
-        assert_eq!(world.outcome(answer.clone()).state, OutcomeState::Refunded, "{fault:?}");
+        assert_eq!(world.outcome(answer.clone()).state, OutcomeState::Refunded, "{story}");
         told -= 300;
         asked.push((question, answer));
     } else {
-        assert_eq!(outcome.state, OutcomeState::Declined, "{fault:?}");
+        assert_eq!(outcome.state, OutcomeState::Declined, "{story}");
         let why = [Some(DeclineReason::Undone), Some(DeclineReason::Later)];
-        assert!(why.contains(&outcome.reason), "{fault:?}: {outcome:?}");
+        assert!(why.contains(&outcome.reason), "{story}: {outcome:?}");
     }
 
     let second = world.authorize(accounts, 500);
@@ -62,22 +68,22 @@ fn play(fault: Fault) -> World {
         let (provider, authorization) = (PROVIDER, second.number);
         let void = VoidAuthorization { provider, number, at, authorization, extensions: Default::default() };
         let (question, answer) = world.ask(void);
-        assert_eq!(world.outcome(answer.clone()).state, OutcomeState::Voided, "{fault:?}");
+        assert_eq!(world.outcome(answer.clone()).state, OutcomeState::Voided, "{story}");
         asked.push((question, answer));
     }
 
     // Calm: everything that was begun ends.
-    world.fault = Fault::Nothing;
+    (world.fault, world.more) = (Fault::Nothing, Vec::new());
     world.run(60 * PATIENCE);
     let posted = u64::try_from(world.bank.posted("CAFE", Unit::USD)).unwrap();
     let balance: u64 = world.processor().balance(accounts.1).unwrap().iter().map(|amount| amount.minor()).sum();
-    assert_eq!((posted, balance), (told, told), "{fault:?}: bank, processor and provider");
+    assert_eq!((posted, balance), (told, told), "{story}: bank, processor and provider");
     assert_eq!(world.processor().balance(accounts.0).unwrap(), world.processor().balance(accounts.1).unwrap());
-    assert_eq!(world.bank.held(Unit::USD), 0, "{fault:?}: nothing is held that nobody wants");
-    assert!(world.bank.captures() <= 1, "{fault:?}: charged twice");
-    assert_eq!(world.processor().pursued(), 0, "{fault:?}: something is still pursued");
+    assert_eq!(world.bank.held(Unit::USD), 0, "{story}: nothing is held that nobody wants");
+    assert!(world.bank.captures() <= 1, "{story}: charged twice");
+    assert_eq!(world.processor().pursued(), 0, "{story}: something is still pursued");
     for (question, answer) in &asked {
-        assert_eq!(world.answer(question).1, *answer, "{fault:?}: another answer than before");
+        assert_eq!(world.answer(question).1, *answer, "{story}: another answer than before");
     }
     world
 }
@@ -129,6 +135,38 @@ fn the_processor_crashes_before_and_after_every_store() {
         for fault in [Fault::CrashBefore(at), Fault::CrashAfter(at), Fault::CrashAmid(at)] {
             play(fault);
         }
+    }
+}
+
+/// Draws faults from a seed: up to six in one run.
+fn drawn(seed: u64) -> Vec<Fault> {
+    let dice = tegata_core::Hash::of(&seed.to_be_bytes()).0;
+    let kinds: [fn(usize) -> Fault; 13] = [
+        Fault::LostRequest,
+        Fault::DoubleRequest,
+        Fault::LateRequest,
+        Fault::LostAnswer,
+        Fault::DoubleAnswer,
+        Fault::LateAnswer,
+        Fault::GarbledAnswer,
+        Fault::StrangeAnswer,
+        Fault::DeadBefore,
+        Fault::DeadAfter,
+        Fault::CrashBefore,
+        Fault::CrashAfter,
+        Fault::CrashAmid,
+    ];
+    let count = 1 + usize::from(dice[0]) % 6;
+    let pairs = dice[1..].chunks_exact(2).take(count);
+    pairs.map(|two| kinds[usize::from(two[0]) % kinds.len()](1 + usize::from(two[1]) % 14)).collect()
+}
+
+#[test]
+fn many_faults_in_one_run_by_seed() {
+    for seed in 1..=400 {
+        let mut faults = drawn(seed);
+        let first = faults.remove(0);
+        play_all(first, faults);
     }
 }
 

@@ -66,6 +66,8 @@ pub struct World {
     pub bank: Bank,
     pub asker: Asker,
     pub fault: Fault,
+    /// What else goes wrong.
+    pub more: Vec<Fault>,
     ms: u64,
     drawn: u64,
     signed_on: bool,
@@ -106,6 +108,7 @@ impl World {
             bank: Bank::new(3 * PATIENCE),
             asker,
             fault,
+            more: Vec::new(),
             ms: 0,
             drawn: 0,
             signed_on: false,
@@ -140,6 +143,9 @@ impl World {
     fn now(&self) -> Now {
         Now { time: Time(1_795_500_000 + self.ms / 1000), ms: self.ms }
     }
+    fn goes_wrong(&self, fault: Fault) -> bool {
+        self.fault == fault || self.more.contains(&fault)
+    }
     fn hang_up(&mut self) {
         self.connected = false;
         self.signed_on = false;
@@ -161,13 +167,13 @@ impl World {
             self.turns += 1;
         }
         let this = (self.counted && !works.is_empty()).then_some(self.turns);
-        if this.is_some_and(|turn| self.fault == Fault::CrashBefore(turn)) {
+        if this.is_some_and(|turn| self.goes_wrong(Fault::CrashBefore(turn))) {
             return self.crash();
         }
         let effects = self.processor.as_mut().unwrap().turn(works, now, entropy);
         let leave = match this {
-            Some(turn) if self.fault == Fault::CrashAfter(turn) => Some(0),
-            Some(turn) if self.fault == Fault::CrashAmid(turn) => Some(effects.len().div_ceil(2)),
+            Some(turn) if self.goes_wrong(Fault::CrashAfter(turn)) => Some(0),
+            Some(turn) if self.goes_wrong(Fault::CrashAmid(turn)) => Some(effects.len().div_ceil(2)),
             _ => None,
         };
         for effect in effects.into_iter().take(leave.unwrap_or(usize::MAX)) {
@@ -191,14 +197,17 @@ impl World {
                 if is_money(&flying.body) && self.counted {
                     self.requests += 1;
                     let this = self.requests;
-                    match self.fault {
-                        Fault::LostRequest(number) if number == this => return,
-                        Fault::LateRequest(number) if number == this => flying.at += 3 * PATIENCE,
-                        Fault::DoubleRequest(number) if number == this => {
-                            self.to_bank.push(Flying { at: flying.at, body: flying.body.clone() });
-                        }
-                        Fault::DeadBefore(number) if number == this => return self.die(),
-                        _ => {}
+                    if self.goes_wrong(Fault::LostRequest(this)) {
+                        return;
+                    }
+                    if self.goes_wrong(Fault::DeadBefore(this)) {
+                        return self.die();
+                    }
+                    if self.goes_wrong(Fault::LateRequest(this)) {
+                        flying.at += 3 * PATIENCE;
+                    }
+                    if self.goes_wrong(Fault::DoubleRequest(this)) {
+                        self.to_bank.push(Flying { at: flying.at, body: flying.body.clone() });
                     }
                 }
                 self.to_bank.push(flying);
@@ -220,21 +229,26 @@ impl World {
             if is_money(&flying.body) && self.counted {
                 self.answers += 1;
                 let this = self.answers;
-                match self.fault {
-                    Fault::LostAnswer(number) if number == this => continue,
-                    Fault::LateAnswer(number) if number == this => flying.at += 3 * PATIENCE,
-                    Fault::DoubleAnswer(number) if number == this => {
-                        self.to_processor.push(Flying { at: flying.at, body: flying.body.clone() });
-                    }
-                    Fault::GarbledAnswer(number) if number == this => flying.body[4] |= 0x80,
-                    Fault::StrangeAnswer(number) if number == this => {
-                        let mut strange = tegata_iso8583::Message::decode(&flying.body).unwrap();
-                        strange.set(11, b"777777").unwrap();
-                        let strange = strange.encode();
-                        self.to_processor.push(Flying { at: flying.at, body: strange });
-                    }
-                    Fault::DeadAfter(number) if number == this => return self.die(),
-                    _ => {}
+                if self.goes_wrong(Fault::LostAnswer(this)) {
+                    continue;
+                }
+                if self.goes_wrong(Fault::DeadAfter(this)) {
+                    return self.die();
+                }
+                if self.goes_wrong(Fault::LateAnswer(this)) {
+                    flying.at += 3 * PATIENCE;
+                }
+                if self.goes_wrong(Fault::DoubleAnswer(this)) {
+                    self.to_processor.push(Flying { at: flying.at, body: flying.body.clone() });
+                }
+                if self.goes_wrong(Fault::StrangeAnswer(this)) {
+                    let mut strange = tegata_iso8583::Message::decode(&flying.body).unwrap();
+                    strange.set(11, b"777777").unwrap();
+                    let body = strange.encode();
+                    self.to_processor.push(Flying { at: flying.at, body });
+                }
+                if self.goes_wrong(Fault::GarbledAnswer(this)) {
+                    flying.body[4] |= 0x80;
                 }
             }
             if self.connected {
