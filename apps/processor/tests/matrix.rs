@@ -194,6 +194,36 @@ fn a_late_approval_of_what_the_bank_did_not_know_is_undone_again() {
 }
 
 #[test]
+fn what_is_being_let_go_is_neither_approved_nor_voided_until_the_bank_has_answered() {
+    let mut world = World::new(Fault::Nothing);
+    let accounts = world.accounts(TestCard::Approved);
+    let first = world.authorize(accounts, 1000);
+    let answer = world.ask(first.clone()).1;
+    assert_eq!(world.outcome(answer).state, OutcomeState::Approved);
+    world.more = vec![Fault::LostAnswer(world.answers + 1), Fault::LostAnswer(world.answers + 2)];
+    let (number, at) = (world.number(), Time(6));
+    let (provider, authorization) = (PROVIDER, first.number);
+    let void = VoidAuthorization { provider, number, at, authorization, extensions: Default::default() };
+    let entropy = world.draw();
+    let question = world.asker.ask(void, entropy).unwrap();
+    let (_, answer) = world.once(&question).unwrap();
+    assert_eq!(world.outcome(answer).state, OutcomeState::Unknown);
+    let look = |world: &mut World| {
+        let number = world.number();
+        let query = Query { provider, number, at, about: authorization, extensions: Default::default() };
+        let entropy = world.draw();
+        let question = world.asker.ask(query, entropy).unwrap();
+        let (_, answer) = world.once(&question).unwrap();
+        world.outcome(answer).state
+    };
+    assert_eq!(look(&mut world), OutcomeState::Unknown);
+    world.run(10 * PATIENCE);
+    assert_eq!(look(&mut world), OutcomeState::Voided);
+    let answer = world.answer(&question).1;
+    assert_eq!(world.outcome(answer).state, OutcomeState::Voided);
+}
+
+#[test]
 fn what_is_unknown_is_told_as_unknown_and_then_known() {
     let mut world = World::new(Fault::Nothing);
     let accounts = world.accounts(TestCard::Silent);
