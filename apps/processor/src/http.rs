@@ -5,15 +5,17 @@
 //! | `GET /v1/health` | - | `ok` |
 //! | `GET /v1/processor` | - | `ProcessorInfo` |
 //! | `POST /v1/messages` | CBOR array of envelopes | CBOR array of answers, in order |
+//! | `POST /v1/operator` | JSON, with the operator's key | JSON |
 
 use crate::line::drive::{Tell, Wire};
 use crate::line::{LineEvent, Now};
-use crate::{Effect, Prepared, Processor, ProcessorError, Shared, Work};
+use crate::{Effect, Prepared, Processor, ProcessorError, Shared, Work, operator};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::{get, post};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -37,6 +39,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where the bank listens.
     pub bank: SocketAddr,
+    /// The key that opens the operator's line; none: it is closed.
+    pub operator: Option<String>,
     /// Told the address once it listens.
     pub bound: Option<oneshot::Sender<SocketAddr>>,
 }
@@ -45,6 +49,7 @@ pub struct Config {
 enum Input {
     Message(Box<Prepared>, oneshot::Sender<Vec<u8>>),
     Bank(u64, LineEvent),
+    Operator(Value, oneshot::Sender<Value>),
     Stop,
 }
 
@@ -52,6 +57,7 @@ enum Input {
 struct Front {
     shared: Arc<Shared>,
     writer: Sender<Input>,
+    operator: Option<String>,
 }
 
 /// Serves until `shutdown` completes, and gives the processor back.
@@ -70,7 +76,7 @@ pub async fn run(
     let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let (writer, inputs) = channel();
-    let front = Front { shared: processor.shared(), writer: writer.clone() };
+    let front = Front { shared: processor.shared(), writer: writer.clone(), operator: config.operator };
     let bank = config.bank;
     let told = writer.clone();
     let tell: Tell = Arc::new(move |number, event| told.send(Input::Bank(number, event)).is_ok());
@@ -83,6 +89,7 @@ pub async fn run(
         .route("/v1/health", get(|| async { "ok" }))
         .route("/v1/processor", get(info))
         .route("/v1/messages", post(messages))
+        .route("/v1/operator", post(ask))
         .layer(DefaultBodyLimit::max(BODY))
         .with_state(front);
     let served = axum::serve(listener, app).with_graceful_shutdown(shutdown).await;
@@ -120,6 +127,19 @@ async fn messages(State(front): State<Front>, body: Bytes) -> Result<Vec<u8>, St
     Ok(answers.to_bytes())
 }
 
+/// The operator's line: closed to whoever does not hold the key.
+async fn ask(State(front): State<Front>, headers: HeaderMap, body: Bytes) -> Result<String, StatusCode> {
+    let key = front.operator.as_ref().ok_or(StatusCode::NOT_FOUND)?;
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !operator::opens(given, key) {
+        return Err(StatusCode::UNAUTHORIZED);
+    }
+    let question = serde_json::from_slice(&body).map_err(|_| StatusCode::BAD_REQUEST)?;
+    let (done, answer) = oneshot::channel();
+    front.writer.send(Input::Operator(question, done)).map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    Ok(answer.await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?.to_string())
+}
+
 /// The one writer: takes what waits, does it in one transaction, carries out what follows.
 fn write(mut processor: Processor, inputs: &Receiver<Input>, mut wire: Wire) -> Processor {
     let began = Instant::now();
@@ -144,6 +164,10 @@ fn write(mut processor: Processor, inputs: &Receiver<Input>, mut wire: Wire) -> 
                 }
                 Input::Bank(number, event) if number == wire.number() => works.push(Work::Bank(event)),
                 Input::Bank(..) => {}
+                Input::Operator(question, done) => {
+                    // Whoever asked may be gone; what was asked is done.
+                    let _: Result<(), Value> = done.send(operator::answer(&mut processor, &question, now()));
+                }
                 Input::Message(prepared, done) => {
                     ticket += 1;
                     waiting.insert(ticket, done);

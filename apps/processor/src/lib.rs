@@ -1,4 +1,4 @@
-//! The transaction processing system [106]: keeps clearing accounts, and has bank cards charged through the bank's line.
+//! The transaction processing system \[106\]: keeps clearing accounts, and has bank cards charged through the bank's line.
 //!
 //! ```text
 //! envelopes -> prepare -> Processor::turn: judge, write, commit -> answers
@@ -17,6 +17,7 @@ mod error;
 pub mod http;
 mod keys;
 mod line;
+pub mod operator;
 mod prepare;
 mod processor;
 mod shared;
@@ -28,4 +29,4 @@ pub use line::{Heard, Job, LineConfig, LineEvent, Now, Patience};
 pub use prepare::Prepared;
 pub use processor::{Effect, Processor, Ticket, Work};
 pub use shared::Shared;
-pub use store::{Store, StoreError};
+pub use store::{Durable, Store, StoreError};

@@ -63,6 +63,8 @@ pub struct Processor {
     line: Line,
     config: LineConfig,
     waiting: BTreeMap<(PartyId, RequestNumber), Vec<Waiting>>,
+    /// Whether the line pursues all that is open in the store.
+    recovered: bool,
 }
 
 impl Processor {
@@ -107,7 +109,8 @@ impl Processor {
             extensions: Default::default(),
         };
         let shared = Arc::new(Shared::new(info, keys, store.providers()?));
-        let mut processor = Self { shared, store, line: Line::new(config), config, waiting: BTreeMap::new() };
+        let mut processor =
+            Self { shared, store, line: Line::new(config), config, waiting: BTreeMap::new(), recovered: false };
         processor.recover(now, entropy)?;
         Ok(processor)
     }
@@ -192,6 +195,7 @@ impl Processor {
         let (jobs, _) = self.transact(now, entropy, |desk| desk.recover())?;
         let effects = self.hand_over(jobs, now);
         debug_assert!(effects.is_empty(), "a line that is down sends nothing");
+        self.recovered = true;
         Ok(())
     }
     /// One transaction: all of it durable, or none.
@@ -219,8 +223,8 @@ impl Processor {
         jobs.into_iter().flat_map(|job| self.line.ask(job, now)).collect()
     }
 
-    /// Does what there is to do, in one durable transaction, and says what follows from it. Where the store fails, every message
-    /// is answered so, and the processor begins anew with what is durable, as after a crash.
+    /// Does what there is to do, in one durable transaction, and says what follows from it. Where the store fails, messages
+    /// are answered so, and the processor begins anew with what is durable, as after a crash.
     ///
     /// `entropy` must serve this one call only.
     pub fn turn(&mut self, works: Vec<Work>, now: Now, entropy: [u8; 32]) -> Vec<Effect> {
@@ -232,34 +236,99 @@ impl Processor {
             }
         }
         sort(self.line.step(LineEvent::Tick, now), &mut effects, &mut heard);
-        // Jobs asked now may send, and what was sent may at once be known to be lost: at most one round more.
-        if !heard.is_empty() || !messages.is_empty() {
+        if !self.recovered && !self.try_again(now, entropy, &mut effects) {
+            self.unavailable(messages, &mut effects, now, entropy);
+        } else if !heard.is_empty() || !messages.is_empty() {
             match self.transacted(&heard, &messages, now, entropy) {
-                Ok((replies, jobs, answered)) => {
-                    sort(self.hand_over(jobs, now), &mut effects, &mut Vec::new());
-                    for ((ticket, prepared), reply) in messages.into_iter().zip(replies) {
-                        match reply {
-                            Reply::Now(plain) => effects.push(self.reply(ticket, &prepared, &plain, entropy)),
-                            Reply::Wait(provider, number) => {
-                                let deadline = now.ms.saturating_add(self.config.reply_within());
-                                let waiting = Waiting { ticket, prepared, deadline };
-                                self.waiting.entry((provider, number)).or_default().push(waiting);
-                            }
-                        }
-                    }
-                    for (provider, number, plain) in answered {
-                        for waiting in self.waiting.remove(&(provider, number)).unwrap_or_default() {
-                            effects.push(self.reply(waiting.ticket, &waiting.prepared, &plain, entropy));
-                        }
-                    }
-                }
+                Ok(done) => self.finish(messages, done, &mut effects, now, entropy),
                 Err(error) => {
-                    self.failed(&error, messages, &mut effects, now, entropy);
+                    tracing::warn!(%error, "a transaction failed; each of its parts is tried alone");
+                    self.one_by_one(&heard, messages, &mut effects, now, entropy);
                 }
             }
         }
         self.give_up(now, entropy, &mut effects);
         effects
+    }
+    /// What follows from a transaction that is durable: messages to the bank, then answers.
+    fn finish(
+        &mut self,
+        messages: Vec<(Ticket, Box<Prepared>)>,
+        (replies, jobs, answered): Transacted,
+        effects: &mut Vec<Effect>,
+        now: Now,
+        entropy: [u8; 32],
+    ) {
+        // The line hears nothing from being asked but that a message could not be put together, which it repeats.
+        sort(self.hand_over(jobs, now), effects, &mut Vec::new());
+        for ((ticket, prepared), reply) in messages.into_iter().zip(replies) {
+            match reply {
+                Reply::Now(plain) => effects.push(self.reply(ticket, &prepared, &plain, entropy)),
+                Reply::Wait(provider, number) => {
+                    let deadline = now.ms.saturating_add(self.config.reply_within());
+                    let waiting = Waiting { ticket, prepared, deadline };
+                    self.waiting.entry((provider, number)).or_default().push(waiting);
+                }
+            }
+        }
+        for (provider, number, plain) in answered {
+            for waiting in self.waiting.remove(&(provider, number)).unwrap_or_default() {
+                effects.push(self.reply(waiting.ticket, &waiting.prepared, &plain, entropy));
+            }
+        }
+    }
+    /// So that one message that cannot be done holds up no other.
+    fn one_by_one(
+        &mut self,
+        heard: &[Heard],
+        messages: Vec<(Ticket, Box<Prepared>)>,
+        effects: &mut Vec<Effect>,
+        now: Now,
+        entropy: [u8; 32],
+    ) {
+        let draw = |number: u64| mac(&entropy, "tegata processor alone v1", &[&number.to_be_bytes()]);
+        match self.transacted(heard, &[], now, draw(0)) {
+            Ok(done) => self.finish(Vec::new(), done, effects, now, entropy),
+            // What the line told is lost to it: it begins anew with what is durable.
+            Err(error) => {
+                tracing::error!(%error, "what the bank said could not be stored; beginning anew with what is durable");
+                effects.push(Effect::Close);
+                self.recovered = false;
+                self.line = Line::new(self.config);
+                return self.unavailable(messages, effects, now, entropy);
+            }
+        }
+        for (at, message) in (1..).zip(messages) {
+            let one = [message];
+            match self.transacted(&[], &one, now, draw(at)) {
+                Ok(done) => self.finish(one.into(), done, effects, now, entropy),
+                Err(error) => {
+                    tracing::error!(%error, "a message could not be recorded");
+                    self.unavailable(one.into(), effects, now, entropy);
+                }
+            }
+        }
+    }
+    fn unavailable(
+        &mut self,
+        messages: Vec<(Ticket, Box<Prepared>)>,
+        effects: &mut Vec<Effect>,
+        now: Now,
+        entropy: [u8; 32],
+    ) {
+        for (ticket, prepared) in messages {
+            let plain = self.shared.refusal(&prepared.hash, ProcessorRefusal::Unavailable, now.time);
+            effects.push(self.reply(ticket, &prepared, &plain, entropy));
+        }
+    }
+    /// Takes up what is durable; whether that worked.
+    fn try_again(&mut self, now: Now, entropy: [u8; 32], effects: &mut Vec<Effect>) -> bool {
+        effects.push(Effect::Close);
+        let recovered = self.recover(now, mac(&entropy, "tegata processor recover v1", &[]));
+        if let Err(error) = &recovered {
+            tracing::error!(%error, "what is durable cannot be taken up; trying again");
+        }
+        recovered.is_ok()
     }
     fn transacted(
         &mut self,
@@ -277,24 +346,6 @@ impl Processor {
             Ok(())
         })?;
         Ok((replies, jobs, answered))
-    }
-    fn failed(
-        &mut self,
-        error: &ProcessorError,
-        messages: Vec<(Ticket, Box<Prepared>)>,
-        effects: &mut Vec<Effect>,
-        now: Now,
-        entropy: [u8; 32],
-    ) {
-        tracing::error!(%error, "a transaction failed; beginning anew with what is durable");
-        effects.push(Effect::Close);
-        for (ticket, prepared) in messages {
-            let plain = self.shared.refusal(&prepared.hash, ProcessorRefusal::Unavailable, now.time);
-            effects.push(self.reply(ticket, &prepared, &plain, entropy));
-        }
-        if let Err(error) = self.recover(now, entropy) {
-            tracing::error!(%error, "what is durable cannot be taken up; the next start will");
-        }
     }
     /// Those who have waited long enough are told that it is unknown.
     fn give_up(&mut self, now: Now, entropy: [u8; 32], effects: &mut Vec<Effect>) {

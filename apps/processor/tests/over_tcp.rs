@@ -56,7 +56,7 @@ impl Line {
         processor.admit(PROVIDER, provider_key().public(), "Tegata", now).unwrap();
         let (bound, address) = oneshot::channel();
         let (stop, stopped) = oneshot::channel::<()>();
-        let config = http::Config { listen: "127.0.0.1:0".parse().unwrap(), bank, bound: Some(bound) };
+        let config = http::Config { listen: "127.0.0.1:0".parse().unwrap(), bank, operator: None, bound: Some(bound) };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let thread = std::thread::spawn(move || {
             runtime.block_on(http::run(processor, config, async { drop(stopped.await) })).unwrap()

@@ -155,7 +155,7 @@ pub enum ProviderCommand {
     Status,
 }
 
-/// What a processor's operator does. All but `run` want it stopped.
+/// What a processor's operator does.
 #[derive(Subcommand)]
 pub enum ProcessorCommand {
     /// Create it: keys, database; prints what a provider has to know of it
@@ -194,6 +194,8 @@ pub enum ProcessorCommand {
         /// The provider's id
         provider: String,
     },
+    /// Who it is, whether the bank has it signed on, what is not answered
+    Status,
     /// List what was refused or did not fit, with the reason
     Refusals,
 }

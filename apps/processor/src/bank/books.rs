@@ -36,6 +36,7 @@ struct Entry {
 #[derive(Debug)]
 pub struct Bank {
     late: u64,
+    forgets: bool,
     entries: Vec<Entry>,
     /// Requests and their answers, by trace number, time and acquirer.
     answered: BTreeMap<(Key, MessageType), (Request, Answer)>,
@@ -54,12 +55,17 @@ impl Bank {
     pub fn new(late: u64) -> Self {
         Self {
             late,
+            forgets: false,
             entries: Vec::new(),
             answered: BTreeMap::new(),
             reversed: BTreeSet::new(),
             forgotten: BTreeSet::new(),
             approvals: 0,
         }
+    }
+    /// From now on it approves what it was told to undo before it came, as a bank without memory does.
+    pub fn forget_reversals(&mut self) {
+        self.forgets = true;
     }
     /// What is held and not taken, in minor units.
     pub fn held(&self, unit: Unit) -> i64 {
@@ -149,7 +155,7 @@ impl Bank {
     }
     fn authorize(&mut self, request: &Request, payment: &Payment) -> Answer {
         let card = TestCard::of(&payment.pan);
-        if self.reversed.contains(&(request.kind(), request.key())) {
+        if !self.forgets && self.reversed.contains(&(request.kind(), request.key())) {
             return request.answered(ResponseCode::InvalidTransaction, None);
         }
         if let Some(code) = card.refusal() {

@@ -180,6 +180,10 @@ impl Desk<'_> {
         if row.kind == Authorize::KIND
             && let Some(authorization) = self.store.authorization(body.provider, body.about)?
         {
+            if authorization.state.undone().is_some() {
+                // It was approved, and is being let go: neither is certain before the bank has answered.
+                return Ok(Found::Passing(Box::new(outcome)));
+            }
             // How it stands now, which may be further than when it was answered.
             (outcome.state, outcome.amount) = standing(&authorization);
         }

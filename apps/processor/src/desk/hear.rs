@@ -30,14 +30,10 @@ impl Desk<'_> {
             Purpose::Reverse => verdict != Verdict::Approved && answer.response != ResponseCode::OriginalNotFound,
         };
         if unclear {
-            tracing::warn!(
-                response = answer.response.code(),
-                stan = asked.stan,
-                "the bank's answer says nothing certain"
-            );
-            let job = self.job(&row, &asked, true, LATER)?;
-            self.jobs.push(job);
-            return Ok(());
+            let why = format!("bank: answer {} says nothing certain", answer.response.code());
+            tracing::warn!(stan = asked.stan, "{why}");
+            self.store.put_refusal(self.now, &why, Some(asked.provider), None)?;
+            return self.ask_again(&row, &asked, answer);
         }
         self.store.close_asked(id, answer.response.code())?;
         match asked.purpose {
@@ -46,6 +42,26 @@ impl Desk<'_> {
             Purpose::Refund => self.refund_answered(row, &asked, answer),
             Purpose::Reverse => self.reversal_answered(row),
         }
+    }
+    /// Asks again, later. A reversal under a new trace number: the bank would answer the old one as it did, and undoing twice is
+    /// undoing once. What takes or pays back money under the same one, by which the bank knows the repeat.
+    fn ask_again(
+        &mut self,
+        row: &AuthorizationRow,
+        asked: &AskedRow,
+        answer: &PaymentAnswer,
+    ) -> Result<(), ProcessorError> {
+        if asked.purpose == Purpose::Reverse {
+            self.store.close_asked(asked.id, answer.response.code())?;
+            self.ask_bank(row, asked.number, Purpose::Reverse, asked.amount, None)?;
+            if let Some(job) = self.jobs.last_mut() {
+                job.delay = LATER;
+            }
+            return Ok(());
+        }
+        let job = self.job(row, asked, true, LATER)?;
+        self.jobs.push(job);
+        Ok(())
     }
     fn authorization_answered(
         &mut self,
@@ -241,14 +257,25 @@ impl Desk<'_> {
     /// After a crash: what was sent without an answer is unknown. Authorizations are undone, all else is asked again.
     pub(crate) fn recover(&mut self) -> Result<(), ProcessorError> {
         for asked in self.store.open_asked()? {
-            if asked.purpose == Purpose::Authorize {
-                self.bank_silent(asked.id)?;
-            } else {
-                let row = self.authorization_of(&asked)?;
-                let job = self.job(&row, &asked, true, 0)?;
-                self.jobs.push(job);
+            match self.take_up(&asked) {
+                // One card that does not open keeps nobody else waiting; the message stays open, for a person to look at.
+                Err(error @ (ProcessorError::Vault | ProcessorError::Message(_))) => {
+                    tracing::error!(%error, stan = asked.stan, "a message to the bank cannot be taken up again");
+                    let why = "a message to the bank cannot be taken up";
+                    self.store.put_refusal(self.now, why, Some(asked.provider), None)?;
+                }
+                taken => taken?,
             }
         }
+        Ok(())
+    }
+    fn take_up(&mut self, asked: &AskedRow) -> Result<(), ProcessorError> {
+        if asked.purpose == Purpose::Authorize {
+            return self.bank_silent(asked.id);
+        }
+        let row = self.authorization_of(asked)?;
+        let job = self.job(&row, asked, true, 0)?;
+        self.jobs.push(job);
         Ok(())
     }
 }

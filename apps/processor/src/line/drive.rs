@@ -3,6 +3,7 @@
 use super::LineEvent;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tegata_iso8583::frame::{FrameReader, encode};
 
@@ -10,60 +11,80 @@ use tegata_iso8583::frame::{FrameReader, encode};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Tells what happened on the connection of this number; `false` once nobody listens any more.
-pub(crate) type Tell = std::sync::Arc<dyn Fn(u64, LineEvent) -> bool + Send + Sync>;
+pub(crate) type Tell = Arc<dyn Fn(u64, LineEvent) -> bool + Send + Sync>;
 
-/// The connection that is there, and the number of the latest.
+/// The latest connection's number, and its stream once it is made.
+type Latest = Arc<Mutex<(u64, Option<TcpStream>)>>;
+
+/// The connection to the bank. Each has a number: what earlier ones tell is void.
 pub(crate) struct Wire {
     bank: SocketAddr,
     tell: Tell,
-    number: u64,
-    stream: Option<TcpStream>,
+    latest: Latest,
+}
+
+fn lock(latest: &Latest) -> MutexGuard<'_, (u64, Option<TcpStream>)> {
+    latest.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Wire {
     pub(crate) fn new(bank: SocketAddr, tell: Tell) -> Self {
-        Self { bank, tell, number: 0, stream: None }
+        Self { bank, tell, latest: Arc::default() }
     }
-    /// The number of the latest connection: what earlier ones tell is void.
+    /// The number of the latest connection.
     pub(crate) fn number(&self) -> u64 {
-        self.number
+        lock(&self.latest).0
     }
-    /// Makes a new connection; what becomes of it is told.
+    /// Makes a new connection beside whatever else there is to do; what becomes of it is told.
     pub(crate) fn connect(&mut self) {
         self.close();
-        let (number, tell) = (self.number, self.tell.clone());
-        match TcpStream::connect_timeout(&self.bank, PATIENCE).and_then(|stream| Ok((stream.try_clone()?, stream))) {
-            Ok((reading, writing)) => {
-                // Without them writing is slower or may take longer, and works.
-                let _ = writing.set_nodelay(true);
-                let _ = writing.set_write_timeout(Some(PATIENCE));
-                self.stream = Some(writing);
-                tell(number, LineEvent::Connected);
-                std::thread::spawn(move || read(reading, number, &tell));
+        let (bank, number, tell, latest) = (self.bank, self.number(), self.tell.clone(), self.latest.clone());
+        std::thread::spawn(move || {
+            let made = TcpStream::connect_timeout(&bank, PATIENCE);
+            let Ok((reading, writing)) = made.and_then(|stream| Ok((stream.try_clone()?, stream))) else {
+                tell(number, LineEvent::Lost);
+                return;
+            };
+            // Without them writing is slower or may take longer, and works.
+            let _ = writing.set_nodelay(true);
+            let _ = writing.set_write_timeout(Some(PATIENCE));
+            {
+                let mut latest = lock(&latest);
+                if latest.0 != number {
+                    return;
+                }
+                latest.1 = Some(writing);
             }
-            Err(_) => drop(tell(number, LineEvent::Lost)),
-        }
+            if tell(number, LineEvent::Connected) {
+                read(reading, number, &tell);
+            }
+        });
     }
     /// Sends a frame; a connection that does not take it is given up.
     pub(crate) fn send(&mut self, body: &[u8]) {
-        let Some(stream) = &mut self.stream else { return };
-        let sent = encode(body).map_err(std::io::Error::other).and_then(|frame| stream.write_all(&frame));
+        let (number, sent) = {
+            let mut latest = lock(&self.latest);
+            let Some(stream) = &mut latest.1 else { return };
+            let sent = encode(body).map_err(std::io::Error::other).and_then(|frame| stream.write_all(&frame));
+            (latest.0, sent)
+        };
         if sent.is_err() {
-            let number = self.number;
-            self.drop_stream();
+            drop_stream(&mut lock(&self.latest).1);
             (self.tell)(number, LineEvent::Lost);
         }
     }
     /// Drops the connection; nothing more is heard of it.
     pub(crate) fn close(&mut self) {
-        self.number += 1;
-        self.drop_stream();
+        let mut latest = lock(&self.latest);
+        latest.0 += 1;
+        drop_stream(&mut latest.1);
     }
-    fn drop_stream(&mut self) {
-        if let Some(stream) = self.stream.take() {
-            // Broken already is as good.
-            let _ = stream.shutdown(Shutdown::Both);
-        }
+}
+
+fn drop_stream(stream: &mut Option<TcpStream>) {
+    if let Some(stream) = stream.take() {
+        // Broken already is as good.
+        let _ = stream.shutdown(Shutdown::Both);
     }
 }
 

@@ -87,7 +87,7 @@ impl Store {
         }
         Ok(())
     }
-    /// Makes all since [`Store::begin`] durable, and with it what was to be done once it is: see [`super::Durable`].
+    /// Makes all since [`Store::begin`] durable, and with it what was to be done once it is: see [`Durable`](crate::Durable).
     ///
     /// # Errors
     /// [`StoreError`]; then nothing since is there.

@@ -1,14 +1,14 @@
 //! What a transaction processor's operator does on the command line.
 
 use crate::flags::ProcessorCommand;
+use crate::operator::Operator;
 use crate::place::{Place, forget_address, now, read_address, write_address};
 use crate::screen::{Answer, Failure, Screen, bold, fail, table};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::net::{SocketAddr, ToSocketAddrs};
-use tegata_core::PartyId;
-use tegata_core::wire::signed::PublicKey;
+use tegata_core::Time;
 use tegata_iso8583::AcquirerId;
-use tegata_processor::{LineConfig, Now, Processor, http};
+use tegata_processor::{LineConfig, Now, Processor, http, operator};
 use tegata_vault::PartFolder;
 use tokio::sync::oneshot;
 
@@ -20,53 +20,47 @@ pub fn run(place: &Place, screen: Screen, command: ProcessorCommand) -> Result<A
             serve(place, screen, &listen, bank.as_deref(), answer_within)
         }
         ProcessorCommand::Admit { provider, key, name } => {
-            let (party, key) = (party(&provider)?, key_of(&key)?);
-            let (mut processor, _lock) = open(place, None)?;
-            processor.admit(party, key, &name, moment())?;
-            let processor = processor.info().processor.to_string();
-            Ok(Answer::new(format!("{party} may ask with this key."), json!({ "admitted": provider, "at": processor })))
+            let question = json!({ "do": "admit", "provider": provider, "key": key, "name": name });
+            Ok(Answer::new(format!("{provider} may ask with this key."), ask(place, &question)?))
         }
         ProcessorCommand::Revoke { provider } => {
-            let (mut processor, _lock) = open(place, None)?;
-            processor.revoke(party(&provider)?, moment())?;
-            Ok(Answer::new(format!("{provider} may not ask any more."), json!({ "revoked": provider })))
+            let done = ask(place, &json!({ "do": "revoke", "provider": provider }))?;
+            Ok(Answer::new(format!("{provider} may not ask any more."), done))
+        }
+        ProcessorCommand::Status => {
+            let status = ask(place, &json!({ "do": "status" }))?;
+            Ok(Answer::new(serde_json::to_string_pretty(&status)?, status))
         }
         ProcessorCommand::Refusals => {
-            let (processor, _lock) = open(place, None)?;
-            let all = processor.store().refusals()?;
-            let whom = |party: Option<PartyId>| party.map(|party| party.to_string()).unwrap_or_default();
+            let found = ask(place, &json!({ "do": "refusals" }))?;
+            let all = found.get("refusals").and_then(Value::as_array).cloned().unwrap_or_default();
+            let text =
+                |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let at = |value: &Value| super::moment(Time(value.get("at").and_then(Value::as_u64).unwrap_or(0)));
             let rows: Vec<Vec<String>> =
-                all.iter().map(|(at, why, by)| vec![super::moment(*at), why.clone(), whom(*by)]).collect();
-            let json: Vec<_> =
-                all.iter().map(|(at, why, by)| json!({ "at": at.0, "why": why, "sender": whom(*by) })).collect();
-            let text = table(&["at", "why", "sender"], &rows);
-            Ok(Answer::new(text, json!({ "refusals": json })))
+                all.iter().map(|one| vec![at(one), text(one, "why"), text(one, "sender")]).collect();
+            Ok(Answer::new(table(&["at", "why", "sender"], &rows), found))
         }
+    }
+}
+
+/// Opens the processor for a question, or asks the one that runs on this folder and holds it.
+fn ask(place: &Place, question: &Value) -> Result<Value, Failure> {
+    let folder = place.folder.path().join("processor");
+    let (mut processor, _lock) = match (open(place, None), read_address(&folder)) {
+        (Ok(opened), _) => opened,
+        (Err(_), Some(address)) => return Operator::connect(&folder, &format!("http://{address}"))?.ask(question),
+        (Err(failure), None) => return Err(failure),
+    };
+    let answer = operator::answer(&mut processor, question, moment());
+    match answer.get("error").and_then(Value::as_str) {
+        Some(error) => fail(error),
+        None => Ok(answer),
     }
 }
 
 fn moment() -> Now {
     Now { time: now().time, ms: 0 }
-}
-
-fn party(text: &str) -> Result<PartyId, Failure> {
-    match PartyId::parse(text) {
-        Some(party) => Ok(party),
-        None => fail("a provider's id is party- and 32 digits"),
-    }
-}
-
-fn key_of(text: &str) -> Result<PublicKey, Failure> {
-    let bytes = hex::decode(text).unwrap_or_default();
-    let found = match bytes.len() {
-        32 => bytes.try_into().ok().map(PublicKey::Ed25519),
-        33 => bytes.try_into().ok().map(PublicKey::P256),
-        _ => None,
-    };
-    match found {
-        Some(key) => Ok(key),
-        None => fail("a public key is 64 hexadecimal digits (Ed25519) or 66 (P-256)"),
-    }
 }
 
 /// Opens the processor that is there; it stays locked while the folder lives.
@@ -135,7 +129,7 @@ fn serve(
         let text = format!("{name} listens on {}. Stop it with Ctrl-C.", bold(&address));
         screen.show(&Answer::new(text, json!({ "listening": address, "pid": std::process::id() })));
     });
-    let config = http::Config { listen, bank, bound: Some(bound) };
+    let config = http::Config { listen, bank, operator: Some(operator::key(lock.path())?), bound: Some(bound) };
     let served = runtime.block_on(http::run(processor, config, crate::interrupted()));
     // It has told, or there is nothing to tell.
     let _ = told.join();
