@@ -344,6 +344,11 @@ pub enum TerminalCommand {
         #[arg(long, default_value_t = 120)]
         wait: u64,
     },
+    /// Go on with a charge by credit whose clearing is not known yet
+    Clear {
+        /// Which charge
+        transaction: u64,
+    },
     /// List charges
     Payments,
     /// Show one charge with its receipt

@@ -140,11 +140,7 @@ pub(super) fn receipt(
 
 /// The merchant's receipt \[8419\], from its terminal's log: it completes the user's. Says whether it is about a payment that
 /// was cleared here; the same one again changes nothing.
-pub(crate) fn receipted(
-    desk: &mut Desk<'_>,
-    receipt: &Verified<MerchantReceipt>,
-    body: &[u8],
-) -> Result<bool, Failure> {
+pub(crate) fn receipted(desk: &mut Desk<'_>, receipt: &Verified<MerchantReceipt>) -> Result<bool, Failure> {
     let offer = CreditOffer::hash(&receipt.offer, &receipt.session);
     let Some(mut row) = desk.store.credit(receipt.machine, &offer)? else {
         return Ok(false);
@@ -157,7 +153,7 @@ pub(crate) fn receipted(
     if row.receipt.is_some() {
         return Ok(true);
     }
-    row.receipt = Some(body.to_vec());
+    row.receipt = Some(receipt.signed().encode());
     desk.store.put_credit(&row)?;
     let (Some(user), Some(done)) = (&row.user, &row.completed) else {
         return Err(StoreError::Damaged.into());

@@ -157,7 +157,7 @@ fn judge(desk: &mut Desk<'_>, source: &Source, record: Option<&Record>, ends: &m
         Some(Record::Check(check)) => wallet::spent(desk, source, check, ends),
         Some(Record::Closed(charged)) => terminal::closed(desk, source, charged, ends),
         Some(Record::Voided(charged, void)) => terminal::voided(desk, source, charged, void),
-        Some(Record::Cleared(receipt, body)) => match credit::receipted(desk, receipt, body)? {
+        Some(Record::Cleared(receipt)) => match credit::receipted(desk, receipt)? {
             true => Ok(()),
             false => malformed(desk, source),
         },

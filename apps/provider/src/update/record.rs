@@ -33,7 +33,7 @@ pub(crate) enum Record {
     /// A terminal's void of a paid charge.
     Voided(Charged, Raise),
     /// A terminal's receipt of a charge that was cleared by credit \[8419\].
-    Cleared(Verified<MerchantReceipt>, Vec<u8>),
+    Cleared(Box<Verified<MerchantReceipt>>),
     /// A wallet's receipt.
     Receipted,
     /// A raise taken up.
@@ -141,8 +141,7 @@ fn cleared(by: &dyn Verifier, device: DeviceId, known: &Known, entry: LogEntry) 
     let theirs = (receipt.machine, receipt.session, receipt.charge.payload());
     let ours = (device, entry.session?, entry.charge.as_ref()?.0.as_slice());
     let fits = theirs == ours && receipt.charge.claimed() == &charged.charge;
-    let body = receipt.signed().encode();
-    fits.then_some(Record::Cleared(receipt, body))
+    fits.then(|| Record::Cleared(Box::new(receipt)))
 }
 
 fn took_up(shared: &Shared, by: &dyn Verifier, entry: LogEntry) -> Option<Record> {
