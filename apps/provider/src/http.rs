@@ -8,7 +8,7 @@
 //! | `POST /v1/messages` | CBOR array of envelopes | CBOR array of answers, in order |
 //! | `POST /v1/operator` | JSON, with the operator's key | JSON |
 
-use crate::{Incoming, Provider, ProviderError, Shared, operator};
+use crate::{Answered, Incoming, Provider, ProviderError, Shared, ToProcessor, line, operator};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
@@ -63,23 +63,27 @@ pub struct OperatorLine {
 }
 
 /// One request on its way to the writer.
-struct Job {
+pub(crate) struct Job {
     incoming: Vec<Incoming>,
     done: oneshot::Sender<Option<Vec<Vec<u8>>>>,
 }
 
 /// One question of the operator on its way to the writer.
-struct Ask {
+pub(crate) struct Ask {
     question: Value,
     done: oneshot::Sender<Value>,
 }
 
 /// What the writer does, in the order in which it came.
-enum Work {
+pub(crate) enum Work {
     Messages(Job),
     Operator(Ask),
     /// A request that turned out to be none.
     Nothing(oneshot::Sender<Option<Vec<Vec<u8>>>>),
+    /// The line to the processor asks what to send.
+    Due(oneshot::Sender<Vec<ToProcessor>>),
+    /// What the processor answered.
+    Answered(Vec<Answered>),
 }
 
 /// What a request handler needs.
@@ -110,6 +114,7 @@ pub async fn run(
     let (writer, jobs) = mpsc::channel(QUEUE);
     let coming = Arc::new(AtomicUsize::new(0));
     let stop = Arc::new(Notify::new());
+    let (wake, to_line) = (Arc::new(Notify::new()), writer.downgrade());
     let front = Front {
         shared: provider.shared(),
         writer,
@@ -125,12 +130,15 @@ pub async fn run(
         }
     };
     let clock = config.clock.clone();
-    let written = std::thread::spawn(move || write(provider, jobs, &coming, &clock));
+    let line = tokio::spawn(line::run(to_line, wake.clone()));
+    let written = std::thread::spawn(move || write(provider, jobs, &coming, &clock, &wake));
     if let Some(bound) = config.bound {
         // Whoever asked may be gone; serving goes on.
         let _ = bound.send(address);
     }
     let served = axum::serve(listener, app(front)).with_graceful_shutdown(shutdown).await;
+    // What it was about to send is durable, and goes out when the provider is up again.
+    line.abort();
     let provider = tokio::task::spawn_blocking(move || written.join()).await;
     served.map_err(failed)?;
     match provider {
@@ -212,8 +220,21 @@ fn refuse(done: oneshot::Sender<Option<Vec<Vec<u8>>>>) {
     let _ = done.send(None);
 }
 
+/// Wakes the line to the processor, if something waits for it.
+fn call(provider: &Provider, wake: &Notify) {
+    if provider.is_asking() {
+        wake.notify_one();
+    }
+}
+
 /// The one writer: takes what waits and what was on its way when it began, commits it in one transaction, answers.
-fn write(mut provider: Provider, mut works: mpsc::Receiver<Work>, coming: &AtomicUsize, clock: &Clock) -> Provider {
+fn write(
+    mut provider: Provider,
+    mut works: mpsc::Receiver<Work>,
+    coming: &AtomicUsize,
+    clock: &Clock,
+    wake: &Notify,
+) -> Provider {
     let mut next = None;
     while let Some(work) = next.take().or_else(|| works.blocking_recv()) {
         let first = match work {
@@ -225,6 +246,23 @@ fn write(mut provider: Provider, mut works: mpsc::Receiver<Work>, coming: &Atomi
             Work::Operator(Ask { question, done }) => {
                 // Whoever asked may be gone; what was asked is done.
                 let _ = done.send(operator::answer(&mut provider, &question, clock(), fresh()));
+                call(&provider, wake);
+                continue;
+            }
+            Work::Due(line) => {
+                // A line that is gone asks again when the provider is up again.
+                let _ = line.send(provider.to_processor(clock(), fresh()).unwrap_or_else(|error| {
+                    tracing::error!(%error, "what the processor is to be asked could not be read");
+                    Vec::new()
+                }));
+                continue;
+            }
+            Work::Answered(answers) => {
+                // What could not be recorded is asked for again.
+                if let Err(error) = provider.from_processor(&answers, clock(), fresh()) {
+                    tracing::error!(%error, "an answer of the processor could not be recorded");
+                }
+                call(&provider, wake);
                 continue;
             }
         };
@@ -259,6 +297,7 @@ fn write(mut provider: Provider, mut works: mpsc::Receiver<Work>, coming: &Atomi
             // A client that hung up asks again and gets the same bytes.
             let _ = done.send(Some(answers.by_ref().take(size).collect()));
         }
+        call(&provider, wake);
     }
     provider
 }

@@ -55,6 +55,8 @@ ids! {
     RequestNumber "request";
     /// One clearing of credit, by the number that the transaction processor made up for it \[13615\].
     ClearingNumber "clearing";
+    /// A user as one merchant knows it: stable at that merchant, another one at every other, no way back to the user.
+    CustomerNumber "customer";
 }
 
 /// A terminal is a device; the name says which side of the counter is meant.

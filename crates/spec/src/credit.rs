@@ -1,11 +1,13 @@
-//! Honest messages about credit: one payment between provider and processor.
+//! Honest messages about credit: one payment between wallet, merchant, provider and processor.
 
 use crate::keys::{Who, ed};
-use crate::samples::{Forms, NOW, PROVIDER, Sealed, TERMINAL, by, usd};
-use tegata_core::talk::credit::{CardExpiry, CardNumber, PaymentOption, processor::*};
+use crate::samples::{Forms, MERCHANT, NOW, PROVIDER, SESSION, SIGNER, Sealed, TERMINAL, WALLET, by, charge, usd};
+use tegata_core::talk::credit::*;
+use tegata_core::talk::pay::Charge;
 use tegata_core::wire::canonical::{Bytes, Extensions};
 use tegata_core::wire::certificate::SealingKey;
-use tegata_core::{AccountId, ClearingNumber, PartyId, RequestNumber, Time};
+use tegata_core::wire::signed::Signed;
+use tegata_core::{AccountId, ClearingNumber, CustomerNumber, Hash, PartyId, RequestNumber, Time};
 
 /// The processor.
 pub const PROCESSOR: PartyId = PartyId([0x9c; 16]);
@@ -192,4 +194,160 @@ pub fn ClearingCompletion() -> Forms<ClearingCompletion> {
 pub fn ProcessorRefused() -> Forms<ProcessorRefused> {
     let why = ProcessorRefusal::Mismatch;
     vec![("usual", ProcessorRefused { processor: PROCESSOR, why, at: Time(NOW), extensions: none() })]
+}
+
+const OFFERED: RequestNumber = RequestNumber([0x0f; 16]);
+
+/// The offer, signed by its own key: here the card's.
+fn signed_offer() -> Signed<CreditOffer> {
+    by(Who::Card, &CreditOffer::context(&SESSION), CreditOffer()[0].1.clone())
+}
+fn signed_charge() -> Signed<Charge> {
+    by(Who::Terminal, &Charge::context(&SESSION, TERMINAL), charge())
+}
+fn told(audience: usize) -> Signed<ClearingInformation> {
+    by(Who::Processor, &[], ClearingInformation()[audience].1.clone())
+}
+/// The hash of the offer.
+pub fn offer_hash() -> Hash {
+    CreditOffer::hash(&signed_offer(), &SESSION)
+}
+/// Offers to pay by credit.
+#[allow(non_snake_case)] // named like the message
+pub fn CreditOffer() -> Forms<CreditOffer> {
+    let once = CreditOffer {
+        key: ed(Who::Card),
+        request: OFFERED,
+        provider: PROVIDER,
+        option: PaymentOption::Once,
+        at: Time(NOW),
+        extensions: none(),
+    };
+    vec![("usual", once.clone()), ("in instalments", CreditOffer { option: PaymentOption::Instalments(12), ..once })]
+}
+/// What a user agrees to.
+#[allow(non_snake_case)] // named like the message
+pub fn Agreement() -> Forms<Agreement> {
+    let charge = signed_charge().hash(&Charge::context(&SESSION, TERMINAL));
+    let agreement = Agreement { machine: TERMINAL, charge, transaction: 17, amount: usd(4_550), extensions: none() };
+    vec![("usual", agreement)]
+}
+/// The merchant's line.
+#[allow(non_snake_case)] // named like the message
+pub fn AuthorizationRequest() -> Forms<AuthorizationRequest> {
+    let request = AuthorizationRequest {
+        machine: TERMINAL,
+        merchant: MERCHANT,
+        offer: signed_offer(),
+        charge: signed_charge(),
+        session: SESSION,
+        at: Time(NOW),
+        extensions: none(),
+    };
+    vec![("usual", request)]
+}
+/// The user's line.
+#[allow(non_snake_case)] // named like the message
+pub fn PaymentRequest() -> Forms<PaymentRequest> {
+    let request = PaymentRequest {
+        wallet: WALLET,
+        offer: signed_offer(),
+        session: SESSION,
+        agreement: by(Who::Card, &Agreement::context(&offer_hash()), Agreement()[0].1.clone()),
+        at: Time(NOW),
+        extensions: none(),
+    };
+    vec![("usual", request)]
+}
+/// How it stands.
+#[allow(non_snake_case)] // named like the message
+pub fn CreditAnswer() -> Forms<CreditAnswer> {
+    let waits = CreditAnswer {
+        state: CreditState::Waiting,
+        why: None,
+        again: Some(1),
+        at: Time(NOW),
+        signer: SIGNER,
+        extensions: none(),
+    };
+    let differs =
+        CreditAnswer { state: CreditState::Refused, why: Some(CreditRefusal::Mismatch), again: None, ..waits.clone() };
+    vec![("waits", waits), ("refused", differs)]
+}
+/// The merchant takes what was authorized.
+#[allow(non_snake_case)] // named like the message
+pub fn ClearingRequest() -> Forms<ClearingRequest> {
+    let Agreement { charge, transaction, amount, .. } = Agreement()[0].1.clone();
+    let request = ClearingRequest {
+        machine: TERMINAL,
+        merchant: MERCHANT,
+        offer: offer_hash(),
+        request: OFFERED,
+        charge,
+        transaction,
+        amount,
+        option: PaymentOption::Once,
+        at: Time(NOW),
+        extensions: none(),
+    };
+    vec![("usual", request)]
+}
+/// It was cleared, told to the merchant.
+#[allow(non_snake_case)] // named like the message
+pub fn ClearingNotification() -> Forms<ClearingNotification> {
+    let told = ClearingNotification {
+        clearing: CLEARING,
+        information: told(1),
+        customer: CustomerNumber([0xc5; 16]),
+        request: by(Who::Terminal, &[], ClearingRequest()[0].1.clone()),
+        service: None,
+        provider: PROVIDER,
+        at: Time(NOW),
+        signer: SIGNER,
+        extensions: none(),
+    };
+    let more = ClearingNotification { service: Some("Thank you".into()), ..told.clone() };
+    vec![("usual", told), ("with a word of the provider", more)]
+}
+/// The merchant's receipt.
+#[allow(non_snake_case)] // named like the message
+pub fn MerchantReceipt() -> Forms<MerchantReceipt> {
+    let receipt = MerchantReceipt {
+        item: "bread".into(),
+        sales: None,
+        clearing: CLEARING,
+        charge: signed_charge(),
+        session: SESSION,
+        offer: signed_offer(),
+        machine: TERMINAL,
+        merchant: MERCHANT,
+        at: Time(NOW),
+        extensions: none(),
+    };
+    let more = MerchantReceipt { sales: Some("Fresh again tomorrow".into()), ..receipt.clone() };
+    vec![("usual", receipt), ("with sales information", more)]
+}
+/// The user's receipt.
+#[allow(non_snake_case)] // named like the message
+pub fn UserReceipt() -> Forms<UserReceipt> {
+    let early = UserReceipt {
+        user: WALLET,
+        receipt: None,
+        information: told(2),
+        service: None,
+        provider: PROVIDER,
+        at: Time(NOW),
+        signer: SIGNER,
+        request: OFFERED,
+        extensions: none(),
+    };
+    let merchants = by(Who::Terminal, &[], MerchantReceipt()[0].1.clone());
+    let whole = UserReceipt { receipt: Some(merchants), ..early.clone() };
+    vec![("at once", early), ("with the merchant's", whole)]
+}
+/// A wallet names its card.
+#[allow(non_snake_case)] // named like the message
+pub fn RegisterCard() -> Forms<RegisterCard> {
+    let card = Sealed()[0].1.clone();
+    vec![("usual", RegisterCard { wallet: WALLET, card, at: Time(NOW), extensions: none() })]
 }

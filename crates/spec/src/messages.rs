@@ -7,7 +7,7 @@ use crate::show::Show;
 use serde_json::json;
 use tegata_core::card::payment::Purse;
 use tegata_core::card::*;
-use tegata_core::talk::credit::processor::*;
+use tegata_core::talk::credit::{processor::*, *};
 use tegata_core::talk::{cards::*, join::*, journal::*, pay::*, report::*, update::*};
 use tegata_core::wire::canonical::{MAX_NUMBER, MAX_TEXT, Message, Reader, Wire, Writer};
 use tegata_core::wire::certificate::*;
@@ -350,6 +350,16 @@ messages! {
         ClearingInformation by Processor in [];
         ClearingCompletion by Processor in samples::REQUEST.to_bytes();
         ProcessorRefused by Processor in samples::REQUEST.to_bytes();
+        CreditOffer by Card in CreditOffer::context(&samples::SESSION);
+        Agreement by Card in Agreement::context(&samples::offer_hash());
+        AuthorizationRequest by Terminal in [];
+        PaymentRequest by Wallet in [];
+        CreditAnswer by Provider in samples::REQUEST.to_bytes();
+        ClearingRequest by Terminal in [];
+        ClearingNotification by Provider in samples::REQUEST.to_bytes();
+        MerchantReceipt by Terminal in [];
+        UserReceipt by Provider in [];
+        RegisterCard by Wallet in [];
     }
     plain {
         OperationalKey Anchors Offered Offer Charged Checked LogEntry Journal Command Restart ProviderInfo Sealed Purse

@@ -407,6 +407,9 @@ forms! {
             raise: Some(raises()[1].clone()), renewed: Some(by(Who::Provider, &[], terminal_certificate())),
             ..Command::new(CommandKind::Raise)
         },
+        "receipt" => Command {
+            receipt: Some(by(Who::Provider, &[], UserReceipt()[0].1.clone())), ..Command::new(CommandKind::Receipt)
+        },
         "keys" => Command {
             keys: Some(vec![by(Who::Root, &[], key_certificate())]), ..Command::new(CommandKind::Keys)
         },

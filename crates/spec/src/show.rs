@@ -4,14 +4,14 @@ use serde_json::{Map, Value, json};
 use std::num::NonZeroU64;
 use tegata_core::card::payment::{Purse, PurseState};
 use tegata_core::card::*;
-use tegata_core::talk::credit::{CardExpiry, CardNumber, PaymentOption, processor::*};
-use tegata_core::talk::{cards::*, join::*, journal::*, pay::*, report::*, update::*};
+use tegata_core::talk::{cards::*, credit::*, join::*, journal::*, pay::*, report::*, update::*};
 use tegata_core::wire::canonical::{Bytes, Extensions, Message, Reader, Wire, Writer};
 use tegata_core::wire::certificate::*;
 use tegata_core::wire::sealed::{Profile, Sealed};
 use tegata_core::wire::signed::{PublicKey, Signed};
 use tegata_core::{
-    AccountId, Amount, CardId, ClearingNumber, DeviceId, Handle, Hash, PartyId, RequestNumber, Time, Unit,
+    AccountId, Amount, CardId, ClearingNumber, CustomerNumber, DeviceId, Handle, Hash, PartyId, RequestNumber, Time,
+    Unit,
 };
 
 /// What a decoder found, as JSON.
@@ -33,8 +33,8 @@ macro_rules! hexed {
         }
     )*};
 }
-hexed!(AccountId ClearingNumber RequestNumber);
 hexed!(CardId DeviceId PartyId Handle Hash Subject SealingKey Bytes);
+hexed!(AccountId RequestNumber ClearingNumber CustomerNumber);
 
 macro_rules! codes {
     ($($name:ident)*) => {$(
@@ -47,6 +47,7 @@ macro_rules! codes {
 }
 codes!(Role CardKind EventKind EntryKind CommandKind ProviderRefusal ReportKind Refusal Profile);
 codes!(PurseState PayingState ClaimState);
+codes!(CreditState CreditRefusal);
 codes!(OutcomeState DeclineReason Audience ProcessorRefusal);
 
 impl Show for u64 {
@@ -228,7 +229,7 @@ fields! {
         device epoch acknowledged acknowledged_head entries number commands commands_head list turn challenge
     }
     Challenge { device challenge signer }
-    Command { kind card certificate raise keys terms renewed }
+    Command { kind card certificate raise keys terms renewed receipt }
     Restart { number head commands commands_head next_transaction turn }
     UpdateReply {
         device epoch recorded recorded_head archived commands checkpoints list due restart at signer
@@ -257,7 +258,6 @@ fields! {
     Query { provider number at about }
     OpenAccount { provider number at card merchant }
     Outcome { processor number at state about account amount reason answer }
-    ClearingInformation { audience clearing amount transaction account option name reference processor at }
     ClearingCompletion {
         clearing user number amount option merchant transaction for_provider for_merchant for_user processor at
     }
@@ -268,6 +268,17 @@ fields! {
     Untouched { per_payment cap used }
     Claim { state charge session card generation check receipt void }
     Till { next open }
+    CreditOffer { key request provider option at }
+    AuthorizationRequest { machine merchant offer charge session at }
+    PaymentRequest { wallet offer session agreement at }
+    Agreement { machine charge transaction amount }
+    CreditAnswer { state why again at signer }
+    ClearingRequest { machine merchant offer request charge transaction amount option at }
+    ClearingNotification { clearing information customer request service provider at signer }
+    MerchantReceipt { item sales clearing charge session offer machine merchant at }
+    UserReceipt { user receipt information service provider at signer request }
+    RegisterCard { wallet card at }
+    ClearingInformation { audience clearing amount transaction account option name reference processor at }
 }
 
 /// The bytes of anything canonical, as hex.

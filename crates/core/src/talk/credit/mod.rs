@@ -12,10 +12,23 @@
 //! | [`ClearingCompletion`] | 67 | processor → provider | - |
 //! | [`ClearingInformation`] | 68 | processor → provider, merchant, user | travels within 67 |
 //! | [`ProcessorRefused`] | 69 | processor → provider | - |
-//!
-//! Kinds 70 to 89 belong to what wallet, merchant and provider say to each other about credit.
+//! | [`CreditOffer`] \[8405\] | 70 | wallet → terminal | [`Charge`](crate::talk::pay::Charge) |
+//! | [`AuthorizationRequest`] | 71 | merchant → provider | [`CreditAnswer`] |
+//! | [`PaymentRequest`] | 72 | user → provider | [`CreditAnswer`] |
+//! | [`Agreement`] | 73 | user → provider | travels within 72 |
+//! | [`CreditAnswer`] | 74 | provider → merchant, user | - |
+//! | [`ClearingRequest`] \[13550\] | 75 | merchant → provider | [`ClearingNotification`], or [`CreditAnswer`] |
+//! | [`ClearingNotification`] \[8418\] | 76 | provider → merchant | - |
+//! | [`MerchantReceipt`] \[8419\] | 77 | merchant → provider | travels in the terminal's log |
+//! | [`UserReceipt`] \[8421\] | 78 | provider → user | travels as a command of the update |
+//! | [`RegisterCard`] | 79 | user → provider | [`CreditAnswer`] |
 
+mod matching;
+mod messages;
 pub mod processor;
+
+pub use matching::*;
+pub use messages::*;
 
 pub use processor::{
     Audience, Authorize, CardDetails, Clear, ClearingCompletion, ClearingInformation, DeclineReason, MerchantDetails,
