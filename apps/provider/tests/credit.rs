@@ -110,8 +110,12 @@ fn serve(
     processor.admit(provider, key, "Town", now).expect("admitted");
     let (bound, address) = oneshot::channel();
     let (stop, stopped) = oneshot::channel::<()>();
-    let config =
-        http::Config { listen: "127.0.0.1:0".parse().expect("an address"), bank: bank.address(), bound: Some(bound) };
+    let config = http::Config {
+        listen: "127.0.0.1:0".parse().expect("an address"),
+        bank: bank.address(),
+        operator: None,
+        bound: Some(bound),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("runs");
     let thread = std::thread::spawn(move || {
         runtime.block_on(http::run(processor, config, async { drop(stopped.await) })).expect("served")
