@@ -5,6 +5,7 @@
 //! | --- | --- | --- |
 //! | `GET /v1/health` | - | `ok` |
 //! | `GET /v1/provider` | - | `ProviderInfo` |
+//! | `GET /v1/processor` | - | `SignedCertificate` of the processor |
 //! | `POST /v1/messages` | CBOR array of envelopes | CBOR array of answers, in order |
 //! | `POST /v1/operator` | JSON, with the operator's key | JSON |
 
@@ -84,6 +85,8 @@ pub(crate) enum Work {
     Due(oneshot::Sender<Vec<ToProcessor>>),
     /// What the processor answered.
     Answered(Vec<Answered>),
+    /// A wallet asks to whom it seals a bank card.
+    Processor(oneshot::Sender<Option<Vec<u8>>>),
 }
 
 /// What a request handler needs.
@@ -151,6 +154,7 @@ fn app(front: Front) -> Router {
     Router::new()
         .route("/v1/health", get(|| async { "ok" }))
         .route("/v1/provider", get(info))
+        .route("/v1/processor", get(processor))
         .route("/v1/messages", post(messages))
         .route("/v1/operator", post(ask))
         .layer(DefaultBodyLimit::max(BODY))
@@ -159,6 +163,12 @@ fn app(front: Front) -> Router {
 
 async fn info(State(front): State<Front>) -> Vec<u8> {
     front.shared.info.to_bytes()
+}
+
+async fn processor(State(front): State<Front>) -> Result<Vec<u8>, StatusCode> {
+    let (done, answer) = oneshot::channel();
+    front.writer.send(Work::Processor(done)).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    answer.await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?.ok_or(StatusCode::NOT_FOUND)
 }
 
 async fn messages(State(front): State<Front>, body: Bytes) -> Result<Vec<u8>, StatusCode> {
@@ -255,6 +265,11 @@ fn write(
                     tracing::error!(%error, "what the processor is to be asked could not be read");
                     Vec::new()
                 }));
+                continue;
+            }
+            Work::Processor(done) => {
+                // Whoever asked may be gone; one that cannot be read is none.
+                let _ = done.send(provider.processor_certificate(clock()).ok().flatten());
                 continue;
             }
             Work::Answered(answers) => {

@@ -277,6 +277,30 @@ impl Provider {
     pub fn signing_key(&self, now: Time) -> PublicKey {
         self.shared.keys().signing(now).secret.public()
     }
+    /// The processor that wallets seal their bank cards to, certified by this provider; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    pub fn processor_certificate(&self, now: Time) -> Result<Option<Vec<u8>>, ProviderError> {
+        let Some(row) = self.store.processor()? else {
+            return Ok(None);
+        };
+        let signed = self.shared.keys().sign(now, &[], |signer| Certificate {
+            subject: row.info.processor.into(),
+            role: Role::Processor,
+            key: row.info.key,
+            sealing: Some(row.info.sealing),
+            from: now,
+            until: now.after(Time::DAY),
+            epoch: 1,
+            signer,
+            owner: None,
+            name: Some(row.info.name.clone()),
+            number: None,
+            extensions: Default::default(),
+        });
+        Ok(Some(signed.encode()))
+    }
     /// Enrols a merchant for credit, as the bank shall know it. Doing it again changes nothing.
     ///
     /// # Errors

@@ -153,6 +153,27 @@ pub enum ProviderCommand {
     },
     /// Counts and balances
     Status,
+    /// The key that a processor has to admit
+    Key,
+    /// Clear credit with the processor at this address
+    Processor {
+        /// Where it answers, such as http://127.0.0.1:8421
+        url: String,
+    },
+    /// Let a merchant take credit
+    Enrol {
+        /// The merchant, by id
+        merchant: String,
+        /// Its code at the bank, 1 to 15 characters
+        #[arg(long)]
+        code: String,
+        /// Its category (ISO 18245), such as 5814 for a cafe
+        #[arg(long)]
+        category: u64,
+        /// Name and place for the cardholder's statement, at most 40 characters
+        #[arg(long)]
+        name: String,
+    },
 }
 
 /// What a processor's operator does.
@@ -422,7 +443,24 @@ pub enum WalletCommand {
         /// Agree without being asked
         #[arg(long)]
         yes: bool,
+        /// Pay by the bank card that is registered, not by a card of this wallet; asks the provider
+        #[arg(long, conflicts_with = "card")]
+        credit: bool,
+        /// By credit: in so many instalments, 2 to 99 [default: at once]
+        #[arg(long, requires = "credit", value_parser = clap::value_parser!(u8).range(2..=99))]
+        instalments: Option<u8>,
     },
+    /// Register a bank card to pay with; its number is sealed to the processor
+    RegisterCard {
+        /// The number [default: asked for]
+        #[arg(long)]
+        number: Option<String>,
+        /// The last month in which it is good, as MM/YY
+        #[arg(long)]
+        expiry: String,
+    },
+    /// List payments by credit and their receipts
+    Credits,
     /// Agree to a payment that was shown while the link was cut; the next touch pays
     Agree {
         /// The terminal, by id

@@ -2,14 +2,43 @@
 
 use crate::wallet::{Wallet, WalletError};
 use tegata_core::record::Space;
-use tegata_core::talk::credit::{CreditAsk, CreditNotice, CreditPayer, Credited, PaymentOption};
+use tegata_core::talk::credit::{
+    CardDetails, CardExpiry, CardNumber, CreditAsk, CreditNotice, CreditPayer, Credited, PaymentOption,
+};
 use tegata_core::wire::canonical::Wire;
+use tegata_core::wire::certificate::{Certificate, Role};
 use tegata_core::wire::sealed::Sealed;
+use tegata_core::wire::signed::Signed;
 use tegata_core::{Hash, RequestNumber};
+use tegata_crypto_native::seal_to;
 use tegata_device::{Now, Post, ask};
 use tegata_vault::Vault;
+use zeroize::Zeroizing;
 
 impl<V: Vault> Wallet<V> {
+    /// Seals a bank card to the processor that this wallet's provider certifies. `certificate` is what the provider publishes.
+    ///
+    /// # Errors
+    /// [`WalletError::NotTrusted`]: the provider did not certify that processor.
+    pub fn seal_card(
+        &self,
+        certificate: &[u8],
+        (number, expiry): (CardNumber, CardExpiry),
+        now: Now,
+    ) -> Result<Sealed, WalletError> {
+        let (anchors, _) = self.trusted()?;
+        let certificate = Signed::<Certificate>::decode(certificate).map_err(|_| WalletError::NotTrusted)?;
+        let accepted = self
+            .device
+            .with_context(now, |context| anchors.accept(certificate, Role::Processor, context.now, context.verifier));
+        let processor = accepted.map_err(|_| WalletError::NotTrusted)?;
+        let sealing = processor.sealing.ok_or(WalletError::NotTrusted)?;
+        let details = CardDetails { number, expiry, provider: anchors.provider, extensions: Default::default() };
+        let plain = Zeroizing::new(details.to_bytes());
+        let sealed = seal_to(now.entropy, processor.subject.party(), None, &sealing, &plain);
+        Ok(sealed.map_err(|_| WalletError::NotTrusted)?.0)
+    }
+
     /// Names the bank card to pay with, sealed to the processor: the provider carries what it cannot open. Asked again while
     /// [`CreditNotice::Waiting`]; a registration that was not answered is sent again as it is, whatever `card` is.
     ///

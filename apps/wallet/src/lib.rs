@@ -4,5 +4,5 @@ mod credit;
 mod pay;
 mod wallet;
 
-pub use pay::{Answer, Paid, pay};
+pub use pay::{Answer, Paid, offer_credit, pay};
 pub use wallet::{Held, PaymentMade, Wallet, WalletError};

@@ -14,7 +14,7 @@ mod update;
 pub use drive::{Device, Now, Out, Talking};
 pub use fleet::{ask_all, update_all};
 pub use join::{JoinError, Joining, join};
-pub use post::{ExchangeError, HttpPost, Outgoing, Post, PostError, fetch_info};
+pub use post::{ExchangeError, HttpPost, Outgoing, Post, PostError, fetch_info, fetch_processor};
 pub use request::RequestError;
 pub use ring::{KeyRing, RingError, TRIES};
 pub use tap::{Step as TapStep, TapError, TerminalTap, WalletTap};
