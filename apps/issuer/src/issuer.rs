@@ -130,8 +130,16 @@ impl<V: Vault> Issuer<V> {
         let mut record = Batch::default();
         record.replace(batch_key(batch), None, order.encode());
         self.device.vault.commit(&record)?;
-        self.send(post, &order, now)?;
-        Ok(batch)
+        match self.send(post, &order, now) {
+            // Refused for good: it was never ordered, and its number serves the next one.
+            Err(IssuerError::Request(RequestError::Refused(refused))) if !refused.why.is_transient() => {
+                let mut record = Batch::default();
+                record.remove(batch_key(batch));
+                self.device.vault.commit(&record)?;
+                Err(RequestError::Refused(refused).into())
+            }
+            sent => sent.map(|()| batch),
+        }
     }
 
     fn send(&mut self, post: &mut dyn Post, order: &Signed<Order>, now: Now) -> Result<(), IssuerError> {

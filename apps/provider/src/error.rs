@@ -20,6 +20,9 @@ pub enum ProviderError {
     /// Keys and database belong to different providers.
     #[error("these keys are not this database's; restore both from the same place")]
     OtherKeys,
+    /// A name that certificates cannot carry or people cannot read.
+    #[error("a name has at most 64 bytes, no slash and no control character; choose another")]
+    Name,
     /// No processor is registered.
     #[error("no processor is registered; register one first")]
     NoProcessor,

@@ -126,8 +126,17 @@ impl Keys {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(&unfinished).map_err(wrong)?;
         file.write_all(&self.to_bytes()).and_then(|()| file.sync_all()).map_err(wrong)?;
-        fs::rename(&unfinished, path).map_err(wrong)?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        drop(file);
+        Self::settle(&unfinished, path)
+    }
+    /// Gives saved keys their lasting name.
+    ///
+    /// # Errors
+    /// [`ProviderError::Keys`].
+    pub(crate) fn settle(from: &Path, to: &Path) -> Result<(), ProviderError> {
+        let wrong = |error: std::io::Error| ProviderError::Keys(format!("{}: {error}", to.display()));
+        fs::rename(from, to).map_err(wrong)?;
+        let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(wrong)
     }
     /// Reads what [`Keys::save`] wrote; `None` where nothing is.

@@ -22,6 +22,8 @@ use tegata_crypto_native::primitive::mac;
 use tegata_ledger::Equation;
 use tegata_store::{ExceptionRow, ProviderRow, Store, TokenRow};
 
+/// Longest name of a participant, in bytes: it travels in certificates.
+const MAX_NAME: usize = 64;
 /// How long a token can be used, in seconds: a week.
 const TOKEN: u64 = 7 * Time::DAY;
 
@@ -63,20 +65,31 @@ impl Provider {
     /// # Errors
     /// [`ProviderError`].
     pub fn open_folder(folder: &Path, name: &str, now: Time, entropy: [u8; 32]) -> Result<Self, ProviderError> {
-        let file = folder.join("keys");
-        let keys = match Keys::load(&file)? {
-            Some(keys) => keys,
-            None if folder.join("provider.db").exists() => {
+        let (file, first, database) = (folder.join("keys"), folder.join("keys.first"), folder.join("provider.db"));
+        // Keys have this name until the database stands: a provider that lost its database is not taken for a new one.
+        let half_made = Keys::load(&first)?;
+        let keys = match (Keys::load(&file)?, half_made) {
+            (Some(_), _) if !database.exists() => {
+                return Err(ProviderError::Keys(format!(
+                    "{} is missing, and with it all that was recorded; restore it from a backup",
+                    database.display()
+                )));
+            }
+            (Some(keys), _) | (None, Some(keys)) => keys,
+            (None, None) if database.exists() => {
                 return Err(ProviderError::Keys(format!("{} is missing; restore it from a copy", file.display())));
             }
-            None => {
+            (None, None) => {
                 let keys = Keys::new(entropy, now);
-                keys.save(&file)?;
+                keys.save(&first)?;
                 keys
             }
         };
-        let store = Store::open_or_create(folder.join("provider.db"))?;
+        let store = Store::open_or_create(database)?;
         let mut provider = Self::open(store, keys, name, now, Broken::NONE)?;
+        if first.exists() {
+            Keys::settle(&first, &file)?;
+        }
         provider.keys_file = Some(file);
         Ok(provider)
     }
@@ -121,6 +134,10 @@ impl Provider {
         let owner_of = |owner: PartyId| self.shared.directory().participants.get(&Subject::from(owner)).cloned();
         let owned = owner.map(|owner| owner_of(owner).ok_or(ProviderError::Unknown)).transpose()?;
         let needs = matches!(role, Role::Terminal | Role::Gate | Role::Switch);
+        let readable = String::from_bytes(&name.to_owned().to_bytes()).is_ok_and(|name| name.len() <= MAX_NAME);
+        if name.contains(['/', '\\']) || !readable {
+            return Err(ProviderError::Name);
+        }
         let party = owned.as_ref().is_some_and(|known| matches!(known.role, Role::Merchant | Role::Issuer));
         if matches!(role, Role::Root | Role::Provider) || (needs && !party) {
             return Err(ProviderError::Unknown);

@@ -4,7 +4,7 @@ use crate::screen::{Failure, fail};
 use std::io::{IsTerminal, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tegata_core::Time;
 use tegata_core::wire::signed::Algorithm;
 use tegata_crypto_native::code::CodeCost;
@@ -12,8 +12,15 @@ use tegata_crypto_native::{NativeVerifier, entropy};
 use tegata_device::{Device, HttpPost, KeyRing, Now};
 use tegata_issuer::Issuer;
 use tegata_terminal::Terminal;
-use tegata_vault::{DataFolder, PartFolder, SqliteVault};
+use tegata_vault::{DataFolder, PartFolder, SqliteVault, VaultError};
 use tegata_wallet::Wallet;
+
+/// Shortest code number.
+const CODE_LENGTH: usize = 4;
+/// How long a command waits for another process that holds the same part, or for a counter that is about to open.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How often it looks meanwhile.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Now, with fresh entropy.
 pub fn now() -> Now {
@@ -57,12 +64,31 @@ impl Place {
         if !tegata_vault::folder::is_name(name) {
             return fail(format!("'{name}' is no name: use letters, digits and dashes"));
         }
-        Ok(match sort {
-            Sort::Wallet => self.folder.wallet(name)?,
-            Sort::Terminal => self.folder.terminal(name)?,
-            Sort::Issuer => self.folder.issuer(name)?,
-            Sort::Merchant => self.folder.merchant(name)?,
-        })
+        // A command that ends at this moment lets go in a moment.
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let opened = match sort {
+                Sort::Wallet => self.folder.wallet(name),
+                Sort::Terminal => self.folder.terminal(name),
+                Sort::Issuer => self.folder.issuer(name),
+                Sort::Merchant => self.folder.merchant(name),
+            };
+            match opened {
+                Err(error) if error.reason == VaultError::Locked && Instant::now() < until => std::thread::sleep(LOOK),
+                opened => return Ok(opened?),
+            }
+        }
+    }
+
+    /// Whether there is a device of this name already, joined or not.
+    pub fn exists(&self, sort: Sort, name: &str) -> bool {
+        let folder = match sort {
+            Sort::Wallet => "wallets",
+            Sort::Terminal => "terminals",
+            Sort::Issuer => "issuers",
+            Sort::Merchant => "merchants",
+        };
+        self.folder.path().join(folder).join(name).join("vault.db").exists()
     }
 
     /// Makes a device that does not exist yet, or finishes making one.
@@ -116,17 +142,19 @@ impl Place {
             return Ok(None);
         }
         if let Some(code) = &self.code {
-            return Ok(Some(code.clone()));
+            return if new { sound(code.clone()).map(Some) } else { Ok(Some(code.clone())) };
         }
         if !std::io::stdin().is_terminal() {
             return fail("the wallet's code number is needed: give --code, or set TEGATA_CODE");
         }
         let asked = if new { "New code number: " } else { "Code number: " };
-        Ok(Some(rpassword::prompt_password(asked)?))
+        let typed = rpassword::prompt_password(asked)?;
+        if new { sound(typed).map(Some) } else { Ok(Some(typed)) }
     }
 
     /// Changes a wallet's code number.
     pub fn change_code(&self, opened: &mut Opened<Wallet<SqliteVault>>, new: &str) -> Result<(), Failure> {
+        let new = &sound(new.to_owned())?;
         let bound = device_key(opened.folder.path(), false)?;
         let device = &mut opened.part.device;
         Ok(device.ring.change_code(&mut device.vault, new, &bound, CodeCost::default())?)
@@ -155,13 +183,31 @@ impl Place {
         if at.contains(':') {
             return Ok(at.to_owned());
         }
-        match read_address(&self.folder.path().join("terminals").join(at)) {
+        let folder = self.folder.path().join("terminals").join(at);
+        let until = Instant::now() + PATIENCE;
+        let mut found = read_address(&folder);
+        while found.is_none() && folder.exists() && Instant::now() < until {
+            std::thread::sleep(LOOK);
+            found = read_address(&folder);
+        }
+        match found {
             Some(address) => Ok(address),
+            None if !folder.exists() => fail(format!(
+                "there is no terminal '{at}' on this data folder; name it as it joined, or give its address"
+            )),
             None => fail(format!(
                 "terminal '{at}' is not waiting for a wallet; start a charge there: tegata terminal {at} charge 4.50"
             )),
         }
     }
+}
+
+/// A new code number that cannot be guessed in the few tries there are.
+fn sound(code: String) -> Result<String, Failure> {
+    if code.chars().count() < CODE_LENGTH {
+        return fail(format!("a code number has at least {CODE_LENGTH} digits or letters; choose a longer one"));
+    }
+    Ok(code)
 }
 
 /// Says in a folder that its part answers at this address.

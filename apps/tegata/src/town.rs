@@ -7,10 +7,15 @@ use crate::place::{Opened, Place, Sort, forget_address, now, write_address};
 use crate::screen::{Answer, Failure, Screen, bold, fail};
 use serde_json::{Value, json};
 use std::time::Duration;
+use tegata_core::talk::credit::PaymentOption;
 use tegata_core::wire::signed::Algorithm;
+use tegata_iso8583::AcquirerId;
+use tegata_processor as processor;
+use tegata_processor::bank::{Host, HostConfig, TestCard};
 use tegata_terminal::{Terminal, listen};
 use tegata_vault::SqliteVault;
 use tegata_wallet::{Answer as Consent, pay};
+use tokio::sync::oneshot;
 
 /// The sample wallets' code number.
 const CODE: &str = "1234";
@@ -30,10 +35,13 @@ pub fn run(mut place: Place, screen: Screen, listen: &str, once: bool) -> Result
         serving.address,
         place.folder.path().display()
     ));
+    let credit = Credit::open(&place, screen)?;
     let new = !place.folder.path().join("issuers").join(ISSUER).exists();
     let walked = if new {
         settle_in(&place, screen)?;
-        walk(&place, screen)?
+        let mut walked = walk(&place, screen)?;
+        walked["credit"] = credit.walk(&place, screen)?;
+        walked
     } else {
         screen.say("This town was built before; its cards and merchants are as they were left.");
         Value::Null
@@ -43,12 +51,126 @@ pub fn run(mut place: Place, screen: Screen, listen: &str, once: bool) -> Result
     let json = json!({ "provider": serving.address.to_string(), "walk": walked, "next_number": next });
     if once {
         serving.stop()?;
+        credit.close()?;
         return Ok(Answer::new("", json));
     }
     screen.say(what_next(&place, &next));
     crate::on_interrupt(&place.folder.path().join("provider"), &serving.address.to_string())?;
     serving.wait()?;
+    credit.close()?;
     Ok(Answer::new("The town is closed; start it again where you left it.", json))
+}
+
+/// The credit side of the town: a bank for tests and a processor, each behind its own socket.
+struct Credit {
+    _bank: Host,
+    stop: oneshot::Sender<()>,
+    thread: std::thread::JoinHandle<Result<(), Failure>>,
+}
+
+impl Credit {
+    /// Starts both; the provider clears with the processor from now on.
+    fn open(place: &Place, screen: Screen) -> Result<Self, Failure> {
+        let bank = Host::start(HostConfig { listen: ([127, 0, 0, 1], 0).into(), late: 3_000 })?;
+        let Some(acquirer) = AcquirerId::new("1") else { return fail("1 is no acquirer code") };
+        let lock = place.folder.processor()?;
+        let moment = processor::Now { time: now().time, ms: 0 };
+        let config = processor::LineConfig::new(acquirer);
+        let mut clearing =
+            processor::Processor::open_folder(lock.path(), "Town Clearing", config, moment, now().entropy)?;
+        let operator = Operator::connect(&place.folder.path().join("provider"), &place.provider_url()?)?;
+        let key = operator.ask(&json!({ "do": "key" }))?;
+        let text = |name: &str| key.get(name).and_then(Value::as_str).unwrap_or_default();
+        let admitted =
+            json!({ "do": "admit", "provider": text("provider"), "key": text("key"), "name": "Tegata Town" });
+        if let Some(error) = processor::operator::answer(&mut clearing, &admitted, moment).get("error") {
+            return fail(format!("the processor does not admit the town's provider: {error}"));
+        }
+        let (bound, address) = oneshot::channel();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let config = processor::http::Config {
+            listen: ([127, 0, 0, 1], 0).into(),
+            bank: bank.address(),
+            operator: Some(processor::operator::key(lock.path())?),
+            bound: Some(bound),
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let thread = std::thread::spawn(move || -> Result<(), Failure> {
+            // The folder stays locked while it runs. That whoever stops it is gone stops it, too.
+            let _lock = lock;
+            runtime.block_on(processor::http::run(clearing, config, async { drop(stopped.await) }))?;
+            Ok(())
+        });
+        let Ok(address) = address.blocking_recv() else {
+            return fail("the processor did not start");
+        };
+        write_address(&place.folder.path().join("processor"), &address.to_string())?;
+        let found = commands::provider::clear_with(&format!("http://{address}"), |question| operator.ask(&question))?;
+        let name = found.get("name").and_then(Value::as_str).unwrap_or_default();
+        screen.say(format!("{name} clears credit on {address}, with a bank for tests behind it."));
+        Ok(Self { _bank: bank, stop, thread })
+    }
+
+    /// The cafe takes credit, alice registers a bank card and pays with it.
+    fn walk(&self, place: &Place, screen: Screen) -> Result<Value, Failure> {
+        screen.say(bold("7. Alice registers a bank card; its number is sealed to the processor, nobody else sees it."));
+        let operator = Operator::connect(&place.folder.path().join("provider"), &place.provider_url()?)?;
+        let merchant = commands::merchant::id(place, "cafe")?;
+        operator.ask(&json!({
+            "do": "enrol", "merchant": merchant, "code": "CAFE", "category": 5814, "name": "CAFE TEGATA TOWN",
+        }))?;
+        let number = TestCard::Approved.number().to_owned();
+        let registered = commands::credit::register(place, "alice", Some(number), "12/29")?;
+        screen.say(format!("  {}", registered.text));
+        screen.say(bold(
+            "8. She pays 12.00 by credit. Cafe and wallet each ask the provider; it pays only what both named.",
+        ));
+        let paid = by_credit(place, screen)?;
+        // The cafe's log brings its receipt to alice.
+        place.terminal("cafe")?.part.update(&mut place.post()?, now())?;
+        let mut alice = place.wallet("alice")?;
+        alice.part.update(&mut place.post()?, now())?;
+        screen.say(commands::credit::list(&alice.part)?.text);
+        drop(alice);
+        let settled = operator.ask(&json!({ "do": "settle" }))?;
+        screen.say(commands::provider::settlement(&settled));
+        let audited = crate::audit::run(&place.folder.path().join("provider").join("provider.db"))?;
+        screen.say(format!("The auditor: {}", audited.text));
+        Ok(json!({ "paid": paid, "settled": settled, "audit": audited.json }))
+    }
+
+    /// Stops the processor: what it was about to do is durable.
+    fn close(self) -> Result<(), Failure> {
+        drop(self.stop);
+        match self.thread.join() {
+            Ok(ended) => ended,
+            Err(_) => fail("the processor stopped unexpectedly"),
+        }
+    }
+}
+
+/// One payment by credit over a socket, and both lines to the provider.
+fn by_credit(place: &Place, screen: Screen) -> Result<Value, Failure> {
+    let Opened { part: mut till, folder } = place.terminal("cafe")?;
+    let counter = listen("127.0.0.1:0")?;
+    write_address(folder.path(), &counter.address().to_string())?;
+    let amount = commands::amount("12.00", "USD")?;
+    let told = std::thread::scope(|scope| -> Result<(Answer, Answer), Failure> {
+        let waiting = scope.spawn(|| -> Result<Answer, Failure> {
+            let charged = charge(&counter, &mut till, amount)?;
+            terminal::settled(place, screen, &mut till, &charged)
+        });
+        let users = commands::credit::pay(place, screen, "alice", "cafe", (PaymentOption::Once, true));
+        match waiting.join() {
+            Ok(merchants) => Ok((users?, merchants?)),
+            Err(_) => fail("the terminal stopped unexpectedly"),
+        }
+    });
+    forget_address(folder.path());
+    let (users, merchants) = told?;
+    screen.say(format!("  the cafe's screen: {}", merchants.text));
+    screen.say(format!("  alice's screen: {}", users.text));
+    Ok(users.json)
 }
 
 /// Issuer, merchants, terminals and wallets join, each with a token of its own.
@@ -193,6 +315,9 @@ fn what_next(place: &Place, number: &str) -> String {
          {t} terminal kiosk void 1        # undo it: the money goes back with bob's next update\n  \
          {t} terminal kiosk update\n  \
          {t} wallet bob update\n  \
+         {t} terminal cafe charge 7.00 --items cake &\n  \
+         {t} wallet alice pay cafe --credit --yes     # by her bank card\n  \
+         {t} wallet alice credits\n  \
          {t} provider settle\n  \
          {t} merchant kiosk statement\n  \
          {t} audit\n\n\

@@ -81,6 +81,15 @@ fn the_town_walks_a_card_from_printing_to_a_clean_audit() {
     let walked = good(data, "town --once");
     assert_eq!(walked["walk"]["paid"]["paid"], "4.50");
     assert_eq!(walked["walk"]["audit"]["clean"], true);
+    let credit = &walked["walk"]["credit"];
+    assert_eq!(credit["paid"]["paid"], "12.00");
+    assert_eq!(
+        (&credit["audit"]["clean"], &credit["settled"]["payouts"][0]["amount"]),
+        (&true.into(), &"12.00".into())
+    );
+    let receipt = &good(data, "wallet alice credits")["credits"][0]["receipt"];
+    assert_eq!(receipt["item"], "coffee and cake");
+    no_card_number(data);
     // With the provider gone, cards and terminals go on.
     let waiting = charge(data, "kiosk", "2.25");
     let paid = good(data, "wallet alice pay kiosk --yes");
@@ -104,6 +113,19 @@ fn the_town_walks_a_card_from_printing_to_a_clean_audit() {
     assert_eq!(good(data, "audit")["clean"], true);
 }
 
+/// The bank card's number stands nowhere in the clear: not at the provider, not in a wallet, not in the processor's own files.
+fn no_card_number(folder: &Path) {
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            no_card_number(&entry.path());
+        } else {
+            let bytes = std::fs::read(entry.path()).unwrap();
+            let found = bytes.windows(16).any(|window| window == b"4111111111111111");
+            assert!(!found, "{}", entry.path().display());
+        }
+    }
+}
+
 #[test]
 fn what_people_do_wrong_is_told_to_them() {
     let folder = tempfile::tempdir().unwrap();
@@ -111,6 +133,12 @@ fn what_people_do_wrong_is_told_to_them() {
     good(data, "town --once");
     bad(data, "terminal cafe charge 0", "zero");
     bad(data, "terminal cafe charge 4.505", "decimals");
+    bad(data, "terminal cafe charge 1 --wait 1", "no wallet touched");
+    bad(data, "terminal cafe charge 1 --items bell\u{7}", "cannot be shown");
+    bad(data, "wallet alice pay market", "there is no terminal");
+    bad(data, "wallet alice code --new 12", "at least 4");
+    bad(data, "wallet alice register-card --number 12 --expiry 12/29", "12 to 19 digits");
+    bad(data, "wallet alice register-card --number 4111111111111111 --expiry 13/29", "MM/YY");
     bad(data, "terminal cafe charge 99999999999999999999", "no amount");
     bad(data, "terminal cafe charge 1 --currency XYZ", "no currency");
     bad(data, "terminal cafe void 99", "no charge 99");

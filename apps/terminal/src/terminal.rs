@@ -28,6 +28,9 @@ pub enum TerminalError {
     /// The text is too long.
     #[error("the items' text is longer than {MAX_ITEMS} bytes; shorten it")]
     ItemsTooLong,
+    /// The text holds control characters.
+    #[error("the items' text holds characters that cannot be shown; use letters, digits and signs")]
+    ItemsUnreadable,
     /// Zero.
     #[error("an amount of zero cannot be charged; name what the customer shall pay")]
     Zero,
@@ -96,6 +99,10 @@ impl<V: Vault> Terminal<V> {
         }
         if items.as_ref().is_some_and(|items| items.len() > MAX_ITEMS) {
             return Err(TerminalError::ItemsTooLong);
+        }
+        // What no wallet could show its user is refused here, not there.
+        if items.as_ref().is_some_and(|items| String::from_bytes(&items.to_bytes()).is_err()) {
+            return Err(TerminalError::ItemsUnreadable);
         }
         let certificate = self.device.certificate().ok_or(TerminalError::NotJoined)?;
         let anchors = self.device.anchors().ok_or(TerminalError::NotJoined)?;

@@ -2,6 +2,7 @@
 
 use crate::terminal::{Terminal, TerminalError};
 use std::net::SocketAddr;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use tegata_core::step::Event;
 use tegata_core::talk::pay::{Sale, TerminalNotice};
@@ -40,7 +41,8 @@ impl Waiting {
         self.listener.addr()
     }
 
-    /// Serves wallets until one tap has shown something final, or `patience` is over; an open charge is closed then.
+    /// Serves wallets until one tap has shown something final, or `patience` is over: an open charge and the counter are closed
+    /// then.
     ///
     /// # Errors
     /// [`TerminalError`].
@@ -52,6 +54,15 @@ impl Waiting {
         now: impl Fn() -> Now,
     ) -> Result<Charged, TerminalError> {
         let started = Instant::now();
+        // Whoever waits for a connection is woken by closing the listener: this counter is done then.
+        let (charged, over) = mpsc::channel::<()>();
+        let closer = self.listener.closer();
+        std::thread::spawn(move || {
+            if over.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
+                closer.close();
+            }
+        });
+        let _until_charged = charged;
         loop {
             let left = patience.saturating_sub(started.elapsed());
             let wire = match self.listener.accept(left) {

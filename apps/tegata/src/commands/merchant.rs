@@ -2,7 +2,7 @@
 
 use crate::flags::MerchantCommand;
 use crate::place::{Place, Sort, now};
-use crate::screen::{Answer, Failure};
+use crate::screen::{Answer, Failure, fail};
 use serde_json::Value;
 use tegata_core::Time;
 use tegata_core::talk::report::ReportKind;
@@ -21,4 +21,12 @@ pub fn run(place: &Place, name: &str, command: MerchantCommand) -> Result<Answer
     let content = opened.part.report(&mut place.post()?, report, (Time(0), Time::END), now())?;
     let json: Value = serde_json::from_str(&content)?;
     Ok(Answer::new(serde_json::to_string_pretty(&json)?, json))
+}
+
+/// The id under which a merchant of this data folder has joined.
+pub fn id(place: &Place, name: &str) -> Result<String, Failure> {
+    match place.open(Sort::Merchant, name)?.part.certificate() {
+        Some(certificate) => Ok(certificate.claimed().subject.party().to_string()),
+        None => fail(format!("{name} has not joined a provider yet")),
+    }
 }

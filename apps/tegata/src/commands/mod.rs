@@ -17,7 +17,7 @@ use tegata_core::talk::join::JoinToken;
 use tegata_core::wire::certificate::{Certificate, Role};
 use tegata_core::wire::signed::Algorithm;
 use tegata_core::{Amount, Time, Unit};
-use tegata_device::{HttpPost, Summary, fetch_info, join};
+use tegata_device::{HttpPost, JoinError, Summary, fetch_info, join};
 
 /// Reads an amount as people write it.
 pub fn amount(text: &str, currency: &str) -> Result<Amount, Failure> {
@@ -47,8 +47,14 @@ pub fn join_part(place: &Place, sort: Sort, name: &str, token: &str, algorithm: 
     let url = place.provider_url()?;
     let info = fetch_info(&url)?;
     let mut post = HttpPost::new(&url)?;
+    let new = !place.exists(sort, name);
     let mut opened = place.create(sort, name, algorithm)?;
-    let certificate = join(&mut opened.part, &mut post, &info, &token, role, name, now())?;
+    let joined = join(&mut opened.part, &mut post, &info, &token, role, name, now());
+    if new && matches!(&joined, Err(JoinError::Refused(_) | JoinError::OtherProvider)) {
+        // Nothing of it stays: neither a folder nor a code number.
+        std::fs::remove_dir_all(opened.folder.path())?;
+    }
+    let certificate = joined?;
     // Parties keep no log; devices fetch keys, terms and the revocation list at once.
     if matches!(role, Role::Wallet | Role::Terminal) {
         tegata_device::update(&mut opened.part, &mut post, now())?;
@@ -73,7 +79,8 @@ pub fn updated(name: &str, summary: &Summary) -> Answer {
         summary.recorded, summary.commands, summary.taken_up
     );
     if summary.restarted {
-        text.push_str(" It was found behind its own past (an older copy was restored?); the provider set it right.");
+        text.push_str(" It was found behind its own past (an older copy was restored?); the provider set it right. What the copy may have spent \
+             meanwhile is held back and returns by itself with an update once the terms' days for late records are over.");
     }
     let json = json!({
         "updated": name,

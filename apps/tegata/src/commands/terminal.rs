@@ -71,19 +71,27 @@ fn charge(
     screen.say(format!("  tegata wallet alice pay {name}        (or by address: {at})"));
     let charged = counter.charge(&mut terminal, &sale, Duration::from_secs(wait), now);
     forget_address(folder.path());
-    let charged = charged?;
-    if let Some(transaction) = asked_by_credit(&charged) {
-        return by_credit(place, screen, &mut terminal, transaction);
-    }
-    match charged {
+    match charged? {
         Charged::Nobody => fail(format!("no wallet touched {name} within {wait} seconds; nothing was charged")),
-        Charged::Notices(notices) => outcome(&notices),
+        Charged::Notices(notices) => settled(place, screen, &mut terminal, &notices),
+    }
+}
+
+/// What the merchant is told after a touch; a charge by credit is gone on with until it is known.
+pub fn settled(
+    place: &Place,
+    screen: Screen,
+    terminal: &mut Terminal<SqliteVault>,
+    notices: &[TerminalNotice],
+) -> Result<Answer, Failure> {
+    match asked_by_credit(notices) {
+        Some(transaction) => by_credit(place, screen, terminal, transaction),
+        None => outcome(notices),
     }
 }
 
 /// The charge that a wallet answered by an offer of credit.
-fn asked_by_credit(charged: &Charged) -> Option<u64> {
-    let Charged::Notices(notices) = charged else { return None };
+fn asked_by_credit(notices: &[TerminalNotice]) -> Option<u64> {
     notices.iter().find_map(|notice| match notice {
         TerminalNotice::CreditAsked { transaction } => Some(*transaction),
         _ => None,

@@ -72,7 +72,7 @@ pub enum CannotSpend {
     #[error("the card has expired")]
     Expired,
     /// Blocked or over.
-    #[error("the card is blocked or over; update the wallet")]
+    #[error("the card is blocked or over; update the wallet, and if it stays so ask the provider")]
     NotActive,
     /// Too many raises to travel along.
     #[error("the card waits for an update before it can take this up")]
