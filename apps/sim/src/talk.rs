@@ -89,6 +89,7 @@ fn sign(device: &Device<SimulatedVault>, key: SigningKey, tbs: &[u8]) -> Option<
     let public = match key {
         SigningKey::Device => device.key()?,
         SigningKey::Card(card) => load_purse(device, card)?.certificate.claimed().key,
+        SigningKey::Offer(key) => key,
     };
     device.ring.sign(&public, tbs)
 }

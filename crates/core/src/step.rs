@@ -8,7 +8,7 @@ use crate::codes;
 use crate::id::{CardId, Hash};
 use crate::money::Time;
 use crate::record::Batch;
-use crate::wire::signed::{Signature, Verifier};
+use crate::wire::signed::{PublicKey, Signature, Verifier};
 use alloc::vec::Vec;
 
 /// Which key shall sign; the driver knows where it lives.
@@ -18,6 +18,8 @@ pub enum SigningKey {
     Device,
     /// A card's key.
     Card(CardId),
+    /// The key made for one payment by credit, by its public half.
+    Offer(PublicKey),
 }
 
 /// What a step wants done. Drivers carry effects out in order and report each one that answers.

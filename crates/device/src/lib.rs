@@ -2,6 +2,7 @@
 //!
 //! Nothing here decides: conversations of the core do.
 
+mod credit;
 mod drive;
 mod fleet;
 mod join;
@@ -11,6 +12,7 @@ mod ring;
 mod tap;
 mod update;
 
+pub use credit::{Clock, SystemClock, ask_until, clear_credit, pay_credit, register_card};
 pub use drive::{Device, Now, Out, Talking};
 pub use fleet::{ask_all, update_all};
 pub use join::{JoinError, Joining, join};

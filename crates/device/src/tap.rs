@@ -1,8 +1,9 @@
 //! A tap: a conversation of the core inside the link's session, frame by frame, whatever carries the frames.
 
 use crate::drive::{Device, Now, Out, Talking};
-use tegata_core::step::Event;
-use tegata_core::talk::pay::{Payer, Sale, TerminalNotice, TerminalPay, WalletNotice, WalletPay};
+use tegata_core::step::{Event, Talk};
+use tegata_core::talk::credit::{Buyer, CreditTap};
+use tegata_core::talk::pay::{Payer, Sale, TerminalNotice, TerminalPay, WalletPay};
 use tegata_link::{LinkError, Session, TerminalPending, WalletHello};
 use tegata_vault::Vault;
 
@@ -42,22 +43,37 @@ fn sealed<N>(outs: Vec<Out<N>>, session: Option<&mut Session>) -> Result<Step<N>
     Ok(step)
 }
 
-/// The wallet's side.
-pub struct WalletTap {
+/// The wallet's side: paying with a card, or by credit.
+pub struct WalletTap<T = WalletPay> {
     hello: Option<WalletHello>,
     session: Option<Session>,
-    talking: Talking<WalletPay>,
+    talking: Talking<T>,
 }
 
-impl WalletTap {
-    /// Touches; gives the first frame.
+impl WalletTap<WalletPay> {
+    /// Touches, to pay with a card; gives the first frame.
     ///
     /// # Errors
     /// [`TapError`]: the cryptographic library failed.
     pub fn start(payer: Payer, entropy: [u8; 32]) -> Result<(Self, Vec<u8>), TapError> {
+        Self::talk(WalletPay::new(payer), entropy)
+    }
+}
+
+impl WalletTap<CreditTap> {
+    /// Touches, to pay by credit; gives the first frame.
+    ///
+    /// # Errors
+    /// [`TapError`]: the cryptographic library failed.
+    pub fn by_credit(buyer: Buyer, entropy: [u8; 32]) -> Result<(Self, Vec<u8>), TapError> {
+        Self::talk(CreditTap::new(buyer), entropy)
+    }
+}
+
+impl<T: Talk> WalletTap<T> {
+    fn talk(talk: T, entropy: [u8; 32]) -> Result<(Self, Vec<u8>), TapError> {
         let (hello, frame) = WalletHello::new(entropy)?;
-        let talking = Talking::new(WalletPay::new(payer));
-        Ok((Self { hello: Some(hello), session: None, talking }, frame))
+        Ok((Self { hello: Some(hello), session: None, talking: Talking::new(talk) }, frame))
     }
     /// Whether it has ended.
     pub fn is_over(&self) -> bool {
@@ -72,7 +88,7 @@ impl WalletTap {
         frame: &[u8],
         now: Now,
         device: &mut Device<V>,
-    ) -> Result<Step<WalletNotice>, TapError> {
+    ) -> Result<Step<T::Notice>, TapError> {
         let plain = match (self.hello.take(), &mut self.session) {
             (Some(hello), _) => {
                 let (session, transcript, proof) = hello.finish(frame)?;
@@ -94,7 +110,7 @@ impl WalletTap {
         event: Event,
         now: Now,
         device: &mut Device<V>,
-    ) -> Result<Step<WalletNotice>, TapError> {
+    ) -> Result<Step<T::Notice>, TapError> {
         sealed(self.talking.deliver(event, now, device), self.session.as_mut())
     }
 }

@@ -5,6 +5,7 @@ use crate::id::{CardId, DeviceId, Handle, Hash};
 use crate::money::Time;
 use crate::record::{Batch, RecordKey, Space};
 use crate::step::Records;
+use crate::talk::credit::MerchantReceipt;
 use crate::talk::pay::Receipt;
 use crate::wire::canonical::{Bytes, Wire};
 use crate::wire::signed::Signed;
@@ -26,6 +27,8 @@ codes! {
         Receipted = 5,
         /// Wallet: a raise was taken up.
         TookUp = 6,
+        /// Terminal: a charge ended paid by credit; carries the merchant's receipt \[8419\].
+        Cleared = 7,
     }
 }
 
@@ -58,6 +61,8 @@ message! {
         12 receipt: Option<Signed<Receipt>>,
         /// The terminal's void or close.
         13 void: Option<Signed<Void>>,
+        /// The merchant's receipt for what was paid by credit \[8419\].
+        14 credit: Option<Signed<MerchantReceipt>>,
     }
 }
 
@@ -78,6 +83,7 @@ impl LogEntry {
             raises: None,
             receipt: None,
             void: None,
+            credit: None,
             extensions: Default::default(),
         }
     }

@@ -144,6 +144,13 @@ pub fn offered(offer: &Signed<CreditOffer>, session: &Hash, by: &dyn Verifier) -
     Some(Offered { hash: offer.hash(), request: offer.request, provider: offer.provider, option: offer.option })
 }
 
+/// The hash by which both lines name a charge: what this machine asked in this session.
+pub fn charge_hash(charge: &Signed<Charge>, session: &Hash, machine: DeviceId) -> Hash {
+    let mut named = Charge::context(session, machine);
+    named.extend_from_slice(charge.payload());
+    Hash::of(&named)
+}
+
 /// What the merchant's line named: the charge that this terminal signed in this session, and when it expires.
 pub fn merchant_line(
     charge: &Signed<Charge>,
@@ -153,10 +160,8 @@ pub fn merchant_line(
     by: &dyn Verifier,
 ) -> Option<(Line, Time)> {
     let charge = charge.clone().verify(key, &Charge::context(session, machine), by).ok()?;
-    let mut named = Charge::context(session, machine);
-    named.extend_from_slice(charge.signed().payload());
-    let line =
-        Line { charge: Hash::of(&named), amount: charge.amount, transaction: charge.transaction, machine, arrived };
+    let named = charge_hash(charge.signed(), session, machine);
+    let line = Line { charge: named, amount: charge.amount, transaction: charge.transaction, machine, arrived };
     Some((line, charge.expires))
 }
 

@@ -24,12 +24,23 @@
 //! | [`UserReceipt`] \[8421\] | 78 | provider → user | travels as a command of the update |
 //! | [`RegisterCard`] | 79 | user → provider | [`CreditAnswer`] |
 
+mod kept;
 mod matching;
+mod merchant;
 mod messages;
+mod offer;
 pub mod processor;
+mod register;
+mod wallet;
 
+pub(crate) use kept::keep_receipt;
+pub use kept::{CreditPaying, UserReceipts};
 pub use matching::*;
+pub use merchant::{Clerk, CreditClaim, CreditClaimNotice};
 pub use messages::*;
+pub use offer::{Buyer, CreditTap, OfferNotice};
+pub use register::{CardRegistration, RegisterNotice, card_registered};
+pub use wallet::{CreditPayment, PaymentNotice};
 
 pub use processor::{
     Audience, Authorize, CardDetails, Clear, ClearingCompletion, ClearingInformation, DeclineReason, MerchantDetails,

@@ -4,6 +4,7 @@
 use crate::card::{CardCertificate, CardEvent, CardKind, Raise, Void};
 use crate::id::{DeviceId, Handle, Hash};
 use crate::money::{Amount, Time};
+use crate::talk::credit::CreditOffer;
 use crate::wire::canonical::{DecodeError, Reader, Wire, Writer};
 use crate::wire::certificate::Certificate;
 use crate::wire::signed::Signed;
@@ -34,6 +35,16 @@ message! {
         3 unknown: Option<bool>,
         /// A transaction of this terminal that the wallet has answered or agreed to and not seen the end of.
         4 resume: Option<u64>,
+    }
+}
+
+message! {
+    /// The wallet pays by credit: its offer takes the place of [`Offer`].
+    pub struct CreditOffered {
+        /// The payment offer \[8405\].
+        1 offer: Signed<CreditOffer>,
+        /// The terminal's certificate is not known here and is asked for.
+        2 unknown: Option<bool>,
     }
 }
 
@@ -138,6 +149,10 @@ codes! {
         ChargeExpired = 13,
         /// The transaction asked for is not known here.
         UnknownTransaction = 14,
+        /// The offer to pay by credit is not signed by its own key, or not in this session.
+        OfferNotTrusted = 15,
+        /// The charge was asked for by credit and accepts no check.
+        AskedByCredit = 16,
     }
 }
 
@@ -161,6 +176,8 @@ impl Refusal {
             Self::CertificateNeeded => "the terminal no longer knows this card; touch again",
             Self::ChargeExpired => "the charge has expired; ask for a new one",
             Self::UnknownTransaction => "the terminal does not know that transaction",
+            Self::OfferNotTrusted => "the offer to pay by credit is not valid here; start again",
+            Self::AskedByCredit => "this charge is being paid by credit; ask for a new one",
         }
     }
 }
@@ -180,6 +197,8 @@ pub enum PayMessage {
     Ended(Signed<Void>),
     /// Either way: no.
     Refused(Refusal),
+    /// Wallet to terminal: by credit.
+    Credit(CreditOffered),
 }
 
 /// Largest message while paying, in bytes.
@@ -234,6 +253,10 @@ impl Wire for PayMessage {
                 to.uint(6);
                 body.write(to);
             }
+            Self::Credit(body) => {
+                to.uint(7);
+                body.write(to);
+            }
         }
     }
     fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -245,6 +268,7 @@ impl Wire for PayMessage {
             4 => Signed::read(from).map(Self::Receipt),
             5 => Signed::read(from).map(Self::Ended),
             6 => Refusal::read(from).map(Self::Refused),
+            7 => CreditOffered::read(from).map(Self::Credit),
             _ => Err(DecodeError::Kind),
         }
     }

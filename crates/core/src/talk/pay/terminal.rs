@@ -6,6 +6,7 @@ use crate::id::{CardId, DeviceId, Handle, Hash};
 use crate::money::Amount;
 use crate::record::{Batch, RecordKey, Space};
 use crate::step::{Break, Context, Effect, Event, Fault, Records, SigningKey, Step, Talk};
+use crate::talk::credit::{AuthorizationRequest, ClearingNotification, ClearingRequest, CreditOffer};
 use crate::talk::journal::{EntryKind, Journal, LogEntry};
 use crate::wire::canonical::{Bytes, Wire};
 use crate::wire::certificate::{Anchors, Certificate, SessionProof};
@@ -24,6 +25,8 @@ codes! {
         Closed = 3,
         /// Was paid and is undone.
         Voided = 4,
+        /// By credit: authorized, and asked to be cleared. Only the provider's answer ends it.
+        Clearing = 5,
     }
 }
 
@@ -46,10 +49,36 @@ message! {
         7 receipt: Option<Signed<Receipt>>,
         /// The void or close as sent.
         8 void: Option<Signed<Void>>,
+        /// By credit: the offer as it came. Accepts no check.
+        9 offer: Option<Signed<CreditOffer>>,
+        /// By credit: the request for authorization as sent.
+        10 authorization: Option<Signed<AuthorizationRequest>>,
+        /// By credit: the clearing request as sent.
+        11 clearing: Option<Signed<ClearingRequest>>,
+        /// By credit: the clearing completion notification \[8418\].
+        12 cleared: Option<Signed<ClearingNotification>>,
     }
 }
 
 impl Claim {
+    /// A charge just signed in this session.
+    pub(super) fn open(charge: Signed<Charge>, session: Hash) -> Self {
+        Self {
+            state: ClaimState::Open,
+            charge,
+            session,
+            card: None,
+            generation: None,
+            check: None,
+            receipt: None,
+            void: None,
+            offer: None,
+            authorization: None,
+            clearing: None,
+            cleared: None,
+            extensions: Default::default(),
+        }
+    }
     /// Where it is stored.
     pub fn key(transaction: u64) -> RecordKey {
         RecordKey::numbered(Space::Charge, transaction)
@@ -110,10 +139,10 @@ pub struct Sale {
 }
 
 impl Sale {
-    fn terminal(&self) -> DeviceId {
+    pub(super) fn terminal(&self) -> DeviceId {
         self.certificate.claimed().subject.device()
     }
-    fn key(&self) -> &PublicKey {
+    pub(super) fn key(&self) -> &PublicKey {
         &self.certificate.claimed().key
     }
     fn accepts(&self, offered: &Offered) -> Option<&Terms> {
@@ -150,6 +179,11 @@ pub enum TerminalNotice {
         /// Why.
         why: Refusal,
     },
+    /// By credit: charge and offer are stored, the wallet has the price. [`crate::talk::credit::CreditClaim`] goes on.
+    CreditAsked {
+        /// Which charge.
+        transaction: u64,
+    },
     /// Nothing was charged.
     Refused(Refusal),
     /// The device itself failed; nothing has changed.
@@ -180,6 +214,10 @@ pub enum TerminalPay {
     SigningClose(Sale, Claim, Unsigned<Void>, Refusal),
     /// Stores the close.
     StoringClose(Sale, Claim, Refusal),
+    /// Signs the charge that an offer to pay by credit gets.
+    SigningCreditCharge(Sale, Hash, Unsigned<Charge>, CreditOffered),
+    /// Stores charge and offer.
+    StoringCreditCharge(Claim, Vec<u8>),
     /// Ended.
     Over,
 }
@@ -196,7 +234,7 @@ pub struct Accepted {
     journal: Journal,
 }
 
-type Next = Step<TerminalPay, TerminalNotice>;
+pub(super) type Next = Step<TerminalPay, TerminalNotice>;
 
 fn send(message: &PayMessage) -> Effect<TerminalNotice> {
     Effect::Send(message.to_bytes())
@@ -208,7 +246,7 @@ impl TerminalPay {
         Self::Idle(sale)
     }
 
-    fn refuse(why: Refusal) -> Next {
+    pub(super) fn refuse(why: Refusal) -> Next {
         Step::new(Self::Over, [send(&PayMessage::Refused(why)), Effect::Show(TerminalNotice::Refused(why))])
     }
     fn fail(fault: Fault) -> Next {
@@ -244,17 +282,7 @@ impl TerminalPay {
         if till.open.is_some() || sale.amount.is_zero() {
             return Self::refuse(Refusal::NothingToPay);
         }
-        let charge = Charge {
-            transaction: till.next,
-            amount: sale.amount,
-            at: context.now,
-            expires: context.now.after(sale.valid_for),
-            items: sale.items.clone(),
-            extensions: Default::default(),
-        };
-        let charge = Unsigned::new(charge, sale.key().algorithm());
-        let tbs = charge.tbs(&Charge::context(&session, sale.terminal()));
-        let sign = Effect::Sign { key: SigningKey::Device, tbs };
+        let (charge, sign) = new_charge(&sale, &session, till.next, context);
         Step::new(Self::SigningCharge(sale, session, charge, known, unknown), [sign])
     }
 
@@ -266,6 +294,9 @@ impl TerminalPay {
         let reopens = claim.state == ClaimState::Closed && context.broken.has(Break::ClosedAccepts);
         if let (Some(void), false) = (claim.void.clone(), reopens) {
             return Step::new(Self::Over, [send(&PayMessage::Ended(void))]);
+        }
+        if claim.offer.is_some() {
+            return Self::refuse(Refusal::AskedByCredit);
         }
         Self::recharge(sale, claim, unknown, known)
     }
@@ -298,17 +329,7 @@ impl TerminalPay {
             session: None,
             extensions: Default::default(),
         };
-        let claim = Claim {
-            state: ClaimState::Open,
-            charge,
-            session,
-            card: None,
-            generation: None,
-            check: None,
-            receipt: None,
-            void: None,
-            extensions: Default::default(),
-        };
+        let claim = Claim::open(charge, session);
         let (till, stored) = Till::load(context.records);
         let after = Till { next: transaction + 1, open: Some(transaction), ..till };
         let mut batch = Batch::default();
@@ -435,7 +456,7 @@ impl TerminalPay {
         let mut batch = Batch::default();
         batch.replace(Claim::key(transaction), Some(before), claim.to_bytes());
         batch.put(seen_key(handle), checkpoint.encode());
-        close_till(context.records, &mut batch);
+        close_till(transaction, context.records, &mut batch);
         journal.append(&[entry], &mut batch);
         let store = Effect::Store(batch);
         if context.broken.has(Break::GoodsBeforeEvidence) {
@@ -468,6 +489,7 @@ impl Talk for TerminalPay {
             (Self::Proving(sale, session), Event::Signed(proof)) => Self::proven(sale, session, proof),
             (Self::ExpectOffer(sale, session), Event::Received(bytes)) => match PayMessage::received(&bytes) {
                 Ok(PayMessage::Offer(offer)) => Self::offered(sale, session, &offer, context),
+                Ok(PayMessage::Credit(offered)) => Self::credit_offered(sale, session, offered, context),
                 Ok(PayMessage::Refused(why)) => Step::new(Self::Over, [Effect::Show(TerminalNotice::Refused(why))]),
                 _ => Self::refuse(Refusal::Malformed),
             },
@@ -509,6 +531,15 @@ impl Talk for TerminalPay {
                 let shown = Effect::Show(TerminalNotice::Closed { transaction, why });
                 Step::new(Self::Over, told.into_iter().chain([shown]).collect::<Vec<_>>())
             }
+            (Self::SigningCreditCharge(sale, session, charge, offered), Event::Signed(signature)) => {
+                Self::credit_charge_signed(&sale, session, charge.sign(signature), offered, context)
+            }
+            // Durable before sent; the rest of it goes over the line to the provider.
+            (Self::StoringCreditCharge(claim, told), Event::Stored) => {
+                let transaction = claim.charge.claimed().transaction;
+                let asked = Effect::Show(TerminalNotice::CreditAsked { transaction });
+                Step::new(Self::Over, [Effect::Send(told), asked])
+            }
             (_, Event::Failed(fault)) => Self::fail(fault),
             // The claim, if one is stored, stays open: the wallet may come back for it until it expires.
             (_, Event::Lost) => Step::new(Self::Over, vec![]),
@@ -525,9 +556,32 @@ fn seen(handle: Handle, records: &dyn Records) -> Option<Signed<CardCertificate>
     Signed::decode(&records.get(&seen_key(handle))?).ok()
 }
 
-/// No charge is open any more.
-pub(super) fn close_till(records: &dyn Records, batch: &mut Batch) {
+/// The charge that the next number of this terminal names, and what signs it.
+pub(super) fn new_charge(
+    sale: &Sale,
+    session: &Hash,
+    transaction: u64,
+    context: &Context<'_>,
+) -> (Unsigned<Charge>, Effect<TerminalNotice>) {
+    let charge = Charge {
+        transaction,
+        amount: sale.amount,
+        at: context.now,
+        expires: context.now.after(sale.valid_for),
+        items: sale.items.clone(),
+        extensions: Default::default(),
+    };
+    let charge = Unsigned::new(charge, sale.key().algorithm());
+    let tbs = charge.tbs(&Charge::context(session, sale.terminal()));
+    (charge, Effect::Sign { key: SigningKey::Device, tbs })
+}
+
+/// This charge is open no more. Another one may be: the clearing of a charge outlasts its turn at the till.
+pub(crate) fn close_till(transaction: u64, records: &dyn Records, batch: &mut Batch) {
     let (till, stored) = Till::load(records);
+    if till.open.is_some_and(|open| open != transaction) {
+        return;
+    }
     batch.replace(Till::key(), stored, Till { open: None, ..till }.to_bytes());
 }
 

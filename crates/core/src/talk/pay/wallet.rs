@@ -143,14 +143,13 @@ impl WalletPay {
 
     /// The terminal's proof: a handle and a signature over the session.
     fn met(payer: Payer, session: Hash, bytes: &[u8], context: &Context<'_>) -> Next {
-        let (Some(handle), Some(proof)) = (bytes.first_chunk::<8>(), bytes.get(8..).and_then(|s| s.try_into().ok()))
-        else {
+        let Some((handle, proof)) = read_proof(bytes) else {
             return Self::refuse(Refusal::Malformed);
         };
-        let mut met = Met { session, handle: Handle(*handle), proof: Signature(proof), terminal: None };
-        let stored = context.records.get(&RecordKey::new(Space::Certificate, *handle));
+        let mut met = Met { session, handle, proof, terminal: None };
+        let stored = context.records.get(&RecordKey::new(Space::Certificate, handle.0));
         if let Some(certificate) = stored.and_then(|bytes| Signed::decode(&bytes).ok()) {
-            match prove(&payer, &met, certificate, context) {
+            match prove(&payer.anchors, &session, proof, certificate, context) {
                 Some(terminal) => met.terminal = Some(terminal),
                 None => return Self::refuse(Refusal::TerminalNotTrusted),
             }
@@ -180,7 +179,7 @@ impl WalletPay {
                 return Self::refuse(Refusal::TerminalNotTrusted);
             }
             learned = Some(certificate.clone());
-            met.terminal = prove(&payer, &met, certificate, context);
+            met.terminal = prove(&payer.anchors, &met.session, met.proof, certificate, context);
         }
         let Some(terminal) = met.terminal else {
             return Self::refuse(Refusal::TerminalNotTrusted);
@@ -473,15 +472,24 @@ pub fn terminal_certificate(records: &dyn Records, terminal: DeviceId) -> Option
     Signed::decode(&records.get(&RecordKey::new(Space::Certificate, terminal.0))?).ok()
 }
 
-fn prove(
-    payer: &Payer,
-    met: &Met,
+/// The first thing a terminal says: the handle of its certificate and its signature over the session.
+pub(crate) fn read_proof(bytes: &[u8]) -> Option<(Handle, Signature)> {
+    let handle = bytes.first_chunk::<8>()?;
+    let proof = bytes.get(8..)?.try_into().ok()?;
+    Some((Handle(*handle), Signature(proof)))
+}
+
+/// Whether this certificate is a terminal's, and its key signed this session (R17).
+pub(crate) fn prove(
+    anchors: &Anchors,
+    session: &Hash,
+    proof: Signature,
     certificate: Signed<Certificate>,
     context: &Context<'_>,
 ) -> Option<Verified<Certificate>> {
-    let terminal = payer.anchors.accept(certificate, Role::Terminal, context.now, context.verifier).ok()?;
-    let proof = SessionProof::unsigned(&terminal.key).sign(met.proof);
-    proof.verify(&terminal.key, &SessionProof::context(&met.session), context.verifier).ok()?;
+    let terminal = anchors.accept(certificate, Role::Terminal, context.now, context.verifier).ok()?;
+    let proof = SessionProof::unsigned(&terminal.key).sign(proof);
+    proof.verify(&terminal.key, &SessionProof::context(session), context.verifier).ok()?;
     Some(terminal)
 }
 

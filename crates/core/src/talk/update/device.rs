@@ -6,12 +6,13 @@ use crate::card::{Raise, Terms};
 use crate::id::{DeviceId, Hash};
 use crate::record::{Batch, Overlay, RecordKey, Space};
 use crate::step::{Context, Effect, Event, Fault, Records, SigningKey, Step, Talk};
+use crate::talk::credit::{UserReceipt, keep_receipt};
 use crate::talk::journal::{Journal, LogEntry};
 use crate::talk::pay::{Paying, Till, keep_raise, load_purse, purse_key};
 use crate::talk::report::Refused;
 use crate::wire::canonical::{Bytes, Message, Wire};
 use crate::wire::certificate::{Anchors, Certificate};
-use crate::wire::signed::{Algorithm, PublicKey, Unsigned};
+use crate::wire::signed::{Algorithm, PublicKey, Signed, Unsigned};
 use alloc::{vec, vec::Vec};
 
 /// Where a device keeps what it trusts.
@@ -139,7 +140,8 @@ impl DeviceUpdate {
             None => return Self::over(Updated::NotTrusted),
         };
         let over = Overlay { records: context.records, batch: Batch::default() };
-        let mut apply = Apply { over, journal: journal.clone(), anchors: anchors.clone(), context };
+        let mut apply =
+            Apply { device: request.device, over, journal: journal.clone(), anchors: anchors.clone(), context };
         let Some(done) = apply.all(request, &reply) else {
             return Self::over(Updated::NotTrusted);
         };
@@ -158,6 +160,7 @@ impl DeviceUpdate {
 
 /// Turns an answer into writes.
 struct Apply<'a> {
+    device: DeviceId,
     over: Overlay<'a>,
     journal: Journal,
     anchors: Anchors,
@@ -306,8 +309,13 @@ impl Apply<'_> {
                 renewed.clone().verify(key, &[], self.context.verifier).ok()?;
                 self.over.batch.put(Certificate::own_key(), renewed.encode());
             }
+            CommandKind::Receipt => {
+                if let Some(receipt) = &command.receipt {
+                    self.receipt(receipt)?;
+                }
+            }
             // Of later kinds of card: recorded as carried out, they name nothing this device holds.
-            CommandKind::Change | CommandKind::Refund | CommandKind::Receipt | CommandKind::Program => {}
+            CommandKind::Change | CommandKind::Refund | CommandKind::Program => {}
         }
         Some(())
     }
@@ -364,6 +372,15 @@ impl Apply<'_> {
                 self.over.merge(more);
             }
         }
+        Some(())
+    }
+
+    /// The user's receipt for what was paid by credit.
+    fn receipt(&mut self, receipt: &Signed<UserReceipt>) -> Option<()> {
+        let mut more = Batch::default();
+        keep_receipt(receipt, (self.device, &self.anchors), self.context.verifier, &self.over, &mut more)
+            .then_some(())?;
+        self.over.merge(more);
         Some(())
     }
 
