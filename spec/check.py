@@ -200,6 +200,8 @@ class Rules:
         shown = self.read(node, value, bound, rule=name)
         if name == "Text" and any(is_unprintable(c) for c in value):
             raise No("Value")
+        if name == "CardExpiry" and not 1 <= value % 100 <= 12:
+            raise No("Value")
         if name == "Signed":
             return {"algorithm": shown["protected"]["1"], "payload": shown["payload"], "signature": shown["signature"]}
         return shown

@@ -8,10 +8,16 @@ use tegata_core::card::{CardCertificate, CardEvent, Load, Raise, Reversal, Terms
 use tegata_core::talk::cards::{
     Activate, Done, InstallReply, InstallRequest, LoadReply, LoadRequest, NumberKey, Order,
 };
+use tegata_core::talk::credit::{
+    Agreement, AuthorizationRequest, ClearingNotification, ClearingRequest, CreditAnswer, Credited, CreditOffer, MerchantReceipt,
+    PaymentRequest, RegisterCard, UserReceipt,
+    Authorize, CardDetails, Clear, ClearingCompletion, ClearingInformation, MerchantDetails, OpenAccount, Outcome,
+    ProcessorInfo, ProcessorRefused, Query, Refund, VoidAuthorization,
+};
 use tegata_core::talk::join::{JoinReply, JoinRequest, ProviderInfo};
 use tegata_core::talk::journal::{Journal, LogEntry};
 use tegata_core::talk::pay::{
-    Charge, Charged, Checked, Claim, Offer, Offered, PayMessage, Paying, Receipt, Till, Untouched,
+    Charge, Charged, Checked, Claim, CreditOffered, Offer, Offered, PayMessage, Paying, Receipt, Till, Untouched,
 };
 use tegata_core::talk::report::{Refused, Report, ReportRequest};
 use tegata_core::talk::update::{Challenge, Command, Restart, UpdateReply, UpdateRequest};
@@ -29,11 +35,21 @@ type Feed = fn(&[u8]) -> bool;
 /// Every message that is signed.
 pub const SIGNED: &[Feed] = &[
     signed::<Activate>,
+    signed::<Agreement>,
+    signed::<AuthorizationRequest>,
+    signed::<Authorize>,
     signed::<CardCertificate>,
     signed::<CardEvent>,
     signed::<Certificate>,
     signed::<Challenge>,
     signed::<Charge>,
+    signed::<ClearingNotification>,
+    signed::<ClearingRequest>,
+    signed::<CreditAnswer>,
+    signed::<CreditOffer>,
+    signed::<Clear>,
+    signed::<ClearingCompletion>,
+    signed::<ClearingInformation>,
     signed::<Done>,
     signed::<InstallReply>,
     signed::<InstallRequest>,
@@ -42,10 +58,18 @@ pub const SIGNED: &[Feed] = &[
     signed::<Load>,
     signed::<LoadReply>,
     signed::<LoadRequest>,
+    signed::<MerchantReceipt>,
     signed::<NumberKey>,
+    signed::<OpenAccount>,
     signed::<Order>,
+    signed::<PaymentRequest>,
+    signed::<Outcome>,
+    signed::<ProcessorRefused>,
+    signed::<Query>,
     signed::<Receipt>,
+    signed::<Refund>,
     signed::<Refused>,
+    signed::<RegisterCard>,
     signed::<Report>,
     signed::<ReportRequest>,
     signed::<Reversal>,
@@ -54,23 +78,30 @@ pub const SIGNED: &[Feed] = &[
     signed::<Terms>,
     signed::<UpdateReply>,
     signed::<UpdateRequest>,
+    signed::<UserReceipt>,
     signed::<Void>,
+    signed::<VoidAuthorization>,
 ];
 
 /// Every message and stored record that is not.
 pub const UNSIGNED: &[Feed] = &[
     unsigned::<Anchors>,
+    unsigned::<CardDetails>,
     unsigned::<Charged>,
     unsigned::<Checked>,
+    unsigned::<CreditOffered>,
+    unsigned::<Credited>,
     unsigned::<Claim>,
     unsigned::<Command>,
     unsigned::<Journal>,
     unsigned::<LogEntry>,
+    unsigned::<MerchantDetails>,
     unsigned::<Offer>,
     unsigned::<Offered>,
     unsigned::<OperationalKey>,
     unsigned::<PayMessage>,
     unsigned::<Paying>,
+    unsigned::<ProcessorInfo>,
     unsigned::<ProviderInfo>,
     unsigned::<Purse>,
     unsigned::<Raise>,

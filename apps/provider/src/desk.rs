@@ -54,6 +54,8 @@ pub(crate) struct Desk<'a> {
     pub(crate) books: Books,
     pub(crate) devices: BTreeMap<DeviceId, DeviceRow>,
     pub(crate) learned: Vec<Learned>,
+    /// Something was put down for the processor.
+    pub(crate) asking: bool,
     as_read: ProviderRow,
     list_changed: bool,
     /// The newest list, once it was read.
@@ -79,6 +81,7 @@ impl<'a> Desk<'a> {
             books: Books::default(),
             devices: BTreeMap::new(),
             learned: Vec::new(),
+            asking: false,
             list_changed: false,
             newest: None,
         })

@@ -3,7 +3,7 @@
 use crate::desk::{Desk, Failure, refusal};
 use crate::directory::Learned;
 use crate::prepare::{Opened, Prepared, Request};
-use crate::{ProviderError, cards, install, join, report, update};
+use crate::{ProviderError, cards, credit, install, join, report, update};
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::sealed::Profile;
 
@@ -48,5 +48,9 @@ fn handle(desk: &mut Desk<'_>, request: &Request, opened: &Opened) -> Result<Vec
         Request::Load(request, slip) => install::load(desk, request, slip.as_ref()),
         Request::Update(upload) => update::update(desk, upload),
         Request::Report(request) => report::report(desk, request),
+        Request::Authorize(request) => credit::authorize(desk, request),
+        Request::Pay(request) => credit::pay(desk, request),
+        Request::Clear(request) => credit::clear(desk, request),
+        Request::RegisterCard(request) => credit::register(desk, request),
     }
 }

@@ -20,6 +20,12 @@ pub enum ProviderError {
     /// Keys and database belong to different providers.
     #[error("these keys are not this database's; restore both from the same place")]
     OtherKeys,
+    /// No processor is registered.
+    #[error("no processor is registered; register one first")]
+    NoProcessor,
+    /// Another processor is registered.
+    #[error("another processor is registered, and accounts are open there; it cannot be replaced")]
+    OtherProcessor,
     /// Nothing is known under that name.
     #[error("nothing is known under that name; check it")]
     Unknown,

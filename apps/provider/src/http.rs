@@ -5,10 +5,11 @@
 //! | --- | --- | --- |
 //! | `GET /v1/health` | - | `ok` |
 //! | `GET /v1/provider` | - | `ProviderInfo` |
+//! | `GET /v1/processor` | - | `SignedCertificate` of the processor |
 //! | `POST /v1/messages` | CBOR array of envelopes | CBOR array of answers, in order |
 //! | `POST /v1/operator` | JSON, with the operator's key | JSON |
 
-use crate::{Incoming, Provider, ProviderError, Shared, operator};
+use crate::{Answered, Incoming, Provider, ProviderError, Shared, ToProcessor, line, operator};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
@@ -63,23 +64,29 @@ pub struct OperatorLine {
 }
 
 /// One request on its way to the writer.
-struct Job {
+pub(crate) struct Job {
     incoming: Vec<Incoming>,
     done: oneshot::Sender<Option<Vec<Vec<u8>>>>,
 }
 
 /// One question of the operator on its way to the writer.
-struct Ask {
+pub(crate) struct Ask {
     question: Value,
     done: oneshot::Sender<Value>,
 }
 
 /// What the writer does, in the order in which it came.
-enum Work {
+pub(crate) enum Work {
     Messages(Job),
     Operator(Ask),
     /// A request that turned out to be none.
     Nothing(oneshot::Sender<Option<Vec<Vec<u8>>>>),
+    /// The line to the processor asks what to send.
+    Due(oneshot::Sender<Vec<ToProcessor>>),
+    /// What the processor answered.
+    Answered(Vec<Answered>),
+    /// A wallet asks to whom it seals a bank card.
+    Processor(oneshot::Sender<Option<Vec<u8>>>),
 }
 
 /// What a request handler needs.
@@ -110,6 +117,7 @@ pub async fn run(
     let (writer, jobs) = mpsc::channel(QUEUE);
     let coming = Arc::new(AtomicUsize::new(0));
     let stop = Arc::new(Notify::new());
+    let (wake, to_line) = (Arc::new(Notify::new()), writer.downgrade());
     let front = Front {
         shared: provider.shared(),
         writer,
@@ -125,12 +133,15 @@ pub async fn run(
         }
     };
     let clock = config.clock.clone();
-    let written = std::thread::spawn(move || write(provider, jobs, &coming, &clock));
+    let line = tokio::spawn(line::run(to_line, wake.clone()));
+    let written = std::thread::spawn(move || write(provider, jobs, &coming, &clock, &wake));
     if let Some(bound) = config.bound {
         // Whoever asked may be gone; serving goes on.
         let _ = bound.send(address);
     }
     let served = axum::serve(listener, app(front)).with_graceful_shutdown(shutdown).await;
+    // What it was about to send is durable, and goes out when the provider is up again.
+    line.abort();
     let provider = tokio::task::spawn_blocking(move || written.join()).await;
     served.map_err(failed)?;
     match provider {
@@ -143,6 +154,7 @@ fn app(front: Front) -> Router {
     Router::new()
         .route("/v1/health", get(|| async { "ok" }))
         .route("/v1/provider", get(info))
+        .route("/v1/processor", get(processor))
         .route("/v1/messages", post(messages))
         .route("/v1/operator", post(ask))
         .layer(DefaultBodyLimit::max(BODY))
@@ -151,6 +163,12 @@ fn app(front: Front) -> Router {
 
 async fn info(State(front): State<Front>) -> Vec<u8> {
     front.shared.info.to_bytes()
+}
+
+async fn processor(State(front): State<Front>) -> Result<Vec<u8>, StatusCode> {
+    let (done, answer) = oneshot::channel();
+    front.writer.send(Work::Processor(done)).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    answer.await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?.ok_or(StatusCode::NOT_FOUND)
 }
 
 async fn messages(State(front): State<Front>, body: Bytes) -> Result<Vec<u8>, StatusCode> {
@@ -212,8 +230,21 @@ fn refuse(done: oneshot::Sender<Option<Vec<Vec<u8>>>>) {
     let _ = done.send(None);
 }
 
+/// Wakes the line to the processor, if something waits for it.
+fn call(provider: &Provider, wake: &Notify) {
+    if provider.is_asking() {
+        wake.notify_one();
+    }
+}
+
 /// The one writer: takes what waits and what was on its way when it began, commits it in one transaction, answers.
-fn write(mut provider: Provider, mut works: mpsc::Receiver<Work>, coming: &AtomicUsize, clock: &Clock) -> Provider {
+fn write(
+    mut provider: Provider,
+    mut works: mpsc::Receiver<Work>,
+    coming: &AtomicUsize,
+    clock: &Clock,
+    wake: &Notify,
+) -> Provider {
     let mut next = None;
     while let Some(work) = next.take().or_else(|| works.blocking_recv()) {
         let first = match work {
@@ -225,6 +256,28 @@ fn write(mut provider: Provider, mut works: mpsc::Receiver<Work>, coming: &Atomi
             Work::Operator(Ask { question, done }) => {
                 // Whoever asked may be gone; what was asked is done.
                 let _ = done.send(operator::answer(&mut provider, &question, clock(), fresh()));
+                call(&provider, wake);
+                continue;
+            }
+            Work::Due(line) => {
+                // A line that is gone asks again when the provider is up again.
+                let _ = line.send(provider.to_processor(clock(), fresh()).unwrap_or_else(|error| {
+                    tracing::error!(%error, "what the processor is to be asked could not be read");
+                    Vec::new()
+                }));
+                continue;
+            }
+            Work::Processor(done) => {
+                // Whoever asked may be gone; one that cannot be read is none.
+                let _ = done.send(provider.processor_certificate(clock()).ok().flatten());
+                continue;
+            }
+            Work::Answered(answers) => {
+                // What could not be recorded is asked for again.
+                if let Err(error) = provider.from_processor(&answers, clock(), fresh()) {
+                    tracing::error!(%error, "an answer of the processor could not be recorded");
+                }
+                call(&provider, wake);
                 continue;
             }
         };
@@ -259,6 +312,7 @@ fn write(mut provider: Provider, mut works: mpsc::Receiver<Work>, coming: &Atomi
             // A client that hung up asks again and gets the same bytes.
             let _ = done.send(Some(answers.by_ref().take(size).collect()));
         }
+        call(&provider, wake);
     }
     provider
 }

@@ -11,6 +11,7 @@
 mod books;
 mod cards;
 mod compare;
+mod credit;
 mod desk;
 mod director;
 mod directory;
@@ -19,6 +20,7 @@ pub mod http;
 mod install;
 mod join;
 mod keys;
+mod line;
 pub mod operator;
 mod prepare;
 mod provider;
@@ -27,6 +29,7 @@ mod settle;
 mod shared;
 mod update;
 
+pub use credit::{Answered, ToProcessor};
 pub use error::ProviderError;
 pub use keys::Keys;
 pub use provider::{Incoming, Provider};

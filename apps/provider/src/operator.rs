@@ -4,6 +4,8 @@
 use crate::{Provider, Settlement, trial_balance};
 use serde_json::{Value, json};
 use std::path::Path;
+use tegata_core::talk::credit::{MerchantDetails, ProcessorInfo};
+use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::certificate::{Role, Subject};
 use tegata_core::{Amount, CardId, DeviceId, Hash, PartyId, Time, Unit};
 use tegata_crypto_native::entropy::fresh;
@@ -61,13 +63,42 @@ fn asked(provider: &mut Provider, question: &Value, now: Time, entropy: [u8; 32]
             provider.block(card, now).map_err(|error| error.to_string())?;
             Ok(json!({ "blocked": name }))
         }
+        Some("key") => {
+            let key = format!("{:?}", provider.signing_key(now));
+            Ok(json!({ "provider": provider.info().provider.to_string(), "key": key }))
+        }
+        Some("processor") => {
+            let info = text("info").and_then(bytes_of).ok_or("give the processor's info in hexadecimal")?;
+            let info = ProcessorInfo::from_bytes(&info).map_err(|_| "this is no processor's info")?;
+            let url = text("url").ok_or("say where the processor is reached")?.to_owned();
+            let named = json!({ "processor": info.processor.to_string(), "name": info.name });
+            provider.register_processor(info, url, now, entropy).map_err(|error| error.to_string())?;
+            Ok(named)
+        }
+        Some("enrol") => {
+            let name = text("merchant").ok_or("name the merchant")?;
+            let merchant = PartyId::parse(name).ok_or("a merchant's id is party- and 32 digits")?;
+            let details = MerchantDetails {
+                code: text("code").ok_or("give the merchant's code at the bank")?.to_owned(),
+                category: question.get("category").and_then(Value::as_u64).ok_or("give the merchant's category")?,
+                name: text("name").ok_or("give the name for the cardholder's statement")?.to_owned(),
+                extensions: Default::default(),
+            };
+            provider.enrol(merchant, details, now, entropy).map_err(|error| error.to_string())?;
+            Ok(json!({ "enrolled": name }))
+        }
         Some("status") => {
             let books = provider.books().map_err(|error| error.to_string())?;
             let books: Vec<Value> = books.iter().map(|(issuer, unit, sums)| book(*issuer, *unit, sums)).collect();
             Ok(json!({ "provider": provider.info().name, "at": now.0, "books": books }))
         }
-        _ => Err("the operator can ask to invite, settle, revoke, block, and for exceptions and status".to_owned()),
+        _ => Err("the operator can ask to invite, settle, revoke, block, enrol, for a processor, exceptions, status and the key".to_owned()),
     }
+}
+
+fn bytes_of(digits: &str) -> Option<Vec<u8>> {
+    let pair = |at: usize| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
+    (0..digits.len()).step_by(2).map(pair).collect()
 }
 
 /// One-time tokens, one for each name.

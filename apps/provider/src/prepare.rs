@@ -5,6 +5,7 @@ use crate::shared::Shared;
 use crate::update::record::{Upload, prove};
 use tegata_core::step::Break;
 use tegata_core::talk::cards::{Activate, InstallRequest, LoadRequest, NumberKey, Order};
+use tegata_core::talk::credit::{AuthorizationRequest, ClearingRequest, PaymentRequest, RegisterCard};
 use tegata_core::talk::join::JoinRequest;
 use tegata_core::talk::report::{ProviderRefusal, ReportRequest};
 use tegata_core::talk::update::{UpdateRequest, kind_of};
@@ -26,6 +27,10 @@ pub(crate) enum Request {
     Load(Verified<LoadRequest>, Option<Verified<Activate>>),
     Update(Box<Upload>),
     Report(Verified<ReportRequest>),
+    Authorize(Verified<AuthorizationRequest>),
+    Pay(Verified<PaymentRequest>),
+    Clear(Verified<ClearingRequest>),
+    RegisterCard(Verified<RegisterCard>),
 }
 
 /// An envelope that was opened, or that cannot be.
@@ -159,6 +164,16 @@ impl Stage<'_> {
                 self.signed(plain, &[Role::Issuer, Role::Merchant], |body| body.party.into(), Request::Report)
             }
             Ok(UpdateRequest::KIND) => self.update(plain),
+            Ok(AuthorizationRequest::KIND) => {
+                self.signed(plain, &[Role::Terminal], |body| body.machine.into(), Request::Authorize)
+            }
+            Ok(PaymentRequest::KIND) => self.signed(plain, &[Role::Wallet], |body| body.wallet.into(), Request::Pay),
+            Ok(ClearingRequest::KIND) => {
+                self.signed(plain, &[Role::Terminal], |body| body.machine.into(), Request::Clear)
+            }
+            Ok(RegisterCard::KIND) => {
+                self.signed(plain, &[Role::Wallet], |body| body.wallet.into(), Request::RegisterCard)
+            }
             _ => wrong(ProviderRefusal::Malformed),
         }
     }

@@ -1,6 +1,7 @@
 //! The provider without sockets: bytes in, bytes out. The HTTP server and the simulator drive the same one.
 
-use crate::desk::{Desk, refusal};
+use crate::credit::{self, Answered, ToProcessor};
+use crate::desk::{Desk, Failure, refusal};
 use crate::directory::Directory;
 use crate::keys::Keys;
 use crate::prepare::{Prepared, prepare_all};
@@ -10,12 +11,13 @@ use crate::{ProviderError, compare, director, report, update};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tegata_core::step::{Break, Broken};
+use tegata_core::talk::credit::{MerchantDetails, ProcessorInfo};
 use tegata_core::talk::join::{JoinToken, ProviderInfo};
 use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::certificate::{Certificate, Role, Subject};
-use tegata_core::wire::signed::{Algorithm, Unsigned};
-use tegata_core::{CardId, Hash, IssuerId, PartyId, Time, Unit};
+use tegata_core::wire::signed::{Algorithm, PublicKey, Unsigned};
+use tegata_core::{CardId, Hash, IssuerId, MerchantId, PartyId, Time, Unit};
 use tegata_crypto_native::primitive::mac;
 use tegata_ledger::Equation;
 use tegata_store::{ExceptionRow, ProviderRow, Store, TokenRow};
@@ -29,6 +31,8 @@ pub struct Provider {
     shared: Arc<Shared>,
     store: Store,
     keys_file: Option<PathBuf>,
+    /// Something was put down for the processor since it was last asked what.
+    asking: bool,
 }
 
 impl Provider {
@@ -52,7 +56,7 @@ impl Provider {
             extensions: Default::default(),
         };
         let directory = Directory::load(&store)?;
-        Ok(Self { shared: Arc::new(Shared::new(info, keys, directory, broken)), store, keys_file: None })
+        Ok(Self { shared: Arc::new(Shared::new(info, keys, directory, broken)), store, keys_file: None, asking: true })
     }
     /// Opens or creates the provider in a folder: `provider.db`, and `keys`, which only its owner reads.
     ///
@@ -175,9 +179,10 @@ impl Provider {
         self.store.begin()?;
         let done = Desk::new(&self.store, &self.shared, now, entropy).and_then(|mut desk| {
             let value = work(&mut desk)?;
-            Ok((value, desk.close()?))
+            let asking = desk.asking;
+            Ok((value, desk.close()?, asking))
         });
-        let (value, learned) = match done {
+        let (value, learned, asking) = match done {
             Ok(done) => done,
             Err(error) => {
                 self.store.rollback();
@@ -187,6 +192,7 @@ impl Provider {
         if !self.shared.broken.has(Break::AcknowledgeBeforeCommit) {
             self.store.commit()?;
         }
+        self.asking |= asking;
         let mut directory = self.shared.directory_mut();
         learned.into_iter().for_each(|learned| directory.learn(learned));
         Ok(value)
@@ -224,7 +230,7 @@ impl Provider {
     pub fn block(&mut self, card: CardId, now: Time) -> Result<(), ProviderError> {
         self.transact(now, [0; 32], |desk| {
             let generation = desk.card(card)?.ok_or(ProviderError::Unknown)?.generation;
-            update::block(desk, card, generation).map_err(crate::desk::Failure::into_error)
+            update::block(desk, card, generation).map_err(Failure::into_error)
         })
     }
     /// This database was put back from a backup: a new epoch begins (R15).
@@ -253,6 +259,84 @@ impl Provider {
             (number, certificate)
         };
         self.transact(now, entropy, |desk| Ok(desk.store.put_operational_key(number, &body)?))
+    }
+    /// The processor that credit is cleared with from now on.
+    ///
+    /// # Errors
+    /// [`ProviderError::OtherProcessor`] and others.
+    pub fn register_processor(
+        &mut self,
+        info: ProcessorInfo,
+        url: String,
+        now: Time,
+        entropy: [u8; 32],
+    ) -> Result<(), ProviderError> {
+        self.transact(now, entropy, |desk| credit::register_processor(desk, info, url))
+    }
+    /// The key that signs what the processor is asked now: its operator admits it there.
+    pub fn signing_key(&self, now: Time) -> PublicKey {
+        self.shared.keys().signing(now).secret.public()
+    }
+    /// The processor that wallets seal their bank cards to, certified by this provider; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    pub fn processor_certificate(&self, now: Time) -> Result<Option<Vec<u8>>, ProviderError> {
+        let Some(row) = self.store.processor()? else {
+            return Ok(None);
+        };
+        let signed = self.shared.keys().sign(now, &[], |signer| Certificate {
+            subject: row.info.processor.into(),
+            role: Role::Processor,
+            key: row.info.key,
+            sealing: Some(row.info.sealing),
+            from: now,
+            until: now.after(Time::DAY),
+            epoch: 1,
+            signer,
+            owner: None,
+            name: Some(row.info.name.clone()),
+            number: None,
+            extensions: Default::default(),
+        });
+        Ok(Some(signed.encode()))
+    }
+    /// Enrols a merchant for credit, as the bank shall know it. Doing it again changes nothing.
+    ///
+    /// # Errors
+    /// [`ProviderError::Unknown`], [`ProviderError::NoProcessor`] and others.
+    pub fn enrol(
+        &mut self,
+        merchant: MerchantId,
+        details: MerchantDetails,
+        now: Time,
+        entropy: [u8; 32],
+    ) -> Result<(), ProviderError> {
+        self.transact(now, entropy, |desk| {
+            desk.known(merchant.into()).filter(|known| known.role == Role::Merchant).ok_or(ProviderError::Unknown)?;
+            credit::enrol(desk, merchant, details)
+        })
+    }
+    /// Whether something was put down for the processor since [`Provider::to_processor`] was last asked.
+    pub fn is_asking(&self) -> bool {
+        self.asking
+    }
+    /// Ends what is overdue, and gives what the processor is to be asked now.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    pub fn to_processor(&mut self, now: Time, entropy: [u8; 32]) -> Result<Vec<ToProcessor>, ProviderError> {
+        self.asking = false;
+        self.transact(now, entropy, |desk| {
+            credit::overdue(desk).and_then(|()| credit::due(desk)).map_err(Failure::into_error)
+        })
+    }
+    /// Takes up what the processor answered.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    pub fn from_processor(&mut self, answers: &[Answered], now: Time, entropy: [u8; 32]) -> Result<(), ProviderError> {
+        self.transact(now, entropy, |desk| credit::answered(desk, answers).map_err(Failure::into_error))
     }
     /// Looks for records that only one side has; says how many exceptions are open.
     ///

@@ -153,12 +153,11 @@ impl Town {
                 if !revoked.is_none_or(at_its_place) {
                     continue;
                 }
-                let context = Charge::context(&claim.session, till.id);
-                let charge = Hash::of(&[&context, claim.charge.payload()].concat());
+                let charge = Charge::named(&claim.session, till.id, claim.charge.payload());
                 let recorded = store.claim(till.id, *transaction, &charge)?;
                 let state = recorded.as_ref().map(|row| row.state);
                 let fits = match claim.state {
-                    ClaimState::Open => false,
+                    ClaimState::Open | ClaimState::Clearing => false,
                     ClaimState::Paid => matches!(state, Some(Recorded::Paid | Recorded::Refused)),
                     ClaimState::Closed => state == Some(Recorded::Closed),
                     ClaimState::Voided => matches!(state, Some(Recorded::Voided | Recorded::Refused)),

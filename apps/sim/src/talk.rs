@@ -88,8 +88,8 @@ fn commit(device: &mut Device<SimulatedVault>, batch: &Batch) -> Event {
 fn sign(device: &Device<SimulatedVault>, key: SigningKey, tbs: &[u8]) -> Option<Signature> {
     let public = match key {
         SigningKey::Device => device.key()?,
-        SigningKey::Card(card) => load_purse(device, card)?.certificate.claimed().key,
         SigningKey::Offer(key) => key,
+        SigningKey::Card(card) => load_purse(device, card)?.certificate.claimed().key,
     };
     device.ring.sign(&public, tbs)
 }

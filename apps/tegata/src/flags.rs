@@ -77,6 +77,18 @@ pub enum Command {
         #[command(subcommand)]
         command: WalletCommand,
     },
+    /// The transaction processing system: clears credit through the bank
+    Processor {
+        /// What its operator does
+        #[command(subcommand)]
+        command: ProcessorCommand,
+    },
+    /// A bank for tests: takes card payments from the processor (ISO 8583)
+    Bank {
+        /// What it does
+        #[command(subcommand)]
+        command: BankCommand,
+    },
     /// Play real purchases through the whole system
     Replay {
         /// What is played
@@ -141,6 +153,88 @@ pub enum ProviderCommand {
     },
     /// Counts and balances
     Status,
+    /// The key that a processor has to admit
+    Key,
+    /// Clear credit with the processor at this address
+    Processor {
+        /// Where it answers, such as http://127.0.0.1:8421
+        url: String,
+    },
+    /// Let a merchant take credit
+    Enrol {
+        /// The merchant, by id
+        merchant: String,
+        /// Its code at the bank, 1 to 15 characters
+        #[arg(long)]
+        code: String,
+        /// Its category (ISO 18245), such as 5814 for a cafe
+        #[arg(long)]
+        category: u64,
+        /// Name and place for the cardholder's statement, at most 40 characters
+        #[arg(long)]
+        name: String,
+    },
+}
+
+/// What a processor's operator does.
+#[derive(Subcommand)]
+pub enum ProcessorCommand {
+    /// Create it: keys, database; prints what a provider has to know of it
+    Init {
+        /// What people call it
+        #[arg(long, default_value = "Tegata Clearing")]
+        name: String,
+        /// Its code at the bank, 1 to 11 digits; kept for good
+        #[arg(long, default_value = "1")]
+        acquirer: String,
+    },
+    /// Run it
+    Run {
+        /// Where to listen
+        #[arg(long, default_value = "127.0.0.1:0")]
+        listen: String,
+        /// The bank's address [default: the test bank that runs on the data folder]
+        #[arg(long)]
+        bank: Option<String>,
+        /// Seconds to wait for the bank's answer
+        #[arg(long, default_value_t = 10)]
+        answer_within: u64,
+    },
+    /// Let a provider's key ask
+    Admit {
+        /// The provider's id
+        provider: String,
+        /// Its public key, in hexadecimal digits
+        key: String,
+        /// What people call it
+        #[arg(long, default_value = "")]
+        name: String,
+    },
+    /// Revoke all keys of a provider
+    Revoke {
+        /// The provider's id
+        provider: String,
+    },
+    /// Who it is, whether the bank has it signed on, what is not answered
+    Status,
+    /// List what was refused or did not fit, with the reason
+    Refusals,
+}
+
+/// What a bank for tests does.
+#[derive(Subcommand)]
+pub enum BankCommand {
+    /// Run it until Ctrl-C; its books are forgotten then
+    Run {
+        /// Where to listen
+        #[arg(long, default_value = "127.0.0.1:0")]
+        listen: String,
+        /// How late its late answers are, in milliseconds
+        #[arg(long, default_value_t = 15_000)]
+        late: u64,
+    },
+    /// List the test cards and what the bank does with each
+    Cards,
 }
 
 /// The roles an operator invites to.
@@ -271,6 +365,11 @@ pub enum TerminalCommand {
         #[arg(long, default_value_t = 120)]
         wait: u64,
     },
+    /// Go on with a charge by credit whose clearing is not known yet
+    Clear {
+        /// Which charge
+        transaction: u64,
+    },
     /// List charges
     Payments,
     /// Show one charge with its receipt
@@ -344,7 +443,24 @@ pub enum WalletCommand {
         /// Agree without being asked
         #[arg(long)]
         yes: bool,
+        /// Pay by the bank card that is registered, not by a card of this wallet; asks the provider
+        #[arg(long, conflicts_with = "card")]
+        credit: bool,
+        /// By credit: in so many instalments, 2 to 99 [default: at once]
+        #[arg(long, requires = "credit", value_parser = clap::value_parser!(u8).range(2..=99))]
+        instalments: Option<u8>,
     },
+    /// Register a bank card to pay with; its number is sealed to the processor
+    RegisterCard {
+        /// The number [default: asked for]
+        #[arg(long)]
+        number: Option<String>,
+        /// The last month in which it is good, as MM/YY
+        #[arg(long)]
+        expiry: String,
+    },
+    /// List payments by credit and their receipts
+    Credits,
     /// Agree to a payment that was shown while the link was cut; the next touch pays
     Agree {
         /// The terminal, by id

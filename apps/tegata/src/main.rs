@@ -54,6 +54,8 @@ fn run(flags: Flags, screen: Screen) -> Result<Answer, Failure> {
         Command::Merchant { name, command } => commands::merchant::run(&place()?, &name, command),
         Command::Terminal { name, command } => commands::terminal::run(&place()?, screen, &name, command),
         Command::Wallet { name, command } => commands::wallet::run(&place()?, screen, &name, command),
+        Command::Processor { command } => commands::processor::run(&place()?, screen, command),
+        Command::Bank { command } => commands::bank::run(&place()?, screen, &command),
         Command::Replay { command: ReplayCommand::Sales(flags) } => replay::run(screen, &flags),
         Command::Audit { store } => audit::run(&store.unwrap_or_else(|| data.join("provider").join("provider.db"))),
         Command::Sim(flags) => sim::run(screen, &flags),
@@ -70,18 +72,21 @@ fn on_interrupt(folder: &Path, address: &str) -> Result<(), Failure> {
     let line = operator::Operator::connect(folder, &format!("http://{address}"))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::spawn(move || {
-        runtime.block_on(async {
-            let terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
-            match terminated {
-                Ok(mut terminated) => tokio::select! {
-                    _ = tokio::signal::ctrl_c() => {}
-                    _ = terminated.recv() => {}
-                },
-                Err(_) => drop(tokio::signal::ctrl_c().await),
-            }
-        });
+        runtime.block_on(interrupted());
         // Stopped already is as good.
         let _ = line.ask(&serde_json::json!({ "do": "stop" }));
     });
     Ok(())
+}
+
+/// Completes on Ctrl-C or SIGTERM.
+async fn interrupted() {
+    let terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+    match terminated {
+        Ok(mut terminated) => tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminated.recv() => {}
+        },
+        Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
 }

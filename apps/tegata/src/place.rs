@@ -175,7 +175,8 @@ pub fn forget_address(folder: &Path) {
     let _ = std::fs::remove_file(folder.join("address"));
 }
 
-fn read_address(folder: &Path) -> Option<String> {
+/// Where the part of this folder answers.
+pub fn read_address(folder: &Path) -> Option<String> {
     std::fs::read_to_string(folder.join("address")).ok().map(|text| text.trim().to_owned())
 }
 

@@ -54,6 +54,7 @@ fn arrows_point_down() {
         "terminal",
         "issuer",
         "provider",
+        "processor",
         "sim",
         "tegata",
     ];
@@ -75,7 +76,8 @@ fn the_auditor_never_sees_the_ledger_and_parts_never_see_each_other() {
         ("wallet", &["store", "ledger", "provider", "terminal", "issuer"]),
         ("terminal", &["store", "ledger", "provider", "wallet", "issuer"]),
         ("issuer", &["store", "ledger", "provider", "wallet", "terminal"]),
-        ("provider", &["vault", "link", "wallet", "terminal", "issuer", "device"]),
+        ("provider", &["vault", "link", "wallet", "terminal", "issuer", "device", "processor", "iso8583"]),
+        ("processor", &["store", "ledger", "vault", "link", "device", "provider", "wallet", "terminal", "issuer"]),
         ("core", &["iso20022", "ledger", "crypto-native", "vault", "link"]),
         ("iso8583", &["ledger", "crypto-native", "vault", "link", "store"]),
     ] {

@@ -1,5 +1,6 @@
 //! The merchant terminal: charges, keeps receipts, closes and voids, updates. Works with the provider away.
 
+mod credit;
 mod terminal;
 mod till;
 

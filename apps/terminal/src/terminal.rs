@@ -46,6 +46,9 @@ pub enum TerminalError {
     /// The update did not come to its end.
     #[error(transparent)]
     Update(#[from] UpdateError),
+    /// The provider did not answer.
+    #[error(transparent)]
+    Exchange(tegata_device::ExchangeError),
     /// The provider did not do what was asked.
     #[error(transparent)]
     Request(#[from] RequestError),
@@ -150,6 +153,11 @@ impl<V: Vault> Terminal<V> {
             EndNotice::Voided { amount, .. } => Ok(amount),
             other => Err(ending(transaction, &other)),
         }
+    }
+
+    /// Closes one open charge.
+    pub(crate) fn close(&mut self, transaction: u64, now: Now) -> Result<(), TerminalError> {
+        self.end(transaction, false, now).map(drop)
     }
 
     fn end(&mut self, transaction: u64, void: bool, now: Now) -> Result<EndNotice, TerminalError> {

@@ -1,7 +1,8 @@
 //! The wallet: holds cards, shows them, pays, keeps receipts, updates. Works with the provider away.
 
+mod credit;
 mod pay;
 mod wallet;
 
-pub use pay::{Answer, Paid, pay};
+pub use pay::{Answer, Paid, offer_credit, pay};
 pub use wallet::{Held, PaymentMade, Wallet, WalletError};

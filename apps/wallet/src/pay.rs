@@ -4,8 +4,9 @@ use crate::wallet::{Wallet, WalletError};
 use std::net::ToSocketAddrs;
 use std::time::Duration;
 use tegata_core::CardId;
-use tegata_core::step::Event;
-use tegata_core::talk::pay::WalletNotice;
+use tegata_core::step::{Event, Talk};
+use tegata_core::talk::credit::{CreditNotice, CreditPay, PaymentOption};
+use tegata_core::talk::pay::{WalletNotice, WalletPay};
 use tegata_device::{Now, TapStep, WalletTap, take_up_all};
 use tegata_link::Traffic;
 use tegata_vault::Vault;
@@ -43,19 +44,50 @@ pub fn pay<V: Vault>(
     now: impl Fn() -> Now,
 ) -> Result<Paid, WalletError> {
     let payer = wallet.payer(card)?;
+    let asked = |notice: &WalletNotice| matches!(notice, WalletNotice::Consent { .. }).then(|| consent(notice));
+    let (notices, traffic) = touch(wallet, address, WalletPay::new(payer), asked, &now)?;
+    // A close or void that came back is taken up at once: it needs nobody else.
+    take_up_all(&mut wallet.device, card, now())?;
+    Ok(Paid { notices, traffic })
+}
+
+/// Touches the terminal at `address` to pay by credit: what was shown, in order. The provider is asked after that
+/// ([`Wallet::credit`]).
+///
+/// # Errors
+/// [`WalletError`].
+pub fn offer_credit<V: Vault>(
+    wallet: &mut Wallet<V>,
+    address: impl ToSocketAddrs,
+    option: PaymentOption,
+    mut consent: impl FnMut(&CreditNotice) -> Answer,
+    now: impl Fn() -> Now,
+) -> Result<Vec<CreditNotice>, WalletError> {
+    let payer = wallet.credit_payer(option, now())?;
+    let asked = |notice: &CreditNotice| matches!(notice, CreditNotice::Consent { .. }).then(|| consent(notice));
+    Ok(touch(wallet, address, CreditPay::new(payer), asked, &now)?.0)
+}
+
+/// One tap over TCP. `asked` answers the notices that ask something.
+fn touch<V: Vault, T: Talk>(
+    wallet: &mut Wallet<V>,
+    address: impl ToSocketAddrs,
+    talk: T,
+    mut asked: impl FnMut(&T::Notice) -> Option<Answer>,
+    now: &impl Fn() -> Now,
+) -> Result<(Vec<T::Notice>, Traffic), WalletError> {
     let mut wire = tegata_link::connect(address, PATIENCE)?;
     wire.set_timeout(PATIENCE);
-    let (mut tap, hello) = WalletTap::start(payer, now().entropy)?;
+    let (mut tap, hello) = WalletTap::touch(talk, now().entropy)?;
     let mut notices = Vec::new();
     let mut sent = wire.send(&hello).is_ok();
     while !tap.is_over() {
-        let step: TapStep<WalletNotice> = match (sent, sent.then(|| wire.recv())) {
+        let step: TapStep<T::Notice> = match (sent, sent.then(|| wire.recv())) {
             (true, Some(Ok(frame))) => tap.receive(&frame, now(), &mut wallet.device)?,
             _ => tap.event(Event::Lost, now(), &mut wallet.device)?,
         };
         sent = step.frames.iter().all(|frame| wire.send(frame).is_ok());
-        let asked = step.notices.iter().find(|notice| matches!(notice, WalletNotice::Consent { .. }));
-        let answered = asked.map(|notice| match consent(notice) {
+        let answered = step.notices.iter().find_map(&mut asked).map(|answer| match answer {
             Answer::Agree => tap.event(Event::Agreed, now(), &mut wallet.device),
             Answer::Decline => tap.event(Event::Declined, now(), &mut wallet.device),
         });
@@ -65,7 +97,5 @@ pub fn pay<V: Vault>(
             notices.extend(step.notices);
         }
     }
-    // A close or void that came back is taken up at once: it needs nobody else.
-    take_up_all(&mut wallet.device, card, now())?;
-    Ok(Paid { notices, traffic: wire.traffic() })
+    Ok((notices, wire.traffic()))
 }

@@ -270,6 +270,13 @@ impl<V: Vault> Wallet<V> {
         self.device.anchors().ok_or(WalletError::NotJoined)
     }
 
+    /// Whom it trusts, and the key that it signs requests with.
+    pub(crate) fn trusted(
+        &self,
+    ) -> Result<(tegata_core::wire::certificate::Anchors, tegata_core::wire::signed::PublicKey), WalletError> {
+        Ok((self.anchors()?, self.key()?))
+    }
+
     fn key(&self) -> Result<tegata_core::wire::signed::PublicKey, WalletError> {
         self.device.key().ok_or(WalletError::NotJoined)
     }

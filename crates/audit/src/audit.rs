@@ -2,6 +2,7 @@
 
 use crate::books::{ACCOUNTS, Books};
 use crate::cards::Cards;
+use crate::credit::Credit;
 use crate::difference::{Difference, Findings};
 use crate::facts::Facts;
 use crate::judge::Evidence;
@@ -16,7 +17,7 @@ use tegata_core::Time;
 use tegata_core::wire::signed::PublicKey;
 
 /// The newest format of the provider's database that this program knows, and the mark of such a file ("Tgtp").
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 const APPLICATION_ID: u32 = 0x5467_7470;
 
 /// Which uploads' signatures are checked; everything else is always checked.
@@ -80,6 +81,8 @@ pub struct Audit {
     pub cards: u64,
     /// Checks that cards signed, as either side showed them.
     pub checks: u64,
+    /// Payments by credit that were captured.
+    pub credits: u64,
     /// Merchants that were ever owed anything.
     pub merchants: u64,
     /// Positions under which a card signed two contents.
@@ -146,7 +149,7 @@ pub fn audit(connection: &Connection, options: &Options) -> Result<Audit, AuditE
         connection.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(|_| AuditError::Foreign)?;
     let format: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match (application, format) {
-        // Nothing that is read here has changed since the first.
+        // What the first formats lack is not read of them; the rest has not changed.
         (APPLICATION_ID, 1..=FORMAT) => {}
         (APPLICATION_ID, found) if found > FORMAT => return Err(AuditError::Newer { found }),
         _ => return Err(AuditError::Foreign),
@@ -169,7 +172,15 @@ fn examine(connection: &Connection, options: &Options) -> Result<Audit, AuditErr
     let mut facts = Facts::default();
     let logs = Logs { connection, trust: &trust, cards: &cards, verdicts: &verdicts, scope: options.scope };
     let counts = logs.read(&mut facts, &mut findings)?;
-    let evidence = Evidence { trust: &trust, numbers: &numbers, cards: &cards, facts: &facts, verdicts: &verdicts };
+    let credit = Credit::read(connection, &trust, &mut signatures, &mut findings)?;
+    let evidence = Evidence {
+        trust: &trust,
+        numbers: &numbers,
+        cards: &cards,
+        facts: &facts,
+        verdicts: &verdicts,
+        credit: &credit,
+    };
     let forks = evidence.judge(connection, &mut findings)?;
     let mut books = Books::new(&evidence, connection);
     books.compare(&mut findings)?;
@@ -194,6 +205,7 @@ fn examine(connection: &Connection, options: &Options) -> Result<Audit, AuditErr
         devices: counts.devices,
         cards: cards.cards.len() as u64,
         checks: totals.checks,
+        credits: credit.captured.len() as u64,
         merchants: merchants.len() as u64,
         forks,
         exceptions: verdicts.count,

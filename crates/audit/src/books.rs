@@ -26,8 +26,8 @@ const PAID: usize = 5;
 const GUARANTOR: usize = 9;
 
 /// Causes of postings, by their number in the schema.
-const CAUSES: [&str; 9] =
-    ["activated", "installed", "loaded", "spent", "claimed", "voided", "returned", "repaid", "paid out"];
+const CAUSES: [&str; 10] =
+    ["activated", "installed", "loaded", "spent", "claimed", "voided", "returned", "repaid", "paid out", "cleared"];
 const VOIDED: u64 = 6;
 const PAID_OUT: u64 = 9;
 
@@ -101,6 +101,7 @@ struct Moved {
     merchants: i128,
     party: Option<Id>,
     other: i128,
+    book: Book,
     name: String,
 }
 
@@ -118,6 +119,8 @@ pub(crate) struct Books<'a> {
     /// What each card holds, less what its guarantor covers; split between the two once all value is counted.
     nets: HashMap<Id, i128>,
     activated: HashMap<Hash, i128>,
+    /// What was posted for each payment by credit, and in which books.
+    cleared: HashMap<Hash, (Book, i128)>,
 }
 
 impl<'a> Books<'a> {
@@ -141,6 +144,7 @@ impl<'a> Books<'a> {
             seen: HashMap::new(),
             nets: HashMap::new(),
             activated: HashMap::new(),
+            cleared: HashMap::new(),
         }
     }
 
@@ -150,6 +154,7 @@ impl<'a> Books<'a> {
         self.postings(findings)?;
         self.split();
         self.activations(findings);
+        self.captures(findings);
         self.merchants(findings)?;
         self.cards(findings)?;
         self.claims(findings)?;
@@ -164,6 +169,13 @@ impl<'a> Books<'a> {
             let sums = self.totals.books.entry(*book).or_default();
             sums[ISSUED] += i128::from(*issued);
             sums[WAITING] += i128::from(*issued);
+        }
+        for captured in self.evidence.credit.captured.values() {
+            let amount = i128::from(captured.amount);
+            let sums = self.totals.books.entry(captured.book).or_default();
+            sums[ISSUED] += amount;
+            sums[PAYABLE] += amount;
+            self.totals.merchants.entry((captured.merchant, captured.book)).or_default().0 += amount;
         }
         for (id, card) in &self.evidence.cards.cards {
             let mut net = i128::from(card.put);
@@ -253,6 +265,7 @@ impl<'a> Books<'a> {
                 _ => moved.other += amount,
             }
         }
+        moved.book = posting.book;
         if moved.name.is_empty() {
             moved.name = posting.name();
         }
@@ -277,6 +290,10 @@ impl<'a> Books<'a> {
                 && book.0 == subject
             {
                 *self.activated.entry(reference).or_default() += moved.waiting;
+                continue;
+            }
+            if self.evidence.credit.captured.get(&reference).is_some_and(|captured| captured.merchant == subject) {
+                self.cleared.insert(reference, (moved.book, moved.merchants));
                 continue;
             }
             let payout = moved.merchants == 0 && moved.party == Some(subject) && moved.net == 0;
@@ -362,6 +379,19 @@ impl<'a> Books<'a> {
             findings.expect(posted == i128::from(*value), What::Posting, || {
                 let evidence = format!("{value} activated by activation {hash}");
                 (format!("waiting of {}", book_name(book)), evidence, said(posted), format!("posting activated {hash}"))
+            });
+        }
+    }
+
+    /// Every captured amount is owed to its merchant, once.
+    fn captures(&self, findings: &mut Findings) {
+        for (offer, captured) in &self.evidence.credit.captured {
+            let amount = i128::from(captured.amount);
+            let posted = self.cleared.get(offer).copied();
+            findings.expect(posted == Some((captured.book, amount)), What::Posting, || {
+                let about = format!("payable to merchant {}", hex(&captured.merchant));
+                let evidence = format!("{amount} captured for offer {offer}");
+                (about, evidence, said(posted.map_or(0, |(_, moved)| moved)), format!("posting cleared {offer}"))
             });
         }
     }

@@ -42,7 +42,13 @@ pub(crate) struct Read {
 /// What an entry says; receipts wait until the check they are for is known.
 pub(crate) enum Said {
     Fact(Record),
-    Receipt { terminal: Id, transaction: u64, receipt: Box<Signed<Receipt>> },
+    Receipt {
+        terminal: Id,
+        transaction: u64,
+        receipt: Box<Signed<Receipt>>,
+    },
+    /// A sale by credit: what was captured for it stands with the processor's answers.
+    Sale,
 }
 
 /// Whose keys entries are checked with.
@@ -111,7 +117,8 @@ struct Reading<'a, 'b> {
 impl Reading<'_, '_> {
     fn entry(mut self, bytes: &[u8], signatures: &mut u64) -> Result<Said, &'static str> {
         let entry = LogEntry::from_bytes(bytes).map_err(|_| "it cannot be read")?;
-        let terminals = matches!(entry.kind, EntryKind::Paid | EntryKind::Closed | EntryKind::Voided);
+        let terminals =
+            matches!(entry.kind, EntryKind::Paid | EntryKind::Closed | EntryKind::Voided | EntryKind::Cleared);
         if (self.role == Role::Terminal) != terminals || (self.role == Role::Wallet) == terminals {
             return Err("a device of this role does not record that");
         }
@@ -127,6 +134,7 @@ impl Reading<'_, '_> {
                 })
             }
             EntryKind::Closed | EntryKind::Voided => self.end(&entry).map(Said::Fact),
+            EntryKind::Cleared => self.sale(&entry).map(|()| Said::Sale),
             EntryKind::Receipted => {
                 let terminal = entry.terminal.ok_or("it names no terminal")?.0;
                 let receipt = Box::new(entry.receipt.ok_or("it has no receipt")?);
@@ -218,6 +226,22 @@ impl Reading<'_, '_> {
         }
     }
 
+    /// A terminal's own receipt of a charge that was cleared by credit \[8419\].
+    fn sale(&mut self, entry: &LogEntry) -> Result<(), &'static str> {
+        let (made, _) = charge(entry, self.device)?;
+        let sale = entry.sale.as_ref().ok_or("it has no receipt")?;
+        if self.checked {
+            self.signatures += 1;
+            if !holds(sale, self.key, &[]) {
+                return Err("the receipt is not this terminal's");
+            }
+        }
+        let said = sale.claimed();
+        let fits =
+            said.machine.0 == self.device && Some(said.session) == entry.session && *said.charge.claimed() == made;
+        if fits { Ok(()) } else { Err("the receipt is for another charge") }
+    }
+
     /// A raise that a card took up.
     fn took_up(&mut self, entry: &LogEntry) -> Result<Record, &'static str> {
         let event = entry.event.as_ref().ok_or("it has no event")?;
@@ -266,7 +290,5 @@ fn charge(entry: &LogEntry, terminal: Id) -> Result<(Charge, Hash), &'static str
     if charge.transaction != entry.transaction {
         return Err("its charge has another number");
     }
-    let mut name = Charge::context(&session, DeviceId(terminal));
-    name.extend_from_slice(&bytes.0);
-    Ok((charge, Hash::of(&name)))
+    Ok((charge, Charge::named(&session, DeviceId(terminal), &bytes.0)))
 }

@@ -3,6 +3,7 @@
 
 use crate::AuditError;
 use crate::cards::Cards;
+use crate::credit::Credit;
 use crate::difference::{Difference, Findings, What};
 use crate::facts::{Event, Facts, Odd};
 use crate::numbers::Numbers;
@@ -37,6 +38,7 @@ pub(crate) struct Evidence<'a> {
     pub cards: &'a Cards,
     pub facts: &'a Facts,
     pub verdicts: &'a Verdicts,
+    pub credit: &'a Credit,
 }
 
 /// When cards died: by which list, up to which generation.

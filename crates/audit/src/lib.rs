@@ -10,6 +10,7 @@
 mod audit;
 mod books;
 mod cards;
+mod credit;
 mod difference;
 mod entry;
 mod facts;

@@ -138,6 +138,10 @@ impl Trust {
     pub fn provider(&self, number: u64) -> Option<&PublicKey> {
         self.operational.get(&number)
     }
+    /// Whether one of the provider's operational keys signed this, in no context.
+    pub fn signed_by_provider<T: Message + Clone>(&self, signed: &Signed<T>) -> bool {
+        self.operational.values().any(|key| holds(signed, key, &[]))
+    }
     /// A participant.
     pub fn member(&self, id: &Id) -> Option<&Member> {
         self.members.get(id)

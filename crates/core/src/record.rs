@@ -11,8 +11,7 @@ codes! {
         Device = 1,
         /// Cards a wallet holds, by card id.
         Card = 2,
-        /// A terminal's charges, by transaction number; a wallet's, by terminal and transaction number, or by the number of
-        /// its request where it pays by credit.
+        /// A terminal's charges, by transaction number; a wallet's, by terminal and transaction number.
         Charge = 3,
         /// The device's log, by number without gaps.
         Log = 4,

@@ -18,7 +18,7 @@ pub enum SigningKey {
     Device,
     /// A card's key.
     Card(CardId),
-    /// The key made for one payment by credit, by its public half.
+    /// The key made for one payment by credit.
     Offer(PublicKey),
 }
 

@@ -169,8 +169,8 @@ impl<V: Vault> Device<V> {
     fn sign(&self, key: SigningKey, tbs: &[u8]) -> Option<Signature> {
         let public = match key {
             SigningKey::Device => self.key().or_else(|| self.ring.device_key())?,
-            SigningKey::Card(card) => load_purse(self, card)?.certificate.claimed().key,
             SigningKey::Offer(key) => key,
+            SigningKey::Card(card) => load_purse(self, card)?.certificate.claimed().key,
         };
         self.ring.sign(&public, tbs)
     }

@@ -2,7 +2,6 @@
 //!
 //! Nothing here decides: conversations of the core do.
 
-mod credit;
 mod drive;
 mod fleet;
 mod join;
@@ -12,11 +11,10 @@ mod ring;
 mod tap;
 mod update;
 
-pub use credit::{Clock, SystemClock, ask_until, clear_credit, pay_credit, register_card};
 pub use drive::{Device, Now, Out, Talking};
 pub use fleet::{ask_all, update_all};
 pub use join::{JoinError, Joining, join};
-pub use post::{ExchangeError, HttpPost, Outgoing, Post, PostError, fetch_info};
+pub use post::{ExchangeError, HttpPost, Outgoing, Post, PostError, fetch_info, fetch_processor};
 pub use request::RequestError;
 pub use ring::{KeyRing, RingError, TRIES};
 pub use tap::{Step as TapStep, TapError, TerminalTap, WalletTap};

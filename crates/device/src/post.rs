@@ -87,6 +87,19 @@ pub fn fetch_info(url: &str) -> Result<ProviderInfo, PostError> {
     ProviderInfo::from_bytes(&answer).map_err(|_| PostError::Odd(post.url.clone(), 200))
 }
 
+/// What a provider publishes of the processor that it clears credit with: a certificate, to be believed only as its
+/// signature says. `None`: it clears none.
+///
+/// # Errors
+/// [`PostError`].
+pub fn fetch_processor(url: &str) -> Result<Option<Vec<u8>>, PostError> {
+    let post = HttpPost::new(url)?;
+    match post.read(post.client.get(format!("{}/v1/processor", post.url)).send()) {
+        Err(PostError::Odd(_, 404)) => Ok(None),
+        answer => answer.map(Some),
+    }
+}
+
 /// A request on its way; it opens its answer.
 pub struct Outgoing {
     sealed: Sealed,

@@ -2,7 +2,6 @@
 
 use crate::drive::{Device, Now, Out, Talking};
 use tegata_core::step::{Event, Talk};
-use tegata_core::talk::credit::{Buyer, CreditTap};
 use tegata_core::talk::pay::{Payer, Sale, TerminalNotice, TerminalPay, WalletPay};
 use tegata_link::{LinkError, Session, TerminalPending, WalletHello};
 use tegata_vault::Vault;
@@ -43,35 +42,29 @@ fn sealed<N>(outs: Vec<Out<N>>, session: Option<&mut Session>) -> Result<Step<N>
     Ok(step)
 }
 
-/// The wallet's side: paying with a card, or by credit.
+/// The wallet's side of a tap: by a card, or by another conversation that begins with a session.
 pub struct WalletTap<T = WalletPay> {
     hello: Option<WalletHello>,
     session: Option<Session>,
     talking: Talking<T>,
 }
 
-impl WalletTap<WalletPay> {
-    /// Touches, to pay with a card; gives the first frame.
+impl WalletTap {
+    /// Touches to pay with a card; gives the first frame.
     ///
     /// # Errors
     /// [`TapError`]: the cryptographic library failed.
     pub fn start(payer: Payer, entropy: [u8; 32]) -> Result<(Self, Vec<u8>), TapError> {
-        Self::talk(WalletPay::new(payer), entropy)
-    }
-}
-
-impl WalletTap<CreditTap> {
-    /// Touches, to pay by credit; gives the first frame.
-    ///
-    /// # Errors
-    /// [`TapError`]: the cryptographic library failed.
-    pub fn by_credit(buyer: Buyer, entropy: [u8; 32]) -> Result<(Self, Vec<u8>), TapError> {
-        Self::talk(CreditTap::new(buyer), entropy)
+        Self::touch(WalletPay::new(payer), entropy)
     }
 }
 
 impl<T: Talk> WalletTap<T> {
-    fn talk(talk: T, entropy: [u8; 32]) -> Result<(Self, Vec<u8>), TapError> {
+    /// Touches; gives the first frame.
+    ///
+    /// # Errors
+    /// [`TapError`]: the cryptographic library failed.
+    pub fn touch(talk: T, entropy: [u8; 32]) -> Result<(Self, Vec<u8>), TapError> {
         let (hello, frame) = WalletHello::new(entropy)?;
         Ok((Self { hello: Some(hello), session: None, talking: Talking::new(talk) }, frame))
     }

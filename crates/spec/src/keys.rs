@@ -24,6 +24,8 @@ pub enum Who {
     Card = 6,
     /// Somebody else.
     Stranger = 7,
+    /// The transaction processor.
+    Processor = 8,
 }
 
 /// The secret key of the seed that repeats this byte 32 times.

@@ -7,6 +7,7 @@ use crate::show::Show;
 use serde_json::json;
 use tegata_core::card::payment::Purse;
 use tegata_core::card::*;
+use tegata_core::talk::credit::{processor::*, *};
 use tegata_core::talk::{cards::*, join::*, journal::*, pay::*, report::*, update::*};
 use tegata_core::wire::canonical::{MAX_NUMBER, MAX_TEXT, Message, Reader, Wire, Writer};
 use tegata_core::wire::certificate::*;
@@ -339,10 +340,30 @@ messages! {
         Refused by Provider in samples::REQUEST.to_bytes();
         ReportRequest by Terminal in [];
         Report by Provider in samples::REQUEST.to_bytes();
+        Authorize by Provider in [];
+        Clear by Provider in [];
+        VoidAuthorization by Provider in [];
+        Refund by Provider in [];
+        Query by Provider in [];
+        OpenAccount by Provider in [];
+        Outcome by Processor in samples::REQUEST.to_bytes();
+        ClearingInformation by Processor in [];
+        ClearingCompletion by Processor in samples::REQUEST.to_bytes();
+        ProcessorRefused by Processor in samples::REQUEST.to_bytes();
+        CreditOffer by Card in CreditOffer::context(&samples::SESSION);
+        Agreement by Card in Agreement::context(&samples::offer_hash());
+        AuthorizationRequest by Terminal in [];
+        PaymentRequest by Wallet in [];
+        CreditAnswer by Provider in samples::REQUEST.to_bytes();
+        ClearingRequest by Terminal in [];
+        ClearingNotification by Provider in samples::REQUEST.to_bytes();
+        MerchantReceipt by Terminal in [];
+        UserReceipt by Provider in [];
+        RegisterCard by Wallet in [];
     }
     plain {
         OperationalKey Anchors Offered Offer Charged Checked LogEntry Journal Command Restart ProviderInfo Sealed Purse
-        Paying Untouched Claim Till
+        Paying Untouched Claim Till ProcessorInfo CardDetails MerchantDetails CreditOffered Credited
     }
     bodies { Terms }
 }
@@ -449,6 +470,34 @@ fn values() -> Vec<Case> {
     certified("role 0", 2, uint(0));
     certified("a key of 31 bytes", 3, [vec![0x58, 31], vec![1; 31]].concat());
     certified("a key of 65 bytes", 3, [vec![0x58, 65], vec![4; 65]].concat());
+    let authorize = samples::Authorize()[0].1.to_bytes();
+    for (name, code) in [
+        ("payment option 0", 0),
+        ("payment option 11", 11),
+        ("one instalment", 6101),
+        ("two instalments", 6102),
+        ("99 instalments", 6199),
+        ("a hundred instalments", 6200),
+    ] {
+        let payload = Fields::of(&authorize).map(|f| f.with(|all| all[7].1 = uint(code))).unwrap_or_default();
+        let bytes = sign1(&provider, &[], &payload);
+        let accepted = (6102..=6199).contains(&code);
+        let expect = if accepted { shown::<Authorize>(&bytes) } else { refusal("Value") };
+        all.push(Case::new(name, "SignedAuthorize", bytes, expect).signed(provider.public().as_bytes(), &[]));
+    }
+    let card = samples::CardDetails()[0].1.to_bytes();
+    for (name, at, value) in [
+        ("a card number of 11 digits", 0, [vec![0x4b], vec![b'4'; 11]].concat()),
+        ("a card number of 20 digits", 0, [vec![0x54], vec![b'4'; 20]].concat()),
+        ("a card number as text", 0, String::from("4111111111111111").to_bytes()),
+        ("a card that expires in month 13", 1, uint(2913)),
+        ("a card that expires in month 0", 1, uint(2900)),
+        ("a card of a hundredth year", 1, uint(10_001)),
+    ] {
+        let bytes = Fields::of(&card).map(|f| f.with(|all| all[at].1 = value)).unwrap_or_default();
+        let why = if name.ends_with("as text") { "Type" } else { "Value" };
+        all.push(Case::new(name, "CardDetails", bytes, refusal(why)));
+    }
     let info = samples::ProviderInfo()[0].1.clone();
     for (name, text, accepted) in texts() {
         let named = ProviderInfo { name: text, ..info.clone() };

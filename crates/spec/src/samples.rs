@@ -365,6 +365,7 @@ forms! {
         "a receipt" => PayMessage::Receipt(signed_receipt()),
         "an end" => PayMessage::Ended(by(Who::Terminal, &Void::context(TERMINAL), void())),
         "a refusal" => PayMessage::Refused(Refusal::Declined),
+        "an offer of credit" => PayMessage::Credit(CreditOffered()[1].1.clone()),
     );
     Raise("a load" => raises()[0].clone(), "a void" => raises()[1].clone(), "a reversal" => raises()[2].clone());
     LogEntry(
@@ -374,6 +375,7 @@ forms! {
             terminal: Some(TERMINAL), receipt: Some(signed_receipt()),
             void: Some(by(Who::Terminal, &Void::context(TERMINAL), void())), raises: Some(raises()), ..paid_entry()
         },
+        "cleared by credit" => cleared_entry(),
     );
     Journal(
         "new" => Journal::new(1, Time(NOW)),
@@ -406,6 +408,9 @@ forms! {
         "raise" => Command {
             raise: Some(raises()[1].clone()), renewed: Some(by(Who::Provider, &[], terminal_certificate())),
             ..Command::new(CommandKind::Raise)
+        },
+        "receipt" => Command {
+            receipt: Some(by(Who::Provider, &[], UserReceipt()[0].1.clone())), ..Command::new(CommandKind::Receipt)
         },
         "keys" => Command {
             keys: Some(vec![by(Who::Root, &[], key_certificate())]), ..Command::new(CommandKind::Keys)
@@ -524,15 +529,19 @@ forms! {
     Claim(
         "paid" => Claim {
             state: ClaimState::Paid, charge: signed_charge(), session: SESSION, card: Some(CARD), generation: Some(1),
-            check: Some(signed_check()), receipt: Some(signed_receipt()), void: None, extensions: none(),
+            check: Some(signed_check()), receipt: Some(signed_receipt()), void: None, offer: None, asked: None,
+            clearing: None, notification: None, extensions: none(),
         },
         "open" => Claim {
             state: ClaimState::Open, charge: signed_charge(), session: SESSION, card: None, generation: None, check: None,
-            receipt: None, void: None, extensions: none(),
+            receipt: None, void: None, offer: None, asked: None, clearing: None, notification: None, extensions: none(),
         },
+        "cleared by credit" => cleared_claim(),
     );
     Till("new" => Till { next: 1, open: None, extensions: none() }, "open" => Till { next: 18, open: Some(17), extensions: none() });
 }
+
+pub use crate::credit::*;
 
 /// A P-256 key where an Ed25519 key is expected, and the other way round.
 pub fn other_algorithm(key: &PublicKey, who: Who) -> PublicKey {

@@ -4,12 +4,15 @@ use serde_json::{Map, Value, json};
 use std::num::NonZeroU64;
 use tegata_core::card::payment::{Purse, PurseState};
 use tegata_core::card::*;
-use tegata_core::talk::{cards::*, join::*, journal::*, pay::*, report::*, update::*};
+use tegata_core::talk::{cards::*, credit::*, join::*, journal::*, pay::*, report::*, update::*};
 use tegata_core::wire::canonical::{Bytes, Extensions, Message, Reader, Wire, Writer};
 use tegata_core::wire::certificate::*;
 use tegata_core::wire::sealed::{Profile, Sealed};
 use tegata_core::wire::signed::{PublicKey, Signed};
-use tegata_core::{Amount, CardId, DeviceId, Handle, Hash, PartyId, Time, Unit};
+use tegata_core::{
+    AccountId, Amount, CardId, ClearingNumber, CustomerNumber, DeviceId, Handle, Hash, PartyId, RequestNumber, Time,
+    Unit,
+};
 
 /// What a decoder found, as JSON.
 pub trait Show {
@@ -31,6 +34,7 @@ macro_rules! hexed {
     )*};
 }
 hexed!(CardId DeviceId PartyId Handle Hash Subject SealingKey Bytes);
+hexed!(AccountId RequestNumber ClearingNumber CustomerNumber);
 
 macro_rules! codes {
     ($($name:ident)*) => {$(
@@ -43,6 +47,8 @@ macro_rules! codes {
 }
 codes!(Role CardKind EventKind EntryKind CommandKind ProviderRefusal ReportKind Refusal Profile);
 codes!(PurseState PayingState ClaimState);
+codes!(CreditState CreditRefusal);
+codes!(OutcomeState DeclineReason Audience ProcessorRefusal);
 
 impl Show for u64 {
     fn show(&self) -> Value {
@@ -86,6 +92,22 @@ impl Show for Amount {
 impl Show for PublicKey {
     fn show(&self) -> Value {
         json!(hex::encode(self.as_bytes()))
+    }
+}
+impl Show for PaymentOption {
+    fn show(&self) -> Value {
+        json!(self.code())
+    }
+}
+impl Show for CardNumber {
+    fn show(&self) -> Value {
+        json!(hex::encode(self.reveal()))
+    }
+}
+impl Show for CardExpiry {
+    fn show(&self) -> Value {
+        let (year, month) = self.year_month();
+        json!(u64::from(year) * 100 + u64::from(month))
     }
 }
 impl Show for DeadCard {
@@ -132,6 +154,7 @@ impl Show for PayMessage {
             Self::Receipt(body) => json!({ "receipt": body.show() }),
             Self::Ended(body) => json!({ "ended": body.show() }),
             Self::Refused(why) => json!({ "refused": why.show() }),
+            Self::Credit(body) => json!({ "credit": body.show() }),
         }
     }
 }
@@ -198,7 +221,7 @@ fields! {
     Checked { check certificate raises }
     Receipt { entry at }
     LogEntry {
-        kind at transaction terminal charge session card generation event checkpoint raises receipt void
+        kind at transaction terminal charge session card generation event checkpoint raises receipt void sale
     }
     Journal {
         number head acknowledged acknowledged_head archived commands commands_head epoch updated oldest due turns
@@ -207,7 +230,7 @@ fields! {
         device epoch acknowledged acknowledged_head entries number commands commands_head list turn challenge
     }
     Challenge { device challenge signer }
-    Command { kind card certificate raise keys terms renewed }
+    Command { kind card certificate raise keys terms renewed receipt }
     Restart { number head commands commands_head next_transaction turn }
     UpdateReply {
         device epoch recorded recorded_head archived commands checkpoints list due restart at signer
@@ -226,12 +249,41 @@ fields! {
     Refused { why text retry_after signer }
     ReportRequest { report party from until device }
     Report { report content signer }
+    ProcessorInfo { processor name key sealing }
+    CardDetails { number expiry provider }
+    MerchantDetails { code category name }
+    Authorize { provider number at user merchant amount option transaction machine partial }
+    Clear { provider number at authorization amount }
+    VoidAuthorization { provider number at authorization }
+    Refund { provider number at clearing amount }
+    Query { provider number at about }
+    OpenAccount { provider number at card merchant }
+    Outcome { processor number at state about account amount reason answer }
+    ClearingCompletion {
+        clearing user number amount option merchant transaction for_provider for_merchant for_user processor at
+    }
+    ProcessorRefused { processor why at }
     Sealed { profile addressee sender header ciphertext }
     Purse { certificate state seq head remaining raises waiting last_load }
     Paying { state terminal merchant charge session card generation check raises receipt }
     Untouched { per_payment cap used }
-    Claim { state charge session card generation check receipt void }
+    Claim {
+        state charge session card generation check receipt void offer asked clearing notification
+    }
+    CreditOffered { offer unknown }
+    Credited { state why machine merchant charge request receipt }
     Till { next open }
+    CreditOffer { key request provider option at }
+    AuthorizationRequest { machine merchant offer charge session at }
+    PaymentRequest { wallet offer session agreement at }
+    Agreement { machine charge transaction amount }
+    CreditAnswer { state why again at signer }
+    ClearingRequest { machine merchant offer request charge transaction amount option at }
+    ClearingNotification { clearing information customer request service provider at signer }
+    MerchantReceipt { item sales clearing charge session offer machine merchant at }
+    UserReceipt { user receipt information service provider at signer request }
+    RegisterCard { wallet card at }
+    ClearingInformation { audience clearing amount transaction account option name reference processor at }
 }
 
 /// The bytes of anything canonical, as hex.

@@ -312,3 +312,32 @@ fn no_number_is_larger_than_63_bits() {
     assert!(load(MAX_NUMBER).is_ok());
     assert!(matches!(load(MAX_NUMBER + 1), Err(DecodeError::Value(_))));
 }
+
+#[test]
+fn a_clearing_completion_is_believed_only_if_the_processor_signed_each_of_its_informations() {
+    use tegata_core::talk::credit::{ClearingCompletion, ProcessorAnswer, read_processor_answer};
+    use tegata_core::wire::canonical::Wire;
+    use tegata_spec::keys::{Who, ed};
+
+    let (key, context) = (ed(Who::Processor), REQUEST.to_bytes());
+    let good = ClearingCompletion()[0].1.clone();
+    let read = |who, context: &[u8], body: ClearingCompletion| {
+        read_processor_answer(&by(who, context, body).encode(), &REQUEST, &key, &NativeVerifier)
+    };
+    assert!(matches!(read(Who::Processor, &context, good.clone()), Some(ProcessorAnswer::Cleared(_))));
+    assert_eq!(read(Who::Provider, &context, good.clone()), None, "signed by another");
+    assert_eq!(read(Who::Processor, &[], good.clone()), None, "to another request");
+    let told = |at: usize| ClearingInformation()[at].1.clone();
+    let forged = by(Who::Provider, &[], told(1));
+    assert_eq!(read(Who::Processor, &context, ClearingCompletion { for_merchant: forged, ..good.clone() }), None);
+    let for_another = by(Who::Processor, &[], told(2));
+    assert_eq!(read(Who::Processor, &context, ClearingCompletion { for_merchant: for_another, ..good.clone() }), None);
+    let mut other = told(1);
+    other.amount = usd(1);
+    let other = by(Who::Processor, &[], other);
+    assert_eq!(
+        read(Who::Processor, &context, ClearingCompletion { for_merchant: other, ..good }),
+        None,
+        "another amount"
+    );
+}

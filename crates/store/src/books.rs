@@ -27,6 +27,8 @@ pub enum Cause {
     Repaid = 8,
     /// A payout; the reference is the period's number.
     PaidOut = 9,
+    /// Credit was cleared; the reference is the offer.
+    Cleared = 10,
 }
 
 /// A posting with its key.

@@ -101,7 +101,7 @@ pub struct ExceptionRow {
 }
 
 /// Who can bear a loss, as exceptions name them.
-const BEARERS: [&str; 5] = ["holder", "merchant", "guarantor", "nobody", "provider"];
+const BEARERS: [&str; 6] = ["holder", "merchant", "guarantor", "nobody", "provider", "processor"];
 
 impl Store {
     /// Adds an exception; its number is given here.

@@ -6,6 +6,7 @@
 
 mod books;
 mod cards;
+mod credit;
 mod devices;
 mod error;
 mod events;
@@ -18,6 +19,7 @@ mod row;
 
 pub use books::{Cause, PayoutRow, PostingRow};
 pub use cards::{CardRow, GenerationRow, LoadRow, ReversalRow};
+pub use credit::{About, AccountRow, AskedRow, ClearingAsked, Completed, CreditRow, CreditSide, ProcessorRow};
 pub use devices::{DeviceRow, UploadRow};
 pub use error::StoreError;
 pub use events::{ClaimRow, ClaimState, EventRow, EventState};

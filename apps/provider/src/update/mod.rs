@@ -8,6 +8,7 @@ mod restart;
 mod terminal;
 mod wallet;
 
+use crate::credit;
 use crate::desk::{Desk, Failure};
 use crate::directory::{Known, Learned};
 use crate::join::{CERTIFICATE, decoded_keys};
@@ -156,15 +157,22 @@ fn judge(desk: &mut Desk<'_>, source: &Source, record: Option<&Record>, ends: &m
         Some(Record::Check(check)) => wallet::spent(desk, source, check, ends),
         Some(Record::Closed(charged)) => terminal::closed(desk, source, charged, ends),
         Some(Record::Voided(charged, void)) => terminal::voided(desk, source, charged, void),
+        Some(Record::Cleared(receipt)) => match credit::receipted(desk, receipt)? {
+            true => Ok(()),
+            false => malformed(desk, source),
+        },
         Some(Record::Receipted) => Ok(()),
         Some(Record::TookUp(event, raise, of, transaction)) => {
             wallet::took_up(desk, source, event, raise, (*of, *transaction))
         }
-        None => {
-            let row = exception(desk, source, ExceptionKind::Malformed, "nobody");
-            Ok(desk.except(&row)?)
-        }
+        None => malformed(desk, source),
     }
+}
+
+/// An entry that proves nothing: kept, and shown to a person.
+fn malformed(desk: &mut Desk<'_>, source: &Source) -> Result<(), Failure> {
+    let row = exception(desk, source, ExceptionKind::Malformed, "nobody");
+    Ok(desk.except(&row)?)
 }
 
 /// An exception about the entry at hand.

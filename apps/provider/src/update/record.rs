@@ -3,6 +3,7 @@
 use crate::directory::Known;
 use crate::shared::Shared;
 use tegata_core::card::{CardEvent, Counterpart, Raise, Void};
+use tegata_core::talk::credit::MerchantReceipt;
 use tegata_core::talk::journal::{EntryKind, LogEntry};
 use tegata_core::talk::pay::Charge;
 use tegata_core::talk::update::UpdateRequest;
@@ -31,6 +32,8 @@ pub(crate) enum Record {
     Closed(Charged),
     /// A terminal's void of a paid charge.
     Voided(Charged, Raise),
+    /// A terminal's receipt of a charge that was cleared by credit \[8419\].
+    Cleared(Box<Verified<MerchantReceipt>>),
     /// A wallet's receipt.
     Receipted,
     /// A raise taken up.
@@ -74,6 +77,7 @@ pub(crate) fn prove(
     match (known.role, entry.kind) {
         (Role::Terminal, EntryKind::Paid) => check(shared, by, device, entry, context_free).map(Record::Check),
         (Role::Terminal, EntryKind::Closed | EntryKind::Voided) => end(by, device, known, entry),
+        (Role::Terminal, EntryKind::Cleared) => cleared(by, device, known, entry),
         (Role::Wallet, EntryKind::Spent) => {
             let terminal = entry.terminal?;
             check(shared, by, terminal, entry, context_free).map(Record::Check)
@@ -87,9 +91,8 @@ pub(crate) fn prove(
 fn charged(terminal: DeviceId, entry: &LogEntry) -> Option<Charged> {
     let bytes = &entry.charge.as_ref()?.0;
     let charge = Charge::from_bytes(bytes).ok()?;
-    let mut named = Charge::context(entry.session.as_ref()?, terminal);
-    named.extend_from_slice(bytes);
-    (charge.transaction == entry.transaction).then_some(Charged { terminal, charge, hash: Hash::of(&named) })
+    let hash = Charge::named(entry.session.as_ref()?, terminal, bytes);
+    (charge.transaction == entry.transaction).then_some(Charged { terminal, charge, hash })
 }
 
 fn check(shared: &Shared, by: &dyn Verifier, terminal: DeviceId, entry: LogEntry, context_free: bool) -> Option<Check> {
@@ -129,6 +132,16 @@ fn end(by: &dyn Verifier, device: DeviceId, known: &Known, entry: LogEntry) -> O
     }
     void.clone().verify(&known.key, &Void::context(device), by).ok()?;
     Some(if closes { Record::Closed(charged) } else { Record::Voided(charged, Raise::Void(device, void)) })
+}
+
+/// A receipt that this terminal signed, for the charge that the entry is about.
+fn cleared(by: &dyn Verifier, device: DeviceId, known: &Known, entry: LogEntry) -> Option<Record> {
+    let charged = charged(device, &entry)?;
+    let receipt = entry.sale?.verify(&known.key, &[], by).ok()?;
+    let theirs = (receipt.machine, receipt.session, receipt.charge.payload());
+    let ours = (device, entry.session?, entry.charge.as_ref()?.0.as_slice());
+    let fits = theirs == ours && receipt.charge.claimed() == &charged.charge;
+    fits.then(|| Record::Cleared(Box::new(receipt)))
 }
 
 fn took_up(shared: &Shared, by: &dyn Verifier, entry: LogEntry) -> Option<Record> {

@@ -3,6 +3,7 @@
 use super::record::{Charged, Check};
 use super::{Source, chain, exception, money};
 use crate::books::Accounts;
+use crate::credit;
 use crate::desk::{Desk, Failure};
 use tegata_core::card::{EventKind, Raise};
 use tegata_core::step::Break;
@@ -199,6 +200,7 @@ pub(crate) fn closed(
     ends: &mut money::Ends,
 ) -> Result<(), Failure> {
     let merchant = source.known.owner.ok_or(StoreError::Damaged)?;
+    credit::closed(desk, source.device, &charged.hash)?;
     let row = claim(desk, source, charged, merchant, ClaimState::Closed);
     if desk.store.add_claim(&row)? {
         displaced(desk, charged, None, ends)?;

@@ -1,7 +1,10 @@
 //! One file a part: what its subcommands do.
 
+pub mod bank;
+pub mod credit;
 pub mod issuer;
 pub mod merchant;
+pub mod processor;
 pub mod provider;
 pub mod terminal;
 pub mod wallet;

@@ -55,10 +55,36 @@ pub fn run(place: &Place, screen: Screen, command: ProviderCommand) -> Result<An
             let done = ask(json!({ "do": "block", "card": card }))?;
             Ok(Answer::new(format!("{card} is blocked: what was spent before is still paid, once."), done))
         }
+        ProviderCommand::Key => {
+            let key = ask(json!({ "do": "key" }))?;
+            let text = |name: &str| key.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let told =
+                format!("Let it ask, at the processor: tegata processor admit {} {}", text("provider"), text("key"));
+            Ok(Answer::new(told, key))
+        }
+        ProviderCommand::Processor { url } => {
+            let found = clear_with(&url, ask)?;
+            let text = |name: &str| found.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+            Ok(Answer::new(format!("Credit is cleared by {} ({}).", text("name"), text("processor")), found))
+        }
+        ProviderCommand::Enrol { merchant, code, category, name } => {
+            let question =
+                json!({ "do": "enrol", "merchant": merchant, "code": code, "category": category, "name": name });
+            Ok(Answer::new(format!("{merchant} takes credit as soon as the processor knows it."), ask(question)?))
+        }
         ProviderCommand::Status => {
             let status = ask(json!({ "do": "status" }))?;
             Ok(Answer::new(serde_json::to_string_pretty(&status)?, status))
         }
+    }
+}
+
+/// Registers the processor that answers there. Whoever does this compares the id with what its operator said.
+pub fn clear_with(url: &str, ask: impl Fn(Value) -> Result<Value, Failure>) -> Result<Value, Failure> {
+    let url = url.trim_end_matches('/');
+    match tegata_device::fetch_processor(url)? {
+        Some(info) => ask(json!({ "do": "processor", "info": hex::encode(info), "url": url })),
+        None => fail(format!("no processor answers at {url}")),
     }
 }
 

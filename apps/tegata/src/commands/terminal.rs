@@ -5,6 +5,7 @@ use crate::place::{Opened, Place, Sort, forget_address, now, write_address};
 use crate::screen::{Answer, Failure, Screen, bold, fail, table};
 use serde_json::json;
 use std::time::Duration;
+use tegata_core::talk::credit::ClaimNotice;
 use tegata_core::talk::pay::{Refusal, TerminalNotice};
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::signed::Algorithm;
@@ -19,6 +20,9 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: TerminalCommand) 
         TerminalCommand::Charge { amount, items, currency, listen, wait } => {
             let amount = super::amount(&amount, &currency)?;
             charge(place, screen, name, (amount, items), (&listen, wait))
+        }
+        TerminalCommand::Clear { transaction } => {
+            by_credit(place, screen, &mut place.terminal(name)?.part, transaction)
         }
         TerminalCommand::Payments => payments(&place.terminal(name)?.part),
         TerminalCommand::Receipt { transaction } => receipt(&place.terminal(name)?.part, transaction),
@@ -67,9 +71,58 @@ fn charge(
     screen.say(format!("  tegata wallet alice pay {name}        (or by address: {at})"));
     let charged = counter.charge(&mut terminal, &sale, Duration::from_secs(wait), now);
     forget_address(folder.path());
-    match charged? {
+    let charged = charged?;
+    if let Some(transaction) = asked_by_credit(&charged) {
+        return by_credit(place, screen, &mut terminal, transaction);
+    }
+    match charged {
         Charged::Nobody => fail(format!("no wallet touched {name} within {wait} seconds; nothing was charged")),
         Charged::Notices(notices) => outcome(&notices),
+    }
+}
+
+/// The charge that a wallet answered by an offer of credit.
+fn asked_by_credit(charged: &Charged) -> Option<u64> {
+    let Charged::Notices(notices) = charged else { return None };
+    notices.iter().find_map(|notice| match notice {
+        TerminalNotice::CreditAsked { transaction } => Some(*transaction),
+        _ => None,
+    })
+}
+
+/// Goes on with a charge by credit until it is known (R26); the provider says when to ask again.
+fn by_credit(
+    place: &Place,
+    screen: Screen,
+    terminal: &mut Terminal<SqliteVault>,
+    transaction: u64,
+) -> Result<Answer, Failure> {
+    let mut post = place.post()?;
+    screen.say(format!("Charge {transaction} is paid by credit; the provider is asked."));
+    loop {
+        match terminal.credit(&mut post, transaction, now())? {
+            ClaimNotice::Waiting { again } => std::thread::sleep(Duration::from_secs(again.clamp(1, 60))),
+            ClaimNotice::Paid { transaction, amount, customer } => {
+                let text = format!(
+                    "{} Charge {transaction}: {amount} by credit from {customer}. Hand over the goods.",
+                    bold("Paid.")
+                );
+                let json = json!({
+                    "paid": amount.decimal().to_string(), "transaction": transaction, "customer": customer.to_string(),
+                });
+                return Ok(Answer::new(text, json));
+            }
+            ClaimNotice::Refused { transaction, why } => {
+                return fail(format!("charge {transaction} is closed unpaid: {}", why.advice()));
+            }
+            ClaimNotice::NotAllowed(refused) => return fail(format!("the provider refused: {}", refused.told())),
+            ClaimNotice::Unknown => return fail(format!("charge {transaction} is no charge by credit")),
+            ClaimNotice::EndedBefore(state) => {
+                return fail(format!("charge {transaction} had ended before ({})", state.name().to_lowercase()));
+            }
+            ClaimNotice::NotTrusted => return fail("the answer is not by the provider; nothing was changed"),
+            ClaimNotice::Failed(fault) => return Err(fault.into()),
+        }
     }
 }
 
@@ -87,7 +140,7 @@ pub fn outcome(notices: &[TerminalNotice]) -> Result<Answer, Failure> {
             }
             TerminalNotice::Refused(why) => return fail(format!("nothing was charged: {}", why.advice())),
             TerminalNotice::Failed(fault) => return fail(format!("nothing was charged: {fault}")),
-            TerminalNotice::Repeated { .. } => {}
+            TerminalNotice::Repeated { .. } | TerminalNotice::CreditAsked { .. } => {}
         }
     }
     fail(format!("the wallet broke off: {}", Refusal::OutOfOrder.advice()))

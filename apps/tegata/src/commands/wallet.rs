@@ -1,15 +1,17 @@
 //! What a wallet does on the command line.
 
+use super::credit;
 use crate::flags::WalletCommand;
 use crate::place::{Place, Sort, now};
 use crate::screen::{Answer, Failure, Screen, bold, fail, table};
 use serde_json::json;
 use std::io::{BufRead, IsTerminal, Write};
 use tegata_core::record::Batch;
+use tegata_core::talk::credit::PaymentOption;
 use tegata_core::talk::pay::{Untouched, WalletNotice};
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::signed::{Algorithm, Signed};
-use tegata_core::{CardId, DeviceId};
+use tegata_core::{Amount, CardId, DeviceId};
 use tegata_crypto_native::number::InstallationNumber;
 use tegata_vault::{SqliteVault, Vault};
 use tegata_wallet::{Answer as Consent, Held, Wallet, pay};
@@ -24,7 +26,13 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: WalletCommand) ->
         WalletCommand::Install { number, slip } => install(place, name, &number, slip.as_deref()),
         WalletCommand::Load { number, card } => load(place, name, &number, card.as_deref()),
         WalletCommand::Cards => cards(&place.wallet(name)?.part),
-        WalletCommand::Pay { terminal, card, yes } => touch(place, screen, name, &terminal, (card.as_deref(), yes)),
+        WalletCommand::Pay { terminal, yes, credit: true, instalments, .. } => {
+            let option = instalments.map_or(PaymentOption::Once, PaymentOption::Instalments);
+            credit::pay(place, screen, name, &terminal, (option, yes))
+        }
+        WalletCommand::Pay { terminal, card, yes, .. } => touch(place, screen, name, &terminal, (card.as_deref(), yes)),
+        WalletCommand::RegisterCard { number, expiry } => credit::register(place, name, number, &expiry),
+        WalletCommand::Credits => credit::list(&place.wallet(name)?.part),
         WalletCommand::Agree { terminal, transaction } => {
             let Some(device) = DeviceId::parse(&terminal) else {
                 return fail("name the terminal by its id: dev- and 32 digits, as `payments` shows it");
@@ -152,12 +160,16 @@ fn touch(
     outcome(&paid.notices, bytes)
 }
 
-/// Shows merchant and amount; the user answers.
 fn ask(screen: Screen, notice: &WalletNotice, yes: bool) -> Consent {
-    let WalletNotice::Consent { merchant, amount, items } = notice else {
-        return Consent::Decline;
-    };
-    let items = items.as_ref().map_or_else(String::new, |items| format!(" for {items}"));
+    match notice {
+        WalletNotice::Consent { merchant, amount, items } => consent(screen, merchant, *amount, items.as_ref(), yes),
+        _ => Consent::Decline,
+    }
+}
+
+/// Shows merchant and amount; the user answers.
+pub(super) fn consent(screen: Screen, merchant: &str, amount: Amount, items: Option<&String>, yes: bool) -> Consent {
+    let items = items.map_or_else(String::new, |items| format!(" for {items}"));
     screen.say(format!("{} asks for {}{items}.", bold(merchant), bold(amount)));
     if yes {
         return Consent::Agree;
@@ -176,8 +188,8 @@ pub fn outcome(notices: &[WalletNotice], bytes: u64) -> Result<Answer, Failure> 
     for notice in notices {
         match notice {
             WalletNotice::Paid { merchant, amount, remaining } => {
-                let left = tegata_core::Amount::new(amount.unit(), *remaining)
-                    .map_or_else(String::new, |left| format!(" {left} remain."));
+                let left =
+                    Amount::new(amount.unit(), *remaining).map_or_else(String::new, |left| format!(" {left} remain."));
                 let text = format!("{} {amount} to {merchant}.{left} The receipt is kept.", bold("Paid"));
                 let json = json!({
                     "paid": amount.decimal().to_string(),

@@ -27,7 +27,7 @@ codes! {
         Receipted = 5,
         /// Wallet: a raise was taken up.
         TookUp = 6,
-        /// Terminal: a charge ended paid by credit; carries the merchant's receipt \[8419\].
+        /// Terminal: a charge was cleared by credit. The merchant's receipt.
         Cleared = 7,
     }
 }
@@ -61,8 +61,8 @@ message! {
         12 receipt: Option<Signed<Receipt>>,
         /// The terminal's void or close.
         13 void: Option<Signed<Void>>,
-        /// The merchant's receipt for what was paid by credit \[8419\].
-        14 credit: Option<Signed<MerchantReceipt>>,
+        /// Cleared: the merchant's receipt \[8419\].
+        14 sale: Option<Signed<MerchantReceipt>>,
     }
 }
 
@@ -83,7 +83,7 @@ impl LogEntry {
             raises: None,
             receipt: None,
             void: None,
-            credit: None,
+            sale: None,
             extensions: Default::default(),
         }
     }

@@ -10,6 +10,7 @@ use crate::codes;
 use crate::id::{DeviceId, Hash, PartyId, RequestNumber};
 use crate::money::{Amount, Time};
 use crate::talk::pay::Charge;
+use crate::wire::canonical::{DecodeError, Reader, Wire, Writer};
 use crate::wire::signed::{PublicKey, Signed, Verifier};
 
 codes! {
@@ -76,6 +77,27 @@ pub struct Line {
     pub arrived: Time,
 }
 
+impl Wire for Line {
+    fn write(&self, to: &mut Writer) {
+        to.array(5);
+        self.charge.write(to);
+        self.amount.write(to);
+        to.uint(self.transaction);
+        self.machine.write(to);
+        self.arrived.write(to);
+    }
+    fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        from.array(5)?;
+        Ok(Self {
+            charge: Hash::read(from)?,
+            amount: Amount::read(from)?,
+            transaction: from.uint()?,
+            machine: DeviceId::read(from)?,
+            arrived: Time::read(from)?,
+        })
+    }
+}
+
 impl Line {
     fn same(&self, other: &Self) -> bool {
         (self.charge, self.amount, self.transaction, self.machine)
@@ -126,7 +148,7 @@ pub fn matched(sides: &Sides, now: Time) -> Matched {
 
 /// What an offer says, once it is known that its own key signed it in this session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Offered {
+pub struct NamedOffer {
     /// The offer, by its hash.
     pub hash: Hash,
     /// The wallet's number of the request.
@@ -138,17 +160,10 @@ pub struct Offered {
 }
 
 /// Checks an offer under its own key. `None`: not signed by it, or not in this session.
-pub fn offered(offer: &Signed<CreditOffer>, session: &Hash, by: &dyn Verifier) -> Option<Offered> {
+pub fn offered(offer: &Signed<CreditOffer>, session: &Hash, by: &dyn Verifier) -> Option<NamedOffer> {
     let key = offer.claimed().key;
     let offer = offer.clone().verify(&key, &CreditOffer::context(session), by).ok()?;
-    Some(Offered { hash: offer.hash(), request: offer.request, provider: offer.provider, option: offer.option })
-}
-
-/// The hash by which both lines name a charge: what this machine asked in this session.
-pub fn charge_hash(charge: &Signed<Charge>, session: &Hash, machine: DeviceId) -> Hash {
-    let mut named = Charge::context(session, machine);
-    named.extend_from_slice(charge.payload());
-    Hash::of(&named)
+    Some(NamedOffer { hash: offer.hash(), request: offer.request, provider: offer.provider, option: offer.option })
 }
 
 /// What the merchant's line named: the charge that this terminal signed in this session, and when it expires.
@@ -160,8 +175,13 @@ pub fn merchant_line(
     by: &dyn Verifier,
 ) -> Option<(Line, Time)> {
     let charge = charge.clone().verify(key, &Charge::context(session, machine), by).ok()?;
-    let named = charge_hash(charge.signed(), session, machine);
-    let line = Line { charge: named, amount: charge.amount, transaction: charge.transaction, machine, arrived };
+    let line = Line {
+        charge: Charge::named(session, machine, charge.signed().payload()),
+        amount: charge.amount,
+        transaction: charge.transaction,
+        machine,
+        arrived,
+    };
     Some((line, charge.expires))
 }
 

@@ -1,310 +1,283 @@
-//! The merchant's line to the provider: authorization, clearing, evidence, goods; in this order and each stored before the next.
+//! The merchant's line of a payment by credit: asks for authorization, takes what was authorized, and hands over goods only
+//! once the notification \[8418\] is stored (evidence before goods).
 //!
-//! | claim | sent, the same bytes again until answered | ends |
-//! | --- | --- | --- |
-//! | Open | [`AuthorizationRequest`] | closed, by the provider's refusal, at its expiry, or by whoever runs the till |
-//! | Clearing | [`ClearingRequest`] | by the provider's answer and nothing else (R26): paid or closed |
-//! | Paid | - | the notification \[8418\] and the receipt \[8419\] were stored before this was told |
+//! Every request is stored before it is sent and sent as the same bytes until it is answered (R26). Once the clearing was
+//! asked for, nothing but its answer ends the charge.
 
+use super::matching::{CreditRefusal, offered};
 use super::messages::*;
 use super::processor::Audience;
-use super::wallet::AGAIN;
-use super::{CreditRefusal, offered};
-use crate::card::Void;
-use crate::id::{DeviceId, PartyId};
-use crate::money::{Amount, Time};
+use crate::id::{CustomerNumber, DeviceId, Hash, PartyId};
+use crate::money::Amount;
 use crate::record::Batch;
-use crate::step::{Context, Effect, Event, Fault, SigningKey, Step, Talk};
+use crate::step::{Break, Context, Effect, Event, Fault, SigningKey, Step, Talk};
 use crate::talk::journal::{EntryKind, Journal, LogEntry};
-use crate::talk::pay::{Claim, ClaimState, close_till, closing};
-use crate::talk::report::Refused;
+use crate::talk::pay::{Charge, Claim, ClaimState, close_till};
 use crate::talk::update::{Answered, read_reply};
-use crate::wire::canonical::{Bytes, Message, Wire};
-use crate::wire::certificate::{Anchors, Certificate};
-use crate::wire::signed::{Signed, Unsigned};
+use crate::wire::canonical::{Bytes, Wire};
+use crate::wire::certificate::Anchors;
+use crate::wire::signed::{PublicKey, Signed, Unsigned};
 use alloc::{string::String, vec};
 
 /// What the merchant is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CreditClaimNotice {
-    /// Not known yet; asked again then.
-    Waits {
-        /// When.
-        until: Time,
-        /// How it stands.
-        state: CreditState,
-    },
-    /// Cleared, and the evidence is stored: hand over the goods.
+pub enum ClaimNotice {
+    /// Cleared, stored: hand over the goods.
     Paid {
         /// Which charge.
         transaction: u64,
         /// How much.
         amount: Amount,
+        /// The customer, as this merchant knows it.
+        customer: CustomerNumber,
     },
-    /// The charge ended unpaid.
-    Closed {
+    /// It is not known yet. Ask again after so many seconds.
+    Waiting {
+        /// Seconds.
+        again: u64,
+    },
+    /// It ends without a payment: close the charge.
+    Refused {
         /// Which charge.
         transaction: u64,
         /// Why.
         why: CreditRefusal,
     },
-    /// It had ended before; nothing has changed. No goods.
-    EndedBefore(ClaimState),
-    /// The charge was not asked for by credit.
-    NotByCredit,
-    /// There is no such charge.
+    /// The provider does not take this request at all.
+    NotAllowed(crate::talk::report::Refused),
+    /// There is no such charge by credit.
     Unknown,
-    /// The provider could not or would not read the request. Nothing is known; ask again later.
-    ProviderRefused(Refused),
-    /// The answer is not the provider's, or not to this request, or does not fit the charge. Nothing is known; ask again.
+    /// It had ended before.
+    EndedBefore(ClaimState),
+    /// The answer is not the provider's, or not to this request.
     NotTrusted,
     /// The device itself failed; nothing has changed.
     Failed(Fault),
 }
 
-/// With what a terminal asks for its money.
+/// With what the terminal asks.
 #[derive(Clone, Debug)]
-pub struct Clerk {
-    /// The terminal's own certificate.
-    pub certificate: Signed<Certificate>,
+pub struct Asking {
+    /// The accounting machine.
+    pub machine: DeviceId,
+    /// Its merchant.
+    pub merchant: PartyId,
+    /// Its key.
+    pub key: PublicKey,
     /// Whom it trusts.
     pub anchors: Anchors,
-    /// What the merchant tells the user on the receipt \[13702\], at most [`MAX_NOTE`] bytes; longer ones are left out.
+    /// What the receipt says beside the charge's items.
     pub sales: Option<String>,
 }
 
-impl Clerk {
-    fn machine(&self) -> DeviceId {
-        self.certificate.claimed().subject.device()
-    }
-    fn merchant(&self) -> PartyId {
-        let certificate = self.certificate.claimed();
-        certificate.owner.unwrap_or_else(|| certificate.subject.party())
-    }
-    fn unsigned<T: Message>(&self, body: T) -> (Unsigned<T>, Effect<CreditClaimNotice>) {
-        let unsigned = Unsigned::new(body, self.certificate.claimed().key.algorithm());
-        let sign = Effect::Sign { key: SigningKey::Device, tbs: unsigned.tbs(&[]) };
-        (unsigned, sign)
-    }
-}
-
-/// The terminal's side of its line.
+/// The merchant's line.
 #[derive(Clone, Debug)]
 #[allow(clippy::large_enum_variant)] // one exists at a time
 pub enum CreditClaim {
-    /// Asked to go on with this charge, wherever it stands.
-    Start(Clerk, u64),
+    /// Asked to go on with this charge.
+    Start(Asking, u64),
     /// Signs the request for authorization.
-    SigningAuthorization(Clerk, Claim, Unsigned<AuthorizationRequest>),
+    SigningAsk(Asking, Claim, Unsigned<AuthorizationRequest>),
     /// Signs the clearing request.
-    SigningClearing(Clerk, Claim, Unsigned<ClearingRequest>),
-    /// Stores a request with its claim.
-    StoringRequest(Clerk, u64),
-    /// Waits for the answer to what the claim's state asks.
-    Expect(Clerk, Claim),
+    SigningClear(Asking, Claim, Unsigned<ClearingRequest>),
+    /// Stores a request before it is sent.
+    StoringRequest(Asking, Claim),
+    /// Waits for the answer to the request of this hash.
+    Expect(Asking, Claim, Hash),
     /// Signs the receipt.
     SigningReceipt(Claim, Signed<ClearingNotification>, Unsigned<MerchantReceipt>),
-    /// Signs the end of a charge that is not paid.
-    SigningClose(Claim, Unsigned<Void>, CreditRefusal),
-    /// Stores the end of the charge.
-    StoringEnd(CreditClaimNotice),
+    /// Stores the end, or that there is none yet.
+    Storing(ClaimNotice),
     /// Ended.
     Over,
 }
 
-type Next = Step<CreditClaim, CreditClaimNotice>;
+type Next = Step<CreditClaim, ClaimNotice>;
 
 impl CreditClaim {
-    fn over(notice: CreditClaimNotice) -> Next {
+    fn over(notice: ClaimNotice) -> Next {
         Step::new(Self::Over, [Effect::Show(notice)])
     }
 
-    /// Goes on from what is stored: a crash, a lost answer and a second call all come back here.
-    fn start(clerk: Clerk, transaction: u64, context: &Context<'_>) -> Next {
-        let Some(claim) = Claim::load(context.records, transaction) else {
-            return Self::over(CreditClaimNotice::Unknown);
+    fn start(asking: Asking, transaction: u64, context: &Context<'_>) -> Next {
+        let Some((claim, offer)) =
+            Claim::load(context.records, transaction).and_then(|claim| claim.offer.clone().map(|offer| (claim, offer)))
+        else {
+            return Self::over(ClaimNotice::Unknown);
         };
-        let Some(offer) = claim.offer.clone() else {
-            return Self::over(CreditClaimNotice::NotByCredit);
-        };
-        let stored = match claim.state {
-            ClaimState::Open if context.now >= claim.charge.claimed().expires => {
-                return Self::close(&clerk, claim, CreditRefusal::Late, context);
-            }
-            ClaimState::Open => claim.authorization.as_ref().map(Signed::encode),
-            ClaimState::Clearing => claim.clearing.as_ref().map(Signed::encode),
-            ended => return Self::over(CreditClaimNotice::EndedBefore(ended)),
-        };
-        match stored {
-            Some(bytes) => Step::new(Self::Expect(clerk, claim), [Effect::Send(bytes)]),
-            None => {
+        match claim.state {
+            ClaimState::Clearing => Self::send(asking, claim),
+            ClaimState::Open if claim.asked.is_some() => Self::send(asking, claim),
+            ClaimState::Open => {
                 let request = AuthorizationRequest {
-                    machine: clerk.machine(),
-                    merchant: clerk.merchant(),
+                    machine: asking.machine,
+                    merchant: asking.merchant,
                     offer,
                     charge: claim.charge.clone(),
                     session: claim.session,
                     at: context.now,
                     extensions: Default::default(),
                 };
-                let (request, sign) = clerk.unsigned(request);
-                Step::new(Self::SigningAuthorization(clerk, claim, request), [sign])
+                let request = Unsigned::new(request, asking.key.algorithm());
+                let sign = Effect::Sign { key: SigningKey::Device, tbs: request.tbs(&[]) };
+                Step::new(Self::SigningAsk(asking, claim, request), [sign])
             }
+            ended => Self::over(ClaimNotice::EndedBefore(ended)),
         }
     }
 
-    /// A request becomes durable with its claim; it leaves when it is read back.
-    fn store(clerk: Clerk, before: &Claim, after: &Claim, context: &Context<'_>) -> Next {
-        let transaction = after.charge.claimed().transaction;
+    /// Stores the claim as it shall be; what it asks for leaves after that.
+    fn store(asking: Asking, before: &Claim, after: Claim, context: &Context<'_>) -> Next {
         let mut batch = Batch::default();
-        batch.replace(Claim::key(transaction), Some(before.to_bytes()), after.to_bytes());
-        if after.state == ClaimState::Clearing {
-            close_till(transaction, context.records, &mut batch);
+        let key = Claim::key(before.charge.claimed().transaction);
+        batch.replace(key, Some(before.to_bytes()), after.to_bytes());
+        if after.state == ClaimState::Clearing && before.state == ClaimState::Open {
+            // It is no open charge any more: the till is free, and only the answer ends this one.
+            close_till(context.records, before.charge.claimed().transaction, &mut batch);
         }
-        Step::new(Self::StoringRequest(clerk, transaction), [Effect::Store(batch)])
+        Step::new(Self::StoringRequest(asking, after), [Effect::Store(batch)])
     }
 
-    fn answered(clerk: Clerk, claim: Claim, bytes: &[u8], context: &Context<'_>) -> Next {
-        let asked = match claim.state {
-            ClaimState::Clearing => claim.clearing.as_ref().map(|request| request.hash(&[])),
-            _ => claim.authorization.as_ref().map(|request| request.hash(&[])),
+    /// Sends the request that is stored: always the same bytes.
+    fn send(asking: Asking, claim: Claim) -> Next {
+        let request = match (&claim.clearing, &claim.asked) {
+            (Some(clearing), _) => Some((clearing.hash(&[]), clearing.encode())),
+            (None, Some(asked)) => Some((asked.hash(&[]), asked.encode())),
+            (None, None) => None,
         };
-        let Some(asked) = asked else {
-            return Self::over(CreditClaimNotice::Failed(Fault::Storage));
-        };
-        if claim.state == ClaimState::Clearing {
-            let notification = read_reply::<ClearingNotification>(bytes, &asked, &clerk.anchors, context);
-            if let Some(Answered::Reply(notification)) = notification {
-                return Self::notified(&clerk, claim, notification.into_signed(), context);
-            }
-        }
-        let answer = match read_reply::<CreditAnswer>(bytes, &asked, &clerk.anchors, context) {
-            Some(Answered::Reply(answer)) => answer,
-            Some(Answered::Refused(refused)) => return Self::over(CreditClaimNotice::ProviderRefused(refused)),
-            None => return Self::over(CreditClaimNotice::NotTrusted),
-        };
-        match (answer.state, claim.state) {
-            (CreditState::Refused, _) => {
-                Self::close(&clerk, claim, answer.why.unwrap_or(CreditRefusal::NotAuthorized), context)
-            }
-            (CreditState::Authorized, ClaimState::Open) => Self::authorized(clerk, claim, context),
-            (state, _) => {
-                let expires = claim.charge.claimed().expires;
-                let again = context.now.after(answer.again.unwrap_or(AGAIN).max(1));
-                let until = if claim.state == ClaimState::Open { again.min(expires) } else { again };
-                let waits = Effect::Show(CreditClaimNotice::Waits { until, state });
-                let transaction = claim.charge.claimed().transaction;
-                Step::new(Self::Start(clerk, transaction), [waits, Effect::WaitUntil(until)])
-            }
+        match request {
+            Some((hash, bytes)) => Step::new(Self::Expect(asking, claim, hash), [Effect::Send(bytes)]),
+            None => Self::over(ClaimNotice::Unknown),
         }
     }
 
-    /// The provider holds the money for this charge: it is asked for, unless the charge has expired meanwhile (R8).
-    fn authorized(clerk: Clerk, claim: Claim, context: &Context<'_>) -> Next {
-        let charge = claim.charge.claimed();
-        if context.now >= charge.expires {
-            return Self::close(&clerk, claim, CreditRefusal::Late, context);
+    fn answered(asking: Asking, claim: Claim, hash: &Hash, bytes: &[u8], context: &Context<'_>) -> Next {
+        if claim.clearing.is_some()
+            && let Some(Answered::Reply(told)) =
+                read_reply::<ClearingNotification>(bytes, hash, &asking.anchors, context)
+        {
+            let told = told.into_signed();
+            return match fits(&asking, &claim, told.claimed()) {
+                true => Self::cleared(&asking, claim, told, context),
+                false => Self::over(ClaimNotice::NotTrusted),
+            };
         }
-        let offer = claim.offer.as_ref().and_then(|offer| offered(offer, &claim.session, context.verifier));
-        let Some(offer) = offer else {
-            return Self::over(CreditClaimNotice::Failed(Fault::Storage));
+        match read_reply::<CreditAnswer>(bytes, hash, &asking.anchors, context) {
+            Some(Answered::Reply(answer)) => Self::told(asking, claim, &answer, context),
+            Some(Answered::Refused(refused)) => Self::over(ClaimNotice::NotAllowed(refused)),
+            None => Self::over(ClaimNotice::NotTrusted),
+        }
+    }
+
+    fn told(asking: Asking, claim: Claim, answer: &CreditAnswer, context: &Context<'_>) -> Next {
+        let transaction = claim.charge.claimed().transaction;
+        match (answer.state, answer.why) {
+            (CreditState::Authorized, _) if claim.clearing.is_none() => Self::take(asking, claim, context),
+            (CreditState::Refused, Some(why)) if claim.state == ClaimState::Clearing => {
+                // Nothing was taken: it is an open charge again, which can be closed.
+                let open = Claim { state: ClaimState::Open, ..claim.clone() };
+                let mut batch = Batch::default();
+                batch.replace(Claim::key(transaction), Some(claim.to_bytes()), open.to_bytes());
+                Step::new(Self::Storing(ClaimNotice::Refused { transaction, why }), [Effect::Store(batch)])
+            }
+            (CreditState::Refused, Some(why)) => Self::over(ClaimNotice::Refused { transaction, why }),
+            _ => Self::over(ClaimNotice::Waiting { again: answer.again.unwrap_or(1) }),
+        }
+    }
+
+    /// Authorized: the clearing request \[13550\].
+    fn take(asking: Asking, claim: Claim, context: &Context<'_>) -> Next {
+        let Some(offer) = claim.offer.as_ref().and_then(|offer| offered(offer, &claim.session, context.verifier))
+        else {
+            return Self::over(ClaimNotice::Unknown);
         };
+        let said = claim.charge.claimed();
         let request = ClearingRequest {
-            machine: clerk.machine(),
-            merchant: clerk.merchant(),
+            machine: asking.machine,
+            merchant: asking.merchant,
             offer: offer.hash,
             request: offer.request,
-            charge: super::charge_hash(&claim.charge, &claim.session, clerk.machine()),
-            transaction: charge.transaction,
-            amount: charge.amount,
+            charge: charge_hash(&asking, &claim),
+            transaction: said.transaction,
+            amount: said.amount,
             option: offer.option,
             at: context.now,
             extensions: Default::default(),
         };
-        let (request, sign) = clerk.unsigned(request);
-        Step::new(Self::SigningClearing(clerk, claim, request), [sign])
+        let request = Unsigned::new(request, asking.key.algorithm());
+        let sign = Effect::Sign { key: SigningKey::Device, tbs: request.tbs(&[]) };
+        Step::new(Self::SigningClear(asking, claim, request), [sign])
     }
 
-    /// The provider signed this for our request; it must open that request, and tell of this charge and no other.
-    fn notified(clerk: &Clerk, claim: Claim, told: Signed<ClearingNotification>, context: &Context<'_>) -> Next {
-        let charge = claim.charge.claimed();
-        let said = told.claimed();
-        let ours = claim.clearing.as_ref().map(|request| request.hash(&[])) == Some(said.request.hash(&[]));
-        let information = said.information.claimed();
-        let fits = (information.audience, information.clearing, information.amount, information.transaction)
-            == (Audience::Merchant, said.clearing, charge.amount, charge.transaction);
-        let (true, Some(offer)) = (ours && fits && said.provider == clerk.anchors.provider, claim.offer.clone()) else {
-            return Self::over(CreditClaimNotice::NotTrusted);
+    /// Cleared: the merchant's receipt \[8419\].
+    fn cleared(asking: &Asking, claim: Claim, told: Signed<ClearingNotification>, context: &Context<'_>) -> Next {
+        let Some(offer) = claim.offer.clone() else {
+            return Self::over(ClaimNotice::Unknown);
         };
         let receipt = MerchantReceipt {
-            item: charge.items.clone().unwrap_or_else(|| "goods".into()),
-            sales: clerk.sales.clone().filter(|sales| sales.len() <= MAX_NOTE),
-            clearing: said.clearing,
+            item: claim.charge.claimed().items.clone().unwrap_or_default(),
+            sales: asking.sales.clone(),
+            clearing: told.claimed().clearing,
             charge: claim.charge.clone(),
             session: claim.session,
             offer,
-            machine: clerk.machine(),
-            merchant: clerk.merchant(),
+            machine: asking.machine,
+            merchant: asking.merchant,
             at: context.now,
             extensions: Default::default(),
         };
-        let (receipt, sign) = clerk.unsigned(receipt);
+        let receipt = Unsigned::new(receipt, asking.key.algorithm());
+        let sign = Effect::Sign { key: SigningKey::Device, tbs: receipt.tbs(&[]) };
         Step::new(Self::SigningReceipt(claim, told, receipt), [sign])
     }
 
-    /// Evidence before goods: the notification, the receipt and the log's entry in one batch.
-    fn paid(
-        before: Claim,
+    /// The notification, the end of the charge and the log's entry: one write, before the goods.
+    fn keep(
+        claim: &Claim,
         told: Signed<ClearingNotification>,
         receipt: Signed<MerchantReceipt>,
         context: &Context<'_>,
     ) -> Next {
         let Some(journal) = Journal::load(context.records) else {
-            return Self::over(CreditClaimNotice::Failed(Fault::Storage));
+            return Self::over(ClaimNotice::Failed(Fault::Storage));
         };
-        let (transaction, amount) = (before.charge.claimed().transaction, before.charge.claimed().amount);
+        let (said, customer) = (claim.charge.claimed(), told.claimed().customer);
+        let paid = ClaimNotice::Paid { transaction: said.transaction, amount: said.amount, customer };
         let entry = LogEntry {
-            charge: Some(Bytes(before.charge.payload().to_vec())),
-            session: Some(before.session),
-            credit: Some(receipt),
-            ..LogEntry::new(EntryKind::Cleared, context.now, transaction)
+            charge: Some(Bytes(claim.charge.payload().to_vec())),
+            session: Some(claim.session),
+            sale: Some(receipt),
+            ..LogEntry::new(EntryKind::Cleared, context.now, said.transaction)
         };
-        let claim = Claim { state: ClaimState::Paid, cleared: Some(told), ..before.clone() };
+        let after = Claim { state: ClaimState::Paid, notification: Some(told), ..claim.clone() };
         let mut batch = Batch::default();
-        batch.replace(Claim::key(transaction), Some(before.to_bytes()), claim.to_bytes());
+        batch.replace(Claim::key(said.transaction), Some(claim.to_bytes()), after.to_bytes());
         journal.append(&[entry], &mut batch);
-        Step::new(Self::StoringEnd(CreditClaimNotice::Paid { transaction, amount }), [Effect::Store(batch)])
-    }
-
-    /// One end (R7): a signed void of the whole charge, for nothing was paid for it.
-    fn close(clerk: &Clerk, claim: Claim, why: CreditRefusal, context: &Context<'_>) -> Next {
-        let charge = claim.charge.claimed();
-        let void = Void {
-            transaction: charge.transaction,
-            check: None,
-            amount: charge.amount,
-            at: context.now,
-            extensions: Default::default(),
-        };
-        let void = Unsigned::new(void, clerk.certificate.claimed().key.algorithm());
-        let tbs = void.tbs(&Void::context(clerk.machine()));
-        Step::new(Self::SigningClose(claim, void, why), [Effect::Sign { key: SigningKey::Device, tbs }])
-    }
-
-    fn closed(claim: Claim, void: Signed<Void>, why: CreditRefusal, context: &Context<'_>) -> Next {
-        let transaction = claim.charge.claimed().transaction;
-        let mut batch = Batch::default();
-        match closing(claim, void, context, &mut batch) {
-            Some(_) => {
-                Step::new(Self::StoringEnd(CreditClaimNotice::Closed { transaction, why }), [Effect::Store(batch)])
-            }
-            None => Self::over(CreditClaimNotice::Failed(Fault::Storage)),
+        let store = Effect::Store(batch);
+        if context.broken.has(Break::GoodsBeforeEvidence) {
+            return Step::new(Self::Over, [Effect::Show(paid), store]);
         }
+        Step::new(Self::Storing(paid), [store])
     }
 }
 
+/// Whether a notification is about this charge: its own request, and the amount that was charged.
+fn fits(asking: &Asking, claim: &Claim, told: &ClearingNotification) -> bool {
+    let said = claim.charge.claimed();
+    let information = told.information.claimed();
+    claim.clearing.as_ref() == Some(&told.request)
+        && told.provider == asking.anchors.provider
+        && (information.audience, information.clearing) == (Audience::Merchant, told.clearing)
+        && (information.amount, information.transaction) == (said.amount, said.transaction)
+}
+
+/// The charge by its hash in its session.
+fn charge_hash(asking: &Asking, claim: &Claim) -> Hash {
+    Charge::named(&claim.session, asking.machine, claim.charge.payload())
+}
+
 impl Talk for CreditClaim {
-    type Notice = CreditClaimNotice;
+    type Notice = ClaimNotice;
 
     fn is_over(&self) -> bool {
         matches!(self, Self::Over)
@@ -312,29 +285,27 @@ impl Talk for CreditClaim {
 
     fn step(self, event: Event, context: &Context<'_>) -> Next {
         match (self, event) {
-            (Self::Start(clerk, transaction), Event::Tick) => Self::start(clerk, transaction, context),
-            (Self::SigningAuthorization(clerk, claim, request), Event::Signed(signature)) => {
-                let after = Claim { authorization: Some(request.sign(signature)), ..claim.clone() };
-                Self::store(clerk, &claim, &after, context)
+            (Self::Start(asking, transaction), Event::Tick) => Self::start(asking, transaction, context),
+            (Self::SigningAsk(asking, claim, request), Event::Signed(signature)) => {
+                let after = Claim { asked: Some(request.sign(signature)), ..claim.clone() };
+                Self::store(asking, &claim, after, context)
             }
-            (Self::SigningClearing(clerk, claim, request), Event::Signed(signature)) => {
+            (Self::SigningClear(asking, claim, request), Event::Signed(signature)) => {
                 let clearing = Some(request.sign(signature));
                 let after = Claim { state: ClaimState::Clearing, clearing, ..claim.clone() };
-                Self::store(clerk, &claim, &after, context)
+                Self::store(asking, &claim, after, context)
             }
-            // Durable before sent: what leaves is what is stored.
-            (Self::StoringRequest(clerk, transaction), Event::Stored) => Self::start(clerk, transaction, context),
-            (Self::Expect(clerk, claim), Event::Received(bytes)) => Self::answered(clerk, claim, &bytes, context),
+            (Self::StoringRequest(asking, claim), Event::Stored) => Self::send(asking, claim),
+            (Self::Expect(asking, claim, hash), Event::Received(bytes)) => {
+                Self::answered(asking, claim, &hash, &bytes, context)
+            }
             (Self::SigningReceipt(claim, told, receipt), Event::Signed(signature)) => {
-                Self::paid(claim, told, receipt.sign(signature), context)
+                Self::keep(&claim, told, receipt.sign(signature), context)
             }
-            (Self::SigningClose(claim, void, why), Event::Signed(signature)) => {
-                Self::closed(claim, void.sign(signature), why, context)
-            }
-            (Self::StoringEnd(notice), Event::Stored) => Self::over(notice),
-            // What is stored is sent again until it is answered.
+            (Self::Storing(notice), Event::Stored) => Self::over(notice),
+            // What is stored is sent again (R26).
             (_, Event::Lost) => Step::new(Self::Over, vec![]),
-            (_, Event::Failed(fault)) => Self::over(CreditClaimNotice::Failed(fault)),
+            (_, Event::Failed(fault)) => Self::over(ClaimNotice::Failed(fault)),
             (state, _) => Step::new(state, vec![]),
         }
     }

@@ -66,7 +66,7 @@ message! {
     pub struct Agreement kind 73 max 300 {
         /// The accounting machine that asked.
         1 machine: DeviceId,
-        /// Its charge, by its hash.
+        /// Its charge, by its hash ([`Charge::named`]).
         2 charge: Hash,
         /// Number of the sale at that machine.
         3 transaction: u64,

@@ -12,7 +12,6 @@
 //! | [`ClearingCompletion`] | 67 | processor → provider | - |
 //! | [`ClearingInformation`] | 68 | processor → provider, merchant, user | travels within 67 |
 //! | [`ProcessorRefused`] | 69 | processor → provider | - |
-//!
 //! | [`CreditOffer`] \[8405\] | 70 | wallet → terminal | [`Charge`](crate::talk::pay::Charge) |
 //! | [`AuthorizationRequest`] | 71 | merchant → provider | [`CreditAnswer`] |
 //! | [`PaymentRequest`] | 72 | user → provider | [`CreditAnswer`] |
@@ -24,23 +23,16 @@
 //! | [`UserReceipt`] \[8421\] | 78 | provider → user | travels as a command of the update |
 //! | [`RegisterCard`] | 79 | user → provider | [`CreditAnswer`] |
 
-mod kept;
 mod matching;
 mod merchant;
 mod messages;
-mod offer;
 pub mod processor;
-mod register;
 mod wallet;
 
-pub(crate) use kept::keep_receipt;
-pub use kept::{CreditPaying, UserReceipts};
 pub use matching::*;
-pub use merchant::{Clerk, CreditClaim, CreditClaimNotice};
+pub use merchant::{Asking, ClaimNotice, CreditClaim};
 pub use messages::*;
-pub use offer::{Buyer, CreditTap, OfferNotice};
-pub use register::{CardRegistration, RegisterNotice, card_registered};
-pub use wallet::{CreditPayment, PaymentNotice};
+pub use wallet::{CreditAsk, CreditNotice, CreditPay, CreditPayer, Credited};
 
 pub use processor::{
     Audience, Authorize, CardDetails, Clear, ClearingCompletion, ClearingInformation, DeclineReason, MerchantDetails,

@@ -1,117 +1,302 @@
-//! The user's line to the provider: the stored request, the same bytes again until the provider says how it ended (R26).
+//! The user's side of a payment by credit: at the counter it offers, sees the price and agrees; then it asks the provider, over
+//! its own line, with the same bytes until it is known (R26).
+//!
+//! At the counter nothing names the user: the offer's key is made for this one payment (R17). The request is stored before the
+//! counter is left, and sent after.
 
+use super::PaymentOption;
+use super::matching::CreditRefusal;
 use super::messages::*;
-use super::{CreditPaying, CreditRefusal};
-use crate::id::RequestNumber;
-use crate::money::{Amount, Time};
-use crate::record::Batch;
-use crate::step::{Context, Effect, Event, Fault, Step, Talk};
+use crate::id::{DeviceId, Hash, RequestNumber};
+use crate::message;
+use crate::money::Amount;
+use crate::record::{Batch, RecordKey, Space};
+use crate::step::{Context, Effect, Event, Fault, Records, SigningKey, Step, Talk};
+use crate::talk::pay::{Charge, CreditOffered, PayMessage, Refusal, prove};
 use crate::talk::report::Refused;
 use crate::talk::update::{Answered, read_reply};
-use crate::wire::certificate::Anchors;
-use alloc::vec;
+use crate::wire::canonical::Wire;
+use crate::wire::certificate::{Anchors, Certificate};
+use crate::wire::sealed::Sealed;
+use crate::wire::signed::{PublicKey, Signature, Signed, Unsigned, Verified};
+use alloc::{string::String, vec, vec::Vec};
 
-/// Seconds after which a side asks again where the provider names none.
-pub(super) const AGAIN: u64 = 2;
+message! {
+    /// A payment by credit as the wallet keeps it.
+    pub struct Credited {
+        /// How it stands, as the provider last said.
+        1 state: CreditState,
+        /// Why it ended without a payment.
+        2 why: Option<CreditRefusal>,
+        /// The accounting machine.
+        3 machine: DeviceId,
+        /// The merchant's name as the terminal's certificate has it.
+        4 merchant: String,
+        /// The charge.
+        5 charge: Signed<Charge>,
+        /// The request as sent.
+        6 request: Signed<PaymentRequest>,
+        /// The receipt \[8421\]; first without the merchant's part, then with it.
+        7 receipt: Option<Signed<UserReceipt>>,
+    }
+}
+
+impl Credited {
+    /// Where it is stored.
+    pub fn key(request: RequestNumber) -> RecordKey {
+        RecordKey::new(Space::Receipt, request.0)
+    }
+    /// Reads one.
+    pub fn load(records: &dyn Records, request: RequestNumber) -> Option<Self> {
+        Self::from_bytes(&records.get(&Self::key(request))?).ok()
+    }
+    /// Takes up a receipt: one with the merchant's part stands for good (R23).
+    pub fn receive(&mut self, receipt: Signed<UserReceipt>) {
+        let whole = |receipt: &Signed<UserReceipt>| receipt.claimed().receipt.is_some();
+        if self.receipt.as_ref().is_none_or(|held| whole(&receipt) && !whole(held)) {
+            self.receipt = Some(receipt);
+        }
+        self.state = CreditState::Cleared;
+        self.why = None;
+    }
+}
+
+/// With what a wallet pays by credit.
+#[derive(Clone, Debug)]
+pub struct CreditPayer {
+    /// The wallet.
+    pub wallet: DeviceId,
+    /// Its key.
+    pub wallet_key: PublicKey,
+    /// The key made for this payment; durable before it is used.
+    pub key: PublicKey,
+    /// The number of this request; random.
+    pub request: RequestNumber,
+    /// How the user wants to be charged.
+    pub option: PaymentOption,
+    /// Whom it trusts.
+    pub anchors: Anchors,
+}
 
 /// What the user sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PaymentNotice {
-    /// Not known yet; asked again then.
-    Waits {
-        /// When.
-        until: Time,
-        /// How it stands.
-        state: CreditState,
-    },
-    /// Authorized: the merchant may take it. The receipt comes with an update.
-    Authorized {
+pub enum CreditNotice {
+    /// Answer with [`Event::Agreed`] or [`Event::Declined`].
+    Consent {
+        /// The merchant, as the provider certified it.
+        merchant: String,
         /// How much.
         amount: Amount,
+        /// What for.
+        items: Option<String>,
     },
-    /// The merchant has taken it.
-    Cleared {
-        /// How much.
-        amount: Amount,
+    /// The request is stored: ask the provider.
+    Ready(RequestNumber),
+    /// It is not known yet. Ask again after so many seconds.
+    Waiting {
+        /// Seconds.
+        again: u64,
     },
-    /// Ended; nothing was charged.
-    Refused(CreditRefusal),
-    /// The provider could not or would not read the request. Nothing is known; ask again later.
-    ProviderRefused(Refused),
+    /// Authorized, or registered.
+    Authorized,
+    /// The merchant was paid.
+    Cleared,
+    /// It ended without a payment.
+    Ended(CreditRefusal),
+    /// At the counter one side said no; nothing was asked for.
+    Refused(Refusal),
+    /// The provider does not take this request at all.
+    NotAllowed(Refused),
     /// There is no such payment.
     Unknown,
-    /// The answer is not the provider's, or not to this request. Nothing is known; ask again later.
+    /// The answer is not the provider's, or not to this request.
     NotTrusted,
     /// The device itself failed; nothing has changed.
     Failed(Fault),
 }
 
-/// The wallet's side of its line.
+/// The session at the counter, and who is behind it.
 #[derive(Clone, Debug)]
-#[allow(clippy::large_enum_variant)] // one exists at a time
-pub enum CreditPayment {
-    /// Asked to; again and again, whether it was begun before or not.
-    Start(RequestNumber, Anchors),
-    /// Waits for the answer.
-    Expect(CreditPaying, Anchors),
-    /// Stores how it stands.
-    Storing(PaymentNotice),
+pub struct Counter {
+    session: Hash,
+    handle: crate::id::Handle,
+    proof: Signature,
+    terminal: Option<Verified<Certificate>>,
+    offer: Option<Signed<CreditOffer>>,
+}
+
+/// What the user is asked to agree to.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    session: Hash,
+    offer: Signed<CreditOffer>,
+    machine: DeviceId,
+    merchant: String,
+    charge: Verified<Charge>,
+    /// The terminal's certificate, just learned: stored with the request.
+    learned: Option<Signed<Certificate>>,
+}
+
+/// The wallet at the counter.
+#[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // one exists per tap
+pub enum CreditPay {
+    /// Waits for the session.
+    Idle(CreditPayer),
+    /// Waits for the terminal's proof.
+    ExpectProof(CreditPayer, Hash),
+    /// Signs the offer.
+    SigningOffer(CreditPayer, Counter, Unsigned<CreditOffer>),
+    /// Waits for the price.
+    ExpectCharge(CreditPayer, Counter),
+    /// Waits for the user.
+    AwaitConsent(CreditPayer, Shown),
+    /// Signs what the user agreed to, by the offer's key.
+    SigningAgreement(CreditPayer, Shown, Unsigned<Agreement>),
+    /// Signs the request, by the wallet's.
+    SigningRequest(CreditPayer, Shown, Unsigned<PaymentRequest>),
+    /// Stores the request.
+    Storing(RequestNumber),
     /// Ended.
     Over,
 }
 
-type Next = Step<CreditPayment, PaymentNotice>;
+type Next = Step<CreditPay, CreditNotice>;
 
-impl CreditPayment {
-    fn over(notice: PaymentNotice) -> Next {
+impl CreditPay {
+    /// Touches a terminal to pay by credit.
+    pub fn new(payer: CreditPayer) -> Self {
+        Self::Idle(payer)
+    }
+    fn refuse(why: Refusal) -> Next {
+        let told = Effect::Send(PayMessage::Refused(why).to_bytes());
+        Step::new(Self::Over, [told, Effect::Show(CreditNotice::Refused(why))])
+    }
+    fn over(notice: CreditNotice) -> Next {
         Step::new(Self::Over, [Effect::Show(notice)])
     }
 
-    fn start(request: RequestNumber, anchors: Anchors, context: &Context<'_>) -> Next {
-        let Some(paying) = CreditPaying::load(context.records, request) else {
-            return Self::over(PaymentNotice::Unknown);
+    /// The terminal has proven itself, or will with its certificate: only then does the wallet say anything (R17).
+    fn met(payer: CreditPayer, session: Hash, bytes: &[u8], context: &Context<'_>) -> Next {
+        let (Some(handle), Some(proof)) = (bytes.first_chunk::<8>(), bytes.get(8..).and_then(|s| s.try_into().ok()))
+        else {
+            return Self::refuse(Refusal::Malformed);
         };
-        if paying.has_ended() {
-            return Self::over(told(&paying));
-        }
-        let send = Effect::Send(paying.request.encode());
-        Step::new(Self::Expect(paying, anchors), [send])
-    }
-
-    fn answered(before: CreditPaying, anchors: Anchors, bytes: &[u8], context: &Context<'_>) -> Next {
-        let request = before.request.hash(&[]);
-        let answer = match read_reply::<CreditAnswer>(bytes, &request, &anchors, context) {
-            Some(Answered::Reply(answer)) => answer,
-            Some(Answered::Refused(refused)) => return Self::over(PaymentNotice::ProviderRefused(refused)),
-            None => return Self::over(PaymentNotice::NotTrusted),
-        };
-        let until = match answer.state {
-            CreditState::Waiting | CreditState::Pending => context.now.after(answer.again.unwrap_or(AGAIN).max(1)),
-            CreditState::Authorized | CreditState::Cleared | CreditState::Refused => {
-                let after =
-                    CreditPaying { state: answer.state, why: answer.why, told: Some(answer.at), ..before.clone() };
-                let mut batch = Batch::default();
-                after.store(Some(&before), &mut batch);
-                return Step::new(Self::Storing(told(&after)), [Effect::Store(batch)]);
+        let (handle, proof) = (crate::id::Handle(*handle), Signature(proof));
+        let mut counter = Counter { session, handle, proof, terminal: None, offer: None };
+        let stored = context.records.get(&RecordKey::new(Space::Certificate, handle.0));
+        if let Some(certificate) = stored.and_then(|bytes| Signed::decode(&bytes).ok()) {
+            match prove(&payer.anchors, (&session, proof), certificate, context) {
+                Some(terminal) => counter.terminal = Some(terminal),
+                None => return Self::refuse(Refusal::TerminalNotTrusted),
             }
+        }
+        let offer = CreditOffer {
+            key: payer.key,
+            request: payer.request,
+            provider: payer.anchors.provider,
+            option: payer.option,
+            at: context.now,
+            extensions: Default::default(),
         };
-        let waits = Effect::Show(PaymentNotice::Waits { until, state: answer.state });
-        Step::new(Self::Start(before.number(), anchors), [waits, Effect::WaitUntil(until)])
+        let offer = Unsigned::new(offer, payer.key.algorithm());
+        let sign = Effect::Sign { key: SigningKey::Offer(payer.key), tbs: offer.tbs(&CreditOffer::context(&session)) };
+        Step::new(Self::SigningOffer(payer, counter, offer), [sign])
+    }
+
+    fn offer(payer: CreditPayer, counter: Counter, offer: Signed<CreditOffer>) -> Next {
+        let unknown = counter.terminal.is_none().then_some(true);
+        let told = CreditOffered { offer: offer.clone(), unknown, extensions: Default::default() };
+        let counter = Counter { offer: Some(offer), ..counter };
+        Step::new(Self::ExpectCharge(payer, counter), [Effect::Send(PayMessage::Credit(told).to_bytes())])
+    }
+
+    /// The price: by this terminal, in this session, for nothing else (R5).
+    fn charged(
+        payer: CreditPayer,
+        counter: Counter,
+        charged: crate::talk::pay::Charged,
+        context: &Context<'_>,
+    ) -> Next {
+        let Counter { session, handle, proof, mut terminal, offer } = counter;
+        let mut learned = None;
+        if let (None, Some(certificate)) = (&terminal, charged.certificate) {
+            if Certificate::handle(&certificate) != handle {
+                return Self::refuse(Refusal::TerminalNotTrusted);
+            }
+            learned = Some(certificate.clone());
+            terminal = prove(&payer.anchors, (&session, proof), certificate, context);
+        }
+        let (Some(terminal), Some(offer), None) = (terminal, offer, charged.session) else {
+            return Self::refuse(Refusal::TerminalNotTrusted);
+        };
+        let machine = terminal.subject.device();
+        let by_terminal = Charge::context(&session, machine);
+        let Ok(charge) = charged.charge.verify(&terminal.key, &by_terminal, context.verifier) else {
+            return Self::refuse(Refusal::TerminalNotTrusted);
+        };
+        if context.now >= charge.expires {
+            return Self::refuse(Refusal::ChargeExpired);
+        }
+        let merchant = terminal.name.clone().unwrap_or_default();
+        let (amount, items) = (charge.amount, charge.items.clone());
+        let consent = CreditNotice::Consent { merchant: merchant.clone(), amount, items };
+        let shown = Shown { session, offer, machine, merchant, charge, learned };
+        Step::new(Self::AwaitConsent(payer, shown), [Effect::Show(consent)])
+    }
+
+    fn agreed(payer: CreditPayer, shown: Shown) -> Next {
+        let agreement = Agreement {
+            machine: shown.machine,
+            charge: Charge::named(&shown.session, shown.machine, shown.charge.signed().payload()),
+            transaction: shown.charge.transaction,
+            amount: shown.charge.amount,
+            extensions: Default::default(),
+        };
+        let agreement = Unsigned::new(agreement, payer.key.algorithm());
+        let context = Agreement::context(&CreditOffer::hash(&shown.offer, &shown.session));
+        let sign = Effect::Sign { key: SigningKey::Offer(payer.key), tbs: agreement.tbs(&context) };
+        Step::new(Self::SigningAgreement(payer, shown, agreement), [sign])
+    }
+
+    fn request(payer: CreditPayer, shown: Shown, agreement: Signed<Agreement>, context: &Context<'_>) -> Next {
+        let request = PaymentRequest {
+            wallet: payer.wallet,
+            offer: shown.offer.clone(),
+            session: shown.session,
+            agreement,
+            at: context.now,
+            extensions: Default::default(),
+        };
+        let request = Unsigned::new(request, payer.wallet_key.algorithm());
+        let sign = Effect::Sign { key: SigningKey::Device, tbs: request.tbs(&[]) };
+        Step::new(Self::SigningRequest(payer, shown, request), [sign])
+    }
+
+    fn keep(payer: &CreditPayer, shown: Shown, request: Signed<PaymentRequest>) -> Next {
+        let record = Credited {
+            state: CreditState::Waiting,
+            why: None,
+            machine: shown.machine,
+            merchant: shown.merchant,
+            charge: shown.charge.into_signed(),
+            request,
+            receipt: None,
+            extensions: Default::default(),
+        };
+        let mut batch = Batch::default();
+        batch.replace(Credited::key(payer.request), None, record.to_bytes());
+        if let Some(certificate) = shown.learned {
+            let handle = Certificate::handle(&certificate);
+            batch.put(RecordKey::new(Space::Certificate, handle.0), certificate.encode());
+            batch.put(RecordKey::new(Space::Certificate, shown.machine.0), certificate.encode());
+        }
+        Step::new(Self::Storing(payer.request), [Effect::Store(batch)])
     }
 }
 
-/// How a payment stands, for its user.
-fn told(paying: &CreditPaying) -> PaymentNotice {
-    let amount = paying.charge.claimed().amount;
-    match paying.state {
-        CreditState::Cleared => PaymentNotice::Cleared { amount },
-        CreditState::Refused => PaymentNotice::Refused(paying.why.unwrap_or(CreditRefusal::Closed)),
-        _ => PaymentNotice::Authorized { amount },
-    }
-}
-
-impl Talk for CreditPayment {
-    type Notice = PaymentNotice;
+impl Talk for CreditPay {
+    type Notice = CreditNotice;
 
     fn is_over(&self) -> bool {
         matches!(self, Self::Over)
@@ -119,12 +304,154 @@ impl Talk for CreditPayment {
 
     fn step(self, event: Event, context: &Context<'_>) -> Next {
         match (self, event) {
-            (Self::Start(request, anchors), Event::Tick) => Self::start(request, anchors, context),
-            (Self::Expect(paying, anchors), Event::Received(bytes)) => Self::answered(paying, anchors, &bytes, context),
-            (Self::Storing(notice), Event::Stored) => Self::over(notice),
-            // The request stays stored and is sent again until it is answered.
+            (Self::Idle(payer), Event::Opened(session)) => Step::new(Self::ExpectProof(payer, session), vec![]),
+            (Self::ExpectProof(payer, session), Event::Received(bytes)) => Self::met(payer, session, &bytes, context),
+            (Self::SigningOffer(payer, counter, offer), Event::Signed(signature)) => {
+                Self::offer(payer, counter, offer.sign(signature))
+            }
+            (Self::ExpectCharge(payer, counter), Event::Received(bytes)) => match PayMessage::received(&bytes) {
+                Ok(PayMessage::Charged(charged)) => Self::charged(payer, counter, charged, context),
+                Ok(PayMessage::Refused(why)) => Self::over(CreditNotice::Refused(why)),
+                _ => Self::refuse(Refusal::Malformed),
+            },
+            (Self::AwaitConsent(payer, shown), Event::Agreed) => Self::agreed(payer, shown),
+            (Self::AwaitConsent(..), Event::Declined) => Self::refuse(Refusal::Declined),
+            // The terminal is not needed any more: it asks by its own line.
+            (state @ Self::AwaitConsent(..), Event::Lost) => Step::new(state, vec![]),
+            (Self::SigningAgreement(payer, shown, agreement), Event::Signed(signature)) => {
+                Self::request(payer, shown, agreement.sign(signature), context)
+            }
+            (Self::SigningRequest(payer, shown, request), Event::Signed(signature)) => {
+                Self::keep(&payer, shown, request.sign(signature))
+            }
+            // Stored before it is sent.
+            (Self::Storing(request), Event::Stored) => Self::over(CreditNotice::Ready(request)),
             (_, Event::Lost) => Step::new(Self::Over, vec![]),
-            (_, Event::Failed(fault)) => Self::over(PaymentNotice::Failed(fault)),
+            (_, Event::Failed(fault)) => Self::over(CreditNotice::Failed(fault)),
+            (state, _) => Step::new(state, vec![]),
+        }
+    }
+}
+
+/// What a wallet asks its provider for.
+#[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // one exists at a time
+pub enum CreditAsk {
+    /// How the payment of this number stands.
+    Payment(RequestNumber, Anchors),
+    /// That this bank card is registered, which is sealed to the processor.
+    Register(Sealed, DeviceId, PublicKey, Anchors),
+    /// Signs the registration.
+    Signing(Unsigned<RegisterCard>, Anchors),
+    /// Stores the registration before it is sent.
+    StoringRequest(Signed<RegisterCard>, Anchors),
+    /// Waits for the answer to the request of this hash.
+    Expect(Option<RequestNumber>, Hash, Anchors),
+    /// Stores the answer.
+    Storing(CreditNotice),
+    /// Ended.
+    Over,
+}
+
+/// Where the registration that is not answered yet is stored.
+fn registration() -> RecordKey {
+    RecordKey::new(Space::Request, *b"register card")
+}
+
+impl CreditAsk {
+    /// The registration that was not answered yet, sent again as it is.
+    pub fn registering(records: &dyn Records) -> Option<Signed<RegisterCard>> {
+        Signed::decode(&records.get(&registration())?).ok()
+    }
+    fn over(notice: CreditNotice) -> Step<Self, CreditNotice> {
+        Step::new(Self::Over, [Effect::Show(notice)])
+    }
+    fn register(
+        sealed: Sealed,
+        wallet: DeviceId,
+        key: &PublicKey,
+        anchors: Anchors,
+        context: &Context<'_>,
+    ) -> Step<Self, CreditNotice> {
+        let request = RegisterCard { wallet, card: sealed, at: context.now, extensions: Default::default() };
+        let request = Unsigned::new(request, key.algorithm());
+        let sign = Effect::Sign { key: SigningKey::Device, tbs: request.tbs(&[]) };
+        Step::new(Self::Signing(request, anchors), [sign])
+    }
+
+    fn answered(
+        number: Option<RequestNumber>,
+        hash: &Hash,
+        anchors: &Anchors,
+        bytes: &[u8],
+        context: &Context<'_>,
+    ) -> Step<Self, CreditNotice> {
+        let answer = match read_reply::<CreditAnswer>(bytes, hash, anchors, context) {
+            Some(Answered::Reply(answer)) => answer,
+            Some(Answered::Refused(refused)) => return Self::over(CreditNotice::NotAllowed(refused)),
+            None => return Self::over(CreditNotice::NotTrusted),
+        };
+        let notice = match (answer.state, answer.why) {
+            (CreditState::Refused, Some(why)) => CreditNotice::Ended(why),
+            (CreditState::Authorized, _) => CreditNotice::Authorized,
+            (CreditState::Cleared, _) => CreditNotice::Cleared,
+            _ => return Self::over(CreditNotice::Waiting { again: answer.again.unwrap_or(1) }),
+        };
+        let mut batch = Batch::default();
+        match number {
+            None => batch.remove(registration()),
+            Some(number) => {
+                let Some(before) = Credited::load(context.records, number) else {
+                    return Self::over(CreditNotice::Unknown);
+                };
+                if before.receipt.is_some() {
+                    // Cleared, and its receipt is here: nothing that comes later says otherwise.
+                    return Self::over(CreditNotice::Cleared);
+                }
+                let after = Credited { state: answer.state, why: answer.why, ..before.clone() };
+                batch.replace(Credited::key(number), Some(before.to_bytes()), after.to_bytes());
+            }
+        }
+        Step::new(Self::Storing(notice), [Effect::Store(batch)])
+    }
+}
+
+impl Talk for CreditAsk {
+    type Notice = CreditNotice;
+
+    fn is_over(&self) -> bool {
+        matches!(self, Self::Over)
+    }
+
+    fn step(self, event: Event, context: &Context<'_>) -> Step<Self, CreditNotice> {
+        match (self, event) {
+            (Self::Payment(number, anchors), Event::Tick) => match Credited::load(context.records, number) {
+                Some(record) => {
+                    let (hash, bytes) = (record.request.hash(&[]), record.request.encode());
+                    Step::new(Self::Expect(Some(number), hash, anchors), [Effect::Send(bytes)])
+                }
+                None => Self::over(CreditNotice::Unknown),
+            },
+            (Self::Register(sealed, wallet, key, anchors), Event::Tick) => {
+                Self::register(sealed, wallet, &key, anchors, context)
+            }
+            (Self::Signing(request, anchors), Event::Signed(signature)) => {
+                let request = request.sign(signature);
+                let mut batch = Batch::default();
+                batch.put(registration(), request.encode());
+                Step::new(Self::StoringRequest(request, anchors), [Effect::Store(batch)])
+            }
+            // A stored one, sent again; or one just stored.
+            (Self::StoringRequest(request, anchors), Event::Stored | Event::Tick) => {
+                let (hash, bytes): (Hash, Vec<u8>) = (request.hash(&[]), request.encode());
+                Step::new(Self::Expect(None, hash, anchors), [Effect::Send(bytes)])
+            }
+            (Self::Expect(number, hash, anchors), Event::Received(bytes)) => {
+                Self::answered(number, &hash, &anchors, &bytes, context)
+            }
+            (Self::Storing(notice), Event::Stored) => Self::over(notice),
+            (_, Event::Lost) => Step::new(Self::Over, vec![]),
+            (_, Event::Failed(fault)) => Self::over(CreditNotice::Failed(fault)),
             (state, _) => Step::new(state, vec![]),
         }
     }

@@ -31,10 +31,6 @@ pub enum EndNotice {
     },
     /// There is no such charge.
     Unknown,
-    /// It was authorized and is being cleared: only the provider's answer ends it. Nothing has changed.
-    Clearing,
-    /// It was paid by credit: the merchant's provider gives that back, no void does. Nothing has changed.
-    ByCredit,
     /// It had ended before; nothing has changed.
     EndedBefore(ClaimState),
     /// The device itself failed; nothing has changed.
@@ -80,10 +76,9 @@ impl EndOfClaim {
                 return Self::over(EndNotice::EndedBefore(claim.state));
             }
             ClaimState::Open => None,
-            ClaimState::Clearing => return Self::over(EndNotice::Clearing),
-            ClaimState::Paid if void && claim.cleared.is_some() => return Self::over(EndNotice::ByCredit),
             // A void names the check that it undoes (R7).
-            ClaimState::Paid if void => claim.check_hash(terminal),
+            // What credit has cleared is not undone by a void: it goes back through the processor.
+            ClaimState::Paid if void && claim.offer.is_none() => claim.check_hash(terminal),
             ended => return Self::over(EndNotice::EndedBefore(ended)),
         };
         let amount = claim.charge.claimed().amount;
@@ -95,12 +90,12 @@ impl EndOfClaim {
 }
 
 /// Writes the end of a claim into `batch`: the claim, the till if it was open, and the log's entry.
-pub(crate) fn closing(claim: Claim, void: Signed<Void>, context: &Context<'_>, batch: &mut Batch) -> Option<Claim> {
+pub(super) fn closing(claim: Claim, void: Signed<Void>, context: &Context<'_>, batch: &mut Batch) -> Option<Claim> {
     let journal = Journal::load(context.records)?;
     let before = claim.to_bytes();
     let transaction = claim.charge.claimed().transaction;
     let (state, kind) = match claim.state {
-        ClaimState::Open | ClaimState::Clearing => (ClaimState::Closed, EntryKind::Closed),
+        ClaimState::Open => (ClaimState::Closed, EntryKind::Closed),
         _ => (ClaimState::Voided, EntryKind::Voided),
     };
     let entry = LogEntry {
@@ -112,7 +107,7 @@ pub(crate) fn closing(claim: Claim, void: Signed<Void>, context: &Context<'_>, b
         ..LogEntry::new(kind, context.now, transaction)
     };
     if state == ClaimState::Closed {
-        close_till(transaction, context.records, batch);
+        close_till(context.records, transaction, batch);
     }
     let claim = Claim { state, void: Some(void), ..claim };
     batch.replace(Claim::key(transaction), Some(before), claim.to_bytes());

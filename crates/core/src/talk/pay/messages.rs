@@ -39,16 +39,6 @@ message! {
 }
 
 message! {
-    /// The wallet pays by credit: its offer takes the place of [`Offer`].
-    pub struct CreditOffered {
-        /// The payment offer \[8405\].
-        1 offer: Signed<CreditOffer>,
-        /// The terminal's certificate is not known here and is asked for.
-        2 unknown: Option<bool>,
-    }
-}
-
-message! {
     /// What the terminal asks for. Signed by the terminal, stored before it is sent.
     pub struct Charge kind 20 max 260 {
         /// Number of this charge at this terminal; never used again.
@@ -65,6 +55,12 @@ message! {
 }
 
 impl Charge {
+    /// What names a charge everywhere: session, terminal and exact bytes, hashed.
+    pub fn named(session: &Hash, terminal: DeviceId, bytes: &[u8]) -> Hash {
+        let mut named = Self::context(session, terminal);
+        named.extend_from_slice(bytes);
+        Hash::of(&named)
+    }
     /// Context: the session that first carries the charge (R5) and the terminal.
     pub fn context(session: &Hash, terminal: DeviceId) -> Vec<u8> {
         let mut to = Writer::new();
@@ -118,6 +114,16 @@ impl Receipt {
     }
 }
 
+message! {
+    /// The wallet pays by credit \[8405\]: instead of an offer of cards. Names nobody: its key is made for this payment (R17).
+    pub struct CreditOffered {
+        /// The offer, signed by its own key in the context of the session.
+        1 offer: Signed<CreditOffer>,
+        /// The terminal's certificate is not known here and is asked for.
+        2 unknown: Option<bool>,
+    }
+}
+
 codes! {
     /// Why one side ends the conversation without paying.
     pub enum Refusal {
@@ -149,10 +155,6 @@ codes! {
         ChargeExpired = 13,
         /// The transaction asked for is not known here.
         UnknownTransaction = 14,
-        /// The offer to pay by credit is not signed by its own key, or not in this session.
-        OfferNotTrusted = 15,
-        /// The charge was asked for by credit and accepts no check.
-        AskedByCredit = 16,
     }
 }
 
@@ -176,8 +178,6 @@ impl Refusal {
             Self::CertificateNeeded => "the terminal no longer knows this card; touch again",
             Self::ChargeExpired => "the charge has expired; ask for a new one",
             Self::UnknownTransaction => "the terminal does not know that transaction",
-            Self::OfferNotTrusted => "the offer to pay by credit is not valid here; start again",
-            Self::AskedByCredit => "this charge is being paid by credit; ask for a new one",
         }
     }
 }

@@ -20,7 +20,7 @@
 //! A charge ends *paid* or *closed* (R7). A repeat gets the stored bytes again. What the link loses is asked for again
 //! at the next touch: the wallet names the transaction that it answered.
 
-mod by_credit;
+mod credit;
 mod end;
 mod messages;
 mod paying;
@@ -28,7 +28,6 @@ mod take_up;
 mod terminal;
 mod wallet;
 
-pub(crate) use end::closing;
 pub use end::{EndNotice, EndOfClaim};
 pub use messages::*;
 pub use paying::{Paying, PayingState, Untouched, load_purse, purse_key};
@@ -36,4 +35,4 @@ pub use take_up::{TakeUp, TakeUpNotice};
 pub(crate) use terminal::close_till;
 pub use terminal::{Claim, ClaimState, Sale, TerminalNotice, TerminalPay, Till};
 pub use wallet::{Payer, WalletNotice, WalletPay, terminal_certificate};
-pub(crate) use wallet::{keep_raise, prove, read_proof};
+pub(crate) use wallet::{keep_raise, prove};

@@ -25,7 +25,7 @@ codes! {
         Closed = 3,
         /// Was paid and is undone.
         Voided = 4,
-        /// By credit: authorized, and asked to be cleared. Only the provider's answer ends it.
+        /// By credit: the clearing was asked for. Nothing but its answer ends this (R26).
         Clearing = 5,
     }
 }
@@ -49,19 +49,19 @@ message! {
         7 receipt: Option<Signed<Receipt>>,
         /// The void or close as sent.
         8 void: Option<Signed<Void>>,
-        /// By credit: the offer as it came. Accepts no check.
+        /// By credit: the offer as it came. The charge takes no check then.
         9 offer: Option<Signed<CreditOffer>>,
-        /// By credit: the request for authorization as sent.
-        10 authorization: Option<Signed<AuthorizationRequest>>,
-        /// By credit: the clearing request as sent.
+        /// By credit: the request for authorization, as sent.
+        10 asked: Option<Signed<AuthorizationRequest>>,
+        /// By credit: the clearing request as sent \[13550\].
         11 clearing: Option<Signed<ClearingRequest>>,
         /// By credit: the clearing completion notification \[8418\].
-        12 cleared: Option<Signed<ClearingNotification>>,
+        12 notification: Option<Signed<ClearingNotification>>,
     }
 }
 
 impl Claim {
-    /// A charge just signed in this session.
+    /// A charge that nobody has answered.
     pub(super) fn open(charge: Signed<Charge>, session: Hash) -> Self {
         Self {
             state: ClaimState::Open,
@@ -73,11 +73,21 @@ impl Claim {
             receipt: None,
             void: None,
             offer: None,
-            authorization: None,
+            asked: None,
             clearing: None,
-            cleared: None,
+            notification: None,
             extensions: Default::default(),
         }
+    }
+    /// Stores a new one, and that it is open.
+    pub(super) fn begin(&self, records: &dyn Records) -> Batch {
+        let transaction = self.charge.claimed().transaction;
+        let (till, stored) = Till::load(records);
+        let after = Till { next: transaction + 1, open: Some(transaction), ..till };
+        let mut batch = Batch::default();
+        batch.replace(Till::key(), stored, after.to_bytes());
+        batch.replace(Self::key(transaction), None, self.to_bytes());
+        batch
     }
     /// Where it is stored.
     pub fn key(transaction: u64) -> RecordKey {
@@ -172,17 +182,17 @@ pub enum TerminalNotice {
         /// Which charge.
         transaction: u64,
     },
+    /// The wallet pays by credit: the charge is stored; ask the provider.
+    CreditAsked {
+        /// Which charge.
+        transaction: u64,
+    },
     /// The charge ended unpaid.
     Closed {
         /// Which charge.
         transaction: u64,
         /// Why.
         why: Refusal,
-    },
-    /// By credit: charge and offer are stored, the wallet has the price. [`crate::talk::credit::CreditClaim`] goes on.
-    CreditAsked {
-        /// Which charge.
-        transaction: u64,
     },
     /// Nothing was charged.
     Refused(Refusal),
@@ -204,6 +214,10 @@ pub enum TerminalPay {
     SigningCharge(Sale, Hash, Unsigned<Charge>, Option<Handle>, bool),
     /// Stores the charge.
     StoringCharge(Sale, Claim, Option<Handle>, Vec<u8>),
+    /// By credit: signs the charge.
+    SigningCredit(Sale, Hash, Unsigned<Charge>, CreditOffered),
+    /// By credit: stores the charge.
+    StoringCredit(Claim, Vec<u8>),
     /// Waits for the check.
     ExpectCheck(Sale, Claim, Option<Handle>),
     /// Signs the receipt.
@@ -214,10 +228,6 @@ pub enum TerminalPay {
     SigningClose(Sale, Claim, Unsigned<Void>, Refusal),
     /// Stores the close.
     StoringClose(Sale, Claim, Refusal),
-    /// Signs the charge that an offer to pay by credit gets.
-    SigningCreditCharge(Sale, Hash, Unsigned<Charge>, CreditOffered),
-    /// Stores charge and offer.
-    StoringCreditCharge(Claim, Vec<u8>),
     /// Ended.
     Over,
 }
@@ -236,7 +246,7 @@ pub struct Accepted {
 
 pub(super) type Next = Step<TerminalPay, TerminalNotice>;
 
-fn send(message: &PayMessage) -> Effect<TerminalNotice> {
+pub(super) fn send(message: &PayMessage) -> Effect<TerminalNotice> {
     Effect::Send(message.to_bytes())
 }
 
@@ -282,8 +292,28 @@ impl TerminalPay {
         if till.open.is_some() || sale.amount.is_zero() {
             return Self::refuse(Refusal::NothingToPay);
         }
-        let (charge, sign) = new_charge(&sale, &session, till.next, context);
+        let (charge, sign) = Self::draft(&sale, &session, till.next, context);
         Step::new(Self::SigningCharge(sale, session, charge, known, unknown), [sign])
+    }
+
+    /// Drafts the charge of this number.
+    pub(super) fn draft(
+        sale: &Sale,
+        session: &Hash,
+        transaction: u64,
+        context: &Context<'_>,
+    ) -> (Unsigned<Charge>, Effect<TerminalNotice>) {
+        let charge = Charge {
+            transaction,
+            amount: sale.amount,
+            at: context.now,
+            expires: context.now.after(sale.valid_for),
+            items: sale.items.clone(),
+            extensions: Default::default(),
+        };
+        let charge = Unsigned::new(charge, sale.key().algorithm());
+        let tbs = charge.tbs(&Charge::context(session, sale.terminal()));
+        (charge, Effect::Sign { key: SigningKey::Device, tbs })
     }
 
     /// A wallet asks for the end of a charge: it gets the stored bytes again.
@@ -296,7 +326,8 @@ impl TerminalPay {
             return Step::new(Self::Over, [send(&PayMessage::Ended(void))]);
         }
         if claim.offer.is_some() {
-            return Self::refuse(Refusal::AskedByCredit);
+            // It is being paid by credit: no check is asked for beside that (R7).
+            return Self::refuse(Refusal::AnsweredBefore);
         }
         Self::recharge(sale, claim, unknown, known)
     }
@@ -321,7 +352,6 @@ impl TerminalPay {
         context: &Context<'_>,
     ) -> Next {
         let charge = charge.sign(signature);
-        let transaction = charge.claimed().transaction;
         let charged = Charged {
             charge: charge.clone(),
             certificate: unknown.then(|| sale.certificate.clone()),
@@ -330,11 +360,7 @@ impl TerminalPay {
             extensions: Default::default(),
         };
         let claim = Claim::open(charge, session);
-        let (till, stored) = Till::load(context.records);
-        let after = Till { next: transaction + 1, open: Some(transaction), ..till };
-        let mut batch = Batch::default();
-        batch.replace(Till::key(), stored, after.to_bytes());
-        batch.replace(Claim::key(transaction), None, claim.to_bytes());
+        let batch = claim.begin(context.records);
         let told = PayMessage::Charged(charged).to_bytes();
         Step::new(Self::StoringCharge(sale, claim, known, told), [Effect::Store(batch)])
     }
@@ -456,7 +482,7 @@ impl TerminalPay {
         let mut batch = Batch::default();
         batch.replace(Claim::key(transaction), Some(before), claim.to_bytes());
         batch.put(seen_key(handle), checkpoint.encode());
-        close_till(transaction, context.records, &mut batch);
+        close_till(context.records, transaction, &mut batch);
         journal.append(&[entry], &mut batch);
         let store = Effect::Store(batch);
         if context.broken.has(Break::GoodsBeforeEvidence) {
@@ -496,6 +522,13 @@ impl Talk for TerminalPay {
             (Self::SigningCharge(sale, session, charge, known, unknown), Event::Signed(signature)) => {
                 Self::charge_signed(sale, session, charge, (known, unknown), signature, context)
             }
+            (Self::SigningCredit(sale, session, charge, offered), Event::Signed(signature)) => {
+                Self::credit_charged(&sale, session, charge.sign(signature), offered, context)
+            }
+            (Self::StoringCredit(claim, told), Event::Stored) => {
+                let transaction = claim.charge.claimed().transaction;
+                Step::new(Self::Over, [Effect::Send(told), Effect::Show(TerminalNotice::CreditAsked { transaction })])
+            }
             // Durable before sent: the charge leaves only now.
             (Self::StoringCharge(sale, claim, known, told), Event::Stored) => {
                 let expires = claim.charge.claimed().expires;
@@ -531,15 +564,6 @@ impl Talk for TerminalPay {
                 let shown = Effect::Show(TerminalNotice::Closed { transaction, why });
                 Step::new(Self::Over, told.into_iter().chain([shown]).collect::<Vec<_>>())
             }
-            (Self::SigningCreditCharge(sale, session, charge, offered), Event::Signed(signature)) => {
-                Self::credit_charge_signed(&sale, session, charge.sign(signature), offered, context)
-            }
-            // Durable before sent; the rest of it goes over the line to the provider.
-            (Self::StoringCreditCharge(claim, told), Event::Stored) => {
-                let transaction = claim.charge.claimed().transaction;
-                let asked = Effect::Show(TerminalNotice::CreditAsked { transaction });
-                Step::new(Self::Over, [Effect::Send(told), asked])
-            }
             (_, Event::Failed(fault)) => Self::fail(fault),
             // The claim, if one is stored, stays open: the wallet may come back for it until it expires.
             (_, Event::Lost) => Step::new(Self::Over, vec![]),
@@ -556,33 +580,11 @@ fn seen(handle: Handle, records: &dyn Records) -> Option<Signed<CardCertificate>
     Signed::decode(&records.get(&seen_key(handle))?).ok()
 }
 
-/// The charge that the next number of this terminal names, and what signs it.
-pub(super) fn new_charge(
-    sale: &Sale,
-    session: &Hash,
-    transaction: u64,
-    context: &Context<'_>,
-) -> (Unsigned<Charge>, Effect<TerminalNotice>) {
-    let charge = Charge {
-        transaction,
-        amount: sale.amount,
-        at: context.now,
-        expires: context.now.after(sale.valid_for),
-        items: sale.items.clone(),
-        extensions: Default::default(),
-    };
-    let charge = Unsigned::new(charge, sale.key().algorithm());
-    let tbs = charge.tbs(&Charge::context(session, sale.terminal()));
-    (charge, Effect::Sign { key: SigningKey::Device, tbs })
-}
-
-/// This charge is open no more. Another one may be: the clearing of a charge outlasts its turn at the till.
-pub(crate) fn close_till(transaction: u64, records: &dyn Records, batch: &mut Batch) {
+/// This charge is not the open one any more.
+pub(crate) fn close_till(records: &dyn Records, transaction: u64, batch: &mut Batch) {
     let (till, stored) = Till::load(records);
-    if till.open.is_some_and(|open| open != transaction) {
-        return;
-    }
-    batch.replace(Till::key(), stored, Till { open: None, ..till }.to_bytes());
+    let open = till.open.filter(|open| *open != transaction);
+    batch.replace(Till::key(), stored, Till { open, ..till }.to_bytes());
 }
 
 /// L and U of R11: past either, the terminal stops selling offline.

@@ -143,13 +143,14 @@ impl WalletPay {
 
     /// The terminal's proof: a handle and a signature over the session.
     fn met(payer: Payer, session: Hash, bytes: &[u8], context: &Context<'_>) -> Next {
-        let Some((handle, proof)) = read_proof(bytes) else {
+        let (Some(handle), Some(proof)) = (bytes.first_chunk::<8>(), bytes.get(8..).and_then(|s| s.try_into().ok()))
+        else {
             return Self::refuse(Refusal::Malformed);
         };
-        let mut met = Met { session, handle, proof, terminal: None };
-        let stored = context.records.get(&RecordKey::new(Space::Certificate, handle.0));
+        let mut met = Met { session, handle: Handle(*handle), proof: Signature(proof), terminal: None };
+        let stored = context.records.get(&RecordKey::new(Space::Certificate, *handle));
         if let Some(certificate) = stored.and_then(|bytes| Signed::decode(&bytes).ok()) {
-            match prove(&payer.anchors, &session, proof, certificate, context) {
+            match prove(&payer.anchors, (&met.session, met.proof), certificate, context) {
                 Some(terminal) => met.terminal = Some(terminal),
                 None => return Self::refuse(Refusal::TerminalNotTrusted),
             }
@@ -179,7 +180,7 @@ impl WalletPay {
                 return Self::refuse(Refusal::TerminalNotTrusted);
             }
             learned = Some(certificate.clone());
-            met.terminal = prove(&payer.anchors, &met.session, met.proof, certificate, context);
+            met.terminal = prove(&payer.anchors, (&met.session, met.proof), certificate, context);
         }
         let Some(terminal) = met.terminal else {
             return Self::refuse(Refusal::TerminalNotTrusted);
@@ -472,18 +473,10 @@ pub fn terminal_certificate(records: &dyn Records, terminal: DeviceId) -> Option
     Signed::decode(&records.get(&RecordKey::new(Space::Certificate, terminal.0))?).ok()
 }
 
-/// The first thing a terminal says: the handle of its certificate and its signature over the session.
-pub(crate) fn read_proof(bytes: &[u8]) -> Option<(Handle, Signature)> {
-    let handle = bytes.first_chunk::<8>()?;
-    let proof = bytes.get(8..)?.try_into().ok()?;
-    Some((Handle(*handle), Signature(proof)))
-}
-
-/// Whether this certificate is a terminal's, and its key signed this session (R17).
+/// Whether this certificate is a terminal's, and its key signed this session's proof (R17).
 pub(crate) fn prove(
     anchors: &Anchors,
-    session: &Hash,
-    proof: Signature,
+    (session, proof): (&Hash, Signature),
     certificate: Signed<Certificate>,
     context: &Context<'_>,
 ) -> Option<Verified<Certificate>> {

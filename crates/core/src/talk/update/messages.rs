@@ -4,7 +4,7 @@ use crate::card::{CardCertificate, Raise, Terms};
 use crate::id::{CardId, DeviceId, Hash};
 use crate::money::Time;
 use crate::step::Context;
-use crate::talk::credit::{ClearingNotification, CreditAnswer, UserReceipt};
+use crate::talk::credit::UserReceipt;
 use crate::talk::report::Refused;
 use crate::wire::canonical::{Bytes, DecodeError, Message, Reader, Wire};
 use crate::wire::certificate::{Anchors, Certificate, RevocationList};
@@ -100,7 +100,7 @@ message! {
         6 terms: Option<Terms>,
         /// Renew: the device's certificate. Raise with a void: the terminal's.
         7 renewed: Option<Signed<Certificate>>,
-        /// Receipt: the user's receipt \[8421\].
+        /// Receipt: the user's receipt of a payment by credit \[8421\].
         8 receipt: Option<Signed<UserReceipt>>,
     }
 }
@@ -189,7 +189,7 @@ macro_rules! by_provider {
 by_provider!(UpdateReply Challenge Refused);
 by_provider!(crate::talk::cards::InstallReply crate::talk::cards::LoadReply crate::talk::cards::Done);
 by_provider!(crate::talk::report::Report);
-by_provider!(CreditAnswer ClearingNotification);
+by_provider!(crate::talk::credit::CreditAnswer crate::talk::credit::ClearingNotification);
 
 /// What came back for a request.
 #[derive(Clone, Debug)]

@@ -1,0 +1,193 @@
+//! What the processor is asked, and its answers. A request is durable before it is sent, sent as the same bytes until it is
+//! answered for good, and never given up (R26).
+
+use super::{accounts, clearing, lines, refuse};
+use crate::desk::{Desk, Failure};
+use tegata_core::talk::credit::{CreditRefusal, CreditState, Outcome, OutcomeState, ProcessorAnswer};
+use tegata_core::talk::credit::{PATIENCE, read_processor_answer};
+use tegata_core::wire::canonical::Message;
+use tegata_core::wire::certificate::SealingKey;
+use tegata_core::wire::signed::Signed;
+use tegata_core::{Hash, PartyId, RequestNumber};
+use tegata_store::{About, AskedRow, CreditRow, StoreError};
+
+/// After how many seconds a request is sent again that is not answered for good.
+const RETRY: u64 = 2;
+/// How many requests are looked at in one round.
+const ROUND: u64 = 256;
+
+/// A request on its way to the processor: to be sealed to it and posted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToProcessor {
+    /// Its number.
+    pub number: RequestNumber,
+    /// The signed request.
+    pub body: Vec<u8>,
+    /// The processor.
+    pub processor: PartyId,
+    /// To whom it is sealed.
+    pub sealing: SealingKey,
+    /// Where the processor is reached.
+    pub url: String,
+}
+
+/// What came back, opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// The request's number.
+    pub number: RequestNumber,
+    /// The processor's signed answer.
+    pub answer: Vec<u8>,
+}
+
+/// Queues a request within the open transaction.
+pub(super) fn send<T: Message>(
+    desk: &mut Desk<'_>,
+    number: RequestNumber,
+    signed: &Signed<T>,
+    about: About,
+) -> Result<(), Failure> {
+    desk.asking = true;
+    let row = AskedRow { number, hash: signed.hash(&[]), body: signed.encode(), about, at: desk.now };
+    Ok(desk.store.put_asked(&row)?)
+}
+
+/// What is to be sent now; each is due again a little later, should no answer come.
+pub(crate) fn due(desk: &Desk<'_>) -> Result<Vec<ToProcessor>, Failure> {
+    let rows = desk.store.asked_due(desk.now, ROUND)?;
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let processor = desk.store.processor()?.ok_or(StoreError::Damaged)?;
+    rows.into_iter()
+        .map(|row| {
+            desk.store.ask_again(row.number, desk.now.after(RETRY))?;
+            Ok(ToProcessor {
+                number: row.number,
+                body: row.body,
+                processor: processor.info.processor,
+                sealing: processor.info.sealing,
+                url: processor.url.clone(),
+            })
+        })
+        .collect()
+}
+
+/// Takes answers up. One that the processor did not sign for this request is none; one for a request that is answered already
+/// changes nothing.
+pub(crate) fn answered(desk: &mut Desk<'_>, answers: &[Answered]) -> Result<(), Failure> {
+    let Some(processor) = desk.store.processor()? else {
+        return Ok(());
+    };
+    for Answered { number, answer } in answers {
+        let Some(asked) = desk.store.asked_open(*number)? else {
+            continue;
+        };
+        let read = read_processor_answer(answer, &asked.hash, &processor.info.key, desk.shared.verifier());
+        let Some(read) = read else {
+            tracing::warn!(%number, "what answered is not the processor's answer to this");
+            continue;
+        };
+        if transient(&read) {
+            desk.store.ask_again(*number, desk.now.after(RETRY))?;
+            continue;
+        }
+        desk.store.answered(*number, answer)?;
+        match asked.about {
+            About::Account(subject) => accounts::opened(desk, subject, *number, outcome(&read))?,
+            About::Payment(machine, offer) => {
+                let row = desk.store.credit(machine, &offer)?.ok_or(StoreError::Damaged)?;
+                payment(desk, row, *number, &read)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn outcome(answer: &ProcessorAnswer) -> Option<&Outcome> {
+    match answer {
+        ProcessorAnswer::Outcome(outcome) => Some(outcome),
+        _ => None,
+    }
+}
+
+/// Whether it says no more than that it is asked again.
+fn transient(answer: &ProcessorAnswer) -> bool {
+    match answer {
+        ProcessorAnswer::Outcome(outcome) => outcome.state == OutcomeState::Unknown,
+        ProcessorAnswer::Refused(refused) => refused.why.is_transient(),
+        ProcessorAnswer::Cleared(_) => false,
+    }
+}
+
+/// What an answer means for a payment.
+fn payment(
+    desk: &mut Desk<'_>,
+    mut row: CreditRow,
+    number: RequestNumber,
+    answer: &ProcessorAnswer,
+) -> Result<(), Failure> {
+    let clears = row.clearing.as_ref().is_some_and(|asked| asked.number == number);
+    match answer {
+        ProcessorAnswer::Cleared(completion) if clears => clearing::completed(desk, &mut row, number, completion),
+        _ if clears => refuse(desk, &mut row, why(answer)),
+        _ if row.authorization == Some(number) => authorized(desk, &mut row, answer),
+        // A void: let go, or there was nothing left to let go.
+        _ => Ok(()),
+    }
+}
+
+fn authorized(desk: &mut Desk<'_>, row: &mut CreditRow, answer: &ProcessorAnswer) -> Result<(), Failure> {
+    let amount = row.merchant.as_ref().map(|(side, _)| side.line.amount);
+    let approved =
+        outcome(answer).is_some_and(|outcome| outcome.state == OutcomeState::Approved && outcome.amount == amount);
+    if row.state == CreditState::Refused {
+        // The charge ended while the bank was asked: what it approved is let go.
+        let ended = row.why.unwrap_or(CreditRefusal::Closed);
+        return if approved { clearing::release(desk, row, ended) } else { Ok(()) };
+    }
+    if !approved {
+        return refuse(desk, row, why(answer));
+    }
+    row.state = CreditState::Authorized;
+    row.authorized = Some(desk.now);
+    Ok(desk.store.put_credit(row)?)
+}
+
+fn why(answer: &ProcessorAnswer) -> CreditRefusal {
+    match answer {
+        ProcessorAnswer::Refused(_) => CreditRefusal::NoProcessor,
+        _ => CreditRefusal::Declined,
+    }
+}
+
+/// Ends what nobody goes on with: a line whose partner never came, an authorization that nobody cleared in time. One whose
+/// authorization is unknown does not expire (R23).
+pub(crate) fn overdue(desk: &mut Desk<'_>) -> Result<(), Failure> {
+    for mut row in desk.store.credits_waiting(ROUND)? {
+        let expires = row.merchant.as_ref().map(|(_, expires)| *expires);
+        match row.state {
+            CreditState::Waiting => lines::advance(desk, &mut row)?,
+            CreditState::Authorized if expires.is_some_and(|expires| desk.now >= expires.after(PATIENCE)) => {
+                clearing::release(desk, &mut row, CreditRefusal::Late)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A terminal's log says that a charge was closed: whatever is authorized for it is let go (R8).
+pub(crate) fn closed(desk: &mut Desk<'_>, machine: tegata_core::DeviceId, charge: &Hash) -> Result<(), Failure> {
+    for mut row in desk.store.credits_open_at(machine)? {
+        let named = row.merchant.as_ref().is_some_and(|(side, _)| side.line.charge == *charge);
+        if !named || row.clearing.is_some() {
+            continue;
+        }
+        match row.state {
+            CreditState::Authorized => clearing::release(desk, &mut row, CreditRefusal::Closed)?,
+            _ => refuse(desk, &mut row, CreditRefusal::Closed)?,
+        }
+    }
+    Ok(())
+}

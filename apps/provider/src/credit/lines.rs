@@ -1,0 +1,139 @@
+//! What merchant and user ask, each over its own line; only what both name alike and in time is authorized (R23).
+
+use super::{courier, refuse, refused, told};
+use crate::desk::{Desk, Failure};
+use tegata_core::talk::credit::{
+    AuthorizationRequest, Authorize, CreditRefusal, CreditState, Matched, NamedOffer, PaymentRequest, Sides, matched,
+    merchant_line, offered, user_line,
+};
+use tegata_core::talk::report::ProviderRefusal;
+use tegata_core::wire::signed::Verified;
+use tegata_core::{DeviceId, RequestNumber};
+use tegata_store::{About, CreditRow, CreditSide, StoreError};
+
+/// The merchant's line.
+pub(crate) fn authorize(desk: &mut Desk<'_>, request: &Verified<AuthorizationRequest>) -> Result<Vec<u8>, Failure> {
+    let (hash, by) = (request.hash(), desk.shared.verifier());
+    let terminal = desk.known(request.machine.into()).ok_or(ProviderRefusal::NotAllowed)?;
+    if terminal.owner != Some(request.merchant) {
+        return Err(ProviderRefusal::NotAllowed.into());
+    }
+    let offer = offered(&request.offer, &request.session, by).ok_or(ProviderRefusal::Malformed)?;
+    let signed_by = (request.machine, &terminal.key);
+    let (line, expires) =
+        merchant_line(&request.charge, &request.session, signed_by, desk.now, by).ok_or(ProviderRefusal::Malformed)?;
+    if offer.provider != desk.shared.info.provider {
+        return Ok(refused(desk, &hash, CreditRefusal::OtherProvider));
+    }
+    let mut row = row(desk, request.machine, &offer)?;
+    match &row.merchant {
+        Some((side, _)) if side.hash == hash => {}
+        Some(_) => return Ok(refused(desk, &hash, CreditRefusal::Repeated)),
+        None if desk.store.clearing_account(request.merchant.0)?.is_none_or(|account| account.account.is_none()) => {
+            return Ok(refused(desk, &hash, CreditRefusal::NoMerchant));
+        }
+        None => {
+            let side = CreditSide { who: request.merchant, line, hash, body: request.signed().encode() };
+            row.merchant = Some((side, expires));
+            desk.store.put_credit(&row)?;
+        }
+    }
+    advance(desk, &mut row)?;
+    Ok(told(desk, &hash, &row))
+}
+
+/// The user's line.
+pub(crate) fn pay(desk: &mut Desk<'_>, request: &Verified<PaymentRequest>) -> Result<Vec<u8>, Failure> {
+    let (hash, by) = (request.hash(), desk.shared.verifier());
+    let offer = offered(&request.offer, &request.session, by).ok_or(ProviderRefusal::Malformed)?;
+    let line = user_line(&request.offer, &offer.hash, &request.agreement, desk.now, by);
+    let line = line.ok_or(ProviderRefusal::Malformed)?;
+    if offer.provider != desk.shared.info.provider {
+        return Ok(refused(desk, &hash, CreditRefusal::OtherProvider));
+    }
+    let mut row = row(desk, line.machine, &offer)?;
+    match &row.user {
+        Some(side) if side.hash == hash => {}
+        Some(_) => return Ok(refused(desk, &hash, CreditRefusal::Repeated)),
+        None if desk.store.clearing_account(request.wallet.0)?.is_none_or(|account| account.account.is_none()) => {
+            return Ok(refused(desk, &hash, CreditRefusal::NoCard));
+        }
+        None => {
+            row.user = Some(CreditSide { who: request.wallet, line, hash, body: request.signed().encode() });
+            desk.store.put_credit(&row)?;
+        }
+    }
+    advance(desk, &mut row)?;
+    Ok(told(desk, &hash, &row))
+}
+
+/// What is known of this offer at this machine.
+fn row(desk: &Desk<'_>, machine: DeviceId, offer: &NamedOffer) -> Result<CreditRow, Failure> {
+    if let Some(row) = desk.store.credit(machine, &offer.hash)? {
+        return Ok(row);
+    }
+    Ok(CreditRow {
+        machine,
+        offer: offer.hash,
+        state: CreditState::Waiting,
+        why: None,
+        request: offer.request,
+        option: offer.option,
+        merchant: None,
+        user: None,
+        authorization: None,
+        authorized: None,
+        clearing: None,
+        void: None,
+        completed: None,
+        receipt: None,
+        at: desk.now,
+        ended: None,
+    })
+}
+
+/// Compares the two lines and asks the processor once both are there.
+pub(super) fn advance(desk: &mut Desk<'_>, row: &mut CreditRow) -> Result<(), Failure> {
+    if row.state != CreditState::Waiting {
+        return Ok(());
+    }
+    let sides = Sides {
+        merchant: row.merchant.as_ref().map(|(side, expires)| (side.line, *expires)),
+        user: row.user.as_ref().map(|side| side.line),
+    };
+    match matched(&sides, desk.now) {
+        Matched::Wait => Ok(()),
+        Matched::Refuse(why) => refuse(desk, row, why),
+        Matched::Authorize => ask(desk, row),
+    }
+}
+
+/// Asks whether the user's card may be charged: durable before it is sent, under one number for ever (R26).
+fn ask(desk: &mut Desk<'_>, row: &mut CreditRow) -> Result<(), Failure> {
+    let (Some((merchant, _)), Some(user)) = (&row.merchant, &row.user) else {
+        return Err(StoreError::Damaged.into());
+    };
+    let account = |subject| -> Result<_, Failure> {
+        Ok(desk.store.clearing_account(subject)?.and_then(|account| account.account).ok_or(StoreError::Damaged)?)
+    };
+    let (user_account, merchant_account, line) = (account(user.who.0)?, account(merchant.who.0)?, merchant.line);
+    let (provider, option, at) = (desk.shared.info.provider, row.option, desk.now);
+    let number = RequestNumber(desk.draw_id());
+    let signed = desk.sign(&[], |_| Authorize {
+        provider,
+        number,
+        at,
+        user: user_account,
+        merchant: merchant_account,
+        amount: line.amount,
+        option,
+        transaction: line.transaction,
+        machine: line.machine,
+        partial: false,
+        extensions: Default::default(),
+    });
+    row.state = CreditState::Pending;
+    row.authorization = Some(number);
+    desk.store.put_credit(row)?;
+    courier::send(desk, number, &signed, About::Payment(row.machine, row.offer))
+}

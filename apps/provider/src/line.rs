@@ -1,0 +1,89 @@
+//! The line to the processor: what the provider put down for it goes out sealed, each request in a task of its own, so that a
+//! slow bank holds up nobody else; what comes back is opened and given to the writer.
+
+use crate::http::Work;
+use crate::{Answered, ToProcessor};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tegata_core::RequestNumber;
+use tegata_core::wire::canonical::{Bytes, Wire};
+use tegata_core::wire::sealed::Sealed;
+use tegata_crypto_native::entropy::fresh;
+use tegata_crypto_native::seal_to;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+/// How often it looks for what is due again.
+const LOOK: Duration = Duration::from_secs(1);
+/// The processor itself waits for its bank, and then says that it does not know yet.
+const ANSWER: Duration = Duration::from_secs(60);
+
+/// Why nothing was heard of a request. It is sent again; nothing is concluded from it (R26).
+#[derive(Debug, thiserror::Error)]
+enum LineError {
+    #[error("the processor cannot be reached: {0}")]
+    Away(#[from] reqwest::Error),
+    #[error("the processor's answer cannot be opened")]
+    Odd,
+}
+
+/// Carries requests until the writer is gone.
+pub(crate) async fn run(writer: mpsc::WeakSender<Work>, wake: Arc<Notify>) {
+    let client = reqwest::Client::builder().timeout(ANSWER).tcp_nodelay(true).no_proxy().build();
+    let client = match client {
+        Ok(client) => client,
+        Err(error) => {
+            tracing::error!(%error, "no line to the processor");
+            return;
+        }
+    };
+    let flying: Arc<Mutex<BTreeSet<RequestNumber>>> = Arc::default();
+    loop {
+        let (asked, due) = oneshot::channel();
+        if !give(&writer, Work::Due(asked)).await {
+            return;
+        }
+        for request in due.await.unwrap_or_default() {
+            let number = request.number;
+            if !flying.lock().unwrap_or_else(PoisonError::into_inner).insert(number) {
+                continue;
+            }
+            let (client, writer, flying) = (client.clone(), writer.clone(), flying.clone());
+            tokio::spawn(async move {
+                let answer = carry(&client, request).await;
+                flying.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+                match answer {
+                    // A writer that is gone has it asked again when the provider is up again.
+                    Ok(answer) => drop(give(&writer, Work::Answered(vec![Answered { number, answer }])).await),
+                    Err(error) => tracing::warn!(%number, %error, "a request to the processor is not answered yet"),
+                }
+            });
+        }
+        tokio::select! {
+            () = wake.notified() => {}
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+}
+
+/// Gives the writer something to do; whether it is still there. The line does not keep it alive.
+async fn give(writer: &mpsc::WeakSender<Work>, work: Work) -> bool {
+    match writer.upgrade() {
+        Some(writer) => writer.send(work).await.is_ok(),
+        None => false,
+    }
+}
+
+/// One request, sealed, and its answer, opened.
+async fn carry(client: &reqwest::Client, request: ToProcessor) -> Result<Vec<u8>, LineError> {
+    let sealed = seal_to(fresh(), request.processor, None, &request.sealing, &request.body);
+    let (envelope, channel) = sealed.map_err(|_| LineError::Odd)?;
+    let body = vec![Bytes(envelope.to_bytes())].to_bytes();
+    let sent = client.post(format!("{}/v1/messages", request.url)).body(body).send().await?.error_for_status()?;
+    let answers = Vec::<Bytes>::from_bytes(&sent.bytes().await?).map_err(|_| LineError::Odd)?;
+    let [answer] = answers.as_slice() else {
+        return Err(LineError::Odd);
+    };
+    let reply = Sealed::from_bytes(&answer.0).map_err(|_| LineError::Odd)?;
+    channel.open_reply(&envelope, &reply).map_err(|_| LineError::Odd)
+}
