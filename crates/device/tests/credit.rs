@@ -82,6 +82,8 @@ struct Provider {
     forge: fn(&mut ClearingNotification),
     /// Ends a clearing without a payment.
     refuse_clearing: bool,
+    /// Leaves out why, where it says no.
+    says_no_more: bool,
     machine_key: PublicKey,
 }
 
@@ -97,6 +99,7 @@ impl Provider {
             Matched::Authorize => (CreditState::Authorized, None),
             Matched::Refuse(why) => (CreditState::Refused, Some(why)),
         };
+        let why = why.filter(|_| !self.says_no_more);
         let again = matches!(state, CreditState::Waiting | CreditState::Pending).then_some(5);
         self.reply(request, CreditAnswer { state, why, again, at, signer: 1, extensions: Default::default() })
     }
@@ -158,7 +161,7 @@ impl Provider {
                 let said = request.claimed().clone();
                 if self.bank_thinks || self.refuse_clearing {
                     let state = if self.bank_thinks { CreditState::Pending } else { CreditState::Refused };
-                    let why = self.refuse_clearing.then_some(CreditRefusal::NotAuthorized);
+                    let why = (self.refuse_clearing && !self.says_no_more).then_some(CreditRefusal::NotAuthorized);
                     let body =
                         CreditAnswer { state, why, again: Some(5), at, signer: 1, extensions: Default::default() };
                     return self.reply(&hash, body);
@@ -257,6 +260,7 @@ impl Town {
             heard: Vec::new(),
             forge: |_| {},
             refuse_clearing: false,
+            says_no_more: false,
             machine_key: terminal.key().unwrap(),
         };
         Self { wallet, terminal, certificate, anchors, provider, now: START.after(60), draws: 0 }
@@ -397,13 +401,15 @@ impl Town {
 
     /// An update of the wallet that brings this receipt.
     fn update(&mut self, receipt: Signed<UserReceipt>) -> Updated {
+        self.carry_out(&Command { receipt: Some(receipt), ..Command::new(CommandKind::Receipt) })
+    }
+    fn carry_out(&mut self, command: &Command) -> Updated {
         let now = self.tick();
         let mut talking = Talking::new(DeviceUpdate::Start(WALLET, self.wallet.key().unwrap()));
         let outs = talking.deliver(Event::Tick, now, &mut self.wallet);
         let [Out::Send(bytes)] = &outs[..] else { panic!("{outs:?}") };
         let request = Signed::<UpdateRequest>::decode(bytes).unwrap();
         let said = request.claimed();
-        let command = Command { receipt: Some(receipt), ..Command::new(CommandKind::Receipt) };
         let reply = UpdateReply {
             device: WALLET,
             epoch: 1,
@@ -572,6 +578,83 @@ fn a_charge_that_is_being_cleared_is_ended_by_the_provider_alone() {
     assert_eq!(Till::load(&town.terminal).0.open, Some(2));
     assert_eq!(town.log().iter().map(|entry| entry.kind).collect::<Vec<_>>(), [EntryKind::Closed]);
     assert_eq!(town.end(1, false), EndNotice::EndedBefore(ClaimState::Closed), "one end (R7)");
+}
+
+#[test]
+fn r8_a_refused_clearing_is_closed_in_one_write_whenever_the_power_goes() {
+    for (written, says_no_more) in [(false, false), (true, false), (false, true)] {
+        let mut town = Town::new();
+        let request = town.agreed(450);
+        town.pay(request);
+        town.provider.refuse_clearing = true;
+        town.provider.says_no_more = says_no_more;
+        // The clearing request is stored; the next store is the end.
+        town.terminal.vault.cut = Some((2, written));
+        assert!(matches!(town.claim(1), ClaimNotice::Failed(_)));
+        let state = town.stored(1).state;
+        assert!(matches!(state, ClaimState::Clearing | ClaimState::Closed), "neither open nor closed: {state:?}");
+        let again = town.claim(1);
+        match written {
+            true => assert_eq!(again, ClaimNotice::EndedBefore(ClaimState::Closed)),
+            false => assert_eq!(again, ClaimNotice::Refused { transaction: 1, why: CreditRefusal::NotAuthorized }),
+        }
+        assert_eq!(town.log().iter().map(|entry| entry.kind).collect::<Vec<_>>(), [EntryKind::Closed]);
+    }
+}
+
+#[test]
+fn a_no_without_a_reason_is_a_no_on_both_lines() {
+    let mut town = Town::new();
+    (town.provider.bank_says_no, town.provider.says_no_more) = (true, true);
+    let request = town.agreed(450);
+    town.claim(1);
+    assert_eq!(town.pay(request), CreditNotice::Ended(CreditRefusal::Closed));
+    assert_eq!(town.claim(1), ClaimNotice::Refused { transaction: 1, why: CreditRefusal::NotAuthorized });
+}
+
+#[test]
+fn r8_what_is_authorized_after_the_charge_has_expired_is_not_taken() {
+    let mut town = Town::new();
+    let request = town.agreed(450);
+    town.claim(1);
+    town.pay(request);
+    town.now = town.now.after(300);
+    assert_eq!(town.claim(1), ClaimNotice::Refused { transaction: 1, why: CreditRefusal::Late });
+    assert!(town.stored(1).clearing.is_none());
+    assert_eq!(Till::load(&town.terminal).0.open, None);
+}
+
+#[test]
+fn r16_a_receipt_is_judged_by_the_key_of_its_day_and_an_empty_command_stops_nothing() {
+    let mut town = Town::new();
+    let request = town.agreed(450);
+    town.claim(1);
+    town.pay(request);
+    town.claim(1);
+    let key = SecretKey::from_seed(Algorithm::Ed25519, &[1; 32]);
+    let old = SecretKey::from_seed(Algorithm::Ed25519, &[0x01d; 32]);
+    // Key 2 was valid on the day of the receipt; the wallet updates long after.
+    let day = town.now;
+    let mut trusted = town.anchors.clone();
+    trusted.keys.push(OperationalKey {
+        number: 2,
+        key: old.public(),
+        from: Time(0),
+        until: day.after(10),
+        ..trusted.keys[0].clone()
+    });
+    let mut batch = Batch::default();
+    batch.put(anchors_key(), trusted.to_bytes());
+    town.wallet.vault.commit(&batch).unwrap();
+    let said = UserReceipt { signer: 2, ..town.receipt(request, None) };
+    town.now = day.after(30 * Time::DAY);
+    assert!(matches!(town.carry_out(&Command::new(CommandKind::Receipt)), Updated::Turn { commands: 1, .. }));
+    let late = UserReceipt { at: day.after(10), ..said.clone() };
+    assert_eq!(town.update(sign(late, &[], &old)), Updated::NotTrusted, "that key was none any more then");
+    assert_eq!(town.update(sign(said.clone(), &[], &key)), Updated::NotTrusted, "another key than it names");
+    assert!(matches!(town.update(sign(said.clone(), &[], &old)), Updated::Turn { commands: 1, .. }));
+    let held = Credited::load(&town.wallet, request).and_then(|held| held.receipt).unwrap();
+    assert_eq!(*held.claimed(), said);
 }
 
 #[test]
