@@ -200,6 +200,8 @@ struct Town {
     provider: Provider,
     now: Time,
     draws: u8,
+    /// Seconds that the user thinks before answering.
+    thinks: u64,
 }
 
 fn certificate(id: DeviceId, role: Role, key: PublicKey, operational: &SecretKey) -> Signed<Certificate> {
@@ -263,7 +265,7 @@ impl Town {
             says_no_more: false,
             machine_key: terminal.key().unwrap(),
         };
-        Self { wallet, terminal, certificate, anchors, provider, now: START.after(60), draws: 0 }
+        Self { wallet, terminal, certificate, anchors, provider, now: START.after(60), draws: 0, thinks: 0 }
     }
 
     fn tick(&mut self) -> Now {
@@ -321,6 +323,8 @@ impl Town {
                 let asked = step.notices.iter().any(|notice| matches!(notice, CreditNotice::Consent { .. }));
                 seen.extend(step.notices);
                 if asked {
+                    self.now = self.now.after(self.thinks);
+                    let now = self.tick();
                     let step = wallet.event(answer.clone(), now, &mut self.wallet).unwrap();
                     up.extend(step.frames);
                     seen.extend(step.notices);
@@ -494,6 +498,12 @@ fn who_declines_or_is_cut_off_before_the_price_owes_nothing() {
     let why = CreditRefusal::Late;
     assert_eq!(town.claim(1), ClaimNotice::Refused { transaction: 1, why });
     assert_eq!(town.log()[0].kind, EntryKind::Closed);
+    // Nor does who agrees to a charge that has expired meanwhile.
+    let mut town = Town::new();
+    town.thinks = 300;
+    let (seen, _) = town.touch(450, usize::MAX, &Event::Agreed);
+    assert_eq!(seen.last(), Some(&CreditNotice::Refused(Refusal::ChargeExpired)));
+    assert!(town.wallet.vault.scan(Space::Receipt, &[], 9).unwrap().is_empty());
     // Four frames: hello, proof, offer, charge. Without the charge nothing is shown.
     for frames in 0..4 {
         let mut town = Town::new();

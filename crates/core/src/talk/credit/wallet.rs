@@ -268,7 +268,11 @@ impl CreditPay {
         Step::new(Self::AwaitConsent(payer, shown), [Effect::Show(consent)])
     }
 
-    fn agreed(payer: CreditPayer, shown: Shown) -> Next {
+    fn agreed(payer: CreditPayer, shown: Shown, context: &Context<'_>) -> Next {
+        // The provider would say so too; here nothing is signed for it.
+        if context.now >= shown.charge.expires {
+            return Self::over(CreditNotice::Refused(Refusal::ChargeExpired));
+        }
         let agreement = Agreement {
             machine: shown.machine,
             charge: Charge::named(&shown.session, shown.machine, shown.charge.signed().payload()),
@@ -277,8 +281,8 @@ impl CreditPay {
             extensions: Default::default(),
         };
         let agreement = Unsigned::new(agreement, payer.key.algorithm());
-        let context = Agreement::context(&CreditOffer::hash(&shown.offer, &shown.session));
-        let sign = Effect::Sign { key: SigningKey::Offer(payer.key), tbs: agreement.tbs(&context) };
+        let offer = Agreement::context(&CreditOffer::hash(&shown.offer, &shown.session));
+        let sign = Effect::Sign { key: SigningKey::Offer(payer.key), tbs: agreement.tbs(&offer) };
         Step::new(Self::SigningAgreement(payer, shown, agreement), [sign])
     }
 
@@ -337,7 +341,7 @@ impl Talk for CreditPay {
                 Ok(PayMessage::Refused(why)) => Self::over(CreditNotice::Refused(why)),
                 _ => Self::refuse(Refusal::Malformed),
             },
-            (Self::AwaitConsent(payer, shown), Event::Agreed) => Self::agreed(payer, shown),
+            (Self::AwaitConsent(payer, shown), Event::Agreed) => Self::agreed(payer, shown, context),
             (Self::AwaitConsent(..), Event::Declined) => Self::refuse(Refusal::Declined),
             // The terminal is not needed any more: it asks by its own line.
             (state @ Self::AwaitConsent(..), Event::Lost) => Step::new(state, vec![]),
