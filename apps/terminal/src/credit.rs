@@ -22,9 +22,6 @@ impl<V: Vault> Terminal<V> {
         let asking = Asking { machine, merchant, key, anchors, sales: None };
         let notices = ask(&mut self.device, post, CreditClaim::Start(asking, transaction), now);
         let notice = notices.map_err(TerminalError::Exchange)?.into_iter().next_back();
-        if matches!(notice, Some(ClaimNotice::Refused { .. })) {
-            self.close(transaction, now)?;
-        }
         match notice {
             Some(ClaimNotice::Failed(fault)) => Err(fault.into()),
             Some(notice) => Ok(notice),

@@ -162,11 +162,6 @@ impl<V: Vault> Terminal<V> {
         }
     }
 
-    /// Closes one open charge.
-    pub(crate) fn close(&mut self, transaction: u64, now: Now) -> Result<(), TerminalError> {
-        self.end(transaction, false, now).map(drop)
-    }
-
     fn end(&mut self, transaction: u64, void: bool, now: Now) -> Result<EndNotice, TerminalError> {
         let (terminal, key) = self.device.id().zip(self.device.key()).ok_or(TerminalError::NotJoined)?;
         let mut talking = Talking::new(EndOfClaim::Start { transaction, terminal, key, void });
@@ -259,6 +254,9 @@ fn listed(claim: &Claim) -> Payment {
 fn ending(transaction: u64, notice: &EndNotice) -> TerminalError {
     TerminalError::Ending(match notice {
         EndNotice::Unknown => format!("there is no charge {transaction}; `payments` lists them"),
+        EndNotice::EndedBefore(ClaimState::Clearing) => format!(
+            "charge {transaction} is being cleared by credit: only the provider's answer ends it; ask again for it"
+        ),
         EndNotice::EndedBefore(state) => {
             format!("charge {transaction} had ended before ({}); nothing was changed", state.name().to_lowercase())
         }

@@ -7,12 +7,13 @@
 use super::matching::{CreditRefusal, offered};
 use super::messages::*;
 use super::processor::Audience;
+use crate::card::Void;
 use crate::id::{CustomerNumber, DeviceId, Hash, PartyId};
 use crate::money::Amount;
 use crate::record::Batch;
 use crate::step::{Break, Context, Effect, Event, Fault, SigningKey, Step, Talk};
 use crate::talk::journal::{EntryKind, Journal, LogEntry};
-use crate::talk::pay::{Charge, Claim, ClaimState, close_till};
+use crate::talk::pay::{Charge, Claim, ClaimState, close_till, closing};
 use crate::talk::update::{Answered, read_reply};
 use crate::wire::canonical::{Bytes, Wire};
 use crate::wire::certificate::Anchors;
@@ -36,7 +37,7 @@ pub enum ClaimNotice {
         /// Seconds.
         again: u64,
     },
-    /// It ends without a payment: close the charge.
+    /// It has ended without a payment: the charge is closed, and that is stored.
     Refused {
         /// Which charge.
         transaction: u64,
@@ -86,7 +87,9 @@ pub enum CreditClaim {
     Expect(Asking, Claim, Hash),
     /// Signs the receipt.
     SigningReceipt(Claim, Signed<ClearingNotification>, Unsigned<MerchantReceipt>),
-    /// Stores the end, or that there is none yet.
+    /// Signs the end of a charge that is not paid.
+    SigningClose(Claim, Unsigned<Void>, CreditRefusal),
+    /// Stores the end.
     Storing(ClaimNotice),
     /// Ended.
     Over,
@@ -107,6 +110,9 @@ impl CreditClaim {
         };
         match claim.state {
             ClaimState::Clearing => Self::send(asking, claim),
+            ClaimState::Open if has_expired(&claim, context) => {
+                Self::close(&asking, claim, CreditRefusal::Late, context)
+            }
             ClaimState::Open if claim.asked.is_some() => Self::send(asking, claim),
             ClaimState::Open => {
                 let request = AuthorizationRequest {
@@ -170,18 +176,41 @@ impl CreditClaim {
     }
 
     fn told(asking: Asking, claim: Claim, answer: &CreditAnswer, context: &Context<'_>) -> Next {
-        let transaction = claim.charge.claimed().transaction;
-        match (answer.state, answer.why) {
-            (CreditState::Authorized, _) if claim.clearing.is_none() => Self::take(asking, claim, context),
-            (CreditState::Refused, Some(why)) if claim.state == ClaimState::Clearing => {
-                // Nothing was taken: it is an open charge again, which can be closed.
-                let open = Claim { state: ClaimState::Open, ..claim.clone() };
-                let mut batch = Batch::default();
-                batch.replace(Claim::key(transaction), Some(claim.to_bytes()), open.to_bytes());
-                Step::new(Self::Storing(ClaimNotice::Refused { transaction, why }), [Effect::Store(batch)])
+        match answer.state {
+            // The user has agreed, but the charge has expired here meanwhile: it ends so, and the provider lets go (R8).
+            CreditState::Authorized if claim.clearing.is_none() && has_expired(&claim, context) => {
+                Self::close(&asking, claim, CreditRefusal::Late, context)
             }
-            (CreditState::Refused, Some(why)) => Self::over(ClaimNotice::Refused { transaction, why }),
+            CreditState::Authorized if claim.clearing.is_none() => Self::take(asking, claim, context),
+            // Nothing was taken, nor will be. An answer that leaves out why ends it as well.
+            CreditState::Refused => {
+                Self::close(&asking, claim, answer.why.unwrap_or(CreditRefusal::NotAuthorized), context)
+            }
             _ => Self::over(ClaimNotice::Waiting { again: answer.again.unwrap_or(1) }),
+        }
+    }
+
+    /// One end (R7), in one write, so that no crash leaves a charge that is neither open at the till nor closed (R8).
+    fn close(asking: &Asking, claim: Claim, why: CreditRefusal, context: &Context<'_>) -> Next {
+        let said = claim.charge.claimed();
+        let void = Void {
+            transaction: said.transaction,
+            check: None,
+            amount: said.amount,
+            at: context.now,
+            extensions: Default::default(),
+        };
+        let void = Unsigned::new(void, asking.key.algorithm());
+        let sign = Effect::Sign { key: SigningKey::Device, tbs: void.tbs(&Void::context(asking.machine)) };
+        Step::new(Self::SigningClose(claim, void, why), [sign])
+    }
+
+    fn closed(claim: Claim, void: Signed<Void>, why: CreditRefusal, context: &Context<'_>) -> Next {
+        let transaction = claim.charge.claimed().transaction;
+        let mut batch = Batch::default();
+        match closing(claim, void, context, &mut batch) {
+            Some(_) => Step::new(Self::Storing(ClaimNotice::Refused { transaction, why }), [Effect::Store(batch)]),
+            None => Self::over(ClaimNotice::Failed(Fault::Storage)),
         }
     }
 
@@ -261,6 +290,11 @@ impl CreditClaim {
     }
 }
 
+/// Whether the time has come at which an open charge is closed (R8).
+fn has_expired(claim: &Claim, context: &Context<'_>) -> bool {
+    context.now >= claim.charge.claimed().expires && !context.broken.has(Break::NeverClosed)
+}
+
 /// Whether a notification is about this charge: its own request, and the amount that was charged.
 fn fits(asking: &Asking, claim: &Claim, told: &ClearingNotification) -> bool {
     let said = claim.charge.claimed();
@@ -301,6 +335,9 @@ impl Talk for CreditClaim {
             }
             (Self::SigningReceipt(claim, told, receipt), Event::Signed(signature)) => {
                 Self::keep(&claim, told, receipt.sign(signature), context)
+            }
+            (Self::SigningClose(claim, void, why), Event::Signed(signature)) => {
+                Self::closed(claim, void.sign(signature), why, context)
             }
             (Self::Storing(notice), Event::Stored) => Self::over(notice),
             // What is stored is sent again (R26).

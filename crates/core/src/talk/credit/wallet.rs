@@ -7,6 +7,7 @@
 use super::PaymentOption;
 use super::matching::CreditRefusal;
 use super::messages::*;
+use super::processor::Audience;
 use crate::id::{DeviceId, Hash, RequestNumber};
 use crate::message;
 use crate::money::Amount;
@@ -49,6 +50,28 @@ impl Credited {
     /// Reads one.
     pub fn load(records: &dyn Records, request: RequestNumber) -> Option<Self> {
         Self::from_bytes(&records.get(&Self::key(request))?).ok()
+    }
+    /// Whether a receipt is for this payment: the charge that the user agreed to, one clearing, for the user's eyes; and the
+    /// merchant's part, where it is there, of the same.
+    pub fn is_answered_by(&self, receipt: &UserReceipt) -> bool {
+        let (charge, information) = (self.charge.claimed(), receipt.information.claimed());
+        let paid = (charge.amount, charge.transaction);
+        let sale = |sale: &MerchantReceipt| {
+            let said = sale.charge.claimed();
+            (sale.machine, sale.session) == (self.machine, self.request.claimed().session)
+                && (sale.clearing, said.amount, said.transaction) == (information.clearing, paid.0, paid.1)
+        };
+        information.audience == Audience::User
+            && (information.amount, information.transaction) == paid
+            && receipt.receipt.as_ref().is_none_or(|receipt| sale(receipt.claimed()))
+    }
+    /// How it ended, if nothing more will be heard of it but a receipt.
+    fn ended(&self) -> Option<CreditNotice> {
+        match self.state {
+            CreditState::Cleared => Some(CreditNotice::Cleared),
+            CreditState::Refused => Some(CreditNotice::Ended(self.why.unwrap_or(CreditRefusal::Closed))),
+            _ => None,
+        }
     }
     /// Takes up a receipt: one with the merchant's part stands for good (R23).
     pub fn receive(&mut self, receipt: Signed<UserReceipt>) {
@@ -245,7 +268,11 @@ impl CreditPay {
         Step::new(Self::AwaitConsent(payer, shown), [Effect::Show(consent)])
     }
 
-    fn agreed(payer: CreditPayer, shown: Shown) -> Next {
+    fn agreed(payer: CreditPayer, shown: Shown, context: &Context<'_>) -> Next {
+        // The provider would say so too; here nothing is signed for it.
+        if context.now >= shown.charge.expires {
+            return Self::over(CreditNotice::Refused(Refusal::ChargeExpired));
+        }
         let agreement = Agreement {
             machine: shown.machine,
             charge: Charge::named(&shown.session, shown.machine, shown.charge.signed().payload()),
@@ -254,8 +281,8 @@ impl CreditPay {
             extensions: Default::default(),
         };
         let agreement = Unsigned::new(agreement, payer.key.algorithm());
-        let context = Agreement::context(&CreditOffer::hash(&shown.offer, &shown.session));
-        let sign = Effect::Sign { key: SigningKey::Offer(payer.key), tbs: agreement.tbs(&context) };
+        let offer = Agreement::context(&CreditOffer::hash(&shown.offer, &shown.session));
+        let sign = Effect::Sign { key: SigningKey::Offer(payer.key), tbs: agreement.tbs(&offer) };
         Step::new(Self::SigningAgreement(payer, shown, agreement), [sign])
     }
 
@@ -314,7 +341,7 @@ impl Talk for CreditPay {
                 Ok(PayMessage::Refused(why)) => Self::over(CreditNotice::Refused(why)),
                 _ => Self::refuse(Refusal::Malformed),
             },
-            (Self::AwaitConsent(payer, shown), Event::Agreed) => Self::agreed(payer, shown),
+            (Self::AwaitConsent(payer, shown), Event::Agreed) => Self::agreed(payer, shown, context),
             (Self::AwaitConsent(..), Event::Declined) => Self::refuse(Refusal::Declined),
             // The terminal is not needed any more: it asks by its own line.
             (state @ Self::AwaitConsent(..), Event::Lost) => Step::new(state, vec![]),
@@ -392,7 +419,8 @@ impl CreditAsk {
             None => return Self::over(CreditNotice::NotTrusted),
         };
         let notice = match (answer.state, answer.why) {
-            (CreditState::Refused, Some(why)) => CreditNotice::Ended(why),
+            // An answer that leaves out why ends it as well.
+            (CreditState::Refused, why) => CreditNotice::Ended(why.unwrap_or(CreditRefusal::Closed)),
             (CreditState::Authorized, _) => CreditNotice::Authorized,
             (CreditState::Cleared, _) => CreditNotice::Cleared,
             _ => return Self::over(CreditNotice::Waiting { again: answer.again.unwrap_or(1) }),
@@ -404,9 +432,9 @@ impl CreditAsk {
                 let Some(before) = Credited::load(context.records, number) else {
                     return Self::over(CreditNotice::Unknown);
                 };
-                if before.receipt.is_some() {
-                    // Cleared, and its receipt is here: nothing that comes later says otherwise.
-                    return Self::over(CreditNotice::Cleared);
+                // It has ended, by an answer or a receipt: nothing that comes later says otherwise.
+                if let Some(ended) = before.ended() {
+                    return Self::over(ended);
                 }
                 let after = Credited { state: answer.state, why: answer.why, ..before.clone() };
                 batch.replace(Credited::key(number), Some(before.to_bytes()), after.to_bytes());
@@ -426,6 +454,8 @@ impl Talk for CreditAsk {
     fn step(self, event: Event, context: &Context<'_>) -> Step<Self, CreditNotice> {
         match (self, event) {
             (Self::Payment(number, anchors), Event::Tick) => match Credited::load(context.records, number) {
+                // Known: it is not asked for again.
+                Some(record) if record.ended().is_some() => Self::over(record.ended().unwrap_or(CreditNotice::Unknown)),
                 Some(record) => {
                     let (hash, bytes) = (record.request.hash(&[]), record.request.encode());
                     Step::new(Self::Expect(Some(number), hash, anchors), [Effect::Send(bytes)])

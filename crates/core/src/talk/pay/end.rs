@@ -90,12 +90,12 @@ impl EndOfClaim {
 }
 
 /// Writes the end of a claim into `batch`: the claim, the till if it was open, and the log's entry.
-pub(super) fn closing(claim: Claim, void: Signed<Void>, context: &Context<'_>, batch: &mut Batch) -> Option<Claim> {
+pub(crate) fn closing(claim: Claim, void: Signed<Void>, context: &Context<'_>, batch: &mut Batch) -> Option<Claim> {
     let journal = Journal::load(context.records)?;
     let before = claim.to_bytes();
     let transaction = claim.charge.claimed().transaction;
     let (state, kind) = match claim.state {
-        ClaimState::Open => (ClaimState::Closed, EntryKind::Closed),
+        ClaimState::Open | ClaimState::Clearing => (ClaimState::Closed, EntryKind::Closed),
         _ => (ClaimState::Voided, EntryKind::Voided),
     };
     let entry = LogEntry {

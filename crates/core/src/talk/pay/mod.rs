@@ -28,6 +28,7 @@ mod take_up;
 mod terminal;
 mod wallet;
 
+pub(crate) use end::closing;
 pub use end::{EndNotice, EndOfClaim};
 pub use messages::*;
 pub use paying::{Paying, PayingState, Untouched, load_purse, purse_key};

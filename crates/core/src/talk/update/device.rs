@@ -141,7 +141,8 @@ impl DeviceUpdate {
             None => return Self::over(Updated::NotTrusted),
         };
         let over = Overlay { records: context.records, batch: Batch::default() };
-        let mut apply = Apply { over, journal: journal.clone(), anchors: anchors.clone(), context };
+        let mut apply =
+            Apply { device: request.device, over, journal: journal.clone(), anchors: anchors.clone(), context };
         let Some(done) = apply.all(request, &reply) else {
             return Self::over(Updated::NotTrusted);
         };
@@ -160,6 +161,7 @@ impl DeviceUpdate {
 
 /// Turns an answer into writes.
 struct Apply<'a> {
+    device: DeviceId,
     over: Overlay<'a>,
     journal: Journal,
     anchors: Anchors,
@@ -308,20 +310,23 @@ impl Apply<'_> {
                 renewed.clone().verify(key, &[], self.context.verifier).ok()?;
                 self.over.batch.put(Certificate::own_key(), renewed.encode());
             }
+            CommandKind::Receipt => command.receipt.as_ref().map_or(Some(()), |receipt| self.receipt(receipt))?,
             // Of later kinds of card: recorded as carried out, they name nothing this device holds.
-            CommandKind::Receipt => self.receipt(command.receipt.as_ref()?)?,
             CommandKind::Change | CommandKind::Refund | CommandKind::Program => {}
         }
         Some(())
     }
 
     /// The receipt of a payment by credit \[8421\]. One for a payment that this wallet does not know, because it was restored,
-    /// changes nothing.
+    /// changes nothing. It is judged by the key that was valid when it was issued (R16): a wallet that was away for long still
+    /// gets it, and the commands behind it.
     fn receipt(&mut self, receipt: &Signed<UserReceipt>) -> Option<()> {
-        let key = self.anchors.signer(receipt.claimed().signer, self.context.now).ok()?;
+        let key = self.anchors.signer(receipt.claimed().signer, receipt.claimed().at).ok()?;
         let receipt = receipt.clone().verify(key, &[], self.context.verifier).ok()?;
         let number = receipt.request;
+        (receipt.user == self.device && receipt.provider == self.anchors.provider).then_some(())?;
         if let Some(before) = Credited::load(&self.over, number) {
+            before.is_answered_by(&receipt).then_some(())?;
             let mut after = before.clone();
             after.receive(receipt.into_signed());
             self.over.batch.replace(Credited::key(number), Some(before.to_bytes()), after.to_bytes());
