@@ -130,7 +130,8 @@ fn payment(
     let clears = row.clearing.as_ref().is_some_and(|asked| asked.number == number);
     match answer {
         ProcessorAnswer::Cleared(completion) if clears => clearing::completed(desk, &mut row, number, completion),
-        _ if clears => refuse(desk, &mut row, why(answer)),
+        // What was authorized and is not taken is not left held; a void of what is gone already changes nothing.
+        _ if clears => clearing::release(desk, &mut row, why(answer)),
         _ if row.authorization == Some(number) => authorized(desk, &mut row, answer),
         // A void: let go, or there was nothing left to let go.
         _ => Ok(()),
