@@ -305,8 +305,7 @@ fn cleared(
     loop {
         let signed = terminal.signed(request.clone()).expect("signs");
         let now = world.moment();
-        let mut wire =
-            world::Wire { provider: &mut world.provider, now: now.time, entropy: now.entropy, lose_answer: false };
+        let mut wire = world.wire(now, false);
         let bytes = terminal.exchange(&mut wire, now.entropy, &signed.encode()).expect("answered");
         if let Ok(notification) = Signed::<ClearingNotification>::decode(&bytes) {
             return (bytes, notification.claimed().clone());
@@ -612,8 +611,7 @@ fn lines(
         assert!(Instant::now() < patience, "{users:?} {merchants:?}");
         if merchants.is_none() {
             let (now, lose_answer) = (world.moment(), losing.next());
-            let (time, entropy) = (now.time, now.entropy);
-            let mut wire = world::Wire { provider: &mut world.provider, now: time, entropy, lose_answer };
+            let mut wire = world.wire(now, lose_answer);
             merchants = match terminal.credit(&mut wire, transaction, now) {
                 Ok(ClaimNotice::Waiting { .. }) | Err(_) => None,
                 Ok(told) => Some(told),
@@ -621,8 +619,7 @@ fn lines(
         }
         if users.is_none() {
             let (now, lose_answer) = (world.moment(), losing.next());
-            let (time, entropy) = (now.time, now.entropy);
-            let mut wire = world::Wire { provider: &mut world.provider, now: time, entropy, lose_answer };
+            let mut wire = world.wire(now, lose_answer);
             users = match wallet.credit(&mut wire, request, now) {
                 Ok(CreditNotice::Waiting { .. } | CreditNotice::Authorized) | Err(_) => None,
                 Ok(told) => Some(told),
@@ -691,8 +688,7 @@ fn a_user_who_declines_pays_nothing_and_the_charge_closes_at_both() {
     assert_eq!(request, None);
     let asked = |world: &mut World, hands: &mut Hands| {
         let now = world.moment();
-        let (time, entropy) = (now.time, now.entropy);
-        let mut wire = world::Wire { provider: &mut world.provider, now: time, entropy, lose_answer: false };
+        let mut wire = world.wire(now, false);
         hands.1.credit(&mut wire, transaction, now).expect("asks")
     };
     assert!(matches!(asked(&mut world, &mut hands), ClaimNotice::Waiting { .. }));
@@ -748,10 +744,9 @@ fn a_charge_closed_while_the_user_pays_is_let_go_at_the_bank() {
     // Both have asked, the bank has approved; the terminal was switched off and closes the charge on restart (R8).
     for carry in [false, true] {
         let now = world.moment();
-        let (time, entropy) = (now.time, now.entropy);
-        let mut wire = world::Wire { provider: &mut world.provider, now: time, entropy, lose_answer: true };
+        let mut wire = world.wire(now, true);
         assert!(hands.1.credit(&mut wire, transaction, now).is_err());
-        let mut wire = world::Wire { provider: &mut world.provider, now: time, entropy, lose_answer: true };
+        let mut wire = world.wire(now, true);
         assert!(hands.0.credit(&mut wire, request, now).is_err());
         if carry {
             clearing.carry(&mut world);
@@ -771,8 +766,7 @@ fn a_charge_closed_while_the_user_pays_is_let_go_at_the_bank() {
     }
     assert_eq!(clearing.bank.bank().held(tegata_core::Unit::USD), held);
     let now = world.moment();
-    let (time, entropy) = (now.time, now.entropy);
-    let mut wire = world::Wire { provider: &mut world.provider, now: time, entropy, lose_answer: false };
+    let mut wire = world.wire(now, false);
     assert_eq!(hands.0.credit(&mut wire, request, now).expect("told"), CreditNotice::Ended(CreditRefusal::Closed));
     assert_eq!(audited(&world).difference, None);
 }

@@ -92,11 +92,19 @@ pub(crate) fn answered(desk: &mut Desk<'_>, answers: &[Answered]) -> Result<(), 
             desk.store.ask_again(*number, desk.now.after(RETRY))?;
             continue;
         }
-        desk.store.answered(*number, answer)?;
         match asked.about {
-            About::Account(subject) => accounts::opened(desk, subject, *number, outcome(&read))?,
+            About::Account(subject) => {
+                desk.store.answered(*number, answer)?;
+                accounts::opened(desk, subject, *number, outcome(&read))?;
+            }
             About::Payment(machine, offer) => {
                 let row = desk.store.credit(machine, &offer)?.ok_or(StoreError::Damaged)?;
+                if !ends(&row, *number, &read) {
+                    tracing::warn!(%number, "the processor's answer is none to this sort of request");
+                    desk.store.ask_again(*number, desk.now.after(RETRY))?;
+                    continue;
+                }
+                desk.store.answered(*number, answer)?;
                 payment(desk, row, *number, &read)?;
             }
         }
@@ -120,6 +128,22 @@ fn transient(answer: &ProcessorAnswer) -> bool {
     }
 }
 
+/// Whether an answer is the end of this sort of request. Anything else is asked again: money is not concluded from it (R26).
+fn ends(row: &CreditRow, number: RequestNumber, answer: &ProcessorAnswer) -> bool {
+    let clears = row.clearing.as_ref().is_some_and(|asked| asked.number == number);
+    let authorizes = row.authorization == Some(number);
+    match answer {
+        ProcessorAnswer::Cleared(_) => clears,
+        ProcessorAnswer::Refused(_) => true,
+        ProcessorAnswer::Outcome(outcome) => match outcome.state {
+            OutcomeState::Declined => true,
+            OutcomeState::Approved => authorizes,
+            OutcomeState::Voided => !clears && !authorizes,
+            _ => false,
+        },
+    }
+}
+
 /// What an answer means for a payment.
 fn payment(
     desk: &mut Desk<'_>,
@@ -140,15 +164,17 @@ fn payment(
 
 fn authorized(desk: &mut Desk<'_>, row: &mut CreditRow, answer: &ProcessorAnswer) -> Result<(), Failure> {
     let amount = row.merchant.as_ref().map(|(side, _)| side.line.amount);
-    let approved =
-        outcome(answer).is_some_and(|outcome| outcome.state == OutcomeState::Approved && outcome.amount == amount);
+    let approved = outcome(answer).filter(|outcome| outcome.state == OutcomeState::Approved);
     if row.state == CreditState::Refused {
         // The charge ended while the bank was asked: what it approved is let go.
         let ended = row.why.unwrap_or(CreditRefusal::Closed);
-        return if approved { clearing::release(desk, row, ended) } else { Ok(()) };
+        return if approved.is_some() { clearing::release(desk, row, ended) } else { Ok(()) };
     }
-    if !approved {
-        return refuse(desk, row, why(answer));
+    match approved {
+        None => return refuse(desk, row, why(answer)),
+        // Another amount than was asked for is not what the user agreed to; what is held of it is let go.
+        Some(outcome) if outcome.amount != amount => return clearing::release(desk, row, CreditRefusal::Declined),
+        Some(_) => {}
     }
     row.state = CreditState::Authorized;
     row.authorized = Some(desk.now);

@@ -85,6 +85,10 @@ impl World {
         self.drawn += 1;
         Hash::of(&self.drawn.to_be_bytes()).0
     }
+    /// The network at this moment; `lose_answer`: what the provider says does not arrive.
+    pub fn wire(&mut self, now: Now, lose_answer: bool) -> Wire<'_> {
+        Wire { provider: &mut self.provider, now: now.time, entropy: now.entropy, lose_answer }
+    }
     pub fn moment(&mut self) -> Now {
         Now { time: self.now, entropy: self.entropy() }
     }
@@ -122,7 +126,7 @@ impl World {
     ) -> Result<R, tegata_device::RequestError> {
         let signed = device.signed(body).expect("signs");
         let now = self.moment();
-        let mut wire = Wire { provider: &mut self.provider, now: now.time, entropy: now.entropy, lose_answer: false };
+        let mut wire = self.wire(now, false);
         device.request::<T, R>(&mut wire, &signed, now).map(|reply| (*reply).clone())
     }
     pub fn issuer_asks<T: tegata_core::wire::canonical::Message>(&mut self, body: T) {
@@ -180,7 +184,7 @@ impl World {
     pub fn cards(&mut self, device: &mut Person, wanted: Wanted) -> CardNotice {
         let (anchors, key) = device.anchors().zip(device.key()).expect("joined");
         let now = self.moment();
-        let mut wire = Wire { provider: &mut self.provider, now: now.time, entropy: now.entropy, lose_answer: false };
+        let mut wire = self.wire(now, false);
         let talk = CardRequest::Start(wanted, anchors, key);
         tegata_device::ask(device, &mut wire, talk, now).expect("answered").pop().expect("shown")
     }
@@ -213,7 +217,7 @@ impl World {
     }
     pub fn try_update(&mut self, device: &mut Person) -> Result<Summary, UpdateError> {
         let now = self.moment();
-        let mut wire = Wire { provider: &mut self.provider, now: now.time, entropy: now.entropy, lose_answer: false };
+        let mut wire = self.wire(now, false);
         let summary = tegata_device::update(device, &mut wire, now);
         self.balanced();
         summary

@@ -1,0 +1,203 @@
+//! What a processor may say, and what the provider makes of it: money is concluded from nothing but the answer that the request
+//! asks for (R26), and what was authorized and is not taken is let go.
+
+mod world;
+
+use tegata_core::talk::credit::*;
+use tegata_core::talk::pay::Charge;
+use tegata_core::talk::update::kind_of;
+use tegata_core::wire::canonical::Message;
+use tegata_core::wire::certificate::SealingKey;
+use tegata_core::wire::sealed::{Profile, Sealed};
+use tegata_core::wire::signed::{Algorithm, Signed, Unsigned};
+use tegata_core::{AccountId, Amount, DeviceId, Hash, PartyId, RequestNumber};
+use tegata_crypto_native::SecretKey;
+use tegata_provider::{Answered, ToProcessor};
+use world::{Person, World, usd};
+
+const PROCESSOR: PartyId = PartyId([0x9c; 16]);
+
+fn by<T: Message>(key: &SecretKey, body: T, context: &[u8]) -> Signed<T> {
+    let unsigned = Unsigned::new(body, Algorithm::Ed25519);
+    let signature = key.sign(&unsigned.tbs(context));
+    unsigned.sign(signature)
+}
+
+/// A processor that says whatever the script wants.
+struct Says {
+    key: SecretKey,
+}
+
+impl Says {
+    fn due(&self, world: &mut World) -> Vec<ToProcessor> {
+        world.now = world.now.after(2);
+        let (now, entropy) = (world.now, world.entropy());
+        world.provider.to_processor(now, entropy).expect("due")
+    }
+    /// Answers the one request that is due and of this kind.
+    fn say<T: Message>(&self, world: &mut World, change: impl FnOnce(&mut Outcome)) {
+        let due = self.due(world);
+        let mut of_kind = due.iter().filter(|request| kind_of(&request.body) == Ok(T::KIND));
+        let asked = of_kind.next().unwrap_or_else(|| panic!("nothing of kind {} is due", T::KIND));
+        let hash = Signed::<T>::decode(&asked.body).expect("a request").hash(&[]);
+        let mut outcome = Outcome {
+            processor: PROCESSOR,
+            number: asked.number,
+            at: world.now,
+            state: OutcomeState::Declined,
+            about: None,
+            account: None,
+            amount: None,
+            reason: None,
+            answer: None,
+            extensions: Default::default(),
+        };
+        change(&mut outcome);
+        let answer = by(&self.key, outcome, &tegata_core::wire::canonical::Wire::to_bytes(&hash)).encode();
+        let (now, entropy) = (world.now, world.entropy());
+        let answered = [Answered { number: asked.number, answer }];
+        world.provider.from_processor(&answered, now, entropy).expect("heard");
+    }
+    fn asks<T: Message>(&self, world: &mut World) -> bool {
+        self.due(world).iter().any(|request| kind_of(&request.body) == Ok(T::KIND))
+    }
+}
+
+struct Sale {
+    wallet: Person,
+    terminal: Person,
+    paid: PaymentRequest,
+    clearing: ClearingRequest,
+}
+
+/// Both lines have asked for 5.00; the processor has not said anything.
+fn asked(world: &mut World) -> (Says, Sale) {
+    let says = Says { key: SecretKey::from_seed(Algorithm::Ed25519, &[0x9c; 32]) };
+    let info = ProcessorInfo {
+        processor: PROCESSOR,
+        name: "Whatever".into(),
+        key: says.key.public(),
+        sealing: SealingKey([9; 32]),
+        extensions: Default::default(),
+    };
+    let (merchant, now, entropy) = (world.merchant_id(), world.now, world.entropy());
+    world.provider.register_processor(info, "http://nowhere".into(), now, entropy).expect("registered");
+    let details =
+        MerchantDetails { code: "SHOP".into(), category: 5814, name: "SHOP".into(), extensions: Default::default() };
+    world.provider.enrol(merchant, details, now, entropy).expect("enrolled");
+    let open = |account| {
+        move |outcome: &mut Outcome| {
+            (outcome.state, outcome.account) = (OutcomeState::Opened, Some(AccountId([account; 16])));
+        }
+    };
+    says.say::<OpenAccount>(world, open(1));
+    let (mut wallet, mut terminal) = (world.wallet(31), world.terminal(32));
+    let card = Sealed {
+        profile: Profile::Hpke,
+        addressee: PROCESSOR,
+        sender: None,
+        header: tegata_core::wire::canonical::Bytes(vec![1; 32]),
+        ciphertext: tegata_core::wire::canonical::Bytes(vec![2; 32]),
+        extensions: Default::default(),
+    };
+    let (id, at) = (wallet.id().expect("joined"), world.now);
+    let register = RegisterCard { wallet: id, card, at, extensions: Default::default() };
+    let _: CreditAnswer = world.ask(&mut wallet, register).expect("answered");
+    says.say::<OpenAccount>(world, open(2));
+
+    let (session, key) = (Hash(world.entropy()), SecretKey::from_seed(Algorithm::Ed25519, &world.entropy()));
+    let (machine, at, request) = (terminal.id().expect("joined"), world.now, RequestNumber([5; 16]));
+    let offer = CreditOffer {
+        key: key.public(),
+        request,
+        provider: world.provider.info().provider,
+        option: PaymentOption::Once,
+        at,
+        extensions: Default::default(),
+    };
+    let offer = by(&key, offer, &CreditOffer::context(&session));
+    let charge = charge(&terminal, machine, &session, world);
+    let hash = CreditOffer::hash(&offer, &session);
+    let named = Charge::named(&session, machine, charge.payload());
+    let agreement =
+        Agreement { machine, charge: named, transaction: 1, amount: usd(500), extensions: Default::default() };
+    let agreement = by(&key, agreement, &Agreement::context(&hash));
+    let paid =
+        PaymentRequest { wallet: id, offer: offer.clone(), session, agreement, at, extensions: Default::default() };
+    let asks = AuthorizationRequest { machine, merchant, offer, charge, session, at, extensions: Default::default() };
+    let _: CreditAnswer = world.ask(&mut terminal, asks).expect("answered");
+    let told: CreditAnswer = world.ask(&mut wallet, paid.clone()).expect("answered");
+    assert_eq!(told.state, CreditState::Pending);
+    let (amount, option) = (usd(500), PaymentOption::Once);
+    let clearing = ClearingRequest {
+        machine,
+        merchant,
+        offer: hash,
+        request,
+        charge: named,
+        transaction: 1,
+        amount,
+        option,
+        at,
+        extensions: Default::default(),
+    };
+    (says, Sale { wallet, terminal, paid, clearing })
+}
+
+fn charge(terminal: &Person, machine: DeviceId, session: &Hash, world: &World) -> Signed<Charge> {
+    let (at, expires) = (world.now, world.now.after(600));
+    let body = Charge { transaction: 1, amount: usd(500), at, expires, items: None, extensions: Default::default() };
+    let unsigned = Unsigned::new(body, Algorithm::Ed25519);
+    let tbs = unsigned.tbs(&Charge::context(session, machine));
+    unsigned.sign(terminal.ring.sign(&terminal.key().expect("joined"), &tbs).expect("signs"))
+}
+
+fn approved(amount: Amount) -> impl FnOnce(&mut Outcome) {
+    move |outcome| (outcome.state, outcome.amount) = (OutcomeState::Approved, Some(amount))
+}
+
+fn stands(world: &mut World, sale: &mut Sale) -> (CreditState, Option<CreditRefusal>) {
+    let told: CreditAnswer = world.ask(&mut sale.wallet, sale.paid.clone()).expect("answered");
+    (told.state, told.why)
+}
+
+#[test]
+fn an_answer_to_another_sort_of_request_ends_nothing() {
+    let mut world = World::new();
+    let (says, mut sale) = asked(&mut world);
+    for odd in [OutcomeState::Voided, OutcomeState::Opened, OutcomeState::Refunded, OutcomeState::Unknown] {
+        says.say::<Authorize>(&mut world, |outcome| outcome.state = odd);
+        assert_eq!(stands(&mut world, &mut sale), (CreditState::Pending, None), "{odd:?}");
+    }
+    says.say::<Authorize>(&mut world, approved(usd(500)));
+    assert_eq!(stands(&mut world, &mut sale), (CreditState::Authorized, None));
+    let told: CreditAnswer = world.ask(&mut sale.terminal, sale.clearing.clone()).expect("answered");
+    assert_eq!(told.state, CreditState::Pending);
+    for odd in [OutcomeState::Approved, OutcomeState::Voided, OutcomeState::Cleared, OutcomeState::Unknown] {
+        says.say::<Clear>(&mut world, |outcome| outcome.state = odd);
+        assert_eq!(stands(&mut world, &mut sale), (CreditState::Pending, None), "{odd:?}");
+    }
+}
+
+#[test]
+fn a_clearing_that_the_bank_declines_lets_the_authorization_go() {
+    let mut world = World::new();
+    let (says, mut sale) = asked(&mut world);
+    says.say::<Authorize>(&mut world, approved(usd(500)));
+    let _: CreditAnswer = world.ask(&mut sale.terminal, sale.clearing.clone()).expect("answered");
+    says.say::<Clear>(&mut world, |outcome| outcome.state = OutcomeState::Declined);
+    assert_eq!(stands(&mut world, &mut sale), (CreditState::Refused, Some(CreditRefusal::Declined)));
+    assert!(says.asks::<VoidAuthorization>(&mut world), "nothing stays held for it");
+    says.say::<VoidAuthorization>(&mut world, |outcome| outcome.state = OutcomeState::Voided);
+    assert!(!says.asks::<VoidAuthorization>(&mut world));
+    world.balanced();
+}
+
+#[test]
+fn another_amount_than_was_asked_for_is_let_go() {
+    let mut world = World::new();
+    let (says, mut sale) = asked(&mut world);
+    says.say::<Authorize>(&mut world, approved(usd(499)));
+    assert_eq!(stands(&mut world, &mut sale), (CreditState::Refused, Some(CreditRefusal::Declined)));
+    assert!(says.asks::<VoidAuthorization>(&mut world));
+}
