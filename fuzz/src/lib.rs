@@ -5,6 +5,9 @@
 
 use tegata_core::card::payment::Purse;
 use tegata_core::card::{CardCertificate, CardEvent, Load, Raise, Reversal, Terms, Void};
+use tegata_core::talk::buy::{
+    Article, Bought, Cancel, Catalogue, CatalogueRequest, Listing, Purchase, PurchaseAnswer, Refunded, Reserve, TemporaryReceipt,
+};
 use tegata_core::talk::cards::{
     Activate, Done, InstallReply, InstallRequest, LoadReply, LoadRequest, NumberKey, Order,
 };
@@ -37,6 +40,15 @@ pub const SIGNED: &[Feed] = &[
     signed::<Activate>,
     signed::<Agreement>,
     signed::<AuthorizationRequest>,
+    signed::<Cancel>,
+    signed::<Catalogue>,
+    signed::<CatalogueRequest>,
+    signed::<Listing>,
+    signed::<Purchase>,
+    signed::<PurchaseAnswer>,
+    signed::<Refunded>,
+    signed::<Reserve>,
+    signed::<TemporaryReceipt>,
     signed::<Authorize>,
     signed::<CardCertificate>,
     signed::<CardEvent>,
@@ -86,6 +98,8 @@ pub const SIGNED: &[Feed] = &[
 /// Every message and stored record that is not.
 pub const UNSIGNED: &[Feed] = &[
     unsigned::<Anchors>,
+    unsigned::<Article>,
+    unsigned::<Bought>,
     unsigned::<CardDetails>,
     unsigned::<Charged>,
     unsigned::<Checked>,

@@ -30,6 +30,9 @@ pub enum IssuerError {
     /// No such batch.
     #[error("there is no batch {0}; `batches` lists them")]
     NoBatch(u64),
+    /// No such article.
+    #[error("there is no article {0}; `articles` lists them")]
+    NoArticle(u64),
     /// No such serials.
     #[error("batch {0} has no serials {1} to {2}")]
     NoSerials(u64, u64, u64),
@@ -120,7 +123,7 @@ impl<V: Vault> Issuer<V> {
             return Err(IssuerError::Face);
         }
         let issuer = self.party()?;
-        let batch = self.device.vault.scan(Space::Receipt, &[], usize::MAX)?.len() as u64 + 1;
+        let batch = self.batches()?.len() as u64 + 1;
         let hash_key = self.secret("number key")?;
         let numbers: Result<Vec<_>, _> =
             (1..=count).map(|serial| self.number(batch, serial).map(|number| number.keyed_hash(&hash_key))).collect();

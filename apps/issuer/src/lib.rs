@@ -3,5 +3,7 @@
 //! Numbers are derived from the issuer's own key, so that a batch can be exported again and no list of secrets is kept.
 
 mod issuer;
+mod listing;
 
 pub use issuer::{Issuer, IssuerError, Numbered, Printed};
+pub use listing::Offered;

@@ -161,6 +161,12 @@ impl Accounts {
     pub(crate) fn payable(&self, merchant: MerchantId) -> Account {
         self.account(Kind::Payable(merchant))
     }
+    pub(crate) fn refunded(&self) -> Account {
+        self.account(Kind::Refunded)
+    }
+    pub(crate) fn disputed(&self) -> Account {
+        self.account(Kind::Disputed)
+    }
     pub(crate) fn paid(&self, merchant: MerchantId) -> Account {
         self.account(Kind::Paid(merchant))
     }

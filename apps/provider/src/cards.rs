@@ -4,17 +4,18 @@ use crate::desk::{Desk, Failure};
 use crate::directory::Learned;
 use crate::prepare::may_sell;
 use std::collections::BTreeSet;
+use tegata_core::card::Terms;
 use tegata_core::talk::cards::{Activate, Done, NumberKey, Order};
 use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::talk::update::{Command, CommandKind};
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::certificate::{Role, Subject};
 use tegata_core::wire::signed::{Signed, Verified};
-use tegata_core::{Amount, Hash, Time};
+use tegata_core::{Amount, Hash, IssuerId, Time};
 use tegata_ledger::{Account, Kind};
 use tegata_store::{ActivationRow, BatchRow, Cause};
 
-fn done(desk: &Desk<'_>, request: &Hash, at: Time) -> Vec<u8> {
+pub(crate) fn done(desk: &Desk<'_>, request: &Hash, at: Time) -> Vec<u8> {
     desk.answer(request, |signer| Done { at, signer, extensions: Default::default() })
 }
 
@@ -63,9 +64,14 @@ pub(crate) fn order(desk: &mut Desk<'_>, request: &Verified<Order>) -> Result<Ve
         at: desk.now,
     };
     desk.store.put_batch(&row, &request.signed().encode(), &request.numbers)?;
-    if desk.store.put_terms(row.terms, row.issuer, &terms.to_bytes())? {
-        desk.learned.push(Learned::Terms(row.terms, Box::new(terms.clone())));
-        // Equip: every terminal learns what it may accept.
+    equip(desk, row.issuer, terms)?;
+    Ok(done(desk, &request.hash(), desk.now))
+}
+
+/// New terms: every terminal learns what it may accept.
+pub(crate) fn equip(desk: &mut Desk<'_>, issuer: IssuerId, terms: &Terms) -> Result<(), Failure> {
+    if desk.store.put_terms(terms.handle(), issuer, &terms.to_bytes())? {
+        desk.learned.push(Learned::Terms(terms.handle(), Box::new(terms.clone())));
         let mut terminals = desk.store.devices_in_role(Role::Terminal)?;
         let joined_now = desk.devices.keys().copied().filter(|id| {
             desk.learned.iter().any(|learned| {
@@ -79,7 +85,7 @@ pub(crate) fn order(desk: &mut Desk<'_>, request: &Verified<Order>) -> Result<Ve
             desk.command(terminal, &command)?;
         }
     }
-    Ok(done(desk, &request.hash(), desk.now))
+    Ok(())
 }
 
 /// Numbers become value, online.

@@ -4,11 +4,11 @@ use crate::books::Accounts;
 use crate::cards::activated;
 use crate::desk::{Desk, Failure};
 use crate::directory::Learned;
-use tegata_core::card::{Load, Raise};
+use tegata_core::card::{CardCertificate, Load, Raise, Terms};
 use tegata_core::step::Break;
 use tegata_core::talk::cards::{Activate, InstallReply, InstallRequest, LoadReply, LoadRequest};
 use tegata_core::talk::report::ProviderRefusal;
-use tegata_core::wire::signed::{Signed, Verified};
+use tegata_core::wire::signed::{PublicKey, Signed, Verified};
 use tegata_core::{Amount, CardId, Hash, WalletId};
 use tegata_crypto_native::number::InstallationNumber;
 use tegata_store::{BatchRow, CardRow, Cause, GenerationRow, LoadRow, NumberRow, NumberState, StoreError};
@@ -49,8 +49,7 @@ pub(crate) fn install(
 fn again(desk: &Desk<'_>, request: &Verified<InstallRequest>, number: &NumberRow) -> Result<Vec<u8>, Failure> {
     let card = number.card.ok_or(StoreError::Damaged)?;
     let first = desk.store.generation(card, 1)?.ok_or(StoreError::Damaged)?;
-    let certificate: Signed<tegata_core::card::CardCertificate> =
-        Signed::decode(&first.body).map_err(|_| StoreError::Damaged)?;
+    let certificate: Signed<CardCertificate> = Signed::decode(&first.body).map_err(|_| StoreError::Damaged)?;
     let terms = desk.terms(certificate.claimed().terms)?;
     Ok(desk.answer(&request.hash(), |signer| InstallReply {
         certificate,
@@ -90,19 +89,8 @@ fn new_card(
         dead_generation: 0,
         dead_list: 0,
     };
-    let accounts = Accounts::of(&card);
-    let certificate = desk.certify(&card, &terms, request.key)?;
-    desk.store.put_generation(&GenerationRow {
-        card: card.card,
-        generation: 1,
-        key: request.key,
-        at: desk.now,
-        number: Some(number.hash),
-        body: certificate.encode(),
-    })?;
-    desk.learned.push(Learned::CardKey(card.card, 1, request.key));
-    let id = card.card;
-    desk.books.adopt(desk.store, card)?;
+    let (id, accounts) = (card.card, Accounts::of(&card));
+    let certificate = first_generation(desk, card, &terms, request.key, Some(number.hash))?;
     let key = (id.0, Cause::Installed, number.hash);
     desk.books.post(desk.store, key, accounts.waiting(), accounts.held(), batch.face)?;
     let reply = desk.answer(&request.hash(), |signer| InstallReply {
@@ -117,6 +105,22 @@ fn new_card(
     number.used = Some((request.hash(), reply.clone()));
     desk.store.set_number(number)?;
     Ok(reply)
+}
+
+/// Certifies a new card under its first key and takes it into the books. It posts nothing.
+pub(crate) fn first_generation(
+    desk: &mut Desk<'_>,
+    card: CardRow,
+    terms: &Terms,
+    key: PublicKey,
+    number: Option<Hash>,
+) -> Result<Signed<CardCertificate>, Failure> {
+    let certificate = desk.certify(&card, terms, key)?;
+    let (id, at, body) = (card.card, desk.now, certificate.encode());
+    desk.store.put_generation(&GenerationRow { card: id, generation: 1, key, at, number, body })?;
+    desk.learned.push(Learned::CardKey(id, 1, key));
+    desk.books.adopt(desk.store, card)?;
+    Ok(certificate)
 }
 
 /// Loads a card.
@@ -257,7 +261,7 @@ fn guessed(desk: &mut Desk<'_>, wallet: WalletId) -> Result<Failure, Failure> {
 }
 
 /// Whether installs wait for devices to be heard after a backup was restored (R15).
-fn reconciling(desk: &mut Desk<'_>) -> Result<bool, Failure> {
+pub(crate) fn reconciling(desk: &mut Desk<'_>) -> Result<bool, Failure> {
     let Some(until) = desk.provider.reconciling_until else {
         return Ok(false);
     };

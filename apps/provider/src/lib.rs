@@ -9,6 +9,7 @@
 //! [`Provider`] has no socket and no clock; [`http`] gives it both.
 
 mod books;
+mod buy;
 mod cards;
 mod compare;
 mod credit;

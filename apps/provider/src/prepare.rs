@@ -4,6 +4,7 @@ use crate::directory::Known;
 use crate::shared::Shared;
 use crate::update::record::{Upload, prove};
 use tegata_core::step::Break;
+use tegata_core::talk::buy::{Cancel, CatalogueRequest, Listing, Purchase, Reserve};
 use tegata_core::talk::cards::{Activate, InstallRequest, LoadRequest, NumberKey, Order};
 use tegata_core::talk::credit::{AuthorizationRequest, ClearingRequest, PaymentRequest, RegisterCard};
 use tegata_core::talk::join::JoinRequest;
@@ -31,6 +32,11 @@ pub(crate) enum Request {
     Pay(Verified<PaymentRequest>),
     Clear(Verified<ClearingRequest>),
     RegisterCard(Verified<RegisterCard>),
+    List(Verified<Listing>),
+    Catalogue(Verified<CatalogueRequest>),
+    Reserve(Verified<Reserve>),
+    Purchase(Verified<Purchase>),
+    Cancel(Verified<Cancel>),
 }
 
 /// An envelope that was opened, or that cannot be.
@@ -174,6 +180,21 @@ impl Stage<'_> {
             Ok(RegisterCard::KIND) => {
                 self.signed(plain, &[Role::Wallet], |body| body.wallet.into(), Request::RegisterCard)
             }
+            Ok(Listing::KIND) => self.signed(plain, &[Role::Issuer], |body| body.issuer.into(), Request::List),
+            Ok(CatalogueRequest::KIND) => {
+                self.signed(plain, &[Role::Wallet], |body| body.wallet.into(), Request::Catalogue)
+            }
+            Ok(Reserve::KIND) => {
+                let mut found = self.signed(plain, &[Role::Wallet], |body| body.wallet.into(), Request::Reserve);
+                // Under a key of small order anybody could sign.
+                let weak = |request: &Reserve| request.key.is_some_and(|key| !is_strict_key(&key));
+                if matches!(&found.request, Ok(Request::Reserve(request)) if weak(request)) {
+                    found.request = Err(ProviderRefusal::NotAllowed);
+                }
+                found
+            }
+            Ok(Purchase::KIND) => self.signed(plain, &[Role::Wallet], |body| body.wallet.into(), Request::Purchase),
+            Ok(Cancel::KIND) => self.signed(plain, &[Role::Wallet], |body| body.wallet.into(), Request::Cancel),
             _ => wrong(ProviderRefusal::Malformed),
         }
     }

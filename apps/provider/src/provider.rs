@@ -1,5 +1,6 @@
 //! The provider without sockets: bytes in, bytes out. The HTTP server and the simulator drive the same one.
 
+use crate::buy;
 use crate::credit::{self, Answered, ToProcessor};
 use crate::desk::{Desk, Failure, refusal};
 use crate::directory::Directory;
@@ -318,7 +319,7 @@ impl Provider {
         });
         Ok(Some(signed.encode()))
     }
-    /// Enrols a merchant for credit, as the bank shall know it. Doing it again changes nothing.
+    /// Enrols a merchant, or an issuer that sells by credit, as the bank shall know it. Doing it again changes nothing.
     ///
     /// # Errors
     /// [`ProviderError::Unknown`], [`ProviderError::NoProcessor`] and others.
@@ -330,7 +331,9 @@ impl Provider {
         entropy: [u8; 32],
     ) -> Result<(), ProviderError> {
         self.transact(now, entropy, |desk| {
-            desk.known(merchant.into()).filter(|known| known.role == Role::Merchant).ok_or(ProviderError::Unknown)?;
+            desk.known(merchant.into())
+                .filter(|known| matches!(known.role, Role::Merchant | Role::Issuer))
+                .ok_or(ProviderError::Unknown)?;
             credit::enrol(desk, merchant, details)
         })
     }
@@ -345,7 +348,13 @@ impl Provider {
     pub fn to_processor(&mut self, now: Time, entropy: [u8; 32]) -> Result<Vec<ToProcessor>, ProviderError> {
         self.asking = false;
         self.transact(now, entropy, |desk| {
-            credit::overdue(desk).and_then(|()| credit::due(desk)).map_err(Failure::into_error)
+            let due = |desk: &mut Desk<'_>| {
+                credit::overdue(desk)?;
+                buy::overdue(desk)?;
+                buy::refunds_due(desk)?;
+                credit::due(desk)
+            };
+            due(desk).map_err(Failure::into_error)
         })
     }
     /// Takes up what the processor answered.

@@ -1,67 +1,17 @@
 //! What a processor may say, and what the provider makes of it: money is concluded from nothing but the answer that the request
 //! asks for (R26), and what was authorized and is not taken is let go.
 
+mod says;
 mod world;
 
+use says::{PROCESSOR, Says, by};
 use tegata_core::talk::credit::*;
 use tegata_core::talk::pay::Charge;
-use tegata_core::talk::update::kind_of;
-use tegata_core::wire::canonical::Message;
-use tegata_core::wire::certificate::SealingKey;
 use tegata_core::wire::sealed::{Profile, Sealed};
 use tegata_core::wire::signed::{Algorithm, Signed, Unsigned};
-use tegata_core::{AccountId, Amount, DeviceId, Hash, PartyId, RequestNumber};
+use tegata_core::{AccountId, Amount, DeviceId, Hash, RequestNumber};
 use tegata_crypto_native::SecretKey;
-use tegata_provider::{Answered, ToProcessor};
 use world::{Person, World, usd};
-
-const PROCESSOR: PartyId = PartyId([0x9c; 16]);
-
-fn by<T: Message>(key: &SecretKey, body: T, context: &[u8]) -> Signed<T> {
-    let unsigned = Unsigned::new(body, Algorithm::Ed25519);
-    let signature = key.sign(&unsigned.tbs(context));
-    unsigned.sign(signature)
-}
-
-/// A processor that says whatever the script wants.
-struct Says {
-    key: SecretKey,
-}
-
-impl Says {
-    fn due(&self, world: &mut World) -> Vec<ToProcessor> {
-        world.now = world.now.after(2);
-        let (now, entropy) = (world.now, world.entropy());
-        world.provider.to_processor(now, entropy).expect("due")
-    }
-    /// Answers the one request that is due and of this kind.
-    fn say<T: Message>(&self, world: &mut World, change: impl FnOnce(&mut Outcome)) {
-        let due = self.due(world);
-        let mut of_kind = due.iter().filter(|request| kind_of(&request.body) == Ok(T::KIND));
-        let asked = of_kind.next().unwrap_or_else(|| panic!("nothing of kind {} is due", T::KIND));
-        let hash = Signed::<T>::decode(&asked.body).expect("a request").hash(&[]);
-        let mut outcome = Outcome {
-            processor: PROCESSOR,
-            number: asked.number,
-            at: world.now,
-            state: OutcomeState::Declined,
-            about: None,
-            account: None,
-            amount: None,
-            reason: None,
-            answer: None,
-            extensions: Default::default(),
-        };
-        change(&mut outcome);
-        let answer = by(&self.key, outcome, &tegata_core::wire::canonical::Wire::to_bytes(&hash)).encode();
-        let (now, entropy) = (world.now, world.entropy());
-        let answered = [Answered { number: asked.number, answer }];
-        world.provider.from_processor(&answered, now, entropy).expect("heard");
-    }
-    fn asks<T: Message>(&self, world: &mut World) -> bool {
-        self.due(world).iter().any(|request| kind_of(&request.body) == Ok(T::KIND))
-    }
-}
 
 struct Sale {
     wallet: Person,
@@ -72,16 +22,8 @@ struct Sale {
 
 /// Both lines have asked for 5.00; the processor has not said anything.
 fn asked(world: &mut World) -> (Says, Sale) {
-    let says = Says { key: SecretKey::from_seed(Algorithm::Ed25519, &[0x9c; 32]) };
-    let info = ProcessorInfo {
-        processor: PROCESSOR,
-        name: "Whatever".into(),
-        key: says.key.public(),
-        sealing: SealingKey([9; 32]),
-        extensions: Default::default(),
-    };
+    let says = Says::registered(world);
     let (merchant, now, entropy) = (world.merchant_id(), world.now, world.entropy());
-    world.provider.register_processor(info, "http://nowhere".into(), now, entropy).expect("registered");
     let details =
         MerchantDetails { code: "SHOP".into(), category: 5814, name: "SHOP".into(), extensions: Default::default() };
     world.provider.enrol(merchant, details, now, entropy).expect("enrolled");

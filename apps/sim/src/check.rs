@@ -380,6 +380,8 @@ impl Town {
             ExceptionKind::DoubleClaim | ExceptionKind::Malformed => {
                 tampered_till || tampered_wallet || wallet_by_device || self.shows_lost(row)
             }
+            // Nothing is bought or given back in this town yet.
+            ExceptionKind::Unpaid | ExceptionKind::Unreturned => false,
         }
     }
 

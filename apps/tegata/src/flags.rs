@@ -284,6 +284,17 @@ pub enum IssuerCommand {
         /// Which batch
         batch: u64,
     },
+    /// Sell cards over the network by credit
+    Sell(SellFlags),
+    /// Change how many of an article may be sold in all; 0 takes it off sale
+    Restock {
+        /// Which article
+        article: u64,
+        /// How many
+        stock: u64,
+    },
+    /// List what is sold over the network
+    Articles,
     /// What was issued, waits, is held, is owed
     Statement,
 }
@@ -311,6 +322,36 @@ pub struct OrderFlags {
     /// Face value of each, such as 50.00
     #[arg(long, default_value = "50.00")]
     pub face: String,
+    /// The cards' terms
+    #[command(flatten)]
+    pub terms: TermsFlags,
+}
+
+/// What is sold over the network, and the terms of its cards.
+#[derive(Args)]
+pub struct SellFlags {
+    /// The article: a number of your choice; again with a number that is taken, it is changed
+    pub article: u64,
+    /// What is on each card, and what it costs
+    #[arg(long, default_value = "50.00")]
+    pub face: String,
+    /// How many may be sold in all
+    #[arg(long, default_value_t = 100)]
+    pub stock: u64,
+    /// Days until it is not sold any more
+    #[arg(long, default_value_t = 365)]
+    pub sold_days: u64,
+    /// Deliver when the bank has authorized it, and capture so many hours later; the issuer bears what the bank refuses then
+    #[arg(long)]
+    pub clear_after_hours: Option<u64>,
+    /// The cards' terms
+    #[command(flatten)]
+    pub terms: TermsFlags,
+}
+
+/// The terms of cards.
+#[derive(Args)]
+pub struct TermsFlags {
     /// Currency
     #[arg(long, default_value = "USD")]
     pub currency: String,
@@ -461,6 +502,35 @@ pub enum WalletCommand {
     },
     /// List payments by credit and their receipts
     Credits,
+    /// What is for sale over the network
+    Catalogue,
+    /// Buy a card, or a top-up of one, by the bank card that is registered
+    Buy {
+        /// The article, by its number in the catalogue
+        article: u64,
+        /// Its issuer, by id [default: the only one that sells that number]
+        #[arg(long)]
+        issuer: Option<String>,
+        /// Top up this card instead of a new one
+        #[arg(long)]
+        card: Option<String>,
+        /// Agree without being asked
+        #[arg(long)]
+        yes: bool,
+        /// In so many instalments, 2 to 99 [default: at once]
+        #[arg(long, value_parser = clap::value_parser!(u8).range(2..=99))]
+        instalments: Option<u8>,
+    },
+    /// List what was bought over the network, and go on with what was cut off
+    Purchases,
+    /// Give a card back: what remains goes to the bank card it was bought with. It cannot be undone
+    Refund {
+        /// The card, by id
+        card: String,
+        /// Agree without being asked
+        #[arg(long)]
+        yes: bool,
+    },
     /// Agree to a payment that was shown while the link was cut; the next touch pays
     Agree {
         /// The terminal, by id

@@ -1,12 +1,13 @@
 //! The town: every part on one data folder, each over real connections, with a first walk that a newcomer can watch.
 
 use crate::commands::{self, provider::Serving, terminal, wallet};
-use crate::flags::{IssuerCommand, OrderFlags};
+use crate::flags::{IssuerCommand, OrderFlags, SellFlags, TermsFlags};
 use crate::operator::Operator;
 use crate::place::{Opened, Place, Sort, forget_address, now, write_address};
 use crate::screen::{Answer, Failure, Screen, bold, fail};
 use serde_json::{Value, json};
 use std::time::Duration;
+use tegata_core::CardId;
 use tegata_core::talk::credit::PaymentOption;
 use tegata_core::wire::signed::Algorithm;
 use tegata_iso8583::AcquirerId;
@@ -132,11 +133,12 @@ impl Credit {
         alice.part.update(&mut place.post()?, now())?;
         screen.say(commands::credit::list(&alice.part)?.text);
         drop(alice);
+        let bought = by_network(place, screen, &operator)?;
         let settled = operator.ask(&json!({ "do": "settle" }))?;
         screen.say(commands::provider::settlement(&settled));
         let audited = crate::audit::run(&place.folder.path().join("provider").join("provider.db"))?;
         screen.say(format!("The auditor: {}", audited.text));
-        Ok(json!({ "paid": paid, "settled": settled, "audit": audited.json }))
+        Ok(json!({ "paid": paid, "bought": bought, "settled": settled, "audit": audited.json }))
     }
 
     /// Stops the processor: what it was about to do is durable.
@@ -173,6 +175,35 @@ fn by_credit(place: &Place, screen: Screen) -> Result<Value, Failure> {
     Ok(users.json)
 }
 
+/// A card bought by credit over the network, and a payment with it.
+fn by_network(place: &Place, screen: Screen, operator: &Operator) -> Result<Value, Failure> {
+    screen.say(bold("9. The issuer sells cards over the network; alice buys one by her bank card and pays with it."));
+    let issuer = place.issuer(ISSUER)?.part.party()?.to_string();
+    operator.ask(&json!({
+        "do": "enrol", "merchant": issuer, "code": "TOWNBANK", "category": 6012, "name": "TOWN BANK CARDS",
+    }))?;
+    let sell = SellFlags {
+        article: 1,
+        face: "20.00".into(),
+        stock: 100,
+        sold_days: 365,
+        clear_after_hours: None,
+        terms: town_terms(),
+    };
+    commands::issuer::run(place, screen, ISSUER, IssuerCommand::Sell(sell))?;
+    screen.say(commands::buy::catalogue(place, "alice")?.text);
+    let wanted = commands::buy::Wanted { article: 1, issuer: None, card: None, option: PaymentOption::Once, yes: true };
+    let bought = commands::buy::buy(place, screen, "alice", &wanted)?;
+    screen.say(format!("  {}", bought.text));
+    let card = bought.json.get("card").and_then(Value::as_str).and_then(CardId::parse);
+    let mut alice = place.wallet("alice")?;
+    let paid = offline(place, screen, &mut alice, card)?;
+    // Both sides' records reach the provider: the auditor sees what the card paid.
+    alice.part.update(&mut place.post()?, now())?;
+    place.terminal("cafe")?.part.update(&mut place.post()?, now())?;
+    Ok(json!({ "card": bought.json, "paid": paid }))
+}
+
 /// Issuer, merchants, terminals and wallets join, each with a token of its own.
 fn settle_in(place: &Place, screen: Screen) -> Result<(), Failure> {
     let operator = Operator::connect(&place.folder.path().join("provider"), &place.provider_url()?)?;
@@ -198,12 +229,9 @@ fn settle_in(place: &Place, screen: Screen) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A card is bought, paid with offline, and settled.
-fn walk(place: &Place, screen: Screen) -> Result<Value, Failure> {
-    screen.say(bold("2. The issuer prints numbers; the till sells and activates them."));
-    let flags = OrderFlags {
-        count: 10,
-        face: "50.00".into(),
+/// The terms of the town's cards.
+fn town_terms() -> TermsFlags {
+    TermsFlags {
         currency: "USD".into(),
         card_name: "Town card".into(),
         max_payment: "100.00".into(),
@@ -213,7 +241,13 @@ fn walk(place: &Place, screen: Screen) -> Result<Value, Failure> {
         list_days: 7,
         record_days: 7,
         years: 5,
-    };
+    }
+}
+
+/// A card is bought, paid with offline, and settled.
+fn walk(place: &Place, screen: Screen) -> Result<Value, Failure> {
+    screen.say(bold("2. The issuer prints numbers; the till sells and activates them."));
+    let flags = OrderFlags { count: 10, face: "50.00".into(), terms: town_terms() };
     commands::issuer::run(place, screen, ISSUER, IssuerCommand::Order(flags))?;
     let activate = IssuerCommand::Activate { batch: 1, first: 1, last: Some(10) };
     screen.say(format!("  {}", commands::issuer::run(place, screen, ISSUER, activate)?.text));
@@ -232,7 +266,7 @@ fn walk(place: &Place, screen: Screen) -> Result<Value, Failure> {
     screen.say(format!("  {number} is now {card} with 50.00 USD."));
 
     screen.say(bold("4. She pays 4.50 at the cafe. Neither side asks the provider."));
-    let paid = offline(place, screen, &mut alice)?;
+    let paid = offline(place, screen, &mut alice, Some(card))?;
     drop(alice);
 
     screen.say(bold("5. At night both update: the provider has both sides and compares them."));
@@ -257,6 +291,7 @@ fn offline(
     place: &Place,
     screen: Screen,
     alice: &mut Opened<tegata_wallet::Wallet<SqliteVault>>,
+    card: Option<CardId>,
 ) -> Result<Value, Failure> {
     let Opened { part: mut till, folder } = place.terminal("cafe")?;
     let counter = listen("127.0.0.1:0")?;
@@ -267,7 +302,7 @@ fn offline(
         let charged = charge(&counter, &mut till, amount)?;
         terminal::outcome(&charged)
     });
-    let card = alice.part.cards()?.first().map(|held| held.card);
+    let card = card.or(alice.part.cards()?.first().map(|held| held.card));
     let Some(card) = card else {
         return fail("alice has no card");
     };
@@ -318,6 +353,9 @@ fn what_next(place: &Place, number: &str) -> String {
          {t} terminal cafe charge 7.00 --items cake &\n  \
          {t} wallet alice pay cafe --credit --yes     # by her bank card\n  \
          {t} wallet alice credits\n  \
+         {t} wallet alice catalogue\n  \
+         {t} wallet alice buy 1 --yes                 # a card over the network\n  \
+         {t} wallet alice purchases\n  \
          {t} provider settle\n  \
          {t} merchant kiosk statement\n  \
          {t} audit\n\n\

@@ -1,5 +1,6 @@
 //! The wallet: holds cards, shows them, pays, keeps receipts, updates. Works with the provider away.
 
+mod buy;
 mod credit;
 mod pay;
 mod wallet;

@@ -34,6 +34,9 @@ pub enum WalletError {
     /// The answer is not the provider's.
     #[error("the answer is not by the provider, or not to this request; nothing was changed")]
     NotTrusted,
+    /// The card stays as it is.
+    #[error("the card cannot be given back: {0}")]
+    NotGivenBack(String),
     /// Nothing to agree to.
     #[error("there is no such payment waiting for your consent")]
     NothingToAgree,

@@ -1,5 +1,6 @@
 //! The audit: what is asked for, what comes out, and the order in which it is done.
 
+use crate::asked::Asked;
 use crate::books::{ACCOUNTS, Books};
 use crate::cards::Cards;
 use crate::credit::Credit;
@@ -9,6 +10,7 @@ use crate::judge::Evidence;
 use crate::log::Logs;
 use crate::numbers::Numbers;
 use crate::reading::{hex, unit_name};
+use crate::sold::Sold;
 use crate::trust::Trust;
 use crate::verdicts::Verdicts;
 use rusqlite::{Connection, OpenFlags};
@@ -17,7 +19,7 @@ use tegata_core::Time;
 use tegata_core::wire::signed::PublicKey;
 
 /// The newest format of the provider's database that this program knows, and the mark of such a file ("Tgtp").
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 const APPLICATION_ID: u32 = 0x5467_7470;
 
 /// Which uploads' signatures are checked; everything else is always checked.
@@ -166,13 +168,15 @@ fn examine(connection: &Connection, options: &Options) -> Result<Audit, AuditErr
     let mut findings = Findings::default();
     let mut signatures = 0;
     let trust = Trust::read(connection, options.root.as_ref(), &mut signatures, &mut findings)?;
-    let numbers = Numbers::read(connection, &trust, &mut signatures, &mut findings)?;
-    let cards = Cards::read(connection, &trust, &numbers, &mut signatures, &mut findings)?;
+    let mut numbers = Numbers::read(connection, &trust, &mut signatures, &mut findings)?;
+    let mut asked = Asked::read(connection, &trust, &mut signatures, &mut findings)?;
+    let sold = Sold::read(connection, &trust, (&mut asked, &mut numbers), &mut signatures, &mut findings)?;
+    let cards = Cards::read(connection, &trust, (&numbers, &sold), &mut signatures, &mut findings)?;
     let verdicts = Verdicts::read(connection)?;
     let mut facts = Facts::default();
     let logs = Logs { connection, trust: &trust, cards: &cards, verdicts: &verdicts, scope: options.scope };
     let counts = logs.read(&mut facts, &mut findings)?;
-    let credit = Credit::read(connection, &trust, &mut signatures, &mut findings)?;
+    let credit = Credit::read(connection, &trust, asked, &mut signatures, &mut findings)?;
     let evidence = Evidence {
         trust: &trust,
         numbers: &numbers,
@@ -180,6 +184,7 @@ fn examine(connection: &Connection, options: &Options) -> Result<Audit, AuditErr
         facts: &facts,
         verdicts: &verdicts,
         credit: &credit,
+        sold: &sold,
     };
     let forks = evidence.judge(connection, &mut findings)?;
     let mut books = Books::new(&evidence, connection);
@@ -205,7 +210,7 @@ fn examine(connection: &Connection, options: &Options) -> Result<Audit, AuditErr
         devices: counts.devices,
         cards: cards.cards.len() as u64,
         checks: totals.checks,
-        credits: credit.captured.len() as u64,
+        credits: (credit.captured.len() + sold.captured.len()) as u64,
         merchants: merchants.len() as u64,
         forks,
         exceptions: verdicts.count,

@@ -23,13 +23,30 @@ const HELD: usize = 2;
 const IN_FLIGHT: usize = 3;
 const PAYABLE: usize = 4;
 const PAID: usize = 5;
+const REFUNDED: usize = 6;
+const DISPUTED: usize = 8;
 const GUARANTOR: usize = 9;
 
 /// Causes of postings, by their number in the schema.
-const CAUSES: [&str; 10] =
-    ["activated", "installed", "loaded", "spent", "claimed", "voided", "returned", "repaid", "paid out", "cleared"];
+const CAUSES: [&str; 14] = [
+    "activated",
+    "installed",
+    "loaded",
+    "spent",
+    "claimed",
+    "voided",
+    "returned",
+    "repaid",
+    "paid out",
+    "cleared",
+    "sold",
+    "withdrawn",
+    "refunded",
+    "disputed",
+];
 const VOIDED: u64 = 6;
 const PAID_OUT: u64 = 9;
+const BACK: u64 = 13;
 
 /// Changes of accounts; sources count what left them.
 type Sums = [i128; 10];
@@ -121,6 +138,12 @@ pub(crate) struct Books<'a> {
     activated: HashMap<Hash, i128>,
     /// What was posted for each payment by credit, and in which books.
     cleared: HashMap<Hash, (Book, i128)>,
+    /// What was posted as issued for each agreement to a purchase.
+    issued: HashMap<Hash, (Book, i128)>,
+    /// Refunds that were posted on the issuer's side.
+    repaid: HashSet<Hash>,
+    /// What was left on cards given back that was not paid by credit.
+    disputed: HashMap<Id, i128>,
 }
 
 impl<'a> Books<'a> {
@@ -145,6 +168,9 @@ impl<'a> Books<'a> {
             nets: HashMap::new(),
             activated: HashMap::new(),
             cleared: HashMap::new(),
+            issued: HashMap::new(),
+            repaid: HashSet::new(),
+            disputed: HashMap::new(),
         }
     }
 
@@ -170,7 +196,15 @@ impl<'a> Books<'a> {
             sums[ISSUED] += i128::from(*issued);
             sums[WAITING] += i128::from(*issued);
         }
-        for captured in self.evidence.credit.captured.values() {
+        let (credit, sold) = (self.evidence.credit, self.evidence.sold);
+        for back in sold.back.values() {
+            let amount = i128::from(back.amount);
+            let sums = self.totals.books.entry(back.book).or_default();
+            sums[PAYABLE] -= amount;
+            sums[REFUNDED] += amount;
+            self.totals.merchants.entry((back.issuer, back.book)).or_default().0 -= amount;
+        }
+        for captured in credit.captured.values().chain(sold.captured.values()) {
             let amount = i128::from(captured.amount);
             let sums = self.totals.books.entry(captured.book).or_default();
             sums[ISSUED] += amount;
@@ -195,8 +229,23 @@ impl<'a> Books<'a> {
                 }
                 net -= amount;
             }
+            net -= self.given_back(id, card, net);
             self.nets.insert(*id, net);
         }
+    }
+
+    /// What left a card that its own key gave back: to the bank card, and what was not paid by credit into dispute.
+    fn given_back(&mut self, id: &Id, card: &crate::cards::Card, held: i128) -> i128 {
+        let back: i128 = refunds(self.evidence, id).map(|(_, back)| i128::from(back.amount)).sum();
+        let settled = self.evidence.sold.settled.contains_key(id);
+        let disputed = if settled { (held - back).max(0) } else { 0 };
+        let sums = self.totals.books.entry(card.book).or_default();
+        sums[REFUNDED] += back;
+        sums[DISPUTED] += disputed;
+        if disputed > 0 {
+            self.disputed.insert(*id, disputed);
+        }
+        back + disputed
     }
 
     /// Value that came to a card repays its guarantor first, whenever it came (R9): also what a restored provider took
@@ -273,7 +322,7 @@ impl<'a> Books<'a> {
             let paid = self.paid.entry((party, posting.book)).or_default();
             match posting.what {
                 PAID_OUT => paid.0 += posting.amount,
-                VOIDED if posting.source == PAID => paid.1 += posting.amount,
+                VOIDED | BACK if posting.source == PAID => paid.1 += posting.amount,
                 _ => {}
             }
         }
@@ -292,8 +341,24 @@ impl<'a> Books<'a> {
                 *self.activated.entry(reference).or_default() += moved.waiting;
                 continue;
             }
-            if self.evidence.credit.captured.get(&reference).is_some_and(|captured| captured.merchant == subject) {
+            let (credit, sold) = (self.evidence.credit, self.evidence.sold);
+            let captured = credit.captured.get(&reference).or(sold.captured.get(&reference));
+            if captured.is_some_and(|captured| captured.merchant == subject) {
                 self.cleared.insert(reference, (moved.book, moved.merchants));
+                continue;
+            }
+            if sold.issued.get(&reference).is_some_and(|(book, _)| book.0 == subject) {
+                self.issued.insert(reference, (moved.book, moved.waiting));
+                continue;
+            }
+            if let Some(back) = sold.back.get(&reference).filter(|back| back.issuer == subject) {
+                let amount = i128::from(back.amount);
+                let fits = (moved.book, moved.merchants, moved.other) == (back.book, -amount, amount);
+                findings.expect(fits, What::Posting, || {
+                    let about = format!("refunded by issuer {}", hex(&subject));
+                    (about, format!("{amount} paid back"), said(moved.other), moved.name.clone())
+                });
+                self.repaid.insert(reference);
                 continue;
             }
             let payout = moved.merchants == 0 && moved.party == Some(subject) && moved.net == 0;
@@ -343,8 +408,32 @@ impl<'a> Books<'a> {
                 (account, evidence, said(ledger), format!("{}; {}", place(event), nearest(&moved, "that check")))
             });
         }
+        self.surrendered(&id, &mut folded, findings);
         self.rest(&id, &mut folded, findings);
         self.seen.insert(id, folded.sums);
+    }
+
+    /// A card pays back only what its own key gave back.
+    fn surrendered(&mut self, id: &Id, folded: &mut Folded, findings: &mut Findings) {
+        let refunds: Vec<_> = refunds(self.evidence, id).map(|(reference, back)| (*reference, back.amount)).collect();
+        let last = |generation: &u64| self.evidence.facts.surrendered.get(&(*id, *generation)).copied();
+        let last = self.evidence.sold.settled.get(id).and_then(last);
+        findings.expect(last.is_some() || !self.evidence.sold.settled.contains_key(id), What::Card, || {
+            let nearest = "its row of table surrender".to_owned();
+            (format!("card-{}", hex(id)), "no last event by its own key", "given back", nearest)
+        });
+        let mut expect = |reference: Hash, amount: i128| {
+            let moved = folded.moved.remove(&reference).unwrap_or_default();
+            let fits = (moved.net, moved.other, moved.waiting, moved.merchants) == (-amount, amount, 0, 0);
+            findings.expect(fits, What::Posting, || {
+                let about = format!("refunded of card-{}", hex(id));
+                (about, format!("{amount}"), said(moved.other), nearest(&moved, "its refund"))
+            });
+        };
+        refunds.into_iter().for_each(|(reference, amount)| expect(reference, i128::from(amount)));
+        if let (Some(last), Some(disputed)) = (last, self.disputed.get(id)) {
+            expect(last, *disputed);
+        }
     }
 
     /// What is left when install, loads and checks are taken out: repayments, which move nothing in sum, and loads that
@@ -353,7 +442,7 @@ impl<'a> Books<'a> {
         let restored = self.evidence.verdicts.about(id).iter().any(|found| found.kind == kind::RESTORED);
         for (reference, moved) in folded.moved.drain() {
             let nothing = (moved.net, moved.in_flight, moved.merchants, moved.waiting, moved.other) == (0, 0, 0, 0, 0);
-            let load = self.evidence.cards.loads.get(&reference).filter(|load| load.card == *id && !load.by_number);
+            let load = self.evidence.cards.loads.get(&reference).filter(|load| load.card == *id && !load.bought);
             let back_in = restored
                 && load.is_some_and(|load| {
                     (0..=i128::from(load.amount)).contains(&moved.net) && moved.waiting == -moved.net
@@ -385,7 +474,26 @@ impl<'a> Books<'a> {
 
     /// Every captured amount is owed to its merchant, once.
     fn captures(&self, findings: &mut Findings) {
-        for (offer, captured) in &self.evidence.credit.captured {
+        let sold = self.evidence.sold;
+        for (agreed, (book, face)) in &sold.issued {
+            let posted = self.issued.get(agreed).copied().unwrap_or((*book, 0));
+            findings.expect(posted == (*book, i128::from(*face)), What::Posting, || {
+                let about = format!("waiting of {}", book_name(book));
+                (
+                    about,
+                    format!("{face} issued for agreement {agreed}"),
+                    said(posted.1),
+                    format!("posting sold {agreed}"),
+                )
+            });
+        }
+        for (reference, back) in &sold.back {
+            findings.expect(self.repaid.contains(reference), What::Posting, || {
+                let about = format!("refunded by issuer {}", hex(&back.issuer));
+                (about, format!("{} paid back", back.amount), said(0), format!("posting refunded {reference}"))
+            });
+        }
+        for (offer, captured) in self.evidence.credit.captured.iter().chain(&sold.captured) {
             let amount = i128::from(captured.amount);
             let posted = self.cleared.get(offer).copied();
             findings.expect(posted == Some((captured.book, amount)), What::Posting, || {
@@ -673,4 +781,10 @@ fn said(amount: i128) -> String {
 
 fn nearest(moved: &Moved, missing: &str) -> String {
     if moved.name.is_empty() { format!("no posting for {missing}") } else { moved.name.clone() }
+}
+
+/// The refunds of one card.
+fn refunds<'a>(evidence: &Evidence<'a>, card: &Id) -> impl Iterator<Item = (&'a Hash, &'a crate::sold::Back)> {
+    let card = *card;
+    evidence.sold.back.iter().filter(move |(_, back)| back.card == Some(card))
 }

@@ -4,6 +4,7 @@ use crate::AuditError;
 use crate::difference::{Findings, What};
 use crate::numbers::{Book, Numbers};
 use crate::reading::{Columns, Id, each, hex, pieces};
+use crate::sold::Sold;
 use crate::trust::{Trust, holds};
 use rayon::prelude::*;
 use rusqlite::Connection;
@@ -42,8 +43,8 @@ pub(crate) struct Loaded {
     pub generation: u64,
     pub amount: u64,
     pub at: u64,
-    /// Bought by a number; else held-back value that was released, which is no new value.
-    pub by_number: bool,
+    /// Bought by a number or by credit; else held-back value that was released, which is no new value.
+    pub bought: bool,
 }
 
 /// One reversal.
@@ -132,13 +133,13 @@ impl Cards {
     pub fn read(
         connection: &Connection,
         trust: &Trust,
-        numbers: &Numbers,
+        (numbers, sold): (&Numbers, &Sold),
         checked: &mut u64,
         findings: &mut Findings,
     ) -> Result<Self, AuditError> {
         let mut cards = Self::default();
-        cards.generations(connection, trust, numbers, checked, findings)?;
-        cards.all_loads(connection, trust, numbers, checked, findings)?;
+        cards.generations(connection, trust, (numbers, sold), checked, findings)?;
+        cards.all_loads(connection, trust, (numbers, sold), checked, findings)?;
         cards.all_reversals(connection, trust, checked, findings)?;
         cards.holders(connection, findings)?;
         cards.all_checkpoints(connection, trust, checked, findings)?;
@@ -149,7 +150,7 @@ impl Cards {
         &mut self,
         connection: &Connection,
         trust: &Trust,
-        numbers: &Numbers,
+        (numbers, sold): (&Numbers, &Sold),
         checked: &mut u64,
         findings: &mut Findings,
     ) -> Result<(), AuditError> {
@@ -173,11 +174,13 @@ impl Cards {
                 });
                 let Some(signed) = signed else { continue };
                 let said = signed.claimed();
-                let bought = source.and_then(|hash| numbers.used.get(&hash));
-                // A card begins with a number; later generations carry on.
-                let begins = match (self.cards.get(&id), source) {
-                    (None, Some(_)) => bought.is_some_and(|bought| {
-                        bought.face == said.remaining && bought.face == said.face.minor() && bought.terms == said.terms
+                let by_number = source.and_then(|hash| numbers.used.get(&hash).map(|one| (hash, one.face, one.terms)));
+                let by_credit = sold.cards.get(&id).filter(|bought| number == 1 && bought.key == Some(said.key));
+                let bought = by_number.or(by_credit.map(|one| (one.reference, one.face, one.terms)));
+                // A card begins with a number or a purchase; later generations carry on.
+                let begins = match (self.cards.get(&id), source.or(by_credit.map(|one| one.reference))) {
+                    (None, Some(_)) => bought.is_some_and(|(_, face, terms)| {
+                        face == said.remaining && face == said.face.minor() && terms == said.terms
                     }),
                     (Some(card), None) => card.terms == said.terms,
                     _ => false,
@@ -185,7 +188,7 @@ impl Cards {
                 findings.expect(begins, What::Card, || {
                     let ledger = format!("a certificate over {} at its start", said.remaining);
                     let evidence =
-                        bought.map_or("no number for it".into(), |bought| format!("a number of {}", bought.face));
+                        bought.map_or("no number or purchase for it".into(), |(_, face, _)| format!("{face} bought"));
                     (about(), evidence, ledger, nearest())
                 });
                 let generation = Generation {
@@ -208,9 +211,9 @@ impl Cards {
                     sources: Vec::new(),
                 });
                 card.generations.push(generation);
-                if let (Some(hash), Some(bought)) = (source, bought) {
-                    card.put += bought.face;
-                    card.sources.push(Source { reference: hash, amount: bought.face, at: said.from.0 });
+                if let Some((reference, face, _)) = bought {
+                    card.put += face;
+                    card.sources.push(Source { reference, amount: face, at: said.from.0 });
                 }
             }
             Ok(())
@@ -221,7 +224,7 @@ impl Cards {
         &mut self,
         connection: &Connection,
         trust: &Trust,
-        numbers: &Numbers,
+        (numbers, sold): (&Numbers, &Sold),
         checked: &mut u64,
         findings: &mut Findings,
     ) -> Result<(), AuditError> {
@@ -233,7 +236,7 @@ impl Cards {
                 generation: row.u64(2)?,
                 amount: row.u64(3)?,
                 at: row.u64(4)?,
-                by_number: false,
+                bought: false,
             };
             let source = row.get::<Option<[u8; 32]>>(5)?.map(Hash);
             Ok(sealed::<Load, _>((loaded, source, Hash(row.get(6)?)), row.get(7)?))
@@ -268,11 +271,13 @@ impl Cards {
                 });
                 let Some(card) = card.filter(|_| fits) else { continue };
                 card.loads = card.loads.max(loaded.number);
-                if let Some(bought) = bought {
-                    card.put += bought.face;
-                    card.sources.push(Source { reference: hash, amount: bought.face, at: loaded.at });
+                let by_credit = sold.loads.get(&(loaded.card, loaded.number)).filter(|one| one.face == loaded.amount);
+                let face = bought.map(|bought| bought.face).or(by_credit.map(|bought| bought.face));
+                if let Some(amount) = face {
+                    card.put += amount;
+                    card.sources.push(Source { reference: hash, amount, at: loaded.at });
                 }
-                self.loads.insert(hash, Loaded { by_number: source.is_some(), ..loaded });
+                self.loads.insert(hash, Loaded { bought: source.is_some() || by_credit.is_some(), ..loaded });
             }
             Ok(())
         })

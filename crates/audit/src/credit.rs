@@ -4,19 +4,19 @@
 //! request and agreement, the processor's completion \[8417\].
 
 use crate::AuditError;
+use crate::asked::{Asked, Capture};
 use crate::difference::{Findings, What};
 use crate::numbers::Book;
 use crate::reading::{Columns, Id, each, hex};
 use crate::trust::{Trust, holds};
 use rusqlite::Connection;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use tegata_core::talk::credit::{
-    AuthorizationRequest, Clear, ClearingCompletion, ClearingRequest, PaymentRequest, ProcessorAnswer, ProcessorInfo,
-    merchant_line, offered, read_processor_answer, user_line,
+    AuthorizationRequest, ClearingRequest, PaymentRequest, merchant_line, offered, user_line,
 };
-use tegata_core::wire::canonical::{Message, Wire};
+use tegata_core::wire::canonical::Message;
 use tegata_core::wire::certificate::Role;
-use tegata_core::wire::signed::{PublicKey, Signed, Verified};
+use tegata_core::wire::signed::{PublicKey, Signed};
 use tegata_core::{DeviceId, Hash, Time};
 use tegata_crypto_native::RecordVerifier;
 
@@ -67,17 +67,13 @@ impl Row {
     }
 }
 
-/// What the processor was asked to clear, by the request's number; and how it answered.
-struct Asked {
-    request: Signed<Clear>,
-    answer: Option<Verified<ClearingCompletion>>,
-}
-
 impl Credit {
-    /// Reads and judges; a database of a format without credit has none.
+    /// Reads and judges; a database of a format without credit has none. What was captured for purchases is not in `asked` any
+    /// more.
     pub fn read(
         connection: &Connection,
         trust: &Trust,
+        mut asked: Asked,
         checked: &mut u64,
         findings: &mut Findings,
     ) -> Result<Self, AuditError> {
@@ -86,18 +82,12 @@ impl Credit {
         if format < 3 {
             return Ok(credit);
         }
-        let mut processor = None;
-        each(connection, "SELECT info FROM processor", [], |row| {
-            processor = ProcessorInfo::from_bytes(&row.get::<Vec<u8>>(0)?).ok();
-            Ok(())
-        })?;
-        let mut asked = cleared(connection, processor.as_ref().map(|info| &info.key), trust, checked, findings)?;
         let sql = "SELECT machine, offer, state, merchant_body, user_body, clearing_body, clear, completion
             FROM credit ORDER BY machine, offer";
         let mut numbers = HashSet::new();
         each(connection, sql, [], |row| {
             let row = Row::read(row)?;
-            let captured = row.clear.and_then(|number| asked.remove(&number)).and_then(|asked| {
+            let captured = row.clear.and_then(|number| asked.captures.remove(&number)).and_then(|asked| {
                 *checked += 7;
                 captured(&row, &asked, trust).map(|captured| (captured, asked))
             });
@@ -117,7 +107,7 @@ impl Credit {
             Ok(())
         })?;
         // What is left was captured for nothing that was asked for.
-        let left = asked.values().find_map(|asked| asked.answer.as_ref());
+        let left = asked.captures.values().find_map(|asked| asked.answer.as_ref());
         findings.expect(left.is_none(), What::Row, || {
             let amount = left.map_or(0, |answer| answer.amount.minor());
             let about = format!("clearing {}", left.map_or(String::new(), |answer| answer.clearing.to_string()));
@@ -127,44 +117,8 @@ impl Credit {
     }
 }
 
-/// All that the processor was asked to clear.
-fn cleared(
-    connection: &Connection,
-    processor: Option<&PublicKey>,
-    trust: &Trust,
-    checked: &mut u64,
-    findings: &mut Findings,
-) -> Result<HashMap<Id, Asked>, AuditError> {
-    let mut asked = HashMap::new();
-    each(connection, "SELECT number, body, answer FROM asked ORDER BY number", [], |row| {
-        let (number, body, answer) = (row.get::<Id>(0)?, row.get::<Vec<u8>>(1)?, row.get::<Option<Vec<u8>>>(2)?);
-        let Ok(request) = Signed::<Clear>::decode(&body) else {
-            return Ok(());
-        };
-        *checked += 1;
-        let ours = request.claimed().number.0 == number && trust.signed_by_provider(&request);
-        let read = answer.zip(processor).map(|(answer, key)| {
-            *checked += 4;
-            read_processor_answer(&answer, &request.hash(&[]), key, &RecordVerifier)
-        });
-        findings.expect(ours && read.as_ref().is_none_or(Option::is_some), What::Row, || {
-            let about = format!("request {} to the processor", hex(&number));
-            (about, "no such request, or no such answer", "one", "its row of table asked".to_owned())
-        });
-        let answer = match read.flatten() {
-            Some(ProcessorAnswer::Cleared(completion)) => Some(completion),
-            _ => None,
-        };
-        if ours {
-            asked.insert(number, Asked { request, answer });
-        }
-        Ok(())
-    })?;
-    Ok(asked)
-}
-
 /// What a row's evidence comes to, if every part of it is signed by whom it should be and all parts name the same.
-fn captured(row: &Row, asked: &Asked, trust: &Trust) -> Option<Captured> {
+fn captured(row: &Row, asked: &Capture, trust: &Trust) -> Option<Captured> {
     let machine = DeviceId(row.machine);
     let terminal = trust.key(&row.machine, Role::Terminal)?;
     let merchant = trust.merchant(&row.machine)?;

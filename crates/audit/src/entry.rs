@@ -141,6 +141,7 @@ impl Reading<'_, '_> {
                 Ok(Said::Receipt { terminal, transaction: entry.transaction, receipt })
             }
             EntryKind::TookUp => self.took_up(&entry).map(Said::Fact),
+            EntryKind::Surrendered => self.surrendered(&entry).map(Said::Fact),
         };
         *signatures += self.signatures;
         said
@@ -240,6 +241,17 @@ impl Reading<'_, '_> {
         let fits =
             said.machine.0 == self.device && Some(said.session) == entry.session && *said.charge.claimed() == made;
         if fits { Ok(()) } else { Err("the receipt is for another charge") }
+    }
+
+    /// A card that was given back, by its own key and its own wallet.
+    fn surrendered(&mut self, entry: &LogEntry) -> Result<Record, &'static str> {
+        let event = entry.event.as_ref().ok_or("it has no event")?;
+        if event.claimed().event != EventKind::Surrender || event.claimed().tick.is_some() {
+            return Err("the event does something else");
+        }
+        self.unit(entry.card).ok_or("the card is another wallet's")?;
+        let (hash, signed) = self.by_card(entry, event, &Counterpart::Provider(self.keys.trust.party))?;
+        Ok(Record::Surrendered { hash, signed })
     }
 
     /// A raise that a card took up.

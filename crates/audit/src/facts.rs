@@ -113,6 +113,7 @@ pub(crate) enum Record {
     Spent { hash: Hash, signed: Signature, terminal: Id, transaction: u64, charge: Hash },
     Loaded { hash: Hash, signed: Signature, load: Hash },
     Returned { hash: Hash, signed: Signature, by: By },
+    Surrendered { hash: Hash, signed: Signature },
 }
 
 /// What returns a check.
@@ -133,6 +134,8 @@ pub(crate) struct Facts {
     pub charges: HashMap<Hash, Charge>,
     pub chains: HashMap<(Id, u64), Chain>,
     pub odd: Vec<Oddity>,
+    /// The last event of each card that was given back.
+    pub surrendered: HashMap<(Id, u64), Hash>,
     /// Checks by wallet, terminal and transaction.
     spends: HashMap<(Id, Id, u64), Hash>,
 }
@@ -214,6 +217,13 @@ impl Facts {
                     self.odd(Odd::Unfair(why), &signed, hash, place);
                 }
             }
+            Record::Surrendered { hash, signed } => {
+                if !self.is_repeated(&hash) {
+                    self.event(hash, signed, ([0; 16], 0, Hash::ZERO), arrival).wallet = Some(place);
+                    self.surrendered.insert((signed.card, signed.generation), hash);
+                    self.follow(hash, &signed, place, cards);
+                }
+            }
         }
         Ok(())
     }
@@ -285,6 +295,7 @@ impl Facts {
         let Some(before) = before else { return (0, false) };
         let remaining = match signed.kind {
             EventKind::Spend => before.remaining.checked_sub(signed.amount),
+            EventKind::Surrender => (before.remaining == signed.amount).then_some(0),
             _ => before.remaining.checked_add(signed.amount),
         };
         let follows = signed.seq == before.seq + 1

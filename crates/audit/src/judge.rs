@@ -8,6 +8,7 @@ use crate::difference::{Difference, Findings, What};
 use crate::facts::{Event, Facts, Odd};
 use crate::numbers::Numbers;
 use crate::reading::{Id, each, hex};
+use crate::sold::Sold;
 use crate::trust::Trust;
 use crate::verdicts::{Verdicts, kind};
 use rusqlite::Connection;
@@ -39,6 +40,7 @@ pub(crate) struct Evidence<'a> {
     pub facts: &'a Facts,
     pub verdicts: &'a Verdicts,
     pub credit: &'a Credit,
+    pub sold: &'a Sold,
 }
 
 /// When cards died: by which list, up to which generation.

@@ -7,6 +7,7 @@
 //! What nobody signed is taken from the provider and held against its premise: a refusal to credit a claim must stand in
 //! the exceptions and fit the evidence; payouts, arrival times and who holds which card are taken as recorded.
 
+mod asked;
 mod audit;
 mod books;
 mod cards;
@@ -18,6 +19,7 @@ mod judge;
 mod log;
 mod numbers;
 mod reading;
+mod sold;
 mod trust;
 mod verdicts;
 

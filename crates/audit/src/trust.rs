@@ -10,6 +10,7 @@ use tegata_core::talk::cards::Activate;
 use tegata_core::wire::canonical::{Message, Wire};
 use tegata_core::wire::certificate::{Certificate, Role};
 use tegata_core::wire::signed::{PublicKey, Signed};
+use tegata_core::{Hash, PartyId};
 use tegata_crypto_native::RecordVerifier;
 
 /// A participant whose certificate holds.
@@ -24,6 +25,8 @@ pub(crate) struct Member {
 /// Keys by who holds them.
 #[derive(Debug)]
 pub(crate) struct Trust {
+    /// Who the provider is: made from its root key.
+    pub party: PartyId,
     operational: HashMap<u64, PublicKey>,
     members: HashMap<Id, Member>,
 }
@@ -52,7 +55,9 @@ impl Trust {
             let said = pinned.map_or("a root key".to_owned(), |pin| format!("{pin:?}"));
             ("the provider's root key".to_owned(), said, hex(&root), "the row of table provider".to_owned())
         });
-        let mut trust = Self { operational: HashMap::new(), members: HashMap::new() };
+        let mut party = [0; 16];
+        party.copy_from_slice(&Hash::of(&root).0[..16]);
+        let mut trust = Self { party: PartyId(party), operational: HashMap::new(), members: HashMap::new() };
         if let Some(root) = pinned.copied().or(stored) {
             trust.operational_keys(connection, &root, checked, findings)?;
         }

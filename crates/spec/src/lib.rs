@@ -3,6 +3,7 @@
 //! Everything here is a function of fixed seeds: written twice, the files are the same. A case says what a decoder gets
 //! and what it must make of it; [`judge`] is this implementation's answer. No product code depends on this crate.
 
+pub mod buy;
 pub mod case;
 pub mod credit;
 pub mod judge;

@@ -8,7 +8,7 @@ use serde_json::json;
 use tegata_core::card::payment::Purse;
 use tegata_core::card::*;
 use tegata_core::talk::credit::{processor::*, *};
-use tegata_core::talk::{cards::*, join::*, journal::*, pay::*, report::*, update::*};
+use tegata_core::talk::{buy::*, cards::*, join::*, journal::*, pay::*, report::*, update::*};
 use tegata_core::wire::canonical::{MAX_NUMBER, MAX_TEXT, Message, Reader, Wire, Writer};
 use tegata_core::wire::certificate::*;
 use tegata_core::wire::sealed::Sealed;
@@ -360,10 +360,20 @@ messages! {
         MerchantReceipt by Terminal in [];
         UserReceipt by Provider in [];
         RegisterCard by Wallet in [];
+        Listing by Issuer in [];
+        CatalogueRequest by Wallet in [];
+        Catalogue by Provider in samples::REQUEST.to_bytes();
+        Reserve by Wallet in [];
+        Purchase by Wallet in [];
+        PurchaseAnswer by Provider in samples::REQUEST.to_bytes();
+        TemporaryReceipt by Provider in [];
+        Cancel by Wallet in [];
+        Refunded by Provider in [];
     }
     plain {
         OperationalKey Anchors Offered Offer Charged Checked LogEntry Journal Command Restart ProviderInfo Sealed Purse
         Paying Untouched Claim Till ProcessorInfo CardDetails MerchantDetails CreditOffered Credited
+        Article Bought
     }
     bodies { Terms }
 }

@@ -226,7 +226,7 @@ pub fn reversal() -> Reversal {
 fn receipt() -> Receipt {
     Receipt { entry: 9, at: Time(NOW + 1), extensions: none() }
 }
-fn raises() -> Vec<Raise> {
+pub(crate) fn raises() -> Vec<Raise> {
     vec![
         Raise::Load(by(Who::Provider, &[], load())),
         Raise::Void(TERMINAL, by(Who::Terminal, &Void::context(TERMINAL), void())),
@@ -239,7 +239,7 @@ fn signed_charge() -> Signed<Charge> {
 fn signed_receipt() -> Signed<Receipt> {
     by(Who::Terminal, &Receipt::context(&check_hash()), receipt())
 }
-fn signed_card() -> Signed<CardCertificate> {
+pub(crate) fn signed_card() -> Signed<CardCertificate> {
     by(Who::Provider, &[], card_certificate())
 }
 fn paid_entry() -> LogEntry {
@@ -376,6 +376,7 @@ forms! {
             void: Some(by(Who::Terminal, &Void::context(TERMINAL), void())), raises: Some(raises()), ..paid_entry()
         },
         "cleared by credit" => cleared_entry(),
+        "given back" => surrendered_entry(),
     );
     Journal(
         "new" => Journal::new(1, Time(NOW)),
@@ -411,6 +412,10 @@ forms! {
         },
         "receipt" => Command {
             receipt: Some(by(Who::Provider, &[], UserReceipt()[0].1.clone())), ..Command::new(CommandKind::Receipt)
+        },
+        "refund" => Command {
+            card: Some(CARD), refund: Some(by(Who::Provider, &[], Refunded()[0].1.clone())),
+            ..Command::new(CommandKind::Refund)
         },
         "keys" => Command {
             keys: Some(vec![by(Who::Root, &[], key_certificate())]), ..Command::new(CommandKind::Keys)
@@ -541,6 +546,7 @@ forms! {
     Till("new" => Till { next: 1, open: None, extensions: none() }, "open" => Till { next: 18, open: Some(17), extensions: none() });
 }
 
+pub use crate::buy::*;
 pub use crate::credit::*;
 
 /// A P-256 key where an Ed25519 key is expected, and the other way round.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use std::num::NonZeroU64;
 use tegata_core::card::payment::{Purse, PurseState};
 use tegata_core::card::*;
-use tegata_core::talk::{cards::*, credit::*, join::*, journal::*, pay::*, report::*, update::*};
+use tegata_core::talk::{buy::*, cards::*, credit::*, join::*, journal::*, pay::*, report::*, update::*};
 use tegata_core::wire::canonical::{Bytes, Extensions, Message, Reader, Wire, Writer};
 use tegata_core::wire::certificate::*;
 use tegata_core::wire::sealed::{Profile, Sealed};
@@ -47,7 +47,7 @@ macro_rules! codes {
 }
 codes!(Role CardKind EventKind EntryKind CommandKind ProviderRefusal ReportKind Refusal Profile);
 codes!(PurseState PayingState ClaimState);
-codes!(CreditState CreditRefusal);
+codes!(CreditState PurchaseState PurchaseRefusal CreditRefusal);
 codes!(OutcomeState DeclineReason Audience ProcessorRefusal);
 
 impl Show for u64 {
@@ -230,7 +230,7 @@ fields! {
         device epoch acknowledged acknowledged_head entries number commands commands_head list turn challenge
     }
     Challenge { device challenge signer }
-    Command { kind card certificate raise keys terms renewed receipt }
+    Command { kind card certificate raise keys terms renewed receipt refund }
     Restart { number head commands commands_head next_transaction turn }
     UpdateReply {
         device epoch recorded recorded_head archived commands checkpoints list due restart at signer
@@ -283,6 +283,19 @@ fields! {
     MerchantReceipt { item sales clearing charge session offer machine merchant at }
     UserReceipt { user receipt information service provider at signer request }
     RegisterCard { wallet card at }
+    Listing { issuer article revision terms face price stock until valid_for clear_after at }
+    CatalogueRequest { wallet at }
+    Article { issuer issuer_name article revision terms face price left until clear_after }
+    Catalogue { articles at signer }
+    Reserve { wallet purchase issuer article revision key card at }
+    Purchase { wallet purchase reserve price option at }
+    PurchaseAnswer {
+        purchase state why price expires again certificate terms load temporary receipt at signer
+    }
+    TemporaryReceipt { user purchase issuer item amount clears provider at signer }
+    Cancel { wallet purchase at }
+    Refunded { wallet card amount left provider at signer }
+    Bought { state why article reserve pay expires card temporary receipt }
     ClearingInformation { audience clearing amount transaction account option name reference processor at }
 }
 

@@ -27,8 +27,16 @@ pub enum Cause {
     Repaid = 8,
     /// A payout; the reference is the period's number.
     PaidOut = 9,
-    /// Credit was cleared; the reference is the offer.
+    /// Credit was cleared; the reference is the offer, or the reservation of what was bought.
     Cleared = 10,
+    /// A card was issued for a purchase; the reference is the user's agreement.
+    Sold = 11,
+    /// What was issued for a purchase was not delivered after all; the reference is the user's agreement.
+    Withdrawn = 12,
+    /// Money went back to a bank card; the reference is the refund's number.
+    Refunded = 13,
+    /// What was left on a card given back that was not paid by credit; the reference is the card's last event.
+    Disputed = 14,
 }
 
 /// A posting with its key.

@@ -42,6 +42,10 @@ pub enum About {
     Payment(DeviceId, Hash),
     /// The account of a wallet or merchant.
     Account([u8; 16]),
+    /// A purchase, by wallet and number.
+    Purchase(DeviceId, RequestNumber),
+    /// The refund of the same number.
+    Refund,
 }
 
 /// A request to the processor.
@@ -253,19 +257,31 @@ impl Store {
         self.sql(sql)?.execute(params![row.subject, row.request.0, row.asked.0, account, refused])?;
         Ok(())
     }
-    /// A request to the processor is to be sent.
+    /// A request to the processor is to be sent then.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn put_asked(&self, row: &AskedRow) -> Result<(), StoreError> {
-        let sql = "INSERT INTO asked (number, hash, body, machine, offer, subject, at, due) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)";
-        let (machine, offer, subject) = match row.about {
-            About::Payment(machine, offer) => (Some(machine.0), Some(offer.0), None),
-            About::Account(subject) => (None, None, Some(subject)),
+    pub fn put_asked(&self, row: &AskedRow, due: Time) -> Result<(), StoreError> {
+        let sql = "INSERT INTO asked (number, hash, body, machine, offer, subject, purchase, refund, at, due) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        let (machine, offer, subject, purchase) = match row.about {
+            About::Payment(machine, offer) => (Some(machine.0), Some(offer.0), None, None),
+            About::Account(subject) => (None, None, Some(subject), None),
+            About::Purchase(wallet, number) => (None, None, Some(wallet.0), Some(number.0)),
+            About::Refund => (None, None, None, None),
         };
-        let at = n(row.at.0);
-        self.sql(sql)?.execute(params![row.number.0, row.hash.0, row.body, machine, offer, subject, at])?;
+        self.sql(sql)?.execute(params![
+            row.number.0,
+            row.hash.0,
+            row.body,
+            machine,
+            offer,
+            subject,
+            purchase,
+            i64::from(row.about == About::Refund),
+            n(row.at.0),
+            n(due.0),
+        ])?;
         Ok(())
     }
     /// What is to be sent by now, oldest first.
@@ -273,7 +289,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn asked_due(&self, now: Time, most: u64) -> Result<Vec<AskedRow>, StoreError> {
-        let sql = "SELECT number, hash, body, machine, offer, subject, at FROM asked WHERE due <= ?1 \
+        let sql = "SELECT number, hash, body, machine, offer, subject, purchase, refund, at FROM asked WHERE due <= ?1 \
                    ORDER BY due LIMIT ?2";
         all(self.sql(sql)?, [n(now.0), n(most)], asked)
     }
@@ -282,7 +298,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn asked_open(&self, number: RequestNumber) -> Result<Option<AskedRow>, StoreError> {
-        let sql = "SELECT number, hash, body, machine, offer, subject, at FROM asked \
+        let sql = "SELECT number, hash, body, machine, offer, subject, purchase, refund, at FROM asked \
                    WHERE number = ?1 AND due IS NOT NULL";
         one(self.sql(sql)?, [number.0], asked)
     }
@@ -339,8 +355,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn knows_clearing(&self, clearing: ClearingNumber) -> Result<bool, StoreError> {
-        let known = one(self.sql("SELECT 1 FROM credit WHERE clearing = ?1")?, [clearing.0], |row| row.u64())?;
-        Ok(known.is_some())
+        let known = |sql| one(self.sql(sql)?, [clearing.0], |row| row.u64());
+        let paid = known("SELECT 1 FROM credit WHERE clearing = ?1")?;
+        Ok(paid.or(known("SELECT 1 FROM purchase WHERE clearing = ?1")?).is_some())
     }
     /// Writes a payment by credit.
     ///
@@ -388,9 +405,12 @@ fn asked(row: &mut Columns<'_, '_>) -> rusqlite::Result<AskedRow> {
     let (number, hash, body) = (RequestNumber(row.get()?), Hash(row.get()?), row.get()?);
     let (machine, offer) = (row.get::<Option<_>>()?.map(DeviceId), row.get::<Option<_>>()?.map(Hash));
     let subject = row.get::<Option<[u8; 16]>>()?;
-    let about = match (machine.zip(offer), subject) {
-        (Some((machine, offer)), None) => About::Payment(machine, offer),
-        (None, Some(subject)) => About::Account(subject),
+    let (purchase, refund) = (row.get::<Option<_>>()?.map(RequestNumber), row.u64()? != 0);
+    let about = match (machine.zip(offer), subject, purchase) {
+        (Some((machine, offer)), None, None) => About::Payment(machine, offer),
+        (None, Some(subject), None) => About::Account(subject),
+        (None, Some(wallet), Some(number)) => About::Purchase(DeviceId(wallet), number),
+        (None, None, None) if refund => About::Refund,
         _ => return Err(rusqlite::Error::InvalidQuery),
     };
     Ok(AskedRow { number, hash, body, about, at: row.time()? })

@@ -30,11 +30,15 @@ pub enum ExceptionKind {
     Malformed = 10,
     /// A load that a backup did not have, taken in again on our own signature (R15).
     Restored = 11,
+    /// Delivered before it was captured, and the bank refused the money.
+    Unpaid = 12,
+    /// A refund was refused, or a card given back held what was not paid by credit.
+    Unreturned = 13,
 }
 
 impl ExceptionKind {
     /// Every one, in the order of its number.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::MissingTerminalRecord,
         Self::MissingWalletRecord,
         Self::Fork,
@@ -46,6 +50,8 @@ impl ExceptionKind {
         Self::DoubleClaim,
         Self::Malformed,
         Self::Restored,
+        Self::Unpaid,
+        Self::Unreturned,
     ];
     /// What people call it.
     pub fn name(self) -> &'static str {
@@ -61,6 +67,8 @@ impl ExceptionKind {
             Self::DoubleClaim => "double claim",
             Self::Malformed => "malformed",
             Self::Restored => "restored",
+            Self::Unpaid => "unpaid",
+            Self::Unreturned => "unreturned",
         }
     }
 }
@@ -101,9 +109,17 @@ pub struct ExceptionRow {
 }
 
 /// Who can bear a loss, as exceptions name them.
-const BEARERS: [&str; 6] = ["holder", "merchant", "guarantor", "nobody", "provider", "processor"];
+const BEARERS: [&str; 7] = ["holder", "merchant", "guarantor", "nobody", "provider", "processor", "issuer"];
 
 impl Store {
+    /// Whether the holder of a card was convicted by its chain (R9).
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn is_convicted(&self, card: CardId) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM exception WHERE card = ?1 AND kind IN (3, 4) LIMIT 1";
+        Ok(one(self.sql(sql)?, [card.0], |row| row.u64())?.is_some())
+    }
     /// Adds an exception; its number is given here.
     ///
     /// # Errors

@@ -11,8 +11,12 @@ use std::time::Duration;
 /// Marks the file as ours: "Tgtp".
 const APPLICATION_ID: u32 = 0x5467_7470;
 /// One migration after the other; a file's format is how many it has had.
-const MIGRATIONS: [&str; 3] =
-    [include_str!("migrations/001.sql"), include_str!("migrations/002.sql"), include_str!("migrations/003.sql")];
+const MIGRATIONS: [&str; 4] = [
+    include_str!("migrations/001.sql"),
+    include_str!("migrations/002.sql"),
+    include_str!("migrations/003.sql"),
+    include_str!("migrations/004.sql"),
+];
 /// How long another process's commit is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";

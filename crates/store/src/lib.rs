@@ -5,6 +5,7 @@
 //! randomness, checks no signature. `migrations/` holds the schema.
 
 mod books;
+mod buy;
 mod cards;
 mod credit;
 mod devices;
@@ -18,6 +19,7 @@ mod provider;
 mod row;
 
 pub use books::{Cause, PayoutRow, PostingRow};
+pub use buy::{ArticleRow, PurchaseRow, RefundRow, RefundState, Signed, SurrenderRow};
 pub use cards::{CardRow, GenerationRow, LoadRow, ReversalRow};
 pub use credit::{About, AccountRow, AskedRow, ClearingAsked, Completed, CreditRow, CreditSide, ProcessorRow};
 pub use devices::{DeviceRow, UploadRow};

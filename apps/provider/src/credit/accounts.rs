@@ -70,7 +70,7 @@ fn open(
         desk.sign(&[], |_| OpenAccount { provider, number, at, card, merchant, extensions: Default::default() });
     let row = AccountRow { subject, request, asked: number, account: None, refused: None };
     desk.store.put_clearing_account(&row)?;
-    courier::send(desk, number, &signed, About::Account(subject))
+    courier::send(desk, number, &signed, About::Account(subject), at)
 }
 
 /// The processor has opened an account, or will not. An answer to an earlier request than the newest changes nothing.

@@ -5,12 +5,12 @@ use super::{courier, refuse, refused, told};
 use crate::desk::{Desk, Failure};
 use tegata_core::talk::credit::{
     Clear, ClearingCompletion, ClearingNotification, ClearingRequest, CreditOffer, CreditRefusal, CreditState,
-    MerchantReceipt, UserReceipt, VoidAuthorization,
+    MerchantReceipt, PaymentOption, UserReceipt, VoidAuthorization,
 };
 use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::talk::update::{Command, CommandKind};
 use tegata_core::wire::signed::{Signed, Verified};
-use tegata_core::{CustomerNumber, DeviceId, Hash, MerchantId, RequestNumber};
+use tegata_core::{Amount, CustomerNumber, DeviceId, Hash, MerchantId, PartyId, RequestNumber, Unit};
 use tegata_crypto_native::primitive::mac;
 use tegata_ledger::{Account, Kind};
 use tegata_store::{About, Cause, ClearingAsked, Completed, CreditRow, ExceptionKind, ExceptionRow, StoreError};
@@ -58,7 +58,7 @@ fn ask(desk: &mut Desk<'_>, row: &mut CreditRow, request: &Verified<ClearingRequ
     row.state = CreditState::Pending;
     row.clearing = Some(ClearingAsked { hash: request.hash(), body: request.signed().encode(), number });
     desk.store.put_credit(row)?;
-    courier::send(desk, number, &signed, About::Payment(row.machine, row.offer))
+    courier::send(desk, number, &signed, About::Payment(row.machine, row.offer), at)
 }
 
 /// The processor has cleared it \[8417\].
@@ -74,14 +74,8 @@ pub(super) fn completed(
     if row.completed.is_some() || asked.number != number {
         return Ok(());
     }
-    let account = |subject| desk.store.clearing_account(subject).map(|row| row.and_then(|row| row.account));
-    let named = (completion.amount, completion.transaction, completion.option, completion.number);
-    let ours = (merchant.line.amount, merchant.line.transaction, row.option, number);
-    let sound = named == ours
-        && Some(completion.merchant) == account(merchant.who.0)?
-        && Some(completion.user) == account(user.who.0)?
-        && !desk.store.knows_clearing(completion.clearing)?;
-    if !sound {
+    let ours = (merchant.line.amount, merchant.line.transaction, Some(row.option), number);
+    if !sound(desk, completion, ours, (user.who.0, merchant.who.0))? {
         // The processor signed something else than it was asked: a person has to look; nothing is told or posted.
         let row = exception(desk, row, completion.signed().encode());
         return Ok(desk.except(&row)?);
@@ -107,10 +101,31 @@ pub(super) fn completed(
     row.completed =
         Some(Completed { clearing: completion.clearing, completion: completion.signed().encode(), notification });
     desk.store.put_credit(row)?;
-    let books = |kind| Account::new(completion.processor, amount.unit(), kind);
+    let books = book_of(completion.processor, amount.unit());
     let key = (merchant.0, Cause::Cleared, row.offer);
     desk.books.post(desk.store, key, books(Kind::Issued), books(Kind::Payable(merchant)), amount.minor())?;
     receipt(desk, row, wallet, completion)
+}
+
+/// Whether a completion says what the processor was asked for (amount, sale, option, request), for these two, under a clearing
+/// number that was never seen before.
+pub(crate) fn sound(
+    desk: &Desk<'_>,
+    completion: &ClearingCompletion,
+    (amount, transaction, option, number): (Amount, u64, Option<PaymentOption>, RequestNumber),
+    (user, merchant): ([u8; 16], [u8; 16]),
+) -> Result<bool, Failure> {
+    let account = |subject| desk.store.clearing_account(subject).map(|row| row.and_then(|row| row.account));
+    let named = (completion.amount, completion.transaction, Some(completion.option), completion.number);
+    Ok(named == (amount, transaction, option, number)
+        && Some(completion.merchant) == account(merchant)?
+        && Some(completion.user) == account(user)?
+        && !desk.store.knows_clearing(completion.clearing)?)
+}
+
+/// The books of what a processor captured.
+pub(crate) fn book_of(processor: PartyId, unit: Unit) -> impl Fn(Kind) -> Account {
+    move |kind| Account::new(processor, unit, kind)
 }
 
 /// The user's receipt \[8421\]: at once when it is cleared, and again once the merchant's receipt \[8419\] is here (R23).
@@ -172,7 +187,7 @@ pub(crate) fn release(desk: &mut Desk<'_>, row: &mut CreditRow, why: CreditRefus
         desk.sign(&[], |_| VoidAuthorization { provider, number, at, authorization, extensions: Default::default() });
     row.void = Some(number);
     refuse(desk, row, why)?;
-    courier::send(desk, number, &signed, About::Payment(row.machine, row.offer))
+    courier::send(desk, number, &signed, About::Payment(row.machine, row.offer), at)
 }
 
 /// One user at one merchant: stable there, another at every other, and no way back without the provider's key.

@@ -2,13 +2,14 @@
 //! answered for good, and never given up (R26).
 
 use super::{accounts, clearing, lines, refuse};
+use crate::buy;
 use crate::desk::{Desk, Failure};
 use tegata_core::talk::credit::{CreditRefusal, CreditState, Outcome, OutcomeState, ProcessorAnswer};
 use tegata_core::talk::credit::{PATIENCE, read_processor_answer};
 use tegata_core::wire::canonical::Message;
 use tegata_core::wire::certificate::SealingKey;
 use tegata_core::wire::signed::Signed;
-use tegata_core::{Hash, PartyId, RequestNumber};
+use tegata_core::{Hash, PartyId, RequestNumber, Time};
 use tegata_store::{About, AskedRow, CreditRow, StoreError};
 
 /// After how many seconds a request is sent again that is not answered for good.
@@ -40,16 +41,17 @@ pub struct Answered {
     pub answer: Vec<u8>,
 }
 
-/// Queues a request within the open transaction.
-pub(super) fn send<T: Message>(
+/// Queues a request within the open transaction, to be sent then.
+pub(crate) fn send<T: Message>(
     desk: &mut Desk<'_>,
     number: RequestNumber,
     signed: &Signed<T>,
     about: About,
+    due: Time,
 ) -> Result<(), Failure> {
     desk.asking = true;
     let row = AskedRow { number, hash: signed.hash(&[]), body: signed.encode(), about, at: desk.now };
-    Ok(desk.store.put_asked(&row)?)
+    Ok(desk.store.put_asked(&row, due)?)
 }
 
 /// What is to be sent now; each is due again a little later, should no answer come.
@@ -95,24 +97,33 @@ pub(crate) fn answered(desk: &mut Desk<'_>, answers: &[Answered]) -> Result<(), 
         match asked.about {
             About::Account(subject) => {
                 desk.store.answered(*number, answer)?;
-                accounts::opened(desk, subject, *number, outcome(&read))?;
+                accounts::opened(desk, subject, *number, outcome_of(&read))?;
             }
             About::Payment(machine, offer) => {
                 let row = desk.store.credit(machine, &offer)?.ok_or(StoreError::Damaged)?;
-                if !ends(&row, *number, &read) {
-                    tracing::warn!(%number, "the processor's answer is none to this sort of request");
-                    desk.store.ask_again(*number, desk.now.after(RETRY))?;
+                if !ends(sort(&row, *number), &read) {
+                    again(desk, *number)?;
                     continue;
                 }
                 desk.store.answered(*number, answer)?;
                 payment(desk, row, *number, &read)?;
+            }
+            About::Purchase(wallet, purchase) => {
+                if !buy::heard(desk, (wallet, purchase), *number, &read, answer)? {
+                    again(desk, *number)?;
+                }
+            }
+            About::Refund => {
+                if !buy::refund_heard(desk, *number, &read, answer)? {
+                    again(desk, *number)?;
+                }
             }
         }
     }
     Ok(())
 }
 
-fn outcome(answer: &ProcessorAnswer) -> Option<&Outcome> {
+pub(crate) fn outcome_of(answer: &ProcessorAnswer) -> Option<&Outcome> {
     match answer {
         ProcessorAnswer::Outcome(outcome) => Some(outcome),
         _ => None,
@@ -128,20 +139,43 @@ fn transient(answer: &ProcessorAnswer) -> bool {
     }
 }
 
+/// What was asked of the processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sort {
+    Authorize,
+    Clear,
+    Void,
+    Refund,
+}
+
+fn sort(row: &CreditRow, number: RequestNumber) -> Sort {
+    if row.clearing.as_ref().is_some_and(|asked| asked.number == number) {
+        Sort::Clear
+    } else if row.authorization == Some(number) {
+        Sort::Authorize
+    } else {
+        Sort::Void
+    }
+}
+
 /// Whether an answer is the end of this sort of request. Anything else is asked again: money is not concluded from it (R26).
-fn ends(row: &CreditRow, number: RequestNumber, answer: &ProcessorAnswer) -> bool {
-    let clears = row.clearing.as_ref().is_some_and(|asked| asked.number == number);
-    let authorizes = row.authorization == Some(number);
+pub(crate) fn ends(sort: Sort, answer: &ProcessorAnswer) -> bool {
     match answer {
-        ProcessorAnswer::Cleared(_) => clears,
+        ProcessorAnswer::Cleared(_) => sort == Sort::Clear,
         ProcessorAnswer::Refused(_) => true,
         ProcessorAnswer::Outcome(outcome) => match outcome.state {
             OutcomeState::Declined => true,
-            OutcomeState::Approved => authorizes,
-            OutcomeState::Voided => !clears && !authorizes,
+            OutcomeState::Approved => sort == Sort::Authorize,
+            OutcomeState::Voided => sort == Sort::Void,
+            OutcomeState::Refunded => sort == Sort::Refund,
             _ => false,
         },
     }
+}
+
+fn again(desk: &Desk<'_>, number: RequestNumber) -> Result<(), Failure> {
+    tracing::warn!(%number, "the processor's answer is none to this sort of request");
+    Ok(desk.store.ask_again(number, desk.now.after(RETRY))?)
 }
 
 /// What an answer means for a payment.
@@ -164,7 +198,7 @@ fn payment(
 
 fn authorized(desk: &mut Desk<'_>, row: &mut CreditRow, answer: &ProcessorAnswer) -> Result<(), Failure> {
     let amount = row.merchant.as_ref().map(|(side, _)| side.line.amount);
-    let approved = outcome(answer).filter(|outcome| outcome.state == OutcomeState::Approved);
+    let approved = outcome_of(answer).filter(|outcome| outcome.state == OutcomeState::Approved);
     if row.state == CreditState::Refused {
         // The charge ended while the bank was asked: what it approved is let go.
         let ended = row.why.unwrap_or(CreditRefusal::Closed);

@@ -135,5 +135,5 @@ fn ask(desk: &mut Desk<'_>, row: &mut CreditRow) -> Result<(), Failure> {
     row.state = CreditState::Pending;
     row.authorization = Some(number);
     desk.store.put_credit(row)?;
-    courier::send(desk, number, &signed, About::Payment(row.machine, row.offer))
+    courier::send(desk, number, &signed, About::Payment(row.machine, row.offer), at)
 }

@@ -50,6 +50,7 @@ pub(crate) fn follows(before: u64, kind: EventKind, amount: u64, after: u64) -> 
     match kind {
         EventKind::Spend => before.checked_sub(amount) == Some(after),
         EventKind::Load | EventKind::CreditBack | EventKind::Receive => before.checked_add(amount) == Some(after),
+        EventKind::Surrender => (before, 0) == (amount, after),
         _ => true,
     }
 }

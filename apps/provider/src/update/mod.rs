@@ -165,6 +165,7 @@ fn judge(desk: &mut Desk<'_>, source: &Source, record: Option<&Record>, ends: &m
         Some(Record::TookUp(event, raise, of, transaction)) => {
             wallet::took_up(desk, source, event, raise, (*of, *transaction))
         }
+        Some(Record::Surrendered(event)) => wallet::surrendered(desk, source, event),
         None => malformed(desk, source),
     }
 }

@@ -95,7 +95,8 @@ impl Ends {
 /// Tells the wallet to take a check back; for an ended generation, holds the value back like the rest of it (R9, R11).
 pub(crate) fn reverse(desk: &mut Desk<'_>, event: &EventRow) -> Result<(), Failure> {
     let card = desk.known_card(event.card)?.clone();
-    if event.generation < card.generation {
+    // The wallet takes nothing up any more on a card that it gave back.
+    if event.generation < card.generation || desk.store.surrender(event.card)?.is_some() {
         return hold_back(desk, event);
     }
     if desk.store.reversal(event.card, &event.hash)?.is_some() {

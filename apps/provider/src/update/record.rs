@@ -38,6 +38,8 @@ pub(crate) enum Record {
     Receipted,
     /// A raise taken up.
     TookUp(Event, Raise, Option<DeviceId>, u64),
+    /// A card given back.
+    Surrendered(Event),
 }
 
 /// A charge named by its hash.
@@ -84,6 +86,7 @@ pub(crate) fn prove(
         }
         (Role::Wallet, EntryKind::Receipted) => Some(Record::Receipted),
         (Role::Wallet, EntryKind::TookUp) => took_up(shared, by, entry),
+        (Role::Wallet, EntryKind::Surrendered) => surrendered(shared, by, entry),
         _ => None,
     }
 }
@@ -154,4 +157,10 @@ fn took_up(shared: &Shared, by: &dyn Verifier, entry: LogEntry) -> Option<Record
     let context = CardEvent::context(card, generation, &Counterpart::Raise(raise.hash()));
     let event = event(shared, by, (card, generation), entry.event?, &context, false)?;
     Some(Record::TookUp(event, raise, entry.terminal, entry.transaction))
+}
+
+fn surrendered(shared: &Shared, by: &dyn Verifier, entry: LogEntry) -> Option<Record> {
+    let (card, generation) = (entry.card?, entry.generation?);
+    let context = CardEvent::context(card, generation, &Counterpart::Provider(shared.info.provider));
+    Some(Record::Surrendered(event(shared, by, (card, generation), entry.event?, &context, false)?))
 }

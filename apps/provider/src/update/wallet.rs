@@ -3,6 +3,7 @@
 use super::record::{Check, Event};
 use super::{Source, chain, exception, money};
 use crate::books::Accounts;
+use crate::buy;
 use crate::desk::{Desk, Failure};
 use tegata_core::DeviceId;
 use tegata_core::card::{EventKind, Raise};
@@ -149,6 +150,20 @@ pub(crate) fn took_up(
     }
     let row = event_row(desk, source, event, EventState::TakenUp);
     Ok(desk.store.put_event(&row)?)
+}
+
+/// A card was given back, with all that remained on it.
+pub(crate) fn surrendered(desk: &mut Desk<'_>, source: &Source, event: &Event) -> Result<(), Failure> {
+    if own_card(desk, source, event)?.is_none() || event.event.event != EventKind::Surrender {
+        return malformed(desk, source);
+    }
+    if chain::look(desk, source, event)?.same.is_some() {
+        return Ok(());
+    }
+    advance(desk, source, event, None)?;
+    let row = event_row(desk, source, event, EventState::TakenUp);
+    desk.store.put_event(&row)?;
+    buy::surrendered(desk, event)
 }
 
 /// Whether this load is one of ours for this card, taken up once. One that a backup does not have is taken back in

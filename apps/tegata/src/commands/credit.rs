@@ -50,7 +50,7 @@ pub fn register(place: &Place, name: &str, number: Option<String>, expiry: &str)
 }
 
 /// The provider says when to ask again.
-fn wait(seconds: u64) {
+pub(super) fn wait(seconds: u64) {
     std::thread::sleep(Duration::from_secs(seconds.clamp(1, 60)));
 }
 

@@ -1,6 +1,6 @@
 //! What a payment card issuing system does on the command line.
 
-use crate::flags::{IssuerCommand, OrderFlags};
+use crate::flags::{IssuerCommand, OrderFlags, SellFlags, TermsFlags};
 use crate::place::{Place, Sort, now};
 use crate::screen::{Answer, Failure, Screen, fail, table};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use tegata_core::card::{CardKind, Terms};
 use tegata_core::wire::signed::Algorithm;
 use tegata_core::{IssuerId, Time};
-use tegata_issuer::Issuer;
+use tegata_issuer::{Issuer, Offered};
 use tegata_vault::SqliteVault;
 
 /// Does it.
@@ -30,6 +30,16 @@ pub fn run(place: &Place, _screen: Screen, name: &str, command: IssuerCommand) -
             place.issuer(name)?.part.resend(&mut place.post()?, batch, now())?;
             Ok(Answer::new(format!("Batch {batch} is with the provider."), json!({ "sent": batch })))
         }
+        IssuerCommand::Sell(flags) => sell(place, name, &flags),
+        IssuerCommand::Restock { article, stock } => {
+            place.issuer(name)?.part.restock(&mut place.post()?, article, stock, now())?;
+            let text = match stock {
+                0 => format!("Article {article} is off sale. What is sold stays sold."),
+                stock => format!("Of article {article}, {stock} may be sold in all."),
+            };
+            Ok(Answer::new(text, json!({ "article": article, "stock": stock })))
+        }
+        IssuerCommand::Articles => articles(&place.issuer(name)?.part),
         IssuerCommand::Statement => {
             let mut opened = place.issuer(name)?;
             let content = opened.part.statement(&mut place.post()?, (Time(0), Time::END), now())?;
@@ -40,7 +50,7 @@ pub fn run(place: &Place, _screen: Screen, name: &str, command: IssuerCommand) -
 }
 
 /// The terms that the flags describe.
-pub fn terms(issuer: IssuerId, flags: &OrderFlags) -> Result<Terms, Failure> {
+pub fn terms(issuer: IssuerId, flags: &TermsFlags) -> Result<Terms, Failure> {
     let money = |text: &str| super::amount(text, &flags.currency);
     let single = money(&flags.max_payment)?;
     Ok(Terms {
@@ -65,9 +75,9 @@ pub fn terms(issuer: IssuerId, flags: &OrderFlags) -> Result<Terms, Failure> {
 
 fn order(place: &Place, name: &str, flags: &OrderFlags) -> Result<Answer, Failure> {
     let mut opened = place.issuer(name)?;
-    let face = super::amount(&flags.face, &flags.currency)?;
-    let terms = terms(opened.part.party()?, flags)?;
-    let until = now().time.after(flags.years.saturating_mul(366 * Time::DAY));
+    let face = super::amount(&flags.face, &flags.terms.currency)?;
+    let terms = terms(opened.part.party()?, &flags.terms)?;
+    let until = now().time.after(flags.terms.years.saturating_mul(366 * Time::DAY));
     let batch = opened.part.order(&mut place.post()?, terms, face, (flags.count, until), now())?;
     let text = format!(
         "Batch {batch} of {} numbers at {face} is ordered. Print it: tegata issuer {name} print {batch}\n\
@@ -75,6 +85,62 @@ fn order(place: &Place, name: &str, flags: &OrderFlags) -> Result<Answer, Failur
         flags.count
     );
     Ok(Answer::new(text, json!({ "batch": batch, "count": flags.count, "face": face.decimal().to_string() })))
+}
+
+fn sell(place: &Place, name: &str, flags: &SellFlags) -> Result<Answer, Failure> {
+    let mut opened = place.issuer(name)?;
+    let offered = Offered {
+        terms: terms(opened.part.party()?, &flags.terms)?,
+        face: super::amount(&flags.face, &flags.terms.currency)?,
+        stock: flags.stock,
+        until: now().time.after(flags.sold_days.saturating_mul(Time::DAY)),
+        valid_for: flags.terms.years.saturating_mul(366 * Time::DAY),
+        clear_after: flags.clear_after_hours.map(|hours| hours.saturating_mul(3600)),
+    };
+    let listed = opened.part.list(&mut place.post()?, flags.article, offered, now())?;
+    let text = format!(
+        "Article {} is for sale: {} with {}, {} of them. Wallets see it: tegata wallet NAME catalogue\n\
+         The provider's operator enrols this issuer for credit once: tegata provider enrol {} --code CODE --category 6012 --name NAME",
+        listed.article, listed.terms.name, listed.face, listed.stock, listed.issuer
+    );
+    Ok(Answer::new(text, json!({ "article": listed.article, "revision": listed.revision, "stock": listed.stock })))
+}
+
+fn articles(issuer: &Issuer<SqliteVault>) -> Result<Answer, Failure> {
+    let listed = issuer.listings()?;
+    let rows: Vec<Vec<String>> = listed
+        .iter()
+        .map(|listed| {
+            let until = super::moment(listed.until);
+            vec![
+                listed.article.to_string(),
+                listed.terms.name.clone(),
+                listed.price.to_string(),
+                listed.stock.to_string(),
+                until,
+            ]
+        })
+        .collect();
+    let json = listed
+        .iter()
+        .map(|listed| {
+            json!({
+                "article": listed.article,
+                "revision": listed.revision,
+                "name": listed.terms.name,
+                "price": listed.price.decimal().to_string(),
+                "currency": listed.price.unit().name(),
+                "stock": listed.stock,
+                "until": listed.until.0,
+                "clear_after": listed.clear_after,
+            })
+        })
+        .collect::<Vec<_>>();
+    let text = match rows.as_slice() {
+        [] => "Nothing is sold over the network yet: tegata issuer NAME sell ARTICLE".to_owned(),
+        rows => table(&["article", "card", "price", "may be sold", "until"], rows),
+    };
+    Ok(Answer::new(text, json!({ "articles": json })))
 }
 
 fn batches(issuer: &Issuer<SqliteVault>) -> Result<Answer, Failure> {

@@ -1,6 +1,7 @@
 //! One file a part: what its subcommands do.
 
 pub mod bank;
+pub mod buy;
 pub mod credit;
 pub mod issuer;
 pub mod merchant;

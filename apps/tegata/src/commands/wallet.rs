@@ -1,6 +1,6 @@
 //! What a wallet does on the command line.
 
-use super::credit;
+use super::{buy, credit};
 use crate::flags::WalletCommand;
 use crate::place::{Place, Sort, now};
 use crate::screen::{Answer, Failure, Screen, bold, fail, table};
@@ -32,6 +32,14 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: WalletCommand) ->
         }
         WalletCommand::Pay { terminal, card, yes, .. } => touch(place, screen, name, &terminal, (card.as_deref(), yes)),
         WalletCommand::RegisterCard { number, expiry } => credit::register(place, name, number, &expiry),
+        WalletCommand::Catalogue => buy::catalogue(place, name),
+        WalletCommand::Buy { article, issuer, card, yes, instalments } => {
+            let option = instalments.map_or(PaymentOption::Once, PaymentOption::Instalments);
+            let (issuer, card) = (issuer.as_deref(), card.as_deref());
+            buy::buy(place, screen, name, &buy::Wanted { article, issuer, card, option, yes })
+        }
+        WalletCommand::Purchases => buy::list(place, name),
+        WalletCommand::Refund { card, yes } => buy::refund(place, screen, name, &card, yes),
         WalletCommand::Credits => credit::list(&place.wallet(name)?.part),
         WalletCommand::Agree { terminal, transaction } => {
             let Some(device) = DeviceId::parse(&terminal) else {

@@ -1,6 +1,6 @@
 //! The chain of events signed by a card's own key. Two contents under one position convict (R1, R9).
 
-use crate::id::{CardId, DeviceId, Hash};
+use crate::id::{CardId, DeviceId, Hash, PartyId};
 use crate::wire::canonical::{Reader, Wire, Writer};
 use crate::wire::signed::{PublicKey, Signed, Verifier};
 use crate::{codes, message};
@@ -74,6 +74,8 @@ pub enum Counterpart<'a> {
     },
     /// The raise, by its hash, that a load or credit-back takes up.
     Raise(Hash),
+    /// The provider that a card is surrendered to.
+    Provider(PartyId),
 }
 
 impl CardEvent {
@@ -95,6 +97,13 @@ impl CardEvent {
                 to.uint(generation);
                 hash.write(&mut to);
             }
+            Counterpart::Provider(provider) => {
+                to.array(4);
+                card.write(&mut to);
+                to.uint(generation);
+                provider.write(&mut to);
+                to.uint(EventKind::Surrender.code());
+            }
         }
         to.finish()
     }
@@ -105,6 +114,10 @@ impl CardEvent {
         let named = (CardId::read(&mut from).ok()?, from.uint().ok()?);
         match len {
             3 => drop(Hash::read(&mut from).ok()?),
+            4 => {
+                PartyId::read(&mut from).ok()?;
+                (from.uint().ok()? == EventKind::Surrender.code()).then_some(())?;
+            }
             5 => {
                 Hash::read(&mut from).ok()?;
                 DeviceId::read(&mut from).ok()?;

@@ -4,7 +4,7 @@
 //! numbered after it, and never spends more than its offline limit below that.
 
 use super::{CardCertificate, CardEvent, Counterpart, EventKind, Raise, Terms};
-use crate::id::Hash;
+use crate::id::{Hash, PartyId};
 use crate::money::{Amount, Time};
 use crate::wire::signed::{Signed, Unsigned};
 use crate::{codes, message};
@@ -210,6 +210,22 @@ impl Purse {
         let remaining = self.remaining.checked_sub(amount.minor()).ok_or(CannotSpend::TooLittle)?;
         within_bounds(self.said(), terms, &self.raises, amount, remaining, now)?;
         Ok(self.advance(EventKind::Spend, amount.minor(), remaining, counterpart))
+    }
+    /// Drafts the card's last event: the holder gives it back to its provider, with all that remains. What waits to be taken
+    /// up comes first, or it would be lost to the card.
+    ///
+    /// # Errors
+    /// [`CannotSpend`]; nothing has changed.
+    pub fn surrender(&self, provider: PartyId) -> Result<Advance, CannotSpend> {
+        if self.state != PurseState::Active {
+            return Err(CannotSpend::NotActive);
+        }
+        if !self.waiting.is_empty() {
+            return Err(CannotSpend::TooManyRaises);
+        }
+        let mut advance = self.advance(EventKind::Surrender, self.remaining, 0, &Counterpart::Provider(provider));
+        advance.purse.state = PurseState::Ended;
+        Ok(advance)
     }
     /// Keeps a raise until it can be taken up. Keeping it twice changes nothing.
     pub fn keep(&mut self, raise: Raise) {

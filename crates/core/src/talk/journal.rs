@@ -29,6 +29,8 @@ codes! {
         TookUp = 6,
         /// Terminal: a charge was cleared by credit. The merchant's receipt.
         Cleared = 7,
+        /// Wallet: a card was given back, with all that remained on it.
+        Surrendered = 8,
     }
 }
 

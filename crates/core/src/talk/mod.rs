@@ -1,5 +1,6 @@
 //! The conversations: one room each, both sides in it.
 
+pub mod buy;
 pub mod cards;
 pub mod credit;
 pub mod join;

@@ -6,6 +6,7 @@ use crate::card::{Raise, Terms};
 use crate::id::{DeviceId, Hash};
 use crate::record::{Batch, Overlay, RecordKey, Space};
 use crate::step::{Context, Effect, Event, Fault, Records, SigningKey, Step, Talk};
+use crate::talk::buy::{Bought, Refunded};
 use crate::talk::credit::{Credited, UserReceipt};
 use crate::talk::journal::{Journal, LogEntry};
 use crate::talk::pay::{Paying, Till, keep_raise, load_purse, purse_key};
@@ -311,8 +312,9 @@ impl Apply<'_> {
                 self.over.batch.put(Certificate::own_key(), renewed.encode());
             }
             CommandKind::Receipt => command.receipt.as_ref().map_or(Some(()), |receipt| self.receipt(receipt))?,
+            CommandKind::Refund => command.refund.as_ref().map_or(Some(()), |refund| self.refund(refund))?,
             // Of later kinds of card: recorded as carried out, they name nothing this device holds.
-            CommandKind::Change | CommandKind::Refund | CommandKind::Program => {}
+            CommandKind::Change | CommandKind::Program => {}
         }
         Some(())
     }
@@ -330,7 +332,21 @@ impl Apply<'_> {
             let mut after = before.clone();
             after.receive(receipt.into_signed());
             self.over.batch.replace(Credited::key(number), Some(before.to_bytes()), after.to_bytes());
+        } else if let Some(before) = Bought::load(&self.over, number) {
+            before.is_answered_by(&receipt).then_some(())?;
+            let mut after = before.clone();
+            after.receive(receipt.into_signed());
+            self.over.batch.replace(Bought::key(number), Some(before.to_bytes()), after.to_bytes());
         }
+        Some(())
+    }
+
+    /// What came back for a card that was surrendered; judged like a receipt (R16).
+    fn refund(&mut self, refund: &Signed<Refunded>) -> Option<()> {
+        let key = self.anchors.signer(refund.claimed().signer, refund.claimed().at).ok()?;
+        let refund = refund.clone().verify(key, &[], self.context.verifier).ok()?;
+        (refund.wallet == self.device && refund.provider == self.anchors.provider).then_some(())?;
+        self.over.batch.put(Refunded::key(refund.card), refund.signed().encode());
         Some(())
     }
 

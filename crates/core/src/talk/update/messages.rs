@@ -4,6 +4,7 @@ use crate::card::{CardCertificate, Raise, Terms};
 use crate::id::{CardId, DeviceId, Hash};
 use crate::money::Time;
 use crate::step::Context;
+use crate::talk::buy::Refunded;
 use crate::talk::credit::UserReceipt;
 use crate::talk::report::Refused;
 use crate::wire::canonical::{Bytes, DecodeError, Message, Reader, Wire};
@@ -102,6 +103,8 @@ message! {
         7 renewed: Option<Signed<Certificate>>,
         /// Receipt: the user's receipt of a payment by credit \[8421\].
         8 receipt: Option<Signed<UserReceipt>>,
+        /// Refund: what was paid back for a card.
+        10 refund: Option<Signed<Refunded>>,
     }
 }
 
@@ -117,6 +120,7 @@ impl Command {
             terms: None,
             renewed: None,
             receipt: None,
+            refund: None,
             extensions: Default::default(),
         }
     }
@@ -189,6 +193,7 @@ macro_rules! by_provider {
 by_provider!(UpdateReply Challenge Refused);
 by_provider!(crate::talk::cards::InstallReply crate::talk::cards::LoadReply crate::talk::cards::Done);
 by_provider!(crate::talk::report::Report);
+by_provider!(crate::talk::buy::Catalogue crate::talk::buy::PurchaseAnswer);
 by_provider!(crate::talk::credit::CreditAnswer crate::talk::credit::ClearingNotification);
 
 /// What came back for a request.

@@ -1,0 +1,76 @@
+//! What issuers list, and what is left of it.
+
+use crate::cards::{done, equip};
+use crate::desk::{Desk, Failure};
+use tegata_core::talk::buy::{Article, Catalogue, CatalogueRequest, Listing};
+use tegata_core::talk::report::ProviderRefusal;
+use tegata_core::wire::certificate::Certificate;
+use tegata_core::wire::signed::{Signed, Verified};
+use tegata_core::{Amount, IssuerId};
+use tegata_store::{ArticleRow, StoreError};
+
+/// Keeps an issuer's listing. The same one again changes nothing; an older or another one under the same revision is refused.
+pub(crate) fn list(desk: &mut Desk<'_>, request: &Verified<Listing>) -> Result<Vec<u8>, Failure> {
+    let (hash, issuer, article, revision) = (request.hash(), request.issuer, request.article, request.revision);
+    if let Some((known, _)) = desk.store.listing(issuer, article, revision)? {
+        return match known == hash {
+            true => Ok(done(desk, &hash, request.at)),
+            false => Err(ProviderRefusal::Repeated.into()),
+        };
+    }
+    let before = desk.store.article(issuer, article)?;
+    if revision != before.as_ref().map_or(0, |row| row.revision) + 1 {
+        return Err(ProviderRefusal::Repeated.into());
+    }
+    let terms = &request.terms;
+    // What is on a payment card is what it costs: a refund pays back what remains, and never more than was paid.
+    let fits = terms.issuer == issuer
+        && terms.unit == request.face.unit()
+        && request.price == request.face
+        && !request.face.is_zero()
+        && request.face.minor() <= terms.max_balance
+        && terms.max_balance <= Amount::MAX
+        && request.valid_for > 0;
+    if !fits {
+        return Err(ProviderRefusal::Terms.into());
+    }
+    equip(desk, issuer, terms)?;
+    let taken = before.map_or(0, |row| row.taken);
+    let row = ArticleRow { issuer, article, revision, taken, body: request.signed().encode() };
+    desk.store.put_listing(&row, &hash, desk.now)?;
+    Ok(done(desk, &hash, request.at))
+}
+
+/// What is for sale now.
+pub(crate) fn catalogue(desk: &mut Desk<'_>, request: &Verified<CatalogueRequest>) -> Result<Vec<u8>, Failure> {
+    let mut articles = Vec::new();
+    for row in desk.store.articles()? {
+        let said = Signed::<Listing>::decode(&row.body).map_err(|_| StoreError::Damaged)?.claimed().clone();
+        let left = said.stock.saturating_sub(row.taken);
+        if left == 0 || desk.now >= said.until {
+            continue;
+        }
+        articles.push(Article {
+            issuer: row.issuer,
+            issuer_name: name(desk, row.issuer)?,
+            article: row.article,
+            revision: row.revision,
+            terms: said.terms,
+            face: said.face,
+            price: said.price,
+            left,
+            until: said.until,
+            clear_after: said.clear_after,
+            extensions: Default::default(),
+        });
+    }
+    let at = desk.now;
+    Ok(desk.answer(&request.hash(), |signer| Catalogue { articles, at, signer, extensions: Default::default() }))
+}
+
+/// What an issuer is called, by its certificate.
+pub(super) fn name(desk: &Desk<'_>, issuer: IssuerId) -> Result<String, Failure> {
+    let row = desk.store.participant(issuer.into())?.ok_or(StoreError::Damaged)?;
+    let certificate = Signed::<Certificate>::decode(&row.body).map_err(|_| StoreError::Damaged)?;
+    Ok(certificate.claimed().name.clone().unwrap_or_default())
+}

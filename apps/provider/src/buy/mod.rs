@@ -1,0 +1,56 @@
+//! Selling cards over the network by credit (flow 8), and paying back what cards given back still held (flow 16).
+//!
+//! A purchase goes through reserve, authorize, issue, capture, install. How far it has come is a row, written in the same
+//! transaction as what follows from it; so a provider that dies at any point goes on from that row, and what cannot go on is
+//! undone in reverse: the issue withdrawn, the authorization let go, the reservation given back. The bank's silence is no
+//! answer (R26): it is asked again by [`crate::credit::due`].
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `catalogue.rs` | what issuers list, what is left of it |
+//! | `reserve.rs` | one is kept for a wallet, given up, or expires |
+//! | `saga.rs` | paid: authorized, issued, captured; and back |
+//! | `deliver.rs` | the card or load, and what the wallet is told |
+//! | `refund.rs` | a card given back, money on its way back |
+
+mod catalogue;
+mod deliver;
+mod refund;
+mod reserve;
+mod saga;
+
+pub(crate) use catalogue::{catalogue, list};
+pub(crate) use refund::{due as refunds_due, heard as refund_heard, surrendered};
+pub(crate) use reserve::{cancel, overdue, reserve};
+pub(crate) use saga::{heard, pay};
+
+use crate::desk::{Desk, Failure};
+use tegata_core::Hash;
+use tegata_core::talk::buy::{Listing, PurchaseRefusal, PurchaseState};
+use tegata_core::wire::signed::Signed;
+use tegata_store::{PurchaseRow, StoreError};
+
+/// After how many seconds a wallet asks again while nothing is known yet.
+const AGAIN: u64 = 1;
+
+/// What a purchase is of, as the issuer signed it.
+fn listing(desk: &Desk<'_>, row: &PurchaseRow) -> Result<Listing, Failure> {
+    let (_, body) = desk.store.listing(row.issuer, row.article, row.revision)?.ok_or(StoreError::Damaged)?;
+    Ok(Signed::<Listing>::decode(&body).map_err(|_| StoreError::Damaged)?.claimed().clone())
+}
+
+/// The hash of its reservation: what postings and records name a purchase by.
+fn reference(desk: &Desk<'_>, row: &PurchaseRow) -> Result<Hash, Failure> {
+    let record = desk.store.purchase_record(row.wallet, row.number, tegata_store::Signed::Reserve)?;
+    Ok(record.ok_or(StoreError::Damaged)?.0)
+}
+
+/// Ends a purchase without a card: what was kept for it is for others again.
+fn end(desk: &Desk<'_>, row: &mut PurchaseRow, state: PurchaseState, why: PurchaseRefusal) -> Result<(), Failure> {
+    let article = desk.store.article(row.issuer, row.article)?.ok_or(StoreError::Damaged)?;
+    desk.store.set_taken(row.issuer, row.article, article.taken.saturating_sub(1))?;
+    row.state = state;
+    row.why = Some(why);
+    row.ended = Some(desk.now);
+    Ok(desk.store.put_purchase(row)?)
+}

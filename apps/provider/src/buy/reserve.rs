@@ -1,0 +1,117 @@
+//! One is kept for a wallet: never more than there are, given back when it expires, is given up, or is not paid.
+
+use super::deliver::{refused, told};
+use super::end;
+use crate::desk::{Desk, Failure};
+use crate::install::reconciling;
+use tegata_core::Time;
+use tegata_core::talk::buy::{Cancel, Listing, PurchaseRefusal, PurchaseState, Reserve};
+use tegata_core::talk::report::ProviderRefusal;
+use tegata_core::wire::signed::{Signed, Verified};
+use tegata_store::{PurchaseRow, StoreError};
+
+/// How long a reservation holds, in seconds: time enough to read and agree.
+const HELD: u64 = 10 * 60;
+/// How many unpaid reservations a wallet may have at once.
+const MOST: u64 = 10;
+/// How many expired reservations are ended in one round.
+const ROUND: u64 = 256;
+
+/// Keeps one.
+pub(crate) fn reserve(desk: &mut Desk<'_>, request: &Verified<Reserve>) -> Result<Vec<u8>, Failure> {
+    let hash = request.hash();
+    if let Some(row) = desk.store.purchase(request.wallet, request.purchase)? {
+        return match super::reference(desk, &row)? == hash {
+            true => told(desk, &hash, &row),
+            false => Ok(refused(desk, &hash, request.purchase, PurchaseRefusal::Repeated)),
+        };
+    }
+    // Who is restored from a backup may have sold the last one already (R15).
+    if reconciling(desk)? {
+        return Err(Failure::Refused(ProviderRefusal::Reconciling, Some(60)));
+    }
+    if let Some(why) = objection(desk, request)? {
+        return Ok(refused(desk, &hash, request.purchase, why));
+    }
+    let article = desk.store.article(request.issuer, request.article)?.ok_or(StoreError::Damaged)?;
+    desk.store.set_taken(request.issuer, request.article, article.taken + 1)?;
+    let row = PurchaseRow {
+        wallet: request.wallet,
+        number: request.purchase,
+        state: PurchaseState::Reserved,
+        why: None,
+        issuer: request.issuer,
+        article: request.article,
+        revision: request.revision,
+        expires: desk.now.after(HELD),
+        option: None,
+        authorization: None,
+        clear: None,
+        void: None,
+        card: request.card,
+        load: None,
+        clearing: None,
+        at: desk.now,
+        ended: None,
+    };
+    desk.store.put_purchase(&row)?;
+    let key = (row.wallet, row.number);
+    desk.store.put_purchase_record(key, tegata_store::Signed::Reserve, &hash, &request.signed().encode())?;
+    told(desk, &hash, &row)
+}
+
+/// Why this cannot be reserved.
+fn objection(desk: &mut Desk<'_>, request: &Reserve) -> Result<Option<PurchaseRefusal>, Failure> {
+    let Some(article) = desk.store.article(request.issuer, request.article)? else {
+        return Ok(Some(PurchaseRefusal::NoArticle));
+    };
+    let said = Signed::<Listing>::decode(&article.body).map_err(|_| StoreError::Damaged)?.claimed().clone();
+    let account = |subject| -> Result<bool, Failure> {
+        Ok(desk.store.clearing_account(subject)?.is_some_and(|account| account.account.is_some()))
+    };
+    let why = if request.revision != article.revision {
+        PurchaseRefusal::Changed
+    } else if desk.now >= said.until || said.stock == 0 {
+        PurchaseRefusal::NoArticle
+    } else if article.taken >= said.stock {
+        PurchaseRefusal::SoldOut
+    } else if !account(request.wallet.0)? {
+        PurchaseRefusal::NoCard
+    } else if !account(request.issuer.0)? {
+        PurchaseRefusal::NoIssuer
+    } else if desk.store.reservations_of(request.wallet)? >= MOST {
+        PurchaseRefusal::TooMany
+    } else if request.key.is_some() == request.card.is_some() {
+        PurchaseRefusal::Key
+    } else if let Some(card) = request.card
+        && !super::deliver::has_room(desk, request.wallet, card, &said)?
+    {
+        PurchaseRefusal::Card
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(why))
+}
+
+/// The wallet gives up what it has reserved. What is paid is not undone by this: it is told how that stands.
+pub(crate) fn cancel(desk: &mut Desk<'_>, request: &Verified<Cancel>) -> Result<Vec<u8>, Failure> {
+    let row = desk.store.purchase(request.wallet, request.purchase)?;
+    let mut row = row.ok_or(ProviderRefusal::Unknown)?;
+    if row.state == PurchaseState::Reserved {
+        end(desk, &mut row, PurchaseState::Refused, PurchaseRefusal::Cancelled)?;
+    }
+    told(desk, &request.hash(), &row)
+}
+
+/// Whether a reservation has run out. One whose authorization was asked for does not any more (R23).
+pub(super) fn expired(row: &PurchaseRow, now: Time) -> bool {
+    row.state == PurchaseState::Reserved && now >= row.expires
+}
+
+/// Ends reservations that ran out.
+pub(crate) fn overdue(desk: &mut Desk<'_>) -> Result<(), Failure> {
+    for mut row in desk.store.reservations_expired(desk.now, ROUND)? {
+        end(desk, &mut row, PurchaseState::Refused, PurchaseRefusal::Expired)?;
+    }
+    Ok(())
+}

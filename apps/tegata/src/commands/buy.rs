@@ -1,0 +1,226 @@
+//! Buying cards over the network on the command line, and giving a card back.
+
+use crate::place::{Place, now};
+use crate::screen::{Answer, Failure, Screen, bold, fail, table};
+use serde_json::{Value, json};
+use std::io::{BufRead, IsTerminal, Write};
+use tegata_core::talk::buy::{Article, Bought, BuyNotice};
+use tegata_core::talk::credit::PaymentOption;
+use tegata_core::{CardId, RequestNumber};
+use tegata_device::HttpPost;
+use tegata_vault::SqliteVault;
+use tegata_wallet::Wallet;
+
+/// What is for sale.
+pub fn catalogue(place: &Place, name: &str) -> Result<Answer, Failure> {
+    let articles = place.wallet(name)?.part.catalogue(&mut place.post()?, now())?;
+    let rows: Vec<Vec<String>> = articles
+        .iter()
+        .map(|article| {
+            let cleared = article.clear_after.map_or("at once".to_owned(), |after| format!("{} h later", after / 3600));
+            vec![
+                article.article.to_string(),
+                article.terms.name.clone(),
+                article.issuer_name.clone(),
+                article.price.to_string(),
+                article.left.to_string(),
+                cleared,
+            ]
+        })
+        .collect();
+    let text = match rows.as_slice() {
+        [] => "Nothing is for sale here at the moment.".to_owned(),
+        rows => format!(
+            "{}\nBuy one: tegata wallet {name} buy ARTICLE",
+            table(&["article", "card", "issuer", "price", "left", "charged"], rows)
+        ),
+    };
+    Ok(Answer::new(text, json!({ "articles": articles.iter().map(listed).collect::<Vec<_>>() })))
+}
+
+fn listed(article: &Article) -> Value {
+    json!({
+        "article": article.article,
+        "issuer": article.issuer.to_string(),
+        "issuer_name": article.issuer_name,
+        "name": article.terms.name,
+        "face": article.face.decimal().to_string(),
+        "price": article.price.decimal().to_string(),
+        "currency": article.price.unit().name(),
+        "left": article.left,
+        "until": article.until.0,
+        "clear_after": article.clear_after,
+    })
+}
+
+/// What to buy, and how.
+pub struct Wanted<'a> {
+    /// The article's number.
+    pub article: u64,
+    /// Its issuer.
+    pub issuer: Option<&'a str>,
+    /// The card to top up.
+    pub card: Option<&'a str>,
+    /// How the user is charged.
+    pub option: PaymentOption,
+    /// Agreed beforehand.
+    pub yes: bool,
+}
+
+/// Reserves, shows the price, pays, and waits until it is known.
+pub fn buy(place: &Place, screen: Screen, name: &str, wanted: &Wanted<'_>) -> Result<Answer, Failure> {
+    let mut opened = place.wallet(name)?;
+    let mut post = place.post()?;
+    let articles = opened.part.catalogue(&mut post, now())?;
+    let article = chosen(articles, wanted)?;
+    let card = wanted.card.map(card_of).transpose()?;
+    let what = format!("{} with {} from {}", article.terms.name, article.face, article.issuer_name);
+    let (purchase, notice) = opened.part.reserve(&mut post, article, card, now())?;
+    let price = match notice {
+        BuyNotice::Reserved { price, .. } => price,
+        other => return ended(&other),
+    };
+    screen.say(format!("{what} costs {}, charged to your bank card.", bold(price)));
+    if !wanted.yes && !agreed("Buy? [y/N] ") {
+        opened.part.cancel(&mut post, purchase, now())?;
+        return fail("not bought; nothing was charged. Without a terminal, say --yes");
+    }
+    let notice = opened.part.buy(&mut post, purchase, wanted.option, now())?;
+    settle(&mut opened.part, &mut post, purchase, notice)
+}
+
+fn chosen(articles: Vec<Article>, wanted: &Wanted<'_>) -> Result<Article, Failure> {
+    let fits = |article: &Article| {
+        article.article == wanted.article && wanted.issuer.is_none_or(|issuer| article.issuer.to_string() == issuer)
+    };
+    let mut found: Vec<_> = articles.into_iter().filter(fits).collect();
+    match (found.pop(), found.is_empty()) {
+        (Some(article), true) => Ok(article),
+        (Some(_), false) => fail("several issuers sell an article of that number; name one with --issuer"),
+        (None, _) => fail(format!("there is no article {} for sale; `catalogue` lists them", wanted.article)),
+    }
+}
+
+fn card_of(name: &str) -> Result<CardId, Failure> {
+    match CardId::parse(name) {
+        Some(card) => Ok(card),
+        None => fail("a card's id is card- and 32 digits; `cards` shows it"),
+    }
+}
+
+fn agreed(question: &str) -> bool {
+    if !std::io::stdin().is_terminal() {
+        return false;
+    }
+    print!("{question}");
+    let mut line = String::new();
+    let read = std::io::stdout().flush().and_then(|()| std::io::stdin().lock().read_line(&mut line));
+    read.is_ok() && matches!(line.trim(), "y" | "Y" | "yes")
+}
+
+/// Asks until it is known (R26).
+fn settle(
+    wallet: &mut Wallet<SqliteVault>,
+    post: &mut HttpPost,
+    purchase: RequestNumber,
+    mut notice: BuyNotice,
+) -> Result<Answer, Failure> {
+    while let BuyNotice::Waiting { again } = notice {
+        super::credit::wait(again);
+        notice = wallet.purchase(post, purchase, now())?;
+    }
+    let BuyNotice::Delivered { card, amount, provisional } = notice else {
+        return ended(&notice);
+    };
+    wallet.update(post, now())?;
+    let later =
+        if provisional { " The bank has agreed; it is charged later, the receipt is a temporary one." } else { "" };
+    let text = format!("{} {amount} on {card}.{later}", bold("Bought:"));
+    let json = json!({
+        "card": card.to_string(),
+        "amount": amount.decimal().to_string(),
+        "currency": amount.unit().name(),
+        "purchase": purchase.to_string(),
+        "provisional": provisional,
+    });
+    Ok(Answer::new(text, json))
+}
+
+fn ended(notice: &BuyNotice) -> Result<Answer, Failure> {
+    match notice {
+        BuyNotice::Ended(why) => fail(format!("not bought: {}", why.advice())),
+        BuyNotice::Returned(why) => fail(format!("not bought, and what was charged is paid back: {}", why.advice())),
+        BuyNotice::Unpaid => fail("the bank refused the money afterwards; the card is blocked, ask its issuer"),
+        other => fail(format!("nothing is known yet ({other:?}); ask again: tegata wallet NAME purchases")),
+    }
+}
+
+/// What was bought; what was cut off goes on, if the provider can be reached.
+pub fn list(place: &Place, name: &str) -> Result<Answer, Failure> {
+    let mut opened = place.wallet(name)?;
+    let open = opened.part.purchases()?.iter().any(|bought| !bought.state.is_over());
+    let mut note = String::new();
+    if open && let Err(error) = place.post().and_then(|mut post| Ok(opened.part.resume_purchases(&mut post, now())?)) {
+        note = format!("\nAs last known; what is open could not be asked for: {}", error.0);
+    }
+    let all = opened.part.purchases()?;
+    let rows: Vec<Vec<String>> = all
+        .iter()
+        .map(|bought| {
+            let state = bought.why.map_or_else(
+                || bought.state.name().to_lowercase(),
+                |why| format!("{} ({})", bought.state.name().to_lowercase(), why.name().to_lowercase()),
+            );
+            let receipt = match (&bought.receipt, &bought.temporary) {
+                (Some(_), _) => "receipt",
+                (None, Some(_)) => "temporary",
+                _ => "",
+            };
+            let card = bought.card.map_or(String::new(), |card| card.to_string());
+            let at = super::moment(bought.reserve.claimed().at);
+            vec![at, bought.article.terms.name.clone(), bought.article.price.to_string(), state, receipt.into(), card]
+        })
+        .collect();
+    let text = match rows.as_slice() {
+        [] => format!("Nothing was bought over the network yet. Look: tegata wallet {name} catalogue"),
+        rows => format!("{}{note}", table(&["at", "card", "price", "state", "", "onto"], rows)),
+    };
+    Ok(Answer::new(text, json!({ "purchases": all.iter().map(shown).collect::<Vec<_>>() })))
+}
+
+fn shown(bought: &Bought) -> Value {
+    json!({
+        "purchase": bought.purchase().to_string(),
+        "at": bought.reserve.claimed().at.0,
+        "article": listed(&bought.article),
+        "state": bought.state.name(),
+        "why": bought.why.map(|why| why.name()),
+        "card": bought.card.map(|card| card.to_string()),
+        "temporary": bought.temporary.as_ref().map(|receipt| receipt.claimed().clears.0),
+        "clearing": bought.receipt.as_ref().map(|receipt| receipt.claimed().information.claimed().clearing.to_string()),
+    })
+}
+
+/// Gives a card back by its own key, and tells the provider.
+pub fn refund(place: &Place, screen: Screen, name: &str, card: &str, yes: bool) -> Result<Answer, Failure> {
+    let card = card_of(card)?;
+    let mut opened = place.wallet(name)?;
+    let Some(held) = opened.part.cards()?.into_iter().find(|held| held.card == card) else {
+        return fail("this wallet holds no such card; `cards` lists what it holds");
+    };
+    // The provider has to hear of it: nothing is ended that nobody can be told.
+    let mut post = place.post()?;
+    opened.part.update(&mut post, now())?;
+    screen.say(format!("{} and its {} are given back. It cannot be undone.", held.name, bold(held.remaining)));
+    if !yes && !agreed("Give it back? [y/N] ") {
+        return fail("nothing was given back. Without a terminal, say --yes");
+    }
+    let amount = opened.part.surrender(card, now())?;
+    opened.part.update(&mut post, now())?;
+    let text = format!(
+        "{} {amount}. What was paid by bank card goes back to it once no terminal can still hold a payment of this card; an \
+         update of the wallet tells.",
+        bold("Given back:")
+    );
+    Ok(Answer::new(text, json!({ "card": card.to_string(), "given_back": amount.decimal().to_string() })))
+}

@@ -1,0 +1,318 @@
+//! Bought by credit: every card or load delivered has one captured amount, every captured amount one card or load, or it went
+//! back. What counts is signed by others: the issuer's listing, the wallet's reservation and agreement, the processor's answers,
+//! the card's own last event where it was given back.
+
+use crate::AuditError;
+use crate::asked::Asked;
+use crate::credit::Captured;
+use crate::difference::{Findings, What};
+use crate::numbers::{Book, Numbers};
+use crate::reading::{Columns, Id, each, hex};
+use crate::trust::{Trust, holds};
+use rusqlite::{Connection, params};
+use std::collections::{BTreeMap, HashMap};
+use tegata_core::talk::buy::{Listing, Purchase, PurchaseState, Reserve};
+use tegata_core::wire::certificate::Role;
+use tegata_core::wire::signed::{PublicKey, Signed};
+use tegata_core::{Handle, Hash};
+
+/// What a purchase put on a card.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bought {
+    /// The reservation: names the posting of an install.
+    pub reference: Hash,
+    pub face: u64,
+    pub terms: Handle,
+    /// The key that a new card was ordered for.
+    pub key: Option<PublicKey>,
+}
+
+/// What went back to a bank card.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Back {
+    pub issuer: Id,
+    /// The processor's books.
+    pub book: Book,
+    pub card: Option<Id>,
+    pub amount: u64,
+}
+
+/// Everything about purchases.
+#[derive(Debug, Default)]
+pub(crate) struct Sold {
+    /// Captures by the reservation that they paid.
+    pub captured: BTreeMap<Hash, Captured>,
+    /// New cards.
+    pub cards: HashMap<Id, Bought>,
+    /// Loads, by card and number.
+    pub loads: HashMap<(Id, u64), Bought>,
+    /// Issued for an agreement: in which books, how much stands (nothing where it was withdrawn).
+    pub issued: HashMap<Hash, (Book, u64)>,
+    /// Refunds by what names their postings.
+    pub back: BTreeMap<Hash, Back>,
+    /// Cards given back and settled.
+    pub settled: BTreeMap<Id, u64>,
+}
+
+struct Row {
+    wallet: Id,
+    number: Id,
+    state: Option<PurchaseState>,
+    issuer: Id,
+    article: u64,
+    revision: u64,
+    authorization: Option<Id>,
+    clear: Option<Id>,
+    card: Option<Id>,
+    load: Option<u64>,
+}
+
+impl Row {
+    fn read(row: &Columns<'_, '_>) -> rusqlite::Result<Self> {
+        let state = row.u64(2)?;
+        Ok(Self {
+            wallet: row.get(0)?,
+            number: row.get(1)?,
+            state: PurchaseState::ALL.iter().copied().find(|one| one.code() == state),
+            issuer: row.get(3)?,
+            article: row.u64(4)?,
+            revision: row.u64(5)?,
+            authorization: row.get(6)?,
+            clear: row.get(7)?,
+            card: row.get(8)?,
+            load: row.opt_u64(9)?,
+        })
+    }
+    fn about(&self) -> String {
+        format!("purchase {} of dev-{}", hex(&self.number), hex(&self.wallet))
+    }
+}
+
+const RESERVE: u64 = 1;
+const PURCHASE: u64 = 2;
+
+impl Sold {
+    /// Reads and judges; a database of a format without purchases has none. Terms and issued value go to `numbers`.
+    pub fn read(
+        connection: &Connection,
+        trust: &Trust,
+        (asked, numbers): (&mut Asked, &mut Numbers),
+        checked: &mut u64,
+        findings: &mut Findings,
+    ) -> Result<Self, AuditError> {
+        let format: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let mut sold = Self::default();
+        if format < 4 {
+            return Ok(sold);
+        }
+        let listings = listings(connection, trust, numbers, checked, findings)?;
+        let mut taken: BTreeMap<(Id, u64), u64> = BTreeMap::new();
+        let mut rows = Vec::new();
+        let sql = "SELECT wallet, number, state, issuer, article, revision, authorization, clear, card, load
+            FROM purchase ORDER BY wallet, number";
+        each(connection, sql, [], |row| {
+            rows.push(Row::read(row)?);
+            Ok(())
+        })?;
+        for row in &rows {
+            if !matches!(row.state, Some(PurchaseState::Refused | PurchaseState::Returned)) {
+                *taken.entry((row.issuer, row.article)).or_default() += 1;
+            }
+            *checked += 2;
+            let judged = sold.judge(connection, trust, row, &listings, asked, numbers)?;
+            findings.expect(judged.is_some(), What::Row, || {
+                let ledger = row.state.map_or("?", PurchaseState::name);
+                (row.about(), "another state, or nothing of it signed", ledger, "its row of table purchase".to_owned())
+            });
+        }
+        // No more were sold or reserved than the issuer ever listed.
+        each(connection, "SELECT issuer, article, taken FROM article", [], |row| {
+            let key = (row.get::<Id>(0)?, row.u64(1)?);
+            let (counted, recorded) = (taken.remove(&key).unwrap_or(0), row.u64(2)?);
+            let most = listings.iter().filter(|((issuer, article, _), _)| (*issuer, *article) == key);
+            let most = most.map(|(_, listing)| listing.stock).max().unwrap_or(0);
+            findings.expect(counted == recorded && counted <= most, What::Row, || {
+                let evidence = format!("{counted} sold or reserved, of at most {most}");
+                let about = format!("article {} of issuer {}", key.1, hex(&key.0));
+                (about, evidence, format!("{recorded}"), "its row of table article".to_owned())
+            });
+            Ok(())
+        })?;
+        sold.refunds(connection, &rows, &listings, asked, findings)?;
+        Ok(sold)
+    }
+
+    /// Holds one purchase against what was signed about it. `None`: it is not what its row says.
+    fn judge(
+        &mut self,
+        connection: &Connection,
+        trust: &Trust,
+        row: &Row,
+        listings: &Listings,
+        asked: &mut Asked,
+        numbers: &mut Numbers,
+    ) -> Result<Option<()>, AuditError> {
+        let state = row.state;
+        let record = |what: u64| -> Result<Option<Vec<u8>>, AuditError> {
+            let mut found = None;
+            let sql = "SELECT body FROM purchase_record WHERE wallet = ?1 AND number = ?2 AND what = ?3";
+            each(connection, sql, params![row.wallet, row.number, what.cast_signed()], |row| {
+                found = Some(row.get::<Vec<u8>>(0)?);
+                Ok(())
+            })?;
+            Ok(found)
+        };
+        let (reserve, agreed) = (record(RESERVE)?, record(PURCHASE)?);
+        let capture = row.clear.and_then(|number| asked.captures.remove(&number));
+        let judged = || -> Option<()> {
+            let listing = listings.get(&(row.issuer, row.article, row.revision))?;
+            let wallet = trust.key(&row.wallet, Role::Wallet)?;
+            let reserve = Signed::<Reserve>::decode(&reserve?).ok().filter(|signed| holds(signed, wallet, &[]))?;
+            let (reference, want) = (reserve.hash(&[]), reserve.claimed());
+            let named = (want.wallet.0, want.purchase.0, want.issuer.0, want.article, want.revision);
+            (named == (row.wallet, row.number, row.issuer, row.article, row.revision)).then_some(())?;
+            let agreed = match agreed {
+                Some(bytes) => Some(Signed::<Purchase>::decode(&bytes).ok().filter(|signed| {
+                    let said = signed.claimed();
+                    (said.wallet, said.purchase, said.reserve, said.price)
+                        == (want.wallet, want.purchase, reference, listing.price)
+                        && holds(signed, wallet, &[])
+                })?),
+                None => None,
+            };
+            let price = listing.price.minor();
+            let paid = capture.as_ref().and_then(|capture| capture.answer.as_ref());
+            if let Some(completion) = paid {
+                let option = agreed.as_ref().map(|agreed| agreed.claimed().option);
+                let asked_for = capture.as_ref().map(|capture| capture.request.claimed());
+                let fits = completion.amount == listing.price
+                    && Some(completion.option) == option
+                    && Some(completion.number.0) == row.clear
+                    && asked_for.is_some_and(|asked| {
+                        Some(asked.authorization.0) == row.authorization && asked.amount == listing.price
+                    });
+                fits.then_some(())?;
+                let book = (completion.processor.0, listing.price.unit().code());
+                let captured = Captured { merchant: row.issuer, book, amount: price };
+                self.captured.insert(reference, captured);
+            }
+            let approved = row.authorization.and_then(|number| asked.approved.get(&number)) == Some(&price);
+            let bought = Bought { reference, face: listing.face.minor(), terms: listing.terms.handle(), key: want.key };
+            // The bank's yes first, then the issue; captured if and only if it is delivered for good, or goes back.
+            let (issued, delivered, captured) = match state? {
+                PurchaseState::Reserved | PurchaseState::Pending | PurchaseState::Refused => (false, false, false),
+                PurchaseState::Issued => (true, false, false),
+                PurchaseState::Provisional | PurchaseState::Unpaid => (true, true, false),
+                PurchaseState::Delivered => (true, true, true),
+                PurchaseState::Returning | PurchaseState::Returned => (false, false, true),
+            };
+            let early = matches!(state?, PurchaseState::Provisional) && paid.is_some();
+            (captured == paid.is_some() && !early && (!issued || (approved && agreed.is_some()))).then_some(())?;
+            if let Some(agreed) = &agreed {
+                let book = (row.issuer, listing.face.unit().code());
+                self.issued.insert(agreed.hash(&[]), (book, if issued { bought.face } else { 0 }));
+                if issued {
+                    *numbers.issued.entry(book).or_default() += bought.face;
+                }
+            }
+            match (delivered, want.card, row.card, row.load) {
+                (true, None, Some(card), None) => self.cards.insert(card, bought).is_none().then_some(()),
+                (true, Some(card), Some(loaded), Some(load)) if card.0 == loaded => {
+                    self.loads.insert((loaded, load), bought).is_none().then_some(())
+                }
+                (false, _, _, None) => Some(()),
+                _ => None,
+            }
+        };
+        let judged = judged();
+        // A capture of a purchase that is not what it says was for nothing: it is found among those left over.
+        if let (None, Some(capture), Some(number)) = (judged, capture, row.clear) {
+            asked.captures.insert(number, capture);
+        }
+        Ok(judged)
+    }
+
+    /// Money went back only for a purchase that was captured, never more of it than it cost.
+    fn refunds(
+        &mut self,
+        connection: &Connection,
+        rows: &[Row],
+        listings: &Listings,
+        asked: &Asked,
+        findings: &mut Findings,
+    ) -> Result<(), AuditError> {
+        let mut sums: HashMap<(Id, Id), u64> = HashMap::new();
+        let bought: HashMap<(Id, Id), &Row> = rows.iter().map(|row| ((row.wallet, row.number), row)).collect();
+        let sql = "SELECT number, wallet, purchase, card, amount, state FROM refund ORDER BY number";
+        each(connection, sql, [], |row| {
+            let number = row.get::<Id>(0)?;
+            let key = (row.get::<Id>(1)?, row.get::<Id>(2)?);
+            let (card, amount, done) = (row.get::<Option<Id>>(3)?, row.u64(4)?, row.u64(5)? == 2);
+            let purchase = bought.get(&key);
+            let listing = purchase.and_then(|row| listings.get(&(row.issuer, row.article, row.revision)));
+            let back = asked.refunds.get(&number);
+            let sum = sums.entry(key).or_default();
+            *sum = sum.saturating_add(if done { amount } else { 0 });
+            let fits = listing.is_some_and(|listing| *sum <= listing.price.minor())
+                && back.is_some_and(|back| back.request.claimed().amount.minor() == amount && back.done == done);
+            findings.expect(fits, What::Row, || {
+                let about = format!("refund {}", hex(&number));
+                (about, "another amount, or more than was paid", format!("{amount}"), "its row of table refund".into())
+            });
+            if let (true, Some(purchase), Some(listing), Some(processor)) = (done, purchase, listing, asked.processor) {
+                let book = (processor, listing.price.unit().code());
+                let back = Back { issuer: purchase.issuer, book, card, amount };
+                self.back.insert(Hash::of(&number), back);
+            }
+            Ok(())
+        })?;
+        each(connection, "SELECT card, generation FROM surrender WHERE ended IS NOT NULL", [], |row| {
+            self.settled.insert(row.get(0)?, row.u64(1)?);
+            Ok(())
+        })?;
+        // What was captured and could not be delivered has gone back, whole.
+        for row in rows.iter().filter(|row| row.state == Some(PurchaseState::Returned)) {
+            let listing = listings.get(&(row.issuer, row.article, row.revision));
+            let back = sums.get(&(row.wallet, row.number)).copied().unwrap_or(0);
+            findings.expect(listing.is_some_and(|listing| listing.price.minor() == back), What::Row, || {
+                (row.about(), format!("{back} paid back"), "returned", "its row of table purchase".to_owned())
+            });
+        }
+        Ok(())
+    }
+}
+
+type Listings = HashMap<(Id, u64, u64), Listing>;
+
+/// What issuers listed, by their own signatures.
+fn listings(
+    connection: &Connection,
+    trust: &Trust,
+    numbers: &mut Numbers,
+    checked: &mut u64,
+    findings: &mut Findings,
+) -> Result<Listings, AuditError> {
+    let mut listings = Listings::new();
+    let sql = "SELECT issuer, article, revision, body FROM listing ORDER BY issuer, article, revision";
+    each(connection, sql, [], |row| {
+        let key = (row.get::<Id>(0)?, row.u64(1)?, row.u64(2)?);
+        *checked += 1;
+        let listing = Signed::<Listing>::decode(&row.get::<Vec<u8>>(3)?).ok().filter(|signed| {
+            let said = signed.claimed();
+            (said.issuer.0, said.article, said.revision) == key
+                && said.terms.issuer.0 == key.0
+                && trust.key(&key.0, Role::Issuer).is_some_and(|issuer| holds(signed, issuer, &[]))
+        });
+        findings.expect(listing.is_some(), What::Number, || {
+            let about = format!("article {} of issuer {}", key.1, hex(&key.0));
+            (about, "no such listing signed by the issuer", "a listing", "its row of table listing".to_owned())
+        });
+        if let Some(listing) = listing {
+            let said = listing.claimed().clone();
+            numbers.terms.insert(said.terms.handle(), said.terms.clone());
+            listings.insert(key, said);
+        }
+        Ok(())
+    })?;
+    Ok(listings)
+}
