@@ -13,7 +13,7 @@ use tegata_core::wire::certificate::{Certificate, DeadCard, RevocationList, Subj
 use tegata_core::wire::signed::{PublicKey, Signed};
 use tegata_core::{Amount, CardId, DeviceId, Handle, Hash, Time};
 use tegata_crypto_native::primitive::mac;
-use tegata_store::{CardRow, DeviceRow, ExceptionRow, ProviderRow, Store, StoreError};
+use tegata_store::{CardRow, CreditRow, DeviceRow, ExceptionRow, ProviderRow, PurchaseRow, Store, StoreError};
 
 /// Why a request was not done: refused, or the provider itself failed.
 pub(crate) enum Failure {
@@ -56,6 +56,10 @@ pub(crate) struct Desk<'a> {
     pub(crate) learned: Vec<Learned>,
     /// Something was put down for the processor.
     pub(crate) asking: bool,
+    /// What the answer at hand waits for: the offer or reservation that is not known yet.
+    pub(crate) waits_for: Option<Hash>,
+    /// The offers and reservations that went on in this transaction.
+    pub(crate) moved: Vec<Hash>,
     as_read: ProviderRow,
     list_changed: bool,
     /// The newest list, once it was read.
@@ -82,6 +86,8 @@ impl<'a> Desk<'a> {
             devices: BTreeMap::new(),
             learned: Vec::new(),
             asking: false,
+            waits_for: None,
+            moved: Vec::new(),
             list_changed: false,
             newest: None,
         })
@@ -132,6 +138,16 @@ impl<'a> Desk<'a> {
             self.devices.insert(id, row);
         }
         self.devices.get_mut(&id).ok_or(ProviderError::Store(StoreError::Damaged))
+    }
+    /// Writes a payment by credit; whoever waits for it can be told.
+    pub(crate) fn keep_credit(&mut self, row: &CreditRow) -> Result<(), StoreError> {
+        self.moved.push(row.offer);
+        self.store.put_credit(row)
+    }
+    /// Writes a purchase; whoever waits for it can be told.
+    pub(crate) fn keep_purchase(&mut self, row: &PurchaseRow) -> Result<(), StoreError> {
+        self.moved.push(named(row));
+        self.store.put_purchase(row)
     }
     /// Gives a device its next command.
     pub(crate) fn command(&mut self, device: DeviceId, command: &Command) -> Result<(), ProviderError> {
@@ -267,6 +283,11 @@ impl<'a> Desk<'a> {
         self.books.close(self.store, check)?;
         Ok(self.learned)
     }
+}
+
+/// What names a purchase for those who wait for it.
+pub(crate) fn named(row: &PurchaseRow) -> Hash {
+    Hash::of(&[row.wallet.0, row.number.0].concat())
 }
 
 /// Signs a refusal in the context of this hash.

@@ -9,13 +9,14 @@
 //! | `POST /v1/messages` | CBOR array of envelopes | CBOR array of answers, in order |
 //! | `POST /v1/operator` | JSON, with the operator's key | JSON |
 
-use crate::{Answered, Incoming, Provider, ProviderError, Shared, ToProcessor, line, operator};
+use crate::{Answered, Incoming, Provider, ProviderError, Said, Shared, ToProcessor, line, operator};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -230,6 +231,57 @@ fn refuse(done: oneshot::Sender<Option<Vec<Vec<u8>>>>) {
     let _ = done.send(None);
 }
 
+/// How long whoever asked for what is not known yet is held, in seconds: it is answered the moment it is known, and need not
+/// ask again and again.
+const HOLD: u64 = 5;
+
+/// Those who asked for what is not known yet, by what they wait for.
+#[derive(Default)]
+struct Held(BTreeMap<Hash, Vec<(Job, Time)>>);
+
+impl Held {
+    /// Answers a job, or holds it: one message that asks for what is not known yet.
+    fn answer(&mut self, job: Job, said: Vec<Said>, now: Time) {
+        match said.as_slice() {
+            [Said { waits_for: Some(offer), .. }] => {
+                self.0.entry(*offer).or_default().push((job, now.after(HOLD)));
+            }
+            _ => reply(job, said),
+        }
+    }
+    /// Asks anew for all whose wait went on, and for those who have waited long enough, who are answered either way.
+    fn look(&mut self, provider: &mut Provider, now: Time) {
+        for offer in provider.moved() {
+            for (job, until) in self.0.remove(&offer).unwrap_or_default() {
+                let said = provider.commit(&job.incoming, now, fresh());
+                match said.as_slice() {
+                    [Said { waits_for: Some(offer), .. }] if now < until => {
+                        self.0.entry(*offer).or_default().push((job, until));
+                    }
+                    _ => reply(job, said),
+                }
+            }
+        }
+        let mut over = Vec::new();
+        for jobs in self.0.values_mut() {
+            let (late, still): (Vec<_>, Vec<_>) =
+                jobs.drain(..).partition(|(job, until)| *until <= now || job.done.is_closed());
+            over.extend(late);
+            *jobs = still;
+        }
+        self.0.retain(|_, jobs| !jobs.is_empty());
+        for (job, _) in over {
+            let said = provider.commit(&job.incoming, now, fresh());
+            reply(job, said);
+        }
+    }
+}
+
+fn reply(job: Job, said: Vec<Said>) {
+    // A client that hung up asks again and gets the same answer.
+    let _ = job.done.send(Some(said.into_iter().map(|said| said.answer).collect()));
+}
+
 /// Wakes the line to the processor, if something waits for it.
 fn call(provider: &Provider, wake: &Notify) {
     if provider.is_asking() {
@@ -245,7 +297,7 @@ fn write(
     clock: &Clock,
     wake: &Notify,
 ) -> Provider {
-    let mut next = None;
+    let (mut next, mut held) = (None, Held::default());
     while let Some(work) = next.take().or_else(|| works.blocking_recv()) {
         let first = match work {
             Work::Messages(job) => job,
@@ -256,6 +308,7 @@ fn write(
             Work::Operator(Ask { question, done }) => {
                 // Whoever asked may be gone; what was asked is done.
                 let _ = done.send(operator::answer(&mut provider, &question, clock(), fresh()));
+                held.look(&mut provider, clock());
                 call(&provider, wake);
                 continue;
             }
@@ -265,6 +318,7 @@ fn write(
                     tracing::error!(%error, "what the processor is to be asked could not be read");
                     Vec::new()
                 }));
+                held.look(&mut provider, clock());
                 continue;
             }
             Work::Processor(done) => {
@@ -277,6 +331,7 @@ fn write(
                 if let Err(error) = provider.from_processor(&answers, clock(), fresh()) {
                     tracing::error!(%error, "an answer of the processor could not be recorded");
                 }
+                held.look(&mut provider, clock());
                 call(&provider, wake);
                 continue;
             }
@@ -306,12 +361,15 @@ fn write(
         }
         let sizes: Vec<usize> = group.iter().map(|job| job.incoming.len()).collect();
         let (incoming, waiting): (Vec<_>, Vec<_>) = group.into_iter().map(|job| (job.incoming, job.done)).unzip();
-        let incoming: Vec<Incoming> = incoming.into_iter().flatten().collect();
+        let mut incoming: Vec<Incoming> = incoming.into_iter().flatten().collect();
         let mut answers = provider.commit(&incoming, clock(), fresh()).into_iter();
+        let mut rest = incoming.drain(..);
         for (size, done) in sizes.into_iter().zip(waiting) {
-            // A client that hung up asks again and gets the same bytes.
-            let _ = done.send(Some(answers.by_ref().take(size).collect()));
+            let job = Job { incoming: rest.by_ref().take(size).collect(), done };
+            held.answer(job, answers.by_ref().take(size).collect(), clock());
         }
+        drop(rest);
+        held.look(&mut provider, clock());
         call(&provider, wake);
     }
     provider

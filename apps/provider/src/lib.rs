@@ -33,6 +33,6 @@ mod update;
 pub use credit::{Answered, ToProcessor};
 pub use error::ProviderError;
 pub use keys::Keys;
-pub use provider::{Incoming, Provider};
+pub use provider::{Incoming, Provider, Said};
 pub use settle::{Settlement, trial_balance};
 pub use shared::Shared;

@@ -36,6 +36,17 @@ pub struct Provider {
     keys_file: Option<PathBuf>,
     /// Something was put down for the processor since it was last asked what.
     asking: bool,
+    /// Offers and reservations that went on since this was last asked.
+    moved: Vec<Hash>,
+}
+
+/// What a message is answered.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// The answer, sealed.
+    pub answer: Vec<u8>,
+    /// The offer or reservation that it says is not known yet; whoever asked may be held until that goes on.
+    pub waits_for: Option<Hash>,
 }
 
 impl Provider {
@@ -59,7 +70,13 @@ impl Provider {
             extensions: Default::default(),
         };
         let directory = Directory::load(&store)?;
-        Ok(Self { shared: Arc::new(Shared::new(info, keys, directory, broken)), store, keys_file: None, asking: true })
+        Ok(Self {
+            shared: Arc::new(Shared::new(info, keys, directory, broken)),
+            store,
+            keys_file: None,
+            asking: true,
+            moved: Vec::new(),
+        })
     }
     /// Opens or creates the provider in a folder: `provider.db`, and `keys`, which only its owner reads.
     ///
@@ -157,20 +174,23 @@ impl Provider {
     /// Answers envelopes, in order: one durable transaction, and only then the answers.
     pub fn handle(&mut self, envelopes: &[Vec<u8>], now: Time, entropy: [u8; 32]) -> Vec<Vec<u8>> {
         let prepared: Vec<Incoming> = Incoming::prepare_all(&self.shared, envelopes, now);
-        self.commit(&prepared, now, entropy)
+        self.commit(&prepared, now, entropy).into_iter().map(|said| said.answer).collect()
     }
     /// The second stage: judge, post, sign, commit, for many devices at once. Where that fails, each message is tried
     /// alone, so that none holds up the others.
-    pub fn commit(&mut self, prepared: &[Incoming], now: Time, entropy: [u8; 32]) -> Vec<Vec<u8>> {
+    pub fn commit(&mut self, prepared: &[Incoming], now: Time, entropy: [u8; 32]) -> Vec<Said> {
         if let Ok(answers) = self.transact(now, entropy, |desk| {
-            prepared.iter().map(|incoming| director::answer(desk, &incoming.0)).collect::<Result<Vec<_>, _>>()
+            prepared.iter().map(|incoming| said(desk, incoming)).collect::<Result<Vec<_>, _>>()
         }) {
             return answers;
         }
         let alone = |(number, incoming): (u64, &Incoming)| {
             let entropy = mac(&entropy, "tegata provider alone v1", &[&number.to_be_bytes()]);
-            self.transact(now, entropy, |desk| director::answer(desk, &incoming.0))
-                .unwrap_or_else(|error| self.unavailable(incoming, now, entropy, &error))
+            let failed = |provider: &Self, error: &ProviderError| Said {
+                answer: provider.unavailable(incoming, now, entropy, error),
+                waits_for: None,
+            };
+            self.transact(now, entropy, |desk| said(desk, incoming)).unwrap_or_else(|error| failed(self, &error))
         };
         (0u64..).zip(prepared).map(alone).collect()
     }
@@ -197,10 +217,10 @@ impl Provider {
         self.store.begin()?;
         let done = Desk::new(&self.store, &self.shared, now, entropy).and_then(|mut desk| {
             let value = work(&mut desk)?;
-            let asking = desk.asking;
-            Ok((value, desk.close()?, asking))
+            let (asking, moved) = (desk.asking, std::mem::take(&mut desk.moved));
+            Ok((value, desk.close()?, asking, moved))
         });
-        let (value, learned, asking) = match done {
+        let (value, learned, asking, moved) = match done {
             Ok(done) => done,
             Err(error) => {
                 self.store.rollback();
@@ -211,6 +231,7 @@ impl Provider {
             self.store.commit()?;
         }
         self.asking |= asking;
+        self.moved.extend(moved);
         let mut directory = self.shared.directory_mut();
         learned.into_iter().for_each(|learned| directory.learn(learned));
         Ok(value)
@@ -341,6 +362,10 @@ impl Provider {
     pub fn is_asking(&self) -> bool {
         self.asking
     }
+    /// The offers and reservations that went on since this was last asked: whoever waits for one can be told.
+    pub fn moved(&mut self) -> Vec<Hash> {
+        std::mem::take(&mut self.moved)
+    }
     /// Ends what is overdue, and gives what the processor is to be asked now.
     ///
     /// # Errors
@@ -409,6 +434,12 @@ impl Incoming {
     pub fn prepare_all<E: AsRef<[u8]> + Sync>(shared: &Shared, envelopes: &[E], now: Time) -> Vec<Self> {
         prepare_all(shared, envelopes, now).into_iter().map(Self).collect()
     }
+}
+
+fn said(desk: &mut Desk<'_>, incoming: &Incoming) -> Result<Said, ProviderError> {
+    desk.waits_for = None;
+    let answer = director::answer(desk, &incoming.0)?;
+    Ok(Said { answer, waits_for: desk.waits_for })
 }
 
 fn certify_last(keys: &Keys, provider: PartyId) -> (u64, Vec<u8>) {

@@ -2,7 +2,7 @@
 
 use super::{AGAIN, listing, reference};
 use crate::books::Accounts;
-use crate::desk::{Desk, Failure};
+use crate::desk::{Desk, Failure, named};
 use crate::install::{first_generation, issue_load};
 use tegata_core::talk::buy::{Listing, PurchaseAnswer, PurchaseRefusal, PurchaseState, Reserve};
 use tegata_core::wire::canonical::Message;
@@ -49,7 +49,7 @@ pub(super) fn deliver(desk: &mut Desk<'_>, row: &mut PurchaseRow, listing: &List
         let posted = (card.0, Cause::Loaded, load.hash(&[]));
         desk.books.post(desk.store, posted, accounts.waiting(), accounts.held(), face)?;
         row.load = Some(load.claimed().number);
-        return Ok(desk.store.put_purchase(row)?);
+        return Ok(desk.keep_purchase(row)?);
     }
     let key = reserved(desk, row)?.key.ok_or(StoreError::Damaged)?;
     let card = CardRow {
@@ -80,7 +80,7 @@ pub(super) fn deliver(desk: &mut Desk<'_>, row: &mut PurchaseRow, listing: &List
     let posted = (id.0, Cause::Installed, reference(desk, row)?);
     desk.books.post(desk.store, posted, accounts.waiting(), accounts.held(), face)?;
     row.card = Some(id);
-    Ok(desk.store.put_purchase(row)?)
+    Ok(desk.keep_purchase(row)?)
 }
 
 fn reserved(desk: &Desk<'_>, row: &PurchaseRow) -> Result<Reserve, Failure> {
@@ -97,10 +97,11 @@ fn record<T: Message>(
 }
 
 /// How a purchase stands, told to its wallet.
-pub(super) fn told(desk: &Desk<'_>, request: &Hash, row: &PurchaseRow) -> Result<Vec<u8>, Failure> {
+pub(super) fn told(desk: &mut Desk<'_>, request: &Hash, row: &PurchaseRow) -> Result<Vec<u8>, Failure> {
     let listing = listing(desk, row)?;
     let reserved = row.state == PurchaseState::Reserved;
     let waits = matches!(row.state, PurchaseState::Pending | PurchaseState::Issued | PurchaseState::Returning);
+    desk.waits_for = waits.then(|| named(row));
     let mut answer = PurchaseAnswer {
         price: reserved.then_some(listing.price),
         expires: reserved.then_some(row.expires),

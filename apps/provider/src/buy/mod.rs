@@ -46,11 +46,11 @@ fn reference(desk: &Desk<'_>, row: &PurchaseRow) -> Result<Hash, Failure> {
 }
 
 /// Ends a purchase without a card: what was kept for it is for others again.
-fn end(desk: &Desk<'_>, row: &mut PurchaseRow, state: PurchaseState, why: PurchaseRefusal) -> Result<(), Failure> {
+fn end(desk: &mut Desk<'_>, row: &mut PurchaseRow, state: PurchaseState, why: PurchaseRefusal) -> Result<(), Failure> {
     let article = desk.store.article(row.issuer, row.article)?.ok_or(StoreError::Damaged)?;
     desk.store.set_taken(row.issuer, row.article, article.taken.saturating_sub(1))?;
     row.state = state;
     row.why = Some(why);
     row.ended = Some(desk.now);
-    Ok(desk.store.put_purchase(row)?)
+    Ok(desk.keep_purchase(row)?)
 }

@@ -54,7 +54,7 @@ pub(crate) fn reserve(desk: &mut Desk<'_>, request: &Verified<Reserve>) -> Resul
         at: desk.now,
         ended: None,
     };
-    desk.store.put_purchase(&row)?;
+    desk.keep_purchase(&row)?;
     let key = (row.wallet, row.number);
     desk.store.put_purchase_record(key, tegata_store::Signed::Reserve, &hash, &request.signed().encode())?;
     told(desk, &hash, &row)

@@ -80,7 +80,7 @@ fn authorize(desk: &mut Desk<'_>, row: &mut PurchaseRow, listing: &Listing) -> R
     });
     row.state = PurchaseState::Pending;
     row.authorization = Some(number);
-    desk.store.put_purchase(row)?;
+    desk.keep_purchase(row)?;
     send(desk, number, &signed, About::Purchase(row.wallet, row.number), at)
 }
 
@@ -160,7 +160,7 @@ fn capture(desk: &mut Desk<'_>, row: &mut PurchaseRow, listing: &Listing, due: T
     let signed =
         desk.sign(&[], |_| Clear { provider, number, at, authorization, amount, extensions: Default::default() });
     row.clear = Some(number);
-    desk.store.put_purchase(row)?;
+    desk.keep_purchase(row)?;
     send(desk, number, &signed, About::Purchase(row.wallet, row.number), due)
 }
 
@@ -198,7 +198,7 @@ fn captured(
         withdraw(desk, row, &listing)?;
         row.state = PurchaseState::Returning;
         row.why = Some(PurchaseRefusal::Card);
-        desk.store.put_purchase(row)?;
+        desk.keep_purchase(row)?;
         return refund::ask(desk, row, None, listing.price);
     }
     receipt(desk, row, completion)?;
@@ -207,7 +207,7 @@ fn captured(
     }
     row.state = PurchaseState::Delivered;
     row.ended = Some(desk.now);
-    Ok(desk.store.put_purchase(row)?)
+    Ok(desk.keep_purchase(row)?)
 }
 
 /// The bank refused the money that it had authorized.
@@ -227,7 +227,7 @@ fn not_captured(desk: &mut Desk<'_>, row: &mut PurchaseRow, answer: &ProcessorAn
     row.state = PurchaseState::Unpaid;
     row.why = Some(why(answer));
     row.ended = Some(desk.now);
-    Ok(desk.store.put_purchase(row)?)
+    Ok(desk.keep_purchase(row)?)
 }
 
 /// Takes back what was issued and not delivered.

@@ -57,7 +57,7 @@ fn ask(desk: &mut Desk<'_>, row: &mut CreditRow, request: &Verified<ClearingRequ
         desk.sign(&[], |_| Clear { provider, number, at, authorization, amount, extensions: Default::default() });
     row.state = CreditState::Pending;
     row.clearing = Some(ClearingAsked { hash: request.hash(), body: request.signed().encode(), number });
-    desk.store.put_credit(row)?;
+    desk.keep_credit(row)?;
     courier::send(desk, number, &signed, About::Payment(row.machine, row.offer), at)
 }
 
@@ -100,7 +100,7 @@ pub(super) fn completed(
     row.ended = Some(at);
     row.completed =
         Some(Completed { clearing: completion.clearing, completion: completion.signed().encode(), notification });
-    desk.store.put_credit(row)?;
+    desk.keep_credit(row)?;
     let books = book_of(completion.processor, amount.unit());
     let key = (merchant.0, Cause::Cleared, row.offer);
     desk.books.post(desk.store, key, books(Kind::Issued), books(Kind::Payable(merchant)), amount.minor())?;
@@ -169,7 +169,7 @@ pub(crate) fn receipted(desk: &mut Desk<'_>, receipt: &Verified<MerchantReceipt>
         return Ok(true);
     }
     row.receipt = Some(receipt.signed().encode());
-    desk.store.put_credit(&row)?;
+    desk.keep_credit(&row)?;
     let (Some(user), Some(done)) = (&row.user, &row.completed) else {
         return Err(StoreError::Damaged.into());
     };

@@ -212,7 +212,7 @@ fn authorized(desk: &mut Desk<'_>, row: &mut CreditRow, answer: &ProcessorAnswer
     }
     row.state = CreditState::Authorized;
     row.authorized = Some(desk.now);
-    Ok(desk.store.put_credit(row)?)
+    Ok(desk.keep_credit(row)?)
 }
 
 fn why(answer: &ProcessorAnswer) -> CreditRefusal {

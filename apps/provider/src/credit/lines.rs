@@ -35,11 +35,16 @@ pub(crate) fn authorize(desk: &mut Desk<'_>, request: &Verified<AuthorizationReq
         None => {
             let side = CreditSide { who: request.merchant, line, hash, body: request.signed().encode() };
             row.merchant = Some((side, expires));
-            desk.store.put_credit(&row)?;
+            desk.keep_credit(&row)?;
         }
     }
     advance(desk, &mut row)?;
-    Ok(told(desk, &hash, &row))
+    let told = told(desk, &hash, &row);
+    // An authorization is what the merchant waits for; the user waits for the end.
+    if row.state == CreditState::Authorized {
+        desk.waits_for = None;
+    }
+    Ok(told)
 }
 
 /// The user's line.
@@ -60,7 +65,7 @@ pub(crate) fn pay(desk: &mut Desk<'_>, request: &Verified<PaymentRequest>) -> Re
         }
         None => {
             row.user = Some(CreditSide { who: request.wallet, line, hash, body: request.signed().encode() });
-            desk.store.put_credit(&row)?;
+            desk.keep_credit(&row)?;
         }
     }
     advance(desk, &mut row)?;
@@ -134,6 +139,6 @@ fn ask(desk: &mut Desk<'_>, row: &mut CreditRow) -> Result<(), Failure> {
     });
     row.state = CreditState::Pending;
     row.authorization = Some(number);
-    desk.store.put_credit(row)?;
+    desk.keep_credit(row)?;
     courier::send(desk, number, &signed, About::Payment(row.machine, row.offer), at)
 }

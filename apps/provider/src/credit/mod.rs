@@ -28,8 +28,9 @@ use tegata_store::CreditRow;
 const AGAIN: u64 = 1;
 
 /// How a payment stands, told to one of its lines.
-fn told(desk: &Desk<'_>, request: &Hash, row: &CreditRow) -> Vec<u8> {
+fn told(desk: &mut Desk<'_>, request: &Hash, row: &CreditRow) -> Vec<u8> {
     let ended = row.ended.is_some();
+    desk.waits_for = (!ended).then_some(row.offer);
     // Once it has ended the answer is the same bytes whenever it is asked for (R2).
     let at = row.ended.unwrap_or(desk.now);
     state(desk, request, row.state, row.why, (!ended).then_some(AGAIN), at)
@@ -52,9 +53,9 @@ fn state(
 }
 
 /// Ends a payment without a payment.
-fn refuse(desk: &Desk<'_>, row: &mut CreditRow, why: CreditRefusal) -> Result<(), Failure> {
+fn refuse(desk: &mut Desk<'_>, row: &mut CreditRow, why: CreditRefusal) -> Result<(), Failure> {
     row.state = CreditState::Refused;
     row.why = Some(why);
     row.ended = row.ended.or(Some(desk.now));
-    Ok(desk.store.put_credit(row)?)
+    Ok(desk.keep_credit(row)?)
 }
