@@ -67,6 +67,8 @@ pub struct OperatorLine {
 /// One request on its way to the writer.
 pub(crate) struct Job {
     incoming: Vec<Incoming>,
+    /// How many seconds whoever asks may be held.
+    patience: u64,
     done: oneshot::Sender<Option<Vec<Vec<u8>>>>,
 }
 
@@ -172,16 +174,19 @@ async fn processor(State(front): State<Front>) -> Result<Vec<u8>, StatusCode> {
     answer.await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?.ok_or(StatusCode::NOT_FOUND)
 }
 
-async fn messages(State(front): State<Front>, body: Bytes) -> Result<Vec<u8>, StatusCode> {
+async fn messages(State(front): State<Front>, headers: HeaderMap, body: Bytes) -> Result<Vec<u8>, StatusCode> {
     let (done, answers) = oneshot::channel();
+    let preferred = headers.get("prefer").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let wait = preferred.split(',').find_map(|one| one.trim().strip_prefix("wait=")?.parse::<u64>().ok());
+    let patience = wait.unwrap_or(0).min(HOLD);
     // A task of its own: the writer may be waiting for it, also if this connection is gone.
-    tokio::spawn(bring(front, body, done));
+    tokio::spawn(bring(front, body, patience, done));
     let answers = answers.await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?.ok_or(StatusCode::BAD_REQUEST)?;
     Ok(answers.into_iter().map(Envelope).collect::<Vec<_>>().to_bytes())
 }
 
 /// Opens and verifies what came, on all cores, and brings it to the writer.
-async fn bring(front: Front, body: Bytes, done: oneshot::Sender<Option<Vec<Vec<u8>>>>) {
+async fn bring(front: Front, body: Bytes, patience: u64, done: oneshot::Sender<Option<Vec<Vec<u8>>>>) {
     let Front { shared, writer, coming, clock, .. } = front;
     let now = clock();
     coming.fetch_add(1, Ordering::SeqCst);
@@ -190,7 +195,7 @@ async fn bring(front: Front, body: Bytes, done: oneshot::Sender<Option<Vec<Vec<u
         Some(Incoming::prepare_all(&shared, &envelopes, now))
     });
     let work = match prepared.await.ok().flatten() {
-        Some(incoming) => Work::Messages(Job { incoming, done }),
+        Some(incoming) => Work::Messages(Job { incoming, patience, done }),
         None => Work::Nothing(done),
     };
     // Before it is sent: whoever is still counted brings one work more, so the writer never waits in vain.
@@ -231,9 +236,9 @@ fn refuse(done: oneshot::Sender<Option<Vec<Vec<u8>>>>) {
     let _ = done.send(None);
 }
 
-/// How long whoever asked for what is not known yet is held, in seconds: it is answered the moment it is known, and need not
-/// ask again and again.
-const HOLD: u64 = 5;
+/// How long whoever asked for what is not known yet is held at most, in seconds, if it wants that (`Prefer: wait=N`, RFC 7240):
+/// it is answered the moment it is known, and need not ask again and again.
+const HOLD: u64 = 10;
 
 /// Those who asked for what is not known yet, by what they wait for.
 #[derive(Default)]
@@ -243,8 +248,9 @@ impl Held {
     /// Answers a job, or holds it: one message that asks for what is not known yet.
     fn answer(&mut self, job: Job, said: Vec<Said>, now: Time) {
         match said.as_slice() {
-            [Said { waits_for: Some(offer), .. }] => {
-                self.0.entry(*offer).or_default().push((job, now.after(HOLD)));
+            [Said { waits_for: Some(offer), .. }] if job.patience > 0 => {
+                let until = now.after(job.patience);
+                self.0.entry(*offer).or_default().push((job, until));
             }
             _ => reply(job, said),
         }
@@ -360,12 +366,13 @@ fn write(
             }
         }
         let sizes: Vec<usize> = group.iter().map(|job| job.incoming.len()).collect();
-        let (incoming, waiting): (Vec<_>, Vec<_>) = group.into_iter().map(|job| (job.incoming, job.done)).unzip();
+        let (incoming, waiting): (Vec<_>, Vec<_>) =
+            group.into_iter().map(|job| (job.incoming, (job.patience, job.done))).unzip();
         let mut incoming: Vec<Incoming> = incoming.into_iter().flatten().collect();
         let mut answers = provider.commit(&incoming, clock(), fresh()).into_iter();
         let mut rest = incoming.drain(..);
-        for (size, done) in sizes.into_iter().zip(waiting) {
-            let job = Job { incoming: rest.by_ref().take(size).collect(), done };
+        for (size, (patience, done)) in sizes.into_iter().zip(waiting) {
+            let job = Job { incoming: rest.by_ref().take(size).collect(), patience, done };
             held.answer(job, answers.by_ref().take(size).collect(), clock());
         }
         drop(rest);

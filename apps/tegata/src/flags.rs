@@ -610,4 +610,10 @@ pub struct BenchFlags {
     /// Batches of 1,000 checks to upload
     #[arg(long, default_value_t = 20)]
     pub batches: usize,
+    /// Payments by credit, and as many purchases
+    #[arg(long, default_value_t = 400)]
+    pub credits: usize,
+    /// Purchases to resume after the provider was killed
+    #[arg(long, default_value_t = 1000)]
+    pub resumed: usize,
 }

@@ -34,7 +34,11 @@ pub trait Post {
 pub struct HttpPost {
     client: reqwest::blocking::Client,
     url: String,
+    patient: bool,
 }
+
+/// How long the provider may hold an answer that is not known yet, in seconds: it comes the moment it is known.
+const WAIT: u64 = 5;
 
 impl HttpPost {
     /// To the provider at this address, such as `http://127.0.0.1:8420`.
@@ -50,7 +54,12 @@ impl HttpPost {
             .no_proxy()
             .build()
             .map_err(|_| PostError::Away(url.clone()))?;
-        Ok(Self { client, url })
+        Ok(Self { client, url, patient: true })
+    }
+    /// Wants to hear at once, also that something is not known yet.
+    #[must_use]
+    pub fn impatient(self) -> Self {
+        Self { patient: false, ..self }
     }
 
     fn read(&self, response: reqwest::Result<reqwest::blocking::Response>) -> Result<Vec<u8>, PostError> {
@@ -67,7 +76,12 @@ impl Post for HttpPost {
     fn post(&mut self, envelopes: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, PostError> {
         let count = envelopes.len();
         let body = envelopes.into_iter().map(Bytes).collect::<Vec<_>>().to_bytes();
-        let sent = self.client.post(format!("{}/v1/messages", self.url)).body(body).send();
+        let mut request = self.client.post(format!("{}/v1/messages", self.url)).body(body);
+        if self.patient {
+            // RFC 7240, 4.3.
+            request = request.header("prefer", format!("wait={WAIT}"));
+        }
+        let sent = request.send();
         let answer = self.read(sent)?;
         let answers = Vec::<Bytes>::from_bytes(&answer).map_err(|_| PostError::Odd(self.url.clone(), 200))?;
         if answers.len() != count {

@@ -1,5 +1,6 @@
 //! What a tap and an upload cost, beside a floor measured in the same run.
 
+mod credit;
 mod tap;
 mod upload;
 
@@ -37,8 +38,14 @@ pub fn run(screen: Screen, flags: &BenchFlags) -> Result<Answer, Failure> {
     }
     let head =
         ["wallet", "bytes first / known", "tap us (wallet + terminal)", "upload us/check", "floor us/check", "ratio"];
+    let (paid, bought, (count, seconds)) = credit::measure(screen, flags.credits, flags.resumed)?;
+    let by_credit =
+        table(&["by credit", "cpu us", "floor us", "ratio", "wall ms"], &[paid.row("payment"), bought.row("purchase")]);
     let machine = measure::machine();
-    let text = format!("{}\nMeasured on {machine}", table(&head, &rows));
+    let text = format!(
+        "{}\n{by_credit}\n{count} purchases resumed after SIGKILL in {seconds:.1} s\nMeasured on {machine}",
+        table(&head, &rows)
+    );
     let json = json!({
         "tap": {
             "exchanges": bytes.0,
@@ -48,6 +55,9 @@ pub fn run(screen: Screen, flags: &BenchFlags) -> Result<Answer, Failure> {
             "cpu_us_by_side": Value::Object(taps),
         },
         "upload": Value::Object(uploads),
+        "credit": paid.json(),
+        "purchase": bought.json(),
+        "resumed": { "count": count, "seconds": measure::rounded(seconds, 2) },
         "measured_on": machine,
     });
     Ok(Answer::new(text, json))

@@ -152,7 +152,7 @@ pub fn measure(screen: Screen, mut town: Town, batches: usize) -> Result<Uploade
     let verify_us = bare_checks(&town, first, checks)?;
     let after = town.folder.join("after.db");
     snapshot(&town.database(), &after)?;
-    let insert_us = bare_inserts(&before, &after, &town.folder.join("floor.db"), checks)?;
+    let insert_us = bare_inserts(&before, &after, &town.folder.join("floor.db"), (checks, checks.div_ceil(BATCH)))?;
     Ok(Uploaded {
         cpu_us: cpu * 1e6 / checks as f64,
         floor_us: verify_us + insert_us,
@@ -212,14 +212,19 @@ fn required(
 }
 
 /// A copy of a database that another process is using.
-fn snapshot(database: &Path, to: &Path) -> Result<(), Failure> {
+pub(super) fn snapshot(database: &Path, to: &Path) -> Result<(), Failure> {
     let connection = Connection::open(database)?;
     connection.execute("VACUUM INTO ?1", [to.display().to_string()])?;
     Ok(())
 }
 
-/// Inserts the rows that the uploads added, into the same schema, a batch a transaction, as durably.
-fn bare_inserts(before: &Path, after: &Path, floor: &Path, checks: usize) -> Result<f64, Failure> {
+/// Inserts the rows that were added, into the same schema, in so many transactions, as durably; microseconds for each item.
+pub(super) fn bare_inserts(
+    before: &Path,
+    after: &Path,
+    floor: &Path,
+    (checks, batches): (usize, usize),
+) -> Result<f64, Failure> {
     let source = Connection::open(after)?;
     source.execute("ATTACH ?1 AS old", [before.display().to_string()])?;
     let mut target = Connection::open(floor)?;
@@ -241,7 +246,6 @@ fn bare_inserts(before: &Path, after: &Path, floor: &Path, checks: usize) -> Res
     if total < checks {
         return fail(format!("only {total} rows were added for {checks} checks"));
     }
-    let batches = checks.div_ceil(BATCH);
     let mut failed = None;
     let each = microseconds_each(checks, || {
         for batch in 0..batches {

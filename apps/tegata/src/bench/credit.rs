@@ -1,0 +1,460 @@
+//! Payments by credit and purchases: provider's and processor's own processes, both stores durable, against the floor: their
+//! signatures, seals and durable commits, each measured by itself in the same run. And how fast a provider that was killed goes
+//! on with purchases that it was in the middle of.
+#![allow(clippy::float_arithmetic)] // microseconds, never money
+
+use super::upload::{bare_inserts, snapshot};
+use crate::measure::{self, microseconds_each, rounded};
+use crate::place::now;
+use crate::replay::shop::{device, joined, terms};
+use crate::rig::{ClearingProcess, ProviderProcess};
+use crate::screen::{Failure, Screen, fail};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use tegata_core::step::Event;
+use tegata_core::talk::buy::{Article, BuyNotice};
+use tegata_core::talk::credit::{ClaimNotice, CreditNotice, CreditPay, PaymentOption};
+use tegata_core::talk::pay::TerminalNotice;
+use tegata_core::wire::certificate::Role;
+use tegata_core::wire::signed::{Algorithm, Verifier};
+use tegata_core::{Amount, PartyId, RequestNumber, Time, Unit};
+use tegata_crypto_native::{NativeVerifier, SealingSecret, SecretKey, entropy, open, seal_to};
+use tegata_device::{HttpPost, Now, WalletTap, join};
+use tegata_issuer::{Issuer, Offered};
+use tegata_terminal::Terminal;
+use tegata_vault::MemoryVault;
+use tegata_wallet::Wallet;
+
+/// Wallets that pay and buy.
+const WALLETS: usize = 8;
+/// Payments between two updates of everybody.
+const BETWEEN: usize = 50;
+
+/// What one payment or purchase needs at least, at provider and processor together.
+struct Needs {
+    signs: f64,
+    verifies: f64,
+    /// Sealed or opened by HPKE.
+    hpke: f64,
+    /// Sealed or opened within a channel.
+    channel: f64,
+    /// Durable transactions at the provider and at the processor.
+    commits: (usize, usize),
+}
+
+/// Provider: signs Authorize, Clear, [8418], [8421] twice, an answer to each line; opens three requests, answers them; checks
+/// both lines (request, offer, charge or agreement), the clearing request, the outcome, [8417] with its three informations,
+/// [8419]. Processor: opens two requests by HPKE, checks them, signs an outcome and [8417] with its three, seals two answers;
+/// writes each message to the bank before it goes, and the bank's answer.
+const PAYMENT: Needs = Needs { signs: 12.0, verifies: 15.0, hpke: 4.0, channel: 10.0, commits: (5, 4) };
+/// Provider: signs a reservation, Authorize, Clear, the certificate, [8421], the answer; checks reservation, agreement, outcome,
+/// [8417] with its three. Processor: as above.
+const PURCHASE: Needs = Needs { signs: 11.0, verifies: 9.0, hpke: 4.0, channel: 8.0, commits: (4, 4) };
+
+/// The town that pays and buys.
+struct Town {
+    provider: ProviderProcess,
+    clearing: ClearingProcess,
+    folder: PathBuf,
+    terminal: Terminal<MemoryVault>,
+    wallets: Vec<Wallet<MemoryVault>>,
+}
+
+impl Drop for Town {
+    fn drop(&mut self) {
+        // What cannot be removed is left to the machine's own cleaning of temporary files.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// What was measured.
+pub struct Measured {
+    cpu_us: f64,
+    floor_us: f64,
+    wall_us: f64,
+    parts: Value,
+    count: usize,
+}
+
+impl Measured {
+    /// How many times the floor.
+    pub fn ratio(&self) -> f64 {
+        self.cpu_us / self.floor_us
+    }
+    /// A row of the table.
+    pub fn row(&self, name: &str) -> Vec<String> {
+        vec![
+            name.to_owned(),
+            format!("{:.0}", self.cpu_us),
+            format!("{:.0}", self.floor_us),
+            format!("{:.2}", self.ratio()),
+            format!("{:.1}", self.wall_us / 1000.0),
+        ]
+    }
+    /// Figures.
+    pub fn json(&self) -> Value {
+        json!({
+            "cpu_us": rounded(self.cpu_us, 1),
+            "floor_us": rounded(self.floor_us, 1),
+            "ratio": rounded(self.ratio(), 3),
+            "wall_us": rounded(self.wall_us, 1),
+            "floor": self.parts,
+            "count": self.count,
+        })
+    }
+}
+
+/// Payments, purchases, and purchases resumed: the two figures, and (how many, seconds).
+pub fn measure(screen: Screen, payments: usize, resumed: usize) -> Result<(Measured, Measured, (usize, f64)), Failure> {
+    let mut town = Town::open(payments * 2 + resumed)?;
+    screen.say(format!(
+        "credit: {payments} payments, {payments} purchases, then {resumed} purchases resumed after SIGKILL"
+    ));
+    let costs = Costs::measure()?;
+    let paid = town.measured(payments, &PAYMENT, &costs, "payments", Town::payments)?;
+    let bought = town.measured(payments, &PURCHASE, &costs, "purchases", Town::purchases)?;
+    let seconds = town.resume(resumed)?;
+    Ok((paid, bought, (resumed, seconds)))
+}
+
+fn fresh(at: Now) -> Now {
+    Now { entropy: now().entropy, ..at }
+}
+
+impl Town {
+    fn open(stock: usize) -> Result<Self, Failure> {
+        let folder = std::env::temp_dir().join(format!("tegata-bench-{}-credit", std::process::id()));
+        let at = now();
+        let provider = ProviderProcess::start_now(&folder)?;
+        let clearing = ClearingProcess::start(&provider)?;
+        let (mut post, info) = (HttpPost::new(&provider.url())?, provider.info()?);
+        let issuer = joined(&mut post, &info, provider.invite("issuer", &["Issuer".into()], None)?, Role::Issuer, at)?;
+        let mut issuer = Issuer::new(issuer);
+        let party = issuer.party()?;
+        let Some(face) = Amount::new(Unit::USD, 2_000) else {
+            return fail("no face value");
+        };
+        let offered = Offered {
+            terms: terms(party),
+            face,
+            stock: stock as u64,
+            until: at.time.after(365 * Time::DAY),
+            valid_for: 365 * Time::DAY,
+            clear_after: None,
+        };
+        issuer.list(&mut post, 1, offered, fresh(at))?;
+        let merchant =
+            joined(&mut post, &info, provider.invite("merchant", &["Shop".into()], None)?, Role::Merchant, at)?;
+        let Some(owner) = merchant.certificate().map(|certificate| certificate.claimed().subject.party()) else {
+            return fail("the merchant did not join");
+        };
+        let token = provider.invite("terminal", &["Till".into()], Some(owner))?;
+        let mut terminal = Terminal::new(joined(&mut post, &info, token, Role::Terminal, fresh(at))?);
+        terminal.update(&mut post, fresh(at))?;
+        for (payee, code) in [(owner, "SHOP"), (party, "ISSUER")] {
+            clearing.enrol(&provider, payee, code)?;
+        }
+        let names: Vec<String> = (0..WALLETS).map(|number| format!("wallet {number}")).collect();
+        let mut wallets = Vec::new();
+        for (token, name) in provider.invite("wallet", &names, None)?.iter().zip(&names) {
+            let mut wallet = Wallet::new(device(Algorithm::Ed25519), Algorithm::Ed25519);
+            join(&mut wallet.device, &mut post, &info, token, Role::Wallet, name, fresh(at))?;
+            wallet.update(&mut post, fresh(at))?;
+            clearing.register(&mut wallet, &mut post, &provider.url())?;
+            wallets.push(wallet);
+        }
+        let mut town = Self { provider, clearing, folder, terminal, wallets };
+        town.settled()?;
+        Ok(town)
+    }
+
+    /// Waits until payees are known to the processor and the bank has it signed on: a payment goes through.
+    fn settled(&mut self) -> Result<(), Failure> {
+        let patience = Instant::now() + Duration::from_secs(20);
+        while let Err(failure) = self.pay(0).and_then(|()| self.buy(0).map(drop)) {
+            if Instant::now() > patience {
+                return Err(failure);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    /// Does `count` of something and compares what it took with its floor.
+    fn measured(
+        &mut self,
+        count: usize,
+        needs: &Needs,
+        costs: &Costs,
+        name: &str,
+        work: impl Fn(&mut Self, usize) -> Result<(), Failure>,
+    ) -> Result<Measured, Failure> {
+        let path = |sort: &str, when: &str| self.folder.join(format!("{name}-{sort}-{when}.db"));
+        let databases = [
+            ("provider", self.folder.join("provider").join("provider.db"), needs.commits.0),
+            ("processor", self.folder.join("processor").join("processor.db"), needs.commits.1),
+        ];
+        let paths: Vec<_> = databases
+            .iter()
+            .map(|(sort, ..)| [path(sort, "before"), path(sort, "after"), path(sort, "floor")])
+            .collect();
+        for ((_, database, _), [before, ..]) in databases.iter().zip(&paths) {
+            snapshot(database, before)?;
+        }
+        let (spent, started) = (self.cpu()?, Instant::now());
+        work(self, count)?;
+        let (cpu, wall) = (self.cpu()? - spent, started.elapsed().as_secs_f64());
+        let mut inserts = 0.0;
+        for ((_, database, commits), [before, after, floor]) in databases.iter().zip(&paths) {
+            snapshot(database, after)?;
+            inserts += bare_inserts(before, after, floor, (count, count * commits))?;
+        }
+        let signatures = needs.signs * costs.sign + needs.verifies * costs.verify;
+        let seals = needs.hpke * costs.hpke + needs.channel * costs.channel;
+        Ok(Measured {
+            cpu_us: cpu * 1e6 / count as f64,
+            floor_us: signatures + seals + inserts,
+            wall_us: wall * 1e6 / count as f64,
+            parts: json!({
+                "signatures_us": rounded(signatures, 1),
+                "seals_us": rounded(seals, 1),
+                "commits_us": rounded(inserts, 1),
+            }),
+            count,
+        })
+    }
+
+    /// CPU of provider and processor, in seconds.
+    fn cpu(&self) -> Result<f64, Failure> {
+        let of = |pid| measure::cpu_seconds(pid);
+        match of(self.provider.pid()).zip(of(self.clearing.pid())) {
+            Some((provider, processor)) => Ok(provider + processor),
+            None => fail("a process is gone"),
+        }
+    }
+
+    fn payments(&mut self, count: usize) -> Result<(), Failure> {
+        for number in 0..count {
+            self.pay(number)?;
+            if (number + 1) % BETWEEN == 0 || number + 1 == count {
+                self.update()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The merchant's receipts up, the users' down.
+    fn update(&mut self) -> Result<(), Failure> {
+        let mut post = HttpPost::new(&self.provider.url())?;
+        self.terminal.update(&mut post, now())?;
+        for wallet in &mut self.wallets {
+            wallet.update(&mut post, now())?;
+        }
+        Ok(())
+    }
+
+    /// One payment by credit of one dollar: offer and price in memory, then both lines at once.
+    fn pay(&mut self, number: usize) -> Result<(), Failure> {
+        let Some(amount) = Amount::new(Unit::USD, 100) else {
+            return fail("no amount");
+        };
+        let (terminal, wallet) = (&mut self.terminal, &mut self.wallets[number % WALLETS]);
+        let (request, transaction) = offer(terminal, wallet, amount)?;
+        let url = self.provider.url();
+        std::thread::scope(|scope| {
+            let merchants = scope.spawn(|| -> Result<(), Failure> {
+                let mut post = HttpPost::new(&url)?;
+                loop {
+                    match terminal.credit(&mut post, transaction, now())? {
+                        ClaimNotice::Paid { .. } => return Ok(()),
+                        ClaimNotice::Waiting { .. } => {}
+                        other => return fail(format!("the terminal was not paid: {other:?}")),
+                    }
+                }
+            });
+            let mut post = HttpPost::new(&url)?;
+            let users = loop {
+                match wallet.credit(&mut post, request, now())? {
+                    CreditNotice::Cleared => break Ok(()),
+                    CreditNotice::Waiting { .. } | CreditNotice::Authorized => {}
+                    other => break fail(format!("the wallet did not pay: {other:?}")),
+                }
+            };
+            match merchants.join() {
+                Ok(merchants) => merchants.and(users),
+                Err(_) => fail("the terminal stopped unexpectedly"),
+            }
+        })
+    }
+
+    fn purchases(&mut self, count: usize) -> Result<(), Failure> {
+        (0..count).try_for_each(|number| self.buy(number))
+    }
+
+    /// One card bought.
+    fn buy(&mut self, number: usize) -> Result<(), Failure> {
+        let mut post = HttpPost::new(&self.provider.url())?;
+        let wallet = &mut self.wallets[number % WALLETS];
+        let (purchase, mut notice) = begun(wallet, &mut post)?;
+        loop {
+            match notice {
+                BuyNotice::Delivered { .. } => return Ok(()),
+                BuyNotice::Waiting { .. } => notice = wallet.purchase(&mut post, purchase, now())?,
+                other => return fail(format!("nothing was bought: {other:?}")),
+            }
+        }
+    }
+
+    /// Agrees to `count` purchases while the processor is held still, kills the provider, and measures from its restart until all
+    /// of them are delivered. Seconds.
+    fn resume(&mut self, count: usize) -> Result<f64, Failure> {
+        let delivered = "SELECT count(*) FROM purchase WHERE state = 5";
+        let before = self.ask(delivered)?;
+        // What the provider asks meanwhile finds nobody: the purchases stand authorized by nobody yet.
+        self.clearing.hold(true)?;
+        let url = self.provider.url();
+        let (wallets, share) = (&mut self.wallets, count.div_ceil(WALLETS));
+        std::thread::scope(|scope| -> Result<(), Failure> {
+            let all: Vec<_> = wallets
+                .iter_mut()
+                .enumerate()
+                .map(|(at, wallet)| {
+                    let mine = share.min(count.saturating_sub(at * share));
+                    let url = &url;
+                    scope.spawn(move || -> Result<(), Failure> {
+                        let mut post = HttpPost::new(url)?.impatient();
+                        (0..mine).try_for_each(|_| match begun(wallet, &mut post)?.1 {
+                            BuyNotice::Waiting { .. } => Ok(()),
+                            other => fail(format!("a purchase is not under way: {other:?}")),
+                        })
+                    })
+                })
+                .collect();
+            all.into_iter().try_for_each(|thread| match thread.join() {
+                Ok(done) => done,
+                Err(_) => fail("a wallet stopped unexpectedly"),
+            })
+        })?;
+        let open = self.ask("SELECT count(*) FROM purchase WHERE state = 2")?;
+        if open != count as u64 {
+            return fail(format!("{open} purchases are under way, {count} were begun"));
+        }
+        self.provider.kill()?;
+        self.clearing.hold(false)?;
+        let started = Instant::now();
+        self.provider.restart()?;
+        while self.ask(delivered)? < before + count as u64 {
+            if started.elapsed() > Duration::from_secs(120) {
+                return fail("purchases were not resumed within two minutes");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(started.elapsed().as_secs_f64())
+    }
+
+    fn ask(&self, sql: &str) -> Result<u64, Failure> {
+        let database = self.folder.join("provider").join("provider.db");
+        let connection = rusqlite::Connection::open_with_flags(database, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        Ok(connection.query_row(sql, [], |row| row.get::<_, i64>(0))?.cast_unsigned())
+    }
+}
+
+fn the_article(wallet: &mut Wallet<MemoryVault>, post: &mut HttpPost) -> Result<Article, Failure> {
+    match wallet.catalogue(post, now())?.into_iter().next() {
+        Some(article) => Ok(article),
+        None => fail("nothing is for sale"),
+    }
+}
+
+/// Reserves one and agrees to its price.
+fn begun(wallet: &mut Wallet<MemoryVault>, post: &mut HttpPost) -> Result<(RequestNumber, BuyNotice), Failure> {
+    let article = the_article(wallet, post)?;
+    let (purchase, kept) = wallet.reserve(post, article, None, now())?;
+    if !matches!(kept, BuyNotice::Reserved { .. }) {
+        return fail(format!("nothing was reserved: {kept:?}"));
+    }
+    Ok((purchase, wallet.buy(post, purchase, PaymentOption::Once, now())?))
+}
+
+/// Offer, price and agreement, frame by frame in memory: the user's request, and the terminal's number of the charge.
+fn offer(
+    terminal: &mut Terminal<MemoryVault>,
+    wallet: &mut Wallet<MemoryVault>,
+    amount: Amount,
+) -> Result<(RequestNumber, u64), Failure> {
+    let payer = wallet.credit_payer(PaymentOption::Once, now())?;
+    let sale = terminal.sale(amount, Some("coffee".into()))?;
+    let mut till = terminal.tap(sale, now())?;
+    let (mut tap, hello) = WalletTap::touch(CreditPay::new(payer), now().entropy)?;
+    let (mut frames, mut request, mut transaction) = (vec![hello], None, None);
+    while let Some(frame) = frames.pop() {
+        let answer = till.receive(&frame, now(), &mut terminal.device)?;
+        for notice in answer.notices {
+            if let TerminalNotice::CreditAsked { transaction: number, .. } = notice {
+                transaction = Some(number);
+            }
+        }
+        for frame in answer.frames {
+            let mut step = tap.receive(&frame, now(), &mut wallet.device)?;
+            if step.notices.iter().any(|notice| matches!(notice, CreditNotice::Consent { .. })) {
+                step = tap.event(Event::Agreed, now(), &mut wallet.device)?;
+            }
+            for notice in step.notices {
+                if let CreditNotice::Ready(number) = notice {
+                    request = Some(number);
+                }
+            }
+            frames.extend(step.frames);
+        }
+    }
+    match request.zip(transaction) {
+        Some(both) => Ok(both),
+        None => fail("an offer of credit broke off"),
+    }
+}
+
+/// What each thing that the floor is made of costs here and now, in microseconds.
+struct Costs {
+    sign: f64,
+    verify: f64,
+    hpke: f64,
+    channel: f64,
+}
+
+impl Costs {
+    /// A message of a middling length, a thousand times.
+    fn measure() -> Result<Self, Failure> {
+        const TIMES: usize = 1000;
+        let (key, message) = (SecretKey::from_seed(Algorithm::Ed25519, &entropy::fresh()), vec![7; 400]);
+        let (public, signature) = (key.public(), key.sign(&message));
+        let mut good = 0;
+        let sign = microseconds_each(TIMES, || good = (0..TIMES).filter(|_| key.sign(&message) == signature).count());
+        let verify = microseconds_each(TIMES, || {
+            good += (0..TIMES).filter(|_| NativeVerifier.verify(&public, &message, &signature)).count();
+        });
+        let secret = SealingSecret::from_seed(&entropy::fresh());
+        let (sealing, party) = (secret.public(), PartyId([1; 16]));
+        let hpke = microseconds_each(TIMES * 2, || {
+            let opened = |_: &usize| {
+                let sealed = seal_to(entropy::fresh(), party, None, &sealing, &message);
+                sealed.is_ok_and(|(sealed, _)| open(&secret, &sealed).is_ok_and(|(plain, _)| plain == message))
+            };
+            good += (0..TIMES).filter(opened).count();
+        });
+        let Ok((_, channel)) = seal_to(entropy::fresh(), party, None, &sealing, &message) else {
+            return fail("nothing can be sealed");
+        };
+        let within = microseconds_each(TIMES * 2, || {
+            let opened = |_: &usize| {
+                let sealed = channel.seal(entropy::fresh(), party, None, &message);
+                channel.open(&sealed).is_ok_and(|plain| plain == message)
+            };
+            good += (0..TIMES).filter(opened).count();
+        });
+        if good != TIMES * 4 {
+            return fail("something of the floor does not hold");
+        }
+        Ok(Self { sign, verify, hpke, channel: within })
+    }
+}
