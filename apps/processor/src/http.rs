@@ -110,10 +110,13 @@ async fn info(State(front): State<Front>) -> Vec<u8> {
 async fn messages(State(front): State<Front>, body: Bytes) -> Result<Vec<u8>, StatusCode> {
     let envelopes = Vec::<Envelope>::from_bytes(&body).map_err(|_| StatusCode::BAD_REQUEST)?;
     let shared = front.shared.clone();
-    let prepared = tokio::task::spawn_blocking(move || {
-        envelopes.iter().map(|envelope| Prepared::new(&shared, &envelope.0)).collect::<Vec<_>>()
-    });
-    let prepared = prepared.await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    let few = envelopes.len() <= 1;
+    let prepare = move || envelopes.iter().map(|envelope| Prepared::new(&shared, &envelope.0)).collect::<Vec<_>>();
+    // One is opened and checked where it came; more would hold up other connections.
+    let prepared = match few {
+        true => prepare(),
+        false => tokio::task::spawn_blocking(prepare).await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?,
+    };
     let mut waiting = Vec::with_capacity(prepared.len());
     for one in prepared {
         let (done, answer) = oneshot::channel();

@@ -5,7 +5,7 @@ use crate::{Now, Processor};
 use serde_json::{Value, json};
 use std::path::Path;
 use tegata_core::wire::signed::PublicKey;
-use tegata_core::{Hash, PartyId};
+use tegata_core::{Amount, Hash, PartyId};
 use tegata_crypto_native::entropy::fresh;
 
 /// The key's file within the processor's folder.
@@ -73,7 +73,25 @@ fn asked(processor: &mut Processor, question: &Value, now: Now) -> Result<Value,
                 "unanswered": processor.pursued(),
             }))
         }
-        _ => Err("the operator can ask to admit, revoke, and for refusals and status".to_owned()),
+        "balances" => {
+            let all = processor.store().balances().map_err(|error| error.to_string())?;
+            let all: Vec<Value> = all
+                .iter()
+                .map(|(provider, code, name, unit, minor)| {
+                    let amount = u64::try_from(*minor).ok().and_then(|minor| Amount::new(*unit, minor));
+                    let amount = amount.map_or_else(|| minor.to_string(), |amount| amount.decimal().to_string());
+                    json!({
+                        "provider": provider.to_string(),
+                        "code": code,
+                        "name": name,
+                        "currency": unit.name(),
+                        "amount": amount,
+                    })
+                })
+                .collect();
+            Ok(json!({ "balances": all }))
+        }
+        _ => Err("the operator can ask to admit, revoke, and for refusals, balances and status".to_owned()),
     }
 }
 

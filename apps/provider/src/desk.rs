@@ -13,7 +13,9 @@ use tegata_core::wire::certificate::{Certificate, DeadCard, RevocationList, Subj
 use tegata_core::wire::signed::{PublicKey, Signed};
 use tegata_core::{Amount, CardId, DeviceId, Handle, Hash, Time};
 use tegata_crypto_native::primitive::mac;
-use tegata_store::{CardRow, CreditRow, DeviceRow, ExceptionRow, ProviderRow, PurchaseRow, Store, StoreError};
+use tegata_store::{
+    AccountRow, CardRow, CreditRow, DeviceRow, ExceptionRow, ProviderRow, PurchaseRow, Store, StoreError,
+};
 
 /// Why a request was not done: refused, or the provider itself failed.
 pub(crate) enum Failure {
@@ -143,6 +145,11 @@ impl<'a> Desk<'a> {
     pub(crate) fn keep_credit(&mut self, row: &CreditRow) -> Result<(), StoreError> {
         self.moved.push(row.offer);
         self.store.put_credit(row)
+    }
+    /// Writes a clearing account; whoever waits for it can be told.
+    pub(crate) fn keep_account(&mut self, row: &AccountRow) -> Result<(), StoreError> {
+        self.moved.push(Hash::of(&row.subject));
+        self.store.put_clearing_account(row)
     }
     /// Writes a purchase; whoever waits for it can be told.
     pub(crate) fn keep_purchase(&mut self, row: &PurchaseRow) -> Result<(), StoreError> {

@@ -30,6 +30,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 /// Largest body of a request, in bytes.
 const BODY: usize = 16 << 20;
+/// A body that is opened and verified at once where it came, in bytes: one message with a few signatures.
+const SMALL: usize = 4096;
 /// How many messages one transaction takes at most.
 const GROUP: usize = 1024;
 /// How many requests wait for the writer before others wait outside.
@@ -188,13 +190,16 @@ async fn messages(State(front): State<Front>, headers: HeaderMap, body: Bytes) -
 /// Opens and verifies what came, on all cores, and brings it to the writer.
 async fn bring(front: Front, body: Bytes, patience: u64, done: oneshot::Sender<Option<Vec<Vec<u8>>>>) {
     let Front { shared, writer, coming, clock, .. } = front;
+    let small = body.len() <= SMALL;
     let now = clock();
     coming.fetch_add(1, Ordering::SeqCst);
-    let prepared = tokio::task::spawn_blocking(move || {
+    let prepare = move || {
         let envelopes = Vec::<Envelope>::from_bytes(&body).ok()?;
         Some(Incoming::prepare_all(&shared, &envelopes, now))
-    });
-    let work = match prepared.await.ok().flatten() {
+    };
+    // A few signatures are checked where they came; more would hold up other connections.
+    let prepared = if small { prepare() } else { tokio::task::spawn_blocking(prepare).await.ok().flatten() };
+    let work = match prepared {
         Some(incoming) => Work::Messages(Job { incoming, patience, done }),
         None => Work::Nothing(done),
     };

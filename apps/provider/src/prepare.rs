@@ -63,14 +63,16 @@ pub(crate) struct Opened {
 /// Opens and verifies envelopes, on all cores, their signatures many at once where that is faster.
 pub(crate) fn prepare_all<E: AsRef<[u8]> + Sync>(shared: &Shared, envelopes: &[E], now: Time) -> Vec<Prepared> {
     use rayon::prelude::*;
-    envelopes
-        .par_chunks(BATCH)
-        .flat_map(|some| {
-            in_batch(shared, some.len(), |by| {
-                some.iter().map(|bytes| Stage { shared, by, now }.prepare(bytes.as_ref())).collect::<Vec<_>>()
-            })
+    let prepared = |some: &[E]| {
+        in_batch(shared, some.len(), |by| {
+            some.iter().map(|bytes| Stage { shared, by, now }.prepare(bytes.as_ref())).collect::<Vec<_>>()
         })
-        .collect()
+    };
+    // Handing work to other cores costs more than a few signatures.
+    match envelopes.len() {
+        0..FEW => prepared(envelopes),
+        _ => envelopes.par_chunks(BATCH).flat_map(prepared).collect(),
+    }
 }
 
 /// How many signatures are checked at once: enough to share the work, few enough that both cores have some.

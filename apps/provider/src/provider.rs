@@ -1,7 +1,7 @@
 //! The provider without sockets: bytes in, bytes out. The HTTP server and the simulator drive the same one.
 
 use crate::buy;
-use crate::credit::{self, Answered, ToProcessor};
+use crate::credit::{self, Answered, Sent, ToProcessor};
 use crate::desk::{Desk, Failure, refusal};
 use crate::directory::Directory;
 use crate::keys::Keys;
@@ -38,6 +38,8 @@ pub struct Provider {
     asking: bool,
     /// Offers and reservations that went on since this was last asked.
     moved: Vec<Hash>,
+    /// What is on its way to the processor.
+    sent: Sent,
 }
 
 /// What a message is answered.
@@ -76,6 +78,7 @@ impl Provider {
             keys_file: None,
             asking: true,
             moved: Vec::new(),
+            sent: Sent::new(),
         })
     }
     /// Opens or creates the provider in a folder: `provider.db`, and `keys`, which only its owner reads.
@@ -372,22 +375,29 @@ impl Provider {
     /// [`ProviderError`].
     pub fn to_processor(&mut self, now: Time, entropy: [u8; 32]) -> Result<Vec<ToProcessor>, ProviderError> {
         self.asking = false;
-        self.transact(now, entropy, |desk| {
-            let due = |desk: &mut Desk<'_>| {
+        let mut sent = std::mem::take(&mut self.sent);
+        let due = self.transact(now, entropy, |desk| {
+            let mut due = |desk: &mut Desk<'_>| {
                 credit::overdue(desk)?;
                 buy::overdue(desk)?;
                 buy::refunds_due(desk)?;
-                credit::due(desk)
+                credit::due(desk, &mut sent)
             };
             due(desk).map_err(Failure::into_error)
-        })
+        });
+        self.sent = sent;
+        due
     }
     /// Takes up what the processor answered.
     ///
     /// # Errors
     /// [`ProviderError`].
     pub fn from_processor(&mut self, answers: &[Answered], now: Time, entropy: [u8; 32]) -> Result<(), ProviderError> {
-        self.transact(now, entropy, |desk| credit::answered(desk, answers).map_err(Failure::into_error))
+        let mut sent = std::mem::take(&mut self.sent);
+        let heard =
+            self.transact(now, entropy, |desk| credit::answered(desk, answers, &mut sent).map_err(Failure::into_error));
+        self.sent = sent;
+        heard
     }
     /// Looks for records that only one side has; says how many exceptions are open.
     ///

@@ -217,6 +217,8 @@ pub enum ProcessorCommand {
     },
     /// Who it is, whether the bank has it signed on, what is not answered
     Status,
+    /// What was charged for each merchant, less what was paid back
+    Balances,
     /// List what was refused or did not fit, with the reason
     Refusals,
 }
@@ -573,6 +575,9 @@ pub struct SalesFlags {
     /// How many terminals
     #[arg(long, default_value_t = 8)]
     pub terminals: usize,
+    /// What the customers pay with
+    #[arg(long, value_enum, default_value_t = Tender::Cards)]
+    pub tender: Tender,
     /// Kill the provider with SIGKILL half-way and start it again
     #[arg(long)]
     pub kill: bool,
@@ -582,6 +587,15 @@ pub struct SalesFlags {
     /// Days between the updates of an idle wallet
     #[arg(long, default_value_t = 30)]
     pub idle_days: u64,
+}
+
+/// What customers pay with.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Tender {
+    /// Prepaid cards, offline
+    Cards,
+    /// Bank cards, by credit
+    Credit,
 }
 
 /// How the simulator runs.

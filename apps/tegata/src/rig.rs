@@ -2,7 +2,6 @@
 
 use crate::commands::provider::clear_with;
 use crate::operator::Operator;
-use crate::place::now;
 use crate::screen::{Failure, fail};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
@@ -10,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use tegata_core::talk::credit::{CardExpiry, CardNumber, CreditNotice};
 use tegata_core::talk::join::{JoinToken, ProviderInfo};
-use tegata_core::{PartyId, Time};
-use tegata_device::{Post, fetch_info, fetch_processor};
-use tegata_processor::bank::{Bank, Host, HostConfig, TestCard};
+use tegata_core::{Amount, PartyId, Time, Unit};
+use tegata_device::{Now, Post, fetch_info, fetch_processor};
+use tegata_processor::bank::{Host, HostConfig, TestCard};
 use tegata_vault::MemoryVault;
 use tegata_wallet::Wallet;
 
@@ -177,9 +176,26 @@ impl ClearingProcess {
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
-    /// The bank's books.
-    pub fn bank(&self) -> std::sync::MutexGuard<'_, Bank> {
-        self.bank.bank()
+    /// What it has charged for all merchants, in US dollars: its own books, in cents.
+    pub fn captured(&self, provider: &ProviderProcess) -> Result<u64, Failure> {
+        let question = Command::new(std::env::current_exe()?)
+            .arg("--json")
+            .arg("--data")
+            .arg(&provider.data)
+            .args(["processor", "balances"])
+            .stdin(Stdio::null())
+            .output()?;
+        let found: Value = serde_json::from_slice(&question.stdout)?;
+        let all = found.get("balances").and_then(Value::as_array).cloned().unwrap_or_default();
+        let minor = |one: &Value| Some(Amount::parse(Unit::USD, one.get("amount")?.as_str()?)?.minor());
+        match all.iter().map(minor).sum() {
+            Some(sum) => Ok(sum),
+            None => fail("the processor's balances cannot be read"),
+        }
+    }
+    /// What the bank has posted for all merchants, in US cents.
+    pub fn posted(&self) -> i64 {
+        self.bank.bank().posted_in_all(Unit::USD)
     }
     /// Holds the processor still, as a machine does that hangs, or lets it go on.
     pub fn hold(&self, still: bool) -> Result<(), Failure> {
@@ -195,7 +211,13 @@ impl ClearingProcess {
         provider.operator.ask(&question).map(drop)
     }
     /// Registers a bank card that is always approved; returns once the processor knows it.
-    pub fn register(&self, wallet: &mut Wallet<MemoryVault>, post: &mut dyn Post, url: &str) -> Result<(), Failure> {
+    pub fn register(
+        &self,
+        wallet: &mut Wallet<MemoryVault>,
+        post: &mut dyn Post,
+        url: &str,
+        now: impl Fn() -> Now,
+    ) -> Result<(), Failure> {
         let Some(certificate) = fetch_processor(url)? else {
             return fail("the provider has no processor");
         };
@@ -207,7 +229,8 @@ impl ClearingProcess {
         loop {
             match wallet.register_card(post, sealed.clone(), now())? {
                 CreditNotice::Authorized => return Ok(()),
-                CreditNotice::Waiting { .. } => std::thread::sleep(std::time::Duration::from_millis(5)),
+                // Held until it is known, and asked again.
+                CreditNotice::Waiting { .. } => {}
                 other => return fail(format!("the bank card was not registered: {other:?}")),
             }
         }

@@ -302,14 +302,6 @@ impl Store {
                    WHERE number = ?1 AND due IS NOT NULL";
         one(self.sql(sql)?, [number.0], asked)
     }
-    /// It is sent again then.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn ask_again(&self, number: RequestNumber, due: Time) -> Result<(), StoreError> {
-        self.sql("UPDATE asked SET due = ?2 WHERE number = ?1")?.execute(params![number.0, n(due.0)])?;
-        Ok(())
-    }
     /// It is answered for good.
     ///
     /// # Errors

@@ -77,6 +77,10 @@ impl Bank {
             entry.kind == MessageType::FinancialRequest && entry.unit == unit && entry.merchant == merchant
         })
     }
+    /// What was posted for all merchants, less what was paid back, in minor units.
+    pub fn posted_in_all(&self, unit: Unit) -> i64 {
+        self.sum(|entry| entry.kind == MessageType::FinancialRequest && entry.unit == unit)
+    }
     /// How many captures were posted.
     pub fn captures(&self) -> usize {
         let all = self.entries.iter().filter(|entry| entry.open && entry.minor > 0);
@@ -187,7 +191,8 @@ impl Bank {
         let Some(original) = &financial.original else {
             return request.answered(ResponseCode::InvalidTransaction, None);
         };
-        let found = self.entries.iter_mut().find(|entry| {
+        // What is named is nearly always of the last few.
+        let found = self.entries.iter_mut().rev().find(|entry| {
             entry.open && entry.minor > 0 && entry.kind == original.kind && original_key(original, payment, &entry.key)
         });
         let Some(found) = found.filter(|entry| minor <= entry.minor - entry.refunded) else {
@@ -208,6 +213,7 @@ impl Bank {
         let found = self
             .entries
             .iter_mut()
+            .rev()
             .find(|entry| entry.kind == original.kind && original_key(original, payment, &entry.key));
         match found {
             Some(entry) => {

@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, params};
 use tegata_core::talk::credit::MerchantDetails;
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::signed::PublicKey;
-use tegata_core::{AccountId, PartyId, Time};
+use tegata_core::{AccountId, PartyId, Time, Unit};
 
 /// A card as it lies in the vault: nonce and cipher text.
 pub(crate) type Vaulted = ([u8; 12], Vec<u8>);
@@ -38,6 +38,9 @@ pub(crate) struct AccountRow {
     pub(crate) opened: Time,
     pub(crate) merchant: Option<MerchantDetails>,
 }
+
+/// A merchant clearing account: provider, code, name, unit, minor units.
+pub(crate) type Balance = (PartyId, String, String, Unit, i64);
 
 impl Store {
     pub(crate) fn named(&self) -> Result<Option<Named>, StoreError> {
@@ -119,6 +122,19 @@ impl Store {
         Ok(())
     }
 
+    /// What was charged for each merchant, less what was paid back: provider, code, name, unit, minor units.
+    pub(crate) fn balances(&self) -> Result<Vec<Balance>, StoreError> {
+        let mut sql = self.sql(
+            "SELECT posting.provider, code, name, unit, sum(amount) FROM posting JOIN account \
+             ON account.provider = posting.provider AND account.account = merchant \
+             GROUP BY posting.provider, merchant, unit ORDER BY posting.provider, code, unit",
+        )?;
+        let rows = sql.query_map([], |row| {
+            let unit = Unit::from_code(row.get(3)?).ok_or(rusqlite::Error::InvalidQuery)?;
+            Ok((PartyId(row.get(0)?), row.get(1)?, row.get(2)?, unit, row.get(4)?))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
     /// A card as it lies in the vault: nonce and cipher text.
     pub(crate) fn vaulted(&self, account: AccountId) -> Result<Option<Vaulted>, StoreError> {
         let mut sql = self.sql("SELECT nonce, sealed FROM vault WHERE account = ?1")?;

@@ -53,7 +53,10 @@ pub(crate) fn register(desk: &mut Desk<'_>, request: &Verified<RegisterCard>) ->
     Ok(match account {
         Some(AccountRow { account: Some(_), .. }) => state(desk, &hash, CreditState::Authorized, None, None, desk.now),
         Some(AccountRow { refused: Some(why), .. }) => refused(desk, &hash, why),
-        _ => state(desk, &hash, CreditState::Pending, None, Some(super::AGAIN), desk.now),
+        _ => {
+            desk.waits_for = Some(Hash::of(&subject));
+            state(desk, &hash, CreditState::Pending, None, Some(super::AGAIN), desk.now)
+        }
     })
 }
 
@@ -69,13 +72,13 @@ fn open(
     let signed =
         desk.sign(&[], |_| OpenAccount { provider, number, at, card, merchant, extensions: Default::default() });
     let row = AccountRow { subject, request, asked: number, account: None, refused: None };
-    desk.store.put_clearing_account(&row)?;
+    desk.keep_account(&row)?;
     courier::send(desk, number, &signed, About::Account(subject), at)
 }
 
 /// The processor has opened an account, or will not. An answer to an earlier request than the newest changes nothing.
 pub(super) fn opened(
-    desk: &Desk<'_>,
+    desk: &mut Desk<'_>,
     subject: [u8; 16],
     number: RequestNumber,
     outcome: Option<&Outcome>,
@@ -85,5 +88,5 @@ pub(super) fn opened(
     };
     let account = outcome.and_then(|outcome| outcome.account);
     let refused = account.is_none().then_some(CreditRefusal::Card);
-    Ok(desk.store.put_clearing_account(&AccountRow { account, refused, ..row })?)
+    Ok(desk.keep_account(&AccountRow { account, refused, ..row })?)
 }

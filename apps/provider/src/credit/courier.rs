@@ -4,6 +4,7 @@
 use super::{accounts, clearing, lines, refuse};
 use crate::buy;
 use crate::desk::{Desk, Failure};
+use std::collections::BTreeMap;
 use tegata_core::talk::credit::{CreditRefusal, CreditState, Outcome, OutcomeState, ProcessorAnswer};
 use tegata_core::talk::credit::{PATIENCE, read_processor_answer};
 use tegata_core::wire::canonical::Message;
@@ -54,16 +55,21 @@ pub(crate) fn send<T: Message>(
     Ok(desk.store.put_asked(&row, due)?)
 }
 
-/// What is to be sent now; each is due again a little later, should no answer come.
-pub(crate) fn due(desk: &Desk<'_>) -> Result<Vec<ToProcessor>, Failure> {
-    let rows = desk.store.asked_due(desk.now, ROUND)?;
+/// When each request that was sent may be sent again, should no answer come. Forgotten in a crash: then it is sent at once.
+pub(crate) type Sent = BTreeMap<RequestNumber, Time>;
+
+/// What is to be sent now.
+pub(crate) fn due(desk: &Desk<'_>, sent: &mut Sent) -> Result<Vec<ToProcessor>, Failure> {
+    let mut rows = desk.store.asked_due(desk.now, ROUND + sent.len() as u64)?;
+    rows.retain(|row| sent.get(&row.number).is_none_or(|again| *again <= desk.now));
+    rows.truncate(usize::try_from(ROUND).unwrap_or(usize::MAX));
     if rows.is_empty() {
         return Ok(Vec::new());
     }
+    sent.extend(rows.iter().map(|row| (row.number, desk.now.after(RETRY))));
     let processor = desk.store.processor()?.ok_or(StoreError::Damaged)?;
     rows.into_iter()
         .map(|row| {
-            desk.store.ask_again(row.number, desk.now.after(RETRY))?;
             Ok(ToProcessor {
                 number: row.number,
                 body: row.body,
@@ -77,12 +83,13 @@ pub(crate) fn due(desk: &Desk<'_>) -> Result<Vec<ToProcessor>, Failure> {
 
 /// Takes answers up. One that the processor did not sign for this request is none; one for a request that is answered already
 /// changes nothing.
-pub(crate) fn answered(desk: &mut Desk<'_>, answers: &[Answered]) -> Result<(), Failure> {
+pub(crate) fn answered(desk: &mut Desk<'_>, answers: &[Answered], sent: &mut Sent) -> Result<(), Failure> {
     let Some(processor) = desk.store.processor()? else {
         return Ok(());
     };
     for Answered { number, answer } in answers {
         let Some(asked) = desk.store.asked_open(*number)? else {
+            sent.remove(number);
             continue;
         };
         let read = read_processor_answer(answer, &asked.hash, &processor.info.key, desk.shared.verifier());
@@ -91,9 +98,10 @@ pub(crate) fn answered(desk: &mut Desk<'_>, answers: &[Answered]) -> Result<(), 
             continue;
         };
         if transient(&read) {
-            desk.store.ask_again(*number, desk.now.after(RETRY))?;
+            sent.insert(*number, desk.now.after(RETRY));
             continue;
         }
+        sent.remove(number);
         match asked.about {
             About::Account(subject) => {
                 desk.store.answered(*number, answer)?;
@@ -102,7 +110,7 @@ pub(crate) fn answered(desk: &mut Desk<'_>, answers: &[Answered]) -> Result<(), 
             About::Payment(machine, offer) => {
                 let row = desk.store.credit(machine, &offer)?.ok_or(StoreError::Damaged)?;
                 if !ends(sort(&row, *number), &read) {
-                    again(desk, *number)?;
+                    again(desk, *number, sent);
                     continue;
                 }
                 desk.store.answered(*number, answer)?;
@@ -110,12 +118,12 @@ pub(crate) fn answered(desk: &mut Desk<'_>, answers: &[Answered]) -> Result<(), 
             }
             About::Purchase(wallet, purchase) => {
                 if !buy::heard(desk, (wallet, purchase), *number, &read, answer)? {
-                    again(desk, *number)?;
+                    again(desk, *number, sent);
                 }
             }
             About::Refund => {
                 if !buy::refund_heard(desk, *number, &read, answer)? {
-                    again(desk, *number)?;
+                    again(desk, *number, sent);
                 }
             }
         }
@@ -173,9 +181,9 @@ pub(crate) fn ends(sort: Sort, answer: &ProcessorAnswer) -> bool {
     }
 }
 
-fn again(desk: &Desk<'_>, number: RequestNumber) -> Result<(), Failure> {
+fn again(desk: &Desk<'_>, number: RequestNumber, sent: &mut Sent) {
     tracing::warn!(%number, "the processor's answer is none to this sort of request");
-    Ok(desk.store.ask_again(number, desk.now.after(RETRY))?)
+    sent.insert(number, desk.now.after(RETRY));
 }
 
 /// What an answer means for a payment.

@@ -16,7 +16,7 @@ mod lines;
 pub(crate) use accounts::{enrol, register, register_processor};
 pub(crate) use clearing::{book_of, clear, receipted, sound};
 pub use courier::{Answered, ToProcessor};
-pub(crate) use courier::{Sort, answered, closed, due, ends, outcome_of, overdue, send};
+pub(crate) use courier::{Sent, Sort, answered, closed, due, ends, outcome_of, overdue, send};
 pub(crate) use lines::{authorize, pay};
 
 use crate::desk::{Desk, Failure};

@@ -57,8 +57,8 @@ struct Town {
     provider: ProviderProcess,
     clearing: ClearingProcess,
     folder: PathBuf,
-    terminal: Terminal<MemoryVault>,
-    wallets: Vec<Wallet<MemoryVault>>,
+    terminal: (Terminal<MemoryVault>, HttpPost),
+    wallets: Vec<(Wallet<MemoryVault>, HttpPost)>,
 }
 
 impl Drop for Town {
@@ -161,9 +161,10 @@ impl Town {
             let mut wallet = Wallet::new(device(Algorithm::Ed25519), Algorithm::Ed25519);
             join(&mut wallet.device, &mut post, &info, token, Role::Wallet, name, fresh(at))?;
             wallet.update(&mut post, fresh(at))?;
-            clearing.register(&mut wallet, &mut post, &provider.url())?;
-            wallets.push(wallet);
+            clearing.register(&mut wallet, &mut post, &provider.url(), now)?;
+            wallets.push((wallet, HttpPost::new(&provider.url())?));
         }
+        let terminal = (terminal, HttpPost::new(&provider.url())?);
         let mut town = Self { provider, clearing, folder, terminal, wallets };
         town.settled()?;
         Ok(town)
@@ -246,10 +247,10 @@ impl Town {
 
     /// The merchant's receipts up, the users' down.
     fn update(&mut self) -> Result<(), Failure> {
-        let mut post = HttpPost::new(&self.provider.url())?;
-        self.terminal.update(&mut post, now())?;
-        for wallet in &mut self.wallets {
-            wallet.update(&mut post, now())?;
+        let (terminal, post) = &mut self.terminal;
+        terminal.update(post, now())?;
+        for (wallet, post) in &mut self.wallets {
+            wallet.update(post, now())?;
         }
         Ok(())
     }
@@ -259,23 +260,21 @@ impl Town {
         let Some(amount) = Amount::new(Unit::USD, 100) else {
             return fail("no amount");
         };
-        let (terminal, wallet) = (&mut self.terminal, &mut self.wallets[number % WALLETS]);
+        let ((terminal, merchants_line), (wallet, users_line)) =
+            (&mut self.terminal, &mut self.wallets[number % WALLETS]);
         let (request, transaction) = offer(terminal, wallet, amount)?;
-        let url = self.provider.url();
         std::thread::scope(|scope| {
             let merchants = scope.spawn(|| -> Result<(), Failure> {
-                let mut post = HttpPost::new(&url)?;
                 loop {
-                    match terminal.credit(&mut post, transaction, now())? {
+                    match terminal.credit(merchants_line, transaction, now())? {
                         ClaimNotice::Paid { .. } => return Ok(()),
                         ClaimNotice::Waiting { .. } => {}
                         other => return fail(format!("the terminal was not paid: {other:?}")),
                     }
                 }
             });
-            let mut post = HttpPost::new(&url)?;
             let users = loop {
-                match wallet.credit(&mut post, request, now())? {
+                match wallet.credit(users_line, request, now())? {
                     CreditNotice::Cleared => break Ok(()),
                     CreditNotice::Waiting { .. } | CreditNotice::Authorized => {}
                     other => break fail(format!("the wallet did not pay: {other:?}")),
@@ -294,13 +293,12 @@ impl Town {
 
     /// One card bought.
     fn buy(&mut self, number: usize) -> Result<(), Failure> {
-        let mut post = HttpPost::new(&self.provider.url())?;
-        let wallet = &mut self.wallets[number % WALLETS];
-        let (purchase, mut notice) = begun(wallet, &mut post)?;
+        let (wallet, post) = &mut self.wallets[number % WALLETS];
+        let (purchase, mut notice) = begun(wallet, post)?;
         loop {
             match notice {
                 BuyNotice::Delivered { .. } => return Ok(()),
-                BuyNotice::Waiting { .. } => notice = wallet.purchase(&mut post, purchase, now())?,
+                BuyNotice::Waiting { .. } => notice = wallet.purchase(post, purchase, now())?,
                 other => return fail(format!("nothing was bought: {other:?}")),
             }
         }
@@ -319,7 +317,7 @@ impl Town {
             let all: Vec<_> = wallets
                 .iter_mut()
                 .enumerate()
-                .map(|(at, wallet)| {
+                .map(|(at, (wallet, _))| {
                     let mine = share.min(count.saturating_sub(at * share));
                     let url = &url;
                     scope.spawn(move || -> Result<(), Failure> {

@@ -31,6 +31,16 @@ pub fn run(place: &Place, screen: Screen, command: ProcessorCommand) -> Result<A
             let status = ask(place, &json!({ "do": "status" }))?;
             Ok(Answer::new(serde_json::to_string_pretty(&status)?, status))
         }
+        ProcessorCommand::Balances => {
+            let found = ask(place, &json!({ "do": "balances" }))?;
+            let all = found.get("balances").and_then(Value::as_array).cloned().unwrap_or_default();
+            let text =
+                |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let row =
+                |one: &Value| vec![text(one, "code"), text(one, "name"), text(one, "amount"), text(one, "currency")];
+            let rows: Vec<Vec<String>> = all.iter().map(row).collect();
+            Ok(Answer::new(table(&["code", "name", "amount", ""], &rows), found))
+        }
         ProcessorCommand::Refusals => {
             let found = ask(place, &json!({ "do": "refusals" }))?;
             let all = found.get("refusals").and_then(Value::as_array).cloned().unwrap_or_default();

@@ -18,14 +18,16 @@ use tegata_vault::MemoryVault;
 use tegata_wallet::Wallet;
 
 /// How many wallets' messages one POST carries at most.
-const CHUNK: usize = 250;
+pub(super) const CHUNK: usize = 250;
 
 /// A customer.
 pub struct Customer {
     /// The number in the file.
     pub number: u32,
-    wallet: Wallet<MemoryVault>,
+    pub(super) wallet: Wallet<MemoryVault>,
     card: Option<CardId>,
+    /// Whether its bank card is registered.
+    pub(super) registered: bool,
     balance: u64,
     updated: u64,
 }
@@ -54,17 +56,17 @@ impl Tally {
 
 /// All customers.
 pub struct Fleet {
-    customers: Vec<Mutex<Customer>>,
+    pub(super) customers: Vec<Mutex<Customer>>,
     index: HashMap<u32, usize>,
-    tally: Mutex<Tally>,
+    pub(super) tally: Mutex<Tally>,
     pool: rayon::ThreadPool,
 }
 
 /// What one terminal's customers do in a day.
 #[derive(Default)]
-struct Visits {
-    buying: Vec<(usize, Vec<u64>)>,
-    idle: Vec<usize>,
+pub(super) struct Visits {
+    pub(super) buying: Vec<(usize, Vec<u64>)>,
+    pub(super) idle: Vec<usize>,
 }
 
 impl Fleet {
@@ -75,7 +77,7 @@ impl Fleet {
             .iter()
             .map(|number| {
                 let wallet = Wallet::new(device(Algorithm::Ed25519), Algorithm::Ed25519);
-                Mutex::new(Customer { number: *number, wallet, card: None, balance: 0, updated: 0 })
+                Mutex::new(Customer { number: *number, wallet, card: None, registered: false, balance: 0, updated: 0 })
             })
             .collect();
         let index = numbers.into_iter().enumerate().map(|(index, number)| (number, index)).collect();
@@ -93,7 +95,7 @@ impl Fleet {
     }
 
     /// Today's purchases by customer, in the order of the file.
-    fn by_customer(&self, bought: &[Purchase]) -> Vec<(usize, Vec<u64>)> {
+    pub(super) fn by_customer(&self, bought: &[Purchase]) -> Vec<(usize, Vec<u64>)> {
         let mut visits: Vec<(usize, Vec<u64>)> = Vec::new();
         let mut place: HashMap<u32, usize> = HashMap::new();
         for purchase in bought {
@@ -149,7 +151,8 @@ impl Fleet {
         let terminals = shop.counters.len();
         let mut visits: Vec<Visits> = (0..terminals).map(|_| Visits::default()).collect();
         for (index, customer) in self.customers.iter().enumerate() {
-            if lock(customer).card.is_some() {
+            let joined = { lock(customer).wallet.device.id().is_some() };
+            if joined {
                 visits[index % terminals].idle.push(index);
             }
         }
@@ -162,7 +165,7 @@ impl Fleet {
         })
     }
 
-    fn each_terminal(
+    pub(super) fn each_terminal(
         &self,
         shop: &Shop,
         visits: &[Visits],
@@ -209,7 +212,7 @@ impl Fleet {
     }
 
     /// New customers join, in one POST.
-    fn join(&self, shop: &Shop, line: &mut Line, buying: &[(usize, Vec<u64>)]) -> Result<(), Failure> {
+    pub(super) fn join(&self, shop: &Shop, line: &mut Line, buying: &[(usize, Vec<u64>)]) -> Result<(), Failure> {
         let joins = |(index, _): &&(usize, Vec<u64>)| lock(&self.customers[*index]).wallet.device.id().is_none();
         let new: Vec<usize> = buying.iter().filter(joins).map(|(index, _)| *index).collect();
         if new.is_empty() {
@@ -299,7 +302,7 @@ impl Fleet {
         Ok(loads)
     }
 
-    fn update(&self, shop: &Shop, line: &mut Line, indexes: &[usize], day: u64) -> Result<(), Failure> {
+    pub(super) fn update(&self, shop: &Shop, line: &mut Line, indexes: &[usize], day: u64) -> Result<(), Failure> {
         if indexes.is_empty() {
             return Ok(());
         }

@@ -1,5 +1,6 @@
 //! Real purchases through the whole system: every one a full tap, the provider a process of its own.
 
+mod credit;
 mod fleet;
 mod sales;
 pub mod shop;

@@ -1,11 +1,12 @@
 //! The sales file: what is in it, played day by day, and what must come out.
 #![allow(clippy::float_arithmetic)] // seconds and mebibytes, never money
 
-use super::fleet::Fleet;
+use super::fleet::{Fleet, Tally};
 use super::shop::{Shop, Stock};
 use crate::calendar::days;
-use crate::flags::SalesFlags;
+use crate::flags::{SalesFlags, Tender};
 use crate::measure;
+use crate::rig::ClearingProcess;
 use crate::screen::{Answer, Failure, Screen, fail};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -71,7 +72,14 @@ pub fn run(screen: Screen, flags: &SalesFlags) -> Result<Answer, Failure> {
     let folder = Folder::new(flags.keep.as_deref())?;
     let mut shop = Shop::open(&folder.path, flags.terminals.max(1), Time(first * Time::DAY))?;
     let fleet = Fleet::new(purchases.iter().map(|purchase| purchase.customer), &shop)?;
-    let stock = Stock::order(&mut shop, &purchases)?;
+    let tender = match flags.tender {
+        Tender::Cards => Paying::Cards(Stock::order(&mut shop, &purchases)?),
+        Tender::Credit => {
+            // Nobody buys one; terminals are equipped by them.
+            Stock::order(&mut shop, &[])?;
+            Paying::Credit(shop.clear_credit()?)
+        }
+    };
     let bar = screen.progress(purchases.len() as u64, "purchases");
     let half = first + (last - first) / 2;
     for day in first..=last {
@@ -80,24 +88,42 @@ pub fn run(screen: Screen, flags: &SalesFlags) -> Result<Answer, Failure> {
             shop.kill_soon();
         }
         let bought = by_day.get(&day).map_or(&[][..], Vec::as_slice);
-        shop.activate(&stock, &fleet, bought)?;
-        fleet.day(&shop, &stock, day, bought, flags.idle_days)?;
+        match &tender {
+            Paying::Cards(stock) => {
+                shop.activate(stock, &fleet, bought)?;
+                fleet.day(&shop, stock, day, bought, flags.idle_days)?;
+            }
+            Paying::Credit(clearing) => fleet.credit_day(&shop, clearing, day, bought)?,
+        }
         bar.inc(bought.len() as u64);
     }
     shop.set_day(last + 1)?;
+    if flags.tender == Tender::Credit {
+        // The merchants' receipts reach the users by what terminals say last.
+        shop.close()?;
+    }
     fleet.last_update(&shop, last + 1)?;
     shop.close()?;
     bar.finish_and_clear();
     let end = shop.settle()?;
     let tally = fleet.tally();
-    let cpu = measure::cpu_seconds(std::process::id()).unwrap_or(0.0) + shop.provider_cpu();
+    let credit = match &tender {
+        Paying::Cards(_) => None,
+        Paying::Credit(clearing) => Some(Credit::read(&fleet, &shop, clearing)?),
+    };
+    let processor_cpu = credit.as_ref().map_or(0.0, |credit| credit.cpu);
+    let cpu = measure::cpu_seconds(std::process::id()).unwrap_or(0.0) + shop.provider_cpu() + processor_cpu;
     let (ours, theirs) = (measure::peak_mebibytes(std::process::id()).unwrap_or(0.0), shop.provider_peak());
     let memory = ours + theirs;
     let provider_cpu = shop.provider_cpu();
     let wall = started.elapsed().as_secs_f64();
+    drop(tender);
     let database = shop.stop()?;
     let audited = crate::audit::audit_file(&database)?;
-    let unexplained = end.exceptions + u64::from(audited.difference.is_some()) + tally.contradicts(&end);
+    let unexplained = end.exceptions
+        + u64::from(audited.difference.is_some())
+        + tally.contradicts(&end)
+        + credit.as_ref().map_or(0, |credit| credit.contradicts(&tally));
     let cleared = Amount::new(Unit::USD, end.cleared);
     let Some(cleared) = cleared else {
         return fail("more was cleared than an amount can hold");
@@ -117,6 +143,7 @@ pub fn run(screen: Screen, flags: &SalesFlags) -> Result<Answer, Failure> {
         "wallet_updates": tally.updates,
         "merchants": end.merchants,
         "provider_killed": flags.kill,
+        "credit": credit.as_ref().map(Credit::json),
         "audit": audited.json,
         "trial_balance": end.trial_balance,
         "measured_on": measure::machine(),
@@ -133,6 +160,45 @@ pub fn run(screen: Screen, flags: &SalesFlags) -> Result<Answer, Failure> {
         audited.difference.as_deref().unwrap_or("clean"),
     );
     Ok(Answer::new(text, json))
+}
+
+/// What the customers pay with, and what that needs.
+enum Paying {
+    Cards(Stock),
+    Credit(ClearingProcess),
+}
+
+/// What the credit side says in the end: three sets of books, and the users' receipts.
+struct Credit {
+    processor: u64,
+    bank: i64,
+    told: u64,
+    whole: u64,
+    cpu: f64,
+}
+
+impl Credit {
+    fn read(fleet: &Fleet, shop: &Shop, clearing: &ClearingProcess) -> Result<Self, Failure> {
+        let (told, whole) = fleet.receipts()?;
+        let cpu = measure::cpu_seconds(clearing.pid()).unwrap_or(0.0);
+        Ok(Self { processor: shop.captured(clearing)?, bank: clearing.posted(), told, whole, cpu })
+    }
+    /// How many of the books disagree with what was bought, and whether a receipt is missing.
+    fn contradicts(&self, tally: &Tally) -> u64 {
+        u64::from(self.processor != tally.cents)
+            + u64::from(u64::try_from(self.bank) != Ok(tally.cents))
+            + u64::from(self.whole != tally.payments)
+    }
+    fn json(&self) -> serde_json::Value {
+        let dollars = |minor| Amount::new(Unit::USD, minor).map(|amount| amount.decimal().to_string());
+        json!({
+            "processor_captured": dollars(self.processor),
+            "bank_posted": u64::try_from(self.bank).ok().and_then(dollars),
+            "receipts": self.told,
+            "receipts_with_merchants_part": self.whole,
+            "cpu_s_processor": measure::rounded(self.cpu, 1),
+        })
+    }
 }
 
 /// The folder that the provider works in: kept if it was named, else removed.

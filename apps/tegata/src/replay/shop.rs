@@ -5,7 +5,7 @@ use super::fleet::Fleet;
 use super::sales::Purchase;
 use crate::measure;
 use crate::place::now;
-use crate::rig::ProviderProcess;
+use crate::rig::{ClearingProcess, ProviderProcess};
 use crate::screen::{Failure, fail};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -57,6 +57,8 @@ pub struct Counter {
     pub late: bool,
     /// Its line to the provider, which its customers' wallets use too.
     pub line: Line,
+    /// Another one, that does not wait for what is not known yet.
+    pub quick: Line,
 }
 
 /// A merchant: owns two terminals, reads its statement.
@@ -75,12 +77,23 @@ pub struct Shop {
     /// The terminals.
     pub counters: Vec<Mutex<Counter>>,
     day: AtomicU64,
+    /// The provider's clock.
+    clock: AtomicU64,
 }
 
 /// A line to the provider that asks again until it is answered (R26).
 pub struct Line {
     http: HttpPost,
     process: Arc<Process>,
+}
+
+impl Line {
+    fn open(url: &str, process: &Arc<Process>) -> Result<Self, Failure> {
+        Ok(Self { http: HttpPost::new(url)?, process: Arc::clone(process) })
+    }
+    fn impatient(self) -> Self {
+        Self { http: self.http.impatient(), ..self }
+    }
 }
 
 impl Post for Line {
@@ -162,12 +175,12 @@ impl Shop {
         }
         let process = Process { provider: Mutex::new(provider), kill: AtomicBool::new(false), spent: Mutex::new(0.0) };
         let process = Arc::new(process);
-        let line =
-            || -> Result<Line, Failure> { Ok(Line { http: HttpPost::new(&url)?, process: Arc::clone(&process) }) };
+        let line = || -> Result<Line, Failure> { Line::open(&url, &process) };
         let mut counters = Vec::new();
         for (number, device) in devices.into_iter().enumerate() {
             let (terminal, late) = (Terminal::new(device), number % 4 == 3);
-            counters.push(Mutex::new(Counter { terminal, late, line: line()? }));
+            let quick = line()?.impatient();
+            counters.push(Mutex::new(Counter { terminal, late, line: line()?, quick }));
         }
         Ok(Self {
             line: Mutex::new(line()?),
@@ -177,6 +190,7 @@ impl Shop {
             merchants: merchants.into_iter().map(Mutex::new).collect(),
             counters,
             day: AtomicU64::new(clock.0 / Time::DAY),
+            clock: AtomicU64::new(clock.0),
         })
     }
     /// Who the provider is.
@@ -194,8 +208,32 @@ impl Shop {
     }
     /// Begins a day, here and at the provider.
     pub fn set_day(&mut self, day: u64) -> Result<(), Failure> {
+        let morning = day * Time::DAY + 6 * 3600;
         self.day.store(day, Ordering::SeqCst);
-        lock(&self.process.provider).set_clock(Time(day * Time::DAY + 6 * 3600))
+        self.clock.store(morning, Ordering::SeqCst);
+        lock(&self.process.provider).set_clock(Time(morning))
+    }
+    /// The provider clears with a processor of its own from now on; every merchant is enrolled.
+    pub fn clear_credit(&self) -> Result<ClearingProcess, Failure> {
+        let provider = lock(&self.process.provider);
+        let clearing = ClearingProcess::start(&provider)?;
+        for (number, merchant) in self.merchants.iter().enumerate() {
+            clearing.enrol(&provider, lock(merchant).party, &format!("SHOP {}", number + 1))?;
+        }
+        Ok(clearing)
+    }
+    /// What the processor has charged for all merchants, by its own books, in cents.
+    pub fn captured(&self, clearing: &ClearingProcess) -> Result<u64, Failure> {
+        clearing.captured(&lock(&self.process.provider))
+    }
+    /// Where the provider answers.
+    pub fn url(&self) -> String {
+        lock(&self.process.provider).url()
+    }
+    /// So many seconds later, here and at the provider: what waits for its time goes on.
+    pub fn later(&self, seconds: u64) -> Result<(), Failure> {
+        let before = self.clock.fetch_add(seconds, Ordering::SeqCst);
+        lock(&self.process.provider).set_clock(Time(before + seconds))
     }
     /// The next message is answered with SIGKILL.
     pub fn kill_soon(&self) {
