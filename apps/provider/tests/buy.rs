@@ -13,6 +13,7 @@ use tegata_core::wire::canonical::Bytes;
 use tegata_core::wire::sealed::{Profile, Sealed};
 use tegata_core::wire::signed::Algorithm;
 use tegata_core::{CardId, PartyId, RequestNumber, Time, Unit};
+use tegata_device::Now;
 use tegata_ledger::Side;
 use tegata_processor::bank::TestCard;
 use tegata_provider::Provider;
@@ -523,6 +524,42 @@ fn reopened(world: &mut World) {
     let keys = keys.expect("its keys");
     world.provider =
         Provider::open(store, keys, "Town", world.now, tegata_core::step::Broken::NONE).expect("open again");
+}
+
+#[test]
+fn every_answer_may_be_lost_and_is_asked_for_again_with_the_same_bytes() {
+    let mut world = World::new();
+    let listing = listing(&world);
+    let (says, mut wallet) = told(&mut world, listing);
+    let offered = article(&mut world, &mut wallet);
+    let lost = |world: &mut World, wallet: &mut Buyer, ask: &dyn Fn(&mut Buyer, &mut world::Wire<'_>, Now) -> bool| {
+        let now = world.moment();
+        let mut wire = world.wire(now, true);
+        assert!(ask(wallet, &mut wire, now), "the line broke");
+    };
+    lost(&mut world, &mut wallet, &|wallet, wire, now| wallet.reserve(wire, offered.clone(), None, now).is_err());
+    let kept = wallet.purchases().expect("read").pop().expect("kept before it was sent");
+    let purchase = kept.purchase();
+    assert!(matches!(ask(&mut world, &mut wallet, purchase), BuyNotice::Reserved { .. }));
+    lost(&mut world, &mut wallet, &|wallet, wire, now| wallet.buy(wire, purchase, PaymentOption::Once, now).is_err());
+    // Agreed once, whatever is asked for then.
+    for _ in 0..2 {
+        assert!(matches!(pay(&mut world, &mut wallet, purchase), BuyNotice::Waiting { .. }));
+    }
+    let authorized = says.approve(&mut world);
+    says.clear(&mut world, &authorized, 9);
+    lost(&mut world, &mut wallet, &|wallet, wire, now| wallet.purchase(wire, purchase, now).is_err());
+    assert!(wallet.device.cards().expect("read").is_empty());
+    let BuyNotice::Delivered { card, .. } = ask(&mut world, &mut wallet, purchase) else { panic!("delivered") };
+    assert_eq!(wallet.device.cards().expect("read"), [card]);
+    assert_eq!((taken(&world), says.due(&mut world).len()), (1, 0));
+    // A wallet's own copies of what it sent and kept are what the provider has.
+    let store = world.provider.store();
+    let id = wallet.device.id().expect("joined");
+    let record = store.purchase_record(id, purchase, tegata_store::Signed::Purchase).expect("read").expect("kept");
+    let agreed = wallet.purchases().expect("read").pop().expect("one").pay.expect("agreed");
+    assert_eq!(record, (agreed.hash(&[]), agreed.encode()));
+    clean(&world);
 }
 
 #[test]

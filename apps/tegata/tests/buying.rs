@@ -1,0 +1,130 @@
+//! Buying over the network as people type it: provider, processor and bank as processes of their own, SIGKILL in between.
+#![allow(clippy::unwrap_used)] // a test that cannot go on says where
+
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+fn tegata(data: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tegata"));
+    command.arg("--json").arg("--data").arg(data).env("TEGATA_CODE", "1234").stdin(Stdio::null());
+    command
+}
+
+fn run(data: &Path, line: &str) -> Output {
+    tegata(data).args(line.split_whitespace()).output().unwrap()
+}
+
+fn good(data: &Path, line: &str) -> Value {
+    let output = run(data, line);
+    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    serde_json::from_str(text.lines().last().unwrap_or_default()).unwrap()
+}
+
+fn bad(data: &Path, line: &str, says: &str) {
+    let output = run(data, line);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains(says), "{line}: {said}");
+}
+
+/// A process that says on its first line of JSON where it listens; killed when dropped.
+struct Listening {
+    child: Child,
+    address: String,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn listening(data: &Path, line: &str) -> Listening {
+    let mut child = tegata(data).args(line.split_whitespace()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    let said: Value = serde_json::from_str(&said).unwrap();
+    Listening { child, address: said["listening"].as_str().unwrap().to_owned() }
+}
+
+fn token(data: &Path, role: &str, name: &str) -> String {
+    good(data, &format!("provider invite {role} {name}"))["token"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_card_is_bought_topped_up_and_given_back_while_provider_and_processor_are_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let bank = listening(data, "bank run");
+    good(data, "processor init");
+    let processor = listening(data, &format!("processor run --bank {}", bank.address));
+    let provider = listening(data, "provider run");
+    let key = good(data, "provider key");
+    let (party, key) = (key["provider"].as_str().unwrap(), key["key"].as_str().unwrap());
+    good(data, &format!("processor admit {party} {key}"));
+    good(data, &format!("provider processor http://{}", processor.address));
+    let issuer = good(data, &format!("issuer mint join {}", token(data, "issuer", "mint")));
+    let issuer = issuer["id"].as_str().unwrap().to_owned();
+    good(data, &format!("wallet ann join {}", token(data, "wallet", "ann")));
+    good(data, &format!("provider enrol {issuer} --code MINT --category 6012 --name MINT"));
+
+    bad(data, "wallet ann buy 7 --yes", "no article 7");
+    good(data, "issuer mint sell 7 --face 25.00 --stock 2");
+    assert_eq!(good(data, "wallet ann catalogue")["articles"][0]["left"], 2);
+    bad(data, "wallet ann buy 7 --yes", "no bank card registered");
+    good(data, "wallet ann register-card --number 4111111111111111 --expiry 12/29");
+    bad(data, "wallet ann buy 7", "nothing was charged");
+    // What was not agreed to is for others again.
+    assert_eq!(good(data, "wallet ann catalogue")["articles"][0]["left"], 2);
+
+    // The processor dies; the purchase stands, and goes on when it is back, also after the provider died, too.
+    let address = processor.address.clone();
+    drop(processor);
+    let buying = tegata(data).args(["wallet", "ann", "buy", "7", "--yes"]).stdout(Stdio::piped()).spawn().unwrap();
+    let database = data.join("provider").join("provider.db");
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let reader = rusqlite::Connection::open_with_flags(database, flags).unwrap();
+    let pending = || {
+        let count = reader.query_row("SELECT count(*) FROM purchase WHERE state = 2", [], |row| row.get::<_, i64>(0));
+        count.unwrap()
+    };
+    while pending() == 0 {
+        std::thread::yield_now();
+    }
+    let at = provider.address.clone();
+    drop(provider);
+    // Whoever waited for it may have been told that the provider is away; nothing is lost with that.
+    drop(buying.wait_with_output().unwrap());
+    let _processor = listening(data, &format!("processor run --bank {} --listen {address}", bank.address));
+    let _provider = listening(data, &format!("provider run --listen {at}"));
+    let delivered = || {
+        let all = good(data, "wallet ann purchases");
+        let all = all["purchases"].as_array().unwrap().clone();
+        assert_eq!(all.iter().filter(|one| one["state"] == "Refused").count(), 2, "those before: {all:?}");
+        all.iter().any(|one| one["state"] == "Delivered")
+    };
+    while !delivered() {}
+    let cards = good(data, "wallet ann cards");
+    assert_eq!(cards["cards"].as_array().unwrap().len(), 1);
+    assert_eq!(cards["cards"][0]["remaining"], "25.00");
+    let balance = |data: &Path| good(data, "processor balances")["balances"][0]["amount"].clone();
+    assert_eq!(balance(data), "25.00", "charged once");
+
+    let card = cards["cards"][0]["card"].as_str().unwrap().to_owned();
+    let topped = good(data, &format!("wallet ann buy 7 --card {card} --yes --instalments 3"));
+    assert_eq!(topped["amount"], "25.00");
+    assert_eq!(good(data, "wallet ann cards")["cards"][0]["remaining"], "50.00");
+    bad(data, "wallet ann buy 7 --yes", "no article 7");
+    good(data, "issuer mint restock 7 3");
+    assert_eq!(good(data, "issuer mint articles")["articles"][0]["stock"], 3);
+    bad(data, &format!("wallet ann refund {card}"), "nothing was given back");
+    assert_eq!(good(data, &format!("wallet ann refund {card} --yes"))["given_back"], "50.00");
+    assert_eq!(good(data, "wallet ann cards")["cards"][0]["state"], "Ended");
+    bad(data, &format!("wallet ann refund {card} --yes"), "blocked or over");
+    // It is paid back when nothing that it spent can come any more; until then the issuer has it.
+    assert_eq!(balance(data), "50.00");
+    assert_eq!(good(data, "audit")["clean"], true);
+}
