@@ -71,6 +71,7 @@ fn asked(processor: &mut Processor, question: &Value, now: Now) -> Result<Value,
                 "key": format!("{:?}", info.key),
                 "bank": if processor.line_is_open() { "signed on" } else { "not signed on" },
                 "unanswered": processor.pursued(),
+                "commits": processor.store().commits(),
             }))
         }
         "balances" => {

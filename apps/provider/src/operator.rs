@@ -90,7 +90,8 @@ fn asked(provider: &mut Provider, question: &Value, now: Time, entropy: [u8; 32]
         Some("status") => {
             let books = provider.books().map_err(|error| error.to_string())?;
             let books: Vec<Value> = books.iter().map(|(issuer, unit, sums)| book(*issuer, *unit, sums)).collect();
-            Ok(json!({ "provider": provider.info().name, "at": now.0, "books": books }))
+            let commits = provider.store().commits();
+            Ok(json!({ "provider": provider.info().name, "at": now.0, "commits": commits, "books": books }))
         }
         _ => Err("the operator can ask to invite, settle, revoke, block, enrol, for a processor, exceptions, status and the key".to_owned()),
     }

@@ -176,16 +176,15 @@ impl ClearingProcess {
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
+    /// What the processor's command says.
+    pub fn ask(&self, provider: &ProviderProcess, command: &str) -> Result<Value, Failure> {
+        let mut asked = Command::new(std::env::current_exe()?);
+        asked.arg("--json").arg("--data").arg(&provider.data).args(["processor", command]).stdin(Stdio::null());
+        Ok(serde_json::from_slice(&asked.output()?.stdout)?)
+    }
     /// What it has charged for all merchants, in US dollars: its own books, in cents.
     pub fn captured(&self, provider: &ProviderProcess) -> Result<u64, Failure> {
-        let question = Command::new(std::env::current_exe()?)
-            .arg("--json")
-            .arg("--data")
-            .arg(&provider.data)
-            .args(["processor", "balances"])
-            .stdin(Stdio::null())
-            .output()?;
-        let found: Value = serde_json::from_slice(&question.stdout)?;
+        let found = self.ask(provider, "balances")?;
         let all = found.get("balances").and_then(Value::as_array).cloned().unwrap_or_default();
         let minor = |one: &Value| Some(Amount::parse(Unit::USD, one.get("amount")?.as_str()?)?.minor());
         match all.iter().map(minor).sum() {

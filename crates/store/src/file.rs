@@ -28,6 +28,9 @@ const STATEMENTS: usize = 256;
 pub struct Store {
     connection: Connection,
     open: bool,
+    /// Transactions that wrote something and are durable, since it was opened; and the changes up to the last of them.
+    commits: u64,
+    changes: u64,
 }
 
 impl Store {
@@ -134,7 +137,17 @@ impl Store {
             self.rollback();
         }
         self.open = false;
+        self.count_commit();
         committed.map(drop)
+    }
+    /// Transactions that wrote something and became durable since this was opened.
+    pub fn commits(&self) -> u64 {
+        self.commits
+    }
+    fn count_commit(&mut self) {
+        let changes = self.connection.total_changes();
+        self.commits += u64::from(changes > self.changes);
+        self.changes = changes;
     }
     /// Forgets all since [`Store::begin`].
     pub fn rollback(&mut self) {
@@ -162,7 +175,7 @@ impl Store {
         connection.pragma_update(None, "trusted_schema", "OFF")?;
         connection.pragma_update(None, "cache_size", -32_768)?;
         connection.pragma_update_and_check(None, "wal_autocheckpoint", 16_000, |_| Ok(()))?;
-        Ok(Self { connection, open: false })
+        Ok(Self { connection, open: false, commits: 0, changes: 0 })
     }
     fn migrate(&mut self) -> Result<(), StoreError> {
         let format: u32 = self.connection.pragma_query_value(None, "user_version", |row| row.get(0))?;

@@ -20,6 +20,9 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 pub struct Store {
     connection: Connection,
     open: bool,
+    /// Transactions that wrote something and are durable, since it was opened; and the changes up to the last of them.
+    commits: u64,
+    changes: u64,
 }
 
 impl Store {
@@ -98,9 +101,19 @@ impl Store {
                 self.rollback();
             }
             self.open = false;
+            self.count_commit();
             committed?;
         }
         Ok(then.into_iter().map(super::Durable::after_commit).collect())
+    }
+    /// Transactions that wrote something and became durable since this was opened.
+    pub fn commits(&self) -> u64 {
+        self.commits
+    }
+    fn count_commit(&mut self) {
+        let changes = self.connection.total_changes();
+        self.commits += u64::from(changes > self.changes);
+        self.changes = changes;
     }
     /// Forgets all since [`Store::begin`].
     pub fn rollback(&mut self) {
@@ -124,7 +137,7 @@ impl Store {
         connection.set_prepared_statement_cache_capacity(64);
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "trusted_schema", "OFF")?;
-        Ok(Self { connection, open: false })
+        Ok(Self { connection, open: false, commits: 0, changes: 0 })
     }
     fn migrate(&mut self) -> Result<(), StoreError> {
         let format: u32 = self.connection.pragma_query_value(None, "user_version", |row| row.get(0))?;

@@ -26,10 +26,8 @@ use tegata_terminal::Terminal;
 use tegata_vault::MemoryVault;
 use tegata_wallet::Wallet;
 
-/// Wallets that pay and buy.
-const WALLETS: usize = 8;
-/// Payments between two updates of everybody.
-const BETWEEN: usize = 50;
+/// Pairs of wallet and terminal that pay and buy at the same time.
+const PAIRS: usize = 8;
 
 /// What one payment or purchase needs at least, at provider and processor together.
 struct Needs {
@@ -39,26 +37,33 @@ struct Needs {
     hpke: f64,
     /// Sealed or opened within a channel.
     channel: f64,
-    /// Durable transactions at the provider and at the processor.
-    commits: (usize, usize),
 }
 
 /// Provider: signs Authorize, Clear, [8418], [8421] twice, an answer to each line; opens three requests, answers them; checks
 /// both lines (request, offer, charge or agreement), the clearing request, the outcome, [8417] with its three informations,
 /// [8419]. Processor: opens two requests by HPKE, checks them, signs an outcome and [8417] with its three, seals two answers;
-/// writes each message to the bank before it goes, and the bank's answer.
-const PAYMENT: Needs = Needs { signs: 12.0, verifies: 15.0, hpke: 4.0, channel: 10.0, commits: (5, 4) };
+/// writes each message to the bank before it goes, and the bank's answer. How often both commit is counted.
+const PAYMENT: Needs = Needs { signs: 12.0, verifies: 15.0, hpke: 4.0, channel: 12.0 };
 /// Provider: signs a reservation, Authorize, Clear, the certificate, [8421], the answer; checks reservation, agreement, outcome,
 /// [8417] with its three. Processor: as above.
-const PURCHASE: Needs = Needs { signs: 11.0, verifies: 9.0, hpke: 4.0, channel: 8.0, commits: (4, 4) };
+const PURCHASE: Needs = Needs { signs: 11.0, verifies: 9.0, hpke: 4.0, channel: 8.0 };
 
-/// The town that pays and buys.
+/// The town that pays and buys: pairs of wallet and terminal, all at once.
 struct Town {
     provider: ProviderProcess,
     clearing: ClearingProcess,
     folder: PathBuf,
-    terminal: (Terminal<MemoryVault>, HttpPost),
-    wallets: Vec<(Wallet<MemoryVault>, HttpPost)>,
+    pairs: Vec<Pair>,
+}
+
+/// One who pays and one who is paid, each with a line of its own.
+struct Pair {
+    wallet: Wallet<MemoryVault>,
+    users: HttpPost,
+    /// Hears at once, also that something is not known yet.
+    quick: HttpPost,
+    terminal: Terminal<MemoryVault>,
+    merchants: HttpPost,
 }
 
 impl Drop for Town {
@@ -149,23 +154,24 @@ impl Town {
         let Some(owner) = merchant.certificate().map(|certificate| certificate.claimed().subject.party()) else {
             return fail("the merchant did not join");
         };
-        let token = provider.invite("terminal", &["Till".into()], Some(owner))?;
-        let mut terminal = Terminal::new(joined(&mut post, &info, token, Role::Terminal, fresh(at))?);
-        terminal.update(&mut post, fresh(at))?;
         for (payee, code) in [(owner, "SHOP"), (party, "ISSUER")] {
             clearing.enrol(&provider, payee, code)?;
         }
-        let names: Vec<String> = (0..WALLETS).map(|number| format!("wallet {number}")).collect();
-        let mut wallets = Vec::new();
-        for (token, name) in provider.invite("wallet", &names, None)?.iter().zip(&names) {
+        let (wallets, tills): (Vec<_>, Vec<_>) =
+            (0..PAIRS).map(|number| (format!("wallet {number}"), format!("till {number}"))).unzip();
+        let tokens = provider.invite("wallet", &wallets, None)?;
+        let tills = provider.invite("terminal", &tills, Some(owner))?;
+        let mut pairs = Vec::new();
+        for ((token, name), till) in tokens.iter().zip(&wallets).zip(tills) {
             let mut wallet = Wallet::new(device(Algorithm::Ed25519), Algorithm::Ed25519);
             join(&mut wallet.device, &mut post, &info, token, Role::Wallet, name, fresh(at))?;
             wallet.update(&mut post, fresh(at))?;
             clearing.register(&mut wallet, &mut post, &provider.url(), now)?;
-            wallets.push((wallet, HttpPost::new(&provider.url())?));
+            let terminal = Terminal::new(joined(&mut post, &info, vec![till], Role::Terminal, fresh(at))?);
+            let line = || HttpPost::new(&provider.url());
+            pairs.push(Pair { wallet, users: line()?, quick: line()?.impatient(), terminal, merchants: line()? });
         }
-        let terminal = (terminal, HttpPost::new(&provider.url())?);
-        let mut town = Self { provider, clearing, folder, terminal, wallets };
+        let mut town = Self { provider, clearing, folder, pairs };
         town.settled()?;
         Ok(town)
     }
@@ -173,7 +179,8 @@ impl Town {
     /// Waits until payees are known to the processor and the bank has it signed on: a payment goes through.
     fn settled(&mut self) -> Result<(), Failure> {
         let patience = Instant::now() + Duration::from_secs(20);
-        while let Err(failure) = self.pay(0).and_then(|()| self.buy(0).map(drop)) {
+        let pair = &mut self.pairs[0];
+        while let Err(failure) = pair.pay().and_then(|()| pair.buy()) {
             if Instant::now() > patience {
                 return Err(failure);
             }
@@ -193,23 +200,27 @@ impl Town {
     ) -> Result<Measured, Failure> {
         let path = |sort: &str, when: &str| self.folder.join(format!("{name}-{sort}-{when}.db"));
         let databases = [
-            ("provider", self.folder.join("provider").join("provider.db"), needs.commits.0),
-            ("processor", self.folder.join("processor").join("processor.db"), needs.commits.1),
+            ("provider", self.folder.join("provider").join("provider.db")),
+            ("processor", self.folder.join("processor").join("processor.db")),
         ];
         let paths: Vec<_> = databases
             .iter()
             .map(|(sort, ..)| [path(sort, "before"), path(sort, "after"), path(sort, "floor")])
             .collect();
-        for ((_, database, _), [before, ..]) in databases.iter().zip(&paths) {
+        for ((_, database), [before, ..]) in databases.iter().zip(&paths) {
             snapshot(database, before)?;
         }
+        let commits = self.commits()?;
         let (spent, started) = (self.cpu()?, Instant::now());
         work(self, count)?;
         let (cpu, wall) = (self.cpu()? - spent, started.elapsed().as_secs_f64());
+        // What commits together in the run commits together in the floor.
+        let made = self.commits()?;
+        let commits = [made[0] - commits[0], made[1] - commits[1]];
         let mut inserts = 0.0;
-        for ((_, database, commits), [before, after, floor]) in databases.iter().zip(&paths) {
+        for (((_, database), commits), [before, after, floor]) in databases.iter().zip(commits).zip(&paths) {
             snapshot(database, after)?;
-            inserts += bare_inserts(before, after, floor, (count, count * commits))?;
+            inserts += bare_inserts(before, after, floor, (count, commits))?;
         }
         let signatures = needs.signs * costs.sign + needs.verifies * costs.verify;
         let seals = needs.hpke * costs.hpke + needs.channel * costs.channel;
@@ -221,9 +232,22 @@ impl Town {
                 "signatures_us": rounded(signatures, 1),
                 "seals_us": rounded(seals, 1),
                 "commits_us": rounded(inserts, 1),
+                "commits": rounded((commits[0] + commits[1]) as f64 / count as f64, 2),
             }),
             count,
         })
+    }
+
+    /// Durable transactions that provider and processor have made.
+    fn commits(&self) -> Result<[usize; 2], Failure> {
+        let of =
+            |status: Value| status.get("commits").and_then(Value::as_u64).and_then(|count| usize::try_from(count).ok());
+        let provider = of(self.provider.operator().ask(&json!({ "do": "status" }))?);
+        let processor = of(self.clearing.ask(&self.provider, "status")?);
+        match provider.zip(processor) {
+            Some((provider, processor)) => Ok([provider, processor]),
+            None => fail("a part does not say how often it has committed"),
+        }
     }
 
     /// CPU of provider and processor, in seconds.
@@ -235,73 +259,42 @@ impl Town {
         }
     }
 
-    fn payments(&mut self, count: usize) -> Result<(), Failure> {
-        for number in 0..count {
-            self.pay(number)?;
-            if (number + 1) % BETWEEN == 0 || number + 1 == count {
-                self.update()?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The merchant's receipts up, the users' down.
-    fn update(&mut self) -> Result<(), Failure> {
-        let (terminal, post) = &mut self.terminal;
-        terminal.update(post, now())?;
-        for (wallet, post) in &mut self.wallets {
-            wallet.update(post, now())?;
-        }
-        Ok(())
-    }
-
-    /// One payment by credit of one dollar: offer and price in memory, then both lines at once.
-    fn pay(&mut self, number: usize) -> Result<(), Failure> {
-        let Some(amount) = Amount::new(Unit::USD, 100) else {
-            return fail("no amount");
-        };
-        let ((terminal, merchants_line), (wallet, users_line)) =
-            (&mut self.terminal, &mut self.wallets[number % WALLETS]);
-        let (request, transaction) = offer(terminal, wallet, amount)?;
+    /// Each pair does its share, all at once.
+    fn all(
+        &mut self,
+        count: usize,
+        work: impl Fn(&mut Pair, usize) -> Result<(), Failure> + Sync,
+    ) -> Result<(), Failure> {
+        let (share, work) = (count.div_ceil(PAIRS), &work);
         std::thread::scope(|scope| {
-            let merchants = scope.spawn(|| -> Result<(), Failure> {
-                loop {
-                    match terminal.credit(merchants_line, transaction, now())? {
-                        ClaimNotice::Paid { .. } => return Ok(()),
-                        ClaimNotice::Waiting { .. } => {}
-                        other => return fail(format!("the terminal was not paid: {other:?}")),
-                    }
-                }
-            });
-            let users = loop {
-                match wallet.credit(users_line, request, now())? {
-                    CreditNotice::Cleared => break Ok(()),
-                    CreditNotice::Waiting { .. } | CreditNotice::Authorized => {}
-                    other => break fail(format!("the wallet did not pay: {other:?}")),
-                }
-            };
-            match merchants.join() {
-                Ok(merchants) => merchants.and(users),
-                Err(_) => fail("the terminal stopped unexpectedly"),
-            }
+            let all: Vec<_> = self
+                .pairs
+                .iter_mut()
+                .enumerate()
+                .map(|(at, pair)| {
+                    let mine = share.min(count.saturating_sub(at * share));
+                    scope.spawn(move || work(pair, mine))
+                })
+                .collect();
+            all.into_iter().try_for_each(|thread| match thread.join() {
+                Ok(done) => done,
+                Err(_) => fail("a pair stopped unexpectedly"),
+            })
+        })
+    }
+
+    fn payments(&mut self, count: usize) -> Result<(), Failure> {
+        self.all(count, |pair, mine| {
+            (0..mine).try_for_each(|_| pair.pay())?;
+            // The merchant's receipts up, the users' down.
+            pair.terminal.update(&mut pair.merchants, now())?;
+            pair.wallet.update(&mut pair.users, now())?;
+            Ok(())
         })
     }
 
     fn purchases(&mut self, count: usize) -> Result<(), Failure> {
-        (0..count).try_for_each(|number| self.buy(number))
-    }
-
-    /// One card bought.
-    fn buy(&mut self, number: usize) -> Result<(), Failure> {
-        let (wallet, post) = &mut self.wallets[number % WALLETS];
-        let (purchase, mut notice) = begun(wallet, post)?;
-        loop {
-            match notice {
-                BuyNotice::Delivered { .. } => return Ok(()),
-                BuyNotice::Waiting { .. } => notice = wallet.purchase(post, purchase, now())?,
-                other => return fail(format!("nothing was bought: {other:?}")),
-            }
-        }
+        self.all(count, |pair, mine| (0..mine).try_for_each(|_| pair.buy()))
     }
 
     /// Agrees to `count` purchases while the processor is held still, kills the provider, and measures from its restart until all
@@ -311,27 +304,10 @@ impl Town {
         let before = self.ask(delivered)?;
         // What the provider asks meanwhile finds nobody: the purchases stand authorized by nobody yet.
         self.clearing.hold(true)?;
-        let url = self.provider.url();
-        let (wallets, share) = (&mut self.wallets, count.div_ceil(WALLETS));
-        std::thread::scope(|scope| -> Result<(), Failure> {
-            let all: Vec<_> = wallets
-                .iter_mut()
-                .enumerate()
-                .map(|(at, (wallet, _))| {
-                    let mine = share.min(count.saturating_sub(at * share));
-                    let url = &url;
-                    scope.spawn(move || -> Result<(), Failure> {
-                        let mut post = HttpPost::new(url)?.impatient();
-                        (0..mine).try_for_each(|_| match begun(wallet, &mut post)?.1 {
-                            BuyNotice::Waiting { .. } => Ok(()),
-                            other => fail(format!("a purchase is not under way: {other:?}")),
-                        })
-                    })
-                })
-                .collect();
-            all.into_iter().try_for_each(|thread| match thread.join() {
-                Ok(done) => done,
-                Err(_) => fail("a wallet stopped unexpectedly"),
+        self.all(count, |pair, mine| {
+            (0..mine).try_for_each(|_| match begun(&mut pair.wallet, &mut pair.quick)?.1 {
+                BuyNotice::Waiting { .. } => Ok(()),
+                other => fail(format!("a purchase is not under way: {other:?}")),
             })
         })?;
         let open = self.ask("SELECT count(*) FROM purchase WHERE state = 2")?;
@@ -355,6 +331,44 @@ impl Town {
         let database = self.folder.join("provider").join("provider.db");
         let connection = rusqlite::Connection::open_with_flags(database, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         Ok(connection.query_row(sql, [], |row| row.get::<_, i64>(0))?.cast_unsigned())
+    }
+}
+
+impl Pair {
+    /// One payment by credit of one dollar: offer and price in memory, the user's line, the merchant's until it is paid, and
+    /// what the user hears then.
+    fn pay(&mut self) -> Result<(), Failure> {
+        let Some(amount) = Amount::new(Unit::USD, 100) else {
+            return fail("no amount");
+        };
+        let (request, transaction) = offer(&mut self.terminal, &mut self.wallet, amount)?;
+        match self.wallet.credit(&mut self.quick, request, now())? {
+            CreditNotice::Waiting { .. } => {}
+            other => return fail(format!("the wallet did not pay: {other:?}")),
+        }
+        loop {
+            match self.terminal.credit(&mut self.merchants, transaction, now())? {
+                ClaimNotice::Paid { .. } => break,
+                ClaimNotice::Waiting { .. } => {}
+                other => return fail(format!("the terminal was not paid: {other:?}")),
+            }
+        }
+        match self.wallet.credit(&mut self.users, request, now())? {
+            CreditNotice::Cleared => Ok(()),
+            other => fail(format!("the wallet did not hear of it: {other:?}")),
+        }
+    }
+
+    /// One card bought.
+    fn buy(&mut self) -> Result<(), Failure> {
+        let (purchase, mut notice) = begun(&mut self.wallet, &mut self.users)?;
+        loop {
+            match notice {
+                BuyNotice::Delivered { .. } => return Ok(()),
+                BuyNotice::Waiting { .. } => notice = self.wallet.purchase(&mut self.users, purchase, now())?,
+                other => return fail(format!("nothing was bought: {other:?}")),
+            }
+        }
     }
 }
 
