@@ -58,6 +58,8 @@ pub(crate) struct Desk<'a> {
     pub(crate) learned: Vec<Learned>,
     /// Something was put down for the processor.
     pub(crate) asking: bool,
+    /// Whoever asks waits until it is known: an answer that says less need not be signed.
+    pub(crate) patient: bool,
     /// What the answer at hand waits for: the offer or reservation that is not known yet.
     pub(crate) waits_for: Option<Hash>,
     /// The offers and reservations that went on in this transaction.
@@ -88,6 +90,7 @@ impl<'a> Desk<'a> {
             devices: BTreeMap::new(),
             learned: Vec::new(),
             asking: false,
+            patient: false,
             waits_for: None,
             moved: Vec::new(),
             list_changed: false,

@@ -20,6 +20,8 @@ pub(crate) fn answer(desk: &mut Desk<'_>, prepared: &Prepared) -> Result<Vec<u8>
         Err(why) => Err((*why).into()),
     };
     let plain = match answered {
+        // Held until it is known.
+        Ok(bytes) if bytes.is_empty() => return Ok(bytes),
         Ok(bytes) => bytes,
         Err(Failure::Refused(why, retry_after)) => desk.refuse(&opened.hash, why, retry_after),
         Err(Failure::Provider(error)) => return Err(error),
@@ -48,8 +50,8 @@ fn handle(desk: &mut Desk<'_>, request: &Request, opened: &Opened) -> Result<Vec
         Request::Load(request, slip) => install::load(desk, request, slip.as_ref()),
         Request::Update(upload) => update::update(desk, upload),
         Request::Report(request) => report::report(desk, request),
-        Request::Authorize(request) => credit::authorize(desk, request),
-        Request::Pay(request) => credit::pay(desk, request),
+        Request::Authorize(request, named) => credit::authorize(desk, request, named.as_ref()),
+        Request::Pay(request, named) => credit::pay(desk, request, named.as_ref()),
         Request::Clear(request) => credit::clear(desk, request),
         Request::RegisterCard(request) => credit::register(desk, request),
         Request::List(request) => buy::list(desk, request),

@@ -200,7 +200,12 @@ async fn bring(front: Front, body: Bytes, patience: u64, done: oneshot::Sender<O
     // A few signatures are checked where they came; more would hold up other connections.
     let prepared = if small { prepare() } else { tokio::task::spawn_blocking(prepare).await.ok().flatten() };
     let work = match prepared {
-        Some(incoming) => Work::Messages(Job { incoming, patience, done }),
+        Some(mut incoming) => {
+            if let [one] = incoming.as_mut_slice() {
+                one.patient = patience > 0;
+            }
+            Work::Messages(Job { incoming, patience, done })
+        }
         None => Work::Nothing(done),
     };
     // Before it is sent: whoever is still counted brings one work more, so the writer never waits in vain.
@@ -253,7 +258,7 @@ impl Held {
     /// Answers a job, or holds it: one message that asks for what is not known yet.
     fn answer(&mut self, job: Job, said: Vec<Said>, now: Time) {
         match said.as_slice() {
-            [Said { waits_for: Some(offer), .. }] if job.patience > 0 => {
+            [Said { waits_for: Some(offer), .. }] if job.incoming.first().is_some_and(|one| one.patient) => {
                 let until = now.after(job.patience);
                 self.0.entry(*offer).or_default().push((job, until));
             }
@@ -266,7 +271,7 @@ impl Held {
             for (job, until) in self.0.remove(&offer).unwrap_or_default() {
                 let said = provider.commit(&job.incoming, now, fresh());
                 match said.as_slice() {
-                    [Said { waits_for: Some(offer), .. }] if now < until => {
+                    [Said { waits_for: Some(offer), answer }] if answer.is_empty() => {
                         self.0.entry(*offer).or_default().push((job, until));
                     }
                     _ => reply(job, said),
@@ -281,7 +286,8 @@ impl Held {
             *jobs = still;
         }
         self.0.retain(|_, jobs| !jobs.is_empty());
-        for (job, _) in over {
+        for (mut job, _) in over {
+            job.incoming.iter_mut().for_each(|one| one.patient = false);
             let said = provider.commit(&job.incoming, now, fresh());
             reply(job, said);
         }

@@ -6,7 +6,10 @@ use crate::update::record::{Upload, prove};
 use tegata_core::step::Break;
 use tegata_core::talk::buy::{Cancel, CatalogueRequest, Listing, Purchase, Reserve};
 use tegata_core::talk::cards::{Activate, InstallRequest, LoadRequest, NumberKey, Order};
-use tegata_core::talk::credit::{AuthorizationRequest, ClearingRequest, PaymentRequest, RegisterCard};
+use tegata_core::talk::credit::{
+    AuthorizationRequest, ClearingRequest, Line, NamedOffer, PaymentRequest, RegisterCard, merchant_line, offered,
+    user_line,
+};
 use tegata_core::talk::join::JoinRequest;
 use tegata_core::talk::report::{ProviderRefusal, ReportRequest};
 use tegata_core::talk::update::{UpdateRequest, kind_of};
@@ -28,8 +31,10 @@ pub(crate) enum Request {
     Load(Verified<LoadRequest>, Option<Verified<Activate>>),
     Update(Box<Upload>),
     Report(Verified<ReportRequest>),
-    Authorize(Verified<AuthorizationRequest>),
-    Pay(Verified<PaymentRequest>),
+    /// With what the merchant's line names and when its charge expires; `None`: the offer or charge is not what it should be.
+    Authorize(Verified<AuthorizationRequest>, Option<(NamedOffer, Line, Time)>),
+    /// With what the user's line names.
+    Pay(Verified<PaymentRequest>, Option<(NamedOffer, Line)>),
     Clear(Verified<ClearingRequest>),
     RegisterCard(Verified<RegisterCard>),
     List(Verified<Listing>),
@@ -173,9 +178,19 @@ impl Stage<'_> {
             }
             Ok(UpdateRequest::KIND) => self.update(plain),
             Ok(AuthorizationRequest::KIND) => {
-                self.signed(plain, &[Role::Terminal], |body| body.machine.into(), Request::Authorize)
+                let then = |request: Verified<AuthorizationRequest>| {
+                    let named = self.merchants(&request);
+                    Request::Authorize(request, named)
+                };
+                self.signed(plain, &[Role::Terminal], |body: &AuthorizationRequest| body.machine.into(), then)
             }
-            Ok(PaymentRequest::KIND) => self.signed(plain, &[Role::Wallet], |body| body.wallet.into(), Request::Pay),
+            Ok(PaymentRequest::KIND) => {
+                let then = |request: Verified<PaymentRequest>| {
+                    let named = self.users(&request);
+                    Request::Pay(request, named)
+                };
+                self.signed(plain, &[Role::Wallet], |body: &PaymentRequest| body.wallet.into(), then)
+            }
             Ok(ClearingRequest::KIND) => {
                 self.signed(plain, &[Role::Terminal], |body| body.machine.into(), Request::Clear)
             }
@@ -250,6 +265,22 @@ impl Stage<'_> {
         let known = directory.participants.get(&seller(slip.claimed()))?;
         let slip = self.verified(slip, &known.key)?;
         (known.revoked.is_none() && may_sell(known, &slip)).then_some(slip)
+    }
+
+    /// What a merchant's line names, under the keys of offer and terminal.
+    fn merchants(self, request: &AuthorizationRequest) -> Option<(NamedOffer, Line, Time)> {
+        let terminal = self.shared.directory().participants.get(&request.machine.into())?.key;
+        let offer = offered(&request.offer, &request.session, self.by)?;
+        let signed_by = (request.machine, &terminal);
+        let (line, expires) = merchant_line(&request.charge, &request.session, signed_by, self.now, self.by)?;
+        Some((offer, line, expires))
+    }
+
+    /// What a user's line names, under the offer's key.
+    fn users(self, request: &PaymentRequest) -> Option<(NamedOffer, Line)> {
+        let offer = offered(&request.offer, &request.session, self.by)?;
+        let line = user_line(&request.offer, &offer.hash, &request.agreement, self.now, self.by)?;
+        Some((offer, line))
     }
 
     /// An expired device may still upload and renew (R16); a revoked one is judged by its place, in the second stage.

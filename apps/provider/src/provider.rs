@@ -45,7 +45,7 @@ pub struct Provider {
 /// What a message is answered.
 #[derive(Clone, Debug)]
 pub struct Said {
-    /// The answer, sealed.
+    /// The answer, sealed; empty where a patient asker is to be held.
     pub answer: Vec<u8>,
     /// The offer or reservation that it says is not known yet; whoever asked may be held until that goes on.
     pub waits_for: Option<Hash>,
@@ -200,7 +200,7 @@ impl Provider {
     fn unavailable(&self, incoming: &Incoming, now: Time, entropy: [u8; 32], error: &ProviderError) -> Vec<u8> {
         tracing::error!(%error, "a message could not be recorded");
         let why = ProviderRefusal::Unavailable;
-        match &incoming.0 {
+        match &incoming.prepared {
             Prepared::Closed(hash, _) => refusal(&self.shared, now, hash, why, Some(5)),
             Prepared::Open(opened) => {
                 let plain = refusal(&self.shared, now, &opened.hash, why, Some(5));
@@ -437,18 +437,24 @@ impl Provider {
 
 /// A message that went through the first stage.
 #[derive(Debug)]
-pub struct Incoming(Prepared);
+pub struct Incoming {
+    prepared: Prepared,
+    /// Whoever asks waits until it is known; what it waits for is told then, and no answer before.
+    pub patient: bool,
+}
 
 impl Incoming {
     /// The first stage: open, decode, verify on all cores. Needs no database.
     pub fn prepare_all<E: AsRef<[u8]> + Sync>(shared: &Shared, envelopes: &[E], now: Time) -> Vec<Self> {
-        prepare_all(shared, envelopes, now).into_iter().map(Self).collect()
+        let patient = false;
+        prepare_all(shared, envelopes, now).into_iter().map(|prepared| Self { prepared, patient }).collect()
     }
 }
 
 fn said(desk: &mut Desk<'_>, incoming: &Incoming) -> Result<Said, ProviderError> {
     desk.waits_for = None;
-    let answer = director::answer(desk, &incoming.0)?;
+    desk.patient = incoming.patient;
+    let answer = director::answer(desk, &incoming.prepared)?;
     Ok(Said { answer, waits_for: desk.waits_for })
 }
 

@@ -102,6 +102,9 @@ pub(super) fn told(desk: &mut Desk<'_>, request: &Hash, row: &PurchaseRow) -> Re
     let reserved = row.state == PurchaseState::Reserved;
     let waits = matches!(row.state, PurchaseState::Pending | PurchaseState::Issued | PurchaseState::Returning);
     desk.waits_for = waits.then(|| named(row));
+    if waits && desk.patient {
+        return Ok(Vec::new());
+    }
     let mut answer = PurchaseAnswer {
         price: reserved.then_some(listing.price),
         expires: reserved.then_some(row.expires),

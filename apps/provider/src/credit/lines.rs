@@ -3,29 +3,31 @@
 use super::{courier, refuse, refused, told};
 use crate::desk::{Desk, Failure};
 use tegata_core::talk::credit::{
-    AuthorizationRequest, Authorize, CreditRefusal, CreditState, Matched, NamedOffer, PaymentRequest, Sides, matched,
-    merchant_line, offered, user_line,
+    AuthorizationRequest, Authorize, CreditRefusal, CreditState, Line, Matched, NamedOffer, PaymentRequest, Sides,
+    matched,
 };
 use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::wire::signed::Verified;
-use tegata_core::{DeviceId, RequestNumber};
+use tegata_core::{DeviceId, RequestNumber, Time};
 use tegata_store::{About, CreditRow, CreditSide, StoreError};
 
-/// The merchant's line.
-pub(crate) fn authorize(desk: &mut Desk<'_>, request: &Verified<AuthorizationRequest>) -> Result<Vec<u8>, Failure> {
-    let (hash, by) = (request.hash(), desk.shared.verifier());
+/// The merchant's line: what it names under the keys of offer and terminal.
+pub(crate) fn authorize(
+    desk: &mut Desk<'_>,
+    request: &Verified<AuthorizationRequest>,
+    named: Option<&(NamedOffer, Line, Time)>,
+) -> Result<Vec<u8>, Failure> {
+    let hash = request.hash();
     let terminal = desk.known(request.machine.into()).ok_or(ProviderRefusal::NotAllowed)?;
     if terminal.owner != Some(request.merchant) {
         return Err(ProviderRefusal::NotAllowed.into());
     }
-    let offer = offered(&request.offer, &request.session, by).ok_or(ProviderRefusal::Malformed)?;
-    let signed_by = (request.machine, &terminal.key);
-    let (line, expires) =
-        merchant_line(&request.charge, &request.session, signed_by, desk.now, by).ok_or(ProviderRefusal::Malformed)?;
+    let (offer, line, expires) = named.ok_or(ProviderRefusal::Malformed)?;
+    let (line, expires) = (Line { arrived: desk.now, ..*line }, *expires);
     if offer.provider != desk.shared.info.provider {
         return Ok(refused(desk, &hash, CreditRefusal::OtherProvider));
     }
-    let mut row = row(desk, request.machine, &offer)?;
+    let mut row = row(desk, request.machine, offer)?;
     match &row.merchant {
         Some((side, _)) if side.hash == hash => {}
         Some(_) => return Ok(refused(desk, &hash, CreditRefusal::Repeated)),
@@ -39,24 +41,28 @@ pub(crate) fn authorize(desk: &mut Desk<'_>, request: &Verified<AuthorizationReq
         }
     }
     advance(desk, &mut row)?;
-    let told = told(desk, &hash, &row);
     // An authorization is what the merchant waits for; the user waits for the end.
+    desk.patient &= row.state != CreditState::Authorized;
+    let told = told(desk, &hash, &row);
     if row.state == CreditState::Authorized {
         desk.waits_for = None;
     }
     Ok(told)
 }
 
-/// The user's line.
-pub(crate) fn pay(desk: &mut Desk<'_>, request: &Verified<PaymentRequest>) -> Result<Vec<u8>, Failure> {
-    let (hash, by) = (request.hash(), desk.shared.verifier());
-    let offer = offered(&request.offer, &request.session, by).ok_or(ProviderRefusal::Malformed)?;
-    let line = user_line(&request.offer, &offer.hash, &request.agreement, desk.now, by);
-    let line = line.ok_or(ProviderRefusal::Malformed)?;
+/// The user's line: what it names under the offer's key.
+pub(crate) fn pay(
+    desk: &mut Desk<'_>,
+    request: &Verified<PaymentRequest>,
+    named: Option<&(NamedOffer, Line)>,
+) -> Result<Vec<u8>, Failure> {
+    let hash = request.hash();
+    let (offer, line) = named.ok_or(ProviderRefusal::Malformed)?;
+    let line = Line { arrived: desk.now, ..*line };
     if offer.provider != desk.shared.info.provider {
         return Ok(refused(desk, &hash, CreditRefusal::OtherProvider));
     }
-    let mut row = row(desk, line.machine, &offer)?;
+    let mut row = row(desk, line.machine, offer)?;
     match &row.user {
         Some(side) if side.hash == hash => {}
         Some(_) => return Ok(refused(desk, &hash, CreditRefusal::Repeated)),

@@ -31,6 +31,9 @@ const AGAIN: u64 = 1;
 fn told(desk: &mut Desk<'_>, request: &Hash, row: &CreditRow) -> Vec<u8> {
     let ended = row.ended.is_some();
     desk.waits_for = (!ended).then_some(row.offer);
+    if desk.patient && !ended {
+        return Vec::new();
+    }
     // Once it has ended the answer is the same bytes whenever it is asked for (R2).
     let at = row.ended.unwrap_or(desk.now);
     state(desk, request, row.state, row.why, (!ended).then_some(AGAIN), at)
