@@ -8,6 +8,7 @@ use tegata_core::card::{CardCertificate, CardEvent, Load, Raise, Reversal, Terms
 use tegata_core::talk::cards::{
     Activate, Done, InstallReply, InstallRequest, LoadReply, LoadRequest, NumberKey, Order,
 };
+use tegata_core::talk::contract::Contract;
 use tegata_core::talk::credit::{
     Agreement, AuthorizationRequest, ClearingNotification, ClearingRequest, CreditAnswer, Credited, CreditOffer, MerchantReceipt,
     PaymentRequest, RegisterCard, UserReceipt,
@@ -48,6 +49,7 @@ pub const SIGNED: &[Feed] = &[
     signed::<CreditAnswer>,
     signed::<CreditOffer>,
     signed::<Clear>,
+    signed::<Contract>,
     signed::<ClearingCompletion>,
     signed::<ClearingInformation>,
     signed::<Done>,

@@ -1,6 +1,7 @@
 //! The conversations: one room each, both sides in it.
 
 pub mod cards;
+pub mod contract;
 pub mod credit;
 pub mod join;
 pub mod journal;
