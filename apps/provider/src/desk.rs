@@ -11,9 +11,9 @@ use tegata_core::talk::update::{Command, CommandKind};
 use tegata_core::wire::canonical::{Message, Wire};
 use tegata_core::wire::certificate::{Certificate, DeadCard, RevocationList, Subject};
 use tegata_core::wire::signed::{PublicKey, Signed};
-use tegata_core::{Amount, CardId, DeviceId, Handle, Hash, Time};
+use tegata_core::{Amount, CardId, DeviceId, Handle, Hash, PartyId, Time};
 use tegata_crypto_native::primitive::mac;
-use tegata_store::{CardRow, DeviceRow, ExceptionRow, ProviderRow, Store, StoreError};
+use tegata_store::{CardRow, ContractRow, DeviceRow, ExceptionRow, ProviderRow, Store, StoreError};
 
 /// Why a request was not done: refused, or the provider itself failed.
 pub(crate) enum Failure {
@@ -54,6 +54,8 @@ pub(crate) struct Desk<'a> {
     pub(crate) books: Books,
     pub(crate) devices: BTreeMap<DeviceId, DeviceRow>,
     pub(crate) learned: Vec<Learned>,
+    /// Contracts of payees that were asked for.
+    pub(crate) contracts: BTreeMap<PartyId, Vec<ContractRow>>,
     /// Something was put down for the processor.
     pub(crate) asking: bool,
     as_read: ProviderRow,
@@ -81,6 +83,7 @@ impl<'a> Desk<'a> {
             books: Books::default(),
             devices: BTreeMap::new(),
             learned: Vec::new(),
+            contracts: BTreeMap::new(),
             asking: false,
             list_changed: false,
             newest: None,

@@ -7,12 +7,14 @@ use crate::AuditError;
 use crate::difference::{Findings, What};
 use crate::judge::{Evidence, State, place};
 use crate::numbers::{Book, book_name};
-use crate::reading::{Columns, Id, each, hex};
+use crate::reading::{Columns, Id, each, has_table, hex, unit_name};
+use crate::settlement::Periods;
 use crate::verdicts::kind;
 use rusqlite::Connection;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use tegata_core::Hash;
 use tegata_core::card::EventKind;
+use tegata_core::talk::contract::Tender;
 
 /// The accounts of R10, in the order of their number in the schema, which counts from 1.
 pub(crate) const ACCOUNTS: [&str; 10] =
@@ -21,18 +23,38 @@ const ISSUED: usize = 0;
 const WAITING: usize = 1;
 const HELD: usize = 2;
 const IN_FLIGHT: usize = 3;
-const PAYABLE: usize = 4;
-const PAID: usize = 5;
-const GUARANTOR: usize = 9;
+pub(crate) const PAYABLE: usize = 4;
+pub(crate) const PAID: usize = 5;
+pub(crate) const GUARANTOR: usize = 9;
 
 /// Causes of postings, by their number in the schema.
-const CAUSES: [&str; 10] =
-    ["activated", "installed", "loaded", "spent", "claimed", "voided", "returned", "repaid", "paid out", "cleared"];
-const VOIDED: u64 = 6;
-const PAID_OUT: u64 = 9;
+const CAUSES: [&str; 13] = [
+    "activated",
+    "installed",
+    "loaded",
+    "spent",
+    "claimed",
+    "voided",
+    "returned",
+    "repaid",
+    "paid out",
+    "cleared",
+    "fee",
+    "fee back",
+    "came back",
+];
+
+/// The causes that mean something to the auditor.
+pub(crate) mod cause {
+    pub const VOIDED: u64 = 6;
+    pub const PAID_OUT: u64 = 9;
+    pub const FEE: u64 = 11;
+    pub const FEE_BACK: u64 = 12;
+    pub const CAME_BACK: u64 = 13;
+}
 
 /// Changes of accounts; sources count what left them.
-type Sums = [i128; 10];
+pub(crate) type Sums = [i128; 10];
 
 /// What the evidence comes to.
 #[derive(Debug, Default)]
@@ -45,15 +67,17 @@ pub(crate) struct Totals {
 }
 
 /// One posting as recorded.
-struct Posting {
-    subject: Id,
-    what: u64,
+pub(crate) struct Posting {
+    pub subject: Id,
+    pub what: u64,
     reference: Hash,
-    source: usize,
-    target: usize,
-    book: Book,
-    party: Option<Id>,
-    amount: i128,
+    pub source: usize,
+    pub target: usize,
+    pub book: Book,
+    pub party: Option<Id>,
+    pub amount: i128,
+    /// The period that it belongs to; 0: made before periods were stamped.
+    pub period: u64,
 }
 
 impl Posting {
@@ -68,6 +92,7 @@ impl Posting {
             book: (row.get(5)?, row.get(6)?),
             party: row.get(7)?,
             amount: i128::from(row.get::<i64>(8)?),
+            period: row.u64(9)?,
         })
     }
     fn name(&self) -> String {
@@ -79,7 +104,7 @@ impl Posting {
 }
 
 /// A source counts what left it.
-fn signed(side: usize, amount: i128) -> i128 {
+pub(crate) fn signed(side: usize, amount: i128) -> i128 {
     if side == ISSUED || side == GUARANTOR { -amount } else { amount }
 }
 
@@ -105,13 +130,35 @@ struct Moved {
     name: String,
 }
 
+/// What was paid out to a payee, what undoing took back from it, and what the bank gave back.
+#[derive(Clone, Copy, Debug, Default)]
+struct Paid {
+    out: i128,
+    taken: i128,
+    back: i128,
+}
+
+/// The fee on one payment.
+#[derive(Clone, Copy, Debug, Default)]
+struct Fee {
+    book: Book,
+    evidence: i128,
+    posted: i128,
+    /// Its postings are in the books that the payment is in.
+    misplaced: bool,
+}
+
 /// The comparison at work.
 pub(crate) struct Books<'a> {
     pub evidence: &'a Evidence<'a>,
     pub connection: &'a Connection,
     pub totals: Totals,
-    /// From the postings: per merchant and book what was paid out, and what voids took back from that.
-    paid: HashMap<(Id, Book), (i128, i128)>,
+    /// From the postings: per payee and book what was paid out, and what came off that.
+    paid: HashMap<(Id, Book), Paid>,
+    /// Fees less fees given back: as they should be, and as they were posted, by payee and payment.
+    fees: BTreeMap<(Id, Hash), Fee>,
+    /// What was posted in each period.
+    periods: Periods,
     /// Checks of each card.
     checks: HashMap<Id, Vec<Hash>>,
     /// Cards that postings were found for.
@@ -140,6 +187,8 @@ impl<'a> Books<'a> {
             connection,
             totals: Totals::default(),
             paid: HashMap::new(),
+            fees: BTreeMap::new(),
+            periods: Periods::default(),
             checks,
             seen: HashMap::new(),
             nets: HashMap::new(),
@@ -155,12 +204,14 @@ impl<'a> Books<'a> {
         self.split();
         self.activations(findings);
         self.captures(findings);
+        self.charged(findings);
         self.merchants(findings)?;
         self.cards(findings)?;
         self.claims(findings)?;
         self.events(findings)?;
         self.balances(findings)?;
-        self.trial_balances(findings)
+        self.trial_balances(findings)?;
+        self.periods.compare(self.connection, self.evidence.contracts.provider, findings)
     }
 
     /// Sums over the places where value must be.
@@ -170,13 +221,16 @@ impl<'a> Books<'a> {
             sums[ISSUED] += i128::from(*issued);
             sums[WAITING] += i128::from(*issued);
         }
-        for captured in self.evidence.credit.captured.values() {
+        for (offer, captured) in &self.evidence.credit.captured {
+            let (payee, tender) = (captured.merchant, Tender::Credit);
+            self.fee((payee, *offer), captured.book, tender, captured.at, captured.amount);
             let amount = i128::from(captured.amount);
             let sums = self.totals.books.entry(captured.book).or_default();
             sums[ISSUED] += amount;
             sums[PAYABLE] += amount;
             self.totals.merchants.entry((captured.merchant, captured.book)).or_default().0 += amount;
         }
+        let mut charged = Vec::new();
         for (id, card) in &self.evidence.cards.cards {
             let mut net = i128::from(card.put);
             self.totals.books.entry(card.book).or_default()[WAITING] -= net;
@@ -191,11 +245,27 @@ impl<'a> Books<'a> {
                     State::Payable(merchant) => {
                         sums[PAYABLE] += amount;
                         self.totals.merchants.entry((merchant, card.book)).or_default().0 += amount;
+                        let (at, amount) = (event.arrival.at, event.signed.amount);
+                        charged.push(((merchant, *hash), card.book, at, amount));
                     }
                 }
                 net -= amount;
             }
             self.nets.insert(*id, net);
+        }
+        for (payment, book, at, amount) in charged {
+            self.fee(payment, book, Tender::Cards, at, amount);
+        }
+    }
+
+    /// The fee on a payment that stands: by the payee's contract at the moment of its arrival, from the payee to the provider.
+    fn fee(&mut self, (payee, reference): (Id, Hash), book: Book, tender: Tender, at: u64, amount: u64) {
+        let contracts = self.evidence.contracts;
+        let fee = contracts.fee(payee, (tender, book.1), at, amount);
+        if fee > 0 {
+            self.fees.insert((payee, reference), Fee { book, evidence: fee, ..Fee::default() });
+            self.totals.merchants.entry((payee, book)).or_default().0 -= fee;
+            self.totals.merchants.entry((contracts.provider, book)).or_default().0 += fee;
         }
     }
 
@@ -212,12 +282,15 @@ impl<'a> Books<'a> {
 
     /// Every posting must have its evidence, and all evidence its postings.
     fn postings(&mut self, findings: &mut Findings) -> Result<(), AuditError> {
-        let sql = "SELECT subject, what, reference, source, target, issuer, unit, party, amount
-            FROM posting ORDER BY subject, what, reference, source";
+        let period = if has_table(self.connection, "position")? { "period" } else { "0" };
+        let sql = format!(
+            "SELECT subject, what, reference, source, target, issuer, unit, party, amount, {period}
+             FROM posting ORDER BY subject, what, reference, source"
+        );
         let mut subject: Option<Id> = None;
         let mut folded = Folded::default();
         let connection = self.connection;
-        each(connection, sql, [], |row| {
+        each(connection, &sql, [], |row| {
             let posting = Posting::read(row)?;
             if subject.is_some_and(|subject| subject != posting.subject) {
                 let before = std::mem::take(&mut folded);
@@ -242,13 +315,20 @@ impl<'a> Books<'a> {
     fn fold(&mut self, folded: &mut Folded, posting: &Posting, findings: &mut Findings) {
         let card = self.evidence.cards.cards.get(&posting.subject);
         let own = card.is_none_or(|card| card.book == posting.book);
-        let sides = posting.source < 10 && posting.target < 10 && posting.source != posting.target;
+        let is_fee = matches!(posting.what, cause::FEE | cause::FEE_BACK) && card.is_none();
+        let fee_sides = [posting.source, posting.target].iter().all(|side| matches!(*side, PAYABLE | PAID));
+        let apart = if is_fee { fee_sides } else { posting.source != posting.target };
+        let sides = posting.source < 10 && posting.target < 10 && apart;
         findings.expect(own && sides && posting.amount > 0, What::Posting, || {
             let about = format!("the books of {}", book_name(&posting.book));
             (about, "no such movement", posting.name(), posting.name())
         });
         if !sides {
             return;
+        }
+        self.periods.add(posting, self.evidence.contracts.provider);
+        if is_fee {
+            return self.fold_fee(posting);
         }
         let moved = folded.moved.entry(posting.reference).or_default();
         for (side, amount) in [(posting.source, -posting.amount), (posting.target, posting.amount)] {
@@ -272,10 +352,40 @@ impl<'a> Books<'a> {
         if let Some(party) = posting.party {
             let paid = self.paid.entry((party, posting.book)).or_default();
             match posting.what {
-                PAID_OUT => paid.0 += posting.amount,
-                VOIDED if posting.source == PAID => paid.1 += posting.amount,
+                cause::PAID_OUT => paid.out += posting.amount,
+                cause::CAME_BACK => paid.back += posting.amount,
+                cause::VOIDED if posting.source == PAID => paid.taken += posting.amount,
                 _ => {}
             }
+        }
+    }
+
+    /// A fee, or one given back: both are postings of who pays the fee, between it and the provider.
+    fn fold_fee(&mut self, posting: &Posting) {
+        let provider = self.evidence.contracts.provider;
+        let (to, sign) = if posting.what == cause::FEE { (provider, 1) } else { (posting.subject, -1) };
+        let fee = self.fees.entry((posting.subject, posting.reference)).or_default();
+        if fee.evidence == 0 {
+            fee.book = posting.book;
+        }
+        fee.posted += sign * posting.amount;
+        fee.misplaced |= fee.book != posting.book || posting.party != Some(to) || posting.target != PAYABLE;
+        if posting.source == PAID {
+            // Only what was paid out to the provider itself is taken back from there.
+            fee.misplaced |= posting.what == cause::FEE;
+            self.paid.entry((provider, posting.book)).or_default().taken += posting.amount;
+        }
+    }
+
+    /// Every payment that stands has the fee of its payee's contract, every other none.
+    fn charged(&self, findings: &mut Findings) {
+        for ((payee, reference), fee) in &self.fees {
+            findings.expect(fee.evidence == fee.posted && !fee.misplaced, What::Posting, || {
+                let about = format!("the fee of party-{} on payment {reference}", hex(payee));
+                let place = if fee.misplaced { ", between other accounts than its own" } else { "" };
+                let ledger = format!("{}{place}", said(fee.posted));
+                (about, said(fee.evidence), ledger, format!("posting fee {reference} of {}", book_name(&fee.book)))
+            });
         }
     }
 
@@ -396,26 +506,36 @@ impl<'a> Books<'a> {
         }
     }
 
-    /// Payouts are taken as recorded; with no void of something paid out they are the balance to the cent.
+    /// What was paid out comes from the postings. In sum over a payee's books it is what its payouts say, but for what was
+    /// undone since: that is set off against what follows.
     fn merchants(&mut self, findings: &mut Findings) -> Result<(), AuditError> {
-        let mut payouts: BTreeMap<(Id, Book), i128> = BTreeMap::new();
-        each(self.connection, "SELECT merchant, issuer, unit, amount FROM payout", [], |row| {
-            let key = (row.get::<Id>(0)?, (row.get::<Id>(1)?, row.get::<u16>(2)?));
-            *payouts.entry(key).or_default() += i128::from(row.get::<i64>(3)?);
+        let mut units: BTreeMap<(Id, u16), (i128, Paid)> = BTreeMap::new();
+        let standing = if has_table(self.connection, "transfer")? {
+            "SELECT merchant, payout.unit, payout.amount FROM payout LEFT JOIN transfer
+             ON transfer.period = payout.period AND party = merchant AND transfer.unit = payout.unit WHERE back IS NULL"
+        } else {
+            "SELECT merchant, unit, amount FROM payout"
+        };
+        each(self.connection, standing, [], |row| {
+            let key = (row.get::<Id>(0)?, row.get::<u16>(1)?);
+            units.entry(key).or_default().0 += i128::from(row.get::<i64>(2)?);
             Ok(())
         })?;
-        for key in payouts.keys().chain(self.paid.keys()) {
+        for (key, paid) in &self.paid {
             self.totals.merchants.entry(*key).or_default();
+            let of = &mut units.entry((key.0, key.1.1)).or_default().1;
+            *of = Paid { out: of.out + paid.out, taken: of.taken + paid.taken, back: of.back + paid.back };
         }
-        for (key, (payable, paid)) in &mut self.totals.merchants {
-            let (out, taken) = self.paid.get(key).copied().unwrap_or((0, 0));
-            let recorded = payouts.get(key).copied().unwrap_or(0);
-            *paid = out - taken;
-            let fits = (*paid..=*paid + taken).contains(&recorded) || (taken > 0 && recorded == out - taken);
-            findings.expect(fits, What::Balance, || {
-                let about = format!("paid to merchant {} of {}", hex(&key.0), book_name(&key.1));
+        for ((party, unit), (recorded, Paid { out, taken, back })) in &units {
+            let paid = out - taken - back;
+            findings.expect((paid..=paid + taken).contains(recorded), What::Balance, || {
+                let about = format!("paid to merchant {} in {}", hex(party), unit_name(*unit));
                 (about, format!("{recorded} by its payouts"), format!("{paid}"), "its rows of table payout".to_owned())
             });
+        }
+        for (key, (payable, paid)) in &mut self.totals.merchants {
+            let Paid { out, taken, back } = self.paid.get(key).copied().unwrap_or_default();
+            *paid = out - taken - back;
             *payable -= *paid;
             let sums = self.totals.books.entry(key.1).or_default();
             sums[PAYABLE] -= *paid;

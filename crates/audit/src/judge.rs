@@ -3,6 +3,7 @@
 
 use crate::AuditError;
 use crate::cards::Cards;
+use crate::contracts::Contracts;
 use crate::credit::Credit;
 use crate::difference::{Difference, Findings, What};
 use crate::facts::{Event, Facts, Odd};
@@ -39,6 +40,7 @@ pub(crate) struct Evidence<'a> {
     pub facts: &'a Facts,
     pub verdicts: &'a Verdicts,
     pub credit: &'a Credit,
+    pub contracts: &'a Contracts,
 }
 
 /// When cards died: by which list, up to which generation.

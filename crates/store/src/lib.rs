@@ -16,6 +16,7 @@ mod numbers;
 mod participants;
 mod provider;
 mod row;
+mod settle;
 
 pub use books::{Cause, PayoutRow, PostingRow};
 pub use cards::{CardRow, GenerationRow, LoadRow, ReversalRow};
@@ -28,3 +29,6 @@ pub use file::Store;
 pub use numbers::{ActivationRow, BatchRow, NumberRow, NumberState};
 pub use participants::{ParticipantRow, TokenRow};
 pub use provider::ProviderRow;
+pub use settle::{
+    BankAccountRow, ContractRow, FileRow, MovementRow, PositionRow, PositionSide, TransferRow, TransferState,
+};
