@@ -173,7 +173,7 @@ fn a_void_gives_the_fee_back_also_after_the_payout_and_what_is_owed_is_carried_o
 fn contracts_count_from_their_moment_and_never_backwards() {
     let (mut world, mut wallet, card, mut terminal) = ready();
     let (shop, now) = (world.merchant_id(), world.now);
-    let mut set = |world: &mut World, share, from, now| {
+    let set = |world: &mut World, share, from, now| {
         world.provider.set_contract(shop, (Tender::Cards, Unit::USD), Fee { share, fixed: 0 }, from, now)
     };
     assert!(matches!(set(&mut world, 1_000_001, None, now), Err(ProviderError::Settle(SettleError::Fee))));

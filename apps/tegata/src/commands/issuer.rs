@@ -30,11 +30,11 @@ pub fn run(place: &Place, _screen: Screen, name: &str, command: IssuerCommand) -
             place.issuer(name)?.part.resend(&mut place.post()?, batch, now())?;
             Ok(Answer::new(format!("Batch {batch} is with the provider."), json!({ "sent": batch })))
         }
-        IssuerCommand::Statement => {
+        IssuerCommand::Statement { csv } => {
             let mut opened = place.issuer(name)?;
             let content = opened.part.statement(&mut place.post()?, (Time(0), Time::END), now())?;
             let json: Value = serde_json::from_str(&content)?;
-            Ok(Answer::new(serde_json::to_string_pretty(&json)?, json))
+            Ok(super::statement::show(json, csv))
         }
     }
 }
