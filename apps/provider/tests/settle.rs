@@ -466,3 +466,147 @@ fn the_auditor_names_wrong_fees_positions_payouts_and_orders() {
     }
     assert!(missed.is_empty(), "{}", missed.join("\n"));
 }
+
+#[test]
+fn what_a_guarantor_covers_the_issuer_does_not_owe() {
+    let (mut world, mut wallet, card, mut terminal) = ready();
+    let copy = wallet.vault.clone();
+    world.pay(&mut wallet, card, &mut terminal, 18_000);
+    let honest = std::mem::replace(&mut wallet.vault, copy);
+    world.pay(&mut wallet, card, &mut terminal, 7_000);
+    wallet.vault = honest;
+    world.update(&mut terminal);
+    let settled = world.provider.settle(world.now).expect("settled");
+    evens_out(&settled.positions);
+    let issuer = world.issuer_id();
+    assert_eq!(position(&settled.positions, issuer, PositionSide::Issuer).due, 20_000);
+    assert_eq!(position(&settled.positions, issuer, PositionSide::Guarantor).due, 5_000);
+    assert_eq!(settled.payouts[0].amount, 25_000);
+    clean(&world);
+}
+
+#[test]
+fn a_database_of_before_goes_on_with_what_stood() {
+    let (mut world, mut wallet, card, mut terminal) = ready();
+    let sold = world.pay(&mut wallet, card, &mut terminal, 4_000);
+    world.update(&mut terminal);
+    world.provider.settle(world.now).expect("settled");
+    world.pay(&mut wallet, card, &mut terminal, 500);
+    world.update(&mut terminal);
+    // As the migration leaves it: postings of no period, no positions, payouts that no bank was told of by a file.
+    let aged =
+        "UPDATE posting SET period = 0; UPDATE period SET stamped = 0; DELETE FROM movement; DELETE FROM position;
+        DELETE FROM transfer;";
+    world.provider.store().connection().execute_batch(aged).expect("aged");
+    clean(&world);
+    world.pay(&mut wallet, card, &mut terminal, 300);
+    world.update(&mut terminal);
+    let settled = world.provider.settle(world.now).expect("settled");
+    let shops = position(&settled.positions, world.merchant_id(), PositionSide::Payee);
+    assert_eq!((settled.period, shops.carried, shops.credited, shops.due), (2, 500, 300, 800));
+    clean(&world);
+    world.end(&mut terminal, sold, true);
+    world.update(&mut terminal);
+    let settled = world.provider.settle(world.now).expect("settled");
+    assert_eq!(position(&settled.positions, world.merchant_id(), PositionSide::Payee).due, -4_000);
+    clean(&world);
+}
+
+/// Numbers from a seed (xorshift64*): enough for a walk, the same each time.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, most: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % most
+    }
+}
+
+/// One payment of a walk: its transaction, amount and fee, and whether it stands.
+struct Paid {
+    transaction: u64,
+    amount: u64,
+    fee: u64,
+    stands: bool,
+}
+
+#[test]
+fn whatever_happens_every_cent_is_paid_once_or_carried_on() {
+    for seed in 1..=8 {
+        walk(seed);
+    }
+}
+
+fn walk(seed: u64) {
+    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let (mut world, mut wallet, card, mut terminal) = ready();
+    details(&mut world);
+    let shop = world.merchant_id();
+    let (mut paid, mut fee) = (Vec::<Paid>::new(), Fee { share: 0, fixed: 0 });
+    let (mut statements, mut bank) = (0, std::collections::BTreeMap::<String, u64>::new());
+    for _ in 0..40 {
+        world.now = world.now.after(3_600);
+        match dice.below(8) {
+            0..=2 => {
+                let amount = 1 + dice.below(900);
+                let transaction = world.pay(&mut wallet, card, &mut terminal, amount);
+                // The exact share by another way than the provider's: by whole cents and what is left of them.
+                let left = amount * fee.share % 1_000_000;
+                let share = amount * fee.share / 1_000_000 + u64::from(left >= 500_000);
+                paid.push(Paid { transaction, amount, fee: (share + fee.fixed).min(amount), stands: true });
+                world.update(&mut terminal);
+            }
+            3 => {
+                let standing: Vec<usize> = (0..paid.len()).filter(|at| paid[*at].stands).collect();
+                if !standing.is_empty() {
+                    let one = &mut paid[standing[dice.below(standing.len() as u64) as usize]];
+                    one.stands = false;
+                    world.end(&mut terminal, one.transaction, true);
+                    world.update(&mut terminal);
+                    world.update(&mut wallet);
+                }
+            }
+            4 => {
+                fee = Fee { share: dice.below(60_000), fixed: dice.below(20) };
+                let now = world.now;
+                world.provider.set_contract(shop, (Tender::Cards, Unit::USD), fee, None, now).expect("a contract");
+            }
+            5 | 6 => evens_out(&world.provider.settle(world.now).expect("settled").positions),
+            _ => {
+                let last = world.provider.store().last_period().expect("read");
+                if let Ok(file) = world.provider.payout_file(last, world.now) {
+                    let mut transfers = Batch::read(&file).expect("reads").transfers().to_vec();
+                    transfers.retain(|one| !bank.contains_key(one.end_to_end.as_str()));
+                    let mut entries = Vec::new();
+                    statements += 1;
+                    for (at, one) in transfers.iter().enumerate() {
+                        let back = dice.below(3) == 0;
+                        entries.push(entry(&world, &format!("D{statements}-{at}"), BankSide::Debit, one, None));
+                        if back {
+                            let reference = format!("C{statements}-{at}");
+                            entries.push(entry(&world, &reference, BankSide::Credit, one, Some("AC01")));
+                        }
+                        bank.insert(one.end_to_end.to_string(), if back { 0 } else { one.amount.minor() });
+                    }
+                    let statement = camt(&world, statements, entries);
+                    world.provider.reconcile(&statement, world.now).expect("reconciled");
+                }
+            }
+        }
+        clean(&world);
+    }
+    // All is settled and ordered; the bank pays what it was told.
+    world.now = world.now.after(3_600);
+    let last = world.provider.settle(world.now).expect("settled");
+    let transfers = world.provider.store().transfers_of(shop).expect("read");
+    let out: u64 = transfers.iter().filter(|row| row.back.is_none()).map(|row| row.amount).sum();
+    let owing = last.positions.iter().find(|row| (row.party, row.side) == (shop, PositionSide::Payee));
+    let owing = owing.map_or(0, |row| row.due.min(0).unsigned_abs());
+    let due: u64 = paid.iter().filter(|one| one.stands).map(|one| one.amount - one.fee).sum();
+    assert_eq!(out - owing, due, "seed {seed}: paid out, less what is carried on, is what stands, less its fees");
+    let back = transfers.iter().filter(|row| row.back.is_some()).count();
+    let given: usize = bank.values().filter(|amount| **amount == 0).count();
+    assert_eq!(back, given, "seed {seed}: what the bank gave back is owed again, once each");
+}

@@ -27,6 +27,9 @@ const PAYEE: u64 = 1;
 const ISSUER: u64 = 2;
 const GUARANTEED: u64 = 3;
 
+/// Before any other book.
+const FIRST: Book = ([0; 16], 0);
+
 /// A position: carried, credited, undone, fees, returned, due.
 type Position = [i128; 6];
 type Key = (Id, u16, u64);
@@ -116,30 +119,26 @@ impl Periods {
             }
             Ok(())
         })?;
-        let books: BTreeSet<Book> = self.sums.keys().map(|(_, book)| *book).collect();
-        for (period, book) in closed.iter().flat_map(|period| books.iter().map(move |book| (*period, *book))) {
-            let evidence = self.cumulated(period, book);
-            let ledger = found.get(&(period, book)).copied().unwrap_or_default();
-            for side in (0..ACCOUNTS.len()).filter(|side| evidence[*side] != ledger[*side]) {
-                findings.expect(false, What::Balance, || {
-                    let account = ACCOUNTS[side];
-                    let about = format!("{account} in the trial balance of period {period} of {}", book_name(&book));
-                    let nearest = "its rows of table trial_balance".to_owned();
-                    (about, format!("{} by its postings", evidence[side]), ledger[side].to_string(), nearest)
-                });
+        // Each book from its first posting on, period by period.
+        let mut books: BTreeMap<Book, Sums> = BTreeMap::new();
+        let posted = self.sums.keys().map(|(period, _)| *period);
+        for period in posted.chain(closed.iter().copied()).collect::<BTreeSet<_>>() {
+            for ((_, book), more) in self.sums.range((period, FIRST)..).take_while(|((at, _), _)| *at == period) {
+                books.entry(*book).or_default().iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+            }
+            for (book, evidence) in books.iter().filter(|_| closed.contains(&period)) {
+                let ledger = found.get(&(period, *book)).copied().unwrap_or_default();
+                for side in (0..ACCOUNTS.len()).filter(|side| evidence[*side] != ledger[*side]) {
+                    findings.expect(false, What::Balance, || {
+                        let account = ACCOUNTS[side];
+                        let about = format!("{account} in the trial balance of period {period} of {}", book_name(book));
+                        let nearest = "its rows of table trial_balance".to_owned();
+                        (about, format!("{} by its postings", evidence[side]), ledger[side].to_string(), nearest)
+                    });
+                }
             }
         }
         Ok(())
-    }
-
-    /// All accounts at the close of a period.
-    fn cumulated(&self, period: u64, book: Book) -> Sums {
-        let mut sums = Sums::default();
-        for ((_, of), more) in self.sums.iter().filter(|((at, of), _)| *at <= period && *of == book) {
-            debug_assert_eq!(*of, book);
-            sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
-        }
-        sums
     }
 
     /// Positions as recorded, each compared with what postings, returns and the period before make.
@@ -184,13 +183,18 @@ impl Periods {
             .filter(|(at, _)| closed.contains(at))
             .collect();
         // Who carries something on has a position in the next period, too.
-        let carried_on =
-            found.iter().filter(|((period, _), position)| closed.contains(&(period + 1)) && position[5] < 0);
-        let keys: BTreeSet<_> = carried_on.map(|((period, key), _)| (period + 1, *key)).chain(keys).collect();
+        let carried_on = found
+            .iter()
+            .filter(|((period, _), position)| closed.contains(&period.saturating_add(1)) && position[5] < 0);
+        let keys: BTreeSet<_> =
+            carried_on.map(|((period, key), _)| (period.saturating_add(1), *key)).chain(keys).collect();
         for at in keys {
             let (period, key) = at;
             let ledger = found.get(&at).copied().unwrap_or_default();
-            let before = found.get(&(period - 1, key)).map_or(0, |position| position[5].min(0));
+            let before = found
+                .get(&(period.saturating_sub(1), key))
+                .filter(|_| period > 0)
+                .map_or(0, |position| position[5].min(0));
             // The first period of this format begins with what stood before.
             let first = period > 1 && !closed.contains(&(period - 1));
             let carried = if first { ledger[0] } else { before };

@@ -70,7 +70,7 @@ fn set_contract(provider: &mut Provider, question: &Value, now: Time) -> Result<
     let mut set = Vec::new();
     for tender in tenders {
         let made = provider.set_contract(party, (*tender, unit), fee, from, now).map_err(said)?;
-        set.push(contract(&made));
+        set.push(with(contract(&made), json!({ "name": called(provider, party) })));
     }
     Ok(json!({ "contracts": set }))
 }
@@ -108,6 +108,7 @@ fn line(provider: &Provider, row: &PositionRow) -> Value {
     let (name, ours) = (called(provider, row.party), provider.info().name.clone());
     let named = match row.side {
         PositionSide::Guarantor => format!("guarantor of {name}"),
+        PositionSide::Payee if row.party == provider.info().provider => format!("{name} (fees)"),
         _ => name,
     };
     // What is below nothing is owed the other way round.

@@ -95,6 +95,9 @@ pub fn settlement(settled: &Value) -> String {
     let list = |name: &str| settled.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
     let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     lines.push(format!("Period {} is closed.", settled.get("period").and_then(Value::as_u64).unwrap_or(0)));
+    if list("owed").is_empty() {
+        lines.push("There was nothing to settle.".to_owned());
+    }
     if !list("payouts").is_empty() {
         lines.push(super::settlement::payouts(&list("payouts")));
     }

@@ -39,10 +39,10 @@ fn tender(payment: &Value) -> String {
     if said.is_empty() { "card".to_owned() } else { said }
 }
 
-/// What is left of a payment: all of it without a fee.
+/// What is left of a payment that stands: all of it without a fee. Of one that was undone, nothing.
 fn net(payment: &Value) -> String {
     let said = cell(payment, "net");
-    if said.is_empty() { cell(payment, "amount") } else { said }
+    if said.is_empty() && cell(payment, "state") == "paid" { cell(payment, "amount") } else { said }
 }
 
 fn told(statement: &Value) -> String {
@@ -70,7 +70,9 @@ fn told(statement: &Value) -> String {
         &["period", "closed", "", "amount", "state", "name at the bank", ""],
         cells(list(statement, "payouts"), &payouts),
     );
-    part("Payable now", &["", "amount", "of"], cells(list(statement, "payable"), &["unit", "amount", "issuer"]));
+    let mut payable = cells(list(statement, "payable"), &["unit", "amount", "issuer"]);
+    payable.retain(|row| row[1].bytes().any(|digit| (b'1'..=b'9').contains(&digit)));
+    part("Payable now", &["", "amount", "of"], payable);
     let contracts = ["tender", "unit", "percent", "fixed", "from", "version"];
     part(
         "Contracts",
