@@ -218,7 +218,7 @@ fn payouts_go_to_the_bank_once_and_come_back_as_owed() {
     let first = world.provider.settle(world.now).expect("settled").period;
     let file = |world: &mut World, period| {
         let now = world.now;
-        world.provider.payout_file(period, now)
+        world.provider.payout_file(period, false, now)
     };
     let why = |found: Result<Vec<u8>, ProviderError>| found.expect_err("refused").to_string();
     assert!(why(file(&mut world, first + 1)).contains("not closed"));
@@ -282,7 +282,7 @@ fn what_the_bank_books_otherwise_is_shown_to_a_person() {
     world.pay(&mut wallet, card, &mut terminal, 5_000);
     world.update(&mut terminal);
     let period = world.provider.settle(world.now).expect("settled").period;
-    let bytes = world.provider.payout_file(period, world.now).expect("a file");
+    let bytes = world.provider.payout_file(period, false, world.now).expect("a file");
     let transfer = Batch::read(&bytes).expect("reads").transfers()[0].clone();
     let empty = world.provider.reconcile(&camt(&world, 1, Vec::new()), world.now).expect("reconciled");
     assert_eq!((empty.payouts[0].transfer.state, empty.payouts[0].changed), (TransferState::Ordered, false));
@@ -308,7 +308,7 @@ fn a_payout_that_came_back_after_a_void_owes_only_what_stands() {
     world.pay(&mut wallet, card, &mut terminal, 3_000);
     world.update(&mut terminal);
     let period = world.provider.settle(world.now).expect("settled").period;
-    let bytes = world.provider.payout_file(period, world.now).expect("a file");
+    let bytes = world.provider.payout_file(period, false, world.now).expect("a file");
     let transfer = Batch::read(&bytes).expect("reads").transfers()[0].clone();
     world.end(&mut terminal, undone, true);
     world.update(&mut terminal);
@@ -426,7 +426,7 @@ fn the_auditor_names_wrong_fees_positions_payouts_and_orders() {
     let undone = world.pay(&mut wallet, card, &mut terminal, 3_000);
     world.update(&mut terminal);
     let period = world.provider.settle(world.now).expect("settled").period;
-    world.provider.payout_file(period, world.now).expect("a file");
+    world.provider.payout_file(period, false, world.now).expect("a file");
     world.end(&mut terminal, undone, true);
     world.update(&mut terminal);
     clean(&world);
@@ -576,7 +576,7 @@ fn walk(seed: u64) {
             5 | 6 => evens_out(&world.provider.settle(world.now).expect("settled").positions),
             _ => {
                 let last = world.provider.store().last_period().expect("read");
-                if let Ok(file) = world.provider.payout_file(last, world.now) {
+                if let Ok(file) = world.provider.payout_file(last, false, world.now) {
                     let mut transfers = Batch::read(&file).expect("reads").transfers().to_vec();
                     transfers.retain(|one| !bank.contains_key(one.end_to_end.as_str()));
                     let mut entries = Vec::new();
@@ -609,4 +609,33 @@ fn walk(seed: u64) {
     let back = transfers.iter().filter(|row| row.back.is_some()).count();
     let given: usize = bank.values().filter(|amount| **amount == 0).count();
     assert_eq!(back, given, "seed {seed}: what the bank gave back is owed again, once each");
+}
+
+#[test]
+fn a_provider_put_back_from_a_backup_orders_nothing_before_somebody_has_compared() {
+    let (mut world, mut wallet, card, mut terminal) = ready();
+    details(&mut world);
+    world.pay(&mut wallet, card, &mut terminal, 5_000);
+    world.update(&mut terminal);
+    let backup = world.provider.snapshot().expect("a copy");
+    let period = world.provider.settle(world.now).expect("settled").period;
+    let lost = Batch::read(&world.provider.payout_file(period, false, world.now).expect("a file")).expect("reads");
+
+    let store = Store::restore(&backup).expect("restored");
+    world.provider =
+        Provider::open(store, Keys::new([9; 32], world::START), "Town", world.now, Broken::NONE).expect("opened");
+    world.now = world.now.after(60);
+    world.provider.restored(world.now).expect("a new epoch");
+    assert_eq!(world.provider.settle(world.now).expect("settled").period, period);
+    let refused = world.provider.payout_file(period, false, world.now);
+    assert!(matches!(refused, Err(ProviderError::Settle(SettleError::Restored))));
+    let file = world.provider.payout_file(period, true, world.now).expect("a person has looked");
+    let batch = Batch::read(&file).expect("reads");
+    assert_ne!(batch.head().message, lost.head().message, "no name is used twice");
+    assert_ne!(batch.transfers()[0].end_to_end, lost.transfers()[0].end_to_end);
+    // What the bank paid by the forgotten orders is shown.
+    let statement = camt(&world, 1, vec![entry(&world, "R1", BankSide::Debit, &lost.transfers()[0], None)]);
+    let found = world.provider.reconcile(&statement, world.now).expect("reconciled");
+    assert_eq!((found.unordered.len(), found.payouts[0].transfer.state), (1, TransferState::Ordered));
+    clean(&world);
 }

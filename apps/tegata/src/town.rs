@@ -319,6 +319,7 @@ fn what_next(place: &Place, number: &str) -> String {
          {t} wallet alice pay cafe --credit --yes     # by her bank card\n  \
          {t} wallet alice credits\n  \
          {t} provider settle\n  \
+         {t} provider owed\n  \
          {t} merchant kiosk statement\n  \
          {t} audit\n\n\
          Charging and paying go on while the town is stopped: try it after Ctrl-C. `--help` explains every command.",

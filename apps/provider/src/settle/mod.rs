@@ -62,6 +62,12 @@ pub enum SettleError {
         "no payee of period {0} has bank details yet; its payouts wait for them (tegata provider bank PARTY --iban ...)"
     )]
     NoDetails(u64),
+    /// What was ordered since the backup is not known.
+    #[error(
+        "this provider was put back from a backup and does not know what it has ordered since; compare with the bank's \
+         statements that everything to be paid now is unpaid, then say so (--compared)"
+    )]
+    Restored,
     /// The payouts make no file.
     #[error("the payouts make no file: {0}")]
     Batch(#[from] BatchError),

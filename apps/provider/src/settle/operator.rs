@@ -153,7 +153,8 @@ fn payouts(provider: &Provider, question: &Value) -> Result<Value, String> {
 
 fn pain001(provider: &mut Provider, question: &Value, now: Time) -> Result<Value, String> {
     let period = number(question, "period").ok_or("name the period")?;
-    let file = provider.payout_file(period, now).map_err(said)?;
+    let compared = question.get("compared").and_then(Value::as_bool).unwrap_or(false);
+    let file = provider.payout_file(period, compared, now).map_err(said)?;
     let waiting = provider.payouts(period).map_err(said)?;
     let waiting = waiting.iter().filter(|row| row.ordered.is_none());
     let waiting: Vec<Value> = waiting.map(|row| payout(provider, row)).collect();
@@ -175,10 +176,12 @@ fn booked(reference: &dyn std::fmt::Display, detail: &Detail) -> Value {
 }
 
 fn reconciled(provider: &Provider, found: &Reconciled) -> Value {
-    let payouts = found
-        .payouts
-        .iter()
-        .map(|one| with(payout(provider, &one.transfer), json!({ "told": one.told, "changed": one.changed })));
+    let payouts = found.payouts.iter().map(|one| {
+        with(
+            payout(provider, &one.transfer),
+            json!({ "told": one.told, "changed": one.changed, "attention": one.attention }),
+        )
+    });
     let unordered = found.unordered.iter().map(|one| booked(&one.reference, &one.detail));
     let twice = found.contradictions.iter().map(|one| one.later.reference.to_string());
     json!({

@@ -58,16 +58,23 @@ impl Provider {
         Ok(self.store().transfers(period)?)
     }
     /// The orders of a closed period for the bank, as a `pain.001` file: also of earlier payouts that no file orders yet.
+    /// A provider that was put back from a backup may have ordered what it knows nothing of (R15): its first file is written
+    /// when a person has `compared` with the bank's statements.
     ///
     /// # Errors
     /// [`SettleError`], [`ProviderError`].
-    pub fn payout_file(&mut self, period: u64, now: Time) -> Result<Vec<u8>, ProviderError> {
+    pub fn payout_file(&mut self, period: u64, compared: bool, now: Time) -> Result<Vec<u8>, ProviderError> {
         self.transact(now, [0; 32], |desk| {
             desk.store.closed(period)?.ok_or(SettleError::Open(period))?;
-            match desk.store.payout_file(period)? {
-                Some(file) => Ok(file.body),
-                None => order(desk, period),
+            if let Some(file) = desk.store.payout_file(period)? {
+                return Ok(file.body);
             }
+            let began = desk.provider.epoch_began;
+            let restored = desk.provider.epoch > 1 && !desk.store.payout_files()?.iter().any(|file| file.at >= began);
+            if restored && !compared {
+                return Err(SettleError::Restored.into());
+            }
+            order(desk, period)
         })
     }
 }

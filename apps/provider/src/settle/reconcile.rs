@@ -21,6 +21,8 @@ pub struct ReconciledPayout {
     pub told: String,
     /// This statement changed how it stands.
     pub changed: bool,
+    /// A person has to look: what the bank says is not what was ordered, or not what it said before.
+    pub attention: bool,
 }
 
 /// What a statement brought.
@@ -94,7 +96,9 @@ fn states(desk: &mut Desk<'_>, found: &Reconciliation) -> Result<Vec<ReconciledP
         if transfer != before {
             desk.store.put_transfer(&transfer)?;
         }
-        payouts.push(ReconciledPayout { transfer, told, changed });
+        let ended = matches!(payout.outcome, Outcome::CameBack(_) | Outcome::Refused(_));
+        let attention = state == TransferState::Differs || (before.back.is_some() && !ended);
+        payouts.push(ReconciledPayout { transfer, told, changed, attention });
     }
     Ok(payouts)
 }

@@ -45,14 +45,14 @@ pub fn run(
             let found = ask(json!({ "do": "owed", "period": period }))?;
             Ok(Answer::new(if csv { spreadsheet(&found) } else { owed(&found) }, found))
         }
-        SettlementCommand::Payouts { period, pain001: false } => {
+        SettlementCommand::Payouts { period, pain001: false, .. } => {
             let found = ask(json!({ "do": "payouts", "period": period }))?;
             let rows = list(&found, "payouts");
             let text = if rows.is_empty() { format!("Period {period} pays nobody by bank.") } else { payouts(rows) };
             Ok(Answer::new(text, found))
         }
-        SettlementCommand::Payouts { period, pain001: true } => {
-            let found = ask(json!({ "do": "pain001", "period": period }))?;
+        SettlementCommand::Payouts { period, pain001: true, compared } => {
+            let found = ask(json!({ "do": "pain001", "period": period, "compared": compared }))?;
             for waits in list(&found, "waiting") {
                 screen.warn(format!("{} waits: {}", cell(waits, "name"), no_details(waits)));
             }
@@ -170,7 +170,21 @@ fn reconcile(file: &Path, ask: impl Fn(Value) -> Result<Value, Failure>) -> Resu
     if found.get("new").and_then(Value::as_bool) == Some(false) {
         text.push("This statement was here before; nothing has changed.".to_owned());
     }
-    text.push(payouts(list(&found, "payouts")));
+    // What is over and was over before is not told again.
+    let all = list(&found, "payouts");
+    let is = |row: &Value, what: &str| row.get(what).and_then(Value::as_bool) == Some(true);
+    let is_told = |row: &&Value| cell(row, "state") == "ordered" || is(row, "changed") || is(row, "attention");
+    let shown: Vec<Value> = all.iter().filter(is_told).cloned().collect();
+    if !shown.is_empty() {
+        text.push(payouts(&shown));
+    }
+    let count = |state: &str| all.iter().filter(|row| cell(row, "state") == state).count();
+    let [booked, back, open] = ["booked", "came back", "ordered"].map(count);
+    let attention = all.iter().filter(|row| is(row, "attention")).count();
+    text.push(format!(
+        "Of {} payouts ordered, {booked} are booked, {back} came back, {open} are open; {attention} want a person to look.",
+        all.len()
+    ));
     for one in list(&found, "not_ordered") {
         let [way, amount, unit, reference] = ["way", "amount", "unit", "reference"].map(|name| cell(one, name));
         text.push(format!("Nobody ordered this: {way} {amount} {unit}, the bank's reference {reference}."));

@@ -60,6 +60,9 @@ pub enum SettlementCommand {
         /// Write the orders as ISO 20022 pain.001: the same bytes each time
         #[arg(long)]
         pain001: bool,
+        /// After a restore from a backup: the bank's statements show that none of it was paid before
+        #[arg(long, requires = "pain001")]
+        compared: bool,
     },
     /// Compare the bank's statement (ISO 20022 camt.053) with what was ordered
     Reconcile {
