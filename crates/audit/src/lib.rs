@@ -19,6 +19,7 @@ mod facts;
 mod judge;
 mod log;
 mod numbers;
+mod payees;
 mod reading;
 mod settlement;
 mod trust;
