@@ -639,3 +639,22 @@ fn a_provider_put_back_from_a_backup_orders_nothing_before_somebody_has_compared
     assert_eq!((found.unordered.len(), found.payouts[0].transfer.state), (1, TransferState::Ordered));
     clean(&world);
 }
+
+#[test]
+fn a_single_cent_is_paid_out_and_a_payment_that_its_fee_eats_is_none() {
+    let (mut world, mut wallet, card, mut terminal) = ready();
+    details(&mut world);
+    world.pay(&mut wallet, card, &mut terminal, 1);
+    world.update(&mut terminal);
+    assert_eq!(world.provider.settle(world.now).expect("settled").payouts[0].amount, 1);
+    contract(&mut world);
+    world.pay(&mut wallet, card, &mut terminal, 1);
+    world.update(&mut terminal);
+    let settled = world.provider.settle(world.now).expect("settled");
+    assert!(settled.payouts.is_empty());
+    assert_eq!(position(&settled.positions, world.merchant_id(), PositionSide::Payee).due, 0);
+    assert_eq!(position(&settled.positions, world.provider.info().provider, PositionSide::Payee).due, 1);
+    let refused = world.provider.payout_file(settled.period, false, world.now);
+    assert!(Batch::read(&refused.expect("the cent of the period before")).expect("reads").transfers().len() == 1);
+    clean(&world);
+}
