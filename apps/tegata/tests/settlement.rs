@@ -208,3 +208,32 @@ fn a_day_is_settled_paid_by_the_bank_and_reconciled() {
     drop(running);
     assert_eq!(good(data, "audit")["clean"], true);
 }
+
+#[test]
+fn killed_while_it_settles_the_provider_has_settled_wholly_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    good(data, "town --once");
+    let mut sold = 0;
+    for moment in 0..6 {
+        let running = provider(data);
+        sold += 100 + moment;
+        pay(data, "kiosk", &format!("1.{moment:02}"));
+        good(data, "terminal kiosk update");
+        let mut settling = Command::new(env!("CARGO_BIN_EXE_tegata"));
+        settling.arg("--data").arg(data).args(["provider", "settle"]).stdin(Stdio::null());
+        let mut settling = settling.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        // Before the question has come, while it is answered, after it.
+        std::thread::sleep(std::time::Duration::from_millis(6 * moment));
+        drop(running);
+        settling.wait().unwrap();
+        assert_eq!(good(data, "audit")["clean"], true, "killed after {} ms", 6 * moment);
+    }
+    let running = provider(data);
+    good(data, "provider settle");
+    let statement = good(data, "merchant kiosk statement");
+    let cents = |row: &Value| Amount::parse(Unit::USD, row["amount"].as_str().unwrap()).unwrap().minor();
+    assert_eq!(statement["payouts"].as_array().unwrap().iter().map(cents).sum::<u64>(), sold, "{statement}");
+    drop(running);
+    assert_eq!(good(data, "audit")["clean"], true);
+}

@@ -55,6 +55,7 @@ impl Sums {
 pub(super) fn positions(desk: &mut Desk<'_>, period: u64, parts: &Parts) -> Result<Vec<PositionRow>, ProviderError> {
     let mut payees: BTreeMap<(PartyId, Unit), Sums> = BTreeMap::new();
     let mut issuers: BTreeMap<(PartyId, Unit), Sums> = BTreeMap::new();
+    // Settling itself moves nothing to or from payees: what is stored is complete.
     for row in desk.store.movements(period)? {
         let payee = payees.entry((row.party, row.unit)).or_default();
         payee.credited += row.credited;
