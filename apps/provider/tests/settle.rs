@@ -433,11 +433,11 @@ fn the_auditor_names_wrong_fees_positions_payouts_and_orders() {
     let before = world.provider.snapshot().expect("a copy");
     let mut missed = Vec::new();
     for (change, words) in [
-        ("UPDATE posting SET amount = amount + 1 WHERE what = 11 AND amount = 85", &["the fee of", "85", "86"][..]),
-        ("DELETE FROM posting WHERE what = 11 AND amount = 85", &["the fee of", "85", "nothing"]),
-        ("DELETE FROM posting WHERE what = 12", &["the fee of", "nothing", "55"]),
-        ("UPDATE posting SET party = zeroblob(16) WHERE what = 11 AND amount = 85", &["the fee of", "other accounts"]),
-        ("UPDATE posting SET target = 2 WHERE what = 11 AND amount = 85", &["no such movement"]),
+        ("UPDATE posting SET amount = amount + 1 WHERE what = 15 AND amount = 85", &["the fee of", "85", "86"][..]),
+        ("DELETE FROM posting WHERE what = 15 AND amount = 85", &["the fee of", "85", "nothing"]),
+        ("DELETE FROM posting WHERE what = 16", &["the fee of", "nothing", "55"]),
+        ("UPDATE posting SET party = zeroblob(16) WHERE what = 15 AND amount = 85", &["the fee of", "other accounts"]),
+        ("UPDATE posting SET target = 2 WHERE what = 15 AND amount = 85", &["no such movement"]),
         ("UPDATE posting SET period = 2 WHERE what = 5 AND amount = 5000", &["period 1", "8000"]),
         ("UPDATE contract SET counts_from = counts_from + 1", &["contract 1 of party-", "no such contract"]),
         ("UPDATE contract SET body = CAST(substr(body, 1, 40) || x'00' || substr(body, 42) AS BLOB)", &["contract 1"]),

@@ -29,7 +29,7 @@ pub(crate) const PAID: usize = 5;
 pub(crate) const GUARANTOR: usize = 9;
 
 /// Causes of postings, by their number in the schema.
-const CAUSES: [&str; 13] = [
+const CAUSES: [&str; 17] = [
     "activated",
     "installed",
     "loaded",
@@ -40,6 +40,10 @@ const CAUSES: [&str; 13] = [
     "repaid",
     "paid out",
     "cleared",
+    "sold",
+    "withdrawn",
+    "refunded",
+    "disputed",
     "fee",
     "fee back",
     "came back",
@@ -47,11 +51,10 @@ const CAUSES: [&str; 13] = [
 
 /// The causes that mean something to the auditor.
 pub(crate) mod cause {
-    pub const VOIDED: u64 = 6;
     pub const PAID_OUT: u64 = 9;
-    pub const FEE: u64 = 11;
-    pub const FEE_BACK: u64 = 12;
-    pub const CAME_BACK: u64 = 13;
+    pub const FEE: u64 = 15;
+    pub const FEE_BACK: u64 = 16;
+    pub const CAME_BACK: u64 = 17;
 }
 
 /// Changes of accounts; sources count what left them.
@@ -326,7 +329,7 @@ impl<'a> Books<'a> {
             match posting.what {
                 cause::PAID_OUT => paid.out += posting.amount,
                 cause::CAME_BACK => paid.back += posting.amount,
-                cause::VOIDED if posting.source == PAID => paid.taken += posting.amount,
+                _ if posting.source == PAID && posting.target != PAYABLE => paid.taken += posting.amount,
                 _ => {}
             }
         }

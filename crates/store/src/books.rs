@@ -30,11 +30,11 @@ pub enum Cause {
     /// Credit was cleared; the reference is the offer.
     Cleared = 10,
     /// The fee on a payment; the reference is its check or offer, the subject who pays it.
-    Fee = 11,
+    Fee = 15,
     /// The payment was undone and its fee given back; the same reference and subject.
-    FeeBack = 12,
+    FeeBack = 16,
     /// The bank gave a payout back; the reference is the hash of its end-to-end id.
-    CameBack = 13,
+    CameBack = 17,
 }
 
 /// A posting with its key.
