@@ -11,6 +11,7 @@ use tegata_core::talk::buy::{
 use tegata_core::talk::cards::{
     Activate, Done, InstallReply, InstallRequest, LoadReply, LoadRequest, NumberKey, Order,
 };
+use tegata_core::talk::contract::Contract;
 use tegata_core::talk::credit::{
     Agreement, AuthorizationRequest, ClearingNotification, ClearingRequest, CreditAnswer, Credited, CreditOffer, MerchantReceipt,
     PaymentRequest, RegisterCard, UserReceipt,
@@ -60,6 +61,7 @@ pub const SIGNED: &[Feed] = &[
     signed::<CreditAnswer>,
     signed::<CreditOffer>,
     signed::<Clear>,
+    signed::<Contract>,
     signed::<ClearingCompletion>,
     signed::<ClearingInformation>,
     signed::<Done>,

@@ -2,9 +2,9 @@
 
 use crate::ProviderError;
 use std::collections::{BTreeMap, BTreeSet};
-use tegata_core::{CardId, Hash, IssuerId, MerchantId, Unit};
+use tegata_core::{CardId, Hash, IssuerId, MerchantId, PartyId, Unit};
 use tegata_ledger::{Account, Kind, Ledger, LedgerError, Posting};
-use tegata_store::{CardRow, Cause, PostingRow, Store, StoreError};
+use tegata_store::{CardRow, Cause, MovementRow, PostingRow, Store, StoreError};
 
 /// The working set.
 #[derive(Default)]
@@ -13,6 +13,10 @@ pub(crate) struct Books {
     /// Cards as they are now, and as they were read: what did not change is not written.
     cards: BTreeMap<CardId, (CardRow, Option<CardRow>)>,
     pairs: BTreeSet<(IssuerId, Unit)>,
+    /// The period that is open, once it was asked for.
+    period: Option<u64>,
+    /// What this transaction moved to and from payees: credited, undone, fees.
+    moved: BTreeMap<(PartyId, IssuerId, Unit), (i64, i64, i64)>,
 }
 
 impl Books {
@@ -81,7 +85,36 @@ impl Books {
         self.fetch(store, &to)?;
         let posting = Posting { from, to, amount };
         self.ledger.post(&posting)?;
-        store.post(&PostingRow { subject, cause, reference, posting })?;
+        let period = self.period(store)?;
+        store.post(&PostingRow { subject, cause, reference, posting, period })?;
+        self.moved(&posting)
+    }
+    /// The number of the period that is open.
+    pub(crate) fn period(&mut self, store: &Store) -> Result<u64, ProviderError> {
+        if let Some(period) = self.period {
+            return Ok(period);
+        }
+        Ok(*self.period.insert(store.last_period()? + 1))
+    }
+    /// What comes to payees from elsewhere is credited to them, what leaves them is undone, what goes from one to another
+    /// is a fee; between payable and paid of one payee nothing moves.
+    fn moved(&mut self, posting: &Posting) -> Result<(), ProviderError> {
+        let Posting { from, to, amount } = posting;
+        let amount = i64::try_from(*amount).map_err(|_| LedgerError::Overflow)?;
+        let (payer, payee) = (payee_of(from.kind), payee_of(to.kind));
+        if payer == payee {
+            return Ok(());
+        }
+        for (party, sign) in [(payer, 1), (payee, -1)].into_iter().filter_map(|(party, sign)| Some((party?, sign))) {
+            let (credited, undone, fees) = self.moved.entry((party, from.issuer, from.unit)).or_default();
+            let place = match (payer, payee) {
+                (None, _) => &mut *credited,
+                (_, None) => &mut *undone,
+                _ => &mut *fees,
+            };
+            let signed = if payer.is_some() && payee.is_some() { sign * amount } else { amount };
+            *place = place.checked_add(signed).ok_or(LedgerError::Overflow)?;
+        }
         Ok(())
     }
     /// The sums of one issuer and unit, as they are now.
@@ -124,10 +157,23 @@ impl Books {
                 store.put_balance(account.issuer, account.unit, account.kind.side(), Some(merchant), balance)?;
             }
         }
+        if let Some(period) = self.period {
+            for ((party, issuer, unit), (credited, undone, fees)) in self.moved {
+                store.add_movement(&MovementRow { period, party, issuer, unit, credited, undone, fees })?;
+            }
+        }
         for (issuer, unit) in &self.pairs {
             store.put_equation(*issuer, *unit, &self.ledger.equation(*issuer, *unit))?;
         }
         Ok(())
+    }
+}
+
+/// Whose claim on the provider an account is.
+fn payee_of(kind: Kind) -> Option<PartyId> {
+    match kind {
+        Kind::Payable(party) | Kind::Paid(party) => Some(party),
+        _ => None,
     }
 }
 

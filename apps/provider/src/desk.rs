@@ -11,10 +11,10 @@ use tegata_core::talk::update::{Command, CommandKind};
 use tegata_core::wire::canonical::{Message, Wire};
 use tegata_core::wire::certificate::{Certificate, DeadCard, RevocationList, Subject};
 use tegata_core::wire::signed::{PublicKey, Signed};
-use tegata_core::{Amount, CardId, DeviceId, Handle, Hash, Time};
+use tegata_core::{Amount, CardId, DeviceId, Handle, Hash, PartyId, Time};
 use tegata_crypto_native::primitive::mac;
 use tegata_store::{
-    AccountRow, CardRow, CreditRow, DeviceRow, ExceptionRow, ProviderRow, PurchaseRow, Store, StoreError,
+    AccountRow, CardRow, ContractRow, CreditRow, DeviceRow, ExceptionRow, ProviderRow, PurchaseRow, Store, StoreError,
 };
 
 /// Why a request was not done: refused, or the provider itself failed.
@@ -56,6 +56,8 @@ pub(crate) struct Desk<'a> {
     pub(crate) books: Books,
     pub(crate) devices: BTreeMap<DeviceId, DeviceRow>,
     pub(crate) learned: Vec<Learned>,
+    /// Contracts of payees that were asked for.
+    pub(crate) contracts: BTreeMap<PartyId, Vec<ContractRow>>,
     /// Something was put down for the processor.
     pub(crate) asking: bool,
     /// Whoever asks waits until it is known: an answer that says less need not be signed.
@@ -89,6 +91,7 @@ impl<'a> Desk<'a> {
             books: Books::default(),
             devices: BTreeMap::new(),
             learned: Vec::new(),
+            contracts: BTreeMap::new(),
             asking: false,
             patient: false,
             waits_for: None,

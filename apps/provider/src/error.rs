@@ -2,6 +2,7 @@
 //!
 //! [`ProviderRefusal`]: tegata_core::talk::report::ProviderRefusal
 
+use crate::settle::SettleError;
 use tegata_ledger::{LedgerError, Unbalanced};
 use tegata_store::StoreError;
 
@@ -29,6 +30,9 @@ pub enum ProviderError {
     /// Another processor is registered.
     #[error("another processor is registered, and accounts are open there; it cannot be replaced")]
     OtherProcessor,
+    /// What was asked about settlement cannot be done.
+    #[error(transparent)]
+    Settle(#[from] SettleError),
     /// Nothing is known under that name.
     #[error("nothing is known under that name; check it")]
     Unknown,

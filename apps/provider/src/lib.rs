@@ -34,5 +34,5 @@ pub use credit::{Answered, ToProcessor};
 pub use error::ProviderError;
 pub use keys::Keys;
 pub use provider::{Incoming, Provider, Said};
-pub use settle::{Settlement, trial_balance};
+pub use settle::{Fee, Reconciled, ReconciledPayout, SettleError, Settlement, trial_balance};
 pub use shared::Shared;

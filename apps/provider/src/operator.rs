@@ -1,7 +1,7 @@
 //! What the operator asks of a running provider: JSON in, JSON out, on the provider's own machine, opened by a key that
 //! lies in its folder and that only its owner reads.
 
-use crate::{Provider, Settlement, trial_balance};
+use crate::{Provider, settle, trial_balance};
 use serde_json::{Value, json};
 use std::path::Path;
 use tegata_core::talk::credit::{MerchantDetails, ProcessorInfo};
@@ -41,10 +41,6 @@ fn asked(provider: &mut Provider, question: &Value, now: Time, entropy: [u8; 32]
     let text = |name: &str| question.get(name).and_then(Value::as_str);
     match text("do") {
         Some("invite") => invite(provider, question, now, entropy),
-        Some("settle") => {
-            let settled = provider.settle(now).map_err(|error| error.to_string())?;
-            Ok(settlement(&settled))
-        }
         Some("exceptions") => {
             provider.compare(now).map_err(|error| error.to_string())?;
             let rows = provider.exceptions().map_err(|error| error.to_string())?;
@@ -93,11 +89,15 @@ fn asked(provider: &mut Provider, question: &Value, now: Time, entropy: [u8; 32]
             let commits = provider.store().commits();
             Ok(json!({ "provider": provider.info().name, "at": now.0, "commits": commits, "books": books }))
         }
-        _ => Err("the operator can ask to invite, settle, revoke, block, enrol, for a processor, exceptions, status and the key".to_owned()),
+        _ => settle::operator::asked(provider, question, now).unwrap_or_else(|| {
+            Err("the operator can ask to invite, settle, revoke, block, enrol, for a processor, contracts, bank accounts, what \
+                 is owed, payouts, to reconcile, for exceptions, status and the key"
+                .to_owned())
+        }),
     }
 }
 
-fn bytes_of(digits: &str) -> Option<Vec<u8>> {
+pub(crate) fn bytes_of(digits: &str) -> Option<Vec<u8>> {
     let pair = |at: usize| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
     (0..digits.len()).step_by(2).map(pair).collect()
 }
@@ -127,33 +127,16 @@ fn invite(provider: &mut Provider, question: &Value, now: Time, entropy: [u8; 32
     Ok(json!({ "tokens": tokens }))
 }
 
-fn decimal(unit: Unit, minor: i128) -> String {
+pub(crate) fn decimal(unit: Unit, minor: i128) -> String {
     let amount = u64::try_from(minor.unsigned_abs()).ok().and_then(|minor| Amount::new(unit, minor));
     let sign = if minor < 0 { "-" } else { "" };
     amount.map_or_else(|| minor.to_string(), |amount| format!("{sign}{}", amount.decimal()))
 }
 
-fn book(issuer: PartyId, unit: Unit, sums: &Equation) -> Value {
+pub(crate) fn book(issuer: PartyId, unit: Unit, sums: &Equation) -> Value {
     let mut lines = serde_json::Map::new();
     for (name, minor) in trial_balance(sums) {
         lines.insert(name.replace(' ', "_"), decimal(unit, minor).into());
     }
     json!({ "issuer": issuer.to_string(), "unit": unit.name(), "lines": lines })
-}
-
-fn settlement(settled: &Settlement) -> Value {
-    let payouts: Vec<Value> = settled
-        .payouts
-        .iter()
-        .map(|row| {
-            json!({
-                "merchant": row.merchant.to_string(),
-                "issuer": row.issuer.to_string(),
-                "unit": row.unit.name(),
-                "amount": decimal(row.unit, i128::from(row.amount)),
-            })
-        })
-        .collect();
-    let books: Vec<Value> = settled.books.iter().map(|(issuer, unit, sums)| book(*issuer, *unit, sums)).collect();
-    json!({ "period": settled.period, "payouts": payouts, "books": books, "exceptions": settled.exceptions })
 }

@@ -6,7 +6,6 @@ use crate::desk::{Desk, Failure, refusal};
 use crate::directory::Directory;
 use crate::keys::Keys;
 use crate::prepare::{Prepared, prepare_all};
-use crate::settle::{Settlement, settle};
 use crate::shared::Shared;
 use crate::{ProviderError, compare, director, report, update};
 use std::path::{Path, PathBuf};
@@ -209,7 +208,7 @@ impl Provider {
         }
     }
     /// One transaction: all of it durable, or none.
-    fn transact<T>(
+    pub(crate) fn transact<T>(
         &mut self,
         now: Time,
         entropy: [u8; 32],
@@ -405,13 +404,6 @@ impl Provider {
     /// [`ProviderError`].
     pub fn compare(&mut self, now: Time) -> Result<u64, ProviderError> {
         self.transact(now, [0; 32], compare::compare)
-    }
-    /// Pays merchants and closes a period.
-    ///
-    /// # Errors
-    /// [`ProviderError`].
-    pub fn settle(&mut self, now: Time) -> Result<Settlement, ProviderError> {
-        self.transact(now, [0; 32], settle)
     }
     /// All exceptions, for the operator.
     ///

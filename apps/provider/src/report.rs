@@ -1,6 +1,8 @@
 //! Statements and exceptions, as JSON, for their subject alone (R25).
 
 use crate::desk::{Desk, Failure};
+use crate::settle::statement;
+use crate::settle::statement::Payment;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tegata_core::talk::report::{ProviderRefusal, Report, ReportKind, ReportRequest};
@@ -9,7 +11,7 @@ use tegata_core::wire::certificate::{Role, Subject};
 use tegata_core::wire::signed::Verified;
 use tegata_core::{Amount, Time, Unit};
 use tegata_ledger::Side;
-use tegata_store::{ClaimRow, ClaimState, ExceptionRow, StoreError};
+use tegata_store::{ExceptionRow, StoreError};
 
 /// Answers a request for a report about its sender.
 pub(crate) fn report(desk: &mut Desk<'_>, request: &Verified<ReportRequest>) -> Result<Vec<u8>, Failure> {
@@ -28,7 +30,7 @@ pub(crate) fn report(desk: &mut Desk<'_>, request: &Verified<ReportRequest>) -> 
     }))
 }
 
-fn decimal(unit: Unit, minor: u64) -> String {
+pub(crate) fn decimal(unit: Unit, minor: u64) -> String {
     Amount::new(unit, minor).map_or_else(|| minor.to_string(), |amount| amount.decimal().to_string())
 }
 
@@ -42,40 +44,19 @@ struct Statement {
     payable: Vec<Value>,
     paid: Vec<Value>,
     payouts: Vec<Value>,
-}
-
-#[derive(Serialize)]
-struct Payment {
-    terminal: String,
-    transaction: u64,
-    state: &'static str,
-    amount: String,
-    unit: &'static str,
-    at: u64,
-    card: Option<String>,
+    periods: Vec<Value>,
+    contracts: Vec<Value>,
 }
 
 fn merchant(desk: &Desk<'_>, request: &ReportRequest) -> Result<String, Failure> {
     let party = request.party;
-    let claims = desk.store.claims_of(party, request.from, request.until)?;
-    let of_device = |claim: &&ClaimRow| request.device.is_none_or(|device| device == claim.terminal);
-    let payments = claims.iter().filter(of_device).map(payment).collect();
+    let payments = statement::payments(desk, party, (request.from, request.until), request.device)?;
     let balances = |side| -> Result<Vec<Value>, Failure> {
         let rows = desk.store.balances_of(side, party)?;
         Ok(rows.into_iter().map(|(issuer, unit, amount)| {
             json!({"issuer": issuer.to_string(), "unit": unit.name(), "amount": decimal(unit, amount)})
         }).collect())
     };
-    let payouts = desk.store.payouts_of(party)?;
-    let payouts: Vec<Value> = payouts
-        .into_iter()
-        .map(|(row, at)| {
-            json!({
-                "period": row.period, "at": at.0, "issuer": row.issuer.to_string(), "unit": row.unit.name(),
-                "amount": decimal(row.unit, row.amount),
-            })
-        })
-        .collect();
     let statement = Statement {
         merchant: party.to_string(),
         from: request.from.0,
@@ -83,27 +64,11 @@ fn merchant(desk: &Desk<'_>, request: &ReportRequest) -> Result<String, Failure>
         payments,
         payable: balances(Side::Payable)?,
         paid: balances(Side::Paid)?,
-        payouts,
+        payouts: statement::payouts(desk.store, party)?,
+        periods: statement::periods(desk.store, party, (request.from, request.until))?,
+        contracts: statement::contracts(desk.store, party)?,
     };
     serde_json::to_string(&statement).map_err(|_| StoreError::Damaged.into())
-}
-
-fn payment(claim: &ClaimRow) -> Payment {
-    let state = match claim.state {
-        ClaimState::Paid => "paid",
-        ClaimState::Closed => "closed",
-        ClaimState::Voided => "voided",
-        ClaimState::Refused => "refused",
-    };
-    Payment {
-        terminal: claim.terminal.to_string(),
-        transaction: claim.transaction,
-        state,
-        amount: decimal(claim.unit, claim.amount),
-        unit: claim.unit.name(),
-        at: claim.at.0,
-        card: claim.check.map(|(card, ..)| card.to_string()),
-    }
 }
 
 fn issuer(desk: &mut Desk<'_>, request: &ReportRequest) -> Result<Value, Failure> {
@@ -121,7 +86,15 @@ fn issuer(desk: &mut Desk<'_>, request: &ReportRequest) -> Result<Value, Failure
         }
         books.push(Value::Object(lines));
     }
-    Ok(json!({"issuer": request.party.to_string(), "at": desk.now.0, "books": books}))
+    let (party, span) = (request.party, (request.from, request.until));
+    // What its tills sold by credit is paid to the issuer as to a merchant.
+    Ok(json!({
+        "issuer": party.to_string(), "at": desk.now.0, "books": books,
+        "payments": statement::payments(desk, party, span, request.device)?,
+        "payouts": statement::payouts(desk.store, party)?,
+        "periods": statement::periods(desk.store, party, span)?,
+        "contracts": statement::contracts(desk.store, party)?,
+    }))
 }
 
 fn exceptions(desk: &Desk<'_>, request: &ReportRequest) -> Result<Value, Failure> {

@@ -8,6 +8,7 @@ use clearing::{Clearing, audited, register};
 use says::{PROCESSOR, Says};
 use std::time::{Duration, Instant};
 use tegata_core::talk::buy::*;
+use tegata_core::talk::contract::Tender;
 use tegata_core::talk::credit::*;
 use tegata_core::wire::canonical::Bytes;
 use tegata_core::wire::sealed::{Profile, Sealed};
@@ -16,7 +17,7 @@ use tegata_core::{CardId, PartyId, RequestNumber, Time, Unit};
 use tegata_device::Now;
 use tegata_ledger::Side;
 use tegata_processor::bank::TestCard;
-use tegata_provider::Provider;
+use tegata_provider::{Fee, Provider};
 use tegata_wallet::Wallet;
 use world::{Person, World, usd};
 
@@ -524,6 +525,51 @@ fn reopened(world: &mut World) {
     let keys = keys.expect("its keys");
     world.provider =
         Provider::open(store, keys, "Town", world.now, tegata_core::step::Broken::NONE).expect("open again");
+}
+
+#[test]
+fn the_issuers_fee_is_charged_with_the_sale_and_given_back_with_the_first_refund_of_it() {
+    let mut world = World::new();
+    let listing = listing(&world);
+    let (says, mut wallet) = told(&mut world, listing);
+    let (issuer, provider, now) = (world.issuer_id(), world.provider.info().provider, world.now);
+    let fee = Fee { share: 15_000, fixed: 10 };
+    world.provider.set_contract(issuer, (Tender::Credit, Unit::USD), fee, None, now).expect("a contract");
+    world.now = world.now.after(1);
+    let purchase = paid(&mut world, &mut wallet, None);
+    let authorized = says.approve(&mut world);
+    says.clear(&mut world, &authorized, 1);
+    let BuyNotice::Delivered { card, .. } = ask(&mut world, &mut wallet, purchase) else { panic!("delivered") };
+    let payable = |world: &World, party| {
+        world.provider.store().balance(PROCESSOR, Unit::USD, Side::Payable, party).expect("read")
+    };
+    assert_eq!((payable(&world, issuer), payable(&world, provider)), (1_960, 40), "1.5 percent and 0.10");
+    clean(&world);
+    // Paid out, and then given back with 5.00 spent: the issuer owes what it has had for it.
+    let now = world.now;
+    world.provider.settle(now).expect("settled");
+    let mut terminal = world.terminal(83);
+    world.pay(&mut wallet.device, card, &mut terminal, 500);
+    world.update(&mut terminal);
+    let now = world.moment();
+    wallet.surrender(card, now).expect("given back");
+    world.update(&mut wallet.device);
+    world.now = world.now.after(15 * Time::DAY);
+    says.say::<Refund>(&mut world, |outcome| {
+        (outcome.state, outcome.amount) = (OutcomeState::Refunded, Some(usd(1_500)));
+    });
+    world.update(&mut wallet.device);
+    assert_eq!(wallet.refunded(card).expect("told").amount, usd(1_500));
+    clean(&world);
+    let now = world.now;
+    world.provider.settle(now).expect("settled");
+    clean(&world);
+    let position = |party| -> (i64, i64) {
+        let sql = "SELECT fees, due FROM position WHERE period = 2 AND party = ?1 AND side = 1";
+        let connection = world.provider.store().connection();
+        connection.query_row(sql, [party], |row| Ok((row.get(0)?, row.get(1)?))).expect("a position")
+    };
+    assert_eq!(position(issuer.0), (-40, -1_460), "it has 20.00 less the fee, and keeps 5.00");
 }
 
 #[test]

@@ -242,6 +242,48 @@ fn what_both_lines_name_is_authorized_cleared_once_and_told_to_all() {
 }
 
 #[test]
+fn credit_pays_its_own_fee_and_is_set_off_against_cards_that_were_undone() {
+    let mut world = World::new();
+    let clearing = Clearing::start(&mut world);
+    let (mut wallet, mut terminal) = ready(&mut world, &clearing, TestCard::Approved);
+    let (shop, now) = (world.merchant_id(), world.now);
+    let fee = tegata_provider::Fee { share: 20_000, fixed: 30 };
+    let credit = (tegata_core::talk::contract::Tender::Credit, tegata_core::Unit::USD);
+    world.provider.set_contract(shop, credit, fee, None, now).expect("a contract");
+
+    // A payment by card, which pays no fee, is paid out, and is undone afterwards.
+    let numbers = world.order(1, 10_000, true);
+    let card = world.install(&mut wallet, &numbers[0], 60);
+    world.update(&mut wallet);
+    world.update(&mut terminal);
+    let sold = world.pay(&mut wallet, card, &mut terminal, 3_000);
+    world.update(&mut terminal);
+    let first = world.provider.settle(world.now).expect("settled");
+    assert_eq!(first.payouts[0].amount, 3_000);
+    world.end(&mut terminal, sold, true);
+    world.update(&mut terminal);
+
+    let purchase = Purchase::new(&mut world, &terminal, sold + 1, 4_550);
+    both(&mut world, &clearing, &purchase, (&mut wallet, &mut terminal));
+    let request = purchase.clearing(&world, &terminal);
+    cleared(&mut world, &clearing, &request, &mut terminal);
+    let settled = world.provider.settle(world.now).expect("settled");
+    let position = |party, side| {
+        let row = settled.positions.iter().find(|row| (row.party, row.side) == (party, side)).expect("a position");
+        (row.credited, row.undone, row.fees, row.due)
+    };
+    use tegata_store::PositionSide;
+    // 2 percent and 0.30 of 45.50; 30.00 is taken off.
+    assert_eq!(position(shop, PositionSide::Payee), (4_550, 3_000, 121, 1_429));
+    assert_eq!(position(clearing.info.processor, PositionSide::Issuer), (4_550, 0, 0, 4_550), "processor to provider");
+    assert_eq!(position(world.issuer_id(), PositionSide::Issuer), (0, 3_000, 0, -3_000), "provider to issuer");
+    assert_eq!(position(world.provider.info().provider, PositionSide::Payee).2, -121);
+    assert_eq!(settled.payouts.iter().map(|row| row.amount).collect::<Vec<_>>(), [1_429], "one payout for both");
+    let audit = audited(&world);
+    assert_eq!((audit.difference, audit.credits), (None, 1));
+}
+
+#[test]
 fn the_auditor_sees_what_was_captured_for_nothing_and_what_was_paid_without_a_capture() {
     let mut world = World::new();
     let clearing = Clearing::start(&mut world);

@@ -1,5 +1,9 @@
 //! The command line: one definition for help, completions and parsing.
 
+mod settlement;
+
+pub use settlement::SettlementCommand;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -137,8 +141,10 @@ pub enum ProviderCommand {
         #[arg(long)]
         owner: Option<String>,
     },
-    /// Sweep what is payable, close the period, print the trial balance
+    /// Sweep what is payable, close the period, print who owes whom and the trial balance
     Settle,
+    #[command(flatten)]
+    Settlement(SettlementCommand),
     /// List what a person has to look at, with both signed records
     Exceptions,
     /// Revoke a participant or device, by id
@@ -297,8 +303,12 @@ pub enum IssuerCommand {
     },
     /// List what is sold over the network
     Articles,
-    /// What was issued, waits, is held, is owed
-    Statement,
+    /// What was issued, waits, is held, is owed, was paid out
+    Statement {
+        /// As CSV: periods, payments and payouts
+        #[arg(long)]
+        csv: bool,
+    },
 }
 
 /// What a merchant does.
@@ -309,8 +319,12 @@ pub enum MerchantCommand {
         /// The token
         token: String,
     },
-    /// What was paid and is owed
-    Statement,
+    /// What was paid and is owed: payments with their fees, periods, payouts
+    Statement {
+        /// As CSV: periods, payments and payouts
+        #[arg(long)]
+        csv: bool,
+    },
     /// What a person has to look at, with both signed records
     Exceptions,
 }

@@ -4,6 +4,7 @@ mod audit;
 mod bench;
 mod calendar;
 mod commands;
+mod csv;
 mod flags;
 mod measure;
 mod operator;

@@ -68,6 +68,10 @@ impl Screen {
             print(&text);
         }
     }
+    /// Says what people should know beside an answer that is a file.
+    pub fn warn(self, text: impl Display) {
+        eprintln!("{text}");
+    }
     /// Prints why it did not work.
     pub fn failed(self, failure: &Failure) {
         if self.json {

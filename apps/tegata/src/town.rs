@@ -357,6 +357,7 @@ fn what_next(place: &Place, number: &str) -> String {
          {t} wallet alice buy 1 --yes                 # a card over the network\n  \
          {t} wallet alice purchases\n  \
          {t} provider settle\n  \
+         {t} provider owed\n  \
          {t} merchant kiosk statement\n  \
          {t} audit\n\n\
          Charging and paying go on while the town is stopped: try it after Ctrl-C. `--help` explains every command.",

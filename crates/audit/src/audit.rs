@@ -3,6 +3,7 @@
 use crate::asked::Asked;
 use crate::books::{ACCOUNTS, Books};
 use crate::cards::Cards;
+use crate::contracts::Contracts;
 use crate::credit::Credit;
 use crate::difference::{Difference, Findings};
 use crate::facts::Facts;
@@ -19,7 +20,7 @@ use tegata_core::Time;
 use tegata_core::wire::signed::PublicKey;
 
 /// The newest format of the provider's database that this program knows, and the mark of such a file ("Tgtp").
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 const APPLICATION_ID: u32 = 0x5467_7470;
 
 /// Which uploads' signatures are checked; everything else is always checked.
@@ -177,6 +178,7 @@ fn examine(connection: &Connection, options: &Options) -> Result<Audit, AuditErr
     let logs = Logs { connection, trust: &trust, cards: &cards, verdicts: &verdicts, scope: options.scope };
     let counts = logs.read(&mut facts, &mut findings)?;
     let credit = Credit::read(connection, &trust, asked, &mut signatures, &mut findings)?;
+    let contracts = Contracts::read(connection, &trust, &mut signatures, &mut findings)?;
     let evidence = Evidence {
         trust: &trust,
         numbers: &numbers,
@@ -185,6 +187,7 @@ fn examine(connection: &Connection, options: &Options) -> Result<Audit, AuditErr
         verdicts: &verdicts,
         credit: &credit,
         sold: &sold,
+        contracts: &contracts,
     };
     let forks = evidence.judge(connection, &mut findings)?;
     let mut books = Books::new(&evidence, connection);

@@ -7,12 +7,15 @@ use crate::AuditError;
 use crate::difference::{Findings, What};
 use crate::judge::{Evidence, State, place};
 use crate::numbers::{Book, book_name};
-use crate::reading::{Columns, Id, each, hex};
+use crate::payees::{Fee, Paid};
+use crate::reading::{Columns, Id, each, has_table, hex};
+use crate::settlement::Periods;
 use crate::verdicts::kind;
 use rusqlite::Connection;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use tegata_core::Hash;
 use tegata_core::card::EventKind;
+use tegata_core::talk::contract::Tender;
 
 /// The accounts of R10, in the order of their number in the schema, which counts from 1.
 pub(crate) const ACCOUNTS: [&str; 10] =
@@ -21,14 +24,14 @@ const ISSUED: usize = 0;
 const WAITING: usize = 1;
 const HELD: usize = 2;
 const IN_FLIGHT: usize = 3;
-const PAYABLE: usize = 4;
-const PAID: usize = 5;
+pub(crate) const PAYABLE: usize = 4;
+pub(crate) const PAID: usize = 5;
 const REFUNDED: usize = 6;
 const DISPUTED: usize = 8;
-const GUARANTOR: usize = 9;
+pub(crate) const GUARANTOR: usize = 9;
 
 /// Causes of postings, by their number in the schema.
-const CAUSES: [&str; 14] = [
+const CAUSES: [&str; 17] = [
     "activated",
     "installed",
     "loaded",
@@ -43,13 +46,21 @@ const CAUSES: [&str; 14] = [
     "withdrawn",
     "refunded",
     "disputed",
+    "fee",
+    "fee back",
+    "came back",
 ];
-const VOIDED: u64 = 6;
-const PAID_OUT: u64 = 9;
-const BACK: u64 = 13;
+
+/// The causes that mean something to the auditor.
+pub(crate) mod cause {
+    pub const PAID_OUT: u64 = 9;
+    pub const FEE: u64 = 15;
+    pub const FEE_BACK: u64 = 16;
+    pub const CAME_BACK: u64 = 17;
+}
 
 /// Changes of accounts; sources count what left them.
-type Sums = [i128; 10];
+pub(crate) type Sums = [i128; 10];
 
 /// What the evidence comes to.
 #[derive(Debug, Default)]
@@ -62,15 +73,17 @@ pub(crate) struct Totals {
 }
 
 /// One posting as recorded.
-struct Posting {
-    subject: Id,
-    what: u64,
-    reference: Hash,
-    source: usize,
-    target: usize,
-    book: Book,
-    party: Option<Id>,
-    amount: i128,
+pub(crate) struct Posting {
+    pub subject: Id,
+    pub what: u64,
+    pub reference: Hash,
+    pub source: usize,
+    pub target: usize,
+    pub book: Book,
+    pub party: Option<Id>,
+    pub amount: i128,
+    /// The period that it belongs to; 0: made before periods were stamped.
+    pub period: u64,
 }
 
 impl Posting {
@@ -85,6 +98,7 @@ impl Posting {
             book: (row.get(5)?, row.get(6)?),
             party: row.get(7)?,
             amount: i128::from(row.get::<i64>(8)?),
+            period: row.u64(9)?,
         })
     }
     fn name(&self) -> String {
@@ -96,7 +110,7 @@ impl Posting {
 }
 
 /// A source counts what left it.
-fn signed(side: usize, amount: i128) -> i128 {
+pub(crate) fn signed(side: usize, amount: i128) -> i128 {
     if side == ISSUED || side == GUARANTOR { -amount } else { amount }
 }
 
@@ -127,8 +141,12 @@ pub(crate) struct Books<'a> {
     pub evidence: &'a Evidence<'a>,
     pub connection: &'a Connection,
     pub totals: Totals,
-    /// From the postings: per merchant and book what was paid out, and what voids took back from that.
-    paid: HashMap<(Id, Book), (i128, i128)>,
+    /// From the postings: per payee and book what was paid out, and what came off that.
+    pub paid: HashMap<(Id, Book), Paid>,
+    /// Fees less fees given back: as they should be, and as they were posted, by payee and payment.
+    pub fees: BTreeMap<(Id, Hash), Fee>,
+    /// What was posted in each period.
+    periods: Periods,
     /// Checks of each card.
     checks: HashMap<Id, Vec<Hash>>,
     /// Cards that postings were found for.
@@ -163,6 +181,8 @@ impl<'a> Books<'a> {
             connection,
             totals: Totals::default(),
             paid: HashMap::new(),
+            fees: BTreeMap::new(),
+            periods: Periods::default(),
             checks,
             seen: HashMap::new(),
             nets: HashMap::new(),
@@ -181,12 +201,14 @@ impl<'a> Books<'a> {
         self.split();
         self.activations(findings);
         self.captures(findings);
+        self.charged(findings);
         self.merchants(findings)?;
         self.cards(findings)?;
         self.claims(findings)?;
         self.events(findings)?;
         self.balances(findings)?;
-        self.trial_balances(findings)
+        self.trial_balances(findings)?;
+        self.periods.compare(self.connection, self.evidence.contracts.provider, findings)
     }
 
     /// Sums over the places where value must be.
@@ -204,13 +226,19 @@ impl<'a> Books<'a> {
             sums[REFUNDED] += amount;
             self.totals.merchants.entry((back.issuer, back.book)).or_default().0 -= amount;
         }
-        for captured in credit.captured.values().chain(sold.captured.values()) {
+        for (reference, captured) in credit.captured.iter().chain(&sold.captured) {
+            let (payee, tender) = (captured.merchant, Tender::Credit);
+            // What was paid back, in whole or in part, has its fee back.
+            if !sold.undone.contains(reference) {
+                self.fee((payee, *reference), captured.book, tender, captured.at, captured.amount);
+            }
             let amount = i128::from(captured.amount);
             let sums = self.totals.books.entry(captured.book).or_default();
             sums[ISSUED] += amount;
             sums[PAYABLE] += amount;
             self.totals.merchants.entry((captured.merchant, captured.book)).or_default().0 += amount;
         }
+        let mut charged = Vec::new();
         for (id, card) in &self.evidence.cards.cards {
             let mut net = i128::from(card.put);
             self.totals.books.entry(card.book).or_default()[WAITING] -= net;
@@ -225,12 +253,17 @@ impl<'a> Books<'a> {
                     State::Payable(merchant) => {
                         sums[PAYABLE] += amount;
                         self.totals.merchants.entry((merchant, card.book)).or_default().0 += amount;
+                        let (at, amount) = (event.arrival.at, event.signed.amount);
+                        charged.push(((merchant, *hash), card.book, at, amount));
                     }
                 }
                 net -= amount;
             }
             net -= self.given_back(id, card, net);
             self.nets.insert(*id, net);
+        }
+        for (payment, book, at, amount) in charged {
+            self.fee(payment, book, Tender::Cards, at, amount);
         }
     }
 
@@ -261,12 +294,15 @@ impl<'a> Books<'a> {
 
     /// Every posting must have its evidence, and all evidence its postings.
     fn postings(&mut self, findings: &mut Findings) -> Result<(), AuditError> {
-        let sql = "SELECT subject, what, reference, source, target, issuer, unit, party, amount
-            FROM posting ORDER BY subject, what, reference, source";
+        let period = if has_table(self.connection, "position")? { "period" } else { "0" };
+        let sql = format!(
+            "SELECT subject, what, reference, source, target, issuer, unit, party, amount, {period}
+             FROM posting ORDER BY subject, what, reference, source"
+        );
         let mut subject: Option<Id> = None;
         let mut folded = Folded::default();
         let connection = self.connection;
-        each(connection, sql, [], |row| {
+        each(connection, &sql, [], |row| {
             let posting = Posting::read(row)?;
             if subject.is_some_and(|subject| subject != posting.subject) {
                 let before = std::mem::take(&mut folded);
@@ -291,13 +327,20 @@ impl<'a> Books<'a> {
     fn fold(&mut self, folded: &mut Folded, posting: &Posting, findings: &mut Findings) {
         let card = self.evidence.cards.cards.get(&posting.subject);
         let own = card.is_none_or(|card| card.book == posting.book);
-        let sides = posting.source < 10 && posting.target < 10 && posting.source != posting.target;
+        let is_fee = matches!(posting.what, cause::FEE | cause::FEE_BACK) && card.is_none();
+        let fee_sides = [posting.source, posting.target].iter().all(|side| matches!(*side, PAYABLE | PAID));
+        let apart = if is_fee { fee_sides } else { posting.source != posting.target };
+        let sides = posting.source < 10 && posting.target < 10 && apart;
         findings.expect(own && sides && posting.amount > 0, What::Posting, || {
             let about = format!("the books of {}", book_name(&posting.book));
             (about, "no such movement", posting.name(), posting.name())
         });
         if !sides {
             return;
+        }
+        self.periods.add(posting, self.evidence.contracts.provider);
+        if is_fee {
+            return self.fold_fee(posting);
         }
         let moved = folded.moved.entry(posting.reference).or_default();
         for (side, amount) in [(posting.source, -posting.amount), (posting.target, posting.amount)] {
@@ -321,8 +364,9 @@ impl<'a> Books<'a> {
         if let Some(party) = posting.party {
             let paid = self.paid.entry((party, posting.book)).or_default();
             match posting.what {
-                PAID_OUT => paid.0 += posting.amount,
-                VOIDED | BACK if posting.source == PAID => paid.1 += posting.amount,
+                cause::PAID_OUT => paid.out += posting.amount,
+                cause::CAME_BACK => paid.back += posting.amount,
+                _ if posting.source == PAID && posting.target != PAYABLE => paid.taken += posting.amount,
                 _ => {}
             }
         }
@@ -502,34 +546,6 @@ impl<'a> Books<'a> {
                 (about, evidence, said(posted.map_or(0, |(_, moved)| moved)), format!("posting cleared {offer}"))
             });
         }
-    }
-
-    /// Payouts are taken as recorded; with no void of something paid out they are the balance to the cent.
-    fn merchants(&mut self, findings: &mut Findings) -> Result<(), AuditError> {
-        let mut payouts: BTreeMap<(Id, Book), i128> = BTreeMap::new();
-        each(self.connection, "SELECT merchant, issuer, unit, amount FROM payout", [], |row| {
-            let key = (row.get::<Id>(0)?, (row.get::<Id>(1)?, row.get::<u16>(2)?));
-            *payouts.entry(key).or_default() += i128::from(row.get::<i64>(3)?);
-            Ok(())
-        })?;
-        for key in payouts.keys().chain(self.paid.keys()) {
-            self.totals.merchants.entry(*key).or_default();
-        }
-        for (key, (payable, paid)) in &mut self.totals.merchants {
-            let (out, taken) = self.paid.get(key).copied().unwrap_or((0, 0));
-            let recorded = payouts.get(key).copied().unwrap_or(0);
-            *paid = out - taken;
-            let fits = (*paid..=*paid + taken).contains(&recorded) || (taken > 0 && recorded == out - taken);
-            findings.expect(fits, What::Balance, || {
-                let about = format!("paid to merchant {} of {}", hex(&key.0), book_name(&key.1));
-                (about, format!("{recorded} by its payouts"), format!("{paid}"), "its rows of table payout".to_owned())
-            });
-            *payable -= *paid;
-            let sums = self.totals.books.entry(key.1).or_default();
-            sums[PAYABLE] -= *paid;
-            sums[PAID] += *paid;
-        }
-        Ok(())
     }
 
     /// Card rows: balances against postings and evidence, and where the chain stands.
@@ -775,7 +791,7 @@ fn why(state: State, claimed: bool) -> &'static str {
     }
 }
 
-fn said(amount: i128) -> String {
+pub(crate) fn said(amount: i128) -> String {
     if amount == 0 { "nothing".to_owned() } else { amount.to_string() }
 }
 

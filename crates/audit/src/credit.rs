@@ -26,6 +26,8 @@ pub(crate) struct Captured {
     pub merchant: Id,
     pub book: Book,
     pub amount: u64,
+    /// When it was known to be captured, as the provider says.
+    pub at: u64,
 }
 
 /// Captures by the offer that paid.
@@ -44,6 +46,7 @@ struct Row {
     clearing: Option<Vec<u8>>,
     clear: Option<Id>,
     completion: Option<Vec<u8>>,
+    ended: Option<u64>,
 }
 
 /// `CreditState::Cleared`.
@@ -60,6 +63,7 @@ impl Row {
             clearing: row.get(5)?,
             clear: row.get(6)?,
             completion: row.get(7)?,
+            ended: row.opt_u64(8)?,
         })
     }
     fn about(&self) -> String {
@@ -82,7 +86,7 @@ impl Credit {
         if format < 3 {
             return Ok(credit);
         }
-        let sql = "SELECT machine, offer, state, merchant_body, user_body, clearing_body, clear, completion
+        let sql = "SELECT machine, offer, state, merchant_body, user_body, clearing_body, clear, completion, ended
             FROM credit ORDER BY machine, offer";
         let mut numbers = HashSet::new();
         each(connection, sql, [], |row| {
@@ -147,7 +151,8 @@ fn captured(row: &Row, asked: &Capture, trust: &Trust) -> Option<Captured> {
     let book =
         (asked.answer.as_ref().map_or([0; 16], |completion| completion.processor.0), theirs.amount.unit().code());
     let fits = same_offer && users == theirs && taken && answered && requested;
-    fits.then_some(Captured { merchant, book, amount: theirs.amount.minor() })
+    let at = row.ended.unwrap_or(0);
+    fits.then_some(Captured { merchant, book, amount: theirs.amount.minor(), at })
 }
 
 fn by<T: Message + Clone>(bytes: &[u8], key: &PublicKey) -> Option<Signed<T>> {

@@ -3,6 +3,7 @@
 
 use crate::AuditError;
 use crate::cards::Cards;
+use crate::contracts::Contracts;
 use crate::credit::Credit;
 use crate::difference::{Difference, Findings, What};
 use crate::facts::{Event, Facts, Odd};
@@ -41,6 +42,7 @@ pub(crate) struct Evidence<'a> {
     pub verdicts: &'a Verdicts,
     pub credit: &'a Credit,
     pub sold: &'a Sold,
+    pub contracts: &'a Contracts,
 }
 
 /// When cards died: by which list, up to which generation.

@@ -5,12 +5,14 @@
 //! missing), the provider's books last, so that the first difference is the cause and not one of its effects.
 //!
 //! What nobody signed is taken from the provider and held against its premise: a refusal to credit a claim must stand in
-//! the exceptions and fit the evidence; payouts, arrival times and who holds which card are taken as recorded.
+//! the exceptions and fit the evidence; when periods closed, what the bank said of payouts, arrival times and who holds which
+//! card are taken as recorded.
 
 mod asked;
 mod audit;
 mod books;
 mod cards;
+mod contracts;
 mod credit;
 mod difference;
 mod entry;
@@ -18,7 +20,9 @@ mod facts;
 mod judge;
 mod log;
 mod numbers;
+mod payees;
 mod reading;
+mod settlement;
 mod sold;
 mod trust;
 mod verdicts;

@@ -26,6 +26,12 @@ impl Columns<'_, '_> {
     }
 }
 
+/// Whether this database has a table of this name: older formats lack some.
+pub(crate) fn has_table(connection: &Connection, name: &str) -> Result<bool, AuditError> {
+    let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1";
+    Ok(connection.query_row(sql, [name], |row| row.get::<_, i64>(0))? > 0)
+}
+
 /// Gives every row of a query to `row`.
 pub(crate) fn each<T>(
     connection: &Connection,

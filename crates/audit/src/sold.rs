@@ -10,7 +10,7 @@ use crate::numbers::{Book, Numbers};
 use crate::reading::{Columns, Id, each, hex};
 use crate::trust::{Trust, holds};
 use rusqlite::{Connection, params};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use tegata_core::talk::buy::{Listing, Purchase, PurchaseState, Reserve};
 use tegata_core::wire::certificate::Role;
 use tegata_core::wire::signed::{PublicKey, Signed};
@@ -50,6 +50,10 @@ pub(crate) struct Sold {
     pub issued: HashMap<Hash, (Book, u64)>,
     /// Refunds by what names their postings.
     pub back: BTreeMap<Hash, Back>,
+    /// Reservations of which something was paid back.
+    pub undone: HashSet<Hash>,
+    /// Reservations by wallet and number.
+    references: HashMap<(Id, Id), Hash>,
     /// Cards given back and settled.
     pub settled: BTreeMap<Id, u64>,
 }
@@ -65,6 +69,7 @@ struct Row {
     clear: Option<Id>,
     card: Option<Id>,
     load: Option<u64>,
+    captured: Option<u64>,
 }
 
 impl Row {
@@ -81,6 +86,7 @@ impl Row {
             clear: row.get(7)?,
             card: row.get(8)?,
             load: row.opt_u64(9)?,
+            captured: row.opt_u64(10)?,
         })
     }
     fn about(&self) -> String {
@@ -108,7 +114,7 @@ impl Sold {
         let listings = listings(connection, trust, numbers, checked, findings)?;
         let mut taken: BTreeMap<(Id, u64), u64> = BTreeMap::new();
         let mut rows = Vec::new();
-        let sql = "SELECT wallet, number, state, issuer, article, revision, authorization, clear, card, load
+        let sql = "SELECT wallet, number, state, issuer, article, revision, authorization, clear, card, load, captured
             FROM purchase ORDER BY wallet, number";
         each(connection, sql, [], |row| {
             rows.push(Row::read(row)?);
@@ -171,6 +177,7 @@ impl Sold {
             let (reference, want) = (reserve.hash(&[]), reserve.claimed());
             let named = (want.wallet.0, want.purchase.0, want.issuer.0, want.article, want.revision);
             (named == (row.wallet, row.number, row.issuer, row.article, row.revision)).then_some(())?;
+            self.references.insert((row.wallet, row.number), reference);
             let agreed = match agreed {
                 Some(bytes) => Some(Signed::<Purchase>::decode(&bytes).ok().filter(|signed| {
                     let said = signed.claimed();
@@ -193,7 +200,7 @@ impl Sold {
                     });
                 fits.then_some(())?;
                 let book = (completion.processor.0, listing.price.unit().code());
-                let captured = Captured { merchant: row.issuer, book, amount: price };
+                let captured = Captured { merchant: row.issuer, book, amount: price, at: row.captured? };
                 self.captured.insert(reference, captured);
             }
             let approved = row.authorization.and_then(|number| asked.approved.get(&number)) == Some(&price);
@@ -263,6 +270,7 @@ impl Sold {
                 let book = (processor, listing.price.unit().code());
                 let back = Back { issuer: purchase.issuer, book, card, amount };
                 self.back.insert(Hash::of(&number), back);
+                self.undone.extend(self.references.get(&key));
             }
             Ok(())
         })?;

@@ -8,7 +8,7 @@ use serde_json::json;
 use tegata_core::card::payment::Purse;
 use tegata_core::card::*;
 use tegata_core::talk::credit::{processor::*, *};
-use tegata_core::talk::{buy::*, cards::*, join::*, journal::*, pay::*, report::*, update::*};
+use tegata_core::talk::{buy::*, cards::*, contract::*, join::*, journal::*, pay::*, report::*, update::*};
 use tegata_core::wire::canonical::{MAX_NUMBER, MAX_TEXT, Message, Reader, Wire, Writer};
 use tegata_core::wire::certificate::*;
 use tegata_core::wire::sealed::Sealed;
@@ -340,6 +340,7 @@ messages! {
         Refused by Provider in samples::REQUEST.to_bytes();
         ReportRequest by Terminal in [];
         Report by Provider in samples::REQUEST.to_bytes();
+        Contract by Provider in [];
         Authorize by Provider in [];
         Clear by Provider in [];
         VoidAuthorization by Provider in [];

@@ -4,7 +4,7 @@ use crate::keys::{Who, ed, secret, sign};
 use std::num::NonZeroU64;
 use tegata_core::card::payment::{Purse, PurseState};
 use tegata_core::card::*;
-use tegata_core::talk::{cards::*, join::*, journal::*, pay::*, report::*, update::*};
+use tegata_core::talk::{cards::*, contract::*, join::*, journal::*, pay::*, report::*, update::*};
 use tegata_core::wire::canonical::{Bytes, Extensions, Message, Wire};
 use tegata_core::wire::certificate::*;
 use tegata_core::wire::sealed::{Profile, Sealed};
@@ -509,6 +509,16 @@ forms! {
         report: ReportKind::MerchantStatement, content: Bytes(b"{\"payments\":[]}".to_vec()), signer: SIGNER,
         extensions: none(),
     });
+    Contract(
+        "usual" => Contract {
+            party: MERCHANT, tender: Tender::Cards, unit: Unit::USD, version: 2, from: Time(NOW), at: Time(NOW - 60),
+            share: 15_000, fixed: 10, signer: SIGNER, extensions: none(),
+        },
+        "nothing any more" => Contract {
+            party: MERCHANT, tender: Tender::Credit, unit: Unit::EUR, version: 1, from: Time(NOW + Time::DAY),
+            at: Time(NOW), share: 0, fixed: 0, signer: SIGNER, extensions: none(),
+        },
+    );
     Sealed(
         "by HPKE" => Sealed {
             profile: Profile::Hpke, addressee: PROVIDER, sender: None, header: Bytes(vec![0xe0; 32]),

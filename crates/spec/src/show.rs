@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use std::num::NonZeroU64;
 use tegata_core::card::payment::{Purse, PurseState};
 use tegata_core::card::*;
-use tegata_core::talk::{buy::*, cards::*, credit::*, join::*, journal::*, pay::*, report::*, update::*};
+use tegata_core::talk::{buy::*, cards::*, contract::*, credit::*, join::*, journal::*, pay::*, report::*, update::*};
 use tegata_core::wire::canonical::{Bytes, Extensions, Message, Reader, Wire, Writer};
 use tegata_core::wire::certificate::*;
 use tegata_core::wire::sealed::{Profile, Sealed};
@@ -45,7 +45,7 @@ macro_rules! codes {
         }
     )*};
 }
-codes!(Role CardKind EventKind EntryKind CommandKind ProviderRefusal ReportKind Refusal Profile);
+codes!(Role CardKind EventKind EntryKind CommandKind ProviderRefusal ReportKind Tender Refusal Profile);
 codes!(PurseState PayingState ClaimState);
 codes!(CreditState PurchaseState PurchaseRefusal CreditRefusal);
 codes!(OutcomeState DeclineReason Audience ProcessorRefusal);
@@ -249,6 +249,7 @@ fields! {
     Refused { why text retry_after signer }
     ReportRequest { report party from until device }
     Report { report content signer }
+    Contract { party tender unit version from at share fixed signer }
     ProcessorInfo { processor name key sealing }
     CardDetails { number expiry provider }
     MerchantDetails { code category name }

@@ -37,6 +37,12 @@ pub enum Cause {
     Refunded = 13,
     /// What was left on a card given back that was not paid by credit; the reference is the card's last event.
     Disputed = 14,
+    /// The fee on a payment; the reference is its check or offer, the subject who pays it.
+    Fee = 15,
+    /// The payment was undone and its fee given back; the same reference and subject.
+    FeeBack = 16,
+    /// The bank gave a payout back; the reference is the hash of its end-to-end id.
+    CameBack = 17,
 }
 
 /// A posting with its key.
@@ -50,9 +56,11 @@ pub struct PostingRow {
     pub reference: Hash,
     /// The posting.
     pub posting: Posting,
+    /// The period that is open.
+    pub period: u64,
 }
 
-/// What a merchant was paid in a period.
+/// What a merchant was paid in a period of one issuer's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PayoutRow {
     /// The period.
@@ -63,12 +71,12 @@ pub struct PayoutRow {
     pub issuer: IssuerId,
     /// In what.
     pub unit: Unit,
-    /// How much.
-    pub amount: u64,
+    /// How much; below nothing, it is set off against what the others of the same payout bring.
+    pub amount: i64,
 }
 
-const POST: &str = "INSERT INTO posting (subject, what, reference, source, target, issuer, unit, party, amount) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+const POST: &str = "INSERT INTO posting (subject, what, reference, source, target, issuer, unit, party, amount, period) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
 fn merchant(kind: Kind) -> Option<[u8; 16]> {
     match kind {
@@ -94,8 +102,17 @@ impl Store {
             from.unit.code(),
             merchant(to.kind).or(merchant(from.kind)),
             n(amount),
+            n(row.period),
         ])?;
         Ok(())
+    }
+    /// What was posted under this key, from whatever account; 0 for nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn posted(&self, subject: [u8; 16], cause: Cause, reference: &Hash) -> Result<u64, StoreError> {
+        let sql = "SELECT coalesce(sum(amount), 0) FROM posting WHERE subject = ?1 AND what = ?2 AND reference = ?3";
+        Ok(one(self.sql(sql)?, params![subject, cause as i64, reference.0], |row| row.u64())?.unwrap_or(0))
     }
     /// The sums of one issuer and unit.
     ///
@@ -173,14 +190,28 @@ impl Store {
         let read = |row: &mut Columns<'_, '_>| Ok((PartyId(row.get()?), row.unit()?, row.u64()?));
         all(self.sql(sql)?, params![side.code(), party.0], read)
     }
-    /// Opens the next period; says its number.
+    /// The number of the last period that was closed; 0 for none. The next one is open.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn next_period(&self, at: Time) -> Result<u64, StoreError> {
-        let last = one(self.sql("SELECT coalesce(max(number), 0) FROM period")?, [], |row| row.u64())?.unwrap_or(0);
-        self.sql("INSERT INTO period (number, at) VALUES (?1, ?2)")?.execute(params![n(last + 1), n(at.0)])?;
-        Ok(last + 1)
+    pub fn last_period(&self) -> Result<u64, StoreError> {
+        Ok(one(self.sql("SELECT coalesce(max(number), 0) FROM period")?, [], |row| row.u64())?.unwrap_or(0))
+    }
+    /// When a period was closed; `None` while it is open.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn closed(&self, period: u64) -> Result<Option<Time>, StoreError> {
+        one(self.sql("SELECT at FROM period WHERE number = ?1")?, [n(period)], |row| row.time())
+    }
+    /// Closes a period, once.
+    ///
+    /// # Errors
+    /// [`StoreError::Twice`] if it is closed already, and others.
+    pub fn close_period(&self, period: u64, at: Time) -> Result<(), StoreError> {
+        let sql = "INSERT INTO period (number, at, stamped) VALUES (?1, ?2, 1)";
+        self.sql(sql)?.execute(params![n(period), n(at.0)])?;
+        Ok(())
     }
     /// Adds a payout.
     ///
@@ -189,7 +220,7 @@ impl Store {
     pub fn put_payout(&self, row: &PayoutRow) -> Result<(), StoreError> {
         let sql = "INSERT INTO payout (period, merchant, issuer, unit, amount) VALUES (?1, ?2, ?3, ?4, ?5)";
         let (period, unit) = (n(row.period), row.unit.code());
-        self.sql(sql)?.execute(params![period, row.merchant.0, row.issuer.0, unit, n(row.amount)])?;
+        self.sql(sql)?.execute(params![period, row.merchant.0, row.issuer.0, unit, row.amount])?;
         Ok(())
     }
     /// A merchant's payouts, with the time of each.
@@ -205,7 +236,7 @@ impl Store {
                 merchant: PartyId(row.get()?),
                 issuer: PartyId(row.get()?),
                 unit: row.unit()?,
-                amount: row.u64()?,
+                amount: row.get()?,
             };
             Ok((payout, row.time()?))
         })

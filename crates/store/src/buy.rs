@@ -55,6 +55,8 @@ pub struct PurchaseRow {
     pub load: Option<u64>,
     /// The processor's clearing number.
     pub clearing: Option<ClearingNumber>,
+    /// When it was known to be captured.
+    pub captured: Option<Time>,
     /// When it was reserved.
     pub at: Time,
     /// When it ended.
@@ -126,7 +128,7 @@ pub struct RefundRow {
 }
 
 const PURCHASE: &str = "wallet, number, state, why, issuer, article, revision, expires, option, authorization, clear, void, \
-    card, load, clearing, at, ended";
+    card, load, clearing, captured, at, ended";
 const SURRENDER: &str = "card, generation, wallet, due, asked, ended, body";
 const REFUND: &str = "number, wallet, purchase, card, amount, state, at";
 const ARTICLE: &str = "SELECT article.issuer, article.article, article.revision, taken, body FROM article JOIN listing \
@@ -166,6 +168,7 @@ fn purchase(row: &mut Columns<'_, '_>) -> rusqlite::Result<PurchaseRow> {
         card: row.get::<Option<_>>()?.map(CardId),
         load: row.opt_u64()?,
         clearing: row.get::<Option<_>>()?.map(ClearingNumber),
+        captured: row.opt_u64()?.map(Time),
         at: row.time()?,
         ended: row.opt_u64()?.map(Time),
     })
@@ -288,7 +291,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn put_purchase(&self, row: &PurchaseRow) -> Result<(), StoreError> {
-        let marks: Vec<String> = (1..=17).map(|number| format!("?{number}")).collect();
+        let marks: Vec<String> = (1..=18).map(|number| format!("?{number}")).collect();
         let sql = format!("INSERT OR REPLACE INTO purchase ({PURCHASE}) VALUES ({})", marks.join(","));
         self.sql(&sql)?.execute(params![
             row.wallet.0,
@@ -306,6 +309,7 @@ impl Store {
             row.card.map(|card| card.0),
             opt(row.load),
             row.clearing.map(|number| number.0),
+            opt(row.captured.map(|at| at.0)),
             n(row.at.0),
             opt(row.ended.map(|at| at.0)),
         ])?;

@@ -342,6 +342,17 @@ impl Store {
     pub fn credits(&self) -> Result<Vec<CreditRow>, StoreError> {
         all(self.sql(&format!("SELECT {COLUMNS} FROM credit ORDER BY machine, at, offer"))?, [], credit)
     }
+    /// What was captured for a party in `from..until`, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn captures_of(&self, party: PartyId, from: Time, until: Time) -> Result<Vec<CreditRow>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM credit WHERE merchant = ?1 AND clearing IS NOT NULL AND ended >= ?2 AND ended < ?3
+             ORDER BY ended, machine, offer"
+        );
+        all(self.sql(&sql)?, params![party.0, n(from.0), n(until.0.min(u64::MAX >> 1))], credit)
+    }
     /// Whether a clearing of this number was here before.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ mod numbers;
 mod participants;
 mod provider;
 mod row;
+mod settle;
 
 pub use books::{Cause, PayoutRow, PostingRow};
 pub use buy::{ArticleRow, PurchaseRow, RefundRow, RefundState, Signed, SurrenderRow};
@@ -30,3 +31,6 @@ pub use file::Store;
 pub use numbers::{ActivationRow, BatchRow, NumberRow, NumberState};
 pub use participants::{ParticipantRow, TokenRow};
 pub use provider::ProviderRow;
+pub use settle::{
+    BankAccountRow, ContractRow, FileRow, MovementRow, PositionRow, PositionSide, TransferRow, TransferState,
+};

@@ -10,6 +10,7 @@ use crate::books::Accounts;
 use crate::credit::{Sort, book_of, ends, outcome_of, send};
 use crate::desk::{Desk, Failure};
 use crate::install::reconciling;
+use crate::settle::fees;
 use crate::update::record::Event;
 use tegata_core::talk::buy::{PurchaseRefusal, PurchaseState, Refunded};
 use tegata_core::talk::credit::{OutcomeState, ProcessorAnswer, Refund};
@@ -148,6 +149,11 @@ fn paid_back(desk: &mut Desk<'_>, refund: &RefundRow, purchase: &PurchaseRow, pr
     let reference = Hash::of(&refund.number.0);
     let posted = (purchase.issuer.0, Cause::Refunded, reference);
     let payable = books(Kind::Payable(purchase.issuer));
+    // A purchase of which something goes back has its fee back first, whole: so what goes back is always there.
+    let reserved = super::reference(desk, purchase)?;
+    if desk.store.posted(purchase.issuer.0, Cause::FeeBack, &reserved)? == 0 {
+        fees::give_back(desk, (processor.info.processor, price.unit()), purchase.issuer, reserved)?;
+    }
     let first = desk.books.balance(desk.store, payable)?.min(refund.amount);
     desk.books.post(desk.store, posted, payable, books(Kind::Refunded), first)?;
     let paid = books(Kind::Paid(purchase.issuer));

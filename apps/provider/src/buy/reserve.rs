@@ -51,6 +51,7 @@ pub(crate) fn reserve(desk: &mut Desk<'_>, request: &Verified<Reserve>) -> Resul
         card: request.card,
         load: None,
         clearing: None,
+        captured: None,
         at: desk.now,
         ended: None,
     };

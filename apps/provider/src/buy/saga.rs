@@ -4,7 +4,9 @@ use super::deliver::{deliver, fits, refused, told};
 use super::{end, listing, reference, refund, reserve};
 use crate::credit::{Sort, book_of, ends, outcome_of, send, sound};
 use crate::desk::{Desk, Failure};
+use crate::settle::fees;
 use tegata_core::talk::buy::{Listing, Purchase, PurchaseRefusal, PurchaseState, TemporaryReceipt};
+use tegata_core::talk::contract::Tender;
 use tegata_core::talk::credit::{
     Authorize, Clear, ClearingCompletion, OutcomeState, ProcessorAnswer, UserReceipt, VoidAuthorization,
 };
@@ -182,6 +184,7 @@ fn captured(
     }
     let (key, reserved) = ((row.wallet, row.number), reference(desk, row)?);
     row.clearing = Some(completion.clearing);
+    row.captured = Some(desk.now);
     let body = completion.signed().encode();
     desk.store.put_purchase_record(key, tegata_store::Signed::Completion, &completion.hash(), &body)?;
     let books = book_of(completion.processor, listing.price.unit());
@@ -193,6 +196,8 @@ fn captured(
         books(Kind::Payable(row.issuer)),
         listing.price.minor(),
     )?;
+    let book = (Tender::Credit, (completion.processor, listing.price.unit()));
+    fees::charge(desk, book, row.issuer, reserved, listing.price.minor(), desk.now)?;
     if row.state == PurchaseState::Issued && !fits(desk, row, &listing)? {
         // The card cannot take it any more: the money goes back where it came from.
         withdraw(desk, row, &listing)?;

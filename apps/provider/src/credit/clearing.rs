@@ -3,6 +3,8 @@
 
 use super::{courier, refuse, refused, told};
 use crate::desk::{Desk, Failure};
+use crate::settle::fees;
+use tegata_core::talk::contract::Tender;
 use tegata_core::talk::credit::{
     Clear, ClearingCompletion, ClearingNotification, ClearingRequest, CreditOffer, CreditRefusal, CreditState,
     MerchantReceipt, PaymentOption, UserReceipt, VoidAuthorization,
@@ -104,6 +106,8 @@ pub(super) fn completed(
     let books = book_of(completion.processor, amount.unit());
     let key = (merchant.0, Cause::Cleared, row.offer);
     desk.books.post(desk.store, key, books(Kind::Issued), books(Kind::Payable(merchant)), amount.minor())?;
+    let book = (completion.processor, amount.unit());
+    fees::charge(desk, (Tender::Credit, book), merchant, row.offer, amount.minor(), at)?;
     receipt(desk, row, wallet, completion)
 }
 

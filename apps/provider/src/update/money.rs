@@ -4,6 +4,7 @@
 use crate::books::Accounts;
 use crate::desk::{Desk, Failure};
 use crate::install::issue_load;
+use crate::settle::fees;
 use tegata_core::card::{Raise, Reversal};
 use tegata_core::step::Break;
 use tegata_core::{Amount, CardId, Hash, MerchantId};
@@ -54,9 +55,11 @@ pub(crate) fn give_back(desk: &mut Desk<'_>, event: &EventRow) -> Result<(), Fai
     repay(desk, event.card, event.hash)
 }
 
-/// A claim is undone: the merchant is not owed it any more; what was paid out already is taken off its next payout.
+/// A claim is undone: the merchant is not owed it any more and gets its fee back; what was paid out already is taken off
+/// its next payout.
 pub(crate) fn unclaim(desk: &mut Desk<'_>, event: &EventRow, merchant: MerchantId) -> Result<(), Failure> {
     let accounts = Accounts::of(desk.known_card(event.card)?);
+    fees::give_back(desk, (accounts.issuer, accounts.unit), merchant, event.hash)?;
     let key = (event.card.0, Cause::Voided, event.hash);
     let payable = desk.books.balance(desk.store, accounts.payable(merchant))?.min(event.amount);
     desk.books.post(desk.store, key, accounts.payable(merchant), accounts.in_flight(), payable)?;

@@ -5,8 +5,10 @@ use super::{Source, chain, exception, money};
 use crate::books::Accounts;
 use crate::credit;
 use crate::desk::{Desk, Failure};
+use crate::settle::fees;
 use tegata_core::card::{EventKind, Raise};
 use tegata_core::step::Break;
+use tegata_core::talk::contract::Tender;
 use tegata_core::{Hash, MerchantId};
 use tegata_store::{
     CardRow, Cause, ClaimRow, ClaimState, EventRow, EventState, ExceptionKind, ExceptionRow, StoreError,
@@ -74,6 +76,10 @@ fn credit(
             desk.store.set_claim(&ClaimRow { state: ClaimState::Voided, ..claim })?;
             return write(desk, source, check, same, state);
         }
+    }
+    let book = (accounts.issuer, accounts.unit);
+    if same.as_ref().is_none_or(|same| same.state == EventState::InFlight) {
+        fees::charge(desk, (Tender::Cards, book), merchant, event.hash, amount, claim.at)?;
     }
     if let Some(same) = &same {
         desk.store.resolve(ExceptionKind::MissingTerminalRecord, same.card, &same.hash)?;

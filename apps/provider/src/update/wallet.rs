@@ -5,8 +5,10 @@ use super::{Source, chain, exception, money};
 use crate::books::Accounts;
 use crate::buy;
 use crate::desk::{Desk, Failure};
+use crate::settle::fees;
 use tegata_core::DeviceId;
 use tegata_core::card::{EventKind, Raise};
+use tegata_core::talk::contract::Tender;
 use tegata_store::{
     CardRow, Cause, ClaimRow, ClaimState, EventRow, EventState, ExceptionKind, ExceptionRow, LoadRow, StoreError,
 };
@@ -93,6 +95,8 @@ fn unrefused(
     {
         let key = (card.card.0, Cause::Claimed, same.hash);
         desk.books.post(desk.store, key, accounts.held(), accounts.payable(claim.merchant), same.amount)?;
+        let book = (accounts.issuer, accounts.unit);
+        fees::charge(desk, (Tender::Cards, book), claim.merchant, same.hash, same.amount, claim.at)?;
         desk.store.resolve(ExceptionKind::Late, card.card, &same.hash)?;
         desk.store.set_claim(&ClaimRow { state: ClaimState::Paid, ..claim })?;
         return Ok(EventState::Claimed);

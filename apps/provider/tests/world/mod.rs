@@ -58,7 +58,7 @@ pub fn usd(minor: u64) -> Amount {
     Amount::new(Unit::USD, minor).expect("in range")
 }
 
-fn blank(seed: u8) -> Person {
+pub fn blank(seed: u8) -> Person {
     Device::new(MemoryVault::default(), KeyRing::in_memory(Algorithm::Ed25519, &[seed; 32]), &NativeVerifier)
 }
 

@@ -40,11 +40,11 @@ pub fn run(place: &Place, _screen: Screen, name: &str, command: IssuerCommand) -
             Ok(Answer::new(text, json!({ "article": article, "stock": stock })))
         }
         IssuerCommand::Articles => articles(&place.issuer(name)?.part),
-        IssuerCommand::Statement => {
+        IssuerCommand::Statement { csv } => {
             let mut opened = place.issuer(name)?;
             let content = opened.part.statement(&mut place.post()?, (Time(0), Time::END), now())?;
             let json: Value = serde_json::from_str(&content)?;
-            Ok(Answer::new(serde_json::to_string_pretty(&json)?, json))
+            Ok(super::statement::show(json, csv))
         }
     }
 }

@@ -10,17 +10,21 @@ use tegata_core::wire::signed::Algorithm;
 
 /// Does it.
 pub fn run(place: &Place, name: &str, command: MerchantCommand) -> Result<Answer, Failure> {
+    let csv = matches!(command, MerchantCommand::Statement { csv: true });
     let report = match command {
         MerchantCommand::Join { token } => {
             return super::join_part(place, Sort::Merchant, name, &token, Algorithm::Ed25519);
         }
-        MerchantCommand::Statement => ReportKind::MerchantStatement,
+        MerchantCommand::Statement { .. } => ReportKind::MerchantStatement,
         MerchantCommand::Exceptions => ReportKind::Exceptions,
     };
     let mut opened = place.open(Sort::Merchant, name)?;
     let content = opened.part.report(&mut place.post()?, report, (Time(0), Time::END), now())?;
     let json: Value = serde_json::from_str(&content)?;
-    Ok(Answer::new(serde_json::to_string_pretty(&json)?, json))
+    match report {
+        ReportKind::MerchantStatement => Ok(super::statement::show(json, csv)),
+        _ => Ok(Answer::new(serde_json::to_string_pretty(&json)?, json)),
+    }
 }
 
 /// The id under which a merchant of this data folder has joined.

@@ -7,6 +7,8 @@ pub mod issuer;
 pub mod merchant;
 pub mod processor;
 pub mod provider;
+pub mod settlement;
+pub mod statement;
 pub mod terminal;
 pub mod wallet;
 

@@ -41,6 +41,7 @@ pub fn run(place: &Place, screen: Screen, command: ProviderCommand) -> Result<An
             let settled = ask(json!({ "do": "settle" }))?;
             Ok(Answer::new(settlement(&settled), settled))
         }
+        ProviderCommand::Settlement(command) => super::settlement::run(screen, ask, command),
         ProviderCommand::Exceptions => {
             let found = ask(json!({ "do": "exceptions" }))?;
             let none = found.get("exceptions").and_then(Value::as_array).is_some_and(Vec::is_empty);
@@ -94,9 +95,14 @@ pub fn settlement(settled: &Value) -> String {
     let list = |name: &str| settled.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
     let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     lines.push(format!("Period {} is closed.", settled.get("period").and_then(Value::as_u64).unwrap_or(0)));
-    for payout in list("payouts") {
-        let (amount, unit) = (text(&payout, "amount"), text(&payout, "unit"));
-        lines.push(format!("  pay out {} to {}", bold(format!("{amount} {unit}")), text(&payout, "merchant")));
+    if list("owed").is_empty() {
+        lines.push("There was nothing to settle.".to_owned());
+    }
+    if !list("payouts").is_empty() {
+        lines.push(super::settlement::payouts(&list("payouts")));
+    }
+    if !list("owed").is_empty() {
+        lines.push(super::settlement::owed(settled));
     }
     for book in list("books") {
         lines.push(format!("Trial balance of {} in {}:", text(&book, "issuer"), text(&book, "unit")));

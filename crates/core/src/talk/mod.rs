@@ -2,6 +2,7 @@
 
 pub mod buy;
 pub mod cards;
+pub mod contract;
 pub mod credit;
 pub mod join;
 pub mod journal;

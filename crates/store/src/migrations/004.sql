@@ -37,6 +37,7 @@ CREATE TABLE purchase (
     card BLOB,                       -- topped up, or delivered
     load INTEGER,                    -- number of the load, once a top-up is delivered
     clearing BLOB,                   -- the processor's clearing number
+    captured INTEGER,                -- when it was known to be captured
     at INTEGER NOT NULL,
     ended INTEGER,
     PRIMARY KEY (wallet, number)
