@@ -52,6 +52,9 @@ pub enum TerminalError {
     /// The provider did not answer.
     #[error(transparent)]
     Exchange(tegata_device::ExchangeError),
+    /// A letter did not go out or come in.
+    #[error(transparent)]
+    Letters(Box<tegata_device::LettersError>),
     /// The provider did not do what was asked.
     #[error(transparent)]
     Request(#[from] RequestError),
@@ -183,7 +186,10 @@ impl<V: Vault> Terminal<V> {
     /// [`TerminalError`].
     pub fn update(&mut self, post: &mut dyn Post, now: Now) -> Result<Summary, TerminalError> {
         self.close_open(now)?;
-        Ok(update(&mut self.device, post, now)?)
+        let summary = update(&mut self.device, post, now)?;
+        // Whether users can write is no part of an update: where it does not work, the next one tries again.
+        let _ = self.be_reachable(post, now);
+        Ok(summary)
     }
 
     /// Every charge, newest last.

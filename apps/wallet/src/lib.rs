@@ -2,7 +2,9 @@
 
 mod credit;
 mod pay;
+mod reach;
 mod wallet;
 
 pub use pay::{Answer, Paid, offer_credit, pay};
+pub use reach::Read;
 pub use wallet::{Held, PaymentMade, Wallet, WalletError};

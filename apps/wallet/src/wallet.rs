@@ -12,7 +12,7 @@ use tegata_core::wire::signed::{Algorithm, Signed};
 use tegata_core::{Amount, CardId, DeviceId, Time};
 use tegata_crypto_native::number::{InstallationNumber, NumberError};
 use tegata_device::{
-    Device, ExchangeError, Now, Post, RingError, Summary, TapError, UpdateError, ask, take_up_all, update,
+    Device, ExchangeError, LettersError, Now, Post, RingError, Summary, TapError, UpdateError, ask, take_up_all, update,
 };
 use tegata_vault::{Vault, VaultError};
 
@@ -55,6 +55,14 @@ pub enum WalletError {
     /// The update did not come to its end.
     #[error(transparent)]
     Update(#[from] UpdateError),
+    /// A letter did not go out or come in.
+    #[error(transparent)]
+    Letters(Box<LettersError>),
+    /// The user wants no letters of this merchant, so that no answer would come.
+    #[error(
+        "you have muted this merchant, so that no answer would reach you; unmute it first: wallet NAME unmute MERCHANT"
+    )]
+    Muted,
     /// The terminal cannot be reached.
     #[error(transparent)]
     Link(#[from] tegata_link::TcpError),
@@ -249,7 +257,10 @@ impl<V: Vault> Wallet<V> {
     /// # Errors
     /// [`WalletError::Update`].
     pub fn update(&mut self, post: &mut dyn Post, now: Now) -> Result<Summary, WalletError> {
-        Ok(update(&mut self.device, post, now)?)
+        let summary = update(&mut self.device, post, now)?;
+        // Whether merchants can write is no part of an update: where it does not work, the next one tries again.
+        let _ = self.be_reachable(post, now);
+        Ok(summary)
     }
 
     /// With what to pay: this card.
@@ -351,6 +362,12 @@ fn listed(paying: &Paying) -> PaymentMade {
         state: paying.state,
         card: paying.card,
         receipted: paying.receipt.is_some(),
+    }
+}
+
+impl From<LettersError> for WalletError {
+    fn from(error: LettersError) -> Self {
+        Self::Letters(Box::new(error))
     }
 }
 

@@ -412,6 +412,7 @@ forms! {
         "receipt" => Command {
             receipt: Some(by(Who::Provider, &[], UserReceipt()[0].1.clone())), ..Command::new(CommandKind::Receipt)
         },
+        "letter" => Command { letter: Some(Delivery()[0].1.clone()), ..Command::new(CommandKind::Letter) },
         "keys" => Command {
             keys: Some(vec![by(Who::Root, &[], key_certificate())]), ..Command::new(CommandKind::Keys)
         },
@@ -542,6 +543,7 @@ forms! {
 }
 
 pub use crate::credit::*;
+pub use crate::reach::*;
 
 /// A P-256 key where an Ed25519 key is expected, and the other way round.
 pub fn other_algorithm(key: &PublicKey, who: Who) -> PublicKey {

@@ -15,6 +15,7 @@ mod file;
 mod numbers;
 mod participants;
 mod provider;
+mod reach;
 mod row;
 
 pub use books::{Cause, PayoutRow, PostingRow};
@@ -28,3 +29,4 @@ pub use file::Store;
 pub use numbers::{ActivationRow, BatchRow, NumberRow, NumberState};
 pub use participants::{ParticipantRow, TokenRow};
 pub use provider::ProviderRow;
+pub use reach::{LetterRow, LetterState, ReachRow, Side};

@@ -14,7 +14,7 @@ mod courier;
 mod lines;
 
 pub(crate) use accounts::{enrol, register, register_processor};
-pub(crate) use clearing::{clear, receipted};
+pub(crate) use clearing::{clear, customer_number, receipted};
 pub use courier::{Answered, ToProcessor};
 pub(crate) use courier::{answered, closed, due, overdue};
 pub(crate) use lines::{authorize, pay};

@@ -9,6 +9,7 @@ use crate::step::{Context, Effect, Event, Fault, Records, SigningKey, Step, Talk
 use crate::talk::credit::{Credited, UserReceipt};
 use crate::talk::journal::{Journal, LogEntry};
 use crate::talk::pay::{Paying, Till, keep_raise, load_purse, purse_key};
+use crate::talk::reach::take_in;
 use crate::talk::report::Refused;
 use crate::wire::canonical::{Bytes, Message, Wire};
 use crate::wire::certificate::{Anchors, Certificate};
@@ -311,6 +312,11 @@ impl Apply<'_> {
                 self.over.batch.put(Certificate::own_key(), renewed.encode());
             }
             CommandKind::Receipt => command.receipt.as_ref().map_or(Some(()), |receipt| self.receipt(receipt))?,
+            CommandKind::Letter => {
+                let letter = command.letter.as_ref()?;
+                let more = take_in(letter, &self.over, self.context.now);
+                self.over.merge(more);
+            }
             // Of later kinds of card: recorded as carried out, they name nothing this device holds.
             CommandKind::Change | CommandKind::Refund | CommandKind::Program => {}
         }

@@ -5,6 +5,7 @@ use crate::id::{CardId, DeviceId, Hash};
 use crate::money::Time;
 use crate::step::Context;
 use crate::talk::credit::UserReceipt;
+use crate::talk::reach::Delivery;
 use crate::talk::report::Refused;
 use crate::wire::canonical::{Bytes, DecodeError, Message, Reader, Wire};
 use crate::wire::certificate::{Anchors, Certificate, RevocationList};
@@ -80,6 +81,8 @@ codes! {
         Terms = 9,
         /// A new certificate of the device itself.
         Renew = 10,
+        /// Keep a letter, or seal one of your own again.
+        Letter = 12,
     }
 }
 
@@ -102,6 +105,8 @@ message! {
         7 renewed: Option<Signed<Certificate>>,
         /// Receipt: the user's receipt of a payment by credit \[8421\].
         8 receipt: Option<Signed<UserReceipt>>,
+        /// Letter: the letter, still sealed, or the number of the one to seal again.
+        12 letter: Option<Delivery>,
     }
 }
 
@@ -117,6 +122,7 @@ impl Command {
             terms: None,
             renewed: None,
             receipt: None,
+            letter: None,
             extensions: Default::default(),
         }
     }
@@ -189,6 +195,7 @@ macro_rules! by_provider {
 by_provider!(UpdateReply Challenge Refused);
 by_provider!(crate::talk::cards::InstallReply crate::talk::cards::LoadReply crate::talk::cards::Done);
 by_provider!(crate::talk::report::Report);
+by_provider!(crate::talk::reach::KeyAnswer);
 by_provider!(crate::talk::credit::CreditAnswer crate::talk::credit::ClearingNotification);
 
 /// What came back for a request.
