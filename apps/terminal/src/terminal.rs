@@ -7,7 +7,7 @@ use tegata_core::talk::journal::{Journal, LogEntry};
 use tegata_core::talk::pay::{Claim, ClaimState, EndNotice, EndOfClaim, MAX_ITEMS, Sale, TerminalNotice, Till};
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::signed::{Signed, Verified};
-use tegata_core::{Amount, CardId, IssuerId, Time};
+use tegata_core::{Amount, CardId, CustomerNumber, DeviceId, Handle, IssuerId, Time};
 use tegata_device::{
     Device, Now, Out, Post, RequestError, Summary, Talking, TapError, TapStep, TerminalTap, UpdateError, update,
 };
@@ -75,6 +75,10 @@ pub struct Payment {
     pub items: Option<String>,
     /// The card that paid.
     pub card: Option<CardId>,
+    /// By credit, once it is cleared: the customer.
+    pub customer: Option<CustomerNumber>,
+    /// What names the receipt: the first digits of the charge's hash.
+    pub receipt: Handle,
 }
 
 /// An entry of the log with its number.
@@ -197,8 +201,13 @@ impl<V: Vault> Terminal<V> {
     /// # Errors
     /// The vault cannot be read.
     pub fn payments(&self) -> Result<Vec<Payment>, TerminalError> {
+        let machine = self.device.id().unwrap_or(DeviceId([0; 16]));
         let found = self.device.vault.scan(Space::Charge, &[], usize::MAX)?;
-        Ok(found.iter().filter_map(|(_, bytes)| Claim::from_bytes(bytes).ok()).map(|claim| listed(&claim)).collect())
+        Ok(found
+            .iter()
+            .filter_map(|(_, bytes)| Claim::from_bytes(bytes).ok())
+            .map(|claim| listed(&claim, machine))
+            .collect())
     }
 
     /// One charge with everything that proves it.
@@ -245,7 +254,7 @@ impl<V: Vault> Terminal<V> {
     }
 }
 
-fn listed(claim: &Claim) -> Payment {
+fn listed(claim: &Claim, machine: DeviceId) -> Payment {
     let charge = claim.charge.claimed();
     Payment {
         transaction: charge.transaction,
@@ -254,6 +263,8 @@ fn listed(claim: &Claim) -> Payment {
         at: charge.at,
         items: charge.items.clone(),
         card: claim.card,
+        customer: claim.notification.as_ref().map(|told| told.claimed().customer),
+        receipt: claim.receipt_name(machine).handle(),
     }
 }
 

@@ -5,11 +5,11 @@ use tegata_core::card::payment::{Purse, PurseState, ceiling};
 use tegata_core::record::{RecordKey, Space};
 use tegata_core::step::{Fault, Records};
 use tegata_core::talk::cards::{Activate, CardNotice, CardRequest, InstallRequest, LoadRequest, Wanted};
-use tegata_core::talk::pay::{Payer, Paying, PayingState, load_purse};
+use tegata_core::talk::pay::{Charge, Payer, Paying, PayingState, load_purse};
 use tegata_core::talk::update::load_terms;
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::signed::{Algorithm, Signed};
-use tegata_core::{Amount, CardId, DeviceId, Time};
+use tegata_core::{Amount, CardId, DeviceId, Handle, Time};
 use tegata_crypto_native::number::{InstallationNumber, NumberError};
 use tegata_device::{
     Device, ExchangeError, LettersError, Now, Post, RingError, Summary, TapError, UpdateError, ask, take_up_all, update,
@@ -110,6 +110,8 @@ pub struct PaymentMade {
     pub card: CardId,
     /// Whether the terminal's receipt is held.
     pub receipted: bool,
+    /// What names the receipt: the first digits of the charge's hash.
+    pub receipt: Handle,
 }
 
 /// A wallet.
@@ -362,6 +364,7 @@ fn listed(paying: &Paying) -> PaymentMade {
         state: paying.state,
         card: paying.card,
         receipted: paying.receipt.is_some(),
+        receipt: Handle::of(&Charge::named(&paying.session, paying.terminal, paying.charge.payload())),
     }
 }
 

@@ -6,6 +6,7 @@ pub mod issuer;
 pub mod merchant;
 pub mod processor;
 pub mod provider;
+pub mod reach;
 pub mod terminal;
 pub mod wallet;
 
