@@ -151,6 +151,12 @@ pub enum ProviderCommand {
         /// Which
         card: String,
     },
+    /// List payments by credit, or open one: its four messages beside each other, who signed what
+    Credits {
+        /// Open this one, by its request number
+        #[arg(long, value_name = "REQUEST")]
+        open: Option<String>,
+    },
     /// Counts and balances
     Status,
     /// The key that a processor has to admit

@@ -4,6 +4,7 @@ pub mod bank;
 pub mod credit;
 pub mod issuer;
 pub mod merchant;
+pub mod opened;
 pub mod processor;
 pub mod provider;
 pub mod reach;
