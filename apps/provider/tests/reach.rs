@@ -224,9 +224,27 @@ fn two_merchants_know_one_user_by_different_numbers_and_keys_and_a_card_is_no_cu
     let mut first = std::mem::replace(&mut town.shop, shop(&mut town.world, 52));
     let customer = Address::Customer(town.customer);
     let here = ask(&mut town, &mut first, customer);
-    let card = ask(&mut town, &mut first, Address::Receipt(by_card.name));
+    let card = ask(&mut town, &mut first, Address::Receipt(by_card.name.clone()));
+    let first_receipt = by_card.name;
     let elsewhere = ask(&mut town, &mut stall, Address::Customer(there));
     assert!(here != card && here != elsewhere && card != elsewhere);
+
+    // The same card at the other merchant, whom the user asks too: that one still reaches nobody by a receipt of the first.
+    let _ = town.world.update(&mut stall.device);
+    let held = town.user.device.cards().expect("read")[0];
+    town.world.pay(&mut town.user.device, held, &mut stall.device, 300);
+    exchange_shop(&mut town.world, &mut stall).expect("exchanged");
+    let purchases = town.user.purchases().expect("read").into_iter();
+    let theirs = purchases.filter(|purchase| purchase.merchant == kiosk && purchase.name.offer.is_none()).last();
+    let theirs = theirs.expect("a receipt");
+    let now = town.world.moment();
+    let mut wire = town.world.wire(now, false);
+    town.user.write(&mut wire, &theirs, BAG, now).expect("carried");
+    let there = ask(&mut town, &mut stall, Address::Receipt(theirs.name));
+    assert!(![here, card, elsewhere].contains(&there), "nor can the two compare the card's keys");
+    let device = stall.device.id().expect("joined");
+    let foreign = KeyAsk { device, to: Address::Receipt(first_receipt), extensions: Default::default() };
+    assert_eq!(refused(town.world.ask::<_, KeyAnswer>(&mut stall.device, foreign)), ProviderRefusal::Unknown);
 }
 
 #[test]
@@ -441,6 +459,13 @@ fn a_muted_merchant_is_not_heard_and_cannot_tell() {
     town.user_updates();
     assert_eq!(town.user_reads(), [text("before"), text("after")]);
 
+    // Also where the device has heard nothing in between.
+    town.recalls("queued again");
+    town.mute(true);
+    town.mute(false);
+    town.user_updates();
+    assert_eq!(town.user_reads(), [text("before"), text("after")]);
+
     // The merchant sees one and the same: each letter is sent, each repeat gets the same bytes, and all count for its limit.
     let letters = town.shop.device.letters().expect("read");
     assert!(letters.iter().all(|kept| kept.state == LetterState::Sent));
@@ -556,4 +581,90 @@ fn a_provider_put_back_from_a_backup_is_told_keys_mutes_and_letters_again() {
     }
     assert_eq!(town.user_reads(), [text("known to the backup"), text(RECALL)]);
     assert_eq!(town.shop_reads(), [text(BAG)]);
+}
+
+/// What may happen between a merchant and a user.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    Write,
+    Mute,
+    Unmute,
+    Update,
+    Restart,
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config { cases: 24, failure_persistence: None, ..Default::default() })]
+
+    /// However the user mutes and unmutes: exactly the letters are heard that were neither written nor waiting while this
+    /// merchant was muted, and the merchant is answered in one and the same way.
+    #[test]
+    fn exactly_what_was_not_muted_is_heard(turns in proptest::collection::vec(
+        proptest::prop_oneof![
+            3 => proptest::strategy::Just(Turn::Write),
+            2 => proptest::strategy::Just(Turn::Mute),
+            2 => proptest::strategy::Just(Turn::Unmute),
+            2 => proptest::strategy::Just(Turn::Update),
+            1 => proptest::strategy::Just(Turn::Restart),
+        ],
+        1..20,
+    )) {
+        let mut town = Town::new();
+        let (mut muted, mut waiting, mut heard) = (false, Vec::new(), Vec::new());
+        for (number, turn) in turns.iter().enumerate() {
+            town.world.now = town.world.now.after(1);
+            match turn {
+                Turn::Write => {
+                    let said = format!("letter {number}");
+                    let written = town.recalls(&said);
+                    let kept = KeptLetter::load(&town.shop.device, Whose::Ours, PartyId([0; 16]), written).expect("kept");
+                    proptest::prop_assert_eq!(kept.state, LetterState::Sent);
+                    if !muted {
+                        waiting.push(text(&said));
+                    }
+                }
+                Turn::Mute => {
+                    town.mute(true);
+                    muted = true;
+                    waiting.clear();
+                }
+                Turn::Unmute => {
+                    town.mute(false);
+                    muted = false;
+                }
+                Turn::Update => {
+                    town.user_updates();
+                    heard.append(&mut waiting);
+                }
+                Turn::Restart => town = town.restart(),
+            }
+            if muted {
+                proptest::prop_assert!(town.user_reads().is_empty());
+            }
+        }
+        town.mute(false);
+        town.user_updates();
+        heard.append(&mut waiting);
+        let order = |mut all: Vec<Result<String, NotShown>>| {
+            all.sort_by_key(|one| one.clone().unwrap_or_default());
+            all
+        };
+        proptest::prop_assert_eq!(order(town.user_reads()), order(heard));
+    }
+}
+
+#[test]
+fn a_letter_can_be_read_when_its_terminal_is_long_gone() {
+    let mut town = Town::new();
+    town.recalls(RECALL);
+    town.user_updates();
+    // Years later, the terminal's certificate has ended and the terminal is revoked.
+    let terminal = town.shop.device.id().expect("joined");
+    let now = town.world.now;
+    town.world.provider.revoke(terminal.into(), now).expect("revoked");
+    town.world.now = town.world.now.after(800 * Time::DAY);
+    let _ = town.world.update(&mut town.user.device);
+    assert_eq!(town.user_reads(), [text(RECALL)]);
+    // It cannot write any more.
+    assert_eq!(why(town.merchant_writes(Address::Customer(town.customer), RECALL)), ProviderRefusal::Revoked);
 }

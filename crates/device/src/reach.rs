@@ -20,6 +20,9 @@ use tegata_core::{Hash, LetterNumber, PartyId, Time};
 use tegata_crypto_native::{SealError, open, seal_to};
 use tegata_vault::{Vault, VaultError};
 
+/// For how many seconds a letter is told again to a provider that began a new epoch: backups are younger.
+const TOLD_AGAIN: u64 = 30 * Time::DAY;
+
 /// Why a letter did not go out or come in. What is stored stays, and is told again.
 #[derive(Debug, thiserror::Error)]
 pub enum LettersError {
@@ -110,7 +113,8 @@ impl<V: Vault> Device<V> {
         let mut drawn = now;
         for kept in self.letters()? {
             drawn.entropy = Hash::of(&drawn.entropy).0;
-            let lost = kept.state == LetterState::Sent && kept.epoch != Some(epoch);
+            let young = now.time.since(kept.at) < TOLD_AGAIN;
+            let lost = kept.state == LetterState::Sent && kept.epoch != Some(epoch) && young;
             if kept.state != LetterState::Waiting && !lost {
                 continue;
             }

@@ -10,7 +10,7 @@ use crate::step::{Context, Records};
 use crate::talk::credit::{CreditOffer, Credited};
 use crate::talk::pay::{Charge, Paying, load_purse, terminal_certificate};
 use crate::wire::canonical::Wire;
-use crate::wire::certificate::{Anchors, Role};
+use crate::wire::certificate::{Anchors, Role, within};
 use crate::wire::signed::{PublicKey, Signed};
 use alloc::string::String;
 
@@ -105,7 +105,8 @@ pub struct FromMerchant {
 }
 
 /// Reads what was in the envelope of a letter that came to a wallet: a terminal of that merchant has signed it, for this
-/// address, under this number.
+/// address, under this number. It is judged by what was valid when it came (R16), so that it can be read again for good; the
+/// provider carries nothing for a terminal that is revoked.
 ///
 /// # Errors
 /// [`NotShown`].
@@ -117,10 +118,12 @@ pub fn from_merchant(
 ) -> Result<FromMerchant, NotShown> {
     let enclosed = Enclosed::from_bytes(plain).map_err(|_| NotShown::Malformed)?;
     let certificate = enclosed.certificate.ok_or(NotShown::Malformed)?;
-    let terminal = anchors.accept(certificate, Role::Terminal, context.now, context.verifier);
-    let terminal = terminal.map_err(|_| NotShown::NotTrusted)?;
+    let signer = anchors.signer(certificate.claimed().signer, kept.at).map_err(|_| NotShown::NotTrusted)?;
+    let terminal = certificate.verify(signer, &[], context.verifier).map_err(|_| NotShown::NotTrusted)?;
+    within(terminal.from, terminal.until, kept.at).map_err(|_| NotShown::NotTrusted)?;
     let letter = enclosed.letter.verify(&terminal.key, &[], context.verifier).map_err(|_| NotShown::NotTrusted)?;
-    let fits = terminal.owner == Some(kept.merchant) && letter.to == kept.to && letter.number == kept.number;
+    let ours = (terminal.role, terminal.owner) == (Role::Terminal, Some(kept.merchant));
+    let fits = ours && letter.to == kept.to && letter.number == kept.number;
     let shop = terminal.name.clone().unwrap_or_default();
     fits.then(|| FromMerchant { shop, text: letter.text.clone(), at: letter.at }).ok_or(NotShown::NotTrusted)
 }
