@@ -234,8 +234,8 @@ fn two_merchants_know_one_user_by_different_numbers_and_keys_and_a_card_is_no_cu
     let held = town.user.device.cards().expect("read")[0];
     town.world.pay(&mut town.user.device, held, &mut stall.device, 300);
     exchange_shop(&mut town.world, &mut stall).expect("exchanged");
-    let purchases = town.user.purchases().expect("read").into_iter();
-    let theirs = purchases.filter(|purchase| purchase.merchant == kiosk && purchase.name.offer.is_none()).last();
+    let mut purchases = town.user.purchases().expect("read").into_iter();
+    let theirs = purchases.find(|purchase| purchase.merchant == kiosk && purchase.name.offer.is_none());
     let theirs = theirs.expect("a receipt");
     let now = town.world.moment();
     let mut wire = town.world.wire(now, false);
@@ -565,7 +565,12 @@ fn a_provider_put_back_from_a_backup_is_told_keys_mutes_and_letters_again() {
     let mut town = Town::new();
     town.recalls("known to the backup");
     town.user_updates();
+    let kiosk = world_merchant(&mut town, 70).device.owner().expect("joined");
     let backup = town.world.provider.snapshot().expect("a copy");
+    // Another merchant was muted since.
+    let now = town.world.moment();
+    let mut wire = town.world.wire(now, false);
+    town.user.mute(&mut wire, kiosk, true, now).expect("told");
     town.recalls(RECALL);
     town.user_writes(BAG).expect("carried");
     let store = tegata_store::Store::restore(&backup).expect("restored");
@@ -581,6 +586,8 @@ fn a_provider_put_back_from_a_backup_is_told_keys_mutes_and_letters_again() {
     }
     assert_eq!(town.user_reads(), [text("known to the backup"), text(RECALL)]);
     assert_eq!(town.shop_reads(), [text(BAG)]);
+    let wallet = town.user.device.id().expect("joined");
+    assert!(matches!(town.world.provider.store().muted(wallet, kiosk), Ok(Some((true, _)))));
 }
 
 /// What may happen between a merchant and a user.

@@ -260,8 +260,9 @@ impl<V: Vault> Wallet<V> {
     /// [`WalletError::Update`].
     pub fn update(&mut self, post: &mut dyn Post, now: Now) -> Result<Summary, WalletError> {
         let summary = update(&mut self.device, post, now)?;
-        // Whether merchants can write is no part of an update: where it does not work, the next one tries again.
+        // Letters are no part of an update: where they do not go out, the next one tries again, and `exchange_letters` says why.
         let _ = self.be_reachable(post, now);
+        let _ = self.device.send_letters(post, now);
         Ok(summary)
     }
 

@@ -384,3 +384,115 @@ fn a_device_says_how_it_is_reached_once_in_each_epoch() {
     }
     assert_eq!(provider.told, [Reachable::KIND; 3], "a provider put back from a backup may have forgotten it (R15)");
 }
+
+/// A terminal's certificate, and a letter as it came from there.
+fn came(device: &Device<Cutting>, letter: Signed<Letter>) -> (KeptLetter, Enclosed) {
+    let said = letter.claimed().clone();
+    let sealed =
+        seal_to([1; 32], said.to.addressee(), None, &SealingSecret::from_seed(&[3; 32]).public(), b"").unwrap().0;
+    let kept = KeptLetter {
+        state: LetterState::Received,
+        merchant: MERCHANT,
+        to: said.to,
+        number: said.number,
+        at: START,
+        sealed: Some(sealed),
+        letter: None,
+        carry: None,
+        epoch: None,
+        extensions: Default::default(),
+    };
+    (kept, Enclosed { letter, certificate: device.certificate(), extensions: Default::default() })
+}
+
+#[test]
+fn a_wallet_shows_only_what_a_terminal_of_that_merchant_wrote_to_it() {
+    let provider = Provider::new();
+    let mut device = terminal(&provider);
+    let mut clock = Clock(0);
+    recall(&mut device, clock.now()).unwrap();
+    let letter = device.letters().unwrap().remove(0).letter.unwrap();
+    let anchors = device.anchors().unwrap();
+    let now = clock.now();
+    let (kept, good) = came(&device, letter.clone());
+    let judge = |kept: &KeptLetter, enclosed: &Enclosed| {
+        device.with_context(now, |context| from_merchant(kept, &enclosed.to_bytes(), &anchors, context))
+    };
+    let read = judge(&kept, &good).unwrap();
+    assert_eq!((read.shop.as_str(), read.text.as_str()), ("Corner cafe", "Bring the bread back"));
+
+    let own = good.certificate.clone().unwrap();
+    let certified = |change: fn(&mut Certificate), by: &SecretKey| {
+        let mut body = own.claimed().clone();
+        change(&mut body);
+        Some(sign(body, &[], by))
+    };
+    let stranger = SecretKey::from_seed(Algorithm::Ed25519, &[66; 32]);
+    let forged = sign(letter.claimed().clone(), &[], &stranger);
+    let no = Err(NotShown::NotTrusted);
+    for (what, kept, enclosed) in [
+        ("signed by a stranger", kept.clone(), Enclosed { letter: forged, ..good.clone() }),
+        (
+            "certified by a stranger",
+            kept.clone(),
+            Enclosed { certificate: certified(|_| {}, &stranger), ..good.clone() },
+        ),
+        (
+            "of another merchant",
+            kept.clone(),
+            Enclosed {
+                certificate: certified(|body| body.owner = Some(PartyId([5; 16])), &provider.key),
+                ..good.clone()
+            },
+        ),
+        (
+            "by a wallet",
+            kept.clone(),
+            Enclosed { certificate: certified(|body| body.role = Role::Wallet, &provider.key), ..good.clone() },
+        ),
+        (
+            "by a terminal whose time was over",
+            kept.clone(),
+            Enclosed { certificate: certified(|body| body.until = START, &provider.key), ..good.clone() },
+        ),
+        (
+            "to somebody else, sealed again",
+            KeptLetter { to: Address::Customer(CustomerNumber([1; 16])), ..kept.clone() },
+            good.clone(),
+        ),
+        ("under another number", KeptLetter { number: LetterNumber([1; 16]), ..kept.clone() }, good.clone()),
+        ("delivered as another merchant's", KeptLetter { merchant: PartyId([5; 16]), ..kept.clone() }, good.clone()),
+    ] {
+        assert_eq!(judge(&kept, &enclosed), no, "{what}");
+    }
+    let nameless = Enclosed { certificate: None, ..good };
+    assert_eq!(judge(&kept, &nameless), Err(NotShown::Malformed));
+}
+
+#[test]
+fn a_terminal_shows_only_what_the_key_of_the_payment_signed() {
+    let provider = Provider::new();
+    let device = terminal(&provider);
+    let now = Clock(0).now();
+    let payment = SecretKey::from_seed(Algorithm::P256, &[12; 32]);
+    let name = ReceiptName {
+        machine: MACHINE,
+        transaction: 3,
+        charge: Hash::of(b"charge"),
+        offer: Some(Hash::of(b"offer")),
+        extensions: Default::default(),
+    };
+    let (to, number, text) = (Address::Receipt(name), LetterNumber([8; 16]), "My bag?".to_owned());
+    let letter = Letter { to, number, text, at: START, extensions: Default::default() };
+    let (kept, enclosed) = came(&device, sign(letter, &[], &payment));
+    let judge = |kept: &KeptLetter, key: &SecretKey| {
+        device.with_context(now, |context| from_user(kept, &enclosed.to_bytes(), &key.public(), context))
+    };
+    assert_eq!(judge(&kept, &payment), Ok(("My bag?".to_owned(), START)));
+    let other = SecretKey::from_seed(Algorithm::P256, &[13; 32]);
+    assert_eq!(judge(&kept, &other), Err(NotShown::NotTrusted));
+    let moved = KeptLetter { number: LetterNumber([9; 16]), ..kept.clone() };
+    assert_eq!(judge(&moved, &payment), Err(NotShown::NotTrusted));
+    let elsewhere = KeptLetter { to: Address::Customer(CUSTOMER), ..kept };
+    assert_eq!(judge(&elsewhere, &payment), Err(NotShown::NotTrusted));
+}

@@ -312,8 +312,8 @@ impl Opening<'_> {
             return Ok(None);
         };
         let commands = self.store.commands_after(user.who, 0, i64::MAX.cast_unsigned())?.into_iter();
-        let receipts = commands.filter_map(|body| Command::from_bytes(&body).ok()?.receipt);
-        let Some(signed) = receipts.filter(|receipt| receipt.claimed().request == self.row.request).last() else {
+        let mut newest_first = commands.rev().filter_map(|body| Command::from_bytes(&body).ok()?.receipt);
+        let Some(signed) = newest_first.find(|receipt| receipt.claimed().request == self.row.request) else {
             return Ok(None);
         };
         let said: &UserReceipt = signed.claimed();

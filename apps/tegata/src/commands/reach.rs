@@ -149,9 +149,11 @@ pub fn mute(place: &Place, name: &str, merchant: &str, muted: bool) -> Result<An
     found.sort();
     found.dedup_by_key(|(merchant, _)| *merchant);
     let [(party, shop)] = found.as_slice() else {
+        let ids: Vec<String> = found.iter().map(|(party, _)| party.to_string()).collect();
         return fail(format!(
-            "'{merchant}' names {} merchants that this wallet has paid; name it as `payments` shows it, or by its id",
-            found.len()
+            "'{merchant}' names {} merchants that this wallet has paid; name it as `payments` shows it, or by its id {}",
+            found.len(),
+            ids.join(" or ")
         ));
     };
     opened.part.mute(&mut place.post()?, *party, muted, now())?;
