@@ -148,7 +148,9 @@ pub(crate) fn carry(desk: &mut Desk<'_>, request: &Verified<Carry>) -> Result<Ve
         }
     }
     let muted = desk.store.muted(wallet, to.merchant)?.is_some_and(|(muted, _)| muted);
-    let dropped = muted && side == Side::Merchant;
+    // Also one that was muted while its writer was asked to seal it again.
+    let let_go = before.as_ref().is_some_and(|row| row.body.is_none());
+    let dropped = side == Side::Merchant && (muted || let_go);
     let delivery = Delivery {
         number,
         merchant: to.merchant,

@@ -487,6 +487,28 @@ fn a_muted_merchant_is_not_heard_and_cannot_tell() {
 }
 
 #[test]
+fn a_merchant_that_seals_again_cannot_tell_that_it_is_muted() {
+    let mut town = Town::new();
+    let number = town.recalls(RECALL);
+    let mut batch = tegata_core::record::Batch::default();
+    batch.remove(tegata_core::record::RecordKey::new(tegata_core::record::Space::Key, *b"reach"));
+    tegata_vault::Vault::commit(&mut town.user.device.vault, &batch).expect("lost");
+    town.user_updates();
+    assert_eq!(town.user_reads(), [Err(NotShown::Sealed)]);
+    // Asked to seal it again, the merchant is muted before it does, and is not any more right after.
+    town.mute(true);
+    town.shop_updates();
+    let kept = KeptLetter::load(&town.shop.device, Whose::Ours, PartyId([0; 16]), number).expect("kept");
+    assert_eq!(kept.state, LetterState::Sent);
+    town.mute(false);
+    town.user_updates();
+    assert_eq!(town.user_reads(), [Err(NotShown::Sealed)], "what was written before it was muted is let go");
+    town.recalls("after");
+    town.user_updates();
+    assert_eq!(town.user_reads().last(), Some(&text("after")));
+}
+
+#[test]
 fn a_mute_counts_at_once_on_the_device_and_is_told_until_the_provider_has_it() {
     let mut town = Town::new();
     let merchant = town.world.merchant_id();

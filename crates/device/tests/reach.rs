@@ -343,7 +343,7 @@ fn what_is_refused_for_good_ends_and_what_is_refused_for_now_waits() {
         (ProviderRefusal::TooMany, LetterState::Waiting),
         (ProviderRefusal::Unavailable, LetterState::Waiting),
         (ProviderRefusal::Unknown, LetterState::Refused),
-        (ProviderRefusal::Repeated, LetterState::Refused),
+        (ProviderRefusal::NotAllowed, LetterState::Refused),
     ] {
         let mut provider = Provider::new();
         let mut device = terminal(&provider);
@@ -357,6 +357,20 @@ fn what_is_refused_for_good_ends_and_what_is_refused_for_now_waits() {
         let sent = device.letters().unwrap()[0].state;
         assert_eq!(sent == LetterState::Sent, state == LetterState::Waiting, "{why:?}");
     }
+}
+
+#[test]
+fn a_copy_that_seals_again_what_was_sent_learns_that_the_provider_has_it() {
+    let mut provider = Provider::new();
+    let mut device = terminal(&provider);
+    let mut clock = Clock(0);
+    recall(&mut device, clock.now()).unwrap();
+    let copy = device.vault.clone();
+    device.send_letters(&mut provider, clock.now()).unwrap();
+    device.vault = copy;
+    provider.refuse = Some(ProviderRefusal::Repeated);
+    device.send_letters(&mut provider, clock.now()).unwrap();
+    assert_eq!(device.letters().unwrap()[0].state, LetterState::Sent);
 }
 
 #[test]

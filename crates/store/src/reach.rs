@@ -130,12 +130,13 @@ impl Store {
         self.sql(sql)?.execute(params![wallet.0, merchant.0, i64::from(muted), n(at.0)])?;
         Ok(())
     }
-    /// Drops what this merchant has written to this wallet: what has not gone down does not any more.
+    /// Drops what this merchant has written to this wallet: what has not gone down does not any more. One that is to be sealed
+    /// again stays so, without its body: its writer is answered as if nothing had happened.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn drop_letters(&self, wallet: WalletId, merchant: MerchantId) -> Result<(), StoreError> {
-        let sql = "UPDATE letter SET state = 4, body = NULL WHERE merchant = ?1 AND wallet = ?2 AND side = 2";
+        let sql = "UPDATE letter SET state = iif(state = 3, 3, 4), body = NULL WHERE merchant = ?1 AND wallet = ?2 AND side = 2";
         self.sql(sql)?.execute(params![merchant.0, wallet.0])?;
         Ok(())
     }

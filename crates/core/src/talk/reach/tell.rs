@@ -7,7 +7,7 @@ use super::wallet::muted_key;
 use crate::record::{Batch, RecordKey, Space};
 use crate::step::{Context, Effect, Event, Fault, Records, SigningKey, Step, Talk};
 use crate::talk::cards::Done;
-use crate::talk::report::Refused;
+use crate::talk::report::{ProviderRefusal, Refused};
 use crate::talk::update::{Answered, read_reply};
 use crate::wire::canonical::Message;
 use crate::wire::certificate::Anchors;
@@ -16,6 +16,8 @@ use alloc::vec;
 
 /// What is told, and what a device writes down about it.
 pub trait Told: Message {
+    /// Whether a refusal as *repeated* says that the provider has it already.
+    const HAD: bool = false;
     /// Where the request waits until it is answered.
     fn pending(&self) -> RecordKey;
     /// What else is written when it is stored, before it is sent.
@@ -75,6 +77,8 @@ fn own(signed: &Signed<Carry>, records: &dyn Records) -> Option<KeptLetter> {
 }
 
 impl Told for Carry {
+    /// A letter's number is never used again: a device that was put back from a copy seals one again that it had sent.
+    const HAD: bool = true;
     fn pending(&self) -> RecordKey {
         waits(b"carry ", &[&self.number.0])
     }
@@ -147,6 +151,9 @@ impl<T: Told> Tell<T> {
         let answer = read_reply::<Done>(bytes, &signed.hash(&[]), anchors, context);
         let (notice, done) = match answer {
             Some(Answered::Reply(_)) => (TellNotice::Done, Some(anchors.epoch)),
+            Some(Answered::Refused(refused)) if T::HAD && refused.why == ProviderRefusal::Repeated => {
+                (TellNotice::Done, Some(anchors.epoch))
+            }
             // It waits here, and is told again.
             Some(Answered::Refused(refused)) if refused.why.is_transient() => {
                 return Self::over(TellNotice::Refused(refused));
