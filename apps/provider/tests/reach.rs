@@ -489,20 +489,29 @@ fn a_muted_merchant_is_not_heard_and_cannot_tell() {
 #[test]
 fn a_merchant_that_seals_again_cannot_tell_that_it_is_muted() {
     let mut town = Town::new();
-    let number = town.recalls(RECALL);
     let mut batch = tegata_core::record::Batch::default();
     batch.remove(tegata_core::record::RecordKey::new(tegata_core::record::Space::Key, *b"reach"));
-    tegata_vault::Vault::commit(&mut town.user.device.vault, &batch).expect("lost");
-    town.user_updates();
-    assert_eq!(town.user_reads(), [Err(NotShown::Sealed)]);
-    // Asked to seal it again, the merchant is muted before it does, and is not any more right after.
-    town.mute(true);
-    town.shop_updates();
-    let kept = KeptLetter::load(&town.shop.device, Whose::Ours, PartyId([0; 16]), number).expect("kept");
-    assert_eq!(kept.state, LetterState::Sent);
-    town.mute(false);
-    town.user_updates();
-    assert_eq!(town.user_reads(), [Err(NotShown::Sealed)], "what was written before it was muted is let go");
+    // Both are asked to be sealed again; the merchant is muted before that is done, and the second time not any more.
+    for (round, still_muted) in [(1, true), (2, false)] {
+        let number = town.recalls(RECALL);
+        tegata_vault::Vault::commit(&mut town.user.device.vault, &batch).expect("lost");
+        town.user_updates();
+        assert_eq!(town.user_reads().last(), Some(&Err(NotShown::Sealed)));
+        town.mute(true);
+        if !still_muted {
+            town.mute(false);
+        }
+        let (device, to) = (town.shop.device.id().expect("joined"), Address::Customer(town.customer));
+        let sealed = seal_to([round; 32], to.addressee(), None, &SealingSecret::from_seed(&[1; 32]).public(), b"x");
+        let carry = Carry { device, to, number, sealed: sealed.expect("sealed").0, extensions: Default::default() };
+        let answer: Result<tegata_core::talk::cards::Done, _> = town.world.ask(&mut town.shop.device, carry);
+        assert!(answer.is_ok(), "{round}: answered like any other");
+        town.mute(false);
+        town.user_updates();
+        let row = town.world.provider.store().letter(town.world.merchant_id(), tegata_store::Side::Merchant, number);
+        let row = row.expect("read").expect("kept");
+        assert_eq!((row.state, row.body), (tegata_store::LetterState::Dropped, None), "{round}: it is let go");
+    }
     town.recalls("after");
     town.user_updates();
     assert_eq!(town.user_reads().last(), Some(&text("after")));
