@@ -3,7 +3,7 @@
 use crate::desk::{Desk, Failure, refusal};
 use crate::directory::Learned;
 use crate::prepare::{Opened, Prepared, Request};
-use crate::{ProviderError, buy, cards, credit, install, join, report, update};
+use crate::{ProviderError, buy, cards, credit, install, join, reach, report, update};
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::sealed::Profile;
 
@@ -59,5 +59,10 @@ fn handle(desk: &mut Desk<'_>, request: &Request, opened: &Opened) -> Result<Vec
         Request::Reserve(request) => buy::reserve(desk, request),
         Request::Purchase(request) => buy::pay(desk, request),
         Request::Cancel(request) => buy::cancel(desk, request),
+        Request::Reachable(request) => reach::reachable(desk, request),
+        Request::KeyAsk(request) => reach::key(desk, request),
+        Request::Carry(request) => reach::carry(desk, request),
+        Request::Mute(request) => reach::mute(desk, request),
+        Request::Unopened(request) => reach::unopened(desk, request),
     }
 }

@@ -25,6 +25,7 @@ mod line;
 pub mod operator;
 mod prepare;
 mod provider;
+mod reach;
 mod report;
 mod settle;
 mod shared;

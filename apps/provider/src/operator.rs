@@ -7,7 +7,7 @@ use std::path::Path;
 use tegata_core::talk::credit::{MerchantDetails, ProcessorInfo};
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::certificate::{Role, Subject};
-use tegata_core::{Amount, CardId, DeviceId, Hash, PartyId, Time, Unit};
+use tegata_core::{Amount, CardId, DeviceId, Hash, PartyId, RequestNumber, Time, Unit};
 use tegata_crypto_native::entropy::fresh;
 use tegata_ledger::Equation;
 
@@ -83,6 +83,12 @@ fn asked(provider: &mut Provider, question: &Value, now: Time, entropy: [u8; 32]
             provider.enrol(merchant, details, now, entropy).map_err(|error| error.to_string())?;
             Ok(json!({ "enrolled": name }))
         }
+        Some("credits") => provider.credits().map_err(|error| error.to_string()),
+        Some("credit") => {
+            let request = text("request").and_then(RequestNumber::parse);
+            let request = request.ok_or("name the payment by its request number: request- and 32 digits")?;
+            provider.credit(request).map_err(|error| error.to_string())
+        }
         Some("status") => {
             let books = provider.books().map_err(|error| error.to_string())?;
             let books: Vec<Value> = books.iter().map(|(issuer, unit, sums)| book(*issuer, *unit, sums)).collect();
@@ -91,7 +97,7 @@ fn asked(provider: &mut Provider, question: &Value, now: Time, entropy: [u8; 32]
         }
         _ => settle::operator::asked(provider, question, now).unwrap_or_else(|| {
             Err("the operator can ask to invite, settle, revoke, block, enrol, for a processor, contracts, bank accounts, what \
-                 is owed, payouts, to reconcile, for exceptions, status and the key"
+                 is owed, payouts, to reconcile, for exceptions, credits, a credit, status and the key"
                 .to_owned())
         }),
     }

@@ -11,6 +11,7 @@ use tegata_core::talk::credit::{
     user_line,
 };
 use tegata_core::talk::join::JoinRequest;
+use tegata_core::talk::reach::{Carry, KeyAsk, Mute, Reachable, Unopened};
 use tegata_core::talk::report::{ProviderRefusal, ReportRequest};
 use tegata_core::talk::update::{UpdateRequest, kind_of};
 use tegata_core::wire::canonical::{Bytes, Message, Wire};
@@ -42,6 +43,11 @@ pub(crate) enum Request {
     Reserve(Verified<Reserve>),
     Purchase(Verified<Purchase>),
     Cancel(Verified<Cancel>),
+    Reachable(Verified<Reachable>),
+    KeyAsk(Verified<KeyAsk>),
+    Carry(Verified<Carry>),
+    Mute(Verified<Mute>),
+    Unopened(Verified<Unopened>),
 }
 
 /// An envelope that was opened, or that cannot be.
@@ -82,6 +88,8 @@ pub(crate) fn prepare_all<E: AsRef<[u8]> + Sync>(shared: &Shared, envelopes: &[E
 
 /// How many signatures are checked at once: enough to share the work, few enough that both cores have some.
 const BATCH: usize = 64;
+/// Who writes letters.
+const WRITERS: &[Role] = &[Role::Wallet, Role::Terminal];
 /// Below this, one by one is as fast.
 const FEW: usize = 6;
 
@@ -212,6 +220,11 @@ impl Stage<'_> {
             }
             Ok(Purchase::KIND) => self.signed(plain, &[Role::Wallet], |body| body.wallet.into(), Request::Purchase),
             Ok(Cancel::KIND) => self.signed(plain, &[Role::Wallet], |body| body.wallet.into(), Request::Cancel),
+            Ok(Reachable::KIND) => self.signed(plain, WRITERS, |body| body.device.into(), Request::Reachable),
+            Ok(KeyAsk::KIND) => self.signed(plain, WRITERS, |body| body.device.into(), Request::KeyAsk),
+            Ok(Carry::KIND) => self.signed(plain, WRITERS, |body| body.device.into(), Request::Carry),
+            Ok(Mute::KIND) => self.signed(plain, &[Role::Wallet], |body| body.wallet.into(), Request::Mute),
+            Ok(Unopened::KIND) => self.signed(plain, WRITERS, |body| body.device.into(), Request::Unopened),
             _ => wrong(ProviderRefusal::Malformed),
         }
     }

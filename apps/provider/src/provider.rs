@@ -17,7 +17,7 @@ use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::certificate::{Certificate, Role, Subject};
 use tegata_core::wire::signed::{Algorithm, PublicKey, Unsigned};
-use tegata_core::{CardId, Hash, IssuerId, MerchantId, PartyId, Time, Unit};
+use tegata_core::{CardId, Hash, IssuerId, MerchantId, PartyId, RequestNumber, Time, Unit};
 use tegata_crypto_native::primitive::mac;
 use tegata_ledger::Equation;
 use tegata_store::{ExceptionRow, ProviderRow, Store, TokenRow};
@@ -397,6 +397,20 @@ impl Provider {
             self.transact(now, entropy, |desk| credit::answered(desk, answers, &mut sent).map_err(Failure::into_error));
         self.sent = sent;
         heard
+    }
+    /// Payments by credit, for the operator: each by the request number that [`Provider::credit`] opens.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    pub fn credits(&self) -> Result<serde_json::Value, ProviderError> {
+        credit::opened::list(&self.store)
+    }
+    /// The four messages of one payment by credit, opened, with who signed each and whether that holds.
+    ///
+    /// # Errors
+    /// [`ProviderError::Unknown`] and others.
+    pub fn credit(&self, request: RequestNumber) -> Result<serde_json::Value, ProviderError> {
+        credit::opened::open(&self.store, &self.shared, request)?.ok_or(ProviderError::Unknown)
     }
     /// Looks for records that only one side has; says how many exceptions are open.
     ///

@@ -157,6 +157,12 @@ pub enum ProviderCommand {
         /// Which
         card: String,
     },
+    /// List payments by credit, or open one: its four messages beside each other, who signed what
+    Credits {
+        /// Open this one, by its request number
+        #[arg(long, value_name = "REQUEST")]
+        open: Option<String>,
+    },
     /// Counts and balances
     Status,
     /// The key that a processor has to admit
@@ -429,6 +435,15 @@ pub enum TerminalCommand {
     },
     /// List charges
     Payments,
+    /// Read what users ask, and what was written to them; sends and fetches first
+    Messages,
+    /// Write to a customer, or to whoever asked about a receipt
+    Write {
+        /// The customer number, or the digits of the receipt
+        to: String,
+        /// The message: one line, at most 300 bytes
+        text: String,
+    },
     /// Show one charge with its receipt
     Receipt {
         /// Its transaction number
@@ -556,6 +571,25 @@ pub enum WalletCommand {
     },
     /// List payments and receipts
     Payments,
+    /// Read what merchants write, and what was written to them; sends and fetches first
+    Messages,
+    /// Write to the merchant of a receipt; it does not learn who you are
+    Write {
+        /// The receipt's number, as `payments` and `credits` show it; its first digits do
+        receipt: String,
+        /// The message: one line, at most 300 bytes
+        text: String,
+    },
+    /// Do not hear from a merchant any more; it is not told
+    Mute {
+        /// The merchant, as `payments` shows it, or by id
+        merchant: String,
+    },
+    /// Hear from a merchant again
+    Unmute {
+        /// The merchant, as `payments` shows it, or by id
+        merchant: String,
+    },
     /// Send the log, receive checkpoints and commands
     Update,
     /// Pay small amounts without being asked, or ask always again (R17)

@@ -102,6 +102,51 @@ pub fn bold(text: impl Display) -> String {
     if std::io::stdout().is_terminal() { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_string() }
 }
 
+/// How many characters a line of the screen holds: as `COLUMNS` says, else as the terminal does, else 80.
+pub fn width() -> usize {
+    let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let seen = || terminal_size::terminal_size().map(|(columns, _)| usize::from(columns.0));
+    said.or_else(seen).unwrap_or(80)
+}
+
+/// Characters that a block needs to be readable beside others.
+const COLUMN: usize = 36;
+/// Between two blocks beside each other.
+const BETWEEN: &str = " │ ";
+
+/// Blocks of lines beside each other, where each has room, else below each other. Lines that are too long go on below.
+pub fn columns(blocks: &[Vec<String>], width: usize) -> String {
+    let count = blocks.len().max(1);
+    let each = (width + BETWEEN.chars().count()) / count;
+    let each = each.saturating_sub(BETWEEN.chars().count());
+    if each < COLUMN {
+        return blocks.iter().map(|lines| lines.join("\n")).collect::<Vec<_>>().join("\n\n");
+    }
+    let wrapped: Vec<Vec<String>> =
+        blocks.iter().map(|lines| lines.iter().flat_map(|line| wrap(line, each)).collect()).collect();
+    let height = wrapped.iter().map(Vec::len).max().unwrap_or(0);
+    let row = |at: usize| {
+        let cells = wrapped.iter().map(|lines| lines.get(at).map_or("", String::as_str));
+        cells.map(|cell| format!("{cell:each$}")).collect::<Vec<_>>().join(BETWEEN).trim_end().to_owned()
+    };
+    (0..height).map(row).collect::<Vec<_>>().join("\n")
+}
+
+/// One line as lines of at most so many characters, cut at spaces where there are some; what goes on is set in.
+fn wrap(line: &str, most: usize) -> Vec<String> {
+    let indent: String = line.chars().take_while(|c| *c == ' ').chain("  ".chars()).collect();
+    let (mut lines, mut rest): (Vec<String>, Vec<char>) = (Vec::new(), line.chars().collect());
+    while rest.len() > most {
+        let start = indent.chars().count() + 1;
+        let cut = (start..most).rev().find(|at| rest[*at] == ' ').unwrap_or(most);
+        let tail: String = rest[cut..].iter().collect();
+        lines.push(rest[..cut].iter().collect());
+        rest = indent.chars().chain(tail.trim_start().chars()).collect();
+    }
+    lines.push(rest.into_iter().collect());
+    lines
+}
+
 /// A table with aligned columns, under a head.
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
@@ -117,4 +162,23 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let mut lines = vec![line(head.to_vec())];
     lines.extend(rows.iter().map(|row| line(row.iter().map(String::as_str).collect())));
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_stand_beside_each_other_where_there_is_room() {
+        let block = |text: &str| vec!["title".to_owned(), format!("  name: {text}")];
+        let blocks = [block("a"), block(&"0123456789 ".repeat(6))];
+        let wide = columns(&blocks, 80);
+        let lines: Vec<&str> = wide.lines().collect();
+        assert_eq!(lines[0], format!("{:38} │ title", "title"));
+        assert!(lines.len() > 2 && lines.iter().all(|line| line.chars().count() <= 80), "{wide}");
+        assert!(lines[2].ends_with("    0123456789 0123456789 0123456789"), "{wide}");
+        let narrow = columns(&blocks, 70);
+        assert!(!narrow.contains('│') && narrow.contains("\n\ntitle"), "{narrow}");
+        assert_eq!(wrap(&"x".repeat(90), 40).len(), 3, "also without a space");
+    }
 }

@@ -4,7 +4,7 @@ use crate::commands::{self, provider::Serving, terminal, wallet};
 use crate::flags::{IssuerCommand, OrderFlags, SellFlags, TermsFlags};
 use crate::operator::Operator;
 use crate::place::{Opened, Place, Sort, forget_address, now, write_address};
-use crate::screen::{Answer, Failure, Screen, bold, fail};
+use crate::screen::{Answer, Failure, Screen, bold, fail, width};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tegata_core::CardId;
@@ -134,11 +134,16 @@ impl Credit {
         screen.say(commands::credit::list(&alice.part)?.text);
         drop(alice);
         let bought = by_network(place, screen, &operator)?;
+        let opened = opened(place, screen, &operator)?;
+        let letters = letters(place, screen)?;
         let settled = operator.ask(&json!({ "do": "settle" }))?;
         screen.say(commands::provider::settlement(&settled));
         let audited = crate::audit::run(&place.folder.path().join("provider").join("provider.db"))?;
         screen.say(format!("The auditor: {}", audited.text));
-        Ok(json!({ "paid": paid, "bought": bought, "settled": settled, "audit": audited.json }))
+        let json = json!({
+            "paid": paid, "opened": opened, "letters": letters, "bought": bought, "settled": settled, "audit": audited.json,
+        });
+        Ok(json)
     }
 
     /// Stops the processor: what it was about to do is durable.
@@ -149,6 +154,38 @@ impl Credit {
             Err(_) => fail("the processor stopped unexpectedly"),
         }
     }
+}
+
+/// The four messages of the payment, side by side where the screen is wide enough, and the command that opens them.
+fn opened(place: &Place, screen: Screen, operator: &Operator) -> Result<Value, Failure> {
+    let listed = operator.ask(&json!({ "do": "credits" }))?;
+    let request = listed.pointer("/credits/0/request").and_then(Value::as_str).unwrap_or_default();
+    let found = operator.ask(&json!({ "do": "credit", "request": request }))?;
+    let shown = commands::opened::side_by_side(&found, width());
+    if shown.contains('│') {
+        screen.say(shown);
+    }
+    screen.say("  What processor, provider, cafe and wallet told each other, opened side by side on a wide screen:");
+    screen.say(format!("  {} provider credits --open {request}", program(place)));
+    Ok(found)
+}
+
+/// The cafe writes to its customer, alice asks about her receipt.
+fn letters(place: &Place, screen: Screen) -> Result<Value, Failure> {
+    screen
+        .say(bold("9. The cafe writes to its customer, whom it knows by a number only; alice asks about her receipt."));
+    let customer = place.terminal("cafe")?.part.payments()?.into_iter().find_map(|paid| paid.customer);
+    let Some(customer) = customer else { return fail("the cafe knows no customer") };
+    let recall = "The cake may hold nuts; please bring it back";
+    commands::reach::terminal_writes(place, "cafe", &customer.to_string(), recall)?;
+    let receipt = place.wallet("alice")?.part.receipts()?.pop();
+    let Some(receipt) = receipt else { return fail("alice has no receipt") };
+    let number = receipt.name.handle().to_string();
+    commands::reach::wallet_writes(place, "alice", &number, "Did I leave my bag at your place?")?;
+    let alice = commands::reach::wallet_messages(place, "alice")?;
+    let cafe = commands::reach::terminal_messages(place, "cafe")?;
+    screen.say(format!("alice reads:\n{}\nthe cafe reads:\n{}", alice.text, cafe.text));
+    Ok(json!({ "customer": customer.to_string(), "alice": alice.json, "cafe": cafe.json }))
 }
 
 /// One payment by credit over a socket, and both lines to the provider.
@@ -336,10 +373,15 @@ fn charge(
     }
 }
 
+/// The program on this data folder, as it is typed.
+fn program(place: &Place) -> String {
+    let program = std::env::current_exe().map_or_else(|_| "tegata".into(), |path| path.display().to_string());
+    format!("{program} --data {}", place.folder.path().display())
+}
+
 /// What to try, in commands that can be pasted.
 fn what_next(place: &Place, number: &str) -> String {
-    let program = std::env::current_exe().map_or_else(|_| "tegata".into(), |path| path.display().to_string());
-    let t = format!("{program} --data {}", place.folder.path().display());
+    let t = program(place);
     format!(
         "\n{}\nIn another window (the sample wallets' code number is {CODE}):\n\n  \
          export TEGATA_CODE={CODE}\n  \
@@ -356,6 +398,9 @@ fn what_next(place: &Place, number: &str) -> String {
          {t} wallet alice catalogue\n  \
          {t} wallet alice buy 1 --yes                 # a card over the network\n  \
          {t} wallet alice purchases\n  \
+         {t} wallet alice mute cafe        # what the cafe writes is dropped, and it is not told\n  \
+         {t} terminal cafe messages\n  \
+         {t} provider credits              # --open REQUEST shows what all four told each other\n  \
          {t} provider settle\n  \
          {t} provider owed\n  \
          {t} merchant kiosk statement\n  \

@@ -7,7 +7,7 @@ use tegata_core::talk::journal::{Journal, LogEntry};
 use tegata_core::talk::pay::{Claim, ClaimState, EndNotice, EndOfClaim, MAX_ITEMS, Sale, TerminalNotice, Till};
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::signed::{Signed, Verified};
-use tegata_core::{Amount, CardId, IssuerId, Time};
+use tegata_core::{Amount, CardId, CustomerNumber, DeviceId, Handle, IssuerId, Time};
 use tegata_device::{
     Device, Now, Out, Post, RequestError, Summary, Talking, TapError, TapStep, TerminalTap, UpdateError, update,
 };
@@ -52,6 +52,9 @@ pub enum TerminalError {
     /// The provider did not answer.
     #[error(transparent)]
     Exchange(tegata_device::ExchangeError),
+    /// A letter did not go out or come in.
+    #[error(transparent)]
+    Letters(Box<tegata_device::LettersError>),
     /// The provider did not do what was asked.
     #[error(transparent)]
     Request(#[from] RequestError),
@@ -72,6 +75,10 @@ pub struct Payment {
     pub items: Option<String>,
     /// The card that paid.
     pub card: Option<CardId>,
+    /// By credit, once it is cleared: the customer.
+    pub customer: Option<CustomerNumber>,
+    /// What names the receipt: the first digits of the charge's hash.
+    pub receipt: Handle,
 }
 
 /// An entry of the log with its number.
@@ -183,7 +190,11 @@ impl<V: Vault> Terminal<V> {
     /// [`TerminalError`].
     pub fn update(&mut self, post: &mut dyn Post, now: Now) -> Result<Summary, TerminalError> {
         self.close_open(now)?;
-        Ok(update(&mut self.device, post, now)?)
+        let summary = update(&mut self.device, post, now)?;
+        // Letters are no part of an update: where they do not go out, the next one tries again, and `exchange_letters` says why.
+        let _ = self.be_reachable(post, now);
+        let _ = self.device.send_letters(post, now);
+        Ok(summary)
     }
 
     /// Every charge, newest last.
@@ -191,8 +202,13 @@ impl<V: Vault> Terminal<V> {
     /// # Errors
     /// The vault cannot be read.
     pub fn payments(&self) -> Result<Vec<Payment>, TerminalError> {
+        let machine = self.device.id().unwrap_or(DeviceId([0; 16]));
         let found = self.device.vault.scan(Space::Charge, &[], usize::MAX)?;
-        Ok(found.iter().filter_map(|(_, bytes)| Claim::from_bytes(bytes).ok()).map(|claim| listed(&claim)).collect())
+        Ok(found
+            .iter()
+            .filter_map(|(_, bytes)| Claim::from_bytes(bytes).ok())
+            .map(|claim| listed(&claim, machine))
+            .collect())
     }
 
     /// One charge with everything that proves it.
@@ -239,7 +255,7 @@ impl<V: Vault> Terminal<V> {
     }
 }
 
-fn listed(claim: &Claim) -> Payment {
+fn listed(claim: &Claim, machine: DeviceId) -> Payment {
     let charge = claim.charge.claimed();
     Payment {
         transaction: charge.transaction,
@@ -248,6 +264,8 @@ fn listed(claim: &Claim) -> Payment {
         at: charge.at,
         items: charge.items.clone(),
         card: claim.card,
+        customer: claim.notification.as_ref().map(|told| told.claimed().customer),
+        receipt: claim.receipt_name(machine).handle(),
     }
 }
 

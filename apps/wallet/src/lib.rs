@@ -3,7 +3,9 @@
 mod buy;
 mod credit;
 mod pay;
+mod reach;
 mod wallet;
 
 pub use pay::{Answer, Paid, offer_credit, pay};
+pub use reach::Read;
 pub use wallet::{Held, PaymentMade, Wallet, WalletError};

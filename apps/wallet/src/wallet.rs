@@ -5,14 +5,14 @@ use tegata_core::card::payment::{Purse, PurseState, ceiling};
 use tegata_core::record::{RecordKey, Space};
 use tegata_core::step::{Fault, Records};
 use tegata_core::talk::cards::{Activate, CardNotice, CardRequest, InstallRequest, LoadRequest, Wanted};
-use tegata_core::talk::pay::{Payer, Paying, PayingState, load_purse};
+use tegata_core::talk::pay::{Charge, Payer, Paying, PayingState, load_purse};
 use tegata_core::talk::update::load_terms;
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::signed::{Algorithm, Signed};
-use tegata_core::{Amount, CardId, DeviceId, Time};
+use tegata_core::{Amount, CardId, DeviceId, Handle, Time};
 use tegata_crypto_native::number::{InstallationNumber, NumberError};
 use tegata_device::{
-    Device, ExchangeError, Now, Post, RingError, Summary, TapError, UpdateError, ask, take_up_all, update,
+    Device, ExchangeError, LettersError, Now, Post, RingError, Summary, TapError, UpdateError, ask, take_up_all, update,
 };
 use tegata_vault::{Vault, VaultError};
 
@@ -58,6 +58,14 @@ pub enum WalletError {
     /// The update did not come to its end.
     #[error(transparent)]
     Update(#[from] UpdateError),
+    /// A letter did not go out or come in.
+    #[error(transparent)]
+    Letters(Box<LettersError>),
+    /// The user wants no letters of this merchant, so that no answer would come.
+    #[error(
+        "you have muted this merchant, so that no answer would reach you; unmute it first: wallet NAME unmute MERCHANT"
+    )]
+    Muted,
     /// The terminal cannot be reached.
     #[error(transparent)]
     Link(#[from] tegata_link::TcpError),
@@ -105,6 +113,8 @@ pub struct PaymentMade {
     pub card: CardId,
     /// Whether the terminal's receipt is held.
     pub receipted: bool,
+    /// What names the receipt: the first digits of the charge's hash.
+    pub receipt: Handle,
 }
 
 /// A wallet.
@@ -252,7 +262,11 @@ impl<V: Vault> Wallet<V> {
     /// # Errors
     /// [`WalletError::Update`].
     pub fn update(&mut self, post: &mut dyn Post, now: Now) -> Result<Summary, WalletError> {
-        Ok(update(&mut self.device, post, now)?)
+        let summary = update(&mut self.device, post, now)?;
+        // Letters are no part of an update: where they do not go out, the next one tries again, and `exchange_letters` says why.
+        let _ = self.be_reachable(post, now);
+        let _ = self.device.send_letters(post, now);
+        Ok(summary)
     }
 
     /// With what to pay: this card.
@@ -354,6 +368,13 @@ fn listed(paying: &Paying) -> PaymentMade {
         state: paying.state,
         card: paying.card,
         receipted: paying.receipt.is_some(),
+        receipt: Handle::of(&Charge::named(&paying.session, paying.terminal, paying.charge.payload())),
+    }
+}
+
+impl From<LettersError> for WalletError {
+    fn from(error: LettersError) -> Self {
+        Self::Letters(Box::new(error))
     }
 }
 

@@ -57,6 +57,8 @@ ids! {
     ClearingNumber "clearing";
     /// A user as one merchant knows it: stable at that merchant, another one at every other, no way back to the user.
     CustomerNumber "customer";
+    /// One letter between a user and a merchant, by the random number that its writer gave it.
+    LetterNumber "letter";
 }
 
 /// A terminal is a device; the name says which side of the counter is meant.

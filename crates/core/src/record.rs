@@ -27,6 +27,8 @@ codes! {
         Key = 9,
         /// Checks a wallet has signed, by their hash; names the charge.
         Check = 10,
+        /// Letters between users and merchants: whose, with whom, and their number.
+        Letter = 11,
     }
 }
 

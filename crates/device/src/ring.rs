@@ -1,10 +1,11 @@
 //! The keys of a device. At rest each is sealed under a master key, and that under code number and device key (R19).
 
+use tegata_core::PartyId;
 use tegata_core::record::{Batch, RecordKey, Space};
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::signed::{Algorithm, PublicKey, Signature};
 use tegata_crypto_native::code::{self, CodeCost, CodeError};
-use tegata_crypto_native::{SecretKey, entropy, primitive};
+use tegata_crypto_native::{SealingSecret, SecretKey, entropy, primitive};
 use tegata_vault::{Vault, VaultError};
 use zeroize::Zeroizing;
 
@@ -12,6 +13,9 @@ use zeroize::Zeroizing;
 pub const TRIES: u8 = 5;
 /// The code number of a device that nobody types one into: a terminal. Its device key alone keeps its keys.
 const UNATTENDED: &str = "unattended";
+
+/// Where the secret stands that the keys are made from to which letters come.
+const REACH: &[u8] = b"reach";
 
 /// Why keys do not open.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +45,8 @@ pub struct KeyRing {
     keys: Vec<(PublicKey, SecretKey)>,
     device: Option<PublicKey>,
     master: Option<Zeroizing<[u8; 32]>>,
+    /// What the keys are made from to which letters come; made when it is first needed.
+    reach: Option<Zeroizing<[u8; 32]>>,
 }
 
 impl std::fmt::Debug for KeyRing {
@@ -92,7 +98,7 @@ impl KeyRing {
         let master = Zeroizing::new(entropy::fresh());
         let sealed = code::seal_secret(cost, entropy::fresh(), code.unwrap_or(UNATTENDED), device_key, &*master)
             .map_err(RingError::Code)?;
-        let mut ring = Self { keys: Vec::new(), device: None, master: Some(master) };
+        let mut ring = Self { master: Some(master), ..Self::default() };
         let mut batch = Batch::default();
         batch.replace(named(b"master"), None, sealed);
         batch.put(named(b"tries"), vec![0]);
@@ -131,7 +137,7 @@ impl KeyRing {
             batch.put(named(b"tries"), vec![0]);
             vault.commit(&batch)?;
         }
-        let mut ring = Self { keys: Vec::new(), device: None, master: Some(Zeroizing::new(master)) };
+        let mut ring = Self { master: Some(Zeroizing::new(master)), ..Self::default() };
         ring.load(vault)?;
         Ok(ring)
     }
@@ -209,6 +215,52 @@ impl KeyRing {
         Ok(public)
     }
 
+    /// The key to which letters come that concern this merchant and, of a prepaid card, this card: another one for each, from
+    /// one secret, so that no two merchants can compare them (R17). The secret is durable before a key of it is used.
+    ///
+    /// # Errors
+    /// [`RingError::Vault`]; [`RingError::NoKeys`]: the secret does not open, and no other one takes its place.
+    pub fn reach(
+        &mut self,
+        vault: &mut impl Vault,
+        merchant: PartyId,
+        name: &[u8; 16],
+    ) -> Result<SealingSecret, RingError> {
+        let secret = match (&self.reach, vault.get(&named(REACH))?) {
+            (Some(secret), Some(_)) => secret.clone(),
+            (_, Some(kept)) => self.open_reach(&kept).ok_or(RingError::NoKeys)?,
+            (_, None) => {
+                let secret = Zeroizing::new(entropy::fresh());
+                let mut batch = Batch::default();
+                batch.replace(named(REACH), None, self.seal_reach(&secret));
+                vault.commit(&batch)?;
+                secret
+            }
+        };
+        let seed = Zeroizing::new(primitive::mac(&secret, "tegata reach key v1", &[&merchant.0, name]));
+        self.reach = Some(secret);
+        Ok(SealingSecret::from_seed(&seed))
+    }
+    /// A nonce of its own in front: should the secret be lost and made again, it is another one.
+    fn seal_reach(&self, secret: &[u8; 32]) -> Vec<u8> {
+        let mut nonce = [0; primitive::NONCE_LEN];
+        nonce.copy_from_slice(&entropy::fresh()[..primitive::NONCE_LEN]);
+        match &self.master {
+            Some(master) => [&nonce[..], &primitive::seal(master, nonce, REACH, secret)].concat(),
+            None => secret.to_vec(),
+        }
+    }
+    fn open_reach(&self, kept: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
+        let plain = match &self.master {
+            Some(master) => {
+                let (nonce, sealed) = kept.split_first_chunk()?;
+                Zeroizing::new(primitive::open(master, *nonce, REACH, sealed)?)
+            }
+            None => Zeroizing::new(kept.to_vec()),
+        };
+        Some(Zeroizing::new(plain.as_slice().try_into().ok()?))
+    }
+
     /// Opens what a device that lives in memory stored, after a simulated restart.
     ///
     /// # Errors
@@ -258,6 +310,27 @@ mod tests {
         let mut vault = MemoryVault::new();
         KeyRing::create(&mut vault, Some("4711"), &[9; 32], Algorithm::P256, CodeCost::CHEAP).unwrap();
         assert!(KeyRing::open(&mut vault, Some("4711"), &[8; 32]).is_err());
+    }
+
+    #[test]
+    fn each_merchant_and_card_has_a_key_of_its_own_that_comes_back() {
+        let mut vault = MemoryVault::new();
+        let mut ring = KeyRing::create(&mut vault, Some("1"), &[9; 32], Algorithm::P256, CodeCost::CHEAP).unwrap();
+        let (cafe, kiosk, card) = (PartyId([1; 16]), PartyId([2; 16]), [7; 16]);
+        let key = |ring: &mut KeyRing, vault: &mut MemoryVault, merchant, name| {
+            ring.reach(vault, merchant, name).unwrap().public()
+        };
+        let first = key(&mut ring, &mut vault, cafe, &[0; 16]);
+        assert_ne!(first, key(&mut ring, &mut vault, kiosk, &[0; 16]));
+        assert_ne!(first, key(&mut ring, &mut vault, cafe, &card));
+        let mut again = KeyRing::open(&mut vault, Some("1"), &[9; 32]).unwrap();
+        assert_eq!(first, key(&mut again, &mut vault, cafe, &[0; 16]));
+        // Damaged, it is not made anew behind the back of whoever has it in a copy.
+        let mut batch = Batch::default();
+        batch.put(named(REACH), vec![1; 60]);
+        vault.commit(&batch).unwrap();
+        let mut damaged = KeyRing::open(&mut vault, Some("1"), &[9; 32]).unwrap();
+        assert!(matches!(damaged.reach(&mut vault, cafe, &[0; 16]), Err(RingError::NoKeys)));
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod judge;
 pub mod judged;
 pub mod keys;
 pub mod messages;
+pub mod reach;
 pub mod samples;
 pub mod sessions;
 pub mod show;

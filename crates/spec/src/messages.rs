@@ -8,7 +8,7 @@ use serde_json::json;
 use tegata_core::card::payment::Purse;
 use tegata_core::card::*;
 use tegata_core::talk::credit::{processor::*, *};
-use tegata_core::talk::{buy::*, cards::*, contract::*, join::*, journal::*, pay::*, report::*, update::*};
+use tegata_core::talk::{buy::*, cards::*, contract::*, join::*, journal::*, pay::*, reach::*, report::*, update::*};
 use tegata_core::wire::canonical::{MAX_NUMBER, MAX_TEXT, Message, Reader, Wire, Writer};
 use tegata_core::wire::certificate::*;
 use tegata_core::wire::sealed::Sealed;
@@ -294,6 +294,7 @@ macro_rules! messages {
                     plain::<$body>(stringify!($body), samples::$body(), 1)),)*
                 ("plain_PayMessage.json", pay_messages()),
                 ("plain_Raise.json", choices("Raise", samples::Raise(), "Value")),
+                ("plain_Address.json", choices("Address", samples::Address(), "Value")),
                 ("values.json", values()),
             ]
         }
@@ -305,6 +306,7 @@ macro_rules! messages {
                 $(stringify!($body) => crate::judge::plain::<$body>(case),)*
                 "PayMessage" => crate::judge::pay_message(case),
                 "Raise" => crate::judge::plain::<Raise>(case),
+                "Address" => crate::judge::plain::<Address>(case),
                 _ => return None,
             })
         }
@@ -370,11 +372,18 @@ messages! {
         TemporaryReceipt by Provider in [];
         Cancel by Wallet in [];
         Refunded by Provider in [];
+        Reachable by Wallet in [];
+        KeyAsk by Terminal in [];
+        KeyAnswer by Provider in samples::REQUEST.to_bytes();
+        Carry by Terminal in [];
+        Letter by Terminal in [];
+        Mute by Wallet in [];
+        Unopened by Wallet in [];
     }
     plain {
         OperationalKey Anchors Offered Offer Charged Checked LogEntry Journal Command Restart ProviderInfo Sealed Purse
         Paying Untouched Claim Till ProcessorInfo CardDetails MerchantDetails CreditOffered Credited
-        Article Bought
+        Article Bought ReceiptName Enclosed Delivery KeptLetter
     }
     bodies { Terms }
 }

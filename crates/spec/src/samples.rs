@@ -417,6 +417,7 @@ forms! {
             card: Some(CARD), refund: Some(by(Who::Provider, &[], Refunded()[0].1.clone())),
             ..Command::new(CommandKind::Refund)
         },
+        "letter" => Command { letter: Some(Delivery()[0].1.clone()), ..Command::new(CommandKind::Letter) },
         "keys" => Command {
             keys: Some(vec![by(Who::Root, &[], key_certificate())]), ..Command::new(CommandKind::Keys)
         },
@@ -558,6 +559,7 @@ forms! {
 
 pub use crate::buy::*;
 pub use crate::credit::*;
+pub use crate::reach::*;
 
 /// A P-256 key where an Ed25519 key is expected, and the other way round.
 pub fn other_algorithm(key: &PublicKey, who: Who) -> PublicKey {

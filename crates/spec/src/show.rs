@@ -4,14 +4,16 @@ use serde_json::{Map, Value, json};
 use std::num::NonZeroU64;
 use tegata_core::card::payment::{Purse, PurseState};
 use tegata_core::card::*;
-use tegata_core::talk::{buy::*, cards::*, contract::*, credit::*, join::*, journal::*, pay::*, report::*, update::*};
+use tegata_core::talk::{
+    buy::*, cards::*, contract::*, credit::*, join::*, journal::*, pay::*, reach::*, report::*, update::*,
+};
 use tegata_core::wire::canonical::{Bytes, Extensions, Message, Reader, Wire, Writer};
 use tegata_core::wire::certificate::*;
 use tegata_core::wire::sealed::{Profile, Sealed};
 use tegata_core::wire::signed::{PublicKey, Signed};
 use tegata_core::{
-    AccountId, Amount, CardId, ClearingNumber, CustomerNumber, DeviceId, Handle, Hash, PartyId, RequestNumber, Time,
-    Unit,
+    AccountId, Amount, CardId, ClearingNumber, CustomerNumber, DeviceId, Handle, Hash, LetterNumber, PartyId,
+    RequestNumber, Time, Unit,
 };
 
 /// What a decoder found, as JSON.
@@ -34,7 +36,7 @@ macro_rules! hexed {
     )*};
 }
 hexed!(CardId DeviceId PartyId Handle Hash Subject SealingKey Bytes);
-hexed!(AccountId RequestNumber ClearingNumber CustomerNumber);
+hexed!(AccountId RequestNumber ClearingNumber CustomerNumber LetterNumber);
 
 macro_rules! codes {
     ($($name:ident)*) => {$(
@@ -47,7 +49,7 @@ macro_rules! codes {
 }
 codes!(Role CardKind EventKind EntryKind CommandKind ProviderRefusal ReportKind Tender Refusal Profile);
 codes!(PurseState PayingState ClaimState);
-codes!(CreditState PurchaseState PurchaseRefusal CreditRefusal);
+codes!(CreditState PurchaseState PurchaseRefusal CreditRefusal LetterState);
 codes!(OutcomeState DeclineReason Audience ProcessorRefusal);
 
 impl Show for u64 {
@@ -145,6 +147,14 @@ impl Show for Raise {
         }
     }
 }
+impl Show for Address {
+    fn show(&self) -> Value {
+        match self {
+            Self::Customer(customer) => json!({ "customer": customer.show() }),
+            Self::Receipt(receipt) => json!({ "receipt": receipt.show() }),
+        }
+    }
+}
 impl Show for PayMessage {
     fn show(&self) -> Value {
         match self {
@@ -230,7 +240,7 @@ fields! {
         device epoch acknowledged acknowledged_head entries number commands commands_head list turn challenge
     }
     Challenge { device challenge signer }
-    Command { kind card certificate raise keys terms renewed receipt refund }
+    Command { kind card certificate raise keys terms renewed receipt refund letter }
     Restart { number head commands commands_head next_transaction turn }
     UpdateReply {
         device epoch recorded recorded_head archived commands checkpoints list due restart at signer
@@ -297,6 +307,17 @@ fields! {
     Cancel { wallet purchase at }
     Refunded { wallet card amount left provider at signer }
     Bought { state why article reserve pay expires card temporary receipt }
+    ReceiptName { machine transaction charge offer }
+    Reachable { device receipt sealing epoch at }
+    KeyAsk { device to }
+    KeyAnswer { sealing signer }
+    Carry { device to number sealed }
+    Letter { to number text at }
+    Enclosed { letter certificate }
+    Mute { wallet merchant muted epoch at }
+    Unopened { device merchant number }
+    Delivery { number merchant to sealed }
+    KeptLetter { state merchant to number at sealed letter carry epoch }
     ClearingInformation { audience clearing amount transaction account option name reference processor at }
 }
 

@@ -293,6 +293,14 @@ impl Store {
                    ORDER BY due LIMIT ?2";
         all(self.sql(sql)?, [n(now.0), n(most)], asked)
     }
+    /// A request to the processor, answered or not.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn asked(&self, number: RequestNumber) -> Result<Option<AskedRow>, StoreError> {
+        let sql = "SELECT number, hash, body, machine, offer, subject, at FROM asked WHERE number = ?1";
+        one(self.sql(sql)?, [number.0], asked)
+    }
     /// A request to the processor that is not answered for good.
     ///
     /// # Errors

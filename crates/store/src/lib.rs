@@ -16,6 +16,7 @@ mod file;
 mod numbers;
 mod participants;
 mod provider;
+mod reach;
 mod row;
 mod settle;
 
@@ -31,6 +32,7 @@ pub use file::Store;
 pub use numbers::{ActivationRow, BatchRow, NumberRow, NumberState};
 pub use participants::{ParticipantRow, TokenRow};
 pub use provider::ProviderRow;
+pub use reach::{LetterRow, LetterState, ReachRow, Side};
 pub use settle::{
     BankAccountRow, ContractRow, FileRow, MovementRow, PositionRow, PositionSide, TransferRow, TransferState,
 };

@@ -195,7 +195,7 @@ pub(crate) fn release(desk: &mut Desk<'_>, row: &mut CreditRow, why: CreditRefus
 }
 
 /// One user at one merchant: stable there, another at every other, and no way back without the provider's key.
-pub(super) fn customer_number(key: &[u8; 32], user: DeviceId, merchant: MerchantId) -> CustomerNumber {
+pub(crate) fn customer_number(key: &[u8; 32], user: DeviceId, merchant: MerchantId) -> CustomerNumber {
     let made = mac(key, "tegata customer number v1", &[&user.0, &merchant.0]);
     let mut number = [0; 16];
     number.copy_from_slice(&made[..16]);

@@ -6,15 +6,17 @@
 //! | `lines.rs` | what merchant and user ask, compared, authorized |
 //! | `clearing.rs` | the merchant takes what was authorized: \[13550\], \[8417\], \[8418\], \[8419\], \[8421\] |
 //! | `accounts.rs` | the processor, and clearing accounts at it |
+//! | `opened.rs` | the four messages of one payment, opened for the operator |
 //! | `courier.rs` | what the processor is asked, and its answers |
 
 mod accounts;
 mod clearing;
 mod courier;
 mod lines;
+pub(crate) mod opened;
 
 pub(crate) use accounts::{enrol, register, register_processor};
-pub(crate) use clearing::{book_of, clear, receipted, sound};
+pub(crate) use clearing::{book_of, clear, customer_number, receipted, sound};
 pub use courier::{Answered, ToProcessor};
 pub(crate) use courier::{Sent, Sort, answered, closed, due, ends, outcome_of, overdue, send};
 pub(crate) use lines::{authorize, pay};

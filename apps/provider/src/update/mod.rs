@@ -12,6 +12,7 @@ use crate::credit;
 use crate::desk::{Desk, Failure};
 use crate::directory::{Known, Learned};
 use crate::join::{CERTIFICATE, decoded_keys};
+use crate::reach;
 pub(crate) use chain::{block, record_of};
 use fit::{Fit, doubt, fit};
 use record::{Record, Upload};
@@ -223,6 +224,7 @@ fn commands_due(desk: &mut Desk<'_>, upload: &Upload, restarted: bool) -> Result
     if desk.now.after(RENEWAL) >= known.valid_until && known.revoked.is_none() {
         renew(desk, upload.device)?;
     }
+    reach::deliver(desk, upload.device)?;
     if known.role == Role::Wallet && !restarted {
         for card in desk.store.card_ids_of(upload.device)? {
             money::release(desk, card)?;

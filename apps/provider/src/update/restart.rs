@@ -34,6 +34,7 @@ pub(crate) fn behind(desk: &mut Desk<'_>, upload: &Upload) -> Result<Restart, Fa
             desk.command(device, &command)?;
         }
     }
+    desk.store.letters_again(device)?;
     certified(desk, device)?;
     Ok(restart)
 }

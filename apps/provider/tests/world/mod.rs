@@ -1,6 +1,8 @@
 //! A small world for scripts: the real provider, real devices, real conversations; only the network is a call.
 #![allow(dead_code)] // each script uses its part
 
+pub mod house;
+
 use tegata_core::card::{CardKind, Terms};
 use tegata_core::step::{Broken, Event};
 use tegata_core::talk::cards::{

@@ -5,7 +5,8 @@ use crate::screen::{Answer, Failure, Screen, bold, fail, table};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tegata_core::talk::credit::{CardExpiry, CardNumber, CreditNotice, CreditRefusal, Credited, PaymentOption};
-use tegata_core::{Amount, RequestNumber};
+use tegata_core::talk::pay::Charge;
+use tegata_core::{Amount, Handle, RequestNumber};
 use tegata_device::{HttpPost, fetch_processor};
 use tegata_vault::SqliteVault;
 use tegata_wallet::{Wallet, offer_credit};
@@ -134,15 +135,23 @@ pub fn list(wallet: &Wallet<SqliteVault>) -> Result<Answer, Failure> {
                 || paid.state.name().to_lowercase(),
                 |why: CreditRefusal| format!("ended ({})", why.name().to_lowercase()),
             );
-            vec![super::moment(charge.at), paid.merchant.clone(), charge.amount.to_string(), state, receipt.to_owned()]
+            let number = number(paid);
+            let at = super::moment(charge.at);
+            vec![at, paid.merchant.clone(), charge.amount.to_string(), state, number, receipt.to_owned()]
         })
         .collect();
     let text = if rows.is_empty() {
         "No payments by credit yet.".to_owned()
     } else {
-        table(&["at", "merchant", "amount", "state", "receipt"], &rows)
+        table(&["at", "merchant", "amount", "state", "number", "receipt"], &rows)
     };
     Ok(Answer::new(text, json!({ "credits": all.iter().map(shown).collect::<Vec<_>>() })))
+}
+
+/// What names the receipt: the first digits of the charge's hash.
+fn number(paid: &Credited) -> String {
+    let session = paid.request.claimed().session;
+    Handle::of(&Charge::named(&session, paid.machine, paid.charge.payload())).to_string()
 }
 
 fn shown(paid: &Credited) -> Value {
@@ -166,6 +175,7 @@ fn shown(paid: &Credited) -> Value {
         "items": charge.items,
         "state": paid.state.name(),
         "why": paid.why.map(CreditRefusal::name),
+        "receipt_number": number(paid),
         "receipt": receipt,
     })
 }

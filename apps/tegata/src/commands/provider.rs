@@ -73,6 +73,7 @@ pub fn run(place: &Place, screen: Screen, command: ProviderCommand) -> Result<An
                 json!({ "do": "enrol", "merchant": merchant, "code": code, "category": category, "name": name });
             Ok(Answer::new(format!("{merchant} takes credit as soon as the processor knows it."), ask(question)?))
         }
+        ProviderCommand::Credits { open } => super::opened::credits(open, ask, crate::screen::width()),
         ProviderCommand::Status => {
             let status = ask(json!({ "do": "status" }))?;
             Ok(Answer::new(serde_json::to_string_pretty(&status)?, status))

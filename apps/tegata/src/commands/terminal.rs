@@ -1,5 +1,6 @@
 //! What a merchant terminal does on the command line.
 
+use super::reach;
 use crate::flags::TerminalCommand;
 use crate::place::{Opened, Place, Sort, forget_address, now, write_address};
 use crate::screen::{Answer, Failure, Screen, bold, fail, table};
@@ -24,6 +25,8 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: TerminalCommand) 
         TerminalCommand::Clear { transaction } => {
             by_credit(place, screen, &mut place.terminal(name)?.part, transaction)
         }
+        TerminalCommand::Messages => reach::terminal_messages(place, name),
+        TerminalCommand::Write { to, text } => reach::terminal_writes(place, name, &to, &text),
         TerminalCommand::Payments => payments(&place.terminal(name)?.part),
         TerminalCommand::Receipt { transaction } => receipt(&place.terminal(name)?.part, transaction),
         TerminalCommand::Close => {
@@ -161,7 +164,9 @@ fn payments(terminal: &Terminal<SqliteVault>) -> Result<Answer, Failure> {
         .map(|payment| {
             let items = payment.items.clone().unwrap_or_default();
             let state = payment.state.name().to_lowercase();
-            vec![payment.transaction.to_string(), super::moment(payment.at), payment.amount.to_string(), state, items]
+            let with = payment.customer.map_or_else(|| payment.receipt.to_string(), |customer| customer.to_string());
+            let (at, amount) = (super::moment(payment.at), payment.amount.to_string());
+            vec![payment.transaction.to_string(), at, amount, state, with, items]
         })
         .collect();
     let json = listed
@@ -175,13 +180,15 @@ fn payments(terminal: &Terminal<SqliteVault>) -> Result<Answer, Failure> {
                 "state": payment.state.name(),
                 "items": payment.items,
                 "card": payment.card.map(|card| card.to_string()),
+                "customer": payment.customer.map(|customer| customer.to_string()),
+                "receipt_number": payment.receipt.to_string(),
             })
         })
         .collect::<Vec<_>>();
     let text = if rows.is_empty() {
         "No charges yet.".to_owned()
     } else {
-        table(&["no", "at", "amount", "state", "items"], &rows)
+        table(&["no", "at", "amount", "state", "customer or receipt", "items"], &rows)
     };
     Ok(Answer::new(text, json!({ "payments": json })))
 }

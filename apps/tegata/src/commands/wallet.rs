@@ -1,6 +1,6 @@
 //! What a wallet does on the command line.
 
-use super::{buy, credit};
+use super::{buy, credit, reach};
 use crate::flags::WalletCommand;
 use crate::place::{Place, Sort, now};
 use crate::screen::{Answer, Failure, Screen, bold, fail, table};
@@ -49,6 +49,10 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: WalletCommand) ->
             let text = "Agreed. Touch the terminal again, and it is paid.";
             Ok(Answer::new(text, json!({ "agreed": transaction })))
         }
+        WalletCommand::Messages => reach::wallet_messages(place, name),
+        WalletCommand::Write { receipt, text } => reach::wallet_writes(place, name, &receipt, &text),
+        WalletCommand::Mute { merchant } => reach::mute(place, name, &merchant, true),
+        WalletCommand::Unmute { merchant } => reach::mute(place, name, &merchant, false),
         WalletCommand::Payments => payments(&place.wallet(name)?.part),
         WalletCommand::Update => {
             let mut opened = place.wallet(name)?;
@@ -237,7 +241,7 @@ fn payments(wallet: &Wallet<SqliteVault>) -> Result<Answer, Failure> {
                 made.merchant.clone(),
                 made.amount.to_string(),
                 made.state.name().to_lowercase(),
-                if made.receipted { "receipt" } else { "" }.to_owned(),
+                if made.receipted { made.receipt.to_string() } else { String::new() },
                 made.items.clone().unwrap_or_default(),
             ]
         })
@@ -254,6 +258,7 @@ fn payments(wallet: &Wallet<SqliteVault>) -> Result<Answer, Failure> {
                 "currency": made.amount.unit().name(),
                 "state": made.state.name(),
                 "receipted": made.receipted,
+                "receipt_number": made.receipt.to_string(),
                 "items": made.items,
                 "card": made.card.to_string(),
             })
@@ -262,7 +267,7 @@ fn payments(wallet: &Wallet<SqliteVault>) -> Result<Answer, Failure> {
     let text = if rows.is_empty() {
         "No payments yet.".to_owned()
     } else {
-        table(&["at", "merchant", "amount", "state", "", "items"], &rows)
+        table(&["at", "merchant", "amount", "state", "receipt", "items"], &rows)
     };
     Ok(Answer::new(text, json!({ "payments": json })))
 }

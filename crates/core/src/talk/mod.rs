@@ -7,5 +7,6 @@ pub mod credit;
 pub mod join;
 pub mod journal;
 pub mod pay;
+pub mod reach;
 pub mod report;
 pub mod update;

@@ -10,6 +10,7 @@ use crate::talk::buy::{Bought, Refunded};
 use crate::talk::credit::{Credited, UserReceipt};
 use crate::talk::journal::{Journal, LogEntry};
 use crate::talk::pay::{Paying, Till, keep_raise, load_purse, purse_key};
+use crate::talk::reach::take_in;
 use crate::talk::report::Refused;
 use crate::wire::canonical::{Bytes, Message, Wire};
 use crate::wire::certificate::{Anchors, Certificate};
@@ -313,6 +314,11 @@ impl Apply<'_> {
             }
             CommandKind::Receipt => command.receipt.as_ref().map_or(Some(()), |receipt| self.receipt(receipt))?,
             CommandKind::Refund => command.refund.as_ref().map_or(Some(()), |refund| self.refund(refund))?,
+            CommandKind::Letter => {
+                let letter = command.letter.as_ref()?;
+                let more = take_in(letter, &self.over, self.context.now);
+                self.over.merge(more);
+            }
             // Of later kinds of card: recorded as carried out, they name nothing this device holds.
             CommandKind::Change | CommandKind::Program => {}
         }

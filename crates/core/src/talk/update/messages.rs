@@ -6,6 +6,7 @@ use crate::money::Time;
 use crate::step::Context;
 use crate::talk::buy::Refunded;
 use crate::talk::credit::UserReceipt;
+use crate::talk::reach::Delivery;
 use crate::talk::report::Refused;
 use crate::wire::canonical::{Bytes, DecodeError, Message, Reader, Wire};
 use crate::wire::certificate::{Anchors, Certificate, RevocationList};
@@ -81,6 +82,8 @@ codes! {
         Terms = 9,
         /// A new certificate of the device itself.
         Renew = 10,
+        /// Keep a letter, or seal one of your own again.
+        Letter = 12,
     }
 }
 
@@ -105,6 +108,8 @@ message! {
         8 receipt: Option<Signed<UserReceipt>>,
         /// Refund: what was paid back for a card.
         10 refund: Option<Signed<Refunded>>,
+        /// Letter: the letter, still sealed, or the number of the one to seal again.
+        12 letter: Option<Delivery>,
     }
 }
 
@@ -121,6 +126,7 @@ impl Command {
             renewed: None,
             receipt: None,
             refund: None,
+            letter: None,
             extensions: Default::default(),
         }
     }
@@ -194,6 +200,7 @@ by_provider!(UpdateReply Challenge Refused);
 by_provider!(crate::talk::cards::InstallReply crate::talk::cards::LoadReply crate::talk::cards::Done);
 by_provider!(crate::talk::report::Report);
 by_provider!(crate::talk::buy::Catalogue crate::talk::buy::PurchaseAnswer);
+by_provider!(crate::talk::reach::KeyAnswer);
 by_provider!(crate::talk::credit::CreditAnswer crate::talk::credit::ClearingNotification);
 
 /// What came back for a request.

@@ -1,0 +1,165 @@
+//! Letters on the command line: a merchant writes to a customer, a user asks about a receipt, mutes and unmutes.
+
+use crate::place::{Place, now};
+use crate::screen::{Answer, Failure, fail, table};
+use serde_json::{Value, json};
+use tegata_core::CustomerNumber;
+use tegata_core::PartyId;
+use tegata_core::talk::pay::Claim;
+use tegata_core::talk::reach::{Address, KeptLetter, LetterState, NotShown, ReceiptHeld, Whose};
+
+/// What a user reads, after sending what waits and fetching what came.
+pub fn wallet_messages(place: &Place, name: &str) -> Result<Answer, Failure> {
+    let mut opened = place.wallet(name)?;
+    let exchanged = place.post().and_then(|mut post| Ok(opened.part.exchange_letters(&mut post, now())?));
+    let purchases = opened.part.receipts()?;
+    let mut shown = Vec::new();
+    for read in opened.part.letters(now())? {
+        let about = read.kept.to.receipt().and_then(|receipt| {
+            let purchase = purchases.iter().find(|purchase| purchase.name == *receipt)?;
+            Some((receipt.handle().to_string(), purchase.amount.to_string()))
+        });
+        shown.push(line(&read.kept, &read.shop, about, &read.text));
+    }
+    listed(shown, exchanged)
+}
+
+/// What a merchant reads, at one of its terminals.
+pub fn terminal_messages(place: &Place, name: &str) -> Result<Answer, Failure> {
+    let mut opened = place.terminal(name)?;
+    let exchanged = place.post().and_then(|mut post| Ok(opened.part.exchange_letters(&mut post, now())?));
+    let mut shown = Vec::new();
+    for read in opened.part.letters(now())? {
+        let with = read.customer.map_or_else(|| "who paid by card".to_owned(), |customer| customer.to_string());
+        let about = read.kept.to.receipt().map(|receipt| {
+            let amount = read.claim.as_ref().map(|claim| claim.charge.claimed().amount.to_string());
+            (receipt.handle().to_string(), amount.unwrap_or_default())
+        });
+        shown.push(line(&read.kept, &with, about, &read.text));
+    }
+    listed(shown, exchanged)
+}
+
+/// One letter: a row for people, an object for programs.
+fn line(
+    kept: &KeptLetter,
+    with: &str,
+    about: Option<(String, String)>,
+    text: &Result<String, NotShown>,
+) -> (Vec<String>, Value) {
+    let (state, from) = match (kept.whose(), kept.state) {
+        (Whose::Theirs, _) => ("", true),
+        (Whose::Ours, LetterState::Waiting) => ("waits", false),
+        (Whose::Ours, LetterState::Refused) => ("refused", false),
+        (Whose::Ours, _) => ("sent", false),
+    };
+    let (receipt, amount) = about.unwrap_or_default();
+    let said = match text {
+        Ok(text) => text.clone(),
+        Err(why) => format!("(not shown: {why})"),
+    };
+    let way = if from { format!("from {with}") } else { format!("to {with}") };
+    let for_what = if amount.is_empty() { receipt.clone() } else { format!("{receipt} ({amount})") };
+    let row = vec![super::moment(kept.at), way, for_what, state.to_owned(), said];
+    let json = json!({
+        "at": kept.at.0,
+        "number": kept.number.to_string(),
+        "from": from.then_some(with),
+        "to": (!from).then_some(with),
+        "merchant": kept.merchant.to_string(),
+        "receipt": (!receipt.is_empty()).then_some(receipt),
+        "state": kept.state.name(),
+        "text": text.as_ref().ok(),
+        "not_shown": text.as_ref().err().map(ToString::to_string),
+    });
+    (row, json)
+}
+
+/// What is there is shown also where the provider is away; that is said, too.
+fn listed(shown: Vec<(Vec<String>, Value)>, exchanged: Result<(), Failure>) -> Result<Answer, Failure> {
+    let (rows, json): (Vec<_>, Vec<_>) = shown.into_iter().unzip();
+    let mut text = match rows.is_empty() {
+        true => "No messages yet.".to_owned(),
+        false => table(&["at", "with", "receipt", "", "message"], &rows),
+    };
+    let failed = exchanged.err().map(|failure| failure.0);
+    if let Some(failed) = &failed {
+        text.push_str(&format!("\nNot everything could be sent and fetched: {failed}"));
+    }
+    Ok(Answer::new(text, json!({ "messages": json, "failed": failed })))
+}
+
+/// A user asks about a receipt.
+pub fn wallet_writes(place: &Place, name: &str, receipt: &str, text: &str) -> Result<Answer, Failure> {
+    let mut opened = place.wallet(name)?;
+    let purchases = opened.part.receipts()?;
+    let found: Vec<&ReceiptHeld> =
+        purchases.iter().filter(|purchase| named(&purchase.name.handle().to_string(), receipt)).collect();
+    let [purchase] = found.as_slice() else {
+        return fail(format!(
+            "'{receipt}' names {} receipts of this wallet; `payments` and `credits` show each receipt's number",
+            found.len()
+        ));
+    };
+    let number = opened.part.write(&mut place.post()?, purchase, text, now())?;
+    let told = format!("Written to {}. The answer comes with an update: tegata wallet {name} messages", purchase.shop);
+    Ok(Answer::new(told, json!({ "written": number.to_string(), "merchant": purchase.merchant.to_string() })))
+}
+
+/// A merchant writes to a customer, or answers about a receipt.
+pub fn terminal_writes(place: &Place, name: &str, to: &str, text: &str) -> Result<Answer, Failure> {
+    let mut opened = place.terminal(name)?;
+    let machine = opened.part.device.id();
+    let address = match (CustomerNumber::parse(to), machine) {
+        (Some(customer), _) => Address::Customer(customer),
+        (None, Some(machine)) => {
+            let claims = opened.part.claims()?;
+            let names = |claim: &Claim| claim.receipt_name(machine);
+            let found: Vec<_> = claims.iter().map(names).filter(|name| named(&name.handle().to_string(), to)).collect();
+            let [receipt] = found.as_slice() else {
+                return fail(format!(
+                    "'{to}' is no customer number (customer- and 32 digits) and names {} receipts of this terminal; \
+                     `payments` shows both",
+                    found.len()
+                ));
+            };
+            Address::Receipt(receipt.clone())
+        }
+        (None, None) => return fail("this terminal has not joined a provider yet"),
+    };
+    let number = opened.part.write(&mut place.post()?, address, text, now())?;
+    let told = "Written. It comes with the wallet's next update, unless its user does not want to hear from you.";
+    Ok(Answer::new(told, json!({ "written": number.to_string() })))
+}
+
+/// Enough of a receipt's digits.
+fn named(handle: &str, digits: &str) -> bool {
+    digits.len() >= 4 && handle.starts_with(digits)
+}
+
+/// A user mutes a merchant or wants its letters again.
+pub fn mute(place: &Place, name: &str, merchant: &str, muted: bool) -> Result<Answer, Failure> {
+    let mut opened = place.wallet(name)?;
+    let purchases = opened.part.receipts()?;
+    let mut found: Vec<(PartyId, String)> = purchases
+        .into_iter()
+        .filter(|purchase| purchase.shop == merchant || purchase.merchant.to_string() == merchant)
+        .map(|purchase| (purchase.merchant, purchase.shop))
+        .collect();
+    found.sort();
+    found.dedup_by_key(|(merchant, _)| *merchant);
+    let [(party, shop)] = found.as_slice() else {
+        let ids: Vec<String> = found.iter().map(|(party, _)| party.to_string()).collect();
+        return fail(format!(
+            "'{merchant}' names {} merchants that this wallet has paid; name it as `payments` shows it, or by its id {}",
+            found.len(),
+            ids.join(" or ")
+        ));
+    };
+    opened.part.mute(&mut place.post()?, *party, muted, now())?;
+    let told = match muted {
+        true => format!("{shop} is muted: what it writes is dropped, also what waits, and it is not told."),
+        false => format!("{shop} can write again, from now on."),
+    };
+    Ok(Answer::new(told, json!({ "merchant": party.to_string(), "muted": muted })))
+}
