@@ -3,10 +3,11 @@
 //!
 //! Steps are not listed by hand: each conversation is run once undisturbed to count its frames, exchanges and stores.
 
+use crate::Options;
 use crate::fault::{FrameFault, Mix, NetFault};
-use crate::post::NetPlan;
 use crate::tap::Plan;
 use crate::town::Town;
+use crate::trouble::NetPlan;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use tegata_core::step::Broken;
@@ -164,7 +165,7 @@ struct Steps {
 }
 
 fn town(conversation: Conversation, broken: Broken) -> Result<Town, String> {
-    let mut town = Town::new(7, broken, Some(Mix::CALM), true)?;
+    let mut town = Town::new(7, &Options { broken, mix: Some(Mix::CALM), traced: true, ..Options::default() })?;
     conversation.prepare(&mut town);
     Ok(town)
 }
@@ -177,7 +178,7 @@ fn count(conversation: Conversation, broken: Broken) -> Result<Steps, String> {
     conversation.run(&mut town, &Plan::PLAIN);
     Ok(Steps {
         frames: town.crossed - crossed,
-        exchanges: town.center.exchanges(),
+        exchanges: town.center.trouble.exchanges(),
         wallet: town.people[0].wallet.device.vault.commits() - before.0,
         terminal: town.tills[0].terminal.device.vault.commits() - before.1,
     })

@@ -1,12 +1,13 @@
 //! What people, merchants and the operator do on a day, as apps and their users do it.
 
 mod cards;
+mod credit;
 mod operator;
 mod pay;
 mod update;
 
-use crate::post::NetPlan;
 use crate::town::Town;
+use crate::trouble::NetPlan;
 use tegata_core::Time;
 use tegata_vault::Faults;
 
@@ -24,6 +25,10 @@ enum Action {
     Sell,
     Settle,
     Guess,
+    Register,
+    Credit,
+    AskWallet,
+    AskTill,
 }
 
 /// How often each is done, in parts of their sum.
@@ -41,6 +46,10 @@ const WEIGHTS: [(Action, u64); 11] = [
     (Action::Guess, 2),
 ];
 
+/// How often each is done that is about credit, in parts of the town's share of it.
+const CREDIT: [(Action, u64); 4] =
+    [(Action::Register, 12), (Action::Credit, 60), (Action::AskWallet, 14), (Action::AskTill, 14)];
+
 /// How many things happen in a seed, at least and at most.
 const ACTIONS: (u64, u64) = (15, 45);
 
@@ -53,6 +62,9 @@ impl Town {
             }
             if self.dice.chance(700) {
                 self.install(at);
+            }
+            if self.mix.credit > 0 && self.dice.chance(800) {
+                self.register_some(at);
             }
         }
         for at in 0..self.tills.len() {
@@ -105,16 +117,7 @@ impl Town {
             self.forget_numbers();
             self.say(|| "the provider is restored from a backup".into());
         }
-        let total = WEIGHTS.iter().map(|(_, weight)| weight).sum();
-        let mut drawn = self.dice.below(total);
-        let mut action = Action::Tap;
-        for (candidate, weight) in WEIGHTS {
-            if drawn < weight {
-                action = candidate;
-                break;
-            }
-            drawn -= weight;
-        }
+        let action = self.draw_action();
         self.center.plan(NetPlan::Sometimes(self.mix.network));
         self.act(action);
         let seconds = match self.dice.below(20) {
@@ -123,6 +126,16 @@ impl Town {
             _ => self.dice.within(Time::DAY / 2, 4 * Time::DAY),
         };
         self.wait(seconds);
+    }
+
+    fn draw_action(&mut self) -> Action {
+        let total = WEIGHTS.iter().map(|(_, weight)| weight).sum();
+        let drawn = self.dice.below(total + self.mix.credit);
+        if drawn < total {
+            return weighed(&WEIGHTS, drawn);
+        }
+        let share = CREDIT.iter().map(|(_, weight)| weight).sum();
+        weighed(&CREDIT, self.dice.below(share))
     }
 
     fn act(&mut self, action: Action) {
@@ -146,6 +159,10 @@ impl Town {
             Action::Sell => self.sell(),
             Action::Settle => self.settle(),
             Action::Guess => self.guess(person),
+            Action::Register => self.register_some(person),
+            Action::Credit => self.credit_somewhere(person, till),
+            Action::AskWallet => self.go_on_wallet(person),
+            Action::AskTill => self.go_on_till(till),
         }
     }
 
@@ -182,4 +199,16 @@ impl Town {
             }
         }
     }
+}
+
+/// The action that this number falls on.
+fn weighed(actions: &[(Action, u64)], drawn: u64) -> Action {
+    let mut left = drawn;
+    for (action, weight) in actions {
+        if left < *weight {
+            return *action;
+        }
+        left -= weight;
+    }
+    Action::Tap
 }

@@ -1,7 +1,7 @@
 //! What issuer and operator do.
 
-use crate::post::NetPlan;
 use crate::town::Town;
+use crate::trouble::NetPlan;
 
 impl Town {
     pub(super) fn sell(&mut self) {
