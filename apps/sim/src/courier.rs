@@ -182,6 +182,10 @@ impl Center {
         if let Some(mut courier) = self.courier.take() {
             let goal = until.since(START) * 1000;
             let mut at = courier.clearing.ms();
+            if courier.look == u64::MAX && self.is_owing() {
+                // Something came since that does not ask for the processor at once.
+                (courier.look, courier.pause) = (at + LOOK.0, LOOK.0);
+            }
             loop {
                 self.now = START.after(at / 1000);
                 self.step(&mut courier, at);

@@ -286,6 +286,13 @@ impl Store {
                    WHERE number = ?1 AND due IS NOT NULL";
         one(self.sql(sql)?, [number.0], asked)
     }
+    /// A request as it was sent to the processor, answered or not.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn asked_body(&self, number: RequestNumber) -> Result<Option<Vec<u8>>, StoreError> {
+        one(self.sql("SELECT body FROM asked WHERE number = ?1")?, [number.0], |row| row.get())
+    }
     /// It is sent again then.
     ///
     /// # Errors

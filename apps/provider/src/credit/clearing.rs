@@ -4,8 +4,8 @@
 use super::{courier, refuse, refused, told};
 use crate::desk::{Desk, Failure};
 use tegata_core::talk::credit::{
-    Clear, ClearingCompletion, ClearingNotification, ClearingRequest, CreditOffer, CreditRefusal, CreditState,
-    MerchantReceipt, UserReceipt, VoidAuthorization,
+    Authorize, Clear, ClearingCompletion, ClearingNotification, ClearingRequest, CreditOffer, CreditRefusal,
+    CreditState, MerchantReceipt, UserReceipt, VoidAuthorization,
 };
 use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::talk::update::{Command, CommandKind};
@@ -74,12 +74,14 @@ pub(super) fn completed(
     if row.completed.is_some() || asked.number != number {
         return Ok(());
     }
-    let account = |subject| desk.store.clearing_account(subject).map(|row| row.and_then(|row| row.account));
+    // By the accounts that were authorized: since then the user may have named another card.
+    let authorize = row.authorization.map(|number| desk.store.asked_body(number)).transpose()?.flatten();
+    let authorize = authorize.and_then(|body| Signed::<Authorize>::decode(&body).ok()).ok_or(StoreError::Damaged)?;
+    let authorized = authorize.claimed();
     let named = (completion.amount, completion.transaction, completion.option, completion.number);
     let ours = (merchant.line.amount, merchant.line.transaction, row.option, number);
     let sound = named == ours
-        && Some(completion.merchant) == account(merchant.who.0)?
-        && Some(completion.user) == account(user.who.0)?
+        && (completion.merchant, completion.user) == (authorized.merchant, authorized.user)
         && !desk.store.knows_clearing(completion.clearing)?;
     if !sound {
         // The processor signed something else than it was asked: a person has to look; nothing is told or posted.

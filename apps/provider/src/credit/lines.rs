@@ -113,10 +113,15 @@ fn ask(desk: &mut Desk<'_>, row: &mut CreditRow) -> Result<(), Failure> {
     let (Some((merchant, _)), Some(user)) = (&row.merchant, &row.user) else {
         return Err(StoreError::Damaged.into());
     };
-    let account = |subject| -> Result<_, Failure> {
-        Ok(desk.store.clearing_account(subject)?.and_then(|account| account.account).ok_or(StoreError::Damaged)?)
+    let account = |subject| desk.store.clearing_account(subject).map(|row| row.and_then(|row| row.account));
+    // Whoever names another card has none until that one is open: since its line came, this one may have gone.
+    let Some(user_account) = account(user.who.0)? else {
+        return refuse(desk, row, CreditRefusal::NoCard);
     };
-    let (user_account, merchant_account, line) = (account(user.who.0)?, account(merchant.who.0)?, merchant.line);
+    let Some(merchant_account) = account(merchant.who.0)? else {
+        return refuse(desk, row, CreditRefusal::NoMerchant);
+    };
+    let line = merchant.line;
     let (provider, option, at) = (desk.shared.info.provider, row.option, desk.now);
     let number = RequestNumber(desk.draw_id());
     let signed = desk.sign(&[], |_| Authorize {
