@@ -2,7 +2,7 @@
 
 use crate::credit::{self, Answered, ToProcessor};
 use crate::desk::{Desk, Failure, refusal};
-use crate::directory::Directory;
+use crate::directory::{Directory, Learned};
 use crate::keys::Keys;
 use crate::prepare::{Prepared, prepare_all};
 use crate::settle::{Settlement, settle};
@@ -193,26 +193,38 @@ impl Provider {
     ) -> Result<T, ProviderError> {
         // Only where the order is broken on purpose is one still open here.
         self.store.commit()?;
+        let done = self.attempt(now, entropy, work)?;
+        let broken = self.shared.broken;
+        let early = broken.has(Break::AcknowledgeBeforeCommit) || broken.has(Break::AskedBeforeStored) && done.asking;
+        if !early {
+            self.store.commit()?;
+        }
+        Ok(self.learn(done))
+    }
+    /// What a transaction does, not committed yet; where it fails, nothing of it is left.
+    fn attempt<T>(
+        &mut self,
+        now: Time,
+        entropy: [u8; 32],
+        work: impl FnOnce(&mut Desk<'_>) -> Result<T, ProviderError>,
+    ) -> Result<Attempted<T>, ProviderError> {
         self.store.begin()?;
         let done = Desk::new(&self.store, &self.shared, now, entropy).and_then(|mut desk| {
             let value = work(&mut desk)?;
             let asking = desk.asking;
-            Ok((value, desk.close()?, asking))
+            Ok(Attempted { value, learned: desk.close()?, asking })
         });
-        let (value, learned, asking) = match done {
-            Ok(done) => done,
-            Err(error) => {
-                self.store.rollback();
-                return Err(error);
-            }
-        };
-        if !self.shared.broken.has(Break::AcknowledgeBeforeCommit) {
-            self.store.commit()?;
+        if done.is_err() {
+            self.store.rollback();
         }
-        self.asking |= asking;
+        done
+    }
+    /// What is durable is known from here on.
+    fn learn<T>(&mut self, done: Attempted<T>) -> T {
+        self.asking |= done.asking;
         let mut directory = self.shared.directory_mut();
-        learned.into_iter().for_each(|learned| directory.learn(learned));
-        Ok(value)
+        done.learned.into_iter().for_each(|learned| directory.learn(learned));
+        done.value
     }
     fn finish<T>(&mut self, done: Result<T, ProviderError>) -> Result<T, ProviderError> {
         match done {
@@ -235,7 +247,7 @@ impl Provider {
         self.transact(now, [0; 32], |desk| {
             desk.known(subject).ok_or(ProviderError::Unknown)?;
             desk.store.set_revoked(subject, now)?;
-            desk.learned.push(crate::directory::Learned::Revoked(subject, now));
+            desk.learned.push(Learned::Revoked(subject, now));
             desk.publish();
             Ok(())
         })
@@ -344,9 +356,13 @@ impl Provider {
     /// [`ProviderError`].
     pub fn to_processor(&mut self, now: Time, entropy: [u8; 32]) -> Result<Vec<ToProcessor>, ProviderError> {
         self.asking = false;
-        self.transact(now, entropy, |desk| {
-            credit::overdue(desk).and_then(|()| credit::due(desk)).map_err(Failure::into_error)
-        })
+        let due =
+            |desk: &mut Desk<'_>| credit::overdue(desk).and_then(|()| credit::due(desk)).map_err(Failure::into_error);
+        if self.shared.broken.has(Break::AskedBeforeStored) {
+            let done = self.attempt(now, entropy, due)?;
+            return Ok(self.learn(done));
+        }
+        self.transact(now, entropy, due)
     }
     /// Takes up what the processor answered.
     ///
@@ -389,6 +405,14 @@ impl Provider {
         let pairs = self.store.books()?.into_iter();
         pairs.map(|(issuer, unit)| Ok((issuer, unit, self.store.equation(issuer, unit)?))).collect()
     }
+}
+
+/// What a transaction brought, before it is committed.
+struct Attempted<T> {
+    value: T,
+    learned: Vec<Learned>,
+    /// Something was put down for the processor.
+    asking: bool,
 }
 
 /// A message that went through the first stage.

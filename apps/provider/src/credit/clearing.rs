@@ -3,6 +3,7 @@
 
 use super::{courier, refuse, refused, told};
 use crate::desk::{Desk, Failure};
+use tegata_core::step::Break;
 use tegata_core::talk::credit::{
     Authorize, Clear, ClearingCompletion, ClearingNotification, ClearingRequest, CreditOffer, CreditRefusal,
     CreditState, MerchantReceipt, UserReceipt, VoidAuthorization,
@@ -34,6 +35,9 @@ pub(crate) fn clear(desk: &mut Desk<'_>, request: &Verified<ClearingRequest>) ->
         (None, CreditState::Authorized) => ask(desk, &mut row, request)?,
         (None, CreditState::Waiting | CreditState::Pending) => {
             return Ok(refused(desk, &hash, CreditRefusal::NotAuthorized));
+        }
+        (Some(_), CreditState::Pending) if desk.shared.broken.has(Break::ClearedUnderNewNumber) => {
+            ask(desk, &mut row, request)?;
         }
         _ => {}
     }
@@ -157,6 +161,9 @@ pub(crate) fn receipted(desk: &mut Desk<'_>, receipt: &Verified<MerchantReceipt>
     }
     row.receipt = Some(receipt.signed().encode());
     desk.store.put_credit(&row)?;
+    if desk.shared.broken.has(Break::ReceiptNotRepeated) {
+        return Ok(true);
+    }
     let (Some(user), Some(done)) = (&row.user, &row.completed) else {
         return Err(StoreError::Damaged.into());
     };
@@ -172,6 +179,9 @@ pub(crate) fn release(desk: &mut Desk<'_>, row: &mut CreditRow, why: CreditRefus
     let number = RequestNumber(desk.draw_id());
     let signed =
         desk.sign(&[], |_| VoidAuthorization { provider, number, at, authorization, extensions: Default::default() });
+    if desk.shared.broken.has(Break::HoldKept) {
+        return refuse(desk, row, why);
+    }
     row.void = Some(number);
     refuse(desk, row, why)?;
     courier::send(desk, number, &signed, About::Payment(row.machine, row.offer))

@@ -3,6 +3,7 @@
 
 use super::{accounts, clearing, lines, refuse};
 use crate::desk::{Desk, Failure};
+use tegata_core::step::Break;
 use tegata_core::talk::credit::{CreditRefusal, CreditState, Outcome, OutcomeState, ProcessorAnswer};
 use tegata_core::talk::credit::{PATIENCE, read_processor_answer};
 use tegata_core::wire::canonical::Message;
@@ -88,7 +89,8 @@ pub(crate) fn answered(desk: &mut Desk<'_>, answers: &[Answered]) -> Result<(), 
             tracing::warn!(%number, "what answered is not the processor's answer to this");
             continue;
         };
-        if transient(&read) {
+        let guessed = desk.shared.broken.has(Break::UnknownIsDeclined) && is_unknown(&read);
+        if transient(&read) && !guessed {
             desk.store.ask_again(*number, desk.now.after(RETRY))?;
             continue;
         }
@@ -99,7 +101,7 @@ pub(crate) fn answered(desk: &mut Desk<'_>, answers: &[Answered]) -> Result<(), 
             }
             About::Payment(machine, offer) => {
                 let row = desk.store.credit(machine, &offer)?.ok_or(StoreError::Damaged)?;
-                if !ends(&row, *number, &read) {
+                if !ends(&row, *number, &read) && !guessed {
                     tracing::warn!(%number, "the processor's answer is none to this sort of request");
                     desk.store.ask_again(*number, desk.now.after(RETRY))?;
                     continue;
@@ -122,10 +124,13 @@ fn outcome(answer: &ProcessorAnswer) -> Option<&Outcome> {
 /// Whether it says no more than that it is asked again.
 fn transient(answer: &ProcessorAnswer) -> bool {
     match answer {
-        ProcessorAnswer::Outcome(outcome) => outcome.state == OutcomeState::Unknown,
         ProcessorAnswer::Refused(refused) => refused.why.is_transient(),
-        ProcessorAnswer::Cleared(_) => false,
+        _ => is_unknown(answer),
     }
+}
+
+fn is_unknown(answer: &ProcessorAnswer) -> bool {
+    outcome(answer).is_some_and(|outcome| outcome.state == OutcomeState::Unknown)
 }
 
 /// Whether an answer is the end of this sort of request. Anything else is asked again: money is not concluded from it (R26).

@@ -2,6 +2,7 @@
 
 use super::{courier, refuse, refused, told};
 use crate::desk::{Desk, Failure};
+use tegata_core::step::Break;
 use tegata_core::talk::credit::{
     AuthorizationRequest, Authorize, CreditRefusal, CreditState, Matched, NamedOffer, PaymentRequest, Sides, matched,
     merchant_line, offered, user_line,
@@ -103,6 +104,7 @@ pub(super) fn advance(desk: &mut Desk<'_>, row: &mut CreditRow) -> Result<(), Fa
     };
     match matched(&sides, desk.now) {
         Matched::Wait => Ok(()),
+        Matched::Refuse(CreditRefusal::Mismatch) if desk.shared.broken.has(Break::MismatchIgnored) => ask(desk, row),
         Matched::Refuse(why) => refuse(desk, row, why),
         Matched::Authorize => ask(desk, row),
     }

@@ -21,13 +21,13 @@ pub struct Lines {
     pub terminal: bool,
     /// The wallet first.
     pub wallet_first: bool,
-    /// How often they ask, a few seconds apart.
+    /// How often they ask, longer and longer apart.
     pub rounds: u64,
 }
 
 impl Lines {
     /// Both ask until it is known, as long as people stand at a counter.
-    pub const BOTH: Self = Self { wallet: true, terminal: true, wallet_first: true, rounds: 20 };
+    pub const BOTH: Self = Self { wallet: true, terminal: true, wallet_first: true, rounds: 10 };
 }
 
 impl Town {
@@ -40,7 +40,7 @@ impl Town {
         self.ready_person(at);
         // Somebody mistypes.
         let mistyped = self.dice.chance(60);
-        self.register(at, card, mistyped, 5);
+        self.register(at, card, mistyped, 3);
         self.rest(Some(at), None);
     }
 
@@ -53,7 +53,7 @@ impl Town {
                 format!("wallet {at} registers {card:?}{}: {told:?}", if mistyped { ", mistyped" } else { "" })
             });
             match told {
-                Ok(CreditNotice::Waiting { .. }) => self.wait(1),
+                Ok(CreditNotice::Waiting { .. }) => self.wait(2),
                 Ok(CreditNotice::Authorized) => {
                     if let Some(person) = self.people.get_mut(at) {
                         person.has_bank_card = true;
@@ -93,7 +93,7 @@ impl Town {
             wallet: who != 0 && who != 2,
             terminal: who != 1 && who != 2,
             wallet_first: self.dice.chance(500),
-            rounds: self.dice.within(1, 12),
+            rounds: self.dice.within(1, 6),
         };
         self.pay_by_credit(person, till, cents, &plan, lines);
     }
@@ -132,11 +132,7 @@ impl Town {
         for round in 0..lines.rounds {
             for wallet in [lines.wallet_first, !lines.wallet_first] {
                 match (wallet, request, transaction) {
-                    (true, Some(number), _) => {
-                        if self.ask_wallet(at, number) {
-                            request = None;
-                        }
-                    }
+                    (true, Some(number), _) if self.ask_wallet(at, number) => request = None,
                     (false, _, Some(number)) => match self.ask_till(till, number) {
                         Some(ClaimNotice::Paid { .. }) => {
                             (paid, transaction) = (true, None);
@@ -150,7 +146,7 @@ impl Town {
             if request.is_none() && transaction.is_none() {
                 break;
             }
-            self.wait(1 + round / 2);
+            self.wait(1 << round.min(5));
         }
         paid
     }
