@@ -259,9 +259,8 @@ impl Center {
         };
         let answers = [Answered { number: waiting.number, answer }];
         let (now, entropy) = (self.now, courier.dice.entropy());
-        match self.provider().map(|provider| provider.from_processor(&answers, now, entropy)) {
-            Some(Err(error)) => self.broke(format!("the provider cannot take an answer up: {error}")),
-            _ => courier.pause = LOOK.0,
+        if let Some(Err(error)) = self.provider().map(|provider| provider.from_processor(&answers, now, entropy)) {
+            self.broke(format!("the provider cannot take an answer up: {error}"));
         }
         if fault == Some(NetFault::AskerCrashAfter) {
             self.crash();
