@@ -41,6 +41,8 @@ pub struct Person {
     pub is_copy: bool,
     /// It was told that a bank card of its own is registered.
     pub has_bank_card: bool,
+    /// The registration that is in force: the last one that it made itself.
+    pub registration: Option<Hash>,
     /// Sessions that it took part in.
     pub sessions: BTreeSet<Hash>,
     snapshots: Vec<Snapshot>,
@@ -199,6 +201,7 @@ impl Town {
             tampered: None,
             is_copy: false,
             has_bank_card: false,
+            registration: None,
             sessions: BTreeSet::new(),
             snapshots: Vec::new(),
         });
@@ -394,6 +397,7 @@ impl Town {
             tampered: Some("a copy"),
             is_copy: true,
             has_bank_card: person.has_bank_card,
+            registration: person.registration,
             sessions: person.sessions.clone(),
             snapshots: Vec::new(),
         };

@@ -196,14 +196,10 @@ fn why(answer: &ProcessorAnswer) -> CreditRefusal {
 /// Ends what nobody goes on with: a line whose partner never came, an authorization that nobody cleared in time. One whose
 /// authorization is unknown does not expire (R23).
 pub(crate) fn overdue(desk: &mut Desk<'_>) -> Result<(), Failure> {
-    for mut row in desk.store.credits_waiting(ROUND)? {
-        let expires = row.merchant.as_ref().map(|(_, expires)| *expires);
+    for mut row in desk.store.credits_overdue(desk.now, PATIENCE, ROUND)? {
         match row.state {
             CreditState::Waiting => lines::advance(desk, &mut row)?,
-            CreditState::Authorized if expires.is_some_and(|expires| desk.now >= expires.after(PATIENCE)) => {
-                clearing::release(desk, &mut row, CreditRefusal::Late)?;
-            }
-            _ => {}
+            _ => clearing::release(desk, &mut row, CreditRefusal::Late)?,
         }
     }
     Ok(())

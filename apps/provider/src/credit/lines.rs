@@ -30,13 +30,10 @@ pub(crate) fn authorize(desk: &mut Desk<'_>, request: &Verified<AuthorizationReq
     match &row.merchant {
         Some((side, _)) if side.hash == hash => {}
         Some(_) => return Ok(refused(desk, &hash, CreditRefusal::Repeated)),
-        None if desk.store.clearing_account(request.merchant.0)?.is_none_or(|account| account.account.is_none()) => {
-            return Ok(refused(desk, &hash, CreditRefusal::NoMerchant));
-        }
         None => {
             let side = CreditSide { who: request.merchant, line, hash, body: request.signed().encode() };
             row.merchant = Some((side, expires));
-            desk.store.put_credit(&row)?;
+            heard(desk, &mut row, request.merchant.0, CreditRefusal::NoMerchant)?;
         }
     }
     advance(desk, &mut row)?;
@@ -56,16 +53,23 @@ pub(crate) fn pay(desk: &mut Desk<'_>, request: &Verified<PaymentRequest>) -> Re
     match &row.user {
         Some(side) if side.hash == hash => {}
         Some(_) => return Ok(refused(desk, &hash, CreditRefusal::Repeated)),
-        None if desk.store.clearing_account(request.wallet.0)?.is_none_or(|account| account.account.is_none()) => {
-            return Ok(refused(desk, &hash, CreditRefusal::NoCard));
-        }
         None => {
             row.user = Some(CreditSide { who: request.wallet, line, hash, body: request.signed().encode() });
-            desk.store.put_credit(&row)?;
+            heard(desk, &mut row, request.wallet.0, CreditRefusal::NoCard)?;
         }
     }
     advance(desk, &mut row)?;
     Ok(told(desk, &hash, &row))
+}
+
+/// Keeps what a line asked. Without an account of its own it ends the payment, and that is kept too: what was told as the end
+/// stays the end, should the same request come again once there is an account.
+fn heard(desk: &Desk<'_>, row: &mut CreditRow, subject: [u8; 16], without: CreditRefusal) -> Result<(), Failure> {
+    let has_account = desk.store.clearing_account(subject)?.is_some_and(|account| account.account.is_some());
+    match row.state {
+        CreditState::Waiting if !has_account => refuse(desk, row, without),
+        _ => Ok(desk.store.put_credit(row)?),
+    }
 }
 
 /// What is known of this offer at this machine.

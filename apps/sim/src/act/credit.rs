@@ -6,7 +6,7 @@ use crate::counter::{Counter, Offered};
 use crate::tap::{Answer, Clocks, Plan};
 use crate::town::{Goods, Town};
 use tegata_core::talk::credit::{
-    CardExpiry, CardNumber, ClaimNotice, CreditAsk, CreditNotice, CreditState, PaymentOption,
+    CardExpiry, CardNumber, ClaimNotice, CreditAsk, CreditNotice, CreditRefusal, CreditState, PaymentOption,
 };
 use tegata_core::talk::pay::{Claim, ClaimState, TerminalNotice, Till};
 use tegata_core::{Amount, RequestNumber, Unit};
@@ -49,21 +49,29 @@ impl Town {
         let digits = if mistyped { "4111111111111112" } else { card.number() };
         for _ in 0..rounds {
             let told = self.register_once(at, digits);
+            self.registered(at, matches!(told, Ok(CreditNotice::Authorized)));
             self.say(|| {
                 format!("wallet {at} registers {card:?}{}: {told:?}", if mistyped { ", mistyped" } else { "" })
             });
             match told {
                 Ok(CreditNotice::Waiting { .. }) => self.wait(2),
-                Ok(CreditNotice::Authorized) => {
-                    if let Some(person) = self.people.get_mut(at) {
-                        person.has_bank_card = true;
-                    }
-                    return true;
-                }
+                Ok(CreditNotice::Authorized) => return true,
                 _ => return false,
             }
         }
         false
+    }
+
+    /// The registration that is in force from here on: what the provider last heard of this wallet itself.
+    fn registered(&mut self, at: usize, good: bool) {
+        let Some(id) = self.people.get(at).map(|person| person.id) else {
+            return;
+        };
+        let row = self.center.store().and_then(|store| store.clearing_account(id.0)).ok().flatten();
+        if let Some(person) = self.people.get_mut(at) {
+            person.has_bank_card = good;
+            person.registration = row.map(|row| row.request);
+        }
     }
 
     fn register_once(&mut self, at: usize, digits: &str) -> Result<CreditNotice, String> {
@@ -83,7 +91,7 @@ impl Town {
     /// Somebody pays by credit somewhere.
     pub(super) fn credit_somewhere(&mut self, person: usize, till: usize) {
         let has_card = self.people.get(person).is_some_and(|person| person.has_bank_card);
-        if !has_card && self.dice.chance(800) {
+        if !has_card && self.dice.chance(600) {
             self.register_some(person);
         }
         let cents = if self.dice.chance(80) { 1 } else { self.dice.within(50, 30_000) };
@@ -132,7 +140,12 @@ impl Town {
         for round in 0..lines.rounds {
             for wallet in [lines.wallet_first, !lines.wallet_first] {
                 match (wallet, request, transaction) {
-                    (true, Some(number), _) if self.ask_wallet(at, number) => request = None,
+                    (true, Some(number), _) if self.ask_wallet(at, number) => {
+                        request = None;
+                        if self.ended.get(&number) == Some(&CreditRefusal::NoCard) && self.dice.chance(300) {
+                            self.register_some(at);
+                        }
+                    }
                     (false, _, Some(number)) => match self.ask_till(till, number) {
                         Some(ClaimNotice::Paid { .. }) => {
                             (paid, transaction) = (true, None);

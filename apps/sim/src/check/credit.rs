@@ -144,6 +144,10 @@ impl Town {
     /// What wallets say of their payments is what happened, and each that was paid has its whole receipt (R23).
     fn wallets_by_credit(&self, rows: &Rows, wrong: &mut Vec<String>) {
         for (at, person) in self.people.iter().enumerate().filter(|(_, person)| self.is_honest_person(person)) {
+            let account = self.center.store().and_then(|store| store.clearing_account(person.id.0)).ok().flatten();
+            if account.map(|account| account.request) != person.registration {
+                wrong.push(format!("R26: wallet {at} pays by another bank card than it was told last"));
+            }
             let mut known = BTreeMap::new();
             for paid in person.wallet.credits().unwrap_or_default() {
                 let request = paid.request.claimed();
