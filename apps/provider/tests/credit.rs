@@ -506,6 +506,66 @@ fn whatever_the_bank_does_nothing_is_charged_twice_or_left_held() {
     assert_eq!(audited(&world).difference, None);
 }
 
+/// What the simulator's towns 107 and 417 found: an old registration that a carrier brings again changed the card back.
+#[test]
+fn an_old_registration_brought_again_changes_nothing() {
+    let mut world = World::new();
+    let clearing = Clearing::start(&mut world);
+    let (mut wallet, _) = ready(&mut world, &clearing, TestCard::Declined);
+    let [first, second] =
+        [TestCard::Funds, TestCard::Approved].map(|card| registration(&world, &clearing, &wallet, card));
+    for named in [&first, &second] {
+        let known = clearing.until(&mut world, |world| answer(world, &mut wallet, named.clone()));
+        assert_eq!(known.state, CreditState::Authorized);
+    }
+    let id = wallet.id().expect("joined").0;
+    let account = |world: &World| {
+        let row = world.provider.store().clearing_account(id).expect("read");
+        row.and_then(|row| row.account).expect("open")
+    };
+    let named = account(&world);
+    let again = answer(&mut world, &mut wallet, first);
+    assert_eq!((again.state, again.why), (CreditState::Refused, Some(CreditRefusal::Repeated)));
+    assert_eq!(answer(&mut world, &mut wallet, second).state, CreditState::Authorized, "and this one is in force");
+    assert_eq!(account(&world), named);
+}
+
+/// The simulator's town 230: the user names another card while a payment by the one before is under way.
+#[test]
+fn a_card_named_since_changes_nothing_of_a_payment_under_way() {
+    let mut world = World::new();
+    let clearing = Clearing::start(&mut world);
+    let (mut wallet, mut terminal) = ready(&mut world, &clearing, TestCard::Approved);
+    let purchase = Purchase::new(&mut world, &terminal, 1, 4_550);
+    assert_eq!(both(&mut world, &clearing, &purchase, (&mut wallet, &mut terminal)).state, CreditState::Authorized);
+    register(&mut world, &clearing, &mut wallet, TestCard::Declined);
+    let request = purchase.clearing(&world, &terminal);
+    cleared(&mut world, &clearing, &request, &mut terminal);
+    assert!(world.open_exceptions().is_empty());
+    assert_eq!(audited(&world).difference, None);
+}
+
+/// The simulator's town 225: what was told as the end stays the end (R26).
+#[test]
+fn no_card_is_told_for_good_to_both_lines() {
+    let mut world = World::new();
+    let clearing = Clearing::start(&mut world);
+    let (_, mut terminal) = ready(&mut world, &clearing, TestCard::Approved);
+    let mut wallet = world.wallet(41);
+    let purchase = Purchase::new(&mut world, &terminal, 1, 4_550);
+    let asked = purchase.authorization(&world, &terminal);
+    let paid = purchase.payment(&world, &wallet, &terminal, usd(4_550));
+    let ended = (CreditState::Refused, Some(CreditRefusal::NoCard));
+    assert_eq!(answer(&mut world, &mut terminal, asked.clone()).state, CreditState::Waiting);
+    let told = answer(&mut world, &mut wallet, paid.clone());
+    assert_eq!((told.state, told.why), ended);
+    register(&mut world, &clearing, &mut wallet, TestCard::Approved);
+    for told in [answer(&mut world, &mut wallet, paid), answer(&mut world, &mut terminal, asked)] {
+        assert_eq!((told.state, told.why), ended);
+    }
+    assert_eq!(clearing.carry(&mut world), 0, "the bank is not asked");
+}
+
 #[test]
 fn a_processor_that_is_away_is_asked_again_until_it_is_known() {
     let mut world = World::new();
