@@ -395,6 +395,7 @@ fn the_auditor_sees_what_was_captured_for_nothing_and_what_was_paid_without_a_ca
         ("UPDATE credit SET state = 4 WHERE completion IS NULL", "cleared, and nothing captured"),
         ("UPDATE credit SET state = 5 WHERE completion IS NOT NULL", "captured, and said to be refused"),
         ("UPDATE asked SET answer = NULL", "cleared by an answer that is not there"),
+        ("UPDATE credit SET state = 5, ended = 1 WHERE completion IS NULL", "approved, and never let go"),
         ("UPDATE credit SET user_body = (SELECT user_body FROM credit WHERE completion IS NULL)", "another's consent"),
         ("DELETE FROM posting WHERE what = 10", "captured, and owed to nobody"),
         ("UPDATE posting SET amount = amount + 1 WHERE what = 10", "owed more than was captured"),

@@ -1,4 +1,5 @@
-//! Credit: every captured amount has one payment that both lines asked for, and every payment one capture (R23).
+//! Credit: every captured amount has one payment that both lines asked for, and every payment one capture (R23); what was
+//! authorized for a payment that ended otherwise was let go.
 //!
 //! The provider's rows say which offer they are about; what counts is signed by others: the terminal's requests, the user's
 //! request and agreement, the processor's completion \[8417\].
@@ -11,9 +12,10 @@ use crate::trust::{Trust, holds};
 use rusqlite::Connection;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use tegata_core::talk::credit::{
-    AuthorizationRequest, Clear, ClearingCompletion, ClearingRequest, PaymentRequest, ProcessorAnswer, ProcessorInfo,
-    merchant_line, offered, read_processor_answer, user_line,
+    AuthorizationRequest, Authorize, Clear, ClearingCompletion, ClearingRequest, OutcomeState, PaymentRequest,
+    ProcessorAnswer, ProcessorInfo, VoidAuthorization, merchant_line, offered, read_processor_answer, user_line,
 };
+use tegata_core::talk::update::kind_of;
 use tegata_core::wire::canonical::{Message, Wire};
 use tegata_core::wire::certificate::Role;
 use tegata_core::wire::signed::{PublicKey, Signed, Verified};
@@ -44,6 +46,8 @@ struct Row {
     clearing: Option<Vec<u8>>,
     clear: Option<Id>,
     completion: Option<Vec<u8>>,
+    authorization: Option<Id>,
+    ended: bool,
 }
 
 /// `CreditState::Cleared`.
@@ -60,6 +64,8 @@ impl Row {
             clearing: row.get(5)?,
             clear: row.get(6)?,
             completion: row.get(7)?,
+            authorization: row.get(8)?,
+            ended: row.get::<Option<i64>>(9)?.is_some(),
         })
     }
     fn about(&self) -> String {
@@ -92,11 +98,18 @@ impl Credit {
             Ok(())
         })?;
         let mut asked = cleared(connection, processor.as_ref().map(|info| &info.key), trust, checked, findings)?;
-        let sql = "SELECT machine, offer, state, merchant_body, user_body, clearing_body, clear, completion
-            FROM credit ORDER BY machine, offer";
+        let holds = Holds::read(connection, processor.as_ref().map(|info| &info.key), trust, checked)?;
+        let sql =
+            "SELECT machine, offer, state, merchant_body, user_body, clearing_body, clear, completion, authorization,
+            ended FROM credit ORDER BY machine, offer";
         let mut numbers = HashSet::new();
         each(connection, sql, [], |row| {
             let row = Row::read(row)?;
+            let kept = row.authorization.filter(|number| row.ended && !row.cleared && holds.are_kept(number));
+            findings.expect(kept.is_none(), What::Row, || {
+                let evidence = "approved by the bank, and nobody asked that it be let go";
+                (row.about(), evidence.to_owned(), "ended without a payment", "its row of table credit".to_owned())
+            });
             let captured = row.clear.and_then(|number| asked.remove(&number)).and_then(|asked| {
                 *checked += 7;
                 captured(&row, &asked, trust).map(|captured| (captured, asked))
@@ -124,6 +137,55 @@ impl Credit {
             (about, format!("{amount} captured"), "no payment of it", "table asked".to_owned())
         });
         Ok(credit)
+    }
+}
+
+/// What the bank approved, and what the processor was asked to let go, by the authorization's number.
+#[derive(Default)]
+struct Holds {
+    approved: HashSet<Id>,
+    let_go: HashSet<Id>,
+}
+
+impl Holds {
+    fn read(
+        connection: &Connection,
+        processor: Option<&PublicKey>,
+        trust: &Trust,
+        checked: &mut u64,
+    ) -> Result<Self, AuditError> {
+        let mut holds = Self::default();
+        each(connection, "SELECT body, answer FROM asked ORDER BY number", [], |row| {
+            let (body, answer) = (row.get::<Vec<u8>>(0)?, row.get::<Option<Vec<u8>>>(1)?);
+            match kind_of(&body) {
+                Ok(Authorize::KIND) => {
+                    let request = Signed::<Authorize>::decode(&body).ok();
+                    let read =
+                        request.as_ref().zip(answer.as_ref()).zip(processor).and_then(|((asked, answer), key)| {
+                            *checked += 1;
+                            read_processor_answer(answer, &asked.hash(&[]), key, &RecordVerifier)
+                        });
+                    if let (Some(request), Some(ProcessorAnswer::Outcome(outcome))) = (request, read)
+                        && outcome.state == OutcomeState::Approved
+                    {
+                        holds.approved.insert(request.claimed().number.0);
+                    }
+                }
+                Ok(VoidAuthorization::KIND) => {
+                    let request = Signed::<VoidAuthorization>::decode(&body).ok();
+                    *checked += 1;
+                    let ours = request.filter(|request| trust.signed_by_provider(request));
+                    holds.let_go.extend(ours.map(|request| request.claimed().authorization.0));
+                }
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(holds)
+    }
+    /// Whether it was approved and nobody asked that it be let go.
+    fn are_kept(&self, authorization: &Id) -> bool {
+        self.approved.contains(authorization) && !self.let_go.contains(authorization)
     }
 }
 
