@@ -48,6 +48,7 @@ impl Town {
             wrong.push("there is no processor any more".into());
             return Ok(());
         };
+        // Declined, captured, undone: what the processor's table calls over.
         let asks = "SELECT count(*) FROM authorization WHERE state NOT IN (3, 5, 9, 10, 11)";
         for (what, sql) in [
             ("authorizations of the processor are under way", asks),
