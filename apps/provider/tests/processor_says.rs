@@ -10,7 +10,7 @@ use tegata_core::wire::canonical::Message;
 use tegata_core::wire::certificate::SealingKey;
 use tegata_core::wire::sealed::{Profile, Sealed};
 use tegata_core::wire::signed::{Algorithm, Signed, Unsigned};
-use tegata_core::{AccountId, Amount, DeviceId, Hash, PartyId, RequestNumber};
+use tegata_core::{AccountId, Amount, DeviceId, Hash, PartyId, RequestNumber, Time};
 use tegata_crypto_native::SecretKey;
 use tegata_provider::{Answered, ToProcessor};
 use world::{Person, World, usd};
@@ -36,24 +36,39 @@ impl Says {
     }
     /// Answers the one request that is due and of this kind.
     fn say<T: Message>(&self, world: &mut World, change: impl FnOnce(&mut Outcome)) {
+        self.tell::<T, _>(world, |asked, at| {
+            let mut outcome = Outcome {
+                processor: PROCESSOR,
+                number: asked.number,
+                at,
+                state: OutcomeState::Declined,
+                about: None,
+                account: None,
+                amount: None,
+                reason: None,
+                answer: None,
+                extensions: Default::default(),
+            };
+            change(&mut outcome);
+            outcome
+        });
+    }
+    /// Refuses it.
+    fn refuse<T: Message>(&self, world: &mut World, why: ProcessorRefusal) {
+        self.tell::<T, _>(world, |_, at| ProcessorRefused {
+            processor: PROCESSOR,
+            why,
+            at,
+            extensions: Default::default(),
+        });
+    }
+    fn tell<T: Message, A: Message>(&self, world: &mut World, answer: impl FnOnce(&ToProcessor, Time) -> A) {
         let due = self.due(world);
         let mut of_kind = due.iter().filter(|request| kind_of(&request.body) == Ok(T::KIND));
         let asked = of_kind.next().unwrap_or_else(|| panic!("nothing of kind {} is due", T::KIND));
         let hash = Signed::<T>::decode(&asked.body).expect("a request").hash(&[]);
-        let mut outcome = Outcome {
-            processor: PROCESSOR,
-            number: asked.number,
-            at: world.now,
-            state: OutcomeState::Declined,
-            about: None,
-            account: None,
-            amount: None,
-            reason: None,
-            answer: None,
-            extensions: Default::default(),
-        };
-        change(&mut outcome);
-        let answer = by(&self.key, outcome, &tegata_core::wire::canonical::Wire::to_bytes(&hash)).encode();
+        let told = answer(asked, world.now);
+        let answer = by(&self.key, told, &tegata_core::wire::canonical::Wire::to_bytes(&hash)).encode();
         let (now, entropy) = (world.now, world.entropy());
         let answered = [Answered { number: asked.number, answer }];
         world.provider.from_processor(&answered, now, entropy).expect("heard");
@@ -200,4 +215,28 @@ fn another_amount_than_was_asked_for_is_let_go() {
     says.say::<Authorize>(&mut world, approved(usd(499)));
     assert_eq!(stands(&mut world, &mut sale), (CreditState::Refused, Some(CreditRefusal::Declined)));
     assert!(says.asks::<VoidAuthorization>(&mut world));
+}
+
+/// Whether a request was carried out before, a refusal of its asker does not say: the bank may have captured it (R26).
+#[test]
+fn a_provider_that_is_not_admitted_any_more_concludes_nothing() {
+    let mut world = World::new();
+    let (says, mut sale) = asked(&mut world);
+    let barred = [ProcessorRefusal::Revoked, ProcessorRefusal::NotAllowed];
+    for why in barred {
+        says.refuse::<Authorize>(&mut world, why);
+        assert_eq!(stands(&mut world, &mut sale), (CreditState::Pending, None), "{why:?}");
+    }
+    says.say::<Authorize>(&mut world, approved(usd(500)));
+    let _: CreditAnswer = world.ask(&mut sale.terminal, sale.clearing.clone()).expect("answered");
+    for why in barred {
+        says.refuse::<Clear>(&mut world, why);
+        assert_eq!(stands(&mut world, &mut sale), (CreditState::Pending, None), "{why:?}");
+    }
+    says.refuse::<Clear>(&mut world, ProcessorRefusal::State);
+    assert_eq!(stands(&mut world, &mut sale), (CreditState::Refused, Some(CreditRefusal::NoProcessor)));
+    for why in barred {
+        says.refuse::<VoidAuthorization>(&mut world, why);
+    }
+    assert!(says.asks::<VoidAuthorization>(&mut world), "nothing stays held for it");
 }
