@@ -375,6 +375,18 @@ impl Processor {
     pub fn into_store(self) -> Store {
         self.store
     }
+    /// The power goes out: what is not committed is gone. Gives back the database, to be opened again.
+    pub fn crash(mut self) -> Store {
+        self.store.rollback();
+        self.store
+    }
+    /// A copy of all that is committed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn snapshot(&mut self) -> Result<Vec<u8>, StoreError> {
+        self.store.snapshot()
+    }
     /// The sum that stands on an account, per currency.
     ///
     /// # Errors

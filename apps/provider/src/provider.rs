@@ -3,7 +3,7 @@
 use crate::buy;
 use crate::credit::{self, Answered, Sent, ToProcessor};
 use crate::desk::{Desk, Failure, refusal};
-use crate::directory::Directory;
+use crate::directory::{Directory, Learned};
 use crate::keys::Keys;
 use crate::prepare::{Prepared, prepare_all};
 use crate::shared::Shared;
@@ -216,27 +216,39 @@ impl Provider {
     ) -> Result<T, ProviderError> {
         // Only where the order is broken on purpose is one still open here.
         self.store.commit()?;
+        let done = self.attempt(now, entropy, work)?;
+        let broken = self.shared.broken;
+        let early = broken.has(Break::AcknowledgeBeforeCommit) || broken.has(Break::AskedBeforeStored) && done.asking;
+        if !early {
+            self.store.commit()?;
+        }
+        Ok(self.learn(done))
+    }
+    /// What a transaction does, not committed yet; where it fails, nothing of it is left.
+    fn attempt<T>(
+        &mut self,
+        now: Time,
+        entropy: [u8; 32],
+        work: impl FnOnce(&mut Desk<'_>) -> Result<T, ProviderError>,
+    ) -> Result<Attempted<T>, ProviderError> {
         self.store.begin()?;
         let done = Desk::new(&self.store, &self.shared, now, entropy).and_then(|mut desk| {
             let value = work(&mut desk)?;
             let (asking, moved) = (desk.asking, std::mem::take(&mut desk.moved));
-            Ok((value, desk.close()?, asking, moved))
+            Ok(Attempted { value, learned: desk.close()?, asking, moved })
         });
-        let (value, learned, asking, moved) = match done {
-            Ok(done) => done,
-            Err(error) => {
-                self.store.rollback();
-                return Err(error);
-            }
-        };
-        if !self.shared.broken.has(Break::AcknowledgeBeforeCommit) {
-            self.store.commit()?;
+        if done.is_err() {
+            self.store.rollback();
         }
-        self.asking |= asking;
-        self.moved.extend(moved);
+        done
+    }
+    /// What is durable is known from here on.
+    fn learn<T>(&mut self, done: Attempted<T>) -> T {
+        self.asking |= done.asking;
+        self.moved.extend(done.moved);
         let mut directory = self.shared.directory_mut();
-        learned.into_iter().for_each(|learned| directory.learn(learned));
-        Ok(value)
+        done.learned.into_iter().for_each(|learned| directory.learn(learned));
+        done.value
     }
     fn finish<T>(&mut self, done: Result<T, ProviderError>) -> Result<T, ProviderError> {
         match done {
@@ -259,7 +271,7 @@ impl Provider {
         self.transact(now, [0; 32], |desk| {
             desk.known(subject).ok_or(ProviderError::Unknown)?;
             desk.store.set_revoked(subject, now)?;
-            desk.learned.push(crate::directory::Learned::Revoked(subject, now));
+            desk.learned.push(Learned::Revoked(subject, now));
             desk.publish();
             Ok(())
         })
@@ -375,7 +387,7 @@ impl Provider {
     pub fn to_processor(&mut self, now: Time, entropy: [u8; 32]) -> Result<Vec<ToProcessor>, ProviderError> {
         self.asking = false;
         let mut sent = std::mem::take(&mut self.sent);
-        let due = self.transact(now, entropy, |desk| {
+        let work = |desk: &mut Desk<'_>| {
             let mut due = |desk: &mut Desk<'_>| {
                 credit::overdue(desk)?;
                 buy::overdue(desk)?;
@@ -383,7 +395,12 @@ impl Provider {
                 credit::due(desk, &mut sent)
             };
             due(desk).map_err(Failure::into_error)
-        });
+        };
+        let due = if self.shared.broken.has(Break::AskedBeforeStored) {
+            self.attempt(now, entropy, work).map(|done| self.learn(done))
+        } else {
+            self.transact(now, entropy, work)
+        };
         self.sent = sent;
         due
     }
@@ -439,6 +456,16 @@ impl Provider {
         let pairs = self.store.books()?.into_iter();
         pairs.map(|(issuer, unit)| Ok((issuer, unit, self.store.equation(issuer, unit)?))).collect()
     }
+}
+
+/// What a transaction brought, before it is committed.
+struct Attempted<T> {
+    value: T,
+    learned: Vec<Learned>,
+    /// Something was put down for the processor.
+    asking: bool,
+    /// Offers and reservations that went on.
+    moved: Vec<Hash>,
 }
 
 /// A message that went through the first stage.

@@ -10,7 +10,7 @@ use tegata_device::WalletTap;
 use tegata_terminal::Terminal;
 use tegata_wallet::Wallet;
 
-use clearing::{Clearing, answer, audited, credit_sums, register, serve};
+use clearing::{Clearing, answer, audited, credit_sums, register, registration, serve};
 use std::time::{Duration, Instant};
 use tegata_core::talk::credit::*;
 use tegata_core::talk::pay::Charge;
@@ -303,6 +303,7 @@ fn the_auditor_sees_what_was_captured_for_nothing_and_what_was_paid_without_a_ca
         ("UPDATE credit SET state = 4 WHERE completion IS NULL", "cleared, and nothing captured"),
         ("UPDATE credit SET state = 5 WHERE completion IS NOT NULL", "captured, and said to be refused"),
         ("UPDATE asked SET answer = NULL", "cleared by an answer that is not there"),
+        ("UPDATE credit SET state = 5, ended = 1 WHERE completion IS NULL", "approved, and never let go"),
         ("UPDATE credit SET user_body = (SELECT user_body FROM credit WHERE completion IS NULL)", "another's consent"),
         ("DELETE FROM posting WHERE what = 10", "captured, and owed to nobody"),
         ("UPDATE posting SET amount = amount + 1 WHERE what = 10", "owed more than was captured"),
@@ -412,6 +413,66 @@ fn whatever_the_bank_does_nothing_is_charged_twice_or_left_held() {
     assert_eq!(clearing.bank.bank().held(tegata_core::Unit::USD), 0);
     assert!(world.open_exceptions().is_empty());
     assert_eq!(audited(&world).difference, None);
+}
+
+/// What the simulator's towns 107 and 417 found: an old registration that a carrier brings again changed the card back.
+#[test]
+fn an_old_registration_brought_again_changes_nothing() {
+    let mut world = World::new();
+    let clearing = Clearing::start(&mut world);
+    let (mut wallet, _) = ready(&mut world, &clearing, TestCard::Declined);
+    let [first, second] =
+        [TestCard::Funds, TestCard::Approved].map(|card| registration(&world, &clearing, &wallet, card));
+    for named in [&first, &second] {
+        let known = clearing.until(&mut world, |world| answer(world, &mut wallet, named.clone()));
+        assert_eq!(known.state, CreditState::Authorized);
+    }
+    let id = wallet.id().expect("joined").0;
+    let account = |world: &World| {
+        let row = world.provider.store().clearing_account(id).expect("read");
+        row.and_then(|row| row.account).expect("open")
+    };
+    let named = account(&world);
+    let again = answer(&mut world, &mut wallet, first);
+    assert_eq!((again.state, again.why), (CreditState::Refused, Some(CreditRefusal::Repeated)));
+    assert_eq!(answer(&mut world, &mut wallet, second).state, CreditState::Authorized, "and this one is in force");
+    assert_eq!(account(&world), named);
+}
+
+/// The simulator's town 230: the user names another card while a payment by the one before is under way.
+#[test]
+fn a_card_named_since_changes_nothing_of_a_payment_under_way() {
+    let mut world = World::new();
+    let clearing = Clearing::start(&mut world);
+    let (mut wallet, mut terminal) = ready(&mut world, &clearing, TestCard::Approved);
+    let purchase = Purchase::new(&mut world, &terminal, 1, 4_550);
+    assert_eq!(both(&mut world, &clearing, &purchase, (&mut wallet, &mut terminal)).state, CreditState::Authorized);
+    register(&mut world, &clearing, &mut wallet, TestCard::Declined);
+    let request = purchase.clearing(&world, &terminal);
+    cleared(&mut world, &clearing, &request, &mut terminal);
+    assert!(world.open_exceptions().is_empty());
+    assert_eq!(audited(&world).difference, None);
+}
+
+/// The simulator's town 225: what was told as the end stays the end (R26).
+#[test]
+fn no_card_is_told_for_good_to_both_lines() {
+    let mut world = World::new();
+    let clearing = Clearing::start(&mut world);
+    let (_, mut terminal) = ready(&mut world, &clearing, TestCard::Approved);
+    let mut wallet = world.wallet(41);
+    let purchase = Purchase::new(&mut world, &terminal, 1, 4_550);
+    let asked = purchase.authorization(&world, &terminal);
+    let paid = purchase.payment(&world, &wallet, &terminal, usd(4_550));
+    let ended = (CreditState::Refused, Some(CreditRefusal::NoCard));
+    assert_eq!(answer(&mut world, &mut terminal, asked.clone()).state, CreditState::Waiting);
+    let told = answer(&mut world, &mut wallet, paid.clone());
+    assert_eq!((told.state, told.why), ended);
+    register(&mut world, &clearing, &mut wallet, TestCard::Approved);
+    for told in [answer(&mut world, &mut wallet, paid), answer(&mut world, &mut terminal, asked)] {
+        assert_eq!((told.state, told.why), ended);
+    }
+    assert_eq!(clearing.carry(&mut world), 0, "the bank is not asked");
 }
 
 #[test]

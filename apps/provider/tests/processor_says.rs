@@ -143,3 +143,27 @@ fn another_amount_than_was_asked_for_is_let_go() {
     assert_eq!(stands(&mut world, &mut sale), (CreditState::Refused, Some(CreditRefusal::Declined)));
     assert!(says.asks::<VoidAuthorization>(&mut world));
 }
+
+/// Whether a request was carried out before, a refusal of its asker does not say: the bank may have captured it (R26).
+#[test]
+fn a_provider_that_is_not_admitted_any_more_concludes_nothing() {
+    let mut world = World::new();
+    let (says, mut sale) = asked(&mut world);
+    let barred = [ProcessorRefusal::Revoked, ProcessorRefusal::NotAllowed];
+    for why in barred {
+        says.refuse::<Authorize>(&mut world, why);
+        assert_eq!(stands(&mut world, &mut sale), (CreditState::Pending, None), "{why:?}");
+    }
+    says.say::<Authorize>(&mut world, approved(usd(500)));
+    let _: CreditAnswer = world.ask(&mut sale.terminal, sale.clearing.clone()).expect("answered");
+    for why in barred {
+        says.refuse::<Clear>(&mut world, why);
+        assert_eq!(stands(&mut world, &mut sale), (CreditState::Pending, None), "{why:?}");
+    }
+    says.refuse::<Clear>(&mut world, ProcessorRefusal::State);
+    assert_eq!(stands(&mut world, &mut sale), (CreditState::Refused, Some(CreditRefusal::NoProcessor)));
+    for why in barred {
+        says.refuse::<VoidAuthorization>(&mut world, why);
+    }
+    assert!(says.asks::<VoidAuthorization>(&mut world), "nothing stays held for it");
+}

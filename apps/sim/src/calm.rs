@@ -1,9 +1,9 @@
 //! Calm: nothing goes wrong any more, everybody updates until all is quiet, and everybody can pay again.
 
 use crate::fault::Mix;
-use crate::post::NetPlan;
 use crate::tap::Plan;
 use crate::town::Town;
+use crate::trouble::NetPlan;
 use tegata_core::card::payment::PurseState;
 use tegata_core::record::{RecordKey, Space};
 use tegata_core::talk::pay::{WalletNotice, load_purse};
@@ -37,6 +37,7 @@ impl Town {
         }
         for (round, seconds) in ROUNDS.into_iter().enumerate() {
             self.wait(seconds);
+            self.finish_credit();
             self.everybody_updates(round + 1 == ROUNDS.len());
             // People do not type a number for ever: too many wrong ones, and the provider stops answering (R18). One that
             // was restored from a backup says no for L + U, so that they ask once more after that (R15).
@@ -45,9 +46,14 @@ impl Town {
             }
         }
         self.everybody_pays();
+        self.somebody_pays_by_credit();
         self.wait(60);
         self.everybody_updates(true);
         self.everybody_updates(true);
+        if self.center.courier.is_some() {
+            // What was let go is let go.
+            self.wait(60);
+        }
         self.settle();
         let compared = self.center.compare();
         self.say(|| format!("the provider compares: {compared:?}"));

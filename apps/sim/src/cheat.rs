@@ -5,10 +5,10 @@ use tegata_core::record::{Batch, RecordKey, Space};
 use tegata_core::step::Records;
 use tegata_core::talk::cards::{Activate, CardNotice, CardRequest, InstallRequest, Wanted};
 use tegata_core::talk::journal::{EntryKind, Journal, LogEntry};
-use tegata_core::talk::pay::{Claim, Till};
+use tegata_core::talk::pay::{Charge, Claim, ClaimState, Till};
 use tegata_core::wire::canonical::Wire;
-use tegata_core::wire::signed::{Algorithm, Signed};
-use tegata_core::{CardId, Hash};
+use tegata_core::wire::signed::{Algorithm, Signed, Unsigned};
+use tegata_core::{Amount, CardId, Hash};
 use tegata_device::{Device, Now, ask};
 use tegata_vault::{Faults, SimulatedVault, Vault};
 use tegata_wallet::Wallet;
@@ -97,4 +97,18 @@ pub fn never_close(device: &mut Device<SimulatedVault>) -> Option<u64> {
     batch.put(Till::key(), Till { open: None, ..till }.to_bytes());
     touch(device, &batch)?;
     Some(open)
+}
+
+/// Charges more than the user saw: the charge is made again for more, under the same number and in the same session.
+pub fn overcharge(device: &mut Device<SimulatedVault>, transaction: u64) -> Option<u64> {
+    let claim = Claim::load(device, transaction).filter(|claim| claim.state == ClaimState::Open)?;
+    let said = claim.charge.claimed();
+    let amount = Amount::new(said.amount.unit(), said.amount.minor() + 700)?;
+    let (id, key) = device.id().zip(device.key())?;
+    let charge = Unsigned::new(Charge { amount, ..said.clone() }, key.algorithm());
+    let signature = device.ring.sign(&key, &charge.tbs(&Charge::context(&claim.session, id)))?;
+    let mut batch = Batch::default();
+    batch.put(Claim::key(transaction), Claim { charge: charge.sign(signature), ..claim }.to_bytes());
+    touch(device, &batch)?;
+    Some(amount.minor())
 }

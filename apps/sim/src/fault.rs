@@ -2,7 +2,8 @@
 
 use crate::dice::Dice;
 
-/// What can happen to an exchange with the provider.
+/// What can happen to an exchange: of a device with the provider, of the provider with the processor, of the processor with
+/// its bank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NetFault {
     /// The request never arrives.
@@ -21,12 +22,22 @@ pub enum NetFault {
     StaleReply,
     /// An older request of anybody arrives first.
     Replay,
-    /// The provider crashes before it commits.
+    /// Whoever is asked crashes before it commits; a bank is dead for a while.
     CrashBefore,
-    /// The provider crashes after it has committed, before it answers.
+    /// Whoever is asked crashes after it has committed, before it answers.
     CrashAfter,
-    /// The provider's disk is full.
+    /// The disk is full: the provider's; the processor's, when it is asked or hears its bank.
     Full,
+    /// The answer arrives late, after others; only on lines that wait.
+    DelayReply,
+    /// Whoever answers crashes when half of what shall leave has left; only on lines that wait.
+    CrashAmid,
+    /// Whoever asks crashes once the request has left; only on lines that wait.
+    AskerCrash,
+    /// Whoever asks crashes when the answer comes, before that is stored; only on lines that wait.
+    AskerCrashBefore,
+    /// Whoever asks crashes when the answer is stored, before anything follows from it; only on lines that wait.
+    AskerCrashAfter,
 }
 
 impl NetFault {
@@ -44,6 +55,25 @@ impl NetFault {
         Self::CrashAfter,
         Self::Full,
     ];
+    /// Every one of a line that waits for its answers: between provider and processor, and between processor and bank.
+    pub const LINE: [Self; 16] = [
+        Self::LoseRequest,
+        Self::LoseReply,
+        Self::Duplicate,
+        Self::Delay,
+        Self::CorruptRequest,
+        Self::CorruptReply,
+        Self::StaleReply,
+        Self::Replay,
+        Self::CrashBefore,
+        Self::CrashAfter,
+        Self::Full,
+        Self::DelayReply,
+        Self::CrashAmid,
+        Self::AskerCrash,
+        Self::AskerCrashBefore,
+        Self::AskerCrashAfter,
+    ];
     /// As the matrix prints it.
     pub fn name(self) -> &'static str {
         match self {
@@ -55,9 +85,14 @@ impl NetFault {
             Self::CorruptReply => "reply corrupted",
             Self::StaleReply => "older reply",
             Self::Replay => "older request replayed",
-            Self::CrashBefore => "provider crash before commit",
-            Self::CrashAfter => "provider crash after commit",
-            Self::Full => "provider disk full",
+            Self::CrashBefore => "crash before commit",
+            Self::CrashAfter => "crash after commit",
+            Self::Full => "disk full",
+            Self::DelayReply => "reply delayed",
+            Self::CrashAmid => "crash amid sending",
+            Self::AskerCrash => "asker's crash after sending",
+            Self::AskerCrashBefore => "asker's crash before storing",
+            Self::AskerCrashAfter => "asker's crash after storing",
         }
     }
 }
@@ -130,6 +165,12 @@ pub struct Mix {
     pub restore: u64,
     /// Terminals that upload weeks late.
     pub late: u64,
+    /// How often people pay by credit, beside 98 other things that they do; 0: the town has no processor.
+    pub credit: u64,
+    /// Exchanges between provider and processor that go wrong.
+    pub courier: u64,
+    /// Exchanges between processor and bank that go wrong.
+    pub bank: u64,
 }
 
 impl Mix {
@@ -149,6 +190,9 @@ impl Mix {
         twins: 0,
         restore: 0,
         late: 0,
+        credit: 0,
+        courier: 0,
+        bank: 0,
     };
 
     /// A seed's own mix. Honest misfortune in most seeds; dishonesty and disasters in fewer, so that the stricter
@@ -170,6 +214,16 @@ impl Mix {
             twins: some(250, 150),
             restore: some(80, 40),
             late: some(250, 500),
+            ..Self::CALM
         }
+    }
+
+    /// A seed's own share of credit, drawn apart, so that towns without it are what they were. None where the provider may be
+    /// put back from a backup: it knows nothing then of what was cleared since (ARCHITECTURE, limits).
+    pub fn draw_credit(self, dice: &mut Dice) -> Self {
+        let mut some =
+            |share: u64, least: u64, most: u64| if dice.chance(share) { dice.within(least, most) } else { 0 };
+        let (credit, courier, bank) = (some(1000, 20, 90), some(700, 1, 250), some(700, 1, 250));
+        if self.restore > 0 { self } else { Self { credit, courier, bank, ..self } }
     }
 }

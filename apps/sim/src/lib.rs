@@ -8,14 +8,19 @@ mod act;
 mod calm;
 mod cheat;
 mod check;
+mod clearing;
+mod counter;
+mod courier;
 mod dice;
 mod fault;
+mod link;
 mod matrix;
 mod post;
 mod talk;
 mod tap;
 mod template;
 mod town;
+mod trouble;
 
 pub use fault::{FrameFault, Mix, NetFault};
 pub use matrix::{Cell, Conversation, matrix, table};
@@ -34,6 +39,8 @@ pub struct Options {
     pub broken: Broken,
     /// What goes wrong how often; absent: the seed draws its own mix.
     pub mix: Option<Mix>,
+    /// Whether a seed that draws its own mix has credit in its town; absent: it draws that as well.
+    pub credit: Option<bool>,
     /// Whether the story is written down.
     pub traced: bool,
 }
@@ -72,14 +79,14 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
 }
 
 fn live(seed: u64, options: &Options) -> Outcome {
-    let mut town = match Town::new(seed, options.broken, options.mix, options.traced) {
+    let mut town = match Town::new(seed, options) {
         Ok(town) => town,
         Err(why) => return Outcome { seed, wrong: vec![why], ..Outcome::default() },
     };
     town.live();
     town.calm();
     let wrong = town.judge();
-    let faults = town.faults + town.center.faults;
+    let faults = town.faults + town.center.faults();
     Outcome { seed, wrong, story: town.story.take().unwrap_or_default(), payments: town.payments, faults }
 }
 

@@ -3,14 +3,16 @@
 //!
 //! Steps are not listed by hand: each conversation is run once undisturbed to count its frames, exchanges and stores.
 
+use crate::Options;
 use crate::fault::{FrameFault, Mix, NetFault};
-use crate::post::NetPlan;
 use crate::tap::Plan;
 use crate::town::Town;
+use crate::trouble::NetPlan;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use tegata_core::step::Broken;
 use tegata_core::talk::pay::ClaimState;
+use tegata_processor::bank::TestCard;
 use tegata_vault::{CommitFault, Faults};
 
 /// The conversations of the matrix.
@@ -32,11 +34,23 @@ pub enum Conversation {
     UpdateWallet,
     /// A terminal updates after being paid.
     UpdateTerminal,
+    /// A bank card is registered.
+    RegisterCard,
+    /// A tap that pays by credit.
+    CreditTap,
+    /// Both lines ask, and the bank authorizes.
+    CreditAuthorize,
+    /// The terminal takes what was authorized, and hands over the goods.
+    CreditClear,
+    /// The receipts of merchant and user.
+    CreditReceipt,
+    /// A charge is closed that was authorized.
+    CreditClose,
 }
 
 impl Conversation {
     /// Every one.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 14] = [
         Self::Install,
         Self::Load,
         Self::FirstTap,
@@ -45,6 +59,12 @@ impl Conversation {
         Self::Void,
         Self::UpdateWallet,
         Self::UpdateTerminal,
+        Self::RegisterCard,
+        Self::CreditTap,
+        Self::CreditAuthorize,
+        Self::CreditClear,
+        Self::CreditReceipt,
+        Self::CreditClose,
     ];
     /// As the table names it.
     pub fn name(self) -> &'static str {
@@ -57,10 +77,35 @@ impl Conversation {
             Self::Void => "void",
             Self::UpdateWallet => "update (wallet)",
             Self::UpdateTerminal => "update (terminal)",
+            Self::RegisterCard => "register a bank card",
+            Self::CreditTap => "credit: tap",
+            Self::CreditAuthorize => "credit: authorize",
+            Self::CreditClear => "credit: clear",
+            Self::CreditReceipt => "credit: receipts",
+            Self::CreditClose => "credit: close",
+        }
+    }
+    /// Which of the conversations by credit must be over before this one; `None`: it is not about credit.
+    fn by_credit(self) -> Option<&'static [Self]> {
+        match self {
+            Self::RegisterCard => Some(&[]),
+            Self::CreditTap => Some(&[Self::RegisterCard]),
+            Self::CreditAuthorize => Some(&[Self::RegisterCard, Self::CreditTap]),
+            Self::CreditClear | Self::CreditClose => {
+                Some(&[Self::RegisterCard, Self::CreditTap, Self::CreditAuthorize])
+            }
+            Self::CreditReceipt => {
+                Some(&[Self::RegisterCard, Self::CreditTap, Self::CreditAuthorize, Self::CreditClear])
+            }
+            _ => None,
         }
     }
     /// What must have been so before.
     fn prepare(self, town: &mut Town) {
+        if let Some(before) = self.by_credit() {
+            before.iter().for_each(|earlier| earlier.run(town, &Plan::PLAIN));
+            return town.wait(5);
+        }
         if self != Self::Install {
             town.install_number(0, 0, None);
         }
@@ -103,7 +148,48 @@ impl Conversation {
             }
             Self::UpdateWallet => drop(town.update_wallet_plain(0)),
             Self::UpdateTerminal => drop(town.update_till_plain(0)),
+            Self::RegisterCard => drop(town.register(0, TestCard::Approved, false, 3)),
+            Self::CreditTap => drop(town.offer(0, 0, 700, plan)),
+            Self::CreditAuthorize => {
+                ask_wallet(town);
+                ask_till(town);
+                town.wait(2);
+                ask_wallet(town);
+            }
+            Self::CreditClear => {
+                ask_till(town);
+                town.wait(2);
+                ask_till(town);
+                ask_wallet(town);
+            }
+            Self::CreditReceipt => {
+                town.update_till_plain(0);
+                town.wake_till(0);
+                town.update_wallet_plain(0);
+            }
+            Self::CreditClose => {
+                let now = town.now(0);
+                town.close_open(0, now);
+                town.wake_till(0);
+                town.update_till_plain(0);
+                town.wait(2);
+                ask_wallet(town);
+            }
         }
+    }
+}
+
+/// The wallet asks for what it does not know yet.
+fn ask_wallet(town: &mut Town) {
+    for request in town.open_credits(0) {
+        town.ask_wallet_plain(0, request);
+    }
+}
+
+/// The terminal asks for what it does not know yet; one that lost power is switched on first.
+fn ask_till(town: &mut Town) {
+    for transaction in town.open_claims(0) {
+        town.ask_till_plain(0, transaction);
     }
 }
 
@@ -112,6 +198,8 @@ impl Conversation {
 enum Spot {
     Frame(usize, FrameFault),
     Exchange(u64, NetFault),
+    Processor(u64, NetFault),
+    Bank(u64, NetFault),
     WalletStore(u64, CommitFault),
     TerminalStore(u64, CommitFault),
 }
@@ -121,6 +209,8 @@ impl Spot {
         match self {
             Self::Frame(at, _) => format!("frame {}", at + 1),
             Self::Exchange(at, _) => format!("exchange {}", at + 1),
+            Self::Processor(at, _) => format!("processor asked {}", at + 1),
+            Self::Bank(at, _) => format!("bank asked {}", at + 1),
             Self::WalletStore(at, _) => format!("wallet store {at}"),
             Self::TerminalStore(at, _) => format!("terminal store {at}"),
         }
@@ -128,7 +218,7 @@ impl Spot {
     fn fault(self) -> &'static str {
         match self {
             Self::Frame(_, fault) => fault.name(),
-            Self::Exchange(_, fault) => fault.name(),
+            Self::Exchange(_, fault) | Self::Processor(_, fault) | Self::Bank(_, fault) => fault.name(),
             Self::WalletStore(_, fault) | Self::TerminalStore(_, fault) => match fault {
                 CommitFault::CutBefore => "power cut before",
                 CommitFault::CutAfter => "power cut after",
@@ -159,12 +249,16 @@ pub struct Cell {
 struct Steps {
     frames: usize,
     exchanges: u64,
+    processor: u64,
+    bank: u64,
     wallet: u64,
     terminal: u64,
 }
 
 fn town(conversation: Conversation, broken: Broken) -> Result<Town, String> {
-    let mut town = Town::new(7, broken, Some(Mix::CALM), true)?;
+    let credit = u64::from(conversation.by_credit().is_some());
+    let mix = Some(Mix { credit, ..Mix::CALM });
+    let mut town = Town::new(7, &Options { broken, mix, traced: true, ..Options::default() })?;
     conversation.prepare(&mut town);
     Ok(town)
 }
@@ -172,12 +266,15 @@ fn town(conversation: Conversation, broken: Broken) -> Result<Town, String> {
 fn count(conversation: Conversation, broken: Broken) -> Result<Steps, String> {
     let mut town = town(conversation, broken)?;
     let before = (town.people[0].wallet.device.vault.commits(), town.tills[0].terminal.device.vault.commits());
-    town.center.plan(NetPlan::Never);
+    plan(&mut town, None);
     let crossed = town.crossed;
     conversation.run(&mut town, &Plan::PLAIN);
+    let courier = town.center.courier.as_ref();
     Ok(Steps {
+        processor: courier.map_or(0, |courier| courier.trouble.exchanges()),
+        bank: courier.map_or(0, |courier| courier.clearing.trouble.exchanges()),
         frames: town.crossed - crossed,
-        exchanges: town.center.exchanges(),
+        exchanges: town.center.trouble.exchanges(),
         wallet: town.people[0].wallet.device.vault.commits() - before.0,
         terminal: town.tills[0].terminal.device.vault.commits() - before.1,
     })
@@ -187,9 +284,11 @@ fn spots(steps: &Steps) -> Vec<Spot> {
     let stores = [CommitFault::CutBefore, CommitFault::CutAfter, CommitFault::Full, CommitFault::LostSync];
     let frames = (0..steps.frames).flat_map(|at| FrameFault::ALL.map(|fault| Spot::Frame(at, fault)));
     let exchanges = (0..steps.exchanges).flat_map(|at| NetFault::ALL.map(|fault| Spot::Exchange(at, fault)));
+    let processor = (0..steps.processor).flat_map(|at| NetFault::LINE.map(|fault| Spot::Processor(at, fault)));
+    let bank = (0..steps.bank).flat_map(|at| NetFault::LINE.map(|fault| Spot::Bank(at, fault)));
     let wallet = (1..=steps.wallet).flat_map(|at| stores.map(|fault| Spot::WalletStore(at, fault)));
     let terminal = (1..=steps.terminal).flat_map(|at| stores.map(|fault| Spot::TerminalStore(at, fault)));
-    frames.chain(exchanges).chain(wallet).chain(terminal).collect()
+    frames.chain(exchanges).chain(processor).chain(bank).chain(wallet).chain(terminal).collect()
 }
 
 fn planned(done: u64, at: u64, fault: CommitFault) -> Faults {
@@ -206,11 +305,11 @@ fn cell(conversation: Conversation, spot: Spot, broken: Broken) -> Cell {
             return cell;
         }
     };
-    let mut plan = Plan::PLAIN;
-    town.center.plan(NetPlan::Never);
+    let mut tap = Plan::PLAIN;
+    plan(&mut town, Some(spot));
     match spot {
-        Spot::Frame(at, fault) => plan.fault = Some((at, fault)),
-        Spot::Exchange(at, fault) => town.center.plan(NetPlan::At(at, fault)),
+        Spot::Frame(at, fault) => tap.fault = Some((at, fault)),
+        Spot::Exchange(..) | Spot::Processor(..) | Spot::Bank(..) => {}
         Spot::WalletStore(at, fault) => {
             let vault = &mut town.people[0].wallet.device.vault;
             vault.set_faults(planned(vault.commits(), at, fault));
@@ -226,10 +325,10 @@ fn cell(conversation: Conversation, spot: Spot, broken: Broken) -> Cell {
             }
         }
     }
-    conversation.run(&mut town, &plan);
+    conversation.run(&mut town, &tap);
     town.people[0].wallet.device.vault.set_faults(Faults::none());
     town.tills[0].terminal.device.vault.set_faults(Faults::none());
-    town.center.plan(NetPlan::Never);
+    plan(&mut town, None);
     town.wake_person(0);
     town.wake_till(0);
     // Whoever was cut off tries once more, as people do.
@@ -239,6 +338,23 @@ fn cell(conversation: Conversation, spot: Spot, broken: Broken) -> Cell {
     cell.wrong = town.judge();
     cell.story = town.story.take().unwrap_or_default();
     cell
+}
+
+/// Says what goes wrong on which line from here on.
+fn plan(town: &mut Town, spot: Option<Spot>) {
+    let mut plans = [NetPlan::Never; 3];
+    match spot {
+        Some(Spot::Exchange(at, fault)) => plans[0] = NetPlan::At(at, fault),
+        Some(Spot::Processor(at, fault)) => plans[1] = NetPlan::At(at, fault),
+        Some(Spot::Bank(at, fault)) => plans[2] = NetPlan::At(at, fault),
+        _ => {}
+    }
+    let [exchanges, processor, bank] = plans;
+    town.center.plan(exchanges);
+    if let Some(courier) = &mut town.center.courier {
+        courier.trouble.plan(processor);
+        courier.clearing.trouble.plan(bank);
+    }
 }
 
 /// Runs every cell.

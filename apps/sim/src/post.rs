@@ -1,23 +1,14 @@
 //! The provider behind a network that loses, repeats, delays and changes envelopes, and that crashes with it.
 
+use crate::courier::Courier;
 use crate::dice::{Dice, flip};
 use crate::fault::NetFault;
+use crate::trouble::{NetPlan, Trouble};
 use tegata_core::step::{Break, Broken};
 use tegata_core::{CardId, DeviceId, Time};
 use tegata_device::{Post, PostError};
 use tegata_provider::{Keys, Provider};
 use tegata_store::{Store, StoreError};
-
-/// When something goes wrong on the network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NetPlan {
-    /// Never.
-    Never,
-    /// This often, in a thousand.
-    Sometimes(u64),
-    /// At the exchange of this number (from 0, counted from [`Center::plan`]).
-    At(u64, NetFault),
-}
 
 /// Provider and network.
 pub struct Center {
@@ -28,11 +19,12 @@ pub struct Center {
     pub broken: Broken,
     /// What happened, if anybody listens.
     pub notes: Vec<String>,
-    /// Faults that really happened.
-    pub faults: u64,
-    /// What goes wrong.
-    plan: NetPlan,
-    exchanges: u64,
+    /// What goes wrong between devices and provider.
+    pub trouble: Trouble,
+    /// The line to the processor; `None`: the town clears no credit.
+    pub courier: Option<Courier>,
+    /// What no fault explains.
+    pub broken_down: Vec<String>,
     dice: Dice,
     keys: ([u8; 32], Time),
     delayed: Vec<Vec<u8>>,
@@ -49,9 +41,9 @@ impl Center {
             now,
             broken: Broken::NONE,
             notes: Vec::new(),
-            faults: 0,
-            plan: NetPlan::Never,
-            exchanges: 0,
+            trouble: Trouble::new(&NetFault::ALL),
+            courier: None,
+            broken_down: Vec::new(),
             dice,
             keys,
             delayed: Vec::new(),
@@ -120,18 +112,20 @@ impl Center {
             None => Ok(()),
         }
     }
-    /// Says what goes wrong from here on.
+    /// Says what goes wrong between devices and provider from here on.
     pub fn plan(&mut self, plan: NetPlan) {
-        self.plan = plan;
-        self.exchanges = 0;
+        self.trouble.plan(plan);
     }
-    /// How many exchanges there were since the last plan.
-    pub fn exchanges(&self) -> u64 {
-        self.exchanges
+    /// Faults that really happened.
+    pub fn faults(&self) -> u64 {
+        self.trouble.faults + self.courier.as_ref().map_or(0, Courier::faults)
     }
     /// The network comes to rest: what was delayed arrives now or never.
     pub fn settle(&mut self) {
-        self.plan = NetPlan::Never;
+        self.trouble.plan(NetPlan::Never);
+        if let Some(courier) = &mut self.courier {
+            courier.settle();
+        }
         for envelope in std::mem::take(&mut self.delayed) {
             self.handle(vec![envelope]);
         }
@@ -165,26 +159,14 @@ impl Center {
         let now = self.now;
         self.provider.as_mut().map(|provider| provider.handle(&envelopes, now, entropy)).unwrap_or_default()
     }
-    fn fault(&mut self) -> Option<NetFault> {
-        let number = self.exchanges;
-        self.exchanges += 1;
-        match self.plan {
-            NetPlan::Never => None,
-            NetPlan::At(at, fault) => (at == number).then_some(fault),
-            NetPlan::Sometimes(rate) => {
-                if self.dice.chance(rate) {
-                    self.dice.pick(&NetFault::ALL)
-                } else {
-                    None
-                }
-            }
-        }
-    }
     fn away<T>() -> Result<T, PostError> {
         Err(PostError::Away("the town's provider".to_owned()))
     }
     /// The provider's process ends and starts again; what it had not committed is gone.
-    fn crash(&mut self) {
+    pub fn crash(&mut self) {
+        if let Some(courier) = &mut self.courier {
+            courier.forget();
+        }
         if let Some(provider) = self.provider.take() {
             let (store, _) = provider.crash();
             self.reopen(store);
@@ -214,9 +196,8 @@ impl Post for Center {
             let envelope = self.delayed.remove(0);
             self.handle(vec![envelope]);
         }
-        let fault = self.fault();
+        let fault = self.trouble.meets(&mut self.dice);
         if let Some(fault) = fault {
-            self.faults += 1;
             self.notes.push(format!("network: {}", fault.name()));
         }
         let replies = match fault {
@@ -278,6 +259,14 @@ impl Post for Center {
                 return Self::away();
             }
             Some(NetFault::Full) => self.handle_full(envelopes),
+            // These are no exchanges that wait.
+            Some(
+                NetFault::DelayReply
+                | NetFault::CrashAmid
+                | NetFault::AskerCrash
+                | NetFault::AskerCrashBefore
+                | NetFault::AskerCrashAfter,
+            ) => self.handle(envelopes),
         };
         if self.replies.len() < 32 {
             self.replies.extend(replies.iter().cloned());

@@ -3,8 +3,9 @@
 //! Both sides are the real conversations; only sealed frames pass between them. What a side says is seen before it is
 //! sealed, so that the town can check what a wallet says to whom (R17), and so that a cheat can say something else.
 
-use crate::dice::{Dice, flip};
+use crate::dice::Dice;
 use crate::fault::FrameFault;
+use crate::link::{Air, Link};
 use crate::talk::Steps;
 use std::collections::VecDeque;
 use tegata_core::card::{CardCertificate, CardEvent, Counterpart, Raise};
@@ -82,17 +83,6 @@ impl Plan {
     };
 }
 
-/// What earlier taps left in the air, for whoever replays it.
-#[derive(Debug, Default)]
-pub struct Air {
-    /// Frames.
-    pub frames: Vec<Vec<u8>>,
-    /// Charges with their session, by terminal.
-    pub charges: Vec<(DeviceId, Charged)>,
-    /// What terminals prove themselves with.
-    pub proofs: Vec<(DeviceId, Vec<u8>)>,
-}
-
 /// What the town sees of a tap.
 #[derive(Debug, Default)]
 pub struct Seen {
@@ -106,8 +96,6 @@ pub struct Seen {
     pub wrong: Vec<String>,
     /// Frames that crossed.
     pub crossed: usize,
-    /// Bytes that crossed.
-    pub bytes: usize,
     /// The wallet's other half of a cheat was carried out.
     pub cheated: bool,
     /// Checks that reached the terminal and their evidence, to be judged again by the town.
@@ -146,8 +134,7 @@ pub struct Tap {
     up: VecDeque<Vec<u8>>,
     down: VecDeque<Vec<u8>>,
     recognised: bool,
-    /// Every frame that crossed so far.
-    frames: Vec<Vec<u8>>,
+    link: Link,
     plan: Plan,
     /// What was seen so far.
     pub seen: Seen,
@@ -173,7 +160,7 @@ impl Tap {
             charged: None,
             up: VecDeque::from([frame]),
             down: VecDeque::new(),
-            frames: Vec::new(),
+            link: Link::new(plan.fault),
             recognised: false,
             plan,
             seen: Seen::default(),
@@ -200,15 +187,14 @@ impl Tap {
             let outs = self.wallet.release(wallet_now(dice), wallet);
             self.wallet_outs(outs, wallet);
         }
-        let mut cut = false;
         while !(self.up.is_empty() && self.down.is_empty()) {
             while let Some(frame) = self.up.pop_front() {
-                for frame in self.cross(frame, &mut cut, terminal, clocks, air, dice) {
+                for frame in self.cross(frame, terminal, clocks, air, dice) {
                     self.at_terminal(&frame, terminal_now(dice), terminal, air, dice);
                 }
             }
             while let Some(frame) = self.down.pop_front() {
-                for frame in self.cross(frame, &mut cut, terminal, clocks, air, dice) {
+                for frame in self.cross(frame, terminal, clocks, air, dice) {
                     self.at_wallet(&frame, wallet_now(dice), wallet);
                     if self.wallet.is_holding() {
                         return;
@@ -230,61 +216,19 @@ impl Tap {
     fn cross(
         &mut self,
         frame: Vec<u8>,
-        cut: &mut bool,
         terminal: &mut Vaulted,
         clocks: Clocks,
         air: &mut Air,
         dice: &mut Dice,
     ) -> Vec<Vec<u8>> {
-        if *cut {
-            return Vec::new();
+        let crossed = self.link.cross(frame, air, dice);
+        self.seen.crossed = self.link.crossed();
+        if let (true, Some(expires)) = (crossed.expires, self.expires) {
+            let now = Now { time: expires.max(skewed(clocks.time, clocks.terminal)), entropy: dice.entropy() };
+            let outs = self.terminal.deliver(Event::Tick, now, terminal, false);
+            self.terminal_outs(outs, None, air);
         }
-        let number = self.seen.crossed;
-        self.seen.crossed += 1;
-        self.seen.bytes += frame.len();
-        self.frames.push(frame.clone());
-        if air.frames.len() < 64 {
-            air.frames.push(frame.clone());
-        }
-        let fault = self.plan.fault.filter(|(at, _)| *at == number).map(|(_, fault)| fault);
-        match fault {
-            None => vec![frame],
-            Some(FrameFault::Lose) => {
-                *cut = true;
-                Vec::new()
-            }
-            Some(FrameFault::Duplicate) => vec![frame.clone(), frame],
-            Some(FrameFault::Replay) => {
-                let older = air.frames.get(dice.index(air.frames.len())).cloned();
-                older.into_iter().chain([frame]).collect()
-            }
-            Some(FrameFault::Reorder) => {
-                // Two back is the same side's.
-                let earlier = self.frames.len().checked_sub(3).or(self.frames.len().checked_sub(2));
-                let earlier = earlier.and_then(|at| self.frames.get(at)).cloned();
-                [frame].into_iter().chain(earlier).collect()
-            }
-            Some(FrameFault::Version) if number == 0 => {
-                let mut frame = frame;
-                if let Some(version) = frame.first_mut() {
-                    *version += 1;
-                }
-                vec![frame]
-            }
-            Some(FrameFault::Corrupt | FrameFault::Version) => {
-                let mut frame = frame;
-                flip(&mut frame, dice);
-                vec![frame]
-            }
-            Some(FrameFault::Expire) => {
-                if let Some(expires) = self.expires {
-                    let now = Now { time: expires.max(skewed(clocks.time, clocks.terminal)), entropy: dice.entropy() };
-                    let outs = self.terminal.deliver(Event::Tick, now, terminal, false);
-                    self.terminal_outs(outs, None, air);
-                }
-                vec![frame]
-            }
-        }
+        crossed.frames
     }
 
     fn at_terminal(&mut self, frame: &[u8], now: Now, terminal: &mut Vaulted, air: &mut Air, dice: &mut Dice) {

@@ -1,11 +1,14 @@
 //! The town before its first day: everybody has joined, terminals are equipped, numbers are printed and half of them
 //! sold. Made once; every seed starts from a copy.
 
+use crate::clearing::Clearing;
+use crate::courier::Courier;
 use crate::dice::Dice;
 use crate::post::Center;
 use std::sync::OnceLock;
 use tegata_core::card::{CardKind, Terms};
 use tegata_core::step::Broken;
+use tegata_core::talk::credit::MerchantDetails;
 use tegata_core::talk::join::JoinToken;
 use tegata_core::wire::certificate::Role;
 use tegata_core::wire::signed::Algorithm;
@@ -31,6 +34,9 @@ pub const WALLETS: usize = 4;
 pub const TERMINALS: usize = 5;
 /// Face values of the batches, in cents, and whether their numbers are sold at the start.
 pub const BATCHES: [(u64, u64, bool); 3] = [(5_000, 12, true), (2_000, 12, true), (10_000, 12, false)];
+
+/// The merchants as the bank knows them: code and name.
+pub const MERCHANTS: [(&str, &str); 2] = [("CAFE", "CORNER CAFE TOWN US"), ("KIOSK", "KIOSK TOWN US")];
 
 /// What a device starts from.
 pub struct Start {
@@ -75,6 +81,27 @@ pub struct Template {
     pub issuer_party: PartyId,
     /// The merchants.
     pub merchants: Vec<PartyId>,
+    /// What a town starts from that clears credit.
+    pub credit: CreditTemplate,
+}
+
+/// The town that clears credit: a processor is registered, and the merchants are enrolled.
+pub struct CreditTemplate {
+    /// The provider's database.
+    pub image: Vec<u8>,
+    processor: Vec<u8>,
+    keys: [u8; 32],
+}
+
+impl CreditTemplate {
+    /// The line to the processor as it was then; its bank's books are empty.
+    ///
+    /// # Errors
+    /// It did not open: in words.
+    pub fn courier(&self, now: Time, line: Dice, bank: Dice) -> Result<Courier, String> {
+        let store = tegata_processor::Store::restore(&self.processor).map_err(|error| error.to_string())?;
+        Ok(Courier::new(Clearing::new(store, self.keys, now, bank)?, line))
+    }
 }
 
 /// The keys of a device.
@@ -184,5 +211,30 @@ fn make() -> Result<Template, Whatever> {
     }
     let issuer = start(issuer.device, issuer_seed);
     let image = center.provider().ok_or("no provider")?.snapshot()?;
-    Ok(Template { image, keys, wallets, terminals, issuer, numbers, issuer_party, merchants })
+    let credit = enrolled(&mut center, &merchants, &mut dice)?;
+    Ok(Template { image, keys, wallets, terminals, issuer, numbers, issuer_party, merchants, credit })
+}
+
+fn enrolled(center: &mut Center, merchants: &[PartyId], dice: &mut Dice) -> Result<CreditTemplate, Whatever> {
+    let keys = dice.entropy();
+    let store = tegata_processor::Store::memory()?;
+    let mut clearing = Clearing::new(store, keys, START, dice.fork())?;
+    let provider = center.provider().ok_or("no provider")?;
+    clearing.admit(provider.info().provider, provider.signing_key(START))?;
+    let info = clearing.info().ok_or("no processor")?;
+    provider.register_processor(info, "town".into(), START, dice.entropy())?;
+    for (merchant, (code, name)) in merchants.iter().zip(MERCHANTS) {
+        let (code, name) = (code.to_owned(), name.to_owned());
+        let details = MerchantDetails { code, category: 5814, name, extensions: Default::default() };
+        center.provider().ok_or("no provider")?.enrol(*merchant, details, START, dice.entropy())?;
+    }
+    center.courier = Some(Courier::new(clearing, dice.fork()));
+    center.pass(START.after(30));
+    for merchant in merchants {
+        let account = center.store()?.clearing_account(merchant.0)?.and_then(|row| row.account);
+        account.ok_or("a merchant is not enrolled")?;
+    }
+    let mut courier = center.courier.take().ok_or("no line")?;
+    let image = center.provider().ok_or("no provider")?.snapshot()?;
+    Ok(CreditTemplate { image, processor: courier.clearing.snapshot()?, keys })
 }

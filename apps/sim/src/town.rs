@@ -1,14 +1,18 @@
 //! The town of one seed: its people, its tills, its provider, and what has happened so far.
 
+use crate::Options;
 use crate::dice::Dice;
 use crate::fault::Mix;
+use crate::link::Air;
 use crate::post::Center;
-use crate::tap::{Air, skewed};
+use crate::tap::skewed;
 use crate::template::{self, Number, START, Start, ring, template};
+use crate::trouble::NetPlan;
 use std::collections::{BTreeMap, BTreeSet};
 use tegata_core::step::{Break, Broken};
+use tegata_core::talk::credit::CreditRefusal;
 use tegata_core::wire::signed::{Algorithm, PublicKey, Signature, Verifier};
-use tegata_core::{CardId, DeviceId, Hash, Time};
+use tegata_core::{CardId, DeviceId, Hash, RequestNumber, Time};
 use tegata_crypto_native::NativeVerifier;
 use tegata_crypto_native::number::InstallationNumber;
 use tegata_device::{Device, Now};
@@ -18,6 +22,9 @@ use tegata_store::{NumberState, Store};
 use tegata_terminal::Terminal;
 use tegata_vault::{CommitFault, Faults, SimulatedVault, Snapshot};
 use tegata_wallet::Wallet;
+
+/// How many seeds in a thousand have credit in their towns.
+const CREDIT: u64 = 350;
 
 /// A wallet and what became of it.
 pub struct Person {
@@ -32,6 +39,10 @@ pub struct Person {
     pub tampered: Option<&'static str>,
     /// A copy made by a thief; it is gone when calm comes.
     pub is_copy: bool,
+    /// It was told that a bank card of its own is registered.
+    pub has_bank_card: bool,
+    /// The registration that is in force: the last one that it made itself.
+    pub registration: Option<Hash>,
     /// Sessions that it took part in.
     pub sessions: BTreeSet<Hash>,
     snapshots: Vec<Snapshot>,
@@ -120,6 +131,8 @@ pub struct Town {
     pub broken: Broken,
     /// Goods handed over.
     pub goods: Vec<Goods>,
+    /// Payments by credit of which wallets were told that they ended without a payment.
+    pub ended: BTreeMap<RequestNumber, CreditRefusal>,
     /// What must never happen, and did.
     pub wrong: Vec<String>,
     /// What explains exceptions.
@@ -155,16 +168,30 @@ impl Town {
     ///
     /// # Errors
     /// The provider did not open: in words.
-    pub fn new(seed: u64, broken: Broken, mix: Option<Mix>, traced: bool) -> Result<Self, String> {
-        let template = template();
+    pub fn new(seed: u64, options: &Options) -> Result<Self, String> {
+        let (template, broken) = (template(), options.broken);
         let mut dice = Dice::new(seed);
-        let mix = mix.unwrap_or_else(|| Mix::draw(&mut dice));
-        let store = Store::restore(&template.image).map_err(|error| error.to_string())?;
+        // Credit has dice of its own: a town without it is the same whether others have it or not.
+        let mut own = Dice::new(!seed);
+        let drawn = own.chance(CREDIT);
+        let mix = match (options.mix, options.credit.unwrap_or(drawn)) {
+            (Some(mix), _) => mix,
+            (None, false) => Mix::draw(&mut dice),
+            (None, true) => Mix::draw(&mut dice).draw_credit(&mut own),
+        };
+        let image = if mix.credit > 0 { &template.credit.image } else { &template.image };
+        let store = Store::restore(image).map_err(|error| error.to_string())?;
         let keys = tegata_provider::Keys::new(template.keys, START);
         let time = START.after(60);
         let provider = Provider::open(store, keys, "Town", time, broken).map_err(|error| error.to_string())?;
         let mut center = Center::new(provider, (template.keys, START), time, dice.fork());
         center.broken = broken;
+        if mix.credit > 0 {
+            let mut courier = template.credit.courier(time, own.fork(), own.fork())?;
+            courier.trouble.plan(NetPlan::Sometimes(mix.courier));
+            courier.clearing.trouble.plan(NetPlan::Sometimes(mix.bank));
+            center.courier = Some(courier);
+        }
         let wallets = usize::try_from(dice.within(3, template::WALLETS as u64)).unwrap_or(3);
         let people = template.wallets.iter().take(wallets).map(|start| Person {
             wallet: Wallet::new(device(start, broken), Algorithm::Ed25519),
@@ -173,6 +200,8 @@ impl Town {
             skew: 0,
             tampered: None,
             is_copy: false,
+            has_bank_card: false,
+            registration: None,
             sessions: BTreeSet::new(),
             snapshots: Vec::new(),
         });
@@ -201,12 +230,13 @@ impl Town {
             mix,
             broken,
             goods: Vec::new(),
+            ended: BTreeMap::new(),
             wrong: Vec::new(),
             causes: Causes::default(),
             crossed: 0,
             payments: 0,
             faults: 0,
-            story: traced.then(Vec::new),
+            story: options.traced.then(Vec::new),
         })
     }
 
@@ -225,7 +255,7 @@ impl Town {
     /// Time passes.
     pub fn wait(&mut self, seconds: u64) {
         self.time = self.time.after(seconds);
-        self.center.now = self.time;
+        self.center.pass(self.time);
     }
 
     /// Time and randomness for one action of a device whose clock is off by this.
@@ -366,6 +396,8 @@ impl Town {
             skew: person.skew,
             tampered: Some("a copy"),
             is_copy: true,
+            has_bank_card: person.has_bank_card,
+            registration: person.registration,
             sessions: person.sessions.clone(),
             snapshots: Vec::new(),
         };

@@ -8,6 +8,7 @@ const SEEDS: u64 = 400;
 
 /// What has to happen for this break to show; absent: whatever seeds draw.
 fn stage(which: Break) -> Option<Mix> {
+    let credit = Mix { credit: 150, ..Mix::CALM };
     match which {
         Break::ClearWithoutDedupe => Some(Mix { terminal_cheats: 400, ..Mix::CALM }),
         Break::NonceNotBound => Some(Mix { terminal_cheats: 300, ..Mix::CALM }),
@@ -19,6 +20,12 @@ fn stage(which: Break) -> Option<Mix> {
         Break::CeilingIgnored => Some(Mix { wallet_cheats: 200, ..Mix::CALM }),
         Break::ClosedAccepts | Break::DebitAgainOnReplay => Some(Mix { frames: 400, ..Mix::CALM }),
         Break::AcknowledgeBeforeCommit | Break::ReplayBelieved => Some(Mix { network: 300, ..Mix::CALM }),
+        Break::MismatchIgnored => Some(Mix { terminal_cheats: 300, ..credit }),
+        Break::AskedBeforeStored | Break::ClearedUnderNewNumber => Some(Mix { courier: 250, ..credit }),
+        Break::UnknownIsDeclined => Some(Mix { bank: 400, ..credit }),
+        Break::ClearingClosed => Some(Mix { bank: 250, network: 250, ..credit }),
+        Break::ClearingBeforeStore => Some(Mix { power: 400, ..credit }),
+        Break::ReceiptNotRepeated | Break::HoldKept => Some(credit),
         _ => None,
     }
 }
@@ -26,8 +33,12 @@ fn stage(which: Break) -> Option<Mix> {
 #[test]
 fn every_broken_rule_is_noticed() {
     let mut missed = Vec::new();
-    for which in Break::ALL {
-        let options = Options { broken: Broken::only(*which), mix: stage(*which), ..Options::default() };
+    let by_credit = [Break::GoodsBeforeEvidence, Break::NeverClosed].map(|which| {
+        let mix = Mix { power: 300, credit: 2_000, ..Mix::CALM };
+        (which, Some(mix))
+    });
+    for (which, mix) in Break::ALL.iter().map(|which| (*which, stage(*which))).chain(by_credit) {
+        let options = Options { broken: Broken::only(which), mix, ..Options::default() };
         // The same seed must be clean with the rule kept, or what was found is something else.
         let kept = Options { broken: Broken::NONE, ..options };
         let found = (0..SEEDS / 40).find_map(|part| {
@@ -36,7 +47,7 @@ fn every_broken_rule_is_noticed() {
         });
         match found {
             Some((seed, wrong)) => println!("{which:?}: seed {seed}: {}", wrong.chars().take(160).collect::<String>()),
-            None => missed.push(*which),
+            None => missed.push((which, mix)),
         }
     }
     assert!(missed.is_empty(), "nobody noticed: {missed:?}");

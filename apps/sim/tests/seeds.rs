@@ -32,12 +32,45 @@ const ONCE_FAILED: [u64; 25] = [
     4148, // the town did not notice that a terminal had cheated, because power failed in the very write
 ];
 
+/// What all goes wrong where people pay by credit a lot.
+const CREDIT: Mix = Mix { credit: 300, ..Mix::CALM };
+const EVERYTHING: Mix = Mix { network: 200, power: 200, courier: 200, bank: 200, frames: 200, ..CREDIT };
+
+/// Seeds of towns with credit that found a fault of the program, which is mended, each in its mix.
+const CREDIT_ONCE_FAILED: [(u64, Option<Mix>); 6] = [
+    (230, Some(EVERYTHING)), // a bank card named while a payment by another was under way: its clearing was told to nobody
+    (225, Some(Mix { network: 300, ..CREDIT })), // told that there is no card, and charged when the request came again
+    (107, None),             // an old registration that the network brought again changed the bank card back (R26)
+    (417, None),             // as 107
+    (1268, None),            // as 107
+    (1311, None),            // as 107
+];
+
 #[test]
 fn what_once_failed_holds() {
+    // These were found before towns had credit.
+    let options = Options { credit: Some(false), ..Options::default() };
     for seed in ONCE_FAILED {
-        let outcome = run(seed, &Options::default());
-        assert!(outcome.is_clean(), "{}", trace(seed, &Options::default()));
+        let outcome = run(seed, &options);
+        assert!(outcome.is_clean(), "{}", trace(seed, &options));
     }
+}
+
+#[test]
+fn what_once_failed_by_credit_holds() {
+    for (seed, mix) in CREDIT_ONCE_FAILED {
+        let options = Options { credit: Some(true), mix, ..Options::default() };
+        let outcome = run(seed, &options);
+        assert!(outcome.is_clean(), "{}", trace(seed, &options));
+    }
+}
+
+#[test]
+fn towns_with_credit_are_clean() {
+    let options = Options { credit: Some(true), ..Options::default() };
+    let summary = run_many(0..200, &options, 0, |_| {});
+    assert!(summary.failures.is_empty(), "{:?}", summary.failures);
+    assert!(summary.payments > 1_500 && summary.faults > 1_000, "the town is too quiet: {summary:?}");
 }
 
 #[test]
@@ -55,6 +88,9 @@ fn one_thing_going_wrong_all_the_time_is_clean() {
         ("network and restore", Mix { network: 100, restore: 40, ..Mix::CALM }),
         ("clone", Mix { clone: 80, ..Mix::CALM }),
         ("power", Mix { power: 300, lost_sync: 0, ..Mix::CALM }),
+        ("credit, its processor", Mix { courier: 400, ..CREDIT }),
+        ("credit, its bank", Mix { bank: 400, ..CREDIT }),
+        ("credit, everything", EVERYTHING),
     ];
     for (name, mix) in mixes {
         let summary = run_many(0..60, &Options { mix: Some(mix), ..Options::default() }, 0, |_| {});
@@ -74,5 +110,5 @@ fn every_fault_at_every_step_of_every_conversation() {
     let cells = matrix(Broken::NONE);
     println!("{}", table(&cells));
     let wrong: Vec<_> = cells.iter().filter(|cell| !cell.wrong.is_empty()).collect();
-    assert!(cells.len() > 250 && wrong.is_empty(), "{wrong:#?}");
+    assert!(cells.len() > 600 && wrong.is_empty(), "{wrong:#?}");
 }

@@ -5,9 +5,10 @@ use crate::difference::{Findings, What};
 use crate::reading::{Id, each, hex};
 use crate::trust::Trust;
 use rusqlite::Connection;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use tegata_core::talk::credit::{
-    Authorize, Clear, ClearingCompletion, OutcomeState, ProcessorAnswer, ProcessorInfo, Refund, read_processor_answer,
+    Authorize, Clear, ClearingCompletion, OutcomeState, ProcessorAnswer, ProcessorInfo, Refund, VoidAuthorization,
+    read_processor_answer,
 };
 use tegata_core::wire::canonical::{Message, Wire};
 use tegata_core::wire::signed::{PublicKey, Signed, Verified};
@@ -30,8 +31,12 @@ pub(crate) struct PaidBack {
 pub(crate) struct Asked {
     pub processor: Option<Id>,
     pub captures: HashMap<Id, Capture>,
-    /// Authorizations that were approved: over how much, in minor units.
+    /// Authorizations that were approved over what was asked for, in minor units.
     pub approved: HashMap<Id, u64>,
+    /// Authorizations that were approved, over whatever amount.
+    held: HashSet<Id>,
+    /// Authorizations that the processor was asked to let go.
+    let_go: HashSet<Id>,
     pub refunds: HashMap<Id, PaidBack>,
 }
 
@@ -66,9 +71,16 @@ impl Asked {
                 };
                 asked.captures.insert(number, Capture { request, answer });
             } else if let Some((request, answer)) = one.holds::<Authorize>(&body, |asked| asked.number.0) {
+                if let Some(ProcessorAnswer::Outcome(outcome)) = &answer
+                    && outcome.state == OutcomeState::Approved
+                {
+                    asked.held.insert(number);
+                }
                 if state(answer.as_ref(), request.claimed().amount) == Some(OutcomeState::Approved) {
                     asked.approved.insert(number, request.claimed().amount.minor());
                 }
+            } else if let Some((request, _)) = one.holds::<VoidAuthorization>(&body, |void| void.number.0) {
+                asked.let_go.insert(request.claimed().authorization.0);
             } else if let Some((request, answer)) = one.holds::<Refund>(&body, |refund| refund.number.0) {
                 let done = state(answer.as_ref(), request.claimed().amount) == Some(OutcomeState::Refunded);
                 asked.refunds.insert(number, PaidBack { request, done });
@@ -76,6 +88,13 @@ impl Asked {
             Ok(())
         })?;
         Ok(asked)
+    }
+}
+
+impl Asked {
+    /// Whether the bank holds it and nobody asked that it be let go.
+    pub fn are_kept(&self, authorization: &Id) -> bool {
+        self.held.contains(authorization) && !self.let_go.contains(authorization)
     }
 }
 

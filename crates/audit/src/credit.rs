@@ -1,4 +1,5 @@
-//! Credit: every captured amount has one payment that both lines asked for, and every payment one capture (R23).
+//! Credit: every captured amount has one payment that both lines asked for, and every payment one capture (R23); what was
+//! authorized for a payment that ended otherwise was let go.
 //!
 //! The provider's rows say which offer they are about; what counts is signed by others: the terminal's requests, the user's
 //! request and agreement, the processor's completion \[8417\].
@@ -47,6 +48,7 @@ struct Row {
     clear: Option<Id>,
     completion: Option<Vec<u8>>,
     ended: Option<u64>,
+    authorization: Option<Id>,
 }
 
 /// `CreditState::Cleared`.
@@ -64,6 +66,7 @@ impl Row {
             clear: row.get(6)?,
             completion: row.get(7)?,
             ended: row.opt_u64(8)?,
+            authorization: row.get(9)?,
         })
     }
     fn about(&self) -> String {
@@ -86,11 +89,17 @@ impl Credit {
         if format < 3 {
             return Ok(credit);
         }
-        let sql = "SELECT machine, offer, state, merchant_body, user_body, clearing_body, clear, completion, ended
-            FROM credit ORDER BY machine, offer";
+        let sql = "SELECT machine, offer, state, merchant_body, user_body, clearing_body, clear, completion, ended,
+            authorization FROM credit ORDER BY machine, offer";
         let mut numbers = HashSet::new();
         each(connection, sql, [], |row| {
             let row = Row::read(row)?;
+            let over = row.ended.is_some() && !row.cleared;
+            let kept = row.authorization.filter(|number| over && asked.are_kept(number));
+            findings.expect(kept.is_none(), What::Row, || {
+                let evidence = "approved by the bank, and nobody asked that it be let go";
+                (row.about(), evidence.to_owned(), "ended without a payment", "its row of table credit".to_owned())
+            });
             let captured = row.clear.and_then(|number| asked.captures.remove(&number)).and_then(|asked| {
                 *checked += 7;
                 captured(&row, &asked, trust).map(|captured| (captured, asked))

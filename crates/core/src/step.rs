@@ -129,6 +129,22 @@ codes! {
         AcknowledgeBeforeCommit = 22,
         /// An old update that a carrier brings again is taken for a device gone back (R14).
         ReplayBelieved = 23,
+        /// Two lines that name different things are authorized (R23).
+        MismatchIgnored = 24,
+        /// The processor is asked before that is durable (R26).
+        AskedBeforeStored = 25,
+        /// What the processor does not know yet is taken for declined (R26).
+        UnknownIsDeclined = 26,
+        /// A clearing that is not known yet is asked for again under a new number (R26).
+        ClearedUnderNewNumber = 27,
+        /// The user's receipt is not sent again with the merchant's part (R23).
+        ReceiptNotRepeated = 28,
+        /// What was authorized for a charge that ended is not let go (R8).
+        HoldKept = 29,
+        /// A charge whose clearing was asked for is closed when it expires (R26).
+        ClearingClosed = 30,
+        /// The clearing request leaves before it is stored (R26).
+        ClearingBeforeStore = 31,
     }
 }
 

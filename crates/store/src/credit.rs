@@ -298,7 +298,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn asked(&self, number: RequestNumber) -> Result<Option<AskedRow>, StoreError> {
-        let sql = "SELECT number, hash, body, machine, offer, subject, at FROM asked WHERE number = ?1";
+        let sql =
+            "SELECT number, hash, body, machine, offer, subject, purchase, refund, at FROM asked WHERE number = ?1";
         one(self.sql(sql)?, [number.0], asked)
     }
     /// A request to the processor that is not answered for good.
@@ -335,13 +336,18 @@ impl Store {
         let sql = format!("SELECT {COLUMNS} FROM credit WHERE machine = ?1 AND ended IS NULL");
         all(self.sql(&sql)?, [machine.0], credit)
     }
-    /// Payments by credit that wait for a line or for a clearing, oldest first: those that time can end.
+    /// Payments by credit that time has ended by now, oldest first: whose charge expired while they waited for a line, or so
+    /// many seconds ago while they waited for a clearing; that have waited so long for a merchant's line. Those that go on
+    /// waiting are not among them, however many they are.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn credits_waiting(&self, most: u64) -> Result<Vec<CreditRow>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM credit WHERE ended IS NULL AND state IN (1, 3) ORDER BY at LIMIT ?1");
-        all(self.sql(&sql)?, [n(most)], credit)
+    pub fn credits_overdue(&self, now: Time, patience: u64, most: u64) -> Result<Vec<CreditRow>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM credit WHERE ended IS NULL \
+             AND (state = 1 AND coalesce(expires, at + ?2) <= ?1 OR state = 3 AND expires + ?2 <= ?1) ORDER BY at LIMIT ?3"
+        );
+        all(self.sql(&sql)?, [n(now.0), n(patience), n(most)], credit)
     }
     /// Every payment by credit.
     ///

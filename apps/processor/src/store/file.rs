@@ -1,7 +1,7 @@
 //! The file: made whole, opened only if it is wholly ours, by one process at a time.
 
 use super::StoreError;
-use rusqlite::{CachedStatement, Connection, OpenFlags};
+use rusqlite::{CachedStatement, Connection, MAIN_DB, OpenFlags};
 use std::fs::{self, File, OpenOptions};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -76,6 +76,29 @@ impl Store {
     /// [`StoreError::Io`] without memory.
     pub fn memory() -> Result<Self, StoreError> {
         let mut store = Self::over(Connection::open_in_memory()?)?;
+        store.connection.execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}"))?;
+        store.migrate()?;
+        Ok(store)
+    }
+    /// A copy of all that is committed.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] inside a transaction; [`StoreError::Io`].
+    pub fn snapshot(&mut self) -> Result<Vec<u8>, StoreError> {
+        if self.open {
+            return Err(StoreError::Locked);
+        }
+        Ok(self.connection.serialize(MAIN_DB)?.to_vec())
+    }
+    /// The database that a copy holds, in memory, for tests.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn restore(copy: &[u8]) -> Result<Self, StoreError> {
+        judge(copy)?;
+        let mut connection = Connection::open_in_memory()?;
+        connection.deserialize_read_exact(MAIN_DB, copy, copy.len(), false)?;
+        let mut store = Self::over(connection)?;
         store.migrate()?;
         Ok(store)
     }
@@ -206,6 +229,21 @@ mod tests {
 
     /// A change to a file's bytes.
     type Bend = fn(&mut Vec<u8>);
+
+    #[test]
+    fn a_copy_is_what_was_committed() {
+        let mut store = Store::memory().expect("memory");
+        let count = |store: &Store| -> i64 {
+            store.connection.query_row("SELECT count(*) FROM refusal", [], |row| row.get(0)).expect("counted")
+        };
+        store.begin().expect("begun");
+        store.put_refusal(tegata_core::Time(1), "odd", None, None).expect("written");
+        assert_eq!(store.snapshot().err(), Some(StoreError::Locked));
+        store.commit(Vec::<()>::new()).expect("committed");
+        let copy = store.snapshot().expect("a copy");
+        assert_eq!(count(&Store::restore(&copy).expect("restored")), 1);
+        assert_eq!(Store::restore(b"nonsense").err(), Some(StoreError::Foreign));
+    }
 
     #[test]
     fn only_a_whole_database_of_ours_is_opened() {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tegata_core::talk::credit::{
     Authorize, CardExpiry, CardNumber, MerchantDetails, OpenAccount, OutcomeState, PaymentOption, ProcessorAnswer,
+    ProcessorRefusal,
 };
 use tegata_core::wire::canonical::Message;
 use tegata_core::wire::signed::Algorithm;
@@ -297,7 +298,7 @@ impl World {
             let Some((signed, answer)) = self.once(question) else { continue };
             match &answer {
                 ProcessorAnswer::Outcome(outcome) if outcome.state == OutcomeState::Unknown => self.run(1_000),
-                ProcessorAnswer::Refused(refused) if refused.why.is_transient() => self.run(1_000),
+                ProcessorAnswer::Refused(refused) if is_passing(refused.why) => self.run(1_000),
                 _ => return (signed, answer),
             }
         }
@@ -373,6 +374,11 @@ impl World {
             extensions: Default::default(),
         }
     }
+}
+
+/// What passes by itself; to be admitted takes an operator.
+fn is_passing(why: ProcessorRefusal) -> bool {
+    matches!(why, ProcessorRefusal::Pending | ProcessorRefusal::Unavailable)
 }
 
 fn is_money(body: &[u8]) -> bool {

@@ -59,10 +59,14 @@ pub(super) fn sale(row: &PurchaseRow, provider: tegata_core::PartyId) -> (u64, D
 }
 
 fn authorize(desk: &mut Desk<'_>, row: &mut PurchaseRow, listing: &Listing) -> Result<(), Failure> {
-    let account = |subject| -> Result<_, Failure> {
-        Ok(desk.store.clearing_account(subject)?.and_then(|account| account.account).ok_or(StoreError::Damaged)?)
+    let account = |subject| desk.store.clearing_account(subject).map(|row| row.and_then(|row| row.account));
+    // Whoever names another card has none until that one is open.
+    let Some(user) = account(row.wallet.0)? else {
+        return end(desk, row, PurchaseState::Refused, PurchaseRefusal::NoCard);
     };
-    let (user, merchant) = (account(row.wallet.0)?, account(row.issuer.0)?);
+    let Some(merchant) = account(row.issuer.0)? else {
+        return end(desk, row, PurchaseState::Refused, PurchaseRefusal::NoIssuer);
+    };
     let option = row.option.ok_or(StoreError::Damaged)?;
     let (provider, at, amount) = (desk.shared.info.provider, desk.now, listing.price);
     let (transaction, machine) = sale(row, provider);
@@ -176,7 +180,7 @@ fn captured(
     let listing = listing(desk, row)?;
     let (transaction, _) = sale(row, desk.shared.info.provider);
     let ours = (listing.price, transaction, row.option, number);
-    if !sound(desk, completion, ours, (row.wallet.0, row.issuer.0))? {
+    if !sound(desk, completion, ours, row.authorization)? {
         // The processor signed something else than it was asked: a person has to look; nothing is told or posted.
         let exception = exception(desk, row, &listing, ExceptionKind::Malformed, "processor")?;
         let body = completion.signed().encode();

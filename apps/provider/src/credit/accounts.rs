@@ -10,6 +10,7 @@ use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::sealed::Sealed;
 use tegata_core::wire::signed::Verified;
 use tegata_core::{Hash, MerchantId, RequestNumber};
+use tegata_crypto_native::primitive::mac;
 use tegata_store::{About, AccountRow, ProcessorRow};
 
 /// Registers the processor that this provider clears with. Its address may change; another processor is refused while this
@@ -33,7 +34,8 @@ pub(crate) fn enrol(desk: &mut Desk<'_>, merchant: MerchantId, details: Merchant
     if desk.store.processor()?.is_none() {
         return Err(ProviderError::NoProcessor);
     }
-    open(desk, merchant.0, given, None, Some(details)).map_err(Failure::into_error)
+    let number = RequestNumber(desk.draw_id());
+    open(desk, (merchant.0, given), number, None, Some(details)).map_err(Failure::into_error)
 }
 
 /// A wallet names its bank card.
@@ -47,7 +49,12 @@ pub(crate) fn register(desk: &mut Desk<'_>, request: &Verified<RegisterCard>) ->
     }
     let before = desk.store.clearing_account(subject)?;
     if before.as_ref().is_none_or(|account| account.request != hash) {
-        open(desk, subject, hash, Some(request.card.clone()), None)?;
+        let number = number_of(&processor, &hash);
+        if desk.store.asked(number)?.is_some() {
+            // An old one that a carrier brings again: the card that was named since stays.
+            return Ok(refused(desk, &hash, CreditRefusal::Repeated));
+        }
+        open(desk, (subject, hash), number, Some(request.card.clone()), None)?;
     }
     let account = desk.store.clearing_account(subject)?;
     Ok(match account {
@@ -63,15 +70,23 @@ pub(crate) fn register(desk: &mut Desk<'_>, request: &Verified<RegisterCard>) ->
     })
 }
 
+/// The number under which the processor is asked for a wallet's account: one registration, one number, so that each is asked
+/// once, whenever it comes.
+fn number_of(processor: &ProcessorRow, registration: &Hash) -> RequestNumber {
+    let made = mac(&processor.customer_key, "tegata registration number v1", &[&registration.0]);
+    let mut number = [0; 16];
+    number.copy_from_slice(&made[..16]);
+    RequestNumber(number)
+}
+
 fn open(
     desk: &mut Desk<'_>,
-    subject: [u8; 16],
-    request: Hash,
+    (subject, request): ([u8; 16], Hash),
+    number: RequestNumber,
     card: Option<Sealed>,
     merchant: Option<MerchantDetails>,
 ) -> Result<(), Failure> {
     let (provider, at) = (desk.shared.info.provider, desk.now);
-    let number = RequestNumber(desk.draw_id());
     let signed =
         desk.sign(&[], |_| OpenAccount { provider, number, at, card, merchant, extensions: Default::default() });
     let row = AccountRow { subject, request, asked: number, account: None, refused: None };

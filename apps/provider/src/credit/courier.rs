@@ -5,6 +5,7 @@ use super::{accounts, clearing, lines, refuse};
 use crate::buy;
 use crate::desk::{Desk, Failure};
 use std::collections::BTreeMap;
+use tegata_core::step::Break;
 use tegata_core::talk::credit::{CreditRefusal, CreditState, Outcome, OutcomeState, ProcessorAnswer};
 use tegata_core::talk::credit::{PATIENCE, read_processor_answer};
 use tegata_core::wire::canonical::Message;
@@ -97,7 +98,8 @@ pub(crate) fn answered(desk: &mut Desk<'_>, answers: &[Answered], sent: &mut Sen
             tracing::warn!(%number, "what answered is not the processor's answer to this");
             continue;
         };
-        if transient(&read) {
+        let guessed = desk.shared.broken.has(Break::UnknownIsDeclined) && is_unknown(&read);
+        if transient(&read) && !guessed {
             sent.insert(*number, desk.now.after(RETRY));
             continue;
         }
@@ -109,7 +111,7 @@ pub(crate) fn answered(desk: &mut Desk<'_>, answers: &[Answered], sent: &mut Sen
             }
             About::Payment(machine, offer) => {
                 let row = desk.store.credit(machine, &offer)?.ok_or(StoreError::Damaged)?;
-                if !ends(sort(&row, *number), &read) {
+                if !ends(sort(&row, *number), &read) && !guessed {
                     again(desk, *number, sent);
                     continue;
                 }
@@ -141,10 +143,13 @@ pub(crate) fn outcome_of(answer: &ProcessorAnswer) -> Option<&Outcome> {
 /// Whether it says no more than that it is asked again.
 fn transient(answer: &ProcessorAnswer) -> bool {
     match answer {
-        ProcessorAnswer::Outcome(outcome) => outcome.state == OutcomeState::Unknown,
         ProcessorAnswer::Refused(refused) => refused.why.is_transient(),
-        ProcessorAnswer::Cleared(_) => false,
+        _ => is_unknown(answer),
     }
+}
+
+fn is_unknown(answer: &ProcessorAnswer) -> bool {
+    outcome_of(answer).is_some_and(|outcome| outcome.state == OutcomeState::Unknown)
 }
 
 /// What was asked of the processor.
@@ -233,14 +238,10 @@ fn why(answer: &ProcessorAnswer) -> CreditRefusal {
 /// Ends what nobody goes on with: a line whose partner never came, an authorization that nobody cleared in time. One whose
 /// authorization is unknown does not expire (R23).
 pub(crate) fn overdue(desk: &mut Desk<'_>) -> Result<(), Failure> {
-    for mut row in desk.store.credits_waiting(ROUND)? {
-        let expires = row.merchant.as_ref().map(|(_, expires)| *expires);
+    for mut row in desk.store.credits_overdue(desk.now, PATIENCE, ROUND)? {
         match row.state {
             CreditState::Waiting => lines::advance(desk, &mut row)?,
-            CreditState::Authorized if expires.is_some_and(|expires| desk.now >= expires.after(PATIENCE)) => {
-                clearing::release(desk, &mut row, CreditRefusal::Late)?;
-            }
-            _ => {}
+            _ => clearing::release(desk, &mut row, CreditRefusal::Late)?,
         }
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use super::{courier, refuse, refused, told};
 use crate::desk::{Desk, Failure};
+use tegata_core::step::Break;
 use tegata_core::talk::credit::{
     AuthorizationRequest, Authorize, CreditRefusal, CreditState, Line, Matched, NamedOffer, PaymentRequest, Sides,
     matched,
@@ -31,13 +32,10 @@ pub(crate) fn authorize(
     match &row.merchant {
         Some((side, _)) if side.hash == hash => {}
         Some(_) => return Ok(refused(desk, &hash, CreditRefusal::Repeated)),
-        None if desk.store.clearing_account(request.merchant.0)?.is_none_or(|account| account.account.is_none()) => {
-            return Ok(refused(desk, &hash, CreditRefusal::NoMerchant));
-        }
         None => {
             let side = CreditSide { who: request.merchant, line, hash, body: request.signed().encode() };
             row.merchant = Some((side, expires));
-            desk.keep_credit(&row)?;
+            heard(desk, &mut row, request.merchant.0, CreditRefusal::NoMerchant)?;
         }
     }
     advance(desk, &mut row)?;
@@ -66,16 +64,23 @@ pub(crate) fn pay(
     match &row.user {
         Some(side) if side.hash == hash => {}
         Some(_) => return Ok(refused(desk, &hash, CreditRefusal::Repeated)),
-        None if desk.store.clearing_account(request.wallet.0)?.is_none_or(|account| account.account.is_none()) => {
-            return Ok(refused(desk, &hash, CreditRefusal::NoCard));
-        }
         None => {
             row.user = Some(CreditSide { who: request.wallet, line, hash, body: request.signed().encode() });
-            desk.keep_credit(&row)?;
+            heard(desk, &mut row, request.wallet.0, CreditRefusal::NoCard)?;
         }
     }
     advance(desk, &mut row)?;
     Ok(told(desk, &hash, &row))
+}
+
+/// Keeps what a line asked. Without an account of its own it ends the payment, and that is kept too: what was told as the end
+/// stays the end, should the same request come again once there is an account.
+fn heard(desk: &mut Desk<'_>, row: &mut CreditRow, subject: [u8; 16], without: CreditRefusal) -> Result<(), Failure> {
+    let has_account = desk.store.clearing_account(subject)?.is_some_and(|account| account.account.is_some());
+    match row.state {
+        CreditState::Waiting if !has_account => refuse(desk, row, without),
+        _ => Ok(desk.keep_credit(row)?),
+    }
 }
 
 /// What is known of this offer at this machine.
@@ -114,6 +119,7 @@ pub(super) fn advance(desk: &mut Desk<'_>, row: &mut CreditRow) -> Result<(), Fa
     };
     match matched(&sides, desk.now) {
         Matched::Wait => Ok(()),
+        Matched::Refuse(CreditRefusal::Mismatch) if desk.shared.broken.has(Break::MismatchIgnored) => ask(desk, row),
         Matched::Refuse(why) => refuse(desk, row, why),
         Matched::Authorize => ask(desk, row),
     }
@@ -124,10 +130,15 @@ fn ask(desk: &mut Desk<'_>, row: &mut CreditRow) -> Result<(), Failure> {
     let (Some((merchant, _)), Some(user)) = (&row.merchant, &row.user) else {
         return Err(StoreError::Damaged.into());
     };
-    let account = |subject| -> Result<_, Failure> {
-        Ok(desk.store.clearing_account(subject)?.and_then(|account| account.account).ok_or(StoreError::Damaged)?)
+    let account = |subject| desk.store.clearing_account(subject).map(|row| row.and_then(|row| row.account));
+    // Whoever names another card has none until that one is open: since its line came, this one may have gone.
+    let Some(user_account) = account(user.who.0)? else {
+        return refuse(desk, row, CreditRefusal::NoCard);
     };
-    let (user_account, merchant_account, line) = (account(user.who.0)?, account(merchant.who.0)?, merchant.line);
+    let Some(merchant_account) = account(merchant.who.0)? else {
+        return refuse(desk, row, CreditRefusal::NoMerchant);
+    };
+    let line = merchant.line;
     let (provider, option, at) = (desk.shared.info.provider, row.option, desk.now);
     let number = RequestNumber(desk.draw_id());
     let signed = desk.sign(&[], |_| Authorize {

@@ -131,6 +131,12 @@ impl Says {
         change(&mut outcome);
         self.answer(world, &asked, outcome);
     }
+    /// Refuses it.
+    pub fn refuse<T: Message>(&self, world: &mut World, why: ProcessorRefusal) {
+        let asked = self.one::<T>(world);
+        let refused = ProcessorRefused { processor: PROCESSOR, why, at: world.now, extensions: Default::default() };
+        self.answer(world, &asked, refused);
+    }
     pub fn asks<T: Message>(&self, world: &mut World) -> bool {
         self.due(world).iter().any(|request| kind_of(&request.body) == Ok(T::KIND))
     }

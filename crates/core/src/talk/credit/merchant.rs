@@ -109,6 +109,9 @@ impl CreditClaim {
             return Self::over(ClaimNotice::Unknown);
         };
         match claim.state {
+            ClaimState::Clearing if has_expired(&claim, context) && context.broken.has(Break::ClearingClosed) => {
+                Self::close(&asking, claim, CreditRefusal::Late, context)
+            }
             ClaimState::Clearing => Self::send(asking, claim),
             ClaimState::Open if has_expired(&claim, context) => {
                 Self::close(&asking, claim, CreditRefusal::Late, context)
@@ -141,7 +144,14 @@ impl CreditClaim {
             // It is no open charge any more: the till is free, and only the answer ends this one.
             close_till(context.records, before.charge.claimed().transaction, &mut batch);
         }
-        Step::new(Self::StoringRequest(asking, after), [Effect::Store(batch)])
+        let store = Effect::Store(batch);
+        match &after.clearing {
+            Some(clearing) if context.broken.has(Break::ClearingBeforeStore) => {
+                let sent = Effect::Send(clearing.encode());
+                Step::new(Self::StoringRequest(asking, after), [sent, store])
+            }
+            _ => Step::new(Self::StoringRequest(asking, after), [store]),
+        }
     }
 
     /// Sends the request that is stored: always the same bytes.

@@ -345,8 +345,11 @@ codes! {
 
 impl ProcessorRefusal {
     /// Whether the same request may succeed later, unchanged. Such a refusal is not kept as the request's answer.
+    ///
+    /// Who may ask is for operators to mend, and says nothing of what became of a request that came before (R26): what was
+    /// captured stays captured, whether its asker is still admitted or not.
     pub fn is_transient(self) -> bool {
-        matches!(self, Self::Pending | Self::Unavailable)
+        matches!(self, Self::Pending | Self::Unavailable | Self::NotAllowed | Self::Revoked)
     }
     /// Who is at fault and what to do, for people.
     pub fn advice(self) -> &'static str {

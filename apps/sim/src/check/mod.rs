@@ -1,6 +1,8 @@
 //! What must never happen (SYSTEM.md), checked when all is quiet, from the devices' own records, the provider's books and
 //! what the town saw.
 
+mod credit;
+
 use crate::template::template;
 use crate::town::{Person, Till, Town};
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +42,7 @@ impl Town {
                     self.till_side(&evidence, &mut wrong),
                     self.wallet_side(&evidence, &mut wrong),
                     self.merchants(&mut wrong),
+                    self.credit(&evidence, &mut wrong),
                     self.exceptions(&evidence, &mut wrong),
                 ];
                 wrong.extend(judged.into_iter().filter_map(Result::err).map(|error| format!("the store: {error}")));
@@ -106,6 +109,9 @@ impl Town {
             if let Err(unbalanced) = equation.check() {
                 wrong.push(format!("R10: {unbalanced}"));
             }
+            if self.is_processor(issuer) {
+                continue;
+            }
             let sold: u64 = self.numbers.iter().filter(|number| number.sold).map(|number| number.face).sum();
             let issued = equation.sum(Side::Issued);
             if issued > i128::from(sold) {
@@ -127,11 +133,12 @@ impl Town {
             }
             let claim = till.terminal.claim(goods.transaction);
             let stored = claim.is_some_and(|claim| {
-                claim.check.is_some() && matches!(claim.state, ClaimState::Paid | ClaimState::Voided)
+                let evidence = claim.check.is_some() || claim.notification.is_some();
+                evidence && matches!(claim.state, ClaimState::Paid | ClaimState::Voided)
             });
             if !stored {
                 let (at, transaction) = (goods.till, goods.transaction);
-                wrong.push(format!("terminal {at} handed goods over for {transaction} without a stored check"));
+                wrong.push(format!("terminal {at} handed goods over for {transaction} without stored evidence"));
             }
         }
     }
@@ -146,6 +153,10 @@ impl Town {
             }
             for ((_, transaction), claim) in evidence.claims.range((till.id, 0)..=(till.id, u64::MAX)) {
                 if claim.card.is_some_and(|card| self.is_lost(card)) {
+                    continue;
+                }
+                // What credit paid is no claim on a card: it stands among the payments by credit.
+                if claim.offer.is_some() && claim.state != ClaimState::Closed {
                     continue;
                 }
                 // What a terminal did before it was revoked counts, whenever it arrives (R16).

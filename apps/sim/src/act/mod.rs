@@ -1,0 +1,214 @@
+//! What people, merchants and the operator do on a day, as apps and their users do it.
+
+mod cards;
+mod credit;
+mod operator;
+mod pay;
+mod update;
+
+use crate::town::Town;
+use crate::trouble::NetPlan;
+use tegata_core::Time;
+use tegata_vault::Faults;
+
+/// What can be done on a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Action {
+    Install,
+    Load,
+    Tap,
+    Again,
+    Void,
+    Close,
+    UpdateWallet,
+    UpdateTill,
+    Sell,
+    Settle,
+    Guess,
+    Register,
+    Credit,
+    AskWallet,
+    AskTill,
+}
+
+/// How often each is done, in parts of their sum.
+const WEIGHTS: [(Action, u64); 11] = [
+    (Action::Install, 8),
+    (Action::Load, 6),
+    (Action::Tap, 34),
+    (Action::Again, 9),
+    (Action::Void, 6),
+    (Action::Close, 4),
+    (Action::UpdateWallet, 12),
+    (Action::UpdateTill, 12),
+    (Action::Sell, 3),
+    (Action::Settle, 2),
+    (Action::Guess, 2),
+];
+
+/// How often each is done that is about credit, in parts of the town's share of it.
+const CREDIT: [(Action, u64); 4] =
+    [(Action::Register, 12), (Action::Credit, 60), (Action::AskWallet, 14), (Action::AskTill, 14)];
+
+/// How many things happen in a seed, at least and at most.
+const ACTIONS: (u64, u64) = (15, 45);
+
+impl Town {
+    /// The first part of a seed: people live, and things go wrong.
+    pub fn live(&mut self) {
+        for at in 0..self.people.len() {
+            if self.dice.chance(self.mix.clocks) {
+                self.people[at].skew = self.skew();
+            }
+            if self.dice.chance(700) {
+                self.install(at);
+            }
+            if self.mix.credit > 0 && self.dice.chance(800) {
+                self.register_some(at);
+            }
+        }
+        for at in 0..self.tills.len() {
+            self.tills[at].late = self.dice.chance(self.mix.late);
+            if self.dice.chance(self.mix.clocks) {
+                self.tills[at].skew = self.skew();
+            }
+        }
+        for _ in 0..self.dice.within(ACTIONS.0, ACTIONS.1) {
+            self.day_in_life();
+        }
+        if self.mix.late > 0 {
+            let weeks = self.dice.below(4);
+            self.wait(weeks * 7 * Time::DAY);
+        }
+    }
+
+    /// Up to three days, either way.
+    fn skew(&mut self) -> i64 {
+        self.causes.clocks = true;
+        let days = i64::try_from(self.dice.below(6 * Time::DAY)).unwrap_or(0);
+        days - i64::try_from(3 * Time::DAY).unwrap_or(0)
+    }
+
+    /// One thing happens, and time passes.
+    pub fn day_in_life(&mut self) {
+        if self.dice.chance(self.mix.rollback.saturating_mul(3)) {
+            self.remember();
+        }
+        if self.dice.chance(self.mix.rollback) {
+            self.roll_back();
+        }
+        if self.dice.chance(self.mix.clone) {
+            self.copy_wallet();
+        }
+        if self.dice.chance(self.mix.revoke) {
+            self.revoke();
+        }
+        if self.mix.restore > 0 && self.dice.chance(150) {
+            self.center.back_up();
+        }
+        if self.dice.chance(self.mix.restore)
+            && let Some((backup, after)) = self.center.restore()
+        {
+            if after <= backup {
+                self.wrong.push("R15: the provider went back to a backup and kept its epoch".into());
+            }
+            self.causes.restored = true;
+            self.faults += 1;
+            self.forget_numbers();
+            self.say(|| "the provider is restored from a backup".into());
+        }
+        let action = self.draw_action();
+        self.center.plan(NetPlan::Sometimes(self.mix.network));
+        self.act(action);
+        let seconds = match self.dice.below(20) {
+            0..14 => self.dice.within(5, 900),
+            14..18 => self.dice.within(900, 20_000),
+            _ => self.dice.within(Time::DAY / 2, 4 * Time::DAY),
+        };
+        self.wait(seconds);
+    }
+
+    fn draw_action(&mut self) -> Action {
+        let total = WEIGHTS.iter().map(|(_, weight)| weight).sum();
+        let drawn = self.dice.below(total + self.mix.credit);
+        if drawn < total {
+            return weighed(&WEIGHTS, drawn);
+        }
+        let share = CREDIT.iter().map(|(_, weight)| weight).sum();
+        weighed(&CREDIT, self.dice.below(share))
+    }
+
+    fn act(&mut self, action: Action) {
+        let (person, till) = (self.dice.index(self.people.len()), self.dice.index(self.tills.len()));
+        match action {
+            Action::Install => self.install(person),
+            Action::Load => self.load(person),
+            Action::Tap => self.tap_somewhere(person, till),
+            Action::Again => self.again(person),
+            Action::Void => self.void(till),
+            Action::Close => self.close(till),
+            Action::UpdateWallet => {
+                self.update_wallet(person);
+            }
+            Action::UpdateTill => {
+                let lazy = self.tills.get(till).is_some_and(|till| till.late);
+                if !lazy || self.dice.chance(100) {
+                    self.update_till(till);
+                }
+            }
+            Action::Sell => self.sell(),
+            Action::Settle => self.settle(),
+            Action::Guess => self.guess(person),
+            Action::Register => self.register_some(person),
+            Action::Credit => self.credit_somewhere(person, till),
+            Action::AskWallet => self.go_on_wallet(person),
+            Action::AskTill => self.go_on_till(till),
+        }
+    }
+
+    /// Readies a wallet for what it does next: awake, and perhaps about to lose power.
+    pub fn ready_person(&mut self, at: usize) {
+        self.wake_person(at);
+        if let Some(person) = self.people.get_mut(at) {
+            Self::arm(&self.mix, &mut person.wallet.device.vault, &mut self.dice);
+        }
+    }
+
+    /// Readies a terminal for what it does next.
+    pub fn ready_till(&mut self, at: usize) {
+        self.wake_till(at);
+        if let Some(till) = self.tills.get_mut(at) {
+            Self::arm(&self.mix, &mut till.terminal.device.vault, &mut self.dice);
+        }
+    }
+
+    pub(super) fn rest(&mut self, person: Option<usize>, till: Option<usize>) {
+        let wake = self.dice.chance(700);
+        if let Some(person) = person.and_then(|at| self.people.get_mut(at)) {
+            person.wallet.device.vault.set_faults(Faults::none());
+        }
+        if let (Some(at), true) = (person, wake) {
+            self.wake_person(at);
+        }
+        if let Some(at) = till {
+            if let Some(till) = self.tills.get_mut(at) {
+                till.terminal.device.vault.set_faults(Faults::none());
+            }
+            if self.dice.chance(700) {
+                self.wake_till(at);
+            }
+        }
+    }
+}
+
+/// The action that this number falls on.
+fn weighed(actions: &[(Action, u64)], drawn: u64) -> Action {
+    let mut left = drawn;
+    for (action, weight) in actions {
+        if left < *weight {
+            return *action;
+        }
+        left -= weight;
+    }
+    Action::Tap
+}
