@@ -1,9 +1,9 @@
 //! The books of one transaction: cards and balances as they will be, written once at its end.
 
 use crate::ProviderError;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use tegata_core::{CardId, Hash, IssuerId, MerchantId, PartyId, Unit};
-use tegata_ledger::{Account, Kind, Ledger, LedgerError, Posting};
+use tegata_ledger::{Account, Equation, Kind, Ledger, LedgerError, Posting};
 use tegata_store::{CardRow, Cause, MovementRow, PostingRow, Store, StoreError};
 
 /// The working set.
@@ -12,7 +12,8 @@ pub(crate) struct Books {
     ledger: Ledger,
     /// Cards as they are now, and as they were read: what did not change is not written.
     cards: BTreeMap<CardId, (CardRow, Option<CardRow>)>,
-    pairs: BTreeSet<(IssuerId, Unit)>,
+    /// The sums as they were read: what did not change is not written.
+    pairs: BTreeMap<(IssuerId, Unit), Equation>,
     /// The period that is open, once it was asked for.
     period: Option<u64>,
     /// What this transaction moved to and from payees: credited, undone, fees.
@@ -46,8 +47,9 @@ impl Books {
         Ok(())
     }
     fn open(&mut self, store: &Store, issuer: IssuerId, unit: Unit) -> Result<(), ProviderError> {
-        if self.pairs.insert((issuer, unit)) {
+        if !self.pairs.contains_key(&(issuer, unit)) {
             let equation = store.equation(issuer, unit)?;
+            self.pairs.insert((issuer, unit), equation);
             for kind in [Kind::Issued, Kind::Waiting, Kind::Refunded, Kind::Expired, Kind::Disputed] {
                 let sum = i64::try_from(equation.sum(kind.side())).map_err(|_| LedgerError::Overflow)?;
                 self.ledger.put(Account::new(issuer, unit, kind), sum);
@@ -118,12 +120,7 @@ impl Books {
         Ok(())
     }
     /// The sums of one issuer and unit, as they are now.
-    pub(crate) fn equation(
-        &mut self,
-        store: &Store,
-        issuer: IssuerId,
-        unit: Unit,
-    ) -> Result<tegata_ledger::Equation, ProviderError> {
+    pub(crate) fn equation(&mut self, store: &Store, issuer: IssuerId, unit: Unit) -> Result<Equation, ProviderError> {
         self.open(store, issuer, unit)?;
         Ok(self.ledger.equation(issuer, unit))
     }
@@ -162,8 +159,8 @@ impl Books {
                 store.add_movement(&MovementRow { period, party, issuer, unit, credited, undone, fees })?;
             }
         }
-        for (issuer, unit) in &self.pairs {
-            store.put_equation(*issuer, *unit, &self.ledger.equation(*issuer, *unit))?;
+        for ((issuer, unit), as_read) in &self.pairs {
+            store.put_equation(*issuer, *unit, as_read, &self.ledger.equation(*issuer, *unit))?;
         }
         Ok(())
     }

@@ -267,31 +267,45 @@ impl Held {
     }
     /// Asks anew for all whose wait went on, and for those who have waited long enough, who are answered either way.
     fn look(&mut self, provider: &mut Provider, now: Time) {
-        for offer in provider.moved() {
-            for (job, until) in self.0.remove(&offer).unwrap_or_default() {
-                let said = provider.commit(&job.incoming, now, fresh());
-                match said.as_slice() {
-                    [Said { waits_for: Some(offer), answer }] if answer.is_empty() => {
-                        self.0.entry(*offer).or_default().push((job, until));
-                    }
-                    _ => reply(job, said),
-                }
-            }
-        }
-        let mut over = Vec::new();
+        let moved = provider.moved();
+        let mut again: Vec<(Job, Time)> = moved.iter().filter_map(|offer| self.0.remove(offer)).flatten().collect();
         for jobs in self.0.values_mut() {
             let (late, still): (Vec<_>, Vec<_>) =
                 jobs.drain(..).partition(|(job, until)| *until <= now || job.done.is_closed());
-            over.extend(late);
+            let impatient = |(mut job, until): (Job, Time)| {
+                job.incoming.iter_mut().for_each(|one| one.patient = false);
+                (job, until)
+            };
+            again.extend(late.into_iter().map(impatient));
             *jobs = still;
         }
         self.0.retain(|_, jobs| !jobs.is_empty());
-        for (mut job, _) in over {
-            job.incoming.iter_mut().for_each(|one| one.patient = false);
-            let said = provider.commit(&job.incoming, now, fresh());
-            reply(job, said);
+        let (jobs, until): (Vec<_>, Vec<_>) = again.into_iter().unzip();
+        for ((job, said), until) in commit(provider, jobs, now).into_iter().zip(until) {
+            match said.as_slice() {
+                [Said { waits_for: Some(offer), answer }] if answer.is_empty() => {
+                    self.0.entry(*offer).or_default().push((job, until));
+                }
+                _ => reply(job, said),
+            }
         }
     }
+}
+
+/// Many jobs in one transaction; each with what its messages are answered.
+fn commit(provider: &mut Provider, mut jobs: Vec<Job>, now: Time) -> Vec<(Job, Vec<Said>)> {
+    if jobs.is_empty() {
+        return Vec::new();
+    }
+    let sizes: Vec<usize> = jobs.iter().map(|job| job.incoming.len()).collect();
+    let mut incoming: Vec<Incoming> = jobs.iter_mut().flat_map(|job| std::mem::take(&mut job.incoming)).collect();
+    let mut answers = provider.commit(&incoming, now, fresh()).into_iter();
+    let mut rest = incoming.drain(..);
+    let with = |(mut job, size): (Job, usize)| {
+        job.incoming = rest.by_ref().take(size).collect();
+        (job, answers.by_ref().take(size).collect())
+    };
+    jobs.into_iter().zip(sizes).map(with).collect()
 }
 
 fn reply(job: Job, said: Vec<Said>) {
@@ -314,79 +328,61 @@ fn write(
     clock: &Clock,
     wake: &Notify,
 ) -> Provider {
-    let (mut next, mut held) = (None, Held::default());
-    while let Some(work) = next.take().or_else(|| works.blocking_recv()) {
-        let first = match work {
-            Work::Messages(job) => job,
-            Work::Nothing(done) => {
-                refuse(done);
-                continue;
-            }
-            Work::Operator(Ask { question, done }) => {
-                // Whoever asked may be gone; what was asked is done.
-                let _ = done.send(operator::answer(&mut provider, &question, clock(), fresh()));
-                held.look(&mut provider, clock());
-                call(&provider, wake);
-                continue;
-            }
-            Work::Due(line) => {
-                // A line that is gone asks again when the provider is up again.
-                let _ = line.send(provider.to_processor(clock(), fresh()).unwrap_or_else(|error| {
-                    tracing::error!(%error, "what the processor is to be asked could not be read");
-                    Vec::new()
-                }));
-                held.look(&mut provider, clock());
-                continue;
-            }
-            Work::Processor(done) => {
-                // Whoever asked may be gone; one that cannot be read is none.
-                let _ = done.send(provider.processor_certificate(clock()).ok().flatten());
-                continue;
-            }
-            Work::Answered(answers) => {
-                // What could not be recorded is asked for again.
-                if let Err(error) = provider.from_processor(&answers, clock(), fresh()) {
-                    tracing::error!(%error, "an answer of the processor could not be recorded");
-                }
-                held.look(&mut provider, clock());
-                call(&provider, wake);
-                continue;
-            }
-        };
+    let mut held = Held::default();
+    while let Some(first) = works.blocking_recv() {
+        let (mut jobs, mut answered) = (Vec::new(), Vec::new());
         // What is being opened and verified at this moment goes into the same transaction: one sync for all of them.
         let mut expected = coming.load(Ordering::SeqCst);
-        let mut group = vec![first];
-        let mut count = group[0].incoming.len();
-        while count < GROUP {
-            let work = match works.try_recv() {
-                Ok(work) => Some(work),
-                Err(_) if expected > 0 => works.blocking_recv(),
-                Err(_) => None,
-            };
-            expected = expected.saturating_sub(1);
+        let mut next = Some(first);
+        let mut count = 0;
+        while let Some(work) = next.take() {
             match work {
-                Some(Work::Messages(job)) => {
+                Work::Messages(job) => {
                     count += job.incoming.len();
-                    group.push(job);
+                    expected = expected.saturating_sub(1);
+                    jobs.push(job);
                 }
-                Some(Work::Nothing(done)) => refuse(done),
-                asked => {
-                    next = asked;
-                    break;
+                Work::Nothing(done) => {
+                    expected = expected.saturating_sub(1);
+                    refuse(done);
+                }
+                Work::Answered(answers) => {
+                    count += answers.len();
+                    answered.extend(answers);
+                }
+                Work::Operator(Ask { question, done }) => {
+                    // Whoever asked may be gone; what was asked is done.
+                    let _ = done.send(operator::answer(&mut provider, &question, clock(), fresh()));
+                }
+                Work::Due(line) => {
+                    // A line that is gone asks again when the provider is up again.
+                    let _ = line.send(provider.to_processor(clock(), fresh()).unwrap_or_else(|error| {
+                        tracing::error!(%error, "what the processor is to be asked could not be read");
+                        Vec::new()
+                    }));
+                }
+                Work::Processor(done) => {
+                    // Whoever asked may be gone; one that cannot be read is none.
+                    let _ = done.send(provider.processor_certificate(clock()).ok().flatten());
                 }
             }
+            if count < GROUP {
+                next = match works.try_recv() {
+                    Ok(work) => Some(work),
+                    Err(_) if expected > 0 => works.blocking_recv(),
+                    Err(_) => None,
+                };
+            }
         }
-        let sizes: Vec<usize> = group.iter().map(|job| job.incoming.len()).collect();
-        let (incoming, waiting): (Vec<_>, Vec<_>) =
-            group.into_iter().map(|job| (job.incoming, (job.patience, job.done))).unzip();
-        let mut incoming: Vec<Incoming> = incoming.into_iter().flatten().collect();
-        let mut answers = provider.commit(&incoming, clock(), fresh()).into_iter();
-        let mut rest = incoming.drain(..);
-        for (size, (patience, done)) in sizes.into_iter().zip(waiting) {
-            let job = Job { incoming: rest.by_ref().take(size).collect(), patience, done };
-            held.answer(job, answers.by_ref().take(size).collect(), clock());
+        for (job, said) in commit(&mut provider, jobs, clock()) {
+            held.answer(job, said, clock());
         }
-        drop(rest);
+        if !answered.is_empty()
+            && let Err(error) = provider.from_processor(&answered, clock(), fresh())
+        {
+            // What could not be recorded is asked for again.
+            tracing::error!(%error, "an answer of the processor could not be recorded");
+        }
         held.look(&mut provider, clock());
         call(&provider, wake);
     }

@@ -39,6 +39,8 @@ pub struct Provider {
     moved: Vec<Hash>,
     /// What is on its way to the processor.
     sent: Sent,
+    /// When it last looked for what is overdue.
+    looked: Option<Time>,
 }
 
 /// What a message is answered.
@@ -78,6 +80,7 @@ impl Provider {
             asking: true,
             moved: Vec::new(),
             sent: Sent::new(),
+            looked: None,
         })
     }
     /// Opens or creates the provider in a folder: `provider.db`, and `keys`, which only its owner reads.
@@ -386,16 +389,20 @@ impl Provider {
     /// [`ProviderError`].
     pub fn to_processor(&mut self, now: Time, entropy: [u8; 32]) -> Result<Vec<ToProcessor>, ProviderError> {
         self.asking = false;
+        if self.looked.is_none_or(|looked| looked != now) {
+            self.looked = Some(now);
+            // Each alone: what cannot be ended holds up nothing else.
+            let all: [(&str, fn(&mut Desk<'_>) -> Result<(), Failure>); 3] =
+                [("payments", credit::overdue), ("reservations", buy::overdue), ("refunds", buy::refunds_due)];
+            for (what, overdue) in all {
+                let entropy = mac(&entropy, "tegata provider overdue v1", &[what.as_bytes()]);
+                if let Err(error) = self.transact(now, entropy, |desk| overdue(desk).map_err(Failure::into_error)) {
+                    tracing::error!(%error, "overdue {what} could not be ended");
+                }
+            }
+        }
         let mut sent = std::mem::take(&mut self.sent);
-        let work = |desk: &mut Desk<'_>| {
-            let mut due = |desk: &mut Desk<'_>| {
-                credit::overdue(desk)?;
-                buy::overdue(desk)?;
-                buy::refunds_due(desk)?;
-                credit::due(desk, &mut sent)
-            };
-            due(desk).map_err(Failure::into_error)
-        };
+        let work = |desk: &mut Desk<'_>| credit::due(desk, &mut sent).map_err(Failure::into_error);
         let due = if self.shared.broken.has(Break::AskedBeforeStored) {
             self.attempt(now, entropy, work).map(|done| self.learn(done))
         } else {
@@ -404,11 +411,24 @@ impl Provider {
         self.sent = sent;
         due
     }
-    /// Takes up what the processor answered.
+    /// Takes up what the processor answered, in one transaction; where that fails each answer alone, so that none holds up the
+    /// others.
     ///
     /// # Errors
-    /// [`ProviderError`].
+    /// [`ProviderError`] of the last that could not be recorded; it is asked for again.
     pub fn from_processor(&mut self, answers: &[Answered], now: Time, entropy: [u8; 32]) -> Result<(), ProviderError> {
+        let together = self.hear(answers, now, entropy);
+        if together.is_ok() || answers.len() == 1 {
+            return together;
+        }
+        let mut last = Ok(());
+        for (number, answer) in (0u64..).zip(answers) {
+            let entropy = mac(&entropy, "tegata provider answer v1", &[&number.to_be_bytes()]);
+            last = self.hear(std::slice::from_ref(answer), now, entropy).and(last);
+        }
+        last
+    }
+    fn hear(&mut self, answers: &[Answered], now: Time, entropy: [u8; 32]) -> Result<(), ProviderError> {
         let mut sent = std::mem::take(&mut self.sent);
         let heard =
             self.transact(now, entropy, |desk| credit::answered(desk, answers, &mut sent).map_err(Failure::into_error));

@@ -126,12 +126,18 @@ impl Store {
         }
         Ok(equation)
     }
-    /// Writes the sums of one issuer and unit.
+    /// Writes the sums of one issuer and unit, as far as they are not as they were read.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn put_equation(&self, issuer: IssuerId, unit: Unit, equation: &Equation) -> Result<(), StoreError> {
-        for side in Side::ALL {
+    pub fn put_equation(
+        &self,
+        issuer: IssuerId,
+        unit: Unit,
+        as_read: &Equation,
+        equation: &Equation,
+    ) -> Result<(), StoreError> {
+        for side in Side::ALL.into_iter().filter(|side| as_read.sum(*side) != equation.sum(*side)) {
             let sum = i64::try_from(equation.sum(side)).map_err(|_| StoreError::Damaged)?;
             self.put_balance(issuer, unit, side, None, sum)?;
         }

@@ -240,7 +240,7 @@ fn why(answer: &ProcessorAnswer) -> CreditRefusal {
 pub(crate) fn overdue(desk: &mut Desk<'_>) -> Result<(), Failure> {
     for mut row in desk.store.credits_overdue(desk.now, PATIENCE, ROUND)? {
         match row.state {
-            CreditState::Waiting => lines::advance(desk, &mut row)?,
+            CreditState::Waiting => drop(lines::advance(desk, &mut row)?),
             _ => clearing::release(desk, &mut row, CreditRefusal::Late)?,
         }
     }

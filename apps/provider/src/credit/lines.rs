@@ -73,14 +73,17 @@ pub(crate) fn pay(
     Ok(told(desk, &hash, &row))
 }
 
-/// Keeps what a line asked. Without an account of its own it ends the payment, and that is kept too: what was told as the end
-/// stays the end, should the same request come again once there is an account.
+/// Keeps what a line asked, and goes on with it. Without an account of its own it ends the payment, and that is kept too: what
+/// was told as the end stays the end, should the same request come again once there is an account.
 fn heard(desk: &mut Desk<'_>, row: &mut CreditRow, subject: [u8; 16], without: CreditRefusal) -> Result<(), Failure> {
     let has_account = desk.store.clearing_account(subject)?.is_some_and(|account| account.account.is_some());
-    match row.state {
-        CreditState::Waiting if !has_account => refuse(desk, row, without),
-        _ => Ok(desk.keep_credit(row)?),
+    if row.state == CreditState::Waiting && !has_account {
+        return refuse(desk, row, without);
     }
+    if !advance(desk, row)? {
+        desk.keep_credit(row)?;
+    }
+    Ok(())
 }
 
 /// What is known of this offer at this machine.
@@ -108,21 +111,22 @@ fn row(desk: &Desk<'_>, machine: DeviceId, offer: &NamedOffer) -> Result<CreditR
     })
 }
 
-/// Compares the two lines and asks the processor once both are there.
-pub(super) fn advance(desk: &mut Desk<'_>, row: &mut CreditRow) -> Result<(), Failure> {
+/// Compares the two lines and asks the processor once both are there. Says whether it went on, and was kept so.
+pub(super) fn advance(desk: &mut Desk<'_>, row: &mut CreditRow) -> Result<bool, Failure> {
     if row.state != CreditState::Waiting {
-        return Ok(());
+        return Ok(false);
     }
     let sides = Sides {
         merchant: row.merchant.as_ref().map(|(side, expires)| (side.line, *expires)),
         user: row.user.as_ref().map(|side| side.line),
     };
     match matched(&sides, desk.now) {
-        Matched::Wait => Ok(()),
+        Matched::Wait => return Ok(false),
         Matched::Refuse(CreditRefusal::Mismatch) if desk.shared.broken.has(Break::MismatchIgnored) => ask(desk, row),
         Matched::Refuse(why) => refuse(desk, row, why),
         Matched::Authorize => ask(desk, row),
-    }
+    }?;
+    Ok(true)
 }
 
 /// Asks whether the user's card may be charged: durable before it is sent, under one number for ever (R26).
