@@ -2,6 +2,7 @@
 
 use crate::ProviderError;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use tegata_core::{CardId, Hash, IssuerId, MerchantId, PartyId, Unit};
 use tegata_ledger::{Account, Equation, Kind, Ledger, LedgerError, Posting};
 use tegata_store::{CardRow, Cause, MovementRow, PostingRow, Store, StoreError};
@@ -47,15 +48,15 @@ impl Books {
         Ok(())
     }
     fn open(&mut self, store: &Store, issuer: IssuerId, unit: Unit) -> Result<(), ProviderError> {
-        if !self.pairs.contains_key(&(issuer, unit)) {
-            let equation = store.equation(issuer, unit)?;
-            self.pairs.insert((issuer, unit), equation);
-            for kind in [Kind::Issued, Kind::Waiting, Kind::Refunded, Kind::Expired, Kind::Disputed] {
-                let sum = i64::try_from(equation.sum(kind.side())).map_err(|_| LedgerError::Overflow)?;
-                self.ledger.put(Account::new(issuer, unit, kind), sum);
-            }
-            self.ledger.put_equation(issuer, unit, equation);
+        let Entry::Vacant(pair) = self.pairs.entry((issuer, unit)) else {
+            return Ok(());
+        };
+        let equation = *pair.insert(store.equation(issuer, unit)?);
+        for kind in [Kind::Issued, Kind::Waiting, Kind::Refunded, Kind::Expired, Kind::Disputed] {
+            let sum = i64::try_from(equation.sum(kind.side())).map_err(|_| LedgerError::Overflow)?;
+            self.ledger.put(Account::new(issuer, unit, kind), sum);
         }
+        self.ledger.put_equation(issuer, unit, equation);
         Ok(())
     }
     fn fetch(&mut self, store: &Store, account: &Account) -> Result<(), ProviderError> {

@@ -27,6 +27,9 @@ const MAX_NAME: usize = 64;
 /// How long a token can be used, in seconds: a week.
 const TOKEN: u64 = 7 * Time::DAY;
 
+/// Ends what of one kind is overdue.
+type Overdue = fn(&mut Desk<'_>) -> Result<(), Failure>;
+
 /// The service providing system.
 #[derive(Debug)]
 pub struct Provider {
@@ -392,7 +395,7 @@ impl Provider {
         if self.looked.is_none_or(|looked| looked != now) {
             self.looked = Some(now);
             // Each alone: what cannot be ended holds up nothing else.
-            let all: [(&str, fn(&mut Desk<'_>) -> Result<(), Failure>); 3] =
+            let all: [(&str, Overdue); 3] =
                 [("payments", credit::overdue), ("reservations", buy::overdue), ("refunds", buy::refunds_due)];
             for (what, overdue) in all {
                 let entropy = mac(&entropy, "tegata provider overdue v1", &[what.as_bytes()]);
