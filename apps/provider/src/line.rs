@@ -11,12 +11,14 @@ use tegata_core::wire::canonical::{Bytes, Wire};
 use tegata_core::wire::sealed::Sealed;
 use tegata_crypto_native::entropy::fresh;
 use tegata_crypto_native::seal_to;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
 /// How often it looks for what is due again.
 const LOOK: Duration = Duration::from_secs(1);
 /// The processor itself waits for its bank, and then says that it does not know yet.
 const ANSWER: Duration = Duration::from_secs(60);
+/// How many requests are on their way at once: a processor that takes them and says nothing does not use up the sockets.
+const ROOM: usize = 64;
 
 /// Why nothing was heard of a request. It is sent again; nothing is concluded from it (R26).
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +39,7 @@ pub(crate) async fn run(writer: mpsc::WeakSender<Work>, wake: Arc<Notify>) {
             return;
         }
     };
+    let room = Arc::new(Semaphore::new(ROOM));
     let flying: Arc<Mutex<BTreeSet<RequestNumber>>> = Arc::default();
     loop {
         let (asked, due) = oneshot::channel();
@@ -45,12 +48,14 @@ pub(crate) async fn run(writer: mpsc::WeakSender<Work>, wake: Arc<Notify>) {
         }
         for request in due.await.unwrap_or_default() {
             let number = request.number;
+            let Ok(place) = room.clone().acquire_owned().await else { return };
             if !flying.lock().unwrap_or_else(PoisonError::into_inner).insert(number) {
                 continue;
             }
             let (client, writer, flying) = (client.clone(), writer.clone(), flying.clone());
             tokio::spawn(async move {
                 let answer = carry(&client, request).await;
+                drop(place);
                 flying.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
                 match answer {
                     // A writer that is gone has it asked again when the provider is up again.

@@ -706,3 +706,130 @@ fn the_auditor_sees_what_was_sold_for_nothing_and_what_was_paid_for_nothing() {
         assert!(audit.difference.is_some(), "{what}");
     }
 }
+
+#[test]
+fn what_the_bank_never_paid_for_is_not_paid_back_out_of_what_it_did() {
+    let mut world = World::new();
+    let now = listing(&world);
+    let (says, mut wallet) = told(&mut world, now);
+    let first = paid(&mut world, &mut wallet, None);
+    let authorized = says.approve(&mut world);
+    says.clear(&mut world, &authorized, 1);
+    let BuyNotice::Delivered { card, .. } = ask(&mut world, &mut wallet, first) else { panic!("a card") };
+    // Topped up by what is captured later, and the bank takes its word back; its worth is spent by then.
+    let later = Listing { revision: 2, clear_after: Some(60), ..listing(&world) };
+    world.issuer_asks(later);
+    let second = paid(&mut world, &mut wallet, Some(card));
+    says.approve(&mut world);
+    assert!(matches!(ask(&mut world, &mut wallet, second), BuyNotice::Delivered { provisional: true, .. }));
+    let mut terminal = world.terminal(82);
+    world.pay(&mut wallet.device, card, &mut terminal, FACE);
+    world.update(&mut terminal);
+    let now = world.moment();
+    assert_eq!(wallet.surrender(card, now).expect("given back"), usd(FACE));
+    world.update(&mut wallet.device);
+    world.now = world.now.after(60);
+    says.say::<Clear>(&mut world, |outcome| outcome.state = OutcomeState::Declined);
+    says.say::<VoidAuthorization>(&mut world, |outcome| outcome.state = OutcomeState::Voided);
+    clean(&world);
+    world.now = world.now.after(15 * Time::DAY);
+    assert!(!says.asks::<Refund>(&mut world), "goods for 20.00, and 20.00 paid: nothing is left");
+    world.update(&mut wallet.device);
+    let refunded = wallet.refunded(card).expect("told");
+    assert_eq!((refunded.amount, refunded.left), (usd(0), usd(FACE)));
+    assert_eq!(world.open_exceptions(), ["unpaid", "unreturned"]);
+    clean(&world);
+}
+
+/// A wallet with a card that it bought, and a terminal that took a quarter of it.
+fn spent_some(seed: u8) -> (World, Says, Buyer, CardId, Person, u64) {
+    let mut world = World::new();
+    let listing = listing(&world);
+    let (says, mut wallet) = told(&mut world, listing);
+    let purchase = paid(&mut world, &mut wallet, None);
+    let authorized = says.approve(&mut world);
+    says.clear(&mut world, &authorized, 1);
+    let BuyNotice::Delivered { card, .. } = ask(&mut world, &mut wallet, purchase) else { panic!("a card") };
+    let mut terminal = world.terminal(seed);
+    let transaction = world.pay(&mut wallet.device, card, &mut terminal, FACE / 4);
+    (world, says, wallet, card, terminal, transaction)
+}
+
+fn gives_back(world: &mut World, wallet: &mut Buyer, card: CardId) {
+    let now = world.moment();
+    assert_eq!(wallet.surrender(card, now).expect("given back"), usd(FACE - FACE / 4));
+    world.update(&mut wallet.device);
+}
+
+fn pays_back(says: &Says, world: &mut World, minor: u64) {
+    says.say::<Refund>(world, |outcome| {
+        (outcome.state, outcome.amount) = (OutcomeState::Refunded, Some(usd(minor)));
+    });
+}
+
+#[test]
+fn what_is_being_paid_back_is_not_on_the_card_any_more_and_comes_back_if_the_bank_refuses() {
+    let (mut world, says, mut wallet, card, mut terminal, _) = spent_some(83);
+    world.update(&mut terminal);
+    gives_back(&mut world, &mut wallet, card);
+    world.now = world.now.after(15 * Time::DAY);
+    assert!(says.asks::<Refund>(&mut world));
+    let [_, _, held, .., back, _] = book(&world, world.issuer_id());
+    assert_eq!((held, back), (0, 1_500), "a late claim finds nothing");
+    clean(&world);
+    says.say::<Refund>(&mut world, |outcome| outcome.state = OutcomeState::Declined);
+    world.update(&mut wallet.device);
+    let refunded = wallet.refunded(card).expect("told");
+    assert_eq!((refunded.amount, refunded.left), (usd(0), usd(1_500)));
+    let [_, _, held, .., back, disputed] = book(&world, world.issuer_id());
+    assert_eq!((held, back, disputed), (0, 0, 1_500));
+    assert_eq!(world.open_exceptions(), ["unreturned", "unreturned"], "of the purchase, and of the card");
+    clean(&world);
+}
+
+#[test]
+fn what_comes_back_to_a_card_given_back_is_paid_back_too() {
+    // Still in flight when the rest is paid back: the terminal comes weeks later, and it has voided.
+    let (mut world, says, mut wallet, card, mut terminal, transaction) = spent_some(84);
+    gives_back(&mut world, &mut wallet, card);
+    world.now = world.now.after(15 * Time::DAY);
+    pays_back(&says, &mut world, 1_500);
+    world.update(&mut wallet.device);
+    assert!(wallet.refunded(card).is_none(), "not at its end yet");
+    clean(&world);
+    world.end(&mut terminal, transaction, true);
+    world.update(&mut terminal);
+    clean(&world);
+    world.now = world.now.after(Time::DAY);
+    pays_back(&says, &mut world, 500);
+    world.update(&mut wallet.device);
+    let refunded = wallet.refunded(card).expect("told");
+    assert_eq!((refunded.amount, refunded.left), (usd(FACE), usd(0)));
+    clean(&world);
+
+    // Voided, and given back before the wallet heard of it.
+    let (mut world, says, mut wallet, card, mut terminal, transaction) = spent_some(85);
+    world.update(&mut terminal);
+    world.end(&mut terminal, transaction, true);
+    world.update(&mut terminal);
+    gives_back(&mut world, &mut wallet, card);
+    clean(&world);
+    world.now = world.now.after(15 * Time::DAY);
+    pays_back(&says, &mut world, FACE);
+    world.update(&mut wallet.device);
+    assert_eq!(wallet.refunded(card).expect("told").amount, usd(FACE));
+    clean(&world);
+
+    // Voided after everything has ended: a person sees it.
+    let (mut world, says, mut wallet, card, mut terminal, transaction) = spent_some(86);
+    world.update(&mut terminal);
+    gives_back(&mut world, &mut wallet, card);
+    world.now = world.now.after(15 * Time::DAY);
+    pays_back(&says, &mut world, 1_500);
+    world.update(&mut wallet.device);
+    assert_eq!(wallet.refunded(card).expect("told").amount, usd(1_500));
+    world.end(&mut terminal, transaction, true);
+    world.update(&mut terminal);
+    assert_eq!(world.open_exceptions(), ["unreturned"]);
+    clean(&world);
+}

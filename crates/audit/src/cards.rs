@@ -60,6 +60,8 @@ pub(crate) struct Reversed {
 pub(crate) struct Card {
     pub book: Book,
     pub terms: Handle,
+    /// The most that one check may be over.
+    pub most: u64,
     /// Face values of the numbers that it was installed and loaded by.
     pub put: u64,
     /// Who holds it: taken as the provider recorded it, a wallet's own request is not kept.
@@ -204,6 +206,7 @@ impl Cards {
                 let card = self.cards.entry(id).or_insert_with(|| Card {
                     book,
                     terms: said.terms,
+                    most: terms.map_or(0, |terms| terms.max_payment),
                     put: 0,
                     wallet: [0; 16],
                     generations: Vec::new(),

@@ -129,8 +129,12 @@ impl Reading<'_, '_> {
             EntryKind::Spent => {
                 let terminal = entry.terminal.ok_or("it names no terminal")?.0;
                 self.keys.trust.key(&terminal, Role::Terminal).ok_or("it names no terminal that is known")?;
-                self.check(&entry, terminal).map(|(hash, signed, charge)| {
-                    Said::Fact(Record::Spent { hash, signed, terminal, transaction: entry.transaction, charge })
+                let most = entry.card.and_then(|card| self.keys.cards.cards.get(&card.0)).map_or(0, |card| card.most);
+                self.check(&entry, terminal).and_then(|(hash, signed, charge)| {
+                    if signed.amount > most {
+                        return Err("it is over more than its card may pay at once");
+                    }
+                    Ok(Said::Fact(Record::Spent { hash, signed, terminal, transaction: entry.transaction, charge }))
                 })
             }
             EntryKind::Closed | EntryKind::Voided => self.end(&entry).map(Said::Fact),

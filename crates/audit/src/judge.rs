@@ -57,8 +57,12 @@ impl Evidence<'_> {
         }
         let ended = self.facts.ended(hash, event);
         let current = self.cards.cards.get(&event.signed.card).and_then(|card| card.current());
-        // What ends after its generation did comes back to the card, whose new generation cannot take it up (R9, R11).
-        let over = ended && current.is_some_and(|current| event.signed.generation < current.number);
+        // What ends after its generation did comes back to the card, whose new generation cannot take it up (R9, R11); and what
+        // ends after the card was given back, which takes nothing up any more.
+        let place = (event.signed.card, event.signed.generation);
+        let over = ended
+            && (current.is_some_and(|current| event.signed.generation < current.number)
+                || self.facts.surrendered.contains_key(&place));
         match self.trust.merchant(&event.terminal) {
             _ if over || event.back.is_some() => State::Back,
             Some(merchant) if claimed && !ended => State::Payable(merchant),

@@ -5,16 +5,16 @@
 use crate::AuditError;
 use crate::asked::Asked;
 use crate::credit::Captured;
-use crate::difference::{Findings, What};
+use crate::difference::{Difference, Findings, PROVIDER, What};
 use crate::numbers::{Book, Numbers};
 use crate::reading::{Columns, Id, each, hex};
 use crate::trust::{Trust, holds};
 use rusqlite::{Connection, params};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use tegata_core::talk::buy::{Listing, Purchase, PurchaseState, Reserve};
+use tegata_core::talk::buy::{Listing, Purchase, PurchaseState, Refunded, Reserve};
 use tegata_core::wire::certificate::Role;
 use tegata_core::wire::signed::{PublicKey, Signed};
-use tegata_core::{Handle, Hash};
+use tegata_core::{ClearingNumber, Handle, Hash};
 
 /// What a purchase put on a card.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +27,7 @@ pub(crate) struct Bought {
     pub key: Option<PublicKey>,
 }
 
-/// What went back to a bank card.
+/// What went back to a bank card, or was asked to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Back {
     pub issuer: Id,
@@ -35,6 +35,8 @@ pub(crate) struct Back {
     pub book: Book,
     pub card: Option<Id>,
     pub amount: u64,
+    /// The bank has it: until then only its card is without it.
+    pub done: bool,
 }
 
 /// Everything about purchases.
@@ -54,8 +56,10 @@ pub(crate) struct Sold {
     pub undone: HashSet<Hash>,
     /// Reservations by wallet and number.
     references: HashMap<(Id, Id), Hash>,
-    /// Cards given back and settled.
-    pub settled: BTreeMap<Id, u64>,
+    /// The processor's clearing number of each capture, by wallet and number.
+    clearings: HashMap<(Id, Id), ClearingNumber>,
+    /// Cards given back and settled: the generation, and what was not paid back, as the provider signed it.
+    pub settled: BTreeMap<Id, (u64, u64)>,
 }
 
 struct Row {
@@ -145,6 +149,7 @@ impl Sold {
             Ok(())
         })?;
         sold.refunds(connection, &rows, &listings, asked, findings)?;
+        sold.given_back(connection, trust, findings)?;
         Ok(sold)
     }
 
@@ -200,6 +205,7 @@ impl Sold {
                     });
                 fits.then_some(())?;
                 let book = (completion.processor.0, listing.price.unit().code());
+                self.clearings.insert((row.wallet, row.number), completion.clearing);
                 let captured = Captured { merchant: row.issuer, book, amount: price, at: row.captured? };
                 self.captured.insert(reference, captured);
             }
@@ -213,6 +219,11 @@ impl Sold {
                 PurchaseState::Delivered => (true, true, true),
                 PurchaseState::Returning | PurchaseState::Returned => (false, false, true),
             };
+            // What was refused holds nothing at the bank that nobody asked it to let go.
+            let kept = row.authorization.is_some_and(|number| asked.are_kept(&number));
+            if matches!(state?, PurchaseState::Refused | PurchaseState::Unpaid) && kept {
+                return None;
+            }
             let early = matches!(state?, PurchaseState::Provisional) && paid.is_some();
             (captured == paid.is_some() && !early && (!issued || (approved && agreed.is_some()))).then_some(())?;
             if let Some(agreed) = &agreed {
@@ -245,7 +256,7 @@ impl Sold {
         connection: &Connection,
         rows: &[Row],
         listings: &Listings,
-        asked: &Asked,
+        asked: &mut Asked,
         findings: &mut Findings,
     ) -> Result<(), AuditError> {
         let mut sums: HashMap<(Id, Id), u64> = HashMap::new();
@@ -254,30 +265,49 @@ impl Sold {
         each(connection, sql, [], |row| {
             let number = row.get::<Id>(0)?;
             let key = (row.get::<Id>(1)?, row.get::<Id>(2)?);
-            let (card, amount, done) = (row.get::<Option<Id>>(3)?, row.u64(4)?, row.u64(5)? == 2);
+            let (card, amount, state) = (row.get::<Option<Id>>(3)?, row.u64(4)?, row.u64(5)?);
+            let (done, refused) = (state == 2, state == 3);
             let purchase = bought.get(&key);
             let listing = purchase.and_then(|row| listings.get(&(row.issuer, row.article, row.revision)));
-            let back = asked.refunds.get(&number);
+            let back = asked.refunds.remove(&number);
+            // Of a card what was paid for it, without one what was paid and never delivered.
+            let of_this = purchase.is_some_and(|row| match card {
+                Some(card) => row.card == Some(card) && row.state == Some(PurchaseState::Delivered),
+                None => matches!(row.state, Some(PurchaseState::Returning | PurchaseState::Returned)),
+            });
+            let clearing = self.clearings.get(&key);
             let sum = sums.entry(key).or_default();
             *sum = sum.saturating_add(if done { amount } else { 0 });
-            let fits = listing.is_some_and(|listing| *sum <= listing.price.minor())
-                && back.is_some_and(|back| back.request.claimed().amount.minor() == amount && back.done == done);
+            let fits = of_this
+                && listing.is_some_and(|listing| *sum <= listing.price.minor())
+                && back.is_some_and(|back| {
+                    let asked = back.request.claimed();
+                    asked.amount.minor() == amount && back.done == done && Some(&asked.clearing) == clearing
+                });
             findings.expect(fits, What::Row, || {
                 let about = format!("refund {}", hex(&number));
                 (about, "another amount, or more than was paid", format!("{amount}"), "its row of table refund".into())
             });
-            if let (true, Some(purchase), Some(listing), Some(processor)) = (done, purchase, listing, asked.processor) {
+            if let (false, Some(purchase), Some(listing), Some(processor)) =
+                (refused, purchase, listing, asked.processor)
+            {
                 let book = (processor, listing.price.unit().code());
-                let back = Back { issuer: purchase.issuer, book, card, amount };
+                let back = Back { issuer: purchase.issuer, book, card, amount, done };
                 self.back.insert(Hash::of(&number), back);
-                self.undone.extend(self.references.get(&key));
+                self.undone.extend(self.references.get(&key).filter(|_| done));
             }
             Ok(())
         })?;
-        each(connection, "SELECT card, generation FROM surrender WHERE ended IS NOT NULL", [], |row| {
-            self.settled.insert(row.get(0)?, row.u64(1)?);
-            Ok(())
-        })?;
+        for (number, back) in std::mem::take(&mut asked.refunds) {
+            findings.add(|| Difference {
+                what: What::Row,
+                about: format!("refund {}", hex(&number)),
+                evidence: format!("{} asked of the processor", back.request.claimed().amount.minor()),
+                ledger: "no refund".to_owned(),
+                nearest: "its row of table asked".to_owned(),
+                at_fault: format!("{PROVIDER}: money was paid back for nothing"),
+            });
+        }
         // What was captured and could not be delivered has gone back, whole.
         for row in rows.iter().filter(|row| row.state == Some(PurchaseState::Returned)) {
             let listing = listings.get(&(row.issuer, row.article, row.revision));
@@ -287,6 +317,30 @@ impl Sold {
             });
         }
         Ok(())
+    }
+
+    /// A card given back ended with what the provider signed of it.
+    fn given_back(
+        &mut self,
+        connection: &Connection,
+        trust: &Trust,
+        findings: &mut Findings,
+    ) -> Result<(), AuditError> {
+        each(connection, "SELECT card, generation, body FROM surrender WHERE ended IS NOT NULL", [], |row| {
+            let card = row.get::<Id>(0)?;
+            let back = self.back.values().filter(|back| back.card == Some(card));
+            let back = back.map(|back| if back.done { back.amount } else { 0 }).sum::<u64>();
+            let body = row.get::<Option<Vec<u8>>>(2)?.unwrap_or_default();
+            let said = Signed::<Refunded>::decode(&body).ok().filter(|signed| trust.signed_by_provider(signed));
+            let left = said.filter(|said| said.claimed().card.0 == card && said.claimed().amount.minor() == back);
+            findings.expect(left.is_some(), What::Row, || {
+                let about = format!("card-{}", hex(&card));
+                (about, format!("{back} paid back"), "another sum, or none signed", "its row of table surrender".into())
+            });
+            let left = left.map_or(0, |said| said.claimed().left.minor());
+            self.settled.insert(card, (row.u64(1)?, left));
+            Ok(())
+        })
     }
 }
 

@@ -276,13 +276,13 @@ impl Store {
         let sql = "SELECT count(*) FROM purchase WHERE wallet = ?1 AND state = 1";
         Ok(one(self.sql(sql)?, [wallet.0], |row| row.u64())?.unwrap_or(0))
     }
-    /// The purchases that put value on a card, newest first.
+    /// The purchases that put value on a card, paid for in the end or not, newest first.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn purchases_on(&self, card: CardId) -> Result<Vec<PurchaseRow>, StoreError> {
         let sql = format!(
-            "SELECT {PURCHASE} FROM purchase WHERE card = ?1 AND state IN (4, 5) ORDER BY at DESC, wallet, number"
+            "SELECT {PURCHASE} FROM purchase WHERE card = ?1 AND state IN (4, 5, 9) ORDER BY at DESC, wallet, number"
         );
         all(self.sql(&sql)?, [card.0], purchase)
     }

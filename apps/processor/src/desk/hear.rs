@@ -26,7 +26,7 @@ impl Desk<'_> {
         // Of what has been sent until answered, an unclear answer is none: it is asked again.
         let unclear = match asked.purpose {
             Purpose::Authorize => false,
-            Purpose::Capture | Purpose::Refund => verdict == Verdict::Unknown,
+            Purpose::Capture | Purpose::Refund => matches!(verdict, Verdict::Unknown | Verdict::Again),
             Purpose::Reverse => verdict != Verdict::Approved && answer.response != ResponseCode::OriginalNotFound,
         };
         if unclear {

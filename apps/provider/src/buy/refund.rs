@@ -1,8 +1,9 @@
 //! Money on its way back: for a card that its own key gave back (flow 16), and for what could not be delivered. Of a purchase
 //! never more goes back than it cost.
 //!
-//! A card given back is paid back L + U later (R11): until then what it spent before may still come. Its value stays held on
-//! the dead card until the bank has the money; only then it is posted.
+//! A card given back is paid back L + U later (R11): until then what it spent before may still come. What the bank is asked to
+//! pay back leaves the card as it is asked, so that no late claim takes it, too; what the bank refuses comes back to it. As long
+//! as checks are in flight, more may come back: the card is looked at once a day, and ends when nothing is on its way any more.
 
 use super::saga::exception;
 use super::{end, listing};
@@ -16,9 +17,9 @@ use tegata_core::talk::buy::{PurchaseRefusal, PurchaseState, Refunded};
 use tegata_core::talk::credit::{OutcomeState, ProcessorAnswer, Refund};
 use tegata_core::talk::update::{Command, CommandKind};
 use tegata_core::{Amount, CardId, Hash, RequestNumber, Time};
-use tegata_ledger::Kind;
+use tegata_ledger::{Account, Kind};
 use tegata_store::{
-    About, Cause, ExceptionKind, ExceptionRow, PurchaseRow, RefundRow, RefundState, StoreError, SurrenderRow,
+    About, Cause, EventRow, ExceptionKind, ExceptionRow, PurchaseRow, RefundRow, RefundState, StoreError, SurrenderRow,
 };
 
 /// How many cards given back are looked at in one round.
@@ -34,7 +35,7 @@ pub(crate) fn surrendered(desk: &mut Desk<'_>, event: &Event) -> Result<(), Fail
     desk.kill(event.card, event.generation)?;
     let (now, later) = (desk.now, terms.list_age.saturating_add(terms.record_age));
     desk.known_card(event.card)?.blocked = Some(now);
-    Ok(desk.store.put_surrender(&SurrenderRow {
+    desk.store.put_surrender(&SurrenderRow {
         card: event.card,
         generation: event.generation,
         wallet: card.wallet,
@@ -42,7 +43,27 @@ pub(crate) fn surrendered(desk: &mut Desk<'_>, event: &Event) -> Result<(), Fail
         asked: None,
         ended: None,
         body: None,
-    })?)
+    })?;
+    // What was on its way back to the wallet stays with the card: nothing is taken up on it any more.
+    for event in desk.store.ended_before(event.card, event.generation + 1)? {
+        crate::update::hold_back(desk, &event)?;
+    }
+    Ok(())
+}
+
+/// Value came back to a card: if it was given back, there is another round; what comes after its end a person has to see.
+pub(crate) fn came_back(desk: &mut Desk<'_>, event: &EventRow) -> Result<(), Failure> {
+    let Some(mut row) = desk.store.surrender(event.card)? else {
+        return Ok(());
+    };
+    if row.ended.is_some() {
+        return unreturned(desk, &row, event.amount);
+    }
+    if row.asked.take().is_some() {
+        row.due = desk.now;
+        desk.store.put_surrender(&row)?;
+    }
+    Ok(())
 }
 
 /// Asks for the refunds that are due.
@@ -59,15 +80,23 @@ pub(crate) fn due(desk: &mut Desk<'_>) -> Result<(), Failure> {
             desk.store.put_surrender(&row)?;
             continue;
         }
-        row.asked = Some(desk.now);
-        desk.store.put_surrender(&row)?;
         let accounts = Accounts::of(desk.known_card(row.card)?);
         let mut left = desk.books.balance(desk.store, accounts.held())?;
+        if desk.books.balance(desk.store, accounts.in_flight())? > 0 {
+            row.due = desk.now.after(Time::DAY);
+        } else {
+            row.asked = Some(desk.now);
+        }
+        desk.store.put_surrender(&row)?;
+        // What the bank would not pay for in the end is not paid back out of what it did pay for.
+        for unpaid in purchases.iter().filter(|purchase| purchase.state == PurchaseState::Unpaid) {
+            left = left.saturating_sub(listing(desk, unpaid)?.price.minor());
+        }
         let terms = desk.known_card(row.card)?.terms;
         // Whoever cheated with it gets nothing back before a person has looked (R9).
         let refundable = desk.terms(terms)?.refundable && !desk.store.is_convicted(row.card)?;
         // Each purchase takes back at most what it cost and was not paid back before.
-        for purchase in purchases.iter().filter(|_| refundable) {
+        for purchase in purchases.iter().filter(|one| refundable && one.state == PurchaseState::Delivered) {
             let price = listing(desk, purchase)?.price;
             let before = desk.store.refunded(purchase.wallet, purchase.number)?;
             let amount = left.min(price.minor().saturating_sub(before));
@@ -81,7 +110,7 @@ pub(crate) fn due(desk: &mut Desk<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Asks the processor to pay back a part of a purchase.
+/// Asks the processor to pay back a part of a purchase, from now on not on its card any more.
 pub(super) fn ask(
     desk: &mut Desk<'_>,
     purchase: &PurchaseRow,
@@ -92,7 +121,7 @@ pub(super) fn ask(
     let (provider, at) = (desk.shared.info.provider, desk.now);
     let number = RequestNumber(desk.draw_id());
     let signed = desk.sign(&[], |_| Refund { provider, number, at, clearing, amount, extensions: Default::default() });
-    desk.store.put_refund(&RefundRow {
+    let refund = RefundRow {
         number,
         wallet: purchase.wallet,
         purchase: purchase.number,
@@ -100,7 +129,9 @@ pub(super) fn ask(
         amount: amount.minor(),
         state: RefundState::Asked,
         at,
-    })?;
+    };
+    desk.store.put_refund(&refund)?;
+    of_card(desk, &refund, |accounts| (accounts.held(), accounts.refunded()))?;
     send(desk, number, &signed, About::Refund, at)
 }
 
@@ -126,6 +157,7 @@ pub(crate) fn heard(
     if done {
         paid_back(desk, &refund, &purchase, price)?;
     } else {
+        of_card(desk, &refund, |accounts| (accounts.refunded(), accounts.held()))?;
         let row = exception(desk, &purchase, &listing(desk, &purchase)?, ExceptionKind::Unreturned, "processor")?;
         let amount = Some((price.unit(), refund.amount));
         desk.except(&ExceptionRow { amount, terminal_record: Some(bytes.to_vec()), ..row })?;
@@ -142,7 +174,21 @@ pub(crate) fn heard(
     .map(|()| true)
 }
 
-/// The bank has the money: the issuer owes that much less for what was sold, and the card that much less.
+/// Moves what a refund takes from its card, if it is of a card.
+fn of_card(
+    desk: &mut Desk<'_>,
+    refund: &RefundRow,
+    way: impl Fn(&Accounts) -> (Account, Account),
+) -> Result<(), Failure> {
+    let Some(card) = refund.card else {
+        return Ok(());
+    };
+    let (from, to) = way(&Accounts::of(desk.known_card(card)?));
+    let posted = (card.0, Cause::Refunded, Hash::of(&refund.number.0));
+    Ok(desk.books.post(desk.store, posted, from, to, refund.amount)?)
+}
+
+/// The bank has the money: the issuer is owed that much less for what was sold.
 fn paid_back(desk: &mut Desk<'_>, refund: &RefundRow, purchase: &PurchaseRow, price: Amount) -> Result<(), Failure> {
     let processor = desk.store.processor()?.ok_or(StoreError::Damaged)?;
     let books = book_of(processor.info.processor, price.unit());
@@ -157,19 +203,13 @@ fn paid_back(desk: &mut Desk<'_>, refund: &RefundRow, purchase: &PurchaseRow, pr
     let first = desk.books.balance(desk.store, payable)?.min(refund.amount);
     desk.books.post(desk.store, posted, payable, books(Kind::Refunded), first)?;
     let paid = books(Kind::Paid(purchase.issuer));
-    desk.books.post(desk.store, posted, paid, books(Kind::Refunded), refund.amount - first)?;
-    if let Some(card) = refund.card {
-        let accounts = Accounts::of(desk.known_card(card)?);
-        let posted = (card.0, Cause::Refunded, reference);
-        desk.books.post(desk.store, posted, accounts.held(), accounts.refunded(), refund.amount)?;
-    }
-    Ok(())
+    Ok(desk.books.post(desk.store, posted, paid, books(Kind::Refunded), refund.amount - first)?)
 }
 
 /// Ends a card given back once every refund of it is known, and tells its wallet.
 fn settle(desk: &mut Desk<'_>, mut row: SurrenderRow) -> Result<(), Failure> {
     let refunds = desk.store.refunds_of(row.card)?;
-    if row.ended.is_some() || refunds.iter().any(|refund| refund.state == RefundState::Asked) {
+    if row.ended.is_some() || row.asked.is_none() || refunds.iter().any(|refund| refund.state == RefundState::Asked) {
         return Ok(());
     }
     let card = desk.known_card(row.card)?.clone();
@@ -178,23 +218,7 @@ fn settle(desk: &mut Desk<'_>, mut row: SurrenderRow) -> Result<(), Failure> {
     if left > 0 {
         let posted = (row.card.0, Cause::Disputed, card.head);
         desk.books.post(desk.store, posted, accounts.held(), accounts.disputed(), left)?;
-        desk.except(&ExceptionRow {
-            number: 0,
-            kind: ExceptionKind::Unreturned,
-            at: desk.now,
-            open: true,
-            device: Some(row.wallet),
-            merchant: None,
-            issuer: Some(card.issuer),
-            card: Some(row.card),
-            generation: Some(row.generation),
-            seq: Some(card.seq),
-            check: Some(card.head),
-            amount: Some((card.unit, left)),
-            bearer: "issuer",
-            wallet_record: None,
-            terminal_record: None,
-        })?;
+        unreturned(desk, &row, left)?;
     }
     let done = refunds.iter().filter(|refund| refund.state == RefundState::Done).map(|refund| refund.amount).sum();
     let amount = |minor| Amount::new(card.unit, minor).ok_or(StoreError::Damaged);
@@ -215,4 +239,27 @@ fn settle(desk: &mut Desk<'_>, mut row: SurrenderRow) -> Result<(), Failure> {
     desk.store.put_surrender(&row)?;
     let command = Command { card: Some(row.card), refund: Some(signed), ..Command::new(CommandKind::Refund) };
     Ok(desk.command(row.wallet, &command)?)
+}
+
+/// What was on a card given back and was not paid back: a person has to look.
+fn unreturned(desk: &mut Desk<'_>, row: &SurrenderRow, amount: u64) -> Result<(), Failure> {
+    let card = desk.known_card(row.card)?.clone();
+    desk.except(&ExceptionRow {
+        number: 0,
+        kind: ExceptionKind::Unreturned,
+        at: desk.now,
+        open: true,
+        device: Some(row.wallet),
+        merchant: None,
+        issuer: Some(card.issuer),
+        card: Some(row.card),
+        generation: Some(row.generation),
+        seq: Some(card.seq),
+        check: Some(card.head),
+        amount: Some((card.unit, amount)),
+        bearer: "issuer",
+        wallet_record: None,
+        terminal_record: None,
+    })?;
+    Ok(())
 }

@@ -15,6 +15,7 @@ use crate::join::{CERTIFICATE, decoded_keys};
 use crate::reach;
 pub(crate) use chain::{block, record_of};
 use fit::{Fit, doubt, fit};
+pub(crate) use money::hold_back;
 use record::{Record, Upload};
 pub(crate) use restart::begin_epoch;
 use tegata_core::card::CardCertificate;

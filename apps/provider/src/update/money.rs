@@ -2,6 +2,7 @@
 //! guarantor's share of a card depend on which records are here, not on the order in which they came.
 
 use crate::books::Accounts;
+use crate::buy;
 use crate::desk::{Desk, Failure};
 use crate::install::issue_load;
 use crate::settle::fees;
@@ -139,7 +140,7 @@ pub(crate) fn hold_back(desk: &mut Desk<'_>, event: &EventRow) -> Result<(), Fai
     let card = desk.known_card(event.card)?;
     card.held_back += event.amount;
     card.release_at = card.release_at.or(Some(until));
-    Ok(())
+    buy::came_back(desk, event)
 }
 
 /// Releases what was held back, as far as it is still there (R11).

@@ -82,6 +82,8 @@ pub(crate) fn prove(
         (Role::Terminal, EntryKind::Cleared) => cleared(by, device, known, entry),
         (Role::Wallet, EntryKind::Spent) => {
             let terminal = entry.terminal?;
+            let subject = Subject::from(terminal);
+            shared.directory().participants.get(&subject).filter(|known| known.role == Role::Terminal)?;
             check(shared, by, terminal, entry, context_free).map(Record::Check)
         }
         (Role::Wallet, EntryKind::Receipted) => Some(Record::Receipted),
@@ -105,7 +107,7 @@ fn check(shared: &Shared, by: &dyn Verifier, terminal: DeviceId, entry: LogEntry
     let (card, generation) = (entry.card?, entry.generation?);
     let context = CardEvent::context(card, generation, &counterpart);
     let event = event(shared, by, (card, generation), entry.event?, &context, context_free)?;
-    Some(Check { charged, event })
+    event.event.tick.is_none().then_some(Check { charged, event })
 }
 
 fn event(
@@ -162,5 +164,6 @@ fn took_up(shared: &Shared, by: &dyn Verifier, entry: LogEntry) -> Option<Record
 fn surrendered(shared: &Shared, by: &dyn Verifier, entry: LogEntry) -> Option<Record> {
     let (card, generation) = (entry.card?, entry.generation?);
     let context = CardEvent::context(card, generation, &Counterpart::Provider(shared.info.provider));
-    Some(Record::Surrendered(event(shared, by, (card, generation), entry.event?, &context, false)?))
+    let event = event(shared, by, (card, generation), entry.event?, &context, false)?;
+    event.event.tick.is_none().then_some(Record::Surrendered(event))
 }

@@ -257,7 +257,7 @@ fn end(desk: &mut Desk<'_>, source: &Source, stored: ClaimRow, void: Option<&Rai
     desk.store.put_event(&ended)?;
     let row = desk.known_card(card)?.clone();
     match void {
-        _ if generation < row.generation => money::hold_back(desk, &ended),
+        _ if generation < row.generation || desk.store.surrender(card)?.is_some() => money::hold_back(desk, &ended),
         Some(void) => Ok(desk.raise(row.wallet, card, void.clone())?),
         None => money::reverse(desk, &ended),
     }

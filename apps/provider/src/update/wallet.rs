@@ -28,6 +28,8 @@ pub(crate) fn spent(
     if event.event.event != EventKind::Spend
         || event.event.amount != charge.amount.minor()
         || charge.amount.unit() != card.unit
+        // No terminal is paid for it, and nobody but the wallet says that it was signed for one.
+        || event.event.amount > desk.terms(card.terms)?.max_payment
     {
         return malformed(desk, source);
     }

@@ -3,7 +3,7 @@
 
 use super::fleet::{CHUNK, Customer, Fleet, Visits};
 use super::sales::Purchase;
-use super::shop::{Counter, Shop, lock};
+use super::shop::{Counter, Shop, fee, lock};
 use crate::rig::ClearingProcess;
 use crate::screen::{Failure, fail};
 use std::sync::Mutex;
@@ -90,6 +90,7 @@ impl Fleet {
                     let mut tally = lock(&self.tally);
                     tally.payments += 1;
                     tally.cents += cents;
+                    tally.fees += fee(cents);
                     return Ok(());
                 }
                 // The bank is asked again when its time has come.

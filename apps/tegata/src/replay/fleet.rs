@@ -41,6 +41,8 @@ pub struct Tally {
     pub refused: BTreeMap<String, u64>,
     /// Cents paid.
     pub cents: u64,
+    /// Cents of that which the contracts leave with the provider.
+    pub fees: u64,
     /// Numbers loaded after the first.
     pub loads: u64,
     /// Updates of wallets.
@@ -48,9 +50,9 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// How many totals disagree with what the provider says: 0 or 1.
+    /// How many totals disagree with what the provider says: 0 to 2.
     pub fn contradicts(&self, end: &End) -> u64 {
-        u64::from(self.cents != end.cleared)
+        u64::from(self.cents != end.cleared) + u64::from(self.fees != end.fees)
     }
 }
 

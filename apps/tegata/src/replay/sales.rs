@@ -125,13 +125,14 @@ pub fn run(screen: Screen, flags: &SalesFlags) -> Result<Answer, Failure> {
         + tally.contradicts(&end)
         + credit.as_ref().map_or(0, |credit| credit.contradicts(&tally));
     let cleared = Amount::new(Unit::USD, end.cleared);
-    let Some(cleared) = cleared else {
+    let Some((cleared, fees)) = cleared.zip(Amount::new(Unit::USD, end.fees)) else {
         return fail("more was cleared than an amount can hold");
     };
     let json = json!({
         "payments": tally.payments,
         "refused": tally.refused,
         "cleared": cleared.decimal().to_string(),
+        "fees": fees.decimal().to_string(),
         "unexplained": unexplained,
         "wall_s": measure::rounded(wall, 1),
         "cpu_s": measure::rounded(cpu, 1),
@@ -150,7 +151,7 @@ pub fn run(screen: Screen, flags: &SalesFlags) -> Result<Answer, Failure> {
     });
     let refused: Vec<String> = tally.refused.iter().map(|(why, count)| format!("{count} ({why})")).collect();
     let text = format!(
-        "{} payments by {} customers, {} refused.\n{} cleared to {} merchants, {unexplained} unexplained; audit: {}.\n\
+        "{} payments by {} customers, {} refused.\n{} cleared to {} merchants, {fees} of it fees, {unexplained} unexplained; audit: {}.\n\
          {wall:.1} s, {cpu:.1} CPU-seconds, {memory:.0} MB in all processes together.",
         tally.payments,
         fleet.len(),

@@ -27,6 +27,10 @@ use tegata_vault::MemoryVault;
 
 /// Face values of the numbers on sale, in cents.
 pub const FACES: [u64; 3] = [10_000, 50_000, 200_000];
+/// What a merchant pays of a payment by credit, in millionths of its amount: 1.5 %.
+const SHARE: u64 = 15_000;
+/// And of each, in cents; never more than the payment.
+const FIXED: u64 = 10;
 /// How often a late terminal updates, in days; the others do daily.
 const LATE: u64 = 21;
 /// How often a message is sent again while the provider is away.
@@ -213,12 +217,17 @@ impl Shop {
         self.clock.store(morning, Ordering::SeqCst);
         lock(&self.process.provider).set_clock(Time(morning))
     }
-    /// The provider clears with a processor of its own from now on; every merchant is enrolled.
+    /// The provider clears with a processor of its own from now on; every merchant is enrolled, for [`SHARE`] and [`FIXED`].
     pub fn clear_credit(&self) -> Result<ClearingProcess, Failure> {
         let provider = lock(&self.process.provider);
         let clearing = ClearingProcess::start(&provider)?;
         for (number, merchant) in self.merchants.iter().enumerate() {
-            clearing.enrol(&provider, lock(merchant).party, &format!("SHOP {}", number + 1))?;
+            let party = lock(merchant).party;
+            clearing.enrol(&provider, party, &format!("SHOP {}", number + 1))?;
+            provider.operator().ask(&json!({
+                "do": "contract", "party": party.to_string(), "share": SHARE, "fixed": FIXED, "unit": Unit::USD.name(),
+                "tender": "credit",
+            }))?;
         }
         Ok(clearing)
     }
@@ -271,7 +280,7 @@ impl Shop {
         drop(provider);
         let exceptions = exceptions.get("exceptions").and_then(Value::as_array).map_or(0, Vec::len) as u64;
         let mut line = lock(&self.line);
-        let mut cleared = 0u64;
+        let (mut cleared, mut fees) = (0u64, 0u64);
         let mut merchants = Vec::new();
         for merchant in &self.merchants {
             let mut merchant = lock(merchant);
@@ -282,13 +291,18 @@ impl Shop {
             let Some(paid) = paid else {
                 return fail("a merchant's statement has an amount that is none");
             };
-            cleared += paid;
+            let charged: Option<u64> = statement.payments.iter().map(Charged::cents).sum();
+            let Some(charged) = charged else {
+                return fail("a merchant's statement has a fee that is none");
+            };
+            cleared += paid + charged;
+            fees += charged;
             merchants.push(json!({
                 "merchant": merchant.party.to_string(), "payments": statement.payments.len(), "paid_minor": paid,
-                "payable": statement.payable,
+                "fees_minor": charged, "payable": statement.payable,
             }));
         }
-        Ok(End { cleared, exceptions, merchants, trial_balance: settled })
+        Ok(End { cleared, fees, exceptions, merchants, trial_balance: settled })
     }
     /// CPU seconds of the provider, before and after a kill.
     pub fn provider_cpu(&self) -> f64 {
@@ -306,12 +320,30 @@ impl Shop {
     }
 }
 
-/// What a replay reads of a merchant's statement: how many payments, not each.
+/// What a replay reads of one payment in a statement.
+#[derive(serde::Deserialize)]
+struct Charged {
+    fee: Option<String>,
+}
+
+/// What a replay reads of a merchant's statement: how many payments and what each cost, not more.
 #[derive(serde::Deserialize)]
 struct Statement {
-    payments: Vec<serde::de::IgnoredAny>,
+    payments: Vec<Charged>,
     paid: Vec<Value>,
     payable: Vec<Value>,
+}
+
+impl Charged {
+    /// The fee, in cents; without one, 0.
+    fn cents(&self) -> Option<u64> {
+        self.fee.as_deref().map_or(Some(0), |fee| Amount::parse(Unit::USD, fee).map(Amount::minor))
+    }
+}
+
+/// What the contract takes of a payment, reckoned apart from the provider: half a cent and more is a cent.
+pub fn fee(cents: u64) -> u64 {
+    ((cents * SHARE + 500_000) / 1_000_000 + FIXED).min(cents)
 }
 
 /// The amount of a statement's line, in cents.
@@ -321,8 +353,10 @@ fn cents(line: &Value) -> Option<u64> {
 
 /// What came out.
 pub struct End {
-    /// Paid to merchants, in cents, as their statements say.
+    /// Cleared for merchants, in cents, as their statements say: what they were paid, and the fees that were kept of it.
     pub cleared: u64,
+    /// Those fees, in cents.
+    pub fees: u64,
     /// Open exceptions.
     pub exceptions: u64,
     /// Statements.
