@@ -59,7 +59,7 @@ fn what_once_failed_holds() {
 #[test]
 fn what_once_failed_by_credit_holds() {
     for (seed, mix) in CREDIT_ONCE_FAILED {
-        let options = Options { credit: Some(true), mix, ..Options::default() };
+        let options = Options { credit: Some(true), buying: Some(false), mix, ..Options::default() };
         let outcome = run(seed, &options);
         assert!(outcome.is_clean(), "{}", trace(seed, &options));
     }
