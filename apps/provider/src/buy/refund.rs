@@ -11,6 +11,7 @@ use crate::credit::{Sort, book_of, ends, outcome_of, send};
 use crate::desk::{Desk, Failure};
 use crate::install::reconciling;
 use crate::settle::fees;
+use crate::update::money;
 use crate::update::record::Event;
 use tegata_core::talk::buy::{PurchaseRefusal, PurchaseState, Refunded};
 use tegata_core::talk::credit::{OutcomeState, ProcessorAnswer, Refund};
@@ -34,7 +35,7 @@ pub(crate) fn surrendered(desk: &mut Desk<'_>, event: &Event) -> Result<(), Fail
     desk.kill(event.card, event.generation)?;
     let (now, later) = (desk.now, terms.list_age.saturating_add(terms.record_age));
     desk.known_card(event.card)?.blocked = Some(now);
-    Ok(desk.store.put_surrender(&SurrenderRow {
+    desk.store.put_surrender(&SurrenderRow {
         card: event.card,
         generation: event.generation,
         wallet: card.wallet,
@@ -42,7 +43,24 @@ pub(crate) fn surrendered(desk: &mut Desk<'_>, event: &Event) -> Result<(), Fail
         asked: None,
         ended: None,
         body: None,
-    })?)
+    })?;
+    // Checks whose void or reversal was on its way to the wallet: it takes nothing up any more.
+    for event in desk.store.ended_before(event.card, event.generation + 1)? {
+        money::hold_back(desk, &event)?;
+    }
+    Ok(())
+}
+
+/// A check of a card given back came back to it: if the card was paid back already, what came is paid back too.
+pub(crate) fn came_back(desk: &mut Desk<'_>, card: CardId) -> Result<(), Failure> {
+    let row = desk.store.surrender(card)?.filter(|row| row.ended.is_some());
+    match row {
+        Some(row) => {
+            let due = desk.now;
+            Ok(desk.store.put_surrender(&SurrenderRow { due, asked: None, ended: None, body: None, ..row })?)
+        }
+        None => Ok(()),
+    }
 }
 
 /// Asks for the refunds that are due.
@@ -166,6 +184,16 @@ fn paid_back(desk: &mut Desk<'_>, refund: &RefundRow, purchase: &PurchaseRow, pr
     Ok(())
 }
 
+/// What its dispute is posted under: the card's last event, and a count where something came back later.
+fn dispute(desk: &Desk<'_>, card: CardId, last: Hash) -> Result<Hash, Failure> {
+    let (mut reference, mut again) = (last, 0_u64);
+    while desk.store.posted(card.0, Cause::Disputed, &reference)? != 0 {
+        again += 1;
+        reference = Hash::of(&[last.0.as_slice(), &again.to_be_bytes()].concat());
+    }
+    Ok(reference)
+}
+
 /// Ends a card given back once every refund of it is known, and tells its wallet.
 fn settle(desk: &mut Desk<'_>, mut row: SurrenderRow) -> Result<(), Failure> {
     let refunds = desk.store.refunds_of(row.card)?;
@@ -176,7 +204,7 @@ fn settle(desk: &mut Desk<'_>, mut row: SurrenderRow) -> Result<(), Failure> {
     let accounts = Accounts::of(&card);
     let left = desk.books.balance(desk.store, accounts.held())?;
     if left > 0 {
-        let posted = (row.card.0, Cause::Disputed, card.head);
+        let posted = (row.card.0, Cause::Disputed, dispute(desk, row.card, card.head)?);
         desk.books.post(desk.store, posted, accounts.held(), accounts.disputed(), left)?;
         desk.except(&ExceptionRow {
             number: 0,

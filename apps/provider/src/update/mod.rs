@@ -2,7 +2,7 @@
 
 mod chain;
 mod fit;
-mod money;
+pub(crate) mod money;
 pub(crate) mod record;
 mod restart;
 mod terminal;

@@ -132,10 +132,10 @@ impl Town {
                         told.map(|told| told.amount.minor())
                     )),
                 }
-                if let Some(held) =
-                    store.card(card)?.map(|row| row.held).filter(|held| *held > 0 && row.ended.is_some())
-                {
-                    wrong.push(format!("{held} stay held on {card}, which was given back and is over"));
+                let books = store.card(card)?.filter(|_| row.ended.is_some());
+                let (held, in_flight) = books.map_or((0, 0), |books| (books.held, books.in_flight));
+                if row.ended.is_some() && (held != 0 || in_flight != self.stuck(person, card)) {
+                    wrong.push(format!("{held} stay held on {card} and {in_flight} in flight, which was given back"));
                 }
             }
         }

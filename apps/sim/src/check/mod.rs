@@ -289,6 +289,10 @@ impl Town {
                 state == Some(EventState::Returned)
             }
             (PayingState::Returning, Some(ClaimState::Closed | ClaimState::Voided)) => true,
+            // A card that was given back takes nothing up any more: it is paid back with the rest.
+            (_, Some(ClaimState::Closed | ClaimState::Voided)) if self.is_given_back(paying.card) => {
+                state == Some(EventState::Returned)
+            }
             // A void that the wallet has not been told of yet cannot be: all is quiet.
             _ => false,
         };
