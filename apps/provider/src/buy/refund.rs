@@ -13,6 +13,7 @@ use crate::install::reconciling;
 use crate::settle::fees;
 use crate::update::money;
 use crate::update::record::Event;
+use tegata_core::step::Break;
 use tegata_core::talk::buy::{PurchaseRefusal, PurchaseState, Refunded};
 use tegata_core::talk::credit::{OutcomeState, ProcessorAnswer, Refund};
 use tegata_core::talk::update::{Command, CommandKind};
@@ -33,7 +34,9 @@ pub(crate) fn surrendered(desk: &mut Desk<'_>, event: &Event) -> Result<(), Fail
     }
     let terms = desk.terms(card.terms)?;
     desk.kill(event.card, event.generation)?;
-    let (now, later) = (desk.now, terms.list_age.saturating_add(terms.record_age));
+    let early = desk.shared.broken.has(Break::RefundedEarly);
+    let later = if early { 0 } else { terms.list_age.saturating_add(terms.record_age) };
+    let now = desk.now;
     desk.known_card(event.card)?.blocked = Some(now);
     desk.store.put_surrender(&SurrenderRow {
         card: event.card,
@@ -92,6 +95,9 @@ pub(crate) fn due(desk: &mut Desk<'_>) -> Result<(), Failure> {
             if let Some(amount) = Amount::new(price.unit(), amount).filter(|amount| !amount.is_zero()) {
                 left -= amount.minor();
                 ask(desk, purchase, Some(row.card), amount)?;
+                if desk.shared.broken.has(Break::RefundedTwice) {
+                    ask(desk, purchase, Some(row.card), amount)?;
+                }
             }
         }
         settle(desk, row)?;
