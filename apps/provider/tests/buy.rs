@@ -820,16 +820,25 @@ fn what_comes_back_to_a_card_given_back_is_paid_back_too() {
     assert_eq!(wallet.refunded(card).expect("told").amount, usd(FACE));
     clean(&world);
 
-    // Voided after everything has ended: a person sees it.
+    // Voided after everything has ended: it goes on.
     let (mut world, says, mut wallet, card, mut terminal, transaction) = spent_some(86);
+    let number = world.order(1, 300, true).remove(0);
+    world.load(&mut wallet.device, card, &number);
     world.update(&mut terminal);
-    gives_back(&mut world, &mut wallet, card);
-    world.now = world.now.after(15 * Time::DAY);
-    pays_back(&says, &mut world, 1_500);
+    let now = world.moment();
+    assert_eq!(wallet.surrender(card, now).expect("given back"), usd(1_800));
     world.update(&mut wallet.device);
-    assert_eq!(wallet.refunded(card).expect("told").amount, usd(1_500));
+    world.now = world.now.after(15 * Time::DAY);
+    pays_back(&says, &mut world, 1_800);
+    world.update(&mut wallet.device);
+    assert_eq!(wallet.refunded(card).expect("told").amount, usd(1_800));
     world.end(&mut terminal, transaction, true);
     world.update(&mut terminal);
+    clean(&world);
+    pays_back(&says, &mut world, 200);
+    world.update(&mut wallet.device);
+    let refunded = wallet.refunded(card).expect("told");
+    assert_eq!((refunded.amount, refunded.left), (usd(FACE), usd(300)), "no more than it cost");
     assert_eq!(world.open_exceptions(), ["unreturned"]);
     clean(&world);
 }

@@ -38,6 +38,7 @@ impl Town {
         for (round, seconds) in ROUNDS.into_iter().enumerate() {
             self.wait(seconds);
             self.finish_credit();
+            self.finish_buying();
             self.everybody_updates(round + 1 == ROUNDS.len());
             // People do not type a number for ever: too many wrong ones, and the provider stops answering (R18). One that
             // was restored from a backup says no for L + U, so that they ask once more after that (R15).
@@ -47,6 +48,7 @@ impl Town {
         }
         self.everybody_pays();
         self.somebody_pays_by_credit();
+        self.somebody_buys();
         self.wait(60);
         self.everybody_updates(true);
         self.everybody_updates(true);
@@ -95,7 +97,8 @@ impl Town {
                 continue;
             }
             let device = &person.wallet.device;
-            let cards = device.cards().unwrap_or_default();
+            let mut cards = device.cards().unwrap_or_default();
+            cards.retain(|card| !self.is_given_back(*card));
             let able = cards.iter().all(|card| {
                 load_purse(device, *card).is_some_and(|purse| purse.remaining > 20 && purse.state == PurseState::Active)
             });

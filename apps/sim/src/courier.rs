@@ -186,6 +186,7 @@ impl Center {
                 // Something came since that does not ask for the processor at once.
                 (courier.look, courier.pause) = (at + LOOK.0, LOOK.0);
             }
+            courier.look = courier.look.min(self.next_end(at));
             loop {
                 self.now = START.after(at / 1000);
                 self.step(&mut courier, at);
@@ -216,7 +217,7 @@ impl Center {
         }
         if courier.look <= ms {
             self.ask(courier);
-            courier.look = if self.is_owing() { ms + courier.pause } else { u64::MAX };
+            courier.look = if self.is_owing() { ms + courier.pause } else { self.next_end(ms + courier.pause) };
             courier.pause = (courier.pause * 2).min(LOOK.1);
         }
     }
@@ -226,6 +227,14 @@ impl Center {
                    OR EXISTS (SELECT 1 FROM credit WHERE ended IS NULL)";
         let owes = self.store().ok().map(|store| store.connection().query_row(sql, [], |row| row.get::<_, bool>(0)));
         owes.and_then(Result::ok).unwrap_or(true)
+    }
+    /// When a reservation runs out or a card given back is paid back next, in milliseconds and not before this moment.
+    fn next_end(&self, least: u64) -> u64 {
+        let sql = "SELECT min(at) FROM (SELECT min(expires) AS at FROM purchase WHERE state = 1 \
+                   UNION ALL SELECT min(due) FROM surrender WHERE asked IS NULL)";
+        let next = self.store().ok().map(|store| store.connection().query_row(sql, [], |row| row.get(0)));
+        let next = next.and_then(Result::ok).flatten();
+        next.map_or(u64::MAX, |at: i64| (Time(at.unsigned_abs()).since(START) * 1000).max(least))
     }
     /// The provider says what is due, and it leaves.
     fn ask(&mut self, courier: &mut Courier) {

@@ -167,6 +167,8 @@ pub struct Mix {
     pub late: u64,
     /// How often people pay by credit, beside 98 other things that they do; 0: the town has no processor.
     pub credit: u64,
+    /// How often people buy over the network and give back, in the same measure; 0: nothing is for sale. Needs credit.
+    pub buying: u64,
     /// Exchanges between provider and processor that go wrong.
     pub courier: u64,
     /// Exchanges between processor and bank that go wrong.
@@ -191,6 +193,7 @@ impl Mix {
         restore: 0,
         late: 0,
         credit: 0,
+        buying: 0,
         courier: 0,
         bank: 0,
     };
@@ -225,5 +228,11 @@ impl Mix {
             |share: u64, least: u64, most: u64| if dice.chance(share) { dice.within(least, most) } else { 0 };
         let (credit, courier, bank) = (some(1000, 20, 90), some(700, 1, 250), some(700, 1, 250));
         if self.restore > 0 { self } else { Self { credit, courier, bank, ..self } }
+    }
+
+    /// A seed's own share of buying, drawn apart as well. None where there is no credit.
+    pub fn draw_buying(self, dice: &mut Dice) -> Self {
+        let buying = dice.within(20, 90);
+        if self.credit > 0 { Self { buying, ..self } } else { self }
     }
 }

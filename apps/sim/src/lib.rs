@@ -41,6 +41,8 @@ pub struct Options {
     pub mix: Option<Mix>,
     /// Whether a seed that draws its own mix has credit in its town; absent: it draws that as well.
     pub credit: Option<bool>,
+    /// Whether the issuer of a seed that draws its own mix, with credit, sells over the network; absent: it draws that as well.
+    pub buying: Option<bool>,
     /// Whether the story is written down.
     pub traced: bool,
 }

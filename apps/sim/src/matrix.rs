@@ -6,12 +6,14 @@
 use crate::Options;
 use crate::fault::{FrameFault, Mix, NetFault};
 use crate::tap::Plan;
+use crate::template::{LIST_AGE, RECORD_AGE};
 use crate::town::Town;
 use crate::trouble::NetPlan;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use tegata_core::step::Broken;
 use tegata_core::talk::pay::ClaimState;
+use tegata_core::{CardId, Time};
 use tegata_processor::bank::TestCard;
 use tegata_vault::{CommitFault, Faults};
 
@@ -46,11 +48,21 @@ pub enum Conversation {
     CreditReceipt,
     /// A charge is closed that was authorized.
     CreditClose,
+    /// A card is reserved, paid by credit and delivered.
+    BuyCard,
+    /// A card is topped up by credit.
+    BuyTopUp,
+    /// A card is delivered with a temporary receipt, and captured later.
+    BuyLater,
+    /// What is reserved is given up.
+    BuyCancel,
+    /// A card is given back, and paid back when it is due.
+    GiveBack,
 }
 
 impl Conversation {
     /// Every one.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 19] = [
         Self::Install,
         Self::Load,
         Self::FirstTap,
@@ -65,6 +77,11 @@ impl Conversation {
         Self::CreditClear,
         Self::CreditReceipt,
         Self::CreditClose,
+        Self::BuyCard,
+        Self::BuyTopUp,
+        Self::BuyLater,
+        Self::BuyCancel,
+        Self::GiveBack,
     ];
     /// As the table names it.
     pub fn name(self) -> &'static str {
@@ -83,13 +100,19 @@ impl Conversation {
             Self::CreditClear => "credit: clear",
             Self::CreditReceipt => "credit: receipts",
             Self::CreditClose => "credit: close",
+            Self::BuyCard => "buy a card",
+            Self::BuyTopUp => "buy a top-up",
+            Self::BuyLater => "buy, captured later",
+            Self::BuyCancel => "reserve and give up",
+            Self::GiveBack => "give back, refund",
         }
     }
     /// Which of the conversations by credit must be over before this one; `None`: it is not about credit.
     fn by_credit(self) -> Option<&'static [Self]> {
         match self {
             Self::RegisterCard => Some(&[]),
-            Self::CreditTap => Some(&[Self::RegisterCard]),
+            Self::CreditTap | Self::BuyCard | Self::BuyLater | Self::BuyCancel => Some(&[Self::RegisterCard]),
+            Self::BuyTopUp | Self::GiveBack => Some(&[Self::RegisterCard, Self::BuyCard]),
             Self::CreditAuthorize => Some(&[Self::RegisterCard, Self::CreditTap]),
             Self::CreditClear | Self::CreditClose => {
                 Some(&[Self::RegisterCard, Self::CreditTap, Self::CreditAuthorize])
@@ -100,10 +123,17 @@ impl Conversation {
             _ => None,
         }
     }
+    /// Whether the issuer must sell over the network.
+    fn buys(self) -> bool {
+        matches!(self, Self::BuyCard | Self::BuyTopUp | Self::BuyLater | Self::BuyCancel | Self::GiveBack)
+    }
     /// What must have been so before.
     fn prepare(self, town: &mut Town) {
         if let Some(before) = self.by_credit() {
             before.iter().for_each(|earlier| earlier.run(town, &Plan::PLAIN));
+            if self == Self::GiveBack {
+                town.tap(0, 0, 500, Plan::PLAIN);
+            }
             return town.wait(5);
         }
         if self != Self::Install {
@@ -167,6 +197,32 @@ impl Conversation {
                 town.wake_till(0);
                 town.update_wallet_plain(0);
             }
+            Self::BuyCard => buy(town, 1, None),
+            Self::BuyTopUp => {
+                if let Some(card) = town.card(0) {
+                    buy(town, 1, Some(card));
+                }
+            }
+            Self::BuyLater => {
+                buy(town, 2, None);
+                town.wait(2 * Time::DAY + 60);
+                town.update_wallet_plain(0);
+                ask_purchases(town);
+            }
+            Self::BuyCancel => {
+                if let Some(number) = town.reserve(0, 1, None) {
+                    town.cancel_purchase(0, number);
+                }
+                ask_purchases(town);
+            }
+            Self::GiveBack => {
+                if let Some(card) = town.card(0) {
+                    town.give_back(0, card);
+                }
+                town.update_wallet_plain(0);
+                town.wait(LIST_AGE + RECORD_AGE + 60);
+                town.update_wallet_plain(0);
+            }
             Self::CreditClose => {
                 let now = town.now(0);
                 town.close_open(0, now);
@@ -176,6 +232,23 @@ impl Conversation {
                 ask_wallet(town);
             }
         }
+    }
+}
+
+/// The wallet has one kept, pays, and asks until it is there.
+fn buy(town: &mut Town, article: u64, card: Option<CardId>) {
+    if let Some(number) = town.reserve(0, article, card) {
+        town.pay_purchase_plain(0, number);
+    }
+    for _ in 0..2 {
+        town.wait(2);
+        ask_purchases(town);
+    }
+}
+
+fn ask_purchases(town: &mut Town) {
+    for (number, _) in town.open_purchases(0) {
+        town.ask_purchase(0, number);
     }
 }
 
@@ -257,7 +330,7 @@ struct Steps {
 
 fn town(conversation: Conversation, broken: Broken) -> Result<Town, String> {
     let credit = u64::from(conversation.by_credit().is_some());
-    let mix = Some(Mix { credit, ..Mix::CALM });
+    let mix = Some(Mix { credit, buying: u64::from(conversation.buys()), ..Mix::CALM });
     let mut town = Town::new(7, &Options { broken, mix, traced: true, ..Options::default() })?;
     conversation.prepare(&mut town);
     Ok(town)

@@ -15,7 +15,7 @@ use tegata_core::wire::signed::Algorithm;
 use tegata_core::{Amount, DeviceId, PartyId, Time, Unit};
 use tegata_crypto_native::NativeVerifier;
 use tegata_device::{Device, KeyRing, Now, join};
-use tegata_issuer::Issuer;
+use tegata_issuer::{Issuer, Offered};
 use tegata_provider::{Keys, Provider};
 use tegata_store::Store;
 use tegata_terminal::Terminal;
@@ -37,6 +37,12 @@ pub const BATCHES: [(u64, u64, bool); 3] = [(5_000, 12, true), (2_000, 12, true)
 
 /// The merchants as the bank knows them: code and name.
 pub const MERCHANTS: [(&str, &str); 2] = [("CAFE", "CORNER CAFE TOWN US"), ("KIOSK", "KIOSK TOWN US")];
+
+/// The issuer as the bank knows it: code and name.
+pub const SELLER: (&str, &str) = ("CARDS", "TOWN CARDS TOWN US");
+/// What the issuer sells over the network, from article 1 on: cents on each, how many, and after how many seconds the money is
+/// captured; absent: before the card is delivered.
+pub const ARTICLES: [(u64, u64, Option<u64>); 2] = [(3_000, 5, None), (4_000, 4, Some(2 * Time::DAY))];
 
 /// What a device starts from.
 pub struct Start {
@@ -83,6 +89,16 @@ pub struct Template {
     pub merchants: Vec<PartyId>,
     /// What a town starts from that clears credit.
     pub credit: CreditTemplate,
+    /// What a town starts from whose issuer sells over the network as well.
+    pub buying: BuyingTemplate,
+}
+
+/// The town whose issuer sells cards over the network: it is enrolled, and has listed [`ARTICLES`].
+pub struct BuyingTemplate {
+    /// Provider and processor.
+    pub credit: CreditTemplate,
+    /// The issuer, which knows what it listed.
+    pub issuer: Start,
 }
 
 /// The town that clears credit: a processor is registered, and the merchants are enrolled.
@@ -209,13 +225,52 @@ fn make() -> Result<Template, Whatever> {
         wallet.update(&mut center, Now { time: START, entropy: dice.entropy() })?;
         wallets.push(start(wallet.device, seed));
     }
-    let issuer = start(issuer.device, issuer_seed);
+    let (vault, id) = (issuer.device.vault.clone(), issuer.device.id().unwrap_or(DeviceId([0; 16])));
     let image = center.provider().ok_or("no provider")?.snapshot()?;
-    let credit = enrolled(&mut center, &merchants, &mut dice)?;
-    Ok(Template { image, keys, wallets, terminals, issuer, numbers, issuer_party, merchants, credit })
+    let (credit, courier) = enrolled(&mut center, &merchants, &mut dice)?;
+    center.courier = Some(courier);
+    let seller = listed(&mut center, &mut issuer, credit.keys, &mut dice)?;
+    let buying = BuyingTemplate { credit: seller, issuer: start(issuer.device, issuer_seed) };
+    let issuer = Start { vault, seed: issuer_seed, id };
+    Ok(Template { image, keys, wallets, terminals, issuer, numbers, issuer_party, merchants, credit, buying })
 }
 
-fn enrolled(center: &mut Center, merchants: &[PartyId], dice: &mut Dice) -> Result<CreditTemplate, Whatever> {
+/// The issuer is enrolled, and lists what it sells.
+fn listed(
+    center: &mut Center,
+    issuer: &mut Issuer<SimulatedVault>,
+    keys: [u8; 32],
+    dice: &mut Dice,
+) -> Result<CreditTemplate, Whatever> {
+    let (party, now) = (issuer.party()?, center.now);
+    let (code, name) = (SELLER.0.to_owned(), SELLER.1.to_owned());
+    let details = MerchantDetails { code, category: 6012, name, extensions: Default::default() };
+    center.provider().ok_or("no provider")?.enrol(party, details, now, dice.entropy())?;
+    center.pass(now.after(20));
+    let account = center.store()?.clearing_account(party.0)?.and_then(|row| row.account);
+    account.ok_or("the issuer is not enrolled")?;
+    for (article, (face, stock, clear_after)) in (1..).zip(ARTICLES) {
+        let offered = Offered {
+            terms: terms(party),
+            face: Amount::new(Unit::USD, face).ok_or("a face value")?,
+            stock,
+            until: START.after(1000 * Time::DAY),
+            valid_for: 2000 * Time::DAY,
+            clear_after,
+        };
+        let now = Now { time: center.now, entropy: dice.entropy() };
+        issuer.list(center, article, offered, now)?;
+    }
+    let mut courier = center.courier.take().ok_or("no line")?;
+    let image = center.provider().ok_or("no provider")?.snapshot()?;
+    Ok(CreditTemplate { image, processor: courier.clearing.snapshot()?, keys })
+}
+
+fn enrolled(
+    center: &mut Center,
+    merchants: &[PartyId],
+    dice: &mut Dice,
+) -> Result<(CreditTemplate, Courier), Whatever> {
     let keys = dice.entropy();
     let store = tegata_processor::Store::memory()?;
     let mut clearing = Clearing::new(store, keys, START, dice.fork())?;
@@ -236,5 +291,6 @@ fn enrolled(center: &mut Center, merchants: &[PartyId], dice: &mut Dice) -> Resu
     }
     let mut courier = center.courier.take().ok_or("no line")?;
     let image = center.provider().ok_or("no provider")?.snapshot()?;
-    Ok(CreditTemplate { image, processor: courier.clearing.snapshot()?, keys })
+    let processor = courier.clearing.snapshot()?;
+    Ok((CreditTemplate { image, processor, keys }, courier))
 }

@@ -10,6 +10,7 @@ use crate::template::{self, Number, START, Start, ring, template};
 use crate::trouble::NetPlan;
 use std::collections::{BTreeMap, BTreeSet};
 use tegata_core::step::{Break, Broken};
+use tegata_core::talk::buy::Article;
 use tegata_core::talk::credit::CreditRefusal;
 use tegata_core::wire::signed::{Algorithm, PublicKey, Signature, Verifier};
 use tegata_core::{CardId, DeviceId, Hash, RequestNumber, Time};
@@ -25,6 +26,8 @@ use tegata_wallet::Wallet;
 
 /// How many seeds in a thousand have credit in their towns.
 const CREDIT: u64 = 350;
+/// How many towns with credit in a thousand have an issuer that sells over the network.
+const BUYING: u64 = 250;
 
 /// A wallet and what became of it.
 pub struct Person {
@@ -131,6 +134,12 @@ pub struct Town {
     pub broken: Broken,
     /// Goods handed over.
     pub goods: Vec<Goods>,
+    /// The issuer sells over the network.
+    pub sells: bool,
+    /// What was for sale when somebody last looked.
+    pub seen: Vec<Article>,
+    /// When its wallet last tried to give a card back that it could still use.
+    pub given_back: BTreeMap<CardId, Time>,
     /// Payments by credit of which wallets were told that they ended without a payment.
     pub ended: BTreeMap<RequestNumber, CreditRefusal>,
     /// What must never happen, and did.
@@ -179,7 +188,16 @@ impl Town {
             (None, false) => Mix::draw(&mut dice),
             (None, true) => Mix::draw(&mut dice).draw_credit(&mut own),
         };
-        let image = if mix.credit > 0 { &template.credit.image } else { &template.image };
+        // So has buying.
+        let mut shop = Dice::new(seed.rotate_left(32) ^ 0x7368_6f70);
+        let drawn = shop.chance(BUYING);
+        let mix = match options.mix {
+            None if options.buying.unwrap_or(drawn) => mix.draw_buying(&mut shop),
+            _ => mix,
+        };
+        let sells = mix.buying > 0;
+        let credit = if sells { &template.buying.credit } else { &template.credit };
+        let image = if mix.credit > 0 { &credit.image } else { &template.image };
         let store = Store::restore(image).map_err(|error| error.to_string())?;
         let keys = tegata_provider::Keys::new(template.keys, START);
         let time = START.after(60);
@@ -187,7 +205,7 @@ impl Town {
         let mut center = Center::new(provider, (template.keys, START), time, dice.fork());
         center.broken = broken;
         if mix.credit > 0 {
-            let mut courier = template.credit.courier(time, own.fork(), own.fork())?;
+            let mut courier = credit.courier(time, own.fork(), own.fork())?;
             courier.trouble.plan(NetPlan::Sometimes(mix.courier));
             courier.clearing.trouble.plan(NetPlan::Sometimes(mix.bank));
             center.courier = Some(courier);
@@ -221,7 +239,7 @@ impl Town {
             center,
             people,
             tills,
-            issuer: Issuer::new(device(&template.issuer, broken)),
+            issuer: Issuer::new(device(if sells { &template.buying.issuer } else { &template.issuer }, broken)),
             numbers: template.numbers.clone(),
             used: BTreeMap::new(),
             time,
@@ -231,6 +249,9 @@ impl Town {
             broken,
             goods: Vec::new(),
             ended: BTreeMap::new(),
+            sells,
+            seen: Vec::new(),
+            given_back: BTreeMap::new(),
             wrong: Vec::new(),
             causes: Causes::default(),
             crossed: 0,

@@ -9,6 +9,7 @@ const SEEDS: u64 = 400;
 /// What has to happen for this break to show; absent: whatever seeds draw.
 fn stage(which: Break) -> Option<Mix> {
     let credit = Mix { credit: 150, ..Mix::CALM };
+    let buying = Mix { credit: 10, buying: 200, ..Mix::CALM };
     match which {
         Break::ClearWithoutDedupe => Some(Mix { terminal_cheats: 400, ..Mix::CALM }),
         Break::NonceNotBound => Some(Mix { terminal_cheats: 300, ..Mix::CALM }),
@@ -26,6 +27,12 @@ fn stage(which: Break) -> Option<Mix> {
         Break::ClearingClosed => Some(Mix { bank: 250, network: 250, ..credit }),
         Break::ClearingBeforeStore => Some(Mix { power: 400, ..credit }),
         Break::ReceiptNotRepeated | Break::HoldKept => Some(credit),
+        Break::DeliveredBeforeCapture | Break::CaptureGuessed => Some(Mix { bank: 400, ..buying }),
+        Break::ChargedAgain
+        | Break::StockNotCounted
+        | Break::RefundedTwice
+        | Break::RefundedEarly
+        | Break::ValueKept => Some(buying),
         _ => None,
     }
 }

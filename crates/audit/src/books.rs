@@ -471,7 +471,7 @@ impl<'a> Books<'a> {
             let nearest = "its row of table surrender".to_owned();
             (format!("card-{}", hex(id)), "no last event by its own key", "given back", nearest)
         });
-        let mut expect = |reference: Hash, amount: i128| {
+        let mut expect = |folded: &mut Folded, reference: Hash, amount: i128| {
             let moved = folded.moved.remove(&reference).unwrap_or_default();
             let fits = (moved.net, moved.other, moved.waiting, moved.merchants) == (-amount, amount, 0, 0);
             findings.expect(fits, What::Posting, || {
@@ -479,9 +479,20 @@ impl<'a> Books<'a> {
                 (about, format!("{amount}"), said(moved.other), nearest(&moved, "its refund"))
             });
         };
-        refunds.into_iter().for_each(|(reference, amount)| expect(reference, i128::from(amount)));
+        refunds.into_iter().for_each(|(reference, amount)| expect(folded, reference, i128::from(amount)));
         if let (Some(last), Some(disputed)) = (last, self.disputed.get(id)) {
-            expect(last, *disputed);
+            // What came back to it later went into dispute after that.
+            let later = (1..).map(|again: u64| Hash::of(&[last.0.as_slice(), &again.to_be_bytes()].concat()));
+            let mut first = *disputed;
+            for later in later {
+                let Some(moved) = folded.moved.get(&later) else { break };
+                let amount = moved.other;
+                first -= amount;
+                expect(folded, later, amount);
+            }
+            if first != 0 {
+                expect(folded, last, first);
+            }
         }
     }
 

@@ -57,12 +57,11 @@ impl Evidence<'_> {
         }
         let ended = self.facts.ended(hash, event);
         let current = self.cards.cards.get(&event.signed.card).and_then(|card| card.current());
-        // What ends after its generation did comes back to the card, whose new generation cannot take it up (R9, R11); and what
-        // ends after the card was given back, which takes nothing up any more.
-        let place = (event.signed.card, event.signed.generation);
+        // What ends after its generation did comes back to the card, whose new generation cannot take it up (R9, R11); nor can
+        // one that was given back.
+        let life = (event.signed.card, event.signed.generation);
         let over = ended
-            && (current.is_some_and(|current| event.signed.generation < current.number)
-                || self.facts.surrendered.contains_key(&place));
+            && (current.is_some_and(|current| life.1 < current.number) || self.facts.surrendered.contains_key(&life));
         match self.trust.merchant(&event.terminal) {
             _ if over || event.back.is_some() => State::Back,
             Some(merchant) if claimed && !ended => State::Payable(merchant),

@@ -145,6 +145,20 @@ codes! {
         ClearingClosed = 30,
         /// The clearing request leaves before it is stored (R26).
         ClearingBeforeStore = 31,
+        /// An agreement to a purchase that comes again is charged again (R26).
+        ChargedAgain = 32,
+        /// What is bought is delivered before the money is known to be captured (R26).
+        DeliveredBeforeCapture = 33,
+        /// What is reserved or sold is not counted, and sold again.
+        StockNotCounted = 34,
+        /// A capture that is not known yet is taken for refused, and the purchase given up (R26).
+        CaptureGuessed = 35,
+        /// The refund of a card given back is asked for twice.
+        RefundedTwice = 36,
+        /// A card given back is paid back before all that it spent can be known (R11).
+        RefundedEarly = 37,
+        /// A card that was given back can still pay.
+        ValueKept = 38,
     }
 }
 

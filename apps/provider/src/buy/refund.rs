@@ -12,14 +12,16 @@ use crate::credit::{Sort, book_of, ends, outcome_of, send};
 use crate::desk::{Desk, Failure};
 use crate::install::reconciling;
 use crate::settle::fees;
+use crate::update::money;
 use crate::update::record::Event;
+use tegata_core::step::Break;
 use tegata_core::talk::buy::{PurchaseRefusal, PurchaseState, Refunded};
 use tegata_core::talk::credit::{OutcomeState, ProcessorAnswer, Refund};
 use tegata_core::talk::update::{Command, CommandKind};
 use tegata_core::{Amount, CardId, Hash, RequestNumber, Time};
 use tegata_ledger::{Account, Kind};
 use tegata_store::{
-    About, Cause, EventRow, ExceptionKind, ExceptionRow, PurchaseRow, RefundRow, RefundState, StoreError, SurrenderRow,
+    About, Cause, ExceptionKind, ExceptionRow, PurchaseRow, RefundRow, RefundState, StoreError, SurrenderRow,
 };
 
 /// How many cards given back are looked at in one round.
@@ -33,7 +35,9 @@ pub(crate) fn surrendered(desk: &mut Desk<'_>, event: &Event) -> Result<(), Fail
     }
     let terms = desk.terms(card.terms)?;
     desk.kill(event.card, event.generation)?;
-    let (now, later) = (desk.now, terms.list_age.saturating_add(terms.record_age));
+    let early = desk.shared.broken.has(Break::RefundedEarly);
+    let later = if early { 0 } else { terms.list_age.saturating_add(terms.record_age) };
+    let now = desk.now;
     desk.known_card(event.card)?.blocked = Some(now);
     desk.store.put_surrender(&SurrenderRow {
         card: event.card,
@@ -44,26 +48,20 @@ pub(crate) fn surrendered(desk: &mut Desk<'_>, event: &Event) -> Result<(), Fail
         ended: None,
         body: None,
     })?;
-    // What was on its way back to the wallet stays with the card: nothing is taken up on it any more.
+    // Checks whose void or reversal was on its way to the wallet: it takes nothing up any more.
     for event in desk.store.ended_before(event.card, event.generation + 1)? {
-        crate::update::hold_back(desk, &event)?;
+        money::hold_back(desk, &event)?;
     }
     Ok(())
 }
 
-/// Value came back to a card: if it was given back, there is another round; what comes after its end a person has to see.
-pub(crate) fn came_back(desk: &mut Desk<'_>, event: &EventRow) -> Result<(), Failure> {
-    let Some(mut row) = desk.store.surrender(event.card)? else {
-        return Ok(());
-    };
-    if row.ended.is_some() {
-        return unreturned(desk, &row, event.amount);
+/// A check of a card given back came back to it: there is another round, also if the card was paid back already.
+pub(crate) fn came_back(desk: &mut Desk<'_>, card: CardId) -> Result<(), Failure> {
+    match desk.store.surrender(card)?.filter(|row| row.asked.is_some()) {
+        // What was signed of it so far stands until the round has ended.
+        Some(row) => Ok(desk.store.put_surrender(&SurrenderRow { due: desk.now, asked: None, ended: None, ..row })?),
+        None => Ok(()),
     }
-    if row.asked.take().is_some() {
-        row.due = desk.now;
-        desk.store.put_surrender(&row)?;
-    }
-    Ok(())
 }
 
 /// Asks for the refunds that are due.
@@ -103,6 +101,9 @@ pub(crate) fn due(desk: &mut Desk<'_>) -> Result<(), Failure> {
             if let Some(amount) = Amount::new(price.unit(), amount).filter(|amount| !amount.is_zero()) {
                 left -= amount.minor();
                 ask(desk, purchase, Some(row.card), amount)?;
+                if desk.shared.broken.has(Break::RefundedTwice) {
+                    ask(desk, purchase, Some(row.card), amount)?;
+                }
             }
         }
         settle(desk, row)?;
@@ -206,6 +207,20 @@ fn paid_back(desk: &mut Desk<'_>, refund: &RefundRow, purchase: &PurchaseRow, pr
     Ok(desk.books.post(desk.store, posted, paid, books(Kind::Refunded), refund.amount - first)?)
 }
 
+/// What its next dispute is posted under, the card's last event and a count where something came back later; and what is in
+/// dispute of it already.
+fn dispute(desk: &Desk<'_>, card: CardId, last: Hash) -> Result<(Hash, u64), Failure> {
+    let (mut reference, mut again, mut before) = (last, 0_u64, 0_u64);
+    loop {
+        match desk.store.posted(card.0, Cause::Disputed, &reference)? {
+            0 => return Ok((reference, before)),
+            posted => before = before.saturating_add(posted),
+        }
+        again += 1;
+        reference = Hash::of(&[last.0.as_slice(), &again.to_be_bytes()].concat());
+    }
+}
+
 /// Ends a card given back once every refund of it is known, and tells its wallet.
 fn settle(desk: &mut Desk<'_>, mut row: SurrenderRow) -> Result<(), Failure> {
     let refunds = desk.store.refunds_of(row.card)?;
@@ -214,15 +229,16 @@ fn settle(desk: &mut Desk<'_>, mut row: SurrenderRow) -> Result<(), Failure> {
     }
     let card = desk.known_card(row.card)?.clone();
     let accounts = Accounts::of(&card);
+    let (reference, before) = dispute(desk, row.card, card.head)?;
     let left = desk.books.balance(desk.store, accounts.held())?;
     if left > 0 {
-        let posted = (row.card.0, Cause::Disputed, card.head);
+        let posted = (row.card.0, Cause::Disputed, reference);
         desk.books.post(desk.store, posted, accounts.held(), accounts.disputed(), left)?;
         unreturned(desk, &row, left)?;
     }
     let done = refunds.iter().filter(|refund| refund.state == RefundState::Done).map(|refund| refund.amount).sum();
     let amount = |minor| Amount::new(card.unit, minor).ok_or(StoreError::Damaged);
-    let (amount, left) = (amount(done)?, amount(left)?);
+    let (amount, left) = (amount(done)?, amount(before.saturating_add(left))?);
     let (provider, at) = (desk.shared.info.provider, desk.now);
     let signed = desk.sign(&[], |signer| Refunded {
         wallet: row.wallet,

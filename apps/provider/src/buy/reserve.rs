@@ -5,6 +5,7 @@ use super::end;
 use crate::desk::{Desk, Failure};
 use crate::install::reconciling;
 use tegata_core::Time;
+use tegata_core::step::Break;
 use tegata_core::talk::buy::{Cancel, Listing, PurchaseRefusal, PurchaseState, Reserve};
 use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::wire::signed::{Signed, Verified};
@@ -34,7 +35,8 @@ pub(crate) fn reserve(desk: &mut Desk<'_>, request: &Verified<Reserve>) -> Resul
         return Ok(refused(desk, &hash, request.purchase, why));
     }
     let article = desk.store.article(request.issuer, request.article)?.ok_or(StoreError::Damaged)?;
-    desk.store.set_taken(request.issuer, request.article, article.taken + 1)?;
+    let counted = u64::from(!desk.shared.broken.has(Break::StockNotCounted));
+    desk.store.set_taken(request.issuer, request.article, article.taken + counted)?;
     let row = PurchaseRow {
         wallet: request.wallet,
         number: request.purchase,

@@ -98,7 +98,11 @@ pub(crate) fn answered(desk: &mut Desk<'_>, answers: &[Answered], sent: &mut Sen
             tracing::warn!(%number, "what answered is not the processor's answer to this");
             continue;
         };
-        let guessed = desk.shared.broken.has(Break::UnknownIsDeclined) && is_unknown(&read);
+        let guess = match asked.about {
+            About::Purchase(..) => Break::CaptureGuessed,
+            _ => Break::UnknownIsDeclined,
+        };
+        let guessed = desk.shared.broken.has(guess) && is_unknown(&read);
         if transient(&read) && !guessed {
             sent.insert(*number, desk.now.after(RETRY));
             continue;

@@ -2,7 +2,7 @@
 
 mod chain;
 mod fit;
-mod money;
+pub(crate) mod money;
 pub(crate) mod record;
 mod restart;
 mod terminal;
@@ -15,7 +15,6 @@ use crate::join::{CERTIFICATE, decoded_keys};
 use crate::reach;
 pub(crate) use chain::{block, record_of};
 use fit::{Fit, doubt, fit};
-pub(crate) use money::hold_back;
 use record::{Record, Upload};
 pub(crate) use restart::begin_epoch;
 use tegata_core::card::CardCertificate;

@@ -99,8 +99,7 @@ impl Ends {
 /// Tells the wallet to take a check back; for an ended generation, holds the value back like the rest of it (R9, R11).
 pub(crate) fn reverse(desk: &mut Desk<'_>, event: &EventRow) -> Result<(), Failure> {
     let card = desk.known_card(event.card)?.clone();
-    // The wallet takes nothing up any more on a card that it gave back.
-    if event.generation < card.generation || desk.store.surrender(event.card)?.is_some() {
+    if is_over(desk, event)? {
         return hold_back(desk, event);
     }
     if desk.store.reversal(event.card, &event.hash)?.is_some() {
@@ -132,7 +131,14 @@ pub(crate) fn reverse(desk: &mut Desk<'_>, event: &EventRow) -> Result<(), Failu
     Ok(desk.raise(card.wallet, id, raise)?)
 }
 
-/// A check of an ended generation comes back to the card, and reaches the wallet when held-back value is released.
+/// Whether the wallet takes nothing up any more for this check: its generation has ended, or its card was given back.
+pub(crate) fn is_over(desk: &mut Desk<'_>, event: &EventRow) -> Result<bool, Failure> {
+    let ended = event.generation < desk.known_card(event.card)?.generation;
+    Ok(ended || desk.store.surrender(event.card)?.is_some())
+}
+
+/// A check of an ended generation comes back to the card, and reaches the wallet when held-back value is released; of a card that
+/// was given back, when it is paid back.
 pub(crate) fn hold_back(desk: &mut Desk<'_>, event: &EventRow) -> Result<(), Failure> {
     give_back(desk, event)?;
     desk.store.put_event(&EventRow { state: EventState::Returned, ..event.clone() })?;
@@ -140,7 +146,7 @@ pub(crate) fn hold_back(desk: &mut Desk<'_>, event: &EventRow) -> Result<(), Fai
     let card = desk.known_card(event.card)?;
     card.held_back += event.amount;
     card.release_at = card.release_at.or(Some(until));
-    buy::came_back(desk, event)
+    buy::came_back(desk, event.card)
 }
 
 /// Releases what was held back, as far as it is still there (R11).

@@ -255,10 +255,10 @@ fn end(desk: &mut Desk<'_>, source: &Source, stored: ClaimRow, void: Option<&Rai
     }
     let ended = EventRow { state: EventState::Ended, ..event };
     desk.store.put_event(&ended)?;
-    let row = desk.known_card(card)?.clone();
+    let wallet = desk.known_card(card)?.wallet;
     match void {
-        _ if generation < row.generation || desk.store.surrender(card)?.is_some() => money::hold_back(desk, &ended),
-        Some(void) => Ok(desk.raise(row.wallet, card, void.clone())?),
+        _ if money::is_over(desk, &ended)? => money::hold_back(desk, &ended),
+        Some(void) => Ok(desk.raise(wallet, card, void.clone())?),
         None => money::reverse(desk, &ended),
     }
 }

@@ -168,9 +168,12 @@ impl Town {
         done.is_ok()
     }
 
-    /// A card of a wallet.
+    /// A card of a wallet. One that was given back is tried now and then, but not in calm.
     pub fn card(&mut self, at: usize) -> Option<CardId> {
-        let cards = self.people.get(at)?.wallet.device.cards().ok()?;
+        let mut cards = self.people.get(at)?.wallet.device.cards().ok()?;
+        if self.sells && !(self.mix.buying > 0 && self.dice.chance(150)) {
+            cards.retain(|card| !self.is_given_back(*card));
+        }
         self.dice.pick(&cards)
     }
 

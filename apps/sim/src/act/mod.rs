@@ -1,5 +1,6 @@
 //! What people, merchants and the operator do on a day, as apps and their users do it.
 
+mod buy;
 mod cards;
 mod credit;
 mod operator;
@@ -29,6 +30,10 @@ enum Action {
     Credit,
     AskWallet,
     AskTill,
+    Buy,
+    GoOnBuying,
+    GiveBack,
+    Restock,
 }
 
 /// How often each is done, in parts of their sum.
@@ -49,6 +54,10 @@ const WEIGHTS: [(Action, u64); 11] = [
 /// How often each is done that is about credit, in parts of the town's share of it.
 const CREDIT: [(Action, u64); 4] =
     [(Action::Register, 12), (Action::Credit, 60), (Action::AskWallet, 14), (Action::AskTill, 14)];
+
+/// How often each is done that is about buying, in parts of the town's share of it.
+const BUYING: [(Action, u64); 4] =
+    [(Action::Buy, 60), (Action::GoOnBuying, 16), (Action::GiveBack, 20), (Action::Restock, 4)];
 
 /// How many things happen in a seed, at least and at most.
 const ACTIONS: (u64, u64) = (15, 45);
@@ -130,12 +139,13 @@ impl Town {
 
     fn draw_action(&mut self) -> Action {
         let total = WEIGHTS.iter().map(|(_, weight)| weight).sum();
-        let drawn = self.dice.below(total + self.mix.credit);
+        let drawn = self.dice.below(total + self.mix.credit + self.mix.buying);
         if drawn < total {
             return weighed(&WEIGHTS, drawn);
         }
-        let share = CREDIT.iter().map(|(_, weight)| weight).sum();
-        weighed(&CREDIT, self.dice.below(share))
+        let actions = if drawn < total + self.mix.credit { &CREDIT } else { &BUYING };
+        let share = actions.iter().map(|(_, weight)| weight).sum();
+        weighed(actions, self.dice.below(share))
     }
 
     fn act(&mut self, action: Action) {
@@ -163,6 +173,10 @@ impl Town {
             Action::Credit => self.credit_somewhere(person, till),
             Action::AskWallet => self.go_on_wallet(person),
             Action::AskTill => self.go_on_till(till),
+            Action::Buy => self.buy_some(person),
+            Action::GoOnBuying => self.go_on_buying(person),
+            Action::GiveBack => self.give_back_some(person),
+            Action::Restock => self.restock_some(),
         }
     }
 

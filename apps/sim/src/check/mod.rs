@@ -1,6 +1,7 @@
 //! What must never happen (SYSTEM.md), checked when all is quiet, from the devices' own records, the provider's books and
 //! what the town saw.
 
+mod buying;
 mod credit;
 
 use crate::template::template;
@@ -43,6 +44,7 @@ impl Town {
                     self.wallet_side(&evidence, &mut wrong),
                     self.merchants(&mut wrong),
                     self.credit(&evidence, &mut wrong),
+                    self.buying(&evidence, &mut wrong),
                     self.exceptions(&evidence, &mut wrong),
                 ];
                 wrong.extend(judged.into_iter().filter_map(Result::err).map(|error| format!("the store: {error}")));
@@ -113,6 +115,7 @@ impl Town {
                 continue;
             }
             let sold: u64 = self.numbers.iter().filter(|number| number.sold).map(|number| number.face).sum();
+            let sold = sold + self.sold_by_credit()?;
             let issued = equation.sum(Side::Issued);
             if issued > i128::from(sold) {
                 wrong.push(format!("R10: {issued} issued where numbers for {sold} were sold"));
@@ -219,7 +222,7 @@ impl Town {
                     wrong.push(format!("wallet {at} holds {card}, which the provider does not know"));
                     continue;
                 };
-                if self.causes.blocked.contains(&card) {
+                if self.causes.blocked.contains(&card) || self.is_given_back(card) {
                     continue;
                 }
                 if purse.state != PurseState::Active || row.blocked.is_some() {
@@ -286,6 +289,10 @@ impl Town {
                 state == Some(EventState::Returned)
             }
             (PayingState::Returning, Some(ClaimState::Closed | ClaimState::Voided)) => true,
+            // A card that was given back takes nothing up any more: it is paid back with the rest.
+            (_, Some(ClaimState::Closed | ClaimState::Voided)) if self.is_given_back(paying.card) => {
+                state == Some(EventState::Returned)
+            }
             // A void that the wallet has not been told of yet cannot be: all is quiet.
             _ => false,
         };
@@ -391,8 +398,9 @@ impl Town {
             ExceptionKind::DoubleClaim | ExceptionKind::Malformed => {
                 tampered_till || tampered_wallet || wallet_by_device || self.shows_lost(row)
             }
-            // Nothing is bought or given back in this town yet.
-            ExceptionKind::Unpaid | ExceptionKind::Unreturned => false,
+            // The bank takes what it has authorized, and gives back what it took.
+            ExceptionKind::Unpaid => false,
+            ExceptionKind::Unreturned => tampered_wallet || wallet_by_device || self.is_of_numbers(row),
         }
     }
 

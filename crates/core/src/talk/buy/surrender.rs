@@ -7,7 +7,7 @@ use crate::card::payment::{Advance, CannotSpend, Purse};
 use crate::id::CardId;
 use crate::money::Amount;
 use crate::record::Batch;
-use crate::step::{Context, Effect, Event, Fault, SigningKey, Step, Talk};
+use crate::step::{Break, Context, Effect, Event, Fault, SigningKey, Step, Talk};
 use crate::talk::journal::{EntryKind, Journal, LogEntry};
 use crate::talk::pay::{load_purse, purse_key};
 use crate::talk::update::load_terms;
@@ -86,6 +86,10 @@ impl Surrender {
         };
         let said = purse.certificate.claimed();
         let card = said.card;
+        let mut after = advance.purse;
+        if context.broken.has(Break::ValueKept) {
+            (after.state, after.remaining) = (purse.state, purse.remaining);
+        }
         let entry = LogEntry {
             card: Some(card),
             generation: Some(said.generation),
@@ -94,7 +98,7 @@ impl Surrender {
         };
         let mut batch = Batch::default();
         // Another process that spent meanwhile wins (R13): the purse must still be what the event was drafted from.
-        batch.replace(purse_key(card), Some(purse.to_bytes()), advance.purse.to_bytes());
+        batch.replace(purse_key(card), Some(purse.to_bytes()), after.to_bytes());
         journal.append(&[entry], &mut batch);
         Step::new(Self::Storing(SurrenderNotice::Surrendered { card, amount }), [Effect::Store(batch)])
     }
