@@ -2,8 +2,8 @@
 //! never more goes back than it cost.
 //!
 //! A card given back is paid back L + U later (R11): until then what it spent before may still come. What the bank is asked to
-//! pay back leaves the card as it is asked, so that no late claim takes it, too; what the bank refuses comes back to it. As long
-//! as checks are in flight, more may come back: the card is looked at once a day, and ends when nothing is on its way any more.
+//! pay back leaves the card as it is asked, so that no late claim takes it, too; what the bank refuses comes back to it. Should
+//! a check of it end even later, what comes back is paid back in another round.
 
 use super::saga::exception;
 use super::{end, listing};
@@ -80,11 +80,7 @@ pub(crate) fn due(desk: &mut Desk<'_>) -> Result<(), Failure> {
         }
         let accounts = Accounts::of(desk.known_card(row.card)?);
         let mut left = desk.books.balance(desk.store, accounts.held())?;
-        if desk.books.balance(desk.store, accounts.in_flight())? > 0 {
-            row.due = desk.now.after(Time::DAY);
-        } else {
-            row.asked = Some(desk.now);
-        }
+        row.asked = Some(desk.now);
         desk.store.put_surrender(&row)?;
         // What the bank would not pay for in the end is not paid back out of what it did pay for.
         for unpaid in purchases.iter().filter(|purchase| purchase.state == PurchaseState::Unpaid) {

@@ -124,7 +124,7 @@ impl Town {
         match told {
             BuyNotice::Delivered { provisional: false, .. } => {
                 self.payments += 1;
-                if !row.is_some_and(|row| row.clearing.is_some()) {
+                if row.is_none_or(|row| row.clearing.is_none()) {
                     self.wrong.push(format!("wallet {at} was given purchase {number} before it was paid for"));
                 }
                 true
