@@ -31,7 +31,7 @@ const DISPUTED: usize = 8;
 pub(crate) const GUARANTOR: usize = 9;
 
 /// Causes of postings, by their number in the schema.
-const CAUSES: [&str; 17] = [
+const CAUSES: [&str; 18] = [
     "activated",
     "installed",
     "loaded",
@@ -49,6 +49,7 @@ const CAUSES: [&str; 17] = [
     "fee",
     "fee back",
     "came back",
+    "reopened",
 ];
 
 /// The causes that mean something to the auditor.

@@ -43,6 +43,8 @@ pub enum Cause {
     FeeBack = 16,
     /// The bank gave a payout back; the reference is the hash of its end-to-end id.
     CameBack = 17,
+    /// Something came back to a card given back that was over: what was left is on it again; the reference is its dispute's.
+    Reopened = 18,
 }
 
 /// A posting with its key.

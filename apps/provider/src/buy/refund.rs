@@ -56,13 +56,26 @@ pub(crate) fn surrendered(desk: &mut Desk<'_>, event: &Event) -> Result<(), Fail
 
 /// A check of a card given back came back to it: if the card was paid back already, what came is paid back too.
 pub(crate) fn came_back(desk: &mut Desk<'_>, card: CardId) -> Result<(), Failure> {
-    let row = desk.store.surrender(card)?.filter(|row| row.ended.is_some());
-    match row {
-        Some(row) => {
-            let due = desk.now;
-            Ok(desk.store.put_surrender(&SurrenderRow { due, asked: None, ended: None, body: None, ..row })?)
+    let Some(row) = desk.store.surrender(card)?.filter(|row| row.ended.is_some()) else {
+        return Ok(());
+    };
+    let row = SurrenderRow { due: desk.now, asked: None, ended: None, body: None, ..row };
+    desk.store.put_surrender(&row)?;
+    // What was left is counted anew with what came.
+    let known = desk.known_card(card)?.clone();
+    let (accounts, mut again) = (Accounts::of(&known), 0);
+    loop {
+        let reference = dispute(known.head, again);
+        let left = desk.store.posted(card.0, Cause::Disputed, &reference)?;
+        if left == 0 {
+            return Ok(());
         }
-        None => Ok(()),
+        if desk.store.posted(card.0, Cause::Reopened, &reference)? == 0 {
+            let posted = (card.0, Cause::Reopened, reference);
+            desk.books.post(desk.store, posted, accounts.disputed(), accounts.held(), left)?;
+            return Ok(desk.store.resolve(ExceptionKind::Unreturned, card, &known.head)?);
+        }
+        again += 1;
     }
 }
 
@@ -190,14 +203,9 @@ fn paid_back(desk: &mut Desk<'_>, refund: &RefundRow, purchase: &PurchaseRow, pr
     Ok(())
 }
 
-/// What its dispute is posted under: the card's last event, and a count where something came back later.
-fn dispute(desk: &Desk<'_>, card: CardId, last: Hash) -> Result<Hash, Failure> {
-    let (mut reference, mut again) = (last, 0_u64);
-    while desk.store.posted(card.0, Cause::Disputed, &reference)? != 0 {
-        again += 1;
-        reference = Hash::of(&[last.0.as_slice(), &again.to_be_bytes()].concat());
-    }
-    Ok(reference)
+/// What a dispute about what was left is posted under: the card's last event, and a count where it came to another one.
+fn dispute(last: Hash, again: u64) -> Hash {
+    if again == 0 { last } else { Hash::of(&[last.0.as_slice(), &again.to_be_bytes()].concat()) }
 }
 
 /// Ends a card given back once every refund of it is known, and tells its wallet.
@@ -210,7 +218,11 @@ fn settle(desk: &mut Desk<'_>, mut row: SurrenderRow) -> Result<(), Failure> {
     let accounts = Accounts::of(&card);
     let left = desk.books.balance(desk.store, accounts.held())?;
     if left > 0 {
-        let posted = (row.card.0, Cause::Disputed, dispute(desk, row.card, card.head)?);
+        let mut again = 0;
+        while desk.store.posted(row.card.0, Cause::Disputed, &dispute(card.head, again))? != 0 {
+            again += 1;
+        }
+        let posted = (row.card.0, Cause::Disputed, dispute(card.head, again));
         desk.books.post(desk.store, posted, accounts.held(), accounts.disputed(), left)?;
         desk.except(&ExceptionRow {
             number: 0,
