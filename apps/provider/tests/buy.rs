@@ -841,3 +841,56 @@ fn what_comes_back_to_a_card_given_back_is_paid_back_too() {
     assert_eq!(world.open_exceptions(), ["unreturned"]);
     clean(&world);
 }
+
+#[test]
+fn what_comes_back_to_a_card_given_back_is_paid_back_too_however_late() {
+    for loaded in [0, 2_500] {
+        let mut world = World::new();
+        let listing = listing(&world);
+        let (says, mut wallet) = told(&mut world, listing);
+        let purchase = paid(&mut world, &mut wallet, None);
+        let authorized = says.approve(&mut world);
+        says.clear(&mut world, &authorized, 1);
+        let BuyNotice::Delivered { card, .. } = ask(&mut world, &mut wallet, purchase) else { panic!("delivered") };
+        if loaded > 0 {
+            let number = world.order(1, loaded, true).remove(0);
+            world.load(&mut wallet.device, card, &number);
+        }
+        let mut shop = tegata_terminal::Terminal::new(world.terminal(84));
+        let [early, late] = [300, 750].map(|minor| world.pay(&mut wallet.device, card, &mut shop.device, minor));
+        world.update(&mut shop.device);
+        world.update(&mut wallet.device);
+        // A void is on its way to the wallet, which has given the card back meanwhile and takes nothing up.
+        let now = world.moment();
+        shop.void(early, now).expect("voided");
+        world.update(&mut shop.device);
+        let now = world.moment();
+        wallet.surrender(card, now).expect("given back");
+        world.update(&mut wallet.device);
+        clean(&world);
+        let refund = |world: &mut World, wallet: &mut Buyer, minor: u64| {
+            if minor > 0 {
+                says.say::<Refund>(world, |outcome| {
+                    (outcome.state, outcome.amount) = (OutcomeState::Refunded, Some(usd(minor)));
+                });
+            } else {
+                assert!(!says.asks::<Refund>(world), "nothing of this was paid by credit");
+            }
+            world.update(&mut wallet.device);
+            clean(world);
+        };
+        world.now = world.now.after(30 * Time::DAY);
+        let first = (FACE + loaded - 750).min(FACE);
+        refund(&mut world, &mut wallet, first);
+        assert_eq!(wallet.refunded(card).expect("told").amount, usd(first), "{loaded}");
+        // It is over, and then the shop undoes the other payment.
+        let now = world.moment();
+        shop.void(late, now).expect("voided");
+        world.update(&mut shop.device);
+        clean(&world);
+        refund(&mut world, &mut wallet, FACE - first);
+        assert_eq!(wallet.refunded(card).expect("told").amount, usd(FACE), "{loaded}: all that it cost");
+        let [_, _, held, payable, _, back, disputed] = book(&world, world.issuer_id());
+        assert_eq!((held, payable, back, disputed), (0, 0, i128::from(FACE), i128::from(loaded)));
+    }
+}

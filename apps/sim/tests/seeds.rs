@@ -66,11 +66,12 @@ fn what_once_failed_by_credit_holds() {
 }
 
 /// Seeds of towns that buy over the network that found a fault of the program, which is mended.
-const BUYING_ONCE_FAILED: [u64; 4] = [
+const BUYING_ONCE_FAILED: [u64; 5] = [
     574,  // a check ended after its card was given back stayed in flight for the auditor
-    833,  // a reversal on its way to a wallet that gave the card back meanwhile stayed in flight for ever
+    833,  // as 574
     1198, // as 574
     4481, // as 574
+    6994, // a card given back and then blocked was only blocked for its wallet, and not over
 ];
 
 #[test]
@@ -137,5 +138,5 @@ fn every_fault_at_every_step_of_every_conversation() {
     let cells = matrix(Broken::NONE);
     println!("{}", table(&cells));
     let wrong: Vec<_> = cells.iter().filter(|cell| !cell.wrong.is_empty()).collect();
-    assert!(cells.len() > 600 && wrong.is_empty(), "{wrong:#?}");
+    assert!(cells.len() > 1_150 && wrong.is_empty(), "{wrong:#?}");
 }

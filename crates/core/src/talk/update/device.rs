@@ -297,7 +297,10 @@ impl Apply<'_> {
                 let Some(purse) = load_purse(&self.over, command.card?) else {
                     return Some(());
                 };
-                let after = Purse { state: PurseState::Blocked, ..purse.clone() };
+                // What is over stays so: a card that was given back meanwhile, for one.
+                let over = purse.state == PurseState::Ended;
+                let state = if over { PurseState::Ended } else { PurseState::Blocked };
+                let after = Purse { state, ..purse.clone() };
                 self.over.batch.replace(purse_key(command.card?), Some(purse.to_bytes()), after.to_bytes());
             }
             CommandKind::Keys => {
