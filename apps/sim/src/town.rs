@@ -136,6 +136,8 @@ pub struct Town {
     pub goods: Vec<Goods>,
     /// The issuer sells over the network.
     pub sells: bool,
+    /// Dice of the shop, for what was thought of later: they shift nothing else.
+    pub shop: Dice,
     /// What was for sale when somebody last looked.
     pub seen: Vec<Article>,
     /// When its wallet last tried to give a card back that it could still use.
@@ -250,6 +252,7 @@ impl Town {
             goods: Vec::new(),
             ended: BTreeMap::new(),
             sells,
+            shop,
             seen: Vec::new(),
             given_back: BTreeMap::new(),
             wrong: Vec::new(),

@@ -73,11 +73,26 @@ impl Town {
                 break;
             }
             self.wait(1 << round.min(5));
+            self.give_back_meanwhile(at, number);
             self.ready_person(at);
             over = self.ask_purchase(at, number);
             self.rest(Some(at), None);
         }
         over
+    }
+
+    /// Somebody gives the very card back that is being topped up.
+    fn give_back_meanwhile(&mut self, at: usize, number: RequestNumber) {
+        if self.mix.buying == 0 || !self.shop.chance(200) {
+            return;
+        }
+        let all = self.people.get(at).and_then(|person| person.wallet.purchases().ok()).unwrap_or_default();
+        let topped = all.iter().find(|bought| bought.purchase() == number).and_then(|it| it.reserve.claimed().card);
+        if let Some(card) = topped
+            && self.give_back(at, card)
+        {
+            self.update_wallet_plain(at);
+        }
     }
 
     /// The same, once, without misfortune of the wallet's own.
