@@ -96,9 +96,9 @@ fn without_faults_a_payment_takes_five_messages() {
 }
 
 #[test]
-fn requests_lost_doubled_and_late() {
+fn requests_lost_doubled_late_and_put_off() {
     for at in 1..=6 {
-        for fault in [Fault::LostRequest(at), Fault::DoubleRequest(at), Fault::LateRequest(at)] {
+        for fault in [Fault::LostRequest(at), Fault::DoubleRequest(at), Fault::LateRequest(at), Fault::Busy(at)] {
             play(fault);
         }
     }
@@ -141,10 +141,11 @@ fn the_processor_crashes_before_and_after_every_store() {
 /// Draws faults from a seed: up to six in one run.
 fn drawn(seed: u64) -> Vec<Fault> {
     let dice = tegata_core::Hash::of(&seed.to_be_bytes()).0;
-    let kinds: [fn(usize) -> Fault; 13] = [
+    let kinds: [fn(usize) -> Fault; 14] = [
         Fault::LostRequest,
         Fault::DoubleRequest,
         Fault::LateRequest,
+        Fault::Busy,
         Fault::LostAnswer,
         Fault::DoubleAnswer,
         Fault::LateAnswer,

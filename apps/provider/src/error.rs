@@ -30,6 +30,9 @@ pub enum ProviderError {
     /// Another processor is registered.
     #[error("another processor is registered, and accounts are open there; it cannot be replaced")]
     OtherProcessor,
+    /// The processor's key was revoked.
+    #[error("the key of this processor was revoked; what it says is not believed any more")]
+    RevokedProcessor,
     /// What was asked about settlement cannot be done.
     #[error(transparent)]
     Settle(#[from] SettleError),

@@ -275,6 +275,10 @@ impl Provider {
     /// [`ProviderError::Unknown`] and others.
     pub fn revoke(&mut self, subject: Subject, now: Time) -> Result<(), ProviderError> {
         self.transact(now, [0; 32], |desk| {
+            let processor = desk.store.processor()?.filter(|row| Subject::from(row.info.processor) == subject);
+            if let Some(processor) = processor {
+                return credit::revoke_processor(desk, processor);
+            }
             desk.known(subject).ok_or(ProviderError::Unknown)?;
             desk.store.set_revoked(subject, now)?;
             desk.learned.push(Learned::Revoked(subject, now));
@@ -341,7 +345,7 @@ impl Provider {
     /// # Errors
     /// [`ProviderError`].
     pub fn processor_certificate(&self, now: Time) -> Result<Option<Vec<u8>>, ProviderError> {
-        let Some(row) = self.store.processor()? else {
+        let Some(row) = self.store.processor()?.filter(|row| row.revoked.is_none()) else {
             return Ok(None);
         };
         let signed = self.shared.keys().sign(now, &[], |signer| Certificate {

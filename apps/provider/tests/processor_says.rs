@@ -167,3 +167,26 @@ fn a_provider_that_is_not_admitted_any_more_concludes_nothing() {
     }
     assert!(says.asks::<VoidAuthorization>(&mut world), "nothing stays held for it");
 }
+
+#[test]
+fn a_processor_whose_key_is_revoked_is_not_believed_and_not_asked() {
+    let mut world = World::new();
+    let (says, mut sale) = asked(&mut world);
+    let flies = says.one::<Authorize>(&mut world);
+    world.provider.revoke(PROCESSOR.into(), world.now).expect("revoked");
+    world.now = world.now.after(60);
+    assert!(!says.asks::<Authorize>(&mut world), "nothing is asked of it");
+    // What it says to what was on its way moves nothing, and is kept.
+    let mut outcome = says.outcome(&world, &flies.0);
+    approved(usd(500))(&mut outcome);
+    says.answer(&mut world, &flies, outcome);
+    assert_eq!(stands(&mut world, &mut sale), (CreditState::Pending, None));
+    assert_eq!(world.open_exceptions(), ["malformed"]);
+    assert!(!says.asks::<Authorize>(&mut world));
+    // Nobody begins anything with it, and it does not come back by its old key.
+    assert!(world.provider.processor_certificate(world.now).expect("read").is_none(), "nobody seals a card to it");
+    let info = says.info();
+    let (now, entropy) = (world.now, world.entropy());
+    let again = world.provider.register_processor(info, "http://elsewhere".into(), now, entropy);
+    assert!(matches!(again, Err(tegata_provider::ProviderError::RevokedProcessor)), "{again:?}");
+}

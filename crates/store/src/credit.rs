@@ -18,6 +18,8 @@ pub struct ProcessorRow {
     pub customer_key: [u8; 32],
     /// When it was registered.
     pub at: Time,
+    /// Since when its key is revoked.
+    pub revoked: Option<Time>,
 }
 
 /// A clearing account of a wallet or a merchant.
@@ -211,12 +213,13 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn processor(&self) -> Result<Option<ProcessorRow>, StoreError> {
-        one(self.sql("SELECT info, url, customer_key, at FROM processor")?, [], |row| {
+        one(self.sql("SELECT info, url, customer_key, at, revoked FROM processor")?, [], |row| {
             Ok(ProcessorRow {
                 info: decoded(&row.get::<Vec<u8>>()?)?,
                 url: row.get()?,
                 customer_key: row.get()?,
                 at: row.time()?,
+                revoked: row.opt_u64()?.map(Time),
             })
         })
     }
@@ -225,8 +228,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn put_processor(&self, row: &ProcessorRow) -> Result<(), StoreError> {
-        let sql = "INSERT OR REPLACE INTO processor (one, info, url, customer_key, at) VALUES (1, ?1, ?2, ?3, ?4)";
-        self.sql(sql)?.execute(params![row.info.to_bytes(), row.url, row.customer_key, n(row.at.0)])?;
+        let sql = "INSERT OR REPLACE INTO processor (one, info, url, customer_key, at, revoked)
+            VALUES (1, ?1, ?2, ?3, ?4, ?5)";
+        let revoked = opt(row.revoked.map(|at| at.0));
+        self.sql(sql)?.execute(params![row.info.to_bytes(), row.url, row.customer_key, n(row.at.0), revoked])?;
         Ok(())
     }
     /// The clearing account of a wallet or merchant.

@@ -12,7 +12,7 @@ use tegata_core::wire::canonical::Message;
 use tegata_core::wire::signed::Algorithm;
 use tegata_core::{AccountId, Amount, DeviceId, Hash, PartyId, RequestNumber, Time, Unit};
 use tegata_crypto_native::SecretKey;
-use tegata_iso8583::AcquirerId;
+use tegata_iso8583::{AcquirerId, Message as BankMessage, Request, ResponseCode};
 use tegata_processor::asker::{Asker, Question};
 use tegata_processor::bank::{Bank, TestCard};
 use tegata_processor::{Effect, LineConfig, LineEvent, Now, Prepared, Processor, Work};
@@ -34,6 +34,8 @@ pub enum Fault {
     DoubleRequest(usize),
     /// It comes to the bank long after its time-out.
     LateRequest(usize),
+    /// The bank has no time for it: it is to be asked later.
+    Busy(usize),
     /// The answer of this number is lost.
     LostAnswer(usize),
     DoubleAnswer(usize),
@@ -203,6 +205,10 @@ impl World {
                     }
                     if self.goes_wrong(Fault::DeadBefore(this)) {
                         return self.die();
+                    }
+                    if self.goes_wrong(Fault::Busy(this)) {
+                        self.to_processor.push(Flying { at: flying.at + WAY, body: later(&flying.body) });
+                        return;
                     }
                     if self.goes_wrong(Fault::LateRequest(this)) {
                         flying.at += 3 * PATIENCE;
@@ -383,4 +389,10 @@ fn is_passing(why: ProcessorRefusal) -> bool {
 
 fn is_money(body: &[u8]) -> bool {
     !body.starts_with(b"08")
+}
+
+/// The bank's "later" to this request, which it has not carried out.
+fn later(body: &[u8]) -> Zeroizing<Vec<u8>> {
+    let request = Request::read(&BankMessage::decode(body).unwrap()).unwrap();
+    request.answered(ResponseCode::IssuerUnavailable, None).message().unwrap().encode()
 }

@@ -2,6 +2,7 @@
 
 use super::deliver::{refused, told};
 use super::end;
+use crate::credit::trusted;
 use crate::desk::{Desk, Failure};
 use crate::install::reconciling;
 use tegata_core::Time;
@@ -72,7 +73,9 @@ fn objection(desk: &mut Desk<'_>, request: &Reserve) -> Result<Option<PurchaseRe
     let account = |subject| -> Result<bool, Failure> {
         Ok(desk.store.clearing_account(subject)?.is_some_and(|account| account.account.is_some()))
     };
-    let why = if request.revision != article.revision {
+    let why = if trusted(desk)?.is_none() {
+        PurchaseRefusal::NoProcessor
+    } else if request.revision != article.revision {
         PurchaseRefusal::Changed
     } else if desk.now >= said.until || said.stock == 0 {
         PurchaseRefusal::NoArticle

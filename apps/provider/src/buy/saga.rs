@@ -2,7 +2,7 @@
 
 use super::deliver::{deliver, fits, refused, told};
 use super::{end, listing, reference, refund, reserve};
-use crate::credit::{Sort, book_of, ends, outcome_of, send, sound};
+use crate::credit::{Sort, book_of, ends, outcome_of, send, sound, trusted};
 use crate::desk::{Desk, Failure};
 use crate::settle::fees;
 use tegata_core::step::Break;
@@ -64,6 +64,9 @@ pub(super) fn sale(row: &PurchaseRow, provider: tegata_core::PartyId) -> (u64, D
 }
 
 fn authorize(desk: &mut Desk<'_>, row: &mut PurchaseRow, listing: &Listing) -> Result<(), Failure> {
+    if trusted(desk)?.is_none() {
+        return end(desk, row, PurchaseState::Refused, PurchaseRefusal::NoProcessor);
+    }
     let account = |subject| desk.store.clearing_account(subject).map(|row| row.and_then(|row| row.account));
     // Whoever names another card has none until that one is open.
     let Some(user) = account(row.wallet.0)? else {

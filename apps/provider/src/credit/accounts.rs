@@ -11,7 +11,7 @@ use tegata_core::wire::sealed::Sealed;
 use tegata_core::wire::signed::Verified;
 use tegata_core::{Hash, MerchantId, RequestNumber};
 use tegata_crypto_native::primitive::mac;
-use tegata_store::{About, AccountRow, ProcessorRow};
+use tegata_store::{About, AccountRow, ProcessorRow, StoreError};
 
 /// Registers the processor that this provider clears with. Its address may change; another processor is refused while this
 /// one has accounts here.
@@ -20,8 +20,23 @@ pub(crate) fn register_processor(desk: &mut Desk<'_>, info: ProcessorInfo, url: 
     if before.as_ref().is_some_and(|row| row.info.processor != info.processor) {
         return Err(ProviderError::OtherProcessor);
     }
+    if before.as_ref().is_some_and(|row| row.revoked.is_some()) {
+        return Err(ProviderError::RevokedProcessor);
+    }
     let customer_key = before.map_or_else(|| desk.draw(), |row| row.customer_key);
-    Ok(desk.store.put_processor(&ProcessorRow { info, url, customer_key, at: desk.now })?)
+    Ok(desk.store.put_processor(&ProcessorRow { info, url, customer_key, at: desk.now, revoked: None })?)
+}
+
+/// Nothing that the processor signs counts from now on, nothing more is asked of it, and no payment by credit begins. What was
+/// under way stays as it is: whether the bank has the money only the processor knows (R26).
+pub(crate) fn revoke_processor(desk: &mut Desk<'_>, row: ProcessorRow) -> Result<(), ProviderError> {
+    let revoked = row.revoked.or(Some(desk.now));
+    Ok(desk.store.put_processor(&ProcessorRow { revoked, ..row })?)
+}
+
+/// The processor, unless its key is revoked.
+pub(crate) fn trusted(desk: &Desk<'_>) -> Result<Option<ProcessorRow>, StoreError> {
+    Ok(desk.store.processor()?.filter(|row| row.revoked.is_none()))
 }
 
 /// Enrols a merchant for credit: its clearing account is asked for.
@@ -31,7 +46,7 @@ pub(crate) fn enrol(desk: &mut Desk<'_>, merchant: MerchantId, details: Merchant
     if before.is_some_and(|account| account.request == given && account.refused.is_none()) {
         return Ok(());
     }
-    if desk.store.processor()?.is_none() {
+    if trusted(desk)?.is_none() {
         return Err(ProviderError::NoProcessor);
     }
     let number = RequestNumber(desk.draw_id());
@@ -41,7 +56,7 @@ pub(crate) fn enrol(desk: &mut Desk<'_>, merchant: MerchantId, details: Merchant
 /// A wallet names its bank card.
 pub(crate) fn register(desk: &mut Desk<'_>, request: &Verified<RegisterCard>) -> Result<Vec<u8>, Failure> {
     let (hash, subject) = (request.hash(), request.wallet.0);
-    let Some(processor) = desk.store.processor()? else {
+    let Some(processor) = trusted(desk)? else {
         return Ok(refused(desk, &hash, CreditRefusal::NoProcessor));
     };
     if request.card.addressee != processor.info.processor {

@@ -12,7 +12,7 @@ use tegata_core::wire::canonical::Message;
 use tegata_core::wire::certificate::SealingKey;
 use tegata_core::wire::signed::Signed;
 use tegata_core::{Hash, PartyId, RequestNumber, Time};
-use tegata_store::{About, AskedRow, CreditRow, StoreError};
+use tegata_store::{About, AskedRow, CreditRow, ExceptionKind, ExceptionRow, StoreError};
 
 /// After how many seconds a request is sent again that is not answered for good.
 const RETRY: u64 = 2;
@@ -61,6 +61,9 @@ pub(crate) type Sent = BTreeMap<RequestNumber, Time>;
 
 /// What is to be sent now.
 pub(crate) fn due(desk: &Desk<'_>, sent: &mut Sent) -> Result<Vec<ToProcessor>, Failure> {
+    if desk.store.processor()?.is_some_and(|row| row.revoked.is_some()) {
+        return Ok(Vec::new());
+    }
     let mut rows = desk.store.asked_due(desk.now, ROUND + sent.len() as u64)?;
     rows.retain(|row| sent.get(&row.number).is_none_or(|again| *again <= desk.now));
     rows.truncate(usize::try_from(ROUND).unwrap_or(usize::MAX));
@@ -82,6 +85,29 @@ pub(crate) fn due(desk: &Desk<'_>, sent: &mut Sent) -> Result<Vec<ToProcessor>, 
         .collect()
 }
 
+/// What a processor says whose key is revoked moves nothing, and is kept for a person.
+fn kept(desk: &mut Desk<'_>, asked: &Hash, answer: &[u8]) -> Result<(), Failure> {
+    tracing::warn!("an answer of the processor is not believed: its key was revoked");
+    desk.except(&ExceptionRow {
+        number: 0,
+        kind: ExceptionKind::Malformed,
+        at: desk.now,
+        open: true,
+        device: None,
+        merchant: None,
+        issuer: None,
+        card: None,
+        generation: None,
+        seq: None,
+        check: Some(*asked),
+        amount: None,
+        bearer: "processor",
+        wallet_record: None,
+        terminal_record: Some(answer.to_vec()),
+    })?;
+    Ok(())
+}
+
 /// Takes answers up. One that the processor did not sign for this request is none; one for a request that is answered already
 /// changes nothing.
 pub(crate) fn answered(desk: &mut Desk<'_>, answers: &[Answered], sent: &mut Sent) -> Result<(), Failure> {
@@ -93,6 +119,11 @@ pub(crate) fn answered(desk: &mut Desk<'_>, answers: &[Answered], sent: &mut Sen
             sent.remove(number);
             continue;
         };
+        if processor.revoked.is_some() {
+            sent.remove(number);
+            kept(desk, &asked.hash, answer)?;
+            continue;
+        }
         let read = read_processor_answer(answer, &asked.hash, &processor.info.key, desk.shared.verifier());
         let Some(read) = read else {
             tracing::warn!(%number, "what answered is not the processor's answer to this");

@@ -1,6 +1,6 @@
 //! What merchant and user ask, each over its own line; only what both name alike and in time is authorized (R23).
 
-use super::{courier, refuse, refused, told};
+use super::{courier, refuse, refused, told, trusted};
 use crate::desk::{Desk, Failure};
 use tegata_core::step::Break;
 use tegata_core::talk::credit::{
@@ -134,6 +134,9 @@ fn ask(desk: &mut Desk<'_>, row: &mut CreditRow) -> Result<(), Failure> {
     let (Some((merchant, _)), Some(user)) = (&row.merchant, &row.user) else {
         return Err(StoreError::Damaged.into());
     };
+    if trusted(desk)?.is_none() {
+        return refuse(desk, row, CreditRefusal::NoProcessor);
+    }
     let account = |subject| desk.store.clearing_account(subject).map(|row| row.and_then(|row| row.account));
     // Whoever names another card has none until that one is open: since its line came, this one may have gone.
     let Some(user_account) = account(user.who.0)? else {

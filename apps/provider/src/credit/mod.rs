@@ -15,7 +15,7 @@ mod courier;
 mod lines;
 pub(crate) mod opened;
 
-pub(crate) use accounts::{enrol, register, register_processor};
+pub(crate) use accounts::{enrol, register, register_processor, revoke_processor, trusted};
 pub(crate) use clearing::{book_of, clear, customer_number, receipted, sound};
 pub use courier::{Answered, ToProcessor};
 pub(crate) use courier::{Sent, Sort, answered, closed, due, ends, outcome_of, overdue, send};

@@ -28,16 +28,18 @@ impl Says {
     /// Registered at the provider.
     pub fn registered(world: &mut World) -> Self {
         let says = Self { key: SecretKey::from_seed(Algorithm::Ed25519, &[0x9c; 32]) };
-        let info = ProcessorInfo {
+        let (now, entropy) = (world.now, world.entropy());
+        world.provider.register_processor(says.info(), "http://nowhere".into(), now, entropy).expect("registered");
+        says
+    }
+    pub fn info(&self) -> ProcessorInfo {
+        ProcessorInfo {
             processor: PROCESSOR,
             name: "Whatever".into(),
-            key: says.key.public(),
+            key: self.key.public(),
             sealing: SealingKey([9; 32]),
             extensions: Default::default(),
-        };
-        let (now, entropy) = (world.now, world.entropy());
-        world.provider.register_processor(info, "http://nowhere".into(), now, entropy).expect("registered");
-        says
+        }
     }
     /// Opens the account that is asked for.
     pub fn open(&self, world: &mut World, account: u8) {
@@ -91,14 +93,14 @@ impl Says {
         };
         self.answer(world, &asked, completion);
     }
-    fn one<T: Message>(&self, world: &mut World) -> (ToProcessor, Signed<T>) {
+    pub fn one<T: Message>(&self, world: &mut World) -> (ToProcessor, Signed<T>) {
         let due = self.due(world);
         let asked = due.into_iter().find(|request| kind_of(&request.body) == Ok(T::KIND));
         let asked = asked.unwrap_or_else(|| panic!("nothing of kind {} is due", T::KIND));
         let signed = Signed::decode(&asked.body).expect("a request");
         (asked, signed)
     }
-    fn outcome(&self, world: &World, asked: &ToProcessor) -> Outcome {
+    pub fn outcome(&self, world: &World, asked: &ToProcessor) -> Outcome {
         Outcome {
             processor: PROCESSOR,
             number: asked.number,
@@ -112,7 +114,7 @@ impl Says {
             extensions: Default::default(),
         }
     }
-    fn answer<T: Message, A: Message>(&self, world: &mut World, asked: &(ToProcessor, Signed<T>), body: A) {
+    pub fn answer<T: Message, A: Message>(&self, world: &mut World, asked: &(ToProcessor, Signed<T>), body: A) {
         let answer = by(&self.key, body, &asked.1.hash(&[]).to_bytes()).encode();
         let (now, entropy) = (world.now, world.entropy());
         let answered = [Answered { number: asked.0.number, answer }];
