@@ -119,6 +119,16 @@ fn answers_lost_doubled_late_garbled_and_to_nothing() {
     }
 }
 
+/// The answer is lost, and the bank has no time for the repeat: what it did before, it did.
+#[test]
+fn a_bank_that_puts_off_a_repeat_is_not_asked_for_a_second_one() {
+    for at in 1..=6 {
+        for later in at..=at + 2 {
+            play_all(Fault::LostAnswer(at), vec![Fault::Busy(later)]);
+        }
+    }
+}
+
 #[test]
 fn the_bank_dies_at_every_message() {
     for at in 1..=6 {

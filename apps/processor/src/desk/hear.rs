@@ -43,25 +43,18 @@ impl Desk<'_> {
             Purpose::Reverse => self.reversal_answered(row),
         }
     }
-    /// Asks again, later. What was not done ("later") and a reversal under a new trace number: the bank would answer the old one as
-    /// it did, and undoing twice is undoing once. What may have taken or paid back money under the same one, by which the bank
-    /// knows the repeat.
+    /// Asks again, later. A reversal under a new trace number: the bank would answer the old one as it did, and undoing twice is
+    /// undoing once. What takes or pays back money under the same one, by which the bank knows the repeat: also where it says
+    /// "later", since that may be its answer to a repeat of what it has done.
     fn ask_again(
         &mut self,
         row: &AuthorizationRow,
         asked: &AskedRow,
         answer: &PaymentAnswer,
     ) -> Result<(), ProcessorError> {
-        if asked.purpose == Purpose::Reverse || answer.response.verdict() == Verdict::Again {
+        if asked.purpose == Purpose::Reverse {
             self.store.close_asked(asked.id, answer.response.code())?;
-            let mut row = row.clone();
-            let stan = self.store.next_stan()?;
-            if asked.purpose == Purpose::Capture {
-                // By these a refund will name it.
-                row.capture = Some((stan, self.now));
-                self.store.put_authorization(&row)?;
-            }
-            self.ask_bank(&row, asked.number, asked.purpose, asked.amount, Some(stan))?;
+            self.ask_bank(row, asked.number, Purpose::Reverse, asked.amount, None)?;
             if let Some(job) = self.jobs.last_mut() {
                 job.delay = LATER;
             }
