@@ -210,9 +210,11 @@ fn sound(code: String) -> Result<String, Failure> {
     Ok(code)
 }
 
-/// Says in a folder that its part answers at this address.
+/// Says in a folder that its part answers at this address. Whoever looks sees the whole address or none.
 pub fn write_address(folder: &Path, address: &str) -> Result<(), Failure> {
-    Ok(std::fs::write(folder.join("address"), address)?)
+    let written = folder.join("address.new");
+    std::fs::write(&written, address)?;
+    Ok(std::fs::rename(written, folder.join("address"))?)
 }
 
 /// Takes that back.
