@@ -4,7 +4,7 @@ use crate::shared::Shared;
 use tegata_core::talk::credit::{Authorize, Clear, OpenAccount, ProcessorRefusal, Query, Refund, VoidAuthorization};
 use tegata_core::talk::update::kind_of;
 use tegata_core::wire::canonical::{Message, Wire};
-use tegata_core::wire::sealed::Sealed;
+use tegata_core::wire::sealed::{Profile, Sealed};
 use tegata_core::wire::signed::{Signed, Verified};
 use tegata_core::{Hash, PartyId, RequestNumber};
 use tegata_crypto_native::{Channel, NativeVerifier, open};
@@ -55,8 +55,19 @@ impl Prepared {
         if envelope.addressee != shared.info.processor {
             return closed();
         }
-        let Ok((plain, channel)) = open(&shared.keys.sealing, &envelope) else { return closed() };
-        let (hash, claimed, request) = read(shared, &plain);
+        let opened = match envelope.profile {
+            Profile::Hpke => open(&shared.keys.sealing, &envelope).ok(),
+            Profile::Channel => shared.open_channel(&envelope),
+        };
+        let Some((plain, channel)) = opened else { return closed() };
+        let (hash, claimed, mut request) = read(shared, &plain);
+        let line = envelope.sender.map(|sender| PartyId(sender.0));
+        match (line, envelope.profile, &request) {
+            // Signed by another than whose line this is.
+            (Some(line), _, Ok(_)) if claimed != Some(line) => request = Err(ProcessorRefusal::NotAllowed),
+            (Some(line), Profile::Hpke, Ok(_)) => shared.keep_channel(line, &channel),
+            _ => {}
+        }
         Self { envelope: Some((envelope, channel)), hash, claimed, request }
     }
 }

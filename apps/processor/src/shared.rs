@@ -2,16 +2,24 @@
 
 use crate::keys::Keys;
 use crate::store::ProviderRow;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{PoisonError, RwLock};
 use tegata_core::talk::credit::{Outcome, OutcomeState, ProcessorInfo, ProcessorRefusal, ProcessorRefused};
 use tegata_core::wire::canonical::{Message, Wire};
+use tegata_core::wire::sealed::Sealed;
 use tegata_core::{Hash, PartyId, RequestNumber, Time};
+use tegata_crypto_native::Channel;
+
+/// How many channels of one provider are remembered: it sets up several at once when it begins with many requests.
+const CHANNELS: usize = 16;
 
 /// Shared by all threads.
 pub struct Shared {
     pub(crate) info: ProcessorInfo,
     pub(crate) keys: Keys,
     providers: RwLock<Vec<ProviderRow>>,
+    /// What providers that were heard by HPKE seal under since, the newest first. Forgotten with the process: they begin anew.
+    channels: RwLock<BTreeMap<PartyId, VecDeque<Channel>>>,
 }
 
 impl core::fmt::Debug for Shared {
@@ -22,7 +30,7 @@ impl core::fmt::Debug for Shared {
 
 impl Shared {
     pub(crate) fn new(info: ProcessorInfo, keys: Keys, providers: Vec<ProviderRow>) -> Self {
-        Self { info, keys, providers: RwLock::new(providers) }
+        Self { info, keys, providers: RwLock::new(providers), channels: RwLock::default() }
     }
     /// The keys of a provider, revoked ones too.
     pub(crate) fn keys_of(&self, party: PartyId) -> Vec<ProviderRow> {
@@ -31,6 +39,20 @@ impl Shared {
     }
     pub(crate) fn learn(&self, providers: Vec<ProviderRow>) {
         *self.providers.write().unwrap_or_else(PoisonError::into_inner) = providers;
+    }
+    /// What an envelope of a known channel holds.
+    pub(crate) fn open_channel(&self, envelope: &Sealed) -> Option<(Vec<u8>, Channel)> {
+        let sender = PartyId(envelope.sender?.0);
+        let channels = self.channels.read().unwrap_or_else(PoisonError::into_inner);
+        let opened = |channel: &Channel| Some((channel.open(envelope).ok()?, channel.clone()));
+        channels.get(&sender)?.iter().find_map(opened)
+    }
+    /// The channel that a provider set up, whose signature was in its first envelope.
+    pub(crate) fn keep_channel(&self, provider: PartyId, channel: &Channel) {
+        let mut channels = self.channels.write().unwrap_or_else(PoisonError::into_inner);
+        let known = channels.entry(provider).or_default();
+        known.push_front(channel.clone());
+        known.truncate(CHANNELS);
     }
     /// Signs an answer to the request of this hash.
     pub(crate) fn answer<T: Message>(&self, request: &Hash, body: T) -> Vec<u8> {

@@ -5,11 +5,13 @@ mod world;
 
 use std::path::Path;
 use tegata_core::talk::credit::{
-    CardExpiry, CardNumber, MerchantDetails, OpenAccount, ProcessorAnswer, ProcessorRefusal, ProcessorRefused,
+    CardExpiry, CardNumber, MerchantDetails, OpenAccount, ProcessorAnswer, ProcessorRefusal, ProcessorRefused, Query,
 };
+use tegata_core::wire::canonical::Wire;
+use tegata_core::wire::sealed::Sealed;
 use tegata_core::wire::signed::{Algorithm, Signed};
-use tegata_core::{AccountId, Hash, PartyId, RequestNumber, Time};
-use tegata_crypto_native::SecretKey;
+use tegata_core::{AccountId, DeviceId, Hash, PartyId, RequestNumber, Time};
+use tegata_crypto_native::{Channel, SecretKey, seal_to};
 use tegata_processor::asker::Asker;
 use tegata_processor::bank::TestCard;
 use tegata_processor::{LineConfig, Now, Processor};
@@ -59,6 +61,48 @@ fn what_does_not_open_is_refused_openly() {
         let key = world.asker.processor.key;
         assert!(refused.verify(&key, &context, &tegata_crypto_native::NativeVerifier).is_ok());
     }
+}
+
+#[test]
+fn a_provider_keeps_to_the_channel_of_its_first_envelope_until_the_processor_forgets_it() {
+    let mut world = World::new(Fault::Nothing);
+    let (processor, sealing) = (world.asker.processor.processor, world.asker.processor.sealing);
+    let line = Some(DeviceId(PROVIDER.0));
+    let query = |world: &mut World| {
+        let number = world.number();
+        let query = Query { provider: PROVIDER, number, at: Time(5), about: number, extensions: Default::default() };
+        let entropy = world.draw();
+        world.asker.ask(query, entropy).unwrap().signed
+    };
+    let sent = |world: &mut World, envelope: &Sealed, channel: &Channel| {
+        let answer = world.raw(&envelope.to_bytes());
+        channel.open_reply(envelope, &Sealed::from_bytes(&answer).ok()?).ok()
+    };
+    let body = query(&mut world);
+    let (first, channel) = seal_to([1; 32], processor, line, &sealing, &body).unwrap();
+    assert!(sent(&mut world, &first, &channel).is_some());
+    let body = query(&mut world);
+    let second = channel.seal([2; 32], processor, line, &body);
+    assert!(sent(&mut world, &second, &channel).is_some(), "under the channel");
+    // What another signed does not count on this line, and sets up none.
+    let ours = std::mem::replace(&mut world.asker.key, SecretKey::from_seed(Algorithm::Ed25519, &[8; 32]));
+    let strange = query(&mut world);
+    world.asker.key = ours;
+    let (third, other) = seal_to([3; 32], processor, line, &sealing, &strange).unwrap();
+    let answer = Signed::<ProcessorRefused>::decode(&sent(&mut world, &third, &other).unwrap()).unwrap();
+    assert_eq!(answer.claimed().why, ProcessorRefusal::NotAllowed);
+    let body = query(&mut world);
+    let fourth = other.seal([4; 32], processor, line, &body);
+    assert!(sent(&mut world, &fourth, &other).is_none(), "the stranger's channel is none");
+    // A line that is not the signer's.
+    let elsewhere = Some(DeviceId([9; 16]));
+    let (fifth, other) = seal_to([5; 32], processor, elsewhere, &sealing, &body).unwrap();
+    let answer = Signed::<ProcessorRefused>::decode(&sent(&mut world, &fifth, &other).unwrap()).unwrap();
+    assert_eq!(answer.claimed().why, ProcessorRefusal::NotAllowed);
+    world.crash();
+    assert!(sent(&mut world, &second, &channel).is_none(), "forgotten with the process");
+    let (again, channel) = seal_to([6; 32], processor, line, &sealing, &body).unwrap();
+    assert!(sent(&mut world, &again, &channel).is_some());
 }
 
 #[test]

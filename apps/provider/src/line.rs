@@ -6,11 +6,11 @@ use crate::{Answered, ToProcessor};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tegata_core::RequestNumber;
 use tegata_core::wire::canonical::{Bytes, Wire};
 use tegata_core::wire::sealed::Sealed;
+use tegata_core::{PartyId, RequestNumber};
+use tegata_crypto_native::Channel;
 use tegata_crypto_native::entropy::fresh;
-use tegata_crypto_native::seal_to;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
 /// How often it looks for what is due again.
@@ -41,6 +41,7 @@ pub(crate) async fn run(writer: mpsc::WeakSender<Work>, wake: Arc<Notify>) {
     };
     let room = Arc::new(Semaphore::new(ROOM));
     let flying: Arc<Mutex<BTreeSet<RequestNumber>>> = Arc::default();
+    let channel: Kept = Arc::default();
     loop {
         let (asked, due) = oneshot::channel();
         if !give(&writer, Work::Due(asked)).await {
@@ -52,9 +53,9 @@ pub(crate) async fn run(writer: mpsc::WeakSender<Work>, wake: Arc<Notify>) {
             if !flying.lock().unwrap_or_else(PoisonError::into_inner).insert(number) {
                 continue;
             }
-            let (client, writer, flying) = (client.clone(), writer.clone(), flying.clone());
+            let (client, writer, flying, channel) = (client.clone(), writer.clone(), flying.clone(), channel.clone());
             tokio::spawn(async move {
-                let answer = carry(&client, request).await;
+                let answer = carry(&client, request, &channel).await;
                 drop(place);
                 flying.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
                 match answer {
@@ -79,10 +80,30 @@ async fn give(writer: &mpsc::WeakSender<Work>, work: Work) -> bool {
     }
 }
 
-/// One request, sealed, and its answer, opened.
-async fn carry(client: &reqwest::Client, request: ToProcessor) -> Result<Vec<u8>, LineError> {
-    let sealed = seal_to(fresh(), request.processor, None, &request.sealing, &request.body);
-    let (envelope, channel) = sealed.map_err(|_| LineError::Odd)?;
+/// The channel that the processor knows, with whom it was set up.
+type Kept = Arc<Mutex<Option<(PartyId, Channel)>>>;
+
+/// One request, sealed, and its answer, opened; by HPKE again where the processor has forgotten the channel.
+async fn carry(client: &reqwest::Client, request: ToProcessor, kept: &Kept) -> Result<Vec<u8>, LineError> {
+    let known = kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let known = known.filter(|(processor, _)| *processor == request.processor).map(|(_, channel)| channel);
+    if let Some(channel) = &known {
+        match once(client, &request, Some(channel)).await {
+            Err(LineError::Odd) => *kept.lock().unwrap_or_else(PoisonError::into_inner) = None,
+            answered => return answered.map(|(answer, _)| answer),
+        }
+    }
+    let (answer, channel) = once(client, &request, None).await?;
+    *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some((request.processor, channel));
+    Ok(answer)
+}
+
+async fn once(
+    client: &reqwest::Client,
+    request: &ToProcessor,
+    channel: Option<&Channel>,
+) -> Result<(Vec<u8>, Channel), LineError> {
+    let (envelope, channel) = request.seal(channel, fresh()).map_err(|_| LineError::Odd)?;
     let body = vec![Bytes(envelope.to_bytes())].to_bytes();
     let sent = client.post(format!("{}/v1/messages", request.url)).body(body).send().await?.error_for_status()?;
     let answers = Vec::<Bytes>::from_bytes(&sent.bytes().await?).map_err(|_| LineError::Odd)?;
@@ -90,5 +111,5 @@ async fn carry(client: &reqwest::Client, request: ToProcessor) -> Result<Vec<u8>
         return Err(LineError::Odd);
     };
     let reply = Sealed::from_bytes(&answer.0).map_err(|_| LineError::Odd)?;
-    channel.open_reply(&envelope, &reply).map_err(|_| LineError::Odd)
+    Ok((channel.open_reply(&envelope, &reply).map_err(|_| LineError::Odd)?, channel))
 }

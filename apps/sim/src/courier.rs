@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::sealed::Sealed;
 use tegata_core::{RequestNumber, Time};
-use tegata_crypto_native::{Channel, seal_to};
+use tegata_crypto_native::Channel;
 use tegata_processor::Ticket;
 use tegata_provider::Answered;
 
@@ -48,6 +48,8 @@ pub struct Courier {
     /// What goes wrong on the way there and back.
     pub trouble: Trouble,
     dice: Dice,
+    /// What the processor knows the provider by since it answered last.
+    channel: Option<Channel>,
     waiting: BTreeMap<Ticket, Outstanding>,
     there: Vec<Flying>,
     back: Vec<Flying>,
@@ -66,6 +68,7 @@ impl Courier {
             clearing,
             trouble: Trouble::new(&NetFault::LINE),
             dice,
+            channel: None,
             waiting: BTreeMap::new(),
             there: Vec::new(),
             back: Vec::new(),
@@ -88,6 +91,7 @@ impl Courier {
     /// The provider's process ended: nobody waits for what is still on its way.
     pub fn forget(&mut self) {
         self.waiting.clear();
+        self.channel = None;
         self.look = self.clearing.ms();
         self.pause = LOOK.0;
     }
@@ -98,7 +102,7 @@ impl Courier {
     fn send(&mut self, request: &tegata_provider::ToProcessor, notes: &mut Vec<String>) -> bool {
         let ms = self.clearing.ms();
         let entropy = self.dice.entropy();
-        let Ok((sealed, channel)) = seal_to(entropy, request.processor, None, &request.sealing, &request.body) else {
+        let Ok((sealed, channel)) = request.seal(self.channel.as_ref(), entropy) else {
             return false;
         };
         self.tickets += 1;
@@ -264,8 +268,11 @@ impl Center {
         }
         let reply = Sealed::from_bytes(bytes).ok();
         let Some(answer) = reply.and_then(|reply| waiting.channel.open_reply(&waiting.sealed, &reply).ok()) else {
+            // Changed on the way, or the processor has forgotten the channel: the next one goes by HPKE.
+            courier.channel = None;
             return;
         };
+        courier.channel = Some(waiting.channel);
         let answers = [Answered { number: waiting.number, answer }];
         let (now, entropy) = (self.now, courier.dice.entropy());
         if let Some(Err(error)) = self.provider().map(|provider| provider.from_processor(&answers, now, entropy)) {

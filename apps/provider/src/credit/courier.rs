@@ -10,8 +10,10 @@ use tegata_core::talk::credit::{CreditRefusal, CreditState, Outcome, OutcomeStat
 use tegata_core::talk::credit::{PATIENCE, read_processor_answer};
 use tegata_core::wire::canonical::Message;
 use tegata_core::wire::certificate::SealingKey;
+use tegata_core::wire::sealed::Sealed;
 use tegata_core::wire::signed::Signed;
-use tegata_core::{Hash, PartyId, RequestNumber, Time};
+use tegata_core::{DeviceId, Hash, PartyId, RequestNumber, Time};
+use tegata_crypto_native::{Channel, SealError, seal_to};
 use tegata_store::{About, AskedRow, CreditRow, ExceptionKind, ExceptionRow, StoreError};
 
 /// After how many seconds a request is sent again that is not answered for good.
@@ -26,12 +28,29 @@ pub struct ToProcessor {
     pub number: RequestNumber,
     /// The signed request.
     pub body: Vec<u8>,
+    /// The provider, whose line it is.
+    pub provider: PartyId,
     /// The processor.
     pub processor: PartyId,
     /// To whom it is sealed.
     pub sealing: SealingKey,
     /// Where the processor is reached.
     pub url: String,
+}
+
+impl ToProcessor {
+    /// Sealed for the way: under the channel that an earlier envelope set up, else by HPKE, which sets one up. `entropy` must
+    /// serve this one call only.
+    ///
+    /// # Errors
+    /// [`SealError`].
+    pub fn seal(&self, channel: Option<&Channel>, entropy: [u8; 32]) -> Result<(Sealed, Channel), SealError> {
+        let line = Some(DeviceId(self.provider.0));
+        match channel {
+            Some(channel) => Ok((channel.seal(entropy, self.processor, line, &self.body), channel.clone())),
+            None => seal_to(entropy, self.processor, line, &self.sealing, &self.body),
+        }
+    }
 }
 
 /// What came back, opened.
@@ -77,6 +96,7 @@ pub(crate) fn due(desk: &Desk<'_>, sent: &mut Sent) -> Result<Vec<ToProcessor>, 
             Ok(ToProcessor {
                 number: row.number,
                 body: row.body,
+                provider: desk.shared.info.provider,
                 processor: processor.info.processor,
                 sealing: processor.info.sealing,
                 url: processor.url.clone(),
@@ -283,7 +303,7 @@ pub(crate) fn overdue(desk: &mut Desk<'_>) -> Result<(), Failure> {
 }
 
 /// A terminal's log says that a charge was closed: whatever is authorized for it is let go (R8).
-pub(crate) fn closed(desk: &mut Desk<'_>, machine: tegata_core::DeviceId, charge: &Hash) -> Result<(), Failure> {
+pub(crate) fn closed(desk: &mut Desk<'_>, machine: DeviceId, charge: &Hash) -> Result<(), Failure> {
     for mut row in desk.store.credits_open_at(machine)? {
         let named = row.merchant.as_ref().is_some_and(|(side, _)| side.line.charge == *charge);
         if !named || row.clearing.is_some() {

@@ -56,8 +56,7 @@ impl Clearing {
         answers.len()
     }
     pub fn post(&self, request: &ToProcessor) -> Option<Answered> {
-        let (envelope, channel) =
-            seal_to(entropy::fresh(), request.processor, None, &request.sealing, &request.body).expect("sealed");
+        let (envelope, channel) = request.seal(None, entropy::fresh()).expect("sealed");
         let body = vec![Bytes(envelope.to_bytes())].to_bytes();
         let sent = self.client.post(format!("{}/v1/messages", self.url)).body(body).send().ok()?;
         let answers = Vec::<Bytes>::from_bytes(&sent.bytes().ok()?).expect("answers");

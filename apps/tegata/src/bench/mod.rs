@@ -39,8 +39,7 @@ pub fn run(screen: Screen, flags: &BenchFlags) -> Result<Answer, Failure> {
     let head =
         ["wallet", "bytes first / known", "tap us (wallet + terminal)", "upload us/check", "floor us/check", "ratio"];
     let (paid, bought, (count, seconds)) = credit::measure(screen, flags.credits, flags.resumed)?;
-    let by_credit =
-        table(&["by credit", "cpu us", "floor us", "ratio", "wall ms"], &[paid.row("payment"), bought.row("purchase")]);
+    let by_credit = table(&credit::Measured::HEADS, &[paid.row("payment"), bought.row("purchase")]);
     let machine = measure::machine();
     let text = format!(
         "{}\n{by_credit}\n{count} purchases resumed after SIGKILL in {seconds:.1} s\nMeasured on {machine}",
