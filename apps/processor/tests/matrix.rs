@@ -42,20 +42,29 @@ fn play_all(fault: Fault, more: Vec<Fault>) -> World {
             extensions: Default::default(),
         };
         let (question, answer) = world.ask(clear);
-        let ProcessorAnswer::Cleared(cleared) = &answer else { panic!("{story}: not cleared: {answer:?}") };
-        told += cleared.amount.minor();
-        let clearing = cleared.clearing;
-        asked.push((question, answer));
-        let number = world.number();
-        let refund =
-            Refund { provider: PROVIDER, number, at, clearing, amount: usd(300), extensions: Default::default() };
-        let (question, answer) = world.ask(refund);
-        assert_eq!(world.outcome(answer.clone()).state, OutcomeState::Refunded, "{story}");
-        told -= 300;
-        asked.push((question, answer));
+        asked.push((question, answer.clone()));
+        match answer {
+            ProcessorAnswer::Cleared(cleared) => {
+                told += cleared.amount.minor();
+                let (number, clearing, amount) = (world.number(), cleared.clearing, usd(300));
+                let refund =
+                    Refund { provider: PROVIDER, number, at, clearing, amount, extensions: Default::default() };
+                let (question, answer) = world.ask(refund);
+                let outcome = world.outcome(answer.clone());
+                assert_eq!(outcome.state, OutcomeState::Refunded, "{story}");
+                told -= outcome.amount.unwrap().minor();
+                asked.push((question, answer));
+            }
+            // Half of it taken is nothing taken.
+            ProcessorAnswer::Outcome(outcome) if matches!(fault, Fault::Half(_)) => {
+                let outcome = outcome.signed().claimed();
+                assert_eq!((outcome.state, outcome.reason), (OutcomeState::Declined, Some(DeclineReason::Partial)));
+            }
+            other => panic!("{story}: not cleared: {other:?}"),
+        }
     } else {
         assert_eq!(outcome.state, OutcomeState::Declined, "{story}");
-        let why = [Some(DeclineReason::Undone), Some(DeclineReason::Later)];
+        let why = [Some(DeclineReason::Undone), Some(DeclineReason::Later), Some(DeclineReason::Partial)];
         assert!(why.contains(&outcome.reason), "{story}: {outcome:?}");
     }
 
@@ -125,6 +134,24 @@ fn a_bank_that_puts_off_a_repeat_is_not_asked_for_a_second_one() {
     for at in 1..=6 {
         for later in at..=at + 2 {
             play_all(Fault::LostAnswer(at), vec![Fault::Busy(later)]);
+        }
+    }
+}
+
+/// What the bank holds or takes in part is undone, and every way to the undoing may fail; what it pays back in part stands.
+#[test]
+fn half_of_what_was_asked_is_undone_or_counted_as_half() {
+    assert_eq!(play(Fault::Half(2)).bank.posted_in_all(Unit::USD), 0);
+    assert_eq!(play(Fault::Half(3)).bank.posted_in_all(Unit::USD), 650);
+    for at in 1..=4 {
+        for next in at + 1..=at + 2 {
+            let more = [Fault::LostRequest, Fault::DoubleRequest, Fault::Busy, Fault::LostAnswer, Fault::DeadAfter];
+            for fault in more {
+                play_all(Fault::Half(at), vec![fault(next)]);
+            }
+        }
+        for turn in 1..=24 {
+            play_all(Fault::Half(at), vec![Fault::CrashAfter(turn)]);
         }
     }
 }

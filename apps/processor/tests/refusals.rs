@@ -57,7 +57,7 @@ fn what_does_not_open_is_refused_openly() {
         let answer = world.raw(&bytes);
         let refused = Signed::<ProcessorRefused>::decode(&answer).unwrap();
         assert_eq!(refused.claimed().why, ProcessorRefusal::Malformed);
-        let context = tegata_core::wire::canonical::Wire::to_bytes(&Hash::of(&bytes));
+        let context = Wire::to_bytes(&Hash::of(&bytes));
         let key = world.asker.processor.key;
         assert!(refused.verify(&key, &context, &tegata_crypto_native::NativeVerifier).is_ok());
     }

@@ -788,6 +788,28 @@ fn what_is_being_paid_back_is_not_on_the_card_any_more_and_comes_back_if_the_ban
 }
 
 #[test]
+fn what_the_bank_pays_back_in_part_is_counted_as_that_part() {
+    let (mut world, says, mut wallet, card, mut terminal, _) = spent_some(84);
+    world.update(&mut terminal);
+    gives_back(&mut world, &mut wallet, card);
+    world.now = world.now.after(15 * Time::DAY);
+    pays_back(&says, &mut world, 1_600);
+    assert_eq!(world.open_exceptions(), ["unreturned"; 2], "more than was asked is no refund");
+    let (mut world, says, mut wallet, card, mut terminal, _) = spent_some(85);
+    world.update(&mut terminal);
+    gives_back(&mut world, &mut wallet, card);
+    world.now = world.now.after(15 * Time::DAY);
+    pays_back(&says, &mut world, 400);
+    world.update(&mut wallet.device);
+    let refunded = wallet.refunded(card).expect("told");
+    assert_eq!((refunded.amount, refunded.left), (usd(400), usd(1_100)));
+    let [_, _, held, .., back, disputed] = book(&world, world.issuer_id());
+    assert_eq!((held, back, disputed), (0, 400, 1_100));
+    assert_eq!(world.open_exceptions(), ["unreturned"; 2], "of the purchase, and of the card");
+    clean(&world);
+}
+
+#[test]
 fn what_comes_back_to_a_card_given_back_is_paid_back_too() {
     // Still in flight when the rest is paid back: the terminal comes weeks later, and it has voided.
     let (mut world, says, mut wallet, card, mut terminal, transaction) = spent_some(84);

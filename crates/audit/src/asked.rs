@@ -20,10 +20,10 @@ pub(crate) struct Capture {
     pub answer: Option<Verified<ClearingCompletion>>,
 }
 
-/// A refund that was asked for, and whether it was paid back.
+/// A refund that was asked for, and what was paid back of it, in minor units.
 pub(crate) struct PaidBack {
     pub request: Signed<Refund>,
-    pub done: bool,
+    pub back: Option<u64>,
 }
 
 /// All of it, by the requests' numbers.
@@ -82,8 +82,15 @@ impl Asked {
             } else if let Some((request, _)) = one.holds::<VoidAuthorization>(&body, |void| void.number.0) {
                 asked.let_go.insert(request.claimed().authorization.0);
             } else if let Some((request, answer)) = one.holds::<Refund>(&body, |refund| refund.number.0) {
-                let done = state(answer.as_ref(), request.claimed().amount) == Some(OutcomeState::Refunded);
-                asked.refunds.insert(number, PaidBack { request, done });
+                let most = request.claimed().amount;
+                let back = match &answer {
+                    Some(ProcessorAnswer::Outcome(outcome)) if outcome.state == OutcomeState::Refunded => {
+                        outcome.amount
+                    }
+                    _ => None,
+                };
+                let back = back.filter(|back| back.unit() == most.unit() && (1..=most.minor()).contains(&back.minor()));
+                asked.refunds.insert(number, PaidBack { request, back: back.map(tegata_core::Amount::minor) });
             }
             Ok(())
         })?;

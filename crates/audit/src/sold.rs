@@ -282,7 +282,9 @@ impl Sold {
                 && listing.is_some_and(|listing| *sum <= listing.price.minor())
                 && back.is_some_and(|back| {
                     let asked = back.request.claimed();
-                    asked.amount.minor() == amount && back.done == done && Some(&asked.clearing) == clearing
+                    // What was paid back, or what it was asked for.
+                    let said = back.back.unwrap_or(asked.amount.minor());
+                    said == amount && back.back.is_some() == done && Some(&asked.clearing) == clearing
                 });
             findings.expect(fits, What::Row, || {
                 let about = format!("refund {}", hex(&number));

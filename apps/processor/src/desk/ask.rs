@@ -106,7 +106,9 @@ impl Desk<'_> {
         let mut row = self.authorized(body.provider, body.authorization)?;
         match row.state {
             State::Approved => {}
-            State::Capturing | State::ReversingUnknown => return Err(ProcessorRefusal::Pending.into()),
+            State::Capturing | State::ReversingUnknown | State::ReversingCapture => {
+                return Err(ProcessorRefusal::Pending.into());
+            }
             _ => return Err(ProcessorRefusal::State.into()),
         }
         let fits = body.amount.unit() == row.amount.unit() && (1..=row.approved).contains(&body.amount.minor());
@@ -201,7 +203,7 @@ fn standing(row: &AuthorizationRow) -> (OutcomeState, Option<Amount>) {
     match row.state {
         State::Approved | State::Capturing => (OutcomeState::Approved, amount(row.approved)),
         State::Captured => (OutcomeState::Cleared, amount(row.captured)),
-        State::UndoneVoid => (OutcomeState::Voided, amount(row.approved)),
+        State::UndoneVoid | State::UndoneCapture => (OutcomeState::Voided, amount(row.approved)),
         _ => (OutcomeState::Unknown, None),
     }
 }

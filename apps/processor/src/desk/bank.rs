@@ -3,7 +3,7 @@
 use super::Desk;
 use crate::ProcessorError;
 use crate::line::{Job, Patience};
-use crate::store::{AskedRow, AuthorizationRow, Purpose, StoreError};
+use crate::store::{AskedRow, AuthorizationRow, Purpose, State, StoreError};
 use tegata_core::talk::credit::PaymentOption as Wanted;
 use tegata_core::{Amount, RequestNumber, Time};
 use tegata_iso8583::{
@@ -73,11 +73,7 @@ impl Desk<'_> {
         let amount = Amount::new(row.amount.unit(), asked.amount).and_then(CardAmount::new).ok_or(wrong("amount"))?;
         match asked.purpose {
             Purpose::Authorize => Ok(Request::Authorization(authorized)),
-            Purpose::Capture => {
-                let code = self.code(row).ok_or(wrong("authorization id"))?;
-                let capture = Financial::capture(&authorized, code, amount, stan, sent);
-                capture.map(Request::Financial).ok_or(wrong("capture"))
-            }
+            Purpose::Capture => self.capture(row, &authorized, amount, (stan, sent)),
             Purpose::Refund => {
                 let (stan_then, sent_then) = row.capture.ok_or(wrong("refund of nothing"))?;
                 let trace = Self::trace(self, row, stan_then, sent_then)?;
@@ -87,10 +83,28 @@ impl Desk<'_> {
                 refund.map(Request::Financial).ok_or(wrong("refund"))
             }
             Purpose::Reverse => {
-                let reversal = Request::Authorization(authorized).reversal(stan, sent, self.code(row), None);
+                let undone = if matches!(row.state, State::ReversingCapture | State::UndoneCapture) {
+                    let (stan_then, sent_then) = row.capture.ok_or(wrong("reversal of nothing"))?;
+                    let stan_then = Stan::new(stan_then).ok_or(wrong("trace number"))?;
+                    self.capture(row, &authorized, amount, (stan_then, Transmitted::at(sent_then)))?
+                } else {
+                    Request::Authorization(authorized)
+                };
+                let reversal = undone.reversal(stan, sent, self.code(row), None);
                 reversal.map(Request::Reversal).ok_or(wrong("reversal"))
             }
         }
+    }
+    fn capture(
+        &self,
+        row: &AuthorizationRow,
+        authorized: &Payment,
+        amount: CardAmount,
+        (stan, sent): (Stan, Transmitted),
+    ) -> Result<Request, ProcessorError> {
+        let code = self.code(row).ok_or(wrong("authorization id"))?;
+        let capture = Financial::capture(authorized, code, amount, stan, sent);
+        capture.map(Request::Financial).ok_or(wrong("capture"))
     }
     fn code(&self, row: &AuthorizationRow) -> Option<AuthorizationId> {
         row.code.as_deref().and_then(AuthorizationId::new)

@@ -112,7 +112,8 @@ impl Desk<'_> {
         let Some(undone) = row.state.undone() else { return Ok(()) };
         row.state = undone;
         self.store.put_authorization(&row)?;
-        let reason = if undone == State::UndonePartial { DeclineReason::Partial } else { DeclineReason::Undone };
+        let partial = matches!(undone, State::UndonePartial | State::UndoneCapture);
+        let reason = if partial { DeclineReason::Partial } else { DeclineReason::Undone };
         for waiting in self.store.waiting(row.provider, row.number)? {
             let outcome = self.shared.outcome(waiting.number, OutcomeState::Declined, self.now);
             let outcome = if waiting.kind == VoidAuthorization::KIND {
@@ -139,9 +140,14 @@ impl Desk<'_> {
             self.store.put_authorization(&row)?;
             return self.decline(asked, reason(answer.response));
         }
-        let clearing = ClearingNumber(self.draw_id());
-        // The bank's amount is the truth, should it have taken less.
         let taken = answer.amount.get();
+        if taken.minor() != asked.amount {
+            // A part is not what was asked for: it is undone, and nothing was taken.
+            row.state = State::ReversingCapture;
+            self.store.put_authorization(&row)?;
+            return self.ask_bank(&row, asked.number, Purpose::Reverse, asked.amount, None);
+        }
+        let clearing = ClearingNumber(self.draw_id());
         row.state = State::Captured;
         row.captured = taken.minor();
         row.clearing = Some(clearing);
@@ -215,6 +221,7 @@ impl Desk<'_> {
             self.store.put_authorization(&row)?;
             return self.decline(asked, reason(answer.response));
         }
+        // The bank's amount is the truth, should it have paid back less.
         let paid = answer.amount.get();
         row.refunded = row.refunded.checked_add(paid.minor()).ok_or(StoreError::Damaged)?;
         self.store.put_authorization(&row)?;

@@ -13,7 +13,7 @@ pub(crate) enum Purpose {
     Capture = 2,
     /// 0200: pay back.
     Refund = 3,
-    /// 0400: undo the 0100.
+    /// 0400: undo the 0100, or a 0200 by which the bank took another amount.
     Reverse = 4,
 }
 

@@ -9,9 +9,10 @@ use tegata_core::{AccountId, Amount, ClearingNumber, DeviceId, PartyId, RequestN
 ///
 /// ```text
 /// Sent --approved--> Approved --Clear--> Capturing --0210--> Captured (refunds)
-///  |                  |    ^------------declined'
-///  |--declined--> Declined |
-///  |--silent------------>  Reversing(why) --0410--> Undone(why)
+///  |                  |    ^------------declined'   'less than asked
+///  |--declined--> Declined |                               |
+///  |--silent------------>  Reversing(why) <----------------'
+///                          Reversing(why) --0410--> Undone(why)
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
@@ -37,10 +38,14 @@ pub(crate) enum State {
     UndonePartial = 10,
     /// Undone, because the provider let it go.
     UndoneVoid = 11,
+    /// The bank took another amount than was asked: that is being undone.
+    ReversingCapture = 12,
+    /// Undone, because the bank took another amount.
+    UndoneCapture = 13,
 }
 
 impl State {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::Sent,
         Self::Approved,
         Self::Declined,
@@ -52,6 +57,8 @@ impl State {
         Self::UndoneUnknown,
         Self::UndonePartial,
         Self::UndoneVoid,
+        Self::ReversingCapture,
+        Self::UndoneCapture,
     ];
     /// What a reversal that was answered leads to; `None` where none is under way.
     pub(crate) fn undone(self) -> Option<Self> {
@@ -59,12 +66,13 @@ impl State {
             Self::ReversingUnknown => Some(Self::UndoneUnknown),
             Self::ReversingPartial => Some(Self::UndonePartial),
             Self::ReversingVoid => Some(Self::UndoneVoid),
+            Self::ReversingCapture => Some(Self::UndoneCapture),
             _ => None,
         }
     }
     /// Whether it has been undone.
     pub(crate) fn is_undone(self) -> bool {
-        matches!(self, Self::UndoneUnknown | Self::UndonePartial | Self::UndoneVoid)
+        matches!(self, Self::UndoneUnknown | Self::UndonePartial | Self::UndoneVoid | Self::UndoneCapture)
     }
 }
 

@@ -12,7 +12,7 @@ use tegata_core::wire::canonical::Message;
 use tegata_core::wire::signed::Algorithm;
 use tegata_core::{AccountId, Amount, DeviceId, Hash, PartyId, RequestNumber, Time, Unit};
 use tegata_crypto_native::SecretKey;
-use tegata_iso8583::{AcquirerId, Message as BankMessage, Request, ResponseCode};
+use tegata_iso8583::{AcquirerId, Answer, CardAmount, Financial, Message as BankMessage, Request, ResponseCode};
 use tegata_processor::asker::{Asker, Question};
 use tegata_processor::bank::{Bank, TestCard};
 use tegata_processor::{Effect, LineConfig, LineEvent, Now, Prepared, Processor, Work};
@@ -36,6 +36,8 @@ pub enum Fault {
     LateRequest(usize),
     /// The bank has no time for it: it is to be asked later.
     Busy(usize),
+    /// The bank does half of it and says so.
+    Half(usize),
     /// The answer of this number is lost.
     LostAnswer(usize),
     DoubleAnswer(usize),
@@ -71,6 +73,8 @@ pub struct World {
     pub fault: Fault,
     /// What else goes wrong.
     pub more: Vec<Fault>,
+    /// Requests of which the bank does half.
+    halved: Vec<Zeroizing<Vec<u8>>>,
     ms: u64,
     drawn: u64,
     signed_on: bool,
@@ -112,6 +116,7 @@ impl World {
             asker,
             fault,
             more: Vec::new(),
+            halved: Vec::new(),
             ms: 0,
             drawn: 0,
             signed_on: false,
@@ -210,6 +215,9 @@ impl World {
                         self.to_processor.push(Flying { at: flying.at + WAY, body: later(&flying.body) });
                         return;
                     }
+                    if self.goes_wrong(Fault::Half(this)) && !is_reversal(&flying.body) {
+                        self.halved.push(flying.body.clone());
+                    }
                     if self.goes_wrong(Fault::LateRequest(this)) {
                         flying.at += 3 * PATIENCE;
                     }
@@ -229,9 +237,16 @@ impl World {
     }
     fn bank_takes(&mut self, body: &[u8]) {
         let mut signed_on = self.signed_on || is_money(body);
-        let outs = self.bank.take(body, &mut signed_on);
+        let half = self.halved.iter().any(|asked| asked.as_slice() == body);
+        let outs = match half {
+            true => self.bank.take(&halved(body), &mut signed_on),
+            false => self.bank.take(body, &mut signed_on),
+        };
         self.signed_on = signed_on;
-        for out in outs {
+        for mut out in outs {
+            if half {
+                out.body = in_part(&out.body);
+            }
             let mut flying = Flying { at: self.ms + WAY + out.after, body: out.body };
             if is_money(&flying.body) && self.counted {
                 self.answers += 1;
@@ -389,6 +404,29 @@ fn is_passing(why: ProcessorRefusal) -> bool {
 
 fn is_money(body: &[u8]) -> bool {
     !body.starts_with(b"08")
+}
+
+fn is_reversal(body: &[u8]) -> bool {
+    body.starts_with(b"04")
+}
+
+/// The same request over half the amount.
+fn halved(body: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut request = Request::read(&BankMessage::decode(body).unwrap()).unwrap();
+    if let Request::Authorization(payment) | Request::Financial(Financial { payment, .. }) = &mut request {
+        payment.amount = Amount::new(Unit::USD, payment.amount.get().minor() / 2).and_then(CardAmount::new).unwrap();
+    }
+    request.message().unwrap().encode()
+}
+
+/// An approval of what was halved: of a part, as the bank says.
+fn in_part(body: &[u8]) -> Zeroizing<Vec<u8>> {
+    let Ok(Answer::Payment(mut answer)) = Answer::read(&BankMessage::decode(body).unwrap()) else {
+        panic!("no answer")
+    };
+    assert_eq!(answer.response, ResponseCode::Approved);
+    answer.response = ResponseCode::PartialApproval;
+    Answer::Payment(answer).message().unwrap().encode()
 }
 
 /// The bank's "later" to this request, which it has not carried out.

@@ -128,7 +128,7 @@ pub(super) fn ask(
         at,
     };
     desk.store.put_refund(&refund)?;
-    of_card(desk, &refund, |accounts| (accounts.held(), accounts.refunded()))?;
+    of_card(desk, &refund, refund.amount, |accounts| (accounts.held(), accounts.refunded()))?;
     send(desk, number, &signed, About::Refund, at)
 }
 
@@ -146,18 +146,23 @@ pub(crate) fn heard(
     let mut refund = desk.store.refund(number)?.ok_or(StoreError::Damaged)?;
     let mut purchase = desk.store.purchase(refund.wallet, refund.purchase)?.ok_or(StoreError::Damaged)?;
     let price = listing(desk, &purchase)?.price;
-    let asked = Amount::new(price.unit(), refund.amount);
-    let done =
-        outcome_of(answer).is_some_and(|outcome| outcome.state == OutcomeState::Refunded && outcome.amount == asked);
-    refund.state = if done { RefundState::Done } else { RefundState::Refused };
-    desk.store.put_refund(&refund)?;
-    if done {
-        paid_back(desk, &refund, &purchase, price)?;
-    } else {
-        of_card(desk, &refund, |accounts| (accounts.refunded(), accounts.held()))?;
+    let asked = refund.amount;
+    let back = outcome_of(answer).filter(|outcome| outcome.state == OutcomeState::Refunded);
+    let back = back.and_then(|outcome| outcome.amount).filter(|amount| amount.unit() == price.unit());
+    let back = back.map(Amount::minor).filter(|back| (1..=asked).contains(back));
+    // The bank may have paid back a part.
+    let (done, rest) = (back == Some(asked), asked - back.unwrap_or(0));
+    if rest > 0 {
+        of_card(desk, &refund, rest, |accounts| (accounts.refunded(), accounts.held()))?;
         let row = exception(desk, &purchase, &listing(desk, &purchase)?, ExceptionKind::Unreturned, "processor")?;
-        let amount = Some((price.unit(), refund.amount));
+        let amount = Some((price.unit(), rest));
         desk.except(&ExceptionRow { amount, terminal_record: Some(bytes.to_vec()), ..row })?;
+    }
+    refund.amount = back.unwrap_or(asked);
+    refund.state = if back.is_some() { RefundState::Done } else { RefundState::Refused };
+    desk.store.put_refund(&refund)?;
+    if back.is_some() {
+        paid_back(desk, &refund, &purchase, price)?;
     }
     match refund.card {
         Some(card) => {
@@ -171,10 +176,11 @@ pub(crate) fn heard(
     .map(|()| true)
 }
 
-/// Moves what a refund takes from its card, if it is of a card.
+/// Moves what a refund takes from its card, or gives it back, if it is of a card.
 fn of_card(
     desk: &mut Desk<'_>,
     refund: &RefundRow,
+    amount: u64,
     way: impl Fn(&Accounts) -> (Account, Account),
 ) -> Result<(), Failure> {
     let Some(card) = refund.card else {
@@ -182,7 +188,7 @@ fn of_card(
     };
     let (from, to) = way(&Accounts::of(desk.known_card(card)?));
     let posted = (card.0, Cause::Refunded, Hash::of(&refund.number.0));
-    Ok(desk.books.post(desk.store, posted, from, to, refund.amount)?)
+    Ok(desk.books.post(desk.store, posted, from, to, amount)?)
 }
 
 /// The bank has the money: the issuer is owed that much less for what was sold.
