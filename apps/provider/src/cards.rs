@@ -68,10 +68,18 @@ pub(crate) fn order(desk: &mut Desk<'_>, request: &Verified<Order>) -> Result<Ve
     Ok(done(desk, &request.hash(), desk.now))
 }
 
+/// Keeps terms; whether they are new.
+pub(crate) fn keep_terms(desk: &mut Desk<'_>, issuer: IssuerId, terms: &Terms) -> Result<bool, Failure> {
+    let new = desk.store.put_terms(terms.handle(), issuer, &terms.to_bytes())?;
+    if new {
+        desk.learned.push(Learned::Terms(terms.handle(), Box::new(terms.clone())));
+    }
+    Ok(new)
+}
+
 /// New terms: every terminal learns what it may accept.
 pub(crate) fn equip(desk: &mut Desk<'_>, issuer: IssuerId, terms: &Terms) -> Result<(), Failure> {
-    if desk.store.put_terms(terms.handle(), issuer, &terms.to_bytes())? {
-        desk.learned.push(Learned::Terms(terms.handle(), Box::new(terms.clone())));
+    if keep_terms(desk, issuer, terms)? {
         let mut terminals = desk.store.devices_in_role(Role::Terminal)?;
         let joined_now = desk.devices.keys().copied().filter(|id| {
             desk.learned.iter().any(|learned| {

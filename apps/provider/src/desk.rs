@@ -202,9 +202,13 @@ impl<'a> Desk<'a> {
         let epoch = self.provider.epoch;
         let now = self.now;
         let face = Amount::new(card.unit, card.face).ok_or(StoreError::Damaged)?;
+        let ticket = match terms.kind {
+            CardKind::Ticket => self.store.ticket(card.card)?,
+            _ => None,
+        };
         Ok(self.sign(&[], |signer| CardCertificate {
             card: card.card,
-            kind: CardKind::Payment,
+            kind: terms.kind,
             terms: card.terms,
             face,
             key,
@@ -219,6 +223,8 @@ impl<'a> Desk<'a> {
             last_received: None,
             offline_limit: terms.offline_limit,
             due: now.after(terms.due_after),
+            seat: ticket.as_ref().and_then(|ticket| ticket.seat),
+            used: ticket.map(|ticket| ticket.used).filter(|used| *used > 0),
             extensions: Default::default(),
         }))
     }

@@ -3,7 +3,7 @@
 use crate::desk::{Desk, Failure, refusal};
 use crate::directory::Learned;
 use crate::prepare::{Opened, Prepared, Request};
-use crate::{ProviderError, buy, cards, credit, install, join, reach, report, update};
+use crate::{ProviderError, buy, cards, credit, enter, install, join, reach, report, update};
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::sealed::Profile;
 
@@ -64,5 +64,7 @@ fn handle(desk: &mut Desk<'_>, request: &Request, opened: &Opened) -> Result<Vec
         Request::Carry(request) => reach::carry(desk, request),
         Request::Mute(request) => reach::mute(desk, request),
         Request::Unopened(request) => reach::unopened(desk, request),
+        Request::Plan(request) => enter::plan(desk, request),
+        Request::GateOrder(request) => enter::order_gate(desk, request),
     }
 }

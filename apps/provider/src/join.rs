@@ -58,7 +58,7 @@ fn enrol(
     let name = if token.name.is_empty() { request.name.clone() } else { token.name.clone() };
     let (now, epoch, until) = (desk.now, desk.provider.epoch, desk.now.after(CERTIFICATE));
     // A terminal's certificate travels on every tap: it leaves the sealing key out.
-    let sealing = request.sealing.filter(|_| request.role != Role::Terminal);
+    let sealing = request.sealing.filter(|_| !matches!(request.role, Role::Terminal | Role::Gate));
     let certificate = desk.sign(&[], |signer| Certificate {
         subject,
         role: request.role,

@@ -16,6 +16,7 @@ mod credit;
 mod desk;
 mod director;
 mod directory;
+mod enter;
 mod error;
 pub mod http;
 mod install;

@@ -10,6 +10,7 @@ use tegata_core::talk::credit::{
     AuthorizationRequest, ClearingRequest, Line, NamedOffer, PaymentRequest, RegisterCard, merchant_line, offered,
     user_line,
 };
+use tegata_core::talk::event::{EventPlan, GateOrder};
 use tegata_core::talk::join::JoinRequest;
 use tegata_core::talk::reach::{Carry, KeyAsk, Mute, Reachable, Unopened};
 use tegata_core::talk::report::{ProviderRefusal, ReportRequest};
@@ -48,6 +49,8 @@ pub(crate) enum Request {
     Carry(Verified<Carry>),
     Mute(Verified<Mute>),
     Unopened(Verified<Unopened>),
+    Plan(Verified<EventPlan>),
+    GateOrder(Verified<GateOrder>),
 }
 
 /// An envelope that was opened, or that cannot be.
@@ -206,6 +209,8 @@ impl Stage<'_> {
                 self.signed(plain, &[Role::Wallet], |body| body.wallet.into(), Request::RegisterCard)
             }
             Ok(Listing::KIND) => self.signed(plain, &[Role::Issuer], |body| body.issuer.into(), Request::List),
+            Ok(EventPlan::KIND) => self.signed(plain, &[Role::Issuer], |body| body.promoter.into(), Request::Plan),
+            Ok(GateOrder::KIND) => self.signed(plain, &[Role::Issuer], |body| body.promoter.into(), Request::GateOrder),
             Ok(CatalogueRequest::KIND) => {
                 self.signed(plain, &[Role::Wallet], |body| body.wallet.into(), Request::Catalogue)
             }
@@ -310,7 +315,7 @@ impl Stage<'_> {
         let Some((known, request, signature)) = found else {
             return Found { sender: None, hash, request: Err(ProviderRefusal::NotAllowed) };
         };
-        let request = if matches!(known.role, Role::Wallet | Role::Terminal) {
+        let request = if matches!(known.role, Role::Wallet | Role::Terminal | Role::Gate) {
             Ok(Request::Update(Box::new(self.upload(device, known, request, signature))))
         } else {
             Err(ProviderRefusal::NotAllowed)

@@ -143,6 +143,7 @@ pub fn terms(issuer: PartyId) -> Terms {
         max_untouched: 500,
         register_within: None,
         program: None,
+        ticket: None,
         extensions: Default::default(),
     }
 }

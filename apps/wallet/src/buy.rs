@@ -37,6 +37,30 @@ impl<V: Vault> Wallet<V> {
         card: Option<CardId>,
         now: Now,
     ) -> Result<(RequestNumber, BuyNotice), WalletError> {
+        self.select(post, article, (card, None), now)
+    }
+
+    /// Has a ticket for this seat kept for this wallet.
+    ///
+    /// # Errors
+    /// [`WalletError`].
+    pub fn reserve_seat(
+        &mut self,
+        post: &mut dyn Post,
+        article: Article,
+        seat: u64,
+        now: Now,
+    ) -> Result<(RequestNumber, BuyNotice), WalletError> {
+        self.select(post, article, (None, Some(seat)), now)
+    }
+
+    fn select(
+        &mut self,
+        post: &mut dyn Post,
+        article: Article,
+        (card, seat): (Option<CardId>, Option<u64>),
+        now: Now,
+    ) -> Result<(RequestNumber, BuyNotice), WalletError> {
         let drawn = |what: &[u8]| Hash::of(&[now.entropy.as_slice(), what].concat()).0;
         let mut purchase = [0; 16];
         purchase.copy_from_slice(&drawn(b"purchase")[..16]);
@@ -46,7 +70,7 @@ impl<V: Vault> Wallet<V> {
             // Durable before it is named (R18).
             None => Some(self.device.ring.make(&mut self.device.vault, self.algorithm, &drawn(b"card key"))?),
         };
-        let selection = Selection { purchase, article, key, card };
+        let selection = Selection { purchase, article, key, card, seat };
         let buyer = self.buyer()?;
         Ok((purchase, self.bought(post, Buying::Reserve(selection, buyer), now)?))
     }

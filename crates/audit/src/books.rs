@@ -269,7 +269,7 @@ impl<'a> Books<'a> {
 
     /// What left a card that its own key gave back: to the bank card, and what was not paid by credit into dispute.
     fn given_back(&mut self, id: &Id, card: &crate::cards::Card) -> i128 {
-        let back: i128 = refunds(self.evidence, id).map(|(_, back)| i128::from(back.amount)).sum();
+        let back: i128 = refunds(self.evidence, id).map(|(_, back)| i128::from(back.of_card)).sum();
         let disputed = self.evidence.sold.settled.get(id).map_or(0, |(_, left)| i128::from(*left));
         let sums = self.totals.books.entry(card.book).or_default();
         sums[REFUNDED] += back;
@@ -458,7 +458,7 @@ impl<'a> Books<'a> {
 
     /// A card pays back only what its own key gave back.
     fn surrendered(&mut self, id: &Id, folded: &mut Folded, findings: &mut Findings) {
-        let refunds: Vec<_> = refunds(self.evidence, id).map(|(reference, back)| (*reference, back.amount)).collect();
+        let refunds: Vec<_> = refunds(self.evidence, id).map(|(reference, back)| (*reference, back.of_card)).collect();
         let last = |generation: &u64| self.evidence.facts.surrendered.get(&(*id, *generation)).copied();
         let last = match self.evidence.sold.settled.get(id) {
             Some((generation, _)) => last(generation),

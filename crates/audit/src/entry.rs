@@ -5,6 +5,7 @@ use crate::facts::{Arrival, By, Facts, Record, Signature};
 use crate::reading::Id;
 use crate::trust::{Trust, holds};
 use tegata_core::card::{CardEvent, Counterpart, EventKind, Raise, Void};
+use tegata_core::talk::enter::{Admission, Gateway, Presentation, Window};
 use tegata_core::talk::journal::{EntryKind, LogEntry};
 use tegata_core::talk::pay::{Charge, Receipt};
 use tegata_core::talk::update::UpdateRequest;
@@ -49,6 +50,8 @@ pub(crate) enum Said {
     },
     /// A sale by credit: what was captured for it stands with the processor's answers.
     Sale,
+    /// A ticket at a gate: what it has let in is counted with the tickets.
+    Shown,
 }
 
 /// Whose keys entries are checked with.
@@ -119,7 +122,14 @@ impl Reading<'_, '_> {
         let entry = LogEntry::from_bytes(bytes).map_err(|_| "it cannot be read")?;
         let terminals =
             matches!(entry.kind, EntryKind::Paid | EntryKind::Closed | EntryKind::Voided | EntryKind::Cleared);
-        if (self.role == Role::Terminal) != terminals || (self.role == Role::Wallet) == terminals {
+        let gates = matches!(entry.kind, EntryKind::Admitted | EntryKind::Left | EntryKind::TurnedAway);
+        let records = match self.role {
+            Role::Terminal => terminals,
+            Role::Gate => gates,
+            Role::Wallet => !terminals && !gates,
+            _ => false,
+        };
+        if !records {
             return Err("a device of this role does not record that");
         }
         let said = match entry.kind {
@@ -146,6 +156,14 @@ impl Reading<'_, '_> {
             }
             EntryKind::TookUp => self.took_up(&entry).map(Said::Fact),
             EntryKind::Surrendered => self.surrendered(&entry).map(Said::Fact),
+            EntryKind::Admitted | EntryKind::Left | EntryKind::TurnedAway => {
+                self.shown(&entry, DeviceId(self.device)).map(|()| Said::Shown)
+            }
+            EntryKind::Presented => {
+                let gate = entry.terminal.ok_or("it names no gate")?;
+                self.keys.trust.key(&gate.0, Role::Gate).ok_or("it names no gate that is known")?;
+                self.shown(&entry, gate).map(|()| Said::Shown)
+            }
         };
         *signatures += self.signatures;
         said
@@ -208,6 +226,43 @@ impl Reading<'_, '_> {
         }
         let (hash, signed) = self.by_card(entry, event, &counterpart)?;
         Ok((hash, signed, name))
+    }
+
+    /// What a ticket showed to this gate, and the gate's word on it.
+    fn shown(&mut self, entry: &LogEntry, gate: DeviceId) -> Result<(), &'static str> {
+        let shown = entry.shown.as_ref().ok_or("it shows nothing")?;
+        let (card, generation) = entry.card.zip(entry.generation).ok_or("it names no ticket")?;
+        let said = shown.certificate.claimed();
+        if (said.card, said.generation) != (card, generation) {
+            return Err("it names another ticket than it shows");
+        }
+        let found = self.keys.cards.cards.get(&card.0).and_then(|card| card.generation(generation));
+        let key = found.ok_or("its ticket or generation is not known")?.key;
+        let hash = shown.hash(gate).ok_or("it shows nothing that can be named")?;
+        if !self.checked {
+            return Ok(());
+        }
+        self.signatures += 1;
+        let by_ticket = match (&shown.presentation, &shown.window, shown.session) {
+            (Some(presentation), None, Some(session)) => {
+                let (event, zone, direction) = (shown.event, shown.zone, shown.direction);
+                let at = Gateway { session, gate, event, zone, direction };
+                holds(presentation, &key, &Presentation::context(card, generation, &at))
+            }
+            (None, Some(window), None) => holds(window, &key, &Window::context(card, generation)),
+            _ => false,
+        };
+        if !by_ticket {
+            return Err("the ticket's signature does not hold");
+        }
+        if let Some(admission) = &shown.admission {
+            self.signatures += 1;
+            let key = self.keys.trust.key(&gate.0, Role::Gate).ok_or("its gate is not known")?;
+            if !holds(admission, key, &Admission::context(&hash)) {
+                return Err("the gate's signature does not hold");
+            }
+        }
+        Ok(())
     }
 
     /// A terminal's own void or close.

@@ -151,7 +151,7 @@ impl Logs<'_> {
                 let place = Place { device, number };
                 let added = match said {
                     Ok(Said::Fact(record)) => facts.add(record, place, arrival, self.cards),
-                    Ok(Said::Sale) => Ok(()),
+                    Ok(Said::Sale | Said::Shown) => Ok(()),
                     Ok(Said::Receipt { terminal, transaction, receipt }) => {
                         let check = facts.spent(device, terminal, transaction);
                         let key = self.trust.key(&terminal, Role::Terminal).copied();

@@ -35,6 +35,8 @@ pub(crate) struct Back {
     pub book: Book,
     pub card: Option<Id>,
     pub amount: u64,
+    /// What its card is without: of a ticket all of it.
+    pub of_card: u64,
     /// The bank has it: until then only its card is without it.
     pub done: bool,
 }
@@ -294,7 +296,8 @@ impl Sold {
                 (refused, purchase, listing, asked.processor)
             {
                 let book = (processor, listing.price.unit().code());
-                let back = Back { issuer: purchase.issuer, book, card, amount, done };
+                let of_card = if listing.terms.ticket.is_some() { listing.face.minor() } else { amount };
+                let back = Back { issuer: purchase.issuer, book, card, amount, of_card, done };
                 self.back.insert(Hash::of(&number), back);
                 self.undone.extend(self.references.get(&key).filter(|_| done));
             }

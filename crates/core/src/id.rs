@@ -57,6 +57,8 @@ ids! {
     ClearingNumber "clearing";
     /// A user as one merchant knows it: stable at that merchant, another one at every other, no way back to the user.
     CustomerNumber "customer";
+    /// An event that tickets are for, by the random number that its promoter gave it.
+    EventId "event";
     /// One letter between a user and a merchant, by the random number that its writer gave it.
     LetterNumber "letter";
 }

@@ -29,6 +29,10 @@ codes! {
         Check = 10,
         /// Letters between users and merchants: whose, with whom, and their number.
         Letter = 11,
+        /// Tickets: what a wallet has presented, what a gate has admitted, by card id.
+        Ticket = 12,
+        /// A gate's event, and what it has heard of its neighbours (R22).
+        Event = 13,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::drive::{Device, Now, Out, Talking};
 use tegata_core::step::{Event, Talk};
-use tegata_core::talk::pay::{Payer, Sale, TerminalNotice, TerminalPay, WalletPay};
+use tegata_core::talk::pay::{Payer, Sale, TerminalPay, WalletPay};
 use tegata_link::{LinkError, Session, TerminalPending, WalletHello};
 use tegata_vault::Vault;
 
@@ -108,16 +108,23 @@ impl<T: Talk> WalletTap<T> {
     }
 }
 
-/// The terminal's side.
-pub struct TerminalTap {
+/// The terminal's side: it charges, or it has another conversation that begins with its proof.
+pub struct TerminalTap<T = TerminalPay> {
     session: Option<Session>,
-    talking: Talking<TerminalPay>,
+    talking: Talking<T>,
 }
 
 impl TerminalTap {
     /// Waits with this to charge.
     pub fn new(sale: Sale) -> Self {
-        Self { session: None, talking: Talking::new(TerminalPay::new(sale)) }
+        Self::waiting(TerminalPay::new(sale))
+    }
+}
+
+impl<T: Talk> TerminalTap<T> {
+    /// Waits to be touched.
+    pub fn waiting(talk: T) -> Self {
+        Self { session: None, talking: Talking::new(talk) }
     }
     /// Whether it has ended.
     pub fn is_over(&self) -> bool {
@@ -132,7 +139,7 @@ impl TerminalTap {
         frame: &[u8],
         now: Now,
         device: &mut Device<V>,
-    ) -> Result<Step<TerminalNotice>, TapError> {
+    ) -> Result<Step<T::Notice>, TapError> {
         if let Some(session) = &mut self.session {
             let plain = session.open(frame)?;
             return self.event(Event::Received(plain), now, device);
@@ -142,11 +149,7 @@ impl TerminalTap {
         self.prove(pending, outs)
     }
     /// The first thing a terminal sends is its proof, inside the session's reply (R17).
-    fn prove(
-        &mut self,
-        pending: TerminalPending,
-        outs: Vec<Out<TerminalNotice>>,
-    ) -> Result<Step<TerminalNotice>, TapError> {
+    fn prove(&mut self, pending: TerminalPending, outs: Vec<Out<T::Notice>>) -> Result<Step<T::Notice>, TapError> {
         let mut step = Step { frames: Vec::new(), notices: Vec::new() };
         let mut pending = Some(pending);
         for out in outs {
@@ -174,7 +177,7 @@ impl TerminalTap {
         event: Event,
         now: Now,
         device: &mut Device<V>,
-    ) -> Result<Step<TerminalNotice>, TapError> {
+    ) -> Result<Step<T::Notice>, TapError> {
         sealed(self.talking.deliver(event, now, device), self.session.as_mut())
     }
 }

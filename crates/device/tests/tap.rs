@@ -81,6 +81,7 @@ impl Counter {
             max_untouched: 500,
             register_within: None,
             program: None,
+            ticket: None,
             extensions: Default::default(),
         };
         let ring = KeyRing::in_memory(Algorithm::Ed25519, &[2; 32]);
@@ -126,6 +127,8 @@ impl Counter {
             last_received: None,
             offline_limit: terms.offline_limit,
             due: START.after(terms.due_after),
+            seat: None,
+            used: None,
             extensions: Default::default(),
         };
         let mut batch = Batch::default();

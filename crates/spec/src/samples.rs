@@ -135,6 +135,7 @@ pub fn terms() -> Terms {
         max_untouched: 500,
         register_within: None,
         program: None,
+        ticket: None,
         extensions: none(),
     }
 }
@@ -157,6 +158,8 @@ pub fn card_certificate() -> CardCertificate {
         last_received: None,
         offline_limit: 15_000,
         due: Time(NOW + 14 * Time::DAY),
+        seat: None,
+        used: None,
         extensions: none(),
     }
 }

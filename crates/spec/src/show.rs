@@ -298,7 +298,7 @@ fields! {
     CatalogueRequest { wallet at }
     Article { issuer issuer_name article revision terms face price left until clear_after }
     Catalogue { articles at signer }
-    Reserve { wallet purchase issuer article revision key card at }
+    Reserve { wallet purchase issuer article revision key card at seat }
     Purchase { wallet purchase reserve price option at }
     PurchaseAnswer {
         purchase state why price expires again certificate terms load temporary receipt at signer

@@ -61,6 +61,8 @@ pub struct PurchaseRow {
     pub at: Time,
     /// When it ended.
     pub ended: Option<Time>,
+    /// A ticket's seat, by its number in the event's plan.
+    pub seat: Option<u64>,
 }
 
 /// What was signed about a purchase.
@@ -128,7 +130,7 @@ pub struct RefundRow {
 }
 
 const PURCHASE: &str = "wallet, number, state, why, issuer, article, revision, expires, option, authorization, clear, void, \
-    card, load, clearing, captured, at, ended";
+    card, load, clearing, captured, at, ended, seat";
 const SURRENDER: &str = "card, generation, wallet, due, asked, ended, body";
 const REFUND: &str = "number, wallet, purchase, card, amount, state, at";
 const ARTICLE: &str = "SELECT article.issuer, article.article, article.revision, taken, body FROM article JOIN listing \
@@ -171,6 +173,7 @@ fn purchase(row: &mut Columns<'_, '_>) -> rusqlite::Result<PurchaseRow> {
         captured: row.opt_u64()?.map(Time),
         at: row.time()?,
         ended: row.opt_u64()?.map(Time),
+        seat: row.opt_u64()?,
     })
 }
 
@@ -291,7 +294,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn put_purchase(&self, row: &PurchaseRow) -> Result<(), StoreError> {
-        let marks: Vec<String> = (1..=18).map(|number| format!("?{number}")).collect();
+        let marks: Vec<String> = (1..=19).map(|number| format!("?{number}")).collect();
         let sql = format!("INSERT OR REPLACE INTO purchase ({PURCHASE}) VALUES ({})", marks.join(","));
         self.sql(&sql)?.execute(params![
             row.wallet.0,
@@ -312,6 +315,7 @@ impl Store {
             opt(row.captured.map(|at| at.0)),
             n(row.at.0),
             opt(row.ended.map(|at| at.0)),
+            opt(row.seat),
         ])?;
         Ok(())
     }

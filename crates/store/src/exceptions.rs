@@ -34,11 +34,17 @@ pub enum ExceptionKind {
     Unpaid = 12,
     /// A refund was refused, or a card given back held what was not paid by credit.
     Unreturned = 13,
+    /// Two wallets have shown one ticket, or one that was put back: the holder is convicted (R20).
+    Cloned = 14,
+    /// A ticket came in twice for one entry, and its wallet had told the second gate of the first.
+    CameTwice = 15,
+    /// A gate that did not know better let a ticket in beyond its terms.
+    BeyondTerms = 16,
 }
 
 impl ExceptionKind {
     /// Every one, in the order of its number.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::MissingTerminalRecord,
         Self::MissingWalletRecord,
         Self::Fork,
@@ -52,6 +58,9 @@ impl ExceptionKind {
         Self::Restored,
         Self::Unpaid,
         Self::Unreturned,
+        Self::Cloned,
+        Self::CameTwice,
+        Self::BeyondTerms,
     ];
     /// What people call it.
     pub fn name(self) -> &'static str {
@@ -69,6 +78,9 @@ impl ExceptionKind {
             Self::Restored => "restored",
             Self::Unpaid => "unpaid",
             Self::Unreturned => "unreturned",
+            Self::Cloned => "cloned",
+            Self::CameTwice => "came twice",
+            Self::BeyondTerms => "beyond terms",
         }
     }
 }

@@ -19,6 +19,7 @@ mod provider;
 mod reach;
 mod row;
 mod settle;
+mod tickets;
 
 pub use books::{Cause, PayoutRow, PostingRow};
 pub use buy::{ArticleRow, PurchaseRow, RefundRow, RefundState, Signed, SurrenderRow};
@@ -36,3 +37,4 @@ pub use reach::{LetterRow, LetterState, ReachRow, Side};
 pub use settle::{
     BankAccountRow, ContractRow, FileRow, MovementRow, PositionRow, PositionSide, TransferRow, TransferState,
 };
+pub use tickets::{AdmissionRow, GateRow, PlannedRow, TicketRow};

@@ -1,12 +1,13 @@
 //! What issuers list, and what is left of it.
 
-use crate::cards::{done, equip};
+use crate::cards::{done, equip, keep_terms};
 use crate::desk::{Desk, Failure};
+use tegata_core::card::CardKind;
 use tegata_core::talk::buy::{Article, Catalogue, CatalogueRequest, Listing};
 use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::wire::certificate::Certificate;
 use tegata_core::wire::signed::{Signed, Verified};
-use tegata_core::{Amount, IssuerId};
+use tegata_core::{Amount, IssuerId, Unit};
 use tegata_store::{ArticleRow, StoreError};
 
 /// Keeps an issuer's listing. The same one again changes nothing; an older or another one under the same revision is refused.
@@ -23,10 +24,9 @@ pub(crate) fn list(desk: &mut Desk<'_>, request: &Verified<Listing>) -> Result<V
         return Err(ProviderRefusal::Repeated.into());
     }
     let terms = &request.terms;
-    // What is on a payment card is what it costs: a refund pays back what remains, and never more than was paid.
     let fits = terms.issuer == issuer
         && terms.unit == request.face.unit()
-        && request.price == request.face
+        && is_priced(request)
         && !request.face.is_zero()
         && request.face.minor() <= terms.max_balance
         && terms.max_balance <= Amount::MAX
@@ -34,11 +34,44 @@ pub(crate) fn list(desk: &mut Desk<'_>, request: &Verified<Listing>) -> Result<V
     if !fits {
         return Err(ProviderRefusal::Terms.into());
     }
-    equip(desk, issuer, terms)?;
+    match &terms.ticket {
+        Some(ticket) => {
+            let planned = desk.store.planned(ticket.event)?.filter(|row| row.promoter == issuer);
+            let planned = planned.ok_or(ProviderRefusal::Terms)?;
+            let plan = crate::enter::planned(&planned)?;
+            if !ticket.zones.iter().all(|zone| plan.zones.iter().any(|known| known.zone == *zone)) {
+                return Err(ProviderRefusal::Terms.into());
+            }
+            keep_terms(desk, issuer, terms)?;
+            desk.store.put_event_terms(ticket.event, terms.handle(), None)?;
+            desk.store.event_changed(ticket.event)?;
+        }
+        None => equip(desk, issuer, terms)?,
+    }
     let taken = before.map_or(0, |row| row.taken);
     let row = ArticleRow { issuer, article, revision, taken, body: request.signed().encode() };
     desk.store.put_listing(&row, &hash, desk.now)?;
     Ok(done(desk, &hash, request.at))
+}
+
+/// What is on a payment card is what it costs: a refund pays back what remains, and never more than was paid. A ticket lets in, and
+/// costs money.
+fn is_priced(listing: &Listing) -> bool {
+    let terms = &listing.terms;
+    match (terms.kind, &terms.ticket) {
+        (CardKind::Payment, None) => listing.price == listing.face,
+        (CardKind::Ticket, Some(ticket)) => {
+            terms.unit == Unit::ENTRIES
+                && listing.face.minor() == ticket.entries
+                && ticket.from < ticket.until
+                && !ticket.zones.is_empty()
+                && !matches!(listing.price.unit(), Unit::ENTRIES | Unit::CALL_UNITS)
+                && !listing.price.is_zero()
+                // Nothing of it can be spent: it is held whole, or given back.
+                && (terms.max_payment, terms.offline_limit) == (0, 0)
+        }
+        _ => false,
+    }
 }
 
 /// What is for sale now.

@@ -7,8 +7,8 @@ use crate::install::{first_generation, issue_load};
 use tegata_core::talk::buy::{Listing, PurchaseAnswer, PurchaseRefusal, PurchaseState, Reserve};
 use tegata_core::wire::canonical::Message;
 use tegata_core::wire::signed::Signed;
-use tegata_core::{CardId, Hash, RequestNumber, WalletId};
-use tegata_store::{CardRow, Cause, PurchaseRow, StoreError};
+use tegata_core::{CardId, Hash, RequestNumber, Time, WalletId};
+use tegata_store::{CardRow, Cause, PurchaseRow, StoreError, TicketRow};
 
 /// Whether this card of this wallet can be topped up by this article.
 pub(super) fn has_room(
@@ -59,7 +59,7 @@ pub(super) fn deliver(desk: &mut Desk<'_>, row: &mut PurchaseRow, listing: &List
         unit: listing.face.unit(),
         terms: listing.terms.handle(),
         face,
-        until: desk.now.after(listing.valid_for),
+        until: valid_until(desk, listing),
         generation: 1,
         seq: 0,
         head: Hash::ZERO,
@@ -76,11 +76,23 @@ pub(super) fn deliver(desk: &mut Desk<'_>, row: &mut PurchaseRow, listing: &List
         dead_list: 0,
     };
     let (id, accounts) = (card.card, Accounts::of(&card));
+    if let Some(ticket) = &listing.terms.ticket {
+        let (card, event) = (id, ticket.event);
+        desk.store.put_ticket(&TicketRow { card, event, seat: row.seat, used: 0, dead: 0, why: None })?;
+    }
     first_generation(desk, card, &listing.terms, key, None)?;
     let posted = (id.0, Cause::Installed, reference(desk, row)?);
     desk.books.post(desk.store, posted, accounts.waiting(), accounts.held(), face)?;
     row.card = Some(id);
     Ok(desk.keep_purchase(row)?)
+}
+
+/// A ticket's certificate ends a day after its event's last admission: gates say "too late", not "no ticket".
+fn valid_until(desk: &Desk<'_>, listing: &Listing) -> Time {
+    match &listing.terms.ticket {
+        Some(ticket) => ticket.until.after(Time::DAY),
+        None => desk.now.after(listing.valid_for),
+    }
 }
 
 fn reserved(desk: &Desk<'_>, row: &PurchaseRow) -> Result<Reserve, Failure> {
@@ -156,7 +168,7 @@ fn blank(purchase: RequestNumber, state: PurchaseState) -> PurchaseAnswer {
         load: None,
         temporary: None,
         receipt: None,
-        at: tegata_core::Time(0),
+        at: Time(0),
         signer: 0,
         extensions: Default::default(),
     }

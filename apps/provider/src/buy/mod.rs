@@ -49,6 +49,9 @@ fn reference(desk: &Desk<'_>, row: &PurchaseRow) -> Result<Hash, Failure> {
 fn end(desk: &mut Desk<'_>, row: &mut PurchaseRow, state: PurchaseState, why: PurchaseRefusal) -> Result<(), Failure> {
     let article = desk.store.article(row.issuer, row.article)?.ok_or(StoreError::Damaged)?;
     desk.store.set_taken(row.issuer, row.article, article.taken.saturating_sub(1))?;
+    if let (Some(seat), Some(ticket)) = (row.seat, &listing(desk, row)?.terms.ticket) {
+        desk.store.free_seat(ticket.event, seat)?;
+    }
     row.state = state;
     row.why = Some(why);
     row.ended = Some(desk.now);

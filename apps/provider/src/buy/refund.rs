@@ -10,6 +10,7 @@ use super::{end, listing};
 use crate::books::Accounts;
 use crate::credit::{Sort, book_of, ends, outcome_of, send};
 use crate::desk::{Desk, Failure};
+use crate::enter;
 use crate::install::reconciling;
 use crate::settle::fees;
 use crate::update::money;
@@ -17,8 +18,9 @@ use crate::update::record::Event;
 use tegata_core::step::Break;
 use tegata_core::talk::buy::{PurchaseRefusal, PurchaseState, Refunded};
 use tegata_core::talk::credit::{OutcomeState, ProcessorAnswer, Refund};
+use tegata_core::talk::enter::{Admitted, EnterRefusal};
 use tegata_core::talk::update::{Command, CommandKind};
-use tegata_core::{Amount, CardId, Hash, RequestNumber, Time};
+use tegata_core::{Amount, CardId, Hash, RequestNumber, Time, Unit};
 use tegata_ledger::{Account, Kind};
 use tegata_store::{
     About, Cause, ExceptionKind, ExceptionRow, PurchaseRow, RefundRow, RefundState, StoreError, SurrenderRow,
@@ -35,6 +37,7 @@ pub(crate) fn surrendered(desk: &mut Desk<'_>, event: &Event) -> Result<(), Fail
     }
     let terms = desk.terms(card.terms)?;
     desk.kill(event.card, event.generation)?;
+    enter::kill(desk, event.card, event.generation, EnterRefusal::Refunded)?;
     let early = desk.shared.broken.has(Break::RefundedEarly);
     let later = if early { 0 } else { terms.list_age.saturating_add(terms.record_age) };
     let now = desk.now;
@@ -79,7 +82,18 @@ pub(crate) fn due(desk: &mut Desk<'_>) -> Result<(), Failure> {
             continue;
         }
         let accounts = Accounts::of(desk.known_card(row.card)?);
-        let mut left = desk.books.balance(desk.store, accounts.held())?;
+        let held = desk.books.balance(desk.store, accounts.held())?;
+        let card = desk.known_card(row.card)?.clone();
+        // A ticket that has let nobody in is worth what it cost; one that has, nothing.
+        let mut left = match card.unit == Unit::ENTRIES {
+            true if held == card.face
+                && desk.store.admissions_by(row.card)?.iter().all(|one| one.done != Admitted::In) =>
+            {
+                u64::MAX
+            }
+            true => 0,
+            false => held,
+        };
         row.asked = Some(desk.now);
         desk.store.put_surrender(&row)?;
         // What the bank would not pay for in the end is not paid back out of what it did pay for.
@@ -187,6 +201,13 @@ fn of_card(
         return Ok(());
     };
     let (from, to) = way(&Accounts::of(desk.known_card(card)?));
+    // Of a ticket not money goes, but the ticket: whole, or not at all.
+    let row = desk.known_card(card)?;
+    let amount = match row.unit == Unit::ENTRIES {
+        true if amount == refund.amount => row.face,
+        true => 0,
+        false => amount,
+    };
     let posted = (card.0, Cause::Refunded, Hash::of(&refund.number.0));
     Ok(desk.books.post(desk.store, posted, from, to, amount)?)
 }
@@ -239,8 +260,15 @@ fn settle(desk: &mut Desk<'_>, mut row: SurrenderRow) -> Result<(), Failure> {
         unreturned(desk, &row, left)?;
     }
     let done = refunds.iter().filter(|refund| refund.state == RefundState::Done).map(|refund| refund.amount).sum();
-    let amount = |minor| Amount::new(card.unit, minor).ok_or(StoreError::Damaged);
-    let (amount, left) = (amount(done)?, amount(before.saturating_add(left))?);
+    let paid = match refunds.first() {
+        Some(refund) => {
+            let purchase = desk.store.purchase(refund.wallet, refund.purchase)?.ok_or(StoreError::Damaged)?;
+            listing(desk, &purchase)?.price.unit()
+        }
+        None => card.unit,
+    };
+    let amount = |unit, minor| Amount::new(unit, minor).ok_or(StoreError::Damaged);
+    let (amount, left) = (amount(paid, done)?, amount(card.unit, before.saturating_add(left))?);
     let (provider, at) = (desk.shared.info.provider, desk.now);
     let signed = desk.sign(&[], |signer| Refunded {
         wallet: row.wallet,

@@ -5,11 +5,11 @@ use super::end;
 use crate::credit::trusted;
 use crate::desk::{Desk, Failure};
 use crate::install::reconciling;
-use tegata_core::Time;
 use tegata_core::step::Break;
 use tegata_core::talk::buy::{Cancel, Listing, PurchaseRefusal, PurchaseState, Reserve};
 use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::wire::signed::{Signed, Verified};
+use tegata_core::{EventId, Time};
 use tegata_store::{PurchaseRow, StoreError};
 
 /// How long a reservation holds, in seconds: time enough to read and agree.
@@ -35,6 +35,10 @@ pub(crate) fn reserve(desk: &mut Desk<'_>, request: &Verified<Reserve>) -> Resul
     if let Some(why) = objection(desk, request)? {
         return Ok(refused(desk, &hash, request.purchase, why));
     }
+    let seat = match seat(desk, request)? {
+        Ok(seat) => seat,
+        Err(why) => return Ok(refused(desk, &hash, request.purchase, why)),
+    };
     let article = desk.store.article(request.issuer, request.article)?.ok_or(StoreError::Damaged)?;
     let counted = u64::from(!desk.shared.broken.has(Break::StockNotCounted));
     desk.store.set_taken(request.issuer, request.article, article.taken + counted)?;
@@ -57,7 +61,11 @@ pub(crate) fn reserve(desk: &mut Desk<'_>, request: &Verified<Reserve>) -> Resul
         captured: None,
         at: desk.now,
         ended: None,
+        seat: seat.map(|(_, seat)| seat),
     };
+    if let Some((event, seat)) = seat {
+        desk.store.take_seat(event, seat, (row.wallet, row.number))?;
+    }
     desk.keep_purchase(&row)?;
     let key = (row.wallet, row.number);
     desk.store.put_purchase_record(key, tegata_store::Signed::Reserve, &hash, &request.signed().encode())?;
@@ -97,6 +105,29 @@ fn objection(desk: &mut Desk<'_>, request: &Reserve) -> Result<Option<PurchaseRe
         return Ok(None);
     };
     Ok(Some(why))
+}
+
+/// The seat that this reservation takes: the one that is wanted, or the first that is free. `None`: the article has no numbered
+/// seats.
+fn seat(desk: &Desk<'_>, request: &Reserve) -> Result<Result<Option<(EventId, u64)>, PurchaseRefusal>, Failure> {
+    let article = desk.store.article(request.issuer, request.article)?.ok_or(StoreError::Damaged)?;
+    let said = Signed::<Listing>::decode(&article.body).map_err(|_| StoreError::Damaged)?;
+    let Some(ticket) = &said.claimed().terms.ticket else {
+        return Ok(if request.seat.is_some() { Err(PurchaseRefusal::Seat) } else { Ok(None) });
+    };
+    let planned = desk.store.planned(ticket.event)?.ok_or(StoreError::Damaged)?;
+    let plan = crate::enter::planned(&planned)?;
+    let mut ours = plan.seats.iter().filter(|seat| seat.article == request.article).map(|seat| seat.seat).peekable();
+    if ours.peek().is_none() {
+        return Ok(if request.seat.is_some() { Err(PurchaseRefusal::Seat) } else { Ok(None) });
+    }
+    let taken = desk.store.seats_taken(ticket.event)?;
+    let is_free = |seat: &u64| taken.binary_search(seat).is_err();
+    let found = match request.seat {
+        Some(wanted) => ours.find(|seat| *seat == wanted).filter(is_free).ok_or(PurchaseRefusal::Seat),
+        None => ours.find(is_free).ok_or(PurchaseRefusal::SoldOut),
+    };
+    Ok(found.map(|seat| Some((ticket.event, seat))))
 }
 
 /// The wallet gives up what it has reserved. What is paid is not undone by this: it is told how that stands.

@@ -11,6 +11,7 @@ mod wallet;
 use crate::credit;
 use crate::desk::{Desk, Failure};
 use crate::directory::{Known, Learned};
+use crate::enter;
 use crate::join::{CERTIFICATE, decoded_keys};
 use crate::reach;
 pub(crate) use chain::{block, record_of};
@@ -167,12 +168,13 @@ fn judge(desk: &mut Desk<'_>, source: &Source, record: Option<&Record>, ends: &m
             wallet::took_up(desk, source, event, raise, (*of, *transaction))
         }
         Some(Record::Surrendered(event)) => wallet::surrendered(desk, source, event),
+        Some(Record::Seen(seen)) => enter::seen(desk, source, seen),
         None => malformed(desk, source),
     }
 }
 
 /// An entry that proves nothing: kept, and shown to a person.
-fn malformed(desk: &mut Desk<'_>, source: &Source) -> Result<(), Failure> {
+pub(crate) fn malformed(desk: &mut Desk<'_>, source: &Source) -> Result<(), Failure> {
     let row = exception(desk, source, ExceptionKind::Malformed, "nobody");
     Ok(desk.except(&row)?)
 }
@@ -225,6 +227,9 @@ fn commands_due(desk: &mut Desk<'_>, upload: &Upload, restarted: bool) -> Result
         renew(desk, upload.device)?;
     }
     reach::deliver(desk, upload.device)?;
+    if known.role == Role::Gate {
+        enter::due(desk, upload.device)?;
+    }
     if known.role == Role::Wallet && !restarted {
         for card in desk.store.card_ids_of(upload.device)? {
             money::release(desk, card)?;

@@ -1,6 +1,7 @@
 //! One entry of a log, decoded and proven: which signatures hold, what its hashes are.
 
 use crate::directory::Known;
+use crate::enter;
 use crate::shared::Shared;
 use tegata_core::card::{CardEvent, Counterpart, Raise, Void};
 use tegata_core::talk::credit::MerchantReceipt;
@@ -40,6 +41,8 @@ pub(crate) enum Record {
     TookUp(Event, Raise, Option<DeviceId>, u64),
     /// A card given back.
     Surrendered(Event),
+    /// What a ticket has shown to a gate.
+    Seen(Box<enter::Seen>),
 }
 
 /// A charge named by its hash.
@@ -89,6 +92,10 @@ pub(crate) fn prove(
         (Role::Wallet, EntryKind::Receipted) => Some(Record::Receipted),
         (Role::Wallet, EntryKind::TookUp) => took_up(shared, by, entry),
         (Role::Wallet, EntryKind::Surrendered) => surrendered(shared, by, entry),
+        (Role::Gate, EntryKind::Admitted | EntryKind::Left | EntryKind::TurnedAway)
+        | (Role::Wallet, EntryKind::Presented) => {
+            enter::prove(shared, by, (device, known), entry).map(|seen| Record::Seen(Box::new(seen)))
+        }
         _ => None,
     }
 }

@@ -154,6 +154,7 @@ impl World {
             max_untouched: 0,
             register_within: None,
             program: None,
+            ticket: None,
             extensions: Default::default(),
         }
     }

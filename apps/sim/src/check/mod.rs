@@ -400,6 +400,8 @@ impl Town {
             }
             // The bank takes what it has authorized, and gives back what it took.
             ExceptionKind::Unpaid => false,
+            // No gates in this town.
+            ExceptionKind::Cloned | ExceptionKind::CameTwice | ExceptionKind::BeyondTerms => false,
             ExceptionKind::Unreturned => tampered_wallet || wallet_by_device || self.is_of_numbers(row),
         }
     }

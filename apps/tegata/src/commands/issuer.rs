@@ -69,6 +69,7 @@ pub fn terms(issuer: IssuerId, flags: &TermsFlags) -> Result<Terms, Failure> {
         max_untouched: single.minor() / 10,
         register_within: None,
         program: None,
+        ticket: None,
         extensions: Default::default(),
     })
 }

@@ -152,6 +152,7 @@ pub fn terms(issuer: PartyId) -> Terms {
         max_untouched: 0,
         register_within: None,
         program: None,
+        ticket: None,
         extensions: Default::default(),
     }
 }

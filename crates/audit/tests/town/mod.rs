@@ -90,6 +90,7 @@ impl Town {
             max_untouched: 0,
             register_within: None,
             program: None,
+            ticket: None,
             extensions: Default::default(),
         }
     }

@@ -42,6 +42,10 @@ message! {
         15 offline_limit: u64,
         /// Checkpoint: when the next update is due.
         16 due: Time,
+        /// A ticket's seat, by its number in the event's plan.
+        17 seat: Option<u64>,
+        /// Entries of a ticket that were used before this generation: its next one follows.
+        18 used: Option<u64>,
     }
 }
 

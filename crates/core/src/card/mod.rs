@@ -5,6 +5,7 @@ mod chain;
 pub mod payment;
 mod raise;
 mod terms;
+pub mod ticket;
 
 pub use certificate::CardCertificate;
 pub use chain::{CardEvent, Counterpart, EventKind, ForkProof, Position};

@@ -1,5 +1,6 @@
 //! Terms: what may happen with a card away from the network. Pinned by their hash in every certificate.
 
+use super::ticket::TicketTerms;
 use crate::id::{Handle, Hash, PartyId};
 use crate::money::Unit;
 use crate::wire::canonical::Wire;
@@ -20,7 +21,7 @@ codes! {
 
 message! {
     /// An issuer's terms for one sort of card. Signed by the issuer when ordered; devices hold them by handle.
-    pub struct Terms kind 10 max 600 {
+    pub struct Terms kind 10 max 900 {
         /// Who owes what the card holds.
         1 issuer: PartyId,
         /// The kind of card.
@@ -51,6 +52,8 @@ message! {
         14 register_within: Option<u64>,
         /// The issuer's program; absent: the standard program of the kind.
         15 program: Option<Hash>,
+        /// A ticket's own terms; there exactly if the kind is one.
+        16 ticket: Option<TicketTerms>,
     }
 }
 

@@ -6,6 +6,7 @@ use crate::money::Time;
 use crate::record::{Batch, RecordKey, Space};
 use crate::step::Records;
 use crate::talk::credit::MerchantReceipt;
+use crate::talk::enter::Shown;
 use crate::talk::pay::Receipt;
 use crate::wire::canonical::{Bytes, Wire};
 use crate::wire::signed::Signed;
@@ -31,6 +32,14 @@ codes! {
         Cleared = 7,
         /// Wallet: a card was given back, with all that remained on it.
         Surrendered = 8,
+        /// Gate: a ticket was admitted.
+        Admitted = 9,
+        /// Gate: a ticket was checked out.
+        Left = 10,
+        /// Gate: a ticket that proved itself was refused.
+        TurnedAway = 11,
+        /// Wallet: a gate has answered.
+        Presented = 12,
     }
 }
 
@@ -65,6 +74,8 @@ message! {
         13 void: Option<Signed<Void>>,
         /// Cleared: the merchant's receipt \[8419\].
         14 sale: Option<Signed<MerchantReceipt>>,
+        /// Gate, and Presented: what the ticket showed, and the gate's answer.
+        15 shown: Option<Shown>,
     }
 }
 
@@ -86,6 +97,7 @@ impl LogEntry {
             receipt: None,
             void: None,
             sale: None,
+            shown: None,
             extensions: Default::default(),
         }
     }

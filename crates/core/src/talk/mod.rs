@@ -4,6 +4,8 @@ pub mod buy;
 pub mod cards;
 pub mod contract;
 pub mod credit;
+pub mod enter;
+pub mod event;
 pub mod join;
 pub mod journal;
 pub mod pay;

@@ -123,6 +123,8 @@ message! {
         7 card: Option<CardId>,
         /// When, by the wallet's clock.
         8 at: Time,
+        /// A ticket: the seat that is wanted, by its number in the event's plan; absent: any.
+        9 seat: Option<u64>,
     }
 }
 
@@ -210,6 +212,8 @@ codes! {
         Key = 13,
         /// Too many reservations that were not paid; wait until they expire.
         TooMany = 14,
+        /// The seat is taken, or is none of this article.
+        Seat = 15,
     }
 }
 
@@ -231,6 +235,7 @@ impl PurchaseRefusal {
             Self::Cancelled => "it was given up; nothing was charged",
             Self::Key => "the key is used already; start again",
             Self::TooMany => "too many reservations are unpaid; pay or cancel them, or wait until they expire",
+            Self::Seat => "that seat is taken or not sold by this; choose another, or let the system choose",
         }
     }
 }

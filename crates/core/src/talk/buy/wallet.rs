@@ -96,6 +96,8 @@ pub struct Selection {
     pub key: Option<PublicKey>,
     /// The card to be topped up.
     pub card: Option<CardId>,
+    /// A ticket: the seat that is wanted; absent: any.
+    pub seat: Option<u64>,
 }
 
 /// What the user sees.
@@ -201,6 +203,7 @@ impl Buying {
             key: selection.key,
             card: selection.card,
             at: context.now,
+            seat: selection.seat,
             extensions: Default::default(),
         };
         let body = Unsigned::new(body, buyer.key.algorithm());

@@ -8,6 +8,7 @@ use crate::record::{Batch, Overlay, RecordKey, Space};
 use crate::step::{Context, Effect, Event, Fault, Records, SigningKey, Step, Talk};
 use crate::talk::buy::{Bought, Refunded};
 use crate::talk::credit::{Credited, UserReceipt};
+use crate::talk::enter::Setup;
 use crate::talk::journal::{Journal, LogEntry};
 use crate::talk::pay::{Paying, Till, keep_raise, load_purse, purse_key};
 use crate::talk::reach::take_in;
@@ -321,6 +322,10 @@ impl Apply<'_> {
                 let letter = command.letter.as_ref()?;
                 let more = take_in(letter, &self.over, self.context.now);
                 self.over.merge(more);
+            }
+            CommandKind::Setup => {
+                let setup = command.setup.as_ref().filter(|setup| setup.is_sorted())?;
+                self.over.batch.put(Setup::key(), setup.to_bytes());
             }
             // Of later kinds of card: recorded as carried out, they name nothing this device holds.
             CommandKind::Change | CommandKind::Program => {}

@@ -6,6 +6,8 @@ use crate::money::Time;
 use crate::step::Context;
 use crate::talk::buy::Refunded;
 use crate::talk::credit::UserReceipt;
+use crate::talk::enter::Setup;
+use crate::talk::event::Changed;
 use crate::talk::reach::Delivery;
 use crate::talk::report::Refused;
 use crate::wire::canonical::{Bytes, DecodeError, Message, Reader, Wire};
@@ -84,6 +86,8 @@ codes! {
         Renew = 10,
         /// Keep a letter, or seal one of your own again.
         Letter = 12,
+        /// A gate's event.
+        Setup = 13,
     }
 }
 
@@ -110,6 +114,10 @@ message! {
         10 refund: Option<Signed<Refunded>>,
         /// Letter: the letter, still sealed, or the number of the one to seal again.
         12 letter: Option<Delivery>,
+        /// Setup: what the gate needs to know.
+        13 setup: Option<Setup>,
+        /// Change: what is offered to the holder.
+        14 change: Option<Changed>,
     }
 }
 
@@ -127,6 +135,8 @@ impl Command {
             receipt: None,
             refund: None,
             letter: None,
+            setup: None,
+            change: None,
             extensions: Default::default(),
         }
     }

@@ -1,0 +1,189 @@
+//! What tickets have shown, as gates and wallets say it: recorded once, compared with what the same ticket has shown before.
+
+use super::setup::kill;
+use crate::desk::{Desk, Failure};
+use crate::directory::Known;
+use crate::shared::Shared;
+use crate::update::{Source, block, exception};
+use tegata_core::card::ticket::TicketTerms;
+use tegata_core::step::Break;
+use tegata_core::talk::enter::{
+    Admission, Admitted, Direction, EnterRefusal, Gateway, Presentation, Told, Window, earlier, twice,
+};
+use tegata_core::talk::journal::{EntryKind, LogEntry};
+use tegata_core::wire::certificate::{Role, Subject};
+use tegata_core::wire::signed::Verifier;
+use tegata_core::{DeviceId, EventId};
+use tegata_store::{AdmissionRow, ExceptionKind, ExceptionRow, StoreError};
+
+/// What an entry proves that was shown: the ticket's signature holds, and the gate's.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    event: EventId,
+    row: AdmissionRow,
+}
+
+/// Proves an entry of a gate's log, or of a wallet's that says what a gate answered.
+pub(crate) fn prove(
+    shared: &Shared,
+    by: &dyn Verifier,
+    (device, known): (DeviceId, &Known),
+    entry: LogEntry,
+) -> Option<Seen> {
+    let by_gate = known.role == Role::Gate;
+    let gate = if by_gate { device } else { entry.terminal? };
+    let (card, generation) = (entry.card?, entry.generation?);
+    let (gate_key, card_key) = {
+        let directory = shared.directory();
+        let gate = directory.participants.get(&Subject::from(gate)).filter(|known| known.role == Role::Gate)?;
+        (gate.key, *directory.card_keys.get(&(card, generation))?)
+    };
+    let shown = entry.shown?;
+    let said = shown.certificate.claimed();
+    ((said.card, said.generation) == (card, generation)).then_some(())?;
+    let (hash, (of_entry, people)) = (shown.hash(gate)?, shown.entry()?);
+    let (mut attempt, mut before) = (0, Vec::new());
+    if let (Some(presentation), Some(session)) = (&shown.presentation, shown.session) {
+        let (event, zone, direction) = (shown.event, shown.zone, shown.direction);
+        let at = Gateway { session, gate, event, zone, direction };
+        presentation.clone().verify(&card_key, &Presentation::context(card, generation, &at), by).ok()?;
+        (attempt, before) = (presentation.claimed().attempt, earlier(presentation.claimed()).to_vec());
+    } else {
+        let window = shown.window.as_ref()?;
+        window.clone().verify(&card_key, &Window::context(card, generation), by).ok()?;
+    }
+    let word = match shown.admission {
+        Some(word) => Some(word.verify(&gate_key, &Admission::context(&hash), by).ok()?),
+        // To a window a gate says nothing; its log does.
+        None => (by_gate && shown.window.is_some()).then_some(None)?,
+    };
+    let done = match (entry.kind, shown.direction) {
+        (EntryKind::Admitted, Direction::In) => Admitted::In,
+        (EntryKind::Left, Direction::Out) => Admitted::Out,
+        (EntryKind::TurnedAway, _) => Admitted::Refused,
+        (EntryKind::Presented, _) => word.as_ref()?.done,
+        _ => return None,
+    };
+    (word.as_ref().is_none_or(|word| word.done == done)).then_some(())?;
+    let row = AdmissionRow {
+        card,
+        zone: shown.zone,
+        entry: of_entry,
+        direction: shown.direction,
+        shown: hash,
+        generation,
+        gate,
+        number: entry.transaction,
+        at: word.as_ref().map_or(entry.at, |word| word.at),
+        people,
+        done,
+        window: shown.window.is_some(),
+        attempt,
+        earlier: before,
+        by_gate,
+        by_wallet: !by_gate,
+    };
+    Some(Seen { event: shown.event, row })
+}
+
+/// Records it and compares it with what the same ticket has shown for the same entry.
+pub(crate) fn seen(desk: &mut Desk<'_>, source: &Source, seen: &Seen) -> Result<(), Failure> {
+    let row = &seen.row;
+    let Some(ticket) = desk.store.ticket(row.card)?.filter(|ticket| ticket.event == seen.event) else {
+        return crate::update::malformed(desk, source);
+    };
+    let others = desk.store.admissions_of(row.card, row.zone, row.entry, row.direction)?;
+    let known = others.iter().any(|other| other.shown == row.shown);
+    desk.store.put_admission(row)?;
+    if known {
+        return Ok(());
+    }
+    let mut convicted = false;
+    for other in others.iter().filter(|other| other.generation == row.generation) {
+        let differs = !row.window && !other.window && twice(told(row), told(other));
+        if differs && !convicted && !desk.shared.broken.has(Break::ForkIgnored) {
+            convict(desk, source, row, other)?;
+            convicted = true;
+        }
+    }
+    let came = |one: &AdmissionRow| one.done == Admitted::In;
+    if !came(row) {
+        return Ok(());
+    }
+    let before = others.iter().find(|other| came(other));
+    if let (Some(other), false) = (before, convicted) {
+        // A gate that had stored it and not opened says it twice, and opened once (R20); so does one that had seen a window.
+        if other.gate != row.gate && !other.window {
+            except(desk, source, row, Some(other), ExceptionKind::CameTwice)?;
+        }
+    }
+    let card = desk.known_card(row.card)?.clone();
+    let terms = desk.terms(card.terms)?;
+    let beyond = match &terms.ticket {
+        Some(terms) => before.is_none() && is_beyond(desk, terms, row)?,
+        None => return Err(StoreError::Damaged.into()),
+    };
+    if beyond || (ticket.dead >= row.generation && !convicted) {
+        except(desk, source, row, None, ExceptionKind::BeyondTerms)?;
+    }
+    Ok(())
+}
+
+fn told(row: &AdmissionRow) -> Told<'_> {
+    Told { hash: &row.shown, attempt: row.attempt, earlier: &row.earlier }
+}
+
+/// Whether this ticket has now come in more often than its terms say, all gates together.
+fn is_beyond(desk: &Desk<'_>, terms: &TicketTerms, row: &AdmissionRow) -> Result<bool, Failure> {
+    let all = desk.store.admissions_by(row.card)?;
+    let mut entries: Vec<u64> = Vec::new();
+    for one in all.iter().filter(|one| one.zone == row.zone && one.done == Admitted::In) {
+        if terms.day(one.at) == terms.day(row.at) && !entries.contains(&one.entry) {
+            entries.push(one.entry);
+        }
+    }
+    let today = entries.len() as u64;
+    Ok(row.entry > terms.entries || terms.a_day.is_some_and(|most| today > most) || (!terms.reentry && today > 1))
+}
+
+/// The holder has shown one ticket from two wallets: it is blocked, and dead at the gates from their next update on (R9, R20).
+fn convict(desk: &mut Desk<'_>, source: &Source, row: &AdmissionRow, other: &AdmissionRow) -> Result<(), Failure> {
+    except(desk, source, row, Some(other), ExceptionKind::Cloned)?;
+    block(desk, row.card, row.generation)?;
+    kill(desk, row.card, row.generation, EnterRefusal::Blocked)
+}
+
+/// Shows it to a person, with both records.
+fn except(
+    desk: &mut Desk<'_>,
+    source: &Source,
+    row: &AdmissionRow,
+    other: Option<&AdmissionRow>,
+    kind: ExceptionKind,
+) -> Result<(), Failure> {
+    if desk.store.has_exception(kind, row.card, &row.shown)? {
+        return Ok(());
+    }
+    let card = desk.known_card(row.card)?.clone();
+    let bearer = if kind == ExceptionKind::Cloned { "holder" } else { "issuer" };
+    let record = match other {
+        Some(other) if other.by_gate => desk.store.entry(other.gate, other.number)?,
+        _ => None,
+    };
+    let mut exception = ExceptionRow {
+        device: Some(row.gate),
+        issuer: Some(card.issuer),
+        card: Some(row.card),
+        generation: Some(row.generation),
+        seq: Some(row.entry),
+        check: Some(row.shown),
+        amount: None,
+        wallet_record: record,
+        terminal_record: Some(source.bytes.clone()),
+        ..exception(desk, source, kind, bearer)
+    };
+    if exception.wallet_record.is_none() {
+        exception.wallet_record = other.map(|other| other.shown.0.to_vec());
+    }
+    Ok(desk.except(&exception)?)
+}

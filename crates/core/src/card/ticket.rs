@@ -1,0 +1,393 @@
+//! The standard program of tickets: what lets a holder in, how often, where and when. Wallet and gate judge by the same rules,
+//! the gate by what it knows of the ticket, alone or from its neighbours (R22).
+//!
+//! An *entry* is numbered from 1 and counts up with every admission; it is no number of the chain (R20). Of one entry the holder
+//! comes in once and goes out once.
+
+use super::{CardCertificate, Terms};
+use crate::id::{CardId, DeviceId, EventId, Hash};
+use crate::message;
+use crate::money::{Amount, Time};
+use crate::record::{RecordKey, Space};
+use crate::step::Records;
+use crate::talk::enter::{Direction, EnterRefusal};
+use crate::wire::canonical::Wire;
+use alloc::{string::String, vec::Vec};
+
+/// How far a gate's clock may be off before a holder who is in time is refused, in seconds.
+pub const GATE_TOLERANCE: u64 = 120;
+/// How many uses of a ticket in one zone a gate keeps: those that somebody may still ask about.
+const KEPT: usize = 8;
+
+message! {
+    /// What a ticket lets in.
+    pub struct TicketTerms {
+        /// The event.
+        1 event: EventId,
+        /// Where it is, for people.
+        2 place: String,
+        /// Admitted from then on.
+        3 from: Time,
+        /// Admitted until before then.
+        4 until: Time,
+        /// The zones that it opens.
+        5 zones: Vec<u64>,
+        /// Entries in all.
+        6 entries: u64,
+        /// Entries on one day; absent: no other bound.
+        7 a_day: Option<u64>,
+        /// When a day begins, in seconds after midnight UTC.
+        8 day_begins: u64,
+        /// Whether who has gone out may come in again.
+        9 reentry: bool,
+        /// How many more people one ticket lets in with its holder.
+        10 companions: u64,
+        /// The one door where a window is taken by a gate that hears no other (R21).
+        11 door: Option<u64>,
+        /// Until when it may be given away; absent: as long as it is valid.
+        12 give_until: Option<Time>,
+        /// The highest price for which it may be given away; absent: for nothing more than it cost.
+        13 give_price: Option<Amount>,
+        /// Until when it is refunded; absent: as long as it was not used.
+        14 refund_until: Option<Time>,
+    }
+}
+
+impl TicketTerms {
+    /// The day of a moment, counted from 1970.
+    pub fn day(&self, at: Time) -> u64 {
+        at.0.saturating_sub(self.day_begins) / Time::DAY
+    }
+}
+
+message! {
+    /// One use that a gate has admitted or heard of.
+    pub struct Use {
+        /// The entry.
+        1 entry: u64,
+        /// In or out.
+        2 direction: Direction,
+        /// The presentation, by its hash; of a window, the window's.
+        3 shown: Hash,
+        /// The gate that admitted it.
+        4 gate: DeviceId,
+        /// The number of its entry in that gate's log.
+        5 number: u64,
+        /// When.
+        6 at: Time,
+        /// How many people.
+        7 people: u64,
+        /// Stored, and the gate has not opened yet: it opens once (R20).
+        8 opening: Option<bool>,
+        /// By a window, which proves little and yields to an answer (R21).
+        9 window: Option<bool>,
+    }
+}
+
+message! {
+    /// What a gate knows of one ticket.
+    pub struct Usage {
+        /// The generation that was used.
+        1 generation: u64,
+        /// The highest entry that came in.
+        2 entry: u64,
+        /// How many people of it are inside; 0: they have gone out.
+        3 inside: u64,
+        /// The day of the last entry.
+        4 day: u64,
+        /// Entries on that day.
+        5 today: u64,
+        /// The last uses, oldest first.
+        6 uses: Vec<Use>,
+    }
+}
+
+/// What a presentation asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted<'a> {
+    /// The entry.
+    pub entry: u64,
+    /// In or out.
+    pub direction: Direction,
+    /// Into or out of which zone.
+    pub zone: u64,
+    /// How many people.
+    pub people: u64,
+    /// Attempts of the same entry that were refused or never answered, by their hashes (R20).
+    pub earlier: &'a [Hash],
+    /// The exit of the entry before has been shown, signed by another gate.
+    pub left: bool,
+    /// Given by a window.
+    pub window: bool,
+    /// When, by the gate's clock.
+    pub now: Time,
+}
+
+/// What a gate does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Admits, or lets out.
+    Admit,
+    /// It was admitted, and the gate has not opened: it opens now.
+    OpenNow,
+    /// It was admitted, as whoever shows it knows: the same answer again, and nothing opens.
+    Repeat(Use),
+    /// No.
+    Refuse(EnterRefusal),
+}
+
+impl Usage {
+    /// Where it is stored: of each zone apart.
+    pub fn key(card: CardId, zone: u64) -> RecordKey {
+        RecordKey::new(Space::Ticket, [card.0.as_slice(), &zone.to_be_bytes()].concat())
+    }
+    /// A ticket that no gate has seen in this generation, with so many entries used before.
+    pub fn new(generation: u64, entry: u64) -> Self {
+        Self { generation, entry, inside: 0, day: 0, today: 0, uses: Vec::new(), extensions: Default::default() }
+    }
+    /// Reads it.
+    pub fn load(records: &dyn Records, card: CardId, zone: u64) -> Option<Self> {
+        Self::from_bytes(&records.get(&Self::key(card, zone))?).ok()
+    }
+    /// What is known of a ticket of this generation, which may have been issued anew since it was used.
+    pub fn of(records: &dyn Records, certificate: &CardCertificate, zone: u64) -> Self {
+        let used = certificate.used.unwrap_or(0);
+        match Self::load(records, certificate.card, zone) {
+            Some(known) if known.generation >= certificate.generation => known,
+            // Its new holder has not come in.
+            Some(known) => {
+                Self { generation: certificate.generation, entry: known.entry.max(used), inside: 0, ..known }
+            }
+            None => Self::new(certificate.generation, used),
+        }
+    }
+    /// The use of this entry in this direction, if it is one of the last.
+    pub fn used(&self, entry: u64, direction: Direction) -> Option<&Use> {
+        self.uses.iter().rev().find(|used| (used.entry, used.direction) == (entry, direction))
+    }
+    /// Counts a use.
+    pub fn count(&mut self, terms: &TicketTerms, used: Use) {
+        match used.direction {
+            Direction::In => {
+                let day = terms.day(used.at);
+                self.today = if day == self.day { self.today.saturating_add(1) } else { 1 };
+                self.day = day;
+                // Of a use that this gate hears of late, a later one may be known.
+                if used.entry >= self.entry {
+                    self.entry = used.entry;
+                    let out = self.used(used.entry, Direction::Out).is_some();
+                    self.inside = if out { 0 } else { used.people };
+                }
+            }
+            Direction::Out if used.entry >= self.entry => {
+                self.entry = used.entry;
+                self.inside = 0;
+            }
+            Direction::Out => {}
+        }
+        self.uses.push(used);
+        if self.uses.len() > KEPT {
+            self.uses.remove(0);
+        }
+    }
+    /// Judges what a ticket of these terms wants, by what is known of it.
+    pub fn judge(&self, terms: &TicketTerms, wanted: &Wanted<'_>) -> Verdict {
+        if wanted.people == 0 || wanted.people > terms.companions.saturating_add(1) {
+            return Verdict::Refuse(EnterRefusal::TooMany);
+        }
+        if !terms.zones.contains(&wanted.zone) {
+            return Verdict::Refuse(EnterRefusal::OtherZone);
+        }
+        if let Some(used) = self.used(wanted.entry, wanted.direction) {
+            return self.again(used, wanted);
+        }
+        match wanted.direction {
+            Direction::In => self.comes_in(terms, wanted),
+            Direction::Out => self.goes_out(wanted),
+        }
+    }
+    /// The same entry again.
+    fn again(&self, used: &Use, wanted: &Wanted<'_>) -> Verdict {
+        let attached = wanted.earlier.contains(&used.shown);
+        match (used.opening, used.window) {
+            (Some(true), _) if attached => Verdict::OpenNow,
+            // Whoever can answer a challenge holds the ticket; whoever showed a picture of it may not.
+            (_, Some(true)) if !wanted.window => Verdict::Admit,
+            _ if attached => Verdict::Repeat(used.clone()),
+            _ if wanted.direction == Direction::Out => Verdict::Refuse(EnterRefusal::NotInside),
+            _ => Verdict::Refuse(EnterRefusal::UsedElsewhere),
+        }
+    }
+    fn comes_in(&self, terms: &TicketTerms, wanted: &Wanted<'_>) -> Verdict {
+        let refuse = Verdict::Refuse;
+        if wanted.now.after(GATE_TOLERANCE) < terms.from {
+            return refuse(EnterRefusal::TooEarly);
+        }
+        if wanted.now >= terms.until.after(GATE_TOLERANCE) {
+            return refuse(EnterRefusal::TooLate);
+        }
+        if wanted.entry <= self.entry {
+            return refuse(EnterRefusal::Used);
+        }
+        if wanted.entry > terms.entries {
+            return refuse(EnterRefusal::UsedUp);
+        }
+        if self.inside > 0 && !wanted.left {
+            return refuse(EnterRefusal::Inside);
+        }
+        if wanted.entry > 1 && !terms.reentry && terms.day(wanted.now) == self.day {
+            return refuse(EnterRefusal::NoReentry);
+        }
+        if self.day == terms.day(wanted.now) && terms.a_day.is_some_and(|most| self.today >= most) {
+            return refuse(EnterRefusal::UsedToday);
+        }
+        Verdict::Admit
+    }
+    fn goes_out(&self, wanted: &Wanted<'_>) -> Verdict {
+        // Where the holder came in this gate may not have heard of.
+        match wanted.entry < self.entry || (wanted.entry == self.entry && self.inside == 0) || wanted.entry == 0 {
+            true => Verdict::Refuse(EnterRefusal::NotInside),
+            false => Verdict::Admit,
+        }
+    }
+}
+
+/// The ticket's own terms, of terms that are a ticket's.
+pub fn of(terms: &Terms) -> Option<&TicketTerms> {
+    terms.ticket.as_ref()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    const DOORS: Time = Time(1_000_000);
+
+    fn terms() -> TicketTerms {
+        TicketTerms {
+            event: EventId([1; 16]),
+            place: "Town hall".into(),
+            from: DOORS,
+            until: DOORS.after(3 * Time::DAY),
+            zones: vec![1, 2],
+            entries: 3,
+            a_day: Some(2),
+            day_begins: DOORS.0 % Time::DAY,
+            reentry: true,
+            companions: 1,
+            door: None,
+            give_until: None,
+            give_price: None,
+            refund_until: None,
+            extensions: Default::default(),
+        }
+    }
+    fn wants(entry: u64, direction: Direction) -> Wanted<'static> {
+        Wanted { entry, direction, zone: 1, people: 1, earlier: &[], left: false, window: false, now: DOORS }
+    }
+    fn used(entry: u64, direction: Direction, at: Time) -> Use {
+        Use {
+            entry,
+            direction,
+            shown: Hash([u8::try_from(entry).expect("small"); 32]),
+            gate: DeviceId([1; 16]),
+            number: entry,
+            at,
+            people: 1,
+            opening: None,
+            window: None,
+            extensions: Default::default(),
+        }
+    }
+    const IN: Direction = Direction::In;
+    const OUT: Direction = Direction::Out;
+
+    #[test]
+    fn in_out_and_in_again_as_often_as_the_terms_say() {
+        let (terms, mut usage) = (terms(), Usage::new(1, 0));
+        let no =
+            |usage: &Usage, wanted: Wanted<'_>, why| assert_eq!(usage.judge(&terms, &wanted), Verdict::Refuse(why));
+        let yes = |usage: &Usage, wanted: Wanted<'_>| assert_eq!(usage.judge(&terms, &wanted), Verdict::Admit);
+        no(&usage, Wanted { now: Time(DOORS.0 - 121), ..wants(1, IN) }, EnterRefusal::TooEarly);
+        yes(&usage, Wanted { now: Time(DOORS.0 - 120), ..wants(1, IN) });
+        no(&usage, Wanted { zone: 3, ..wants(1, IN) }, EnterRefusal::OtherZone);
+        no(&usage, Wanted { people: 3, ..wants(1, IN) }, EnterRefusal::TooMany);
+        no(&usage, Wanted { people: 0, ..wants(1, IN) }, EnterRefusal::TooMany);
+        yes(&usage, Wanted { people: 2, ..wants(1, IN) });
+        usage.count(&terms, used(1, IN, DOORS));
+        no(&usage, wants(1, IN), EnterRefusal::UsedElsewhere);
+        let told = Wanted { earlier: &[Hash([1; 32])], ..wants(1, IN) };
+        assert_eq!(usage.judge(&terms, &told), Verdict::Repeat(used(1, IN, DOORS)));
+        no(&usage, wants(2, IN), EnterRefusal::Inside);
+        yes(&usage, Wanted { left: true, ..wants(2, IN) });
+        yes(&usage, wants(1, OUT));
+        usage.count(&terms, used(1, OUT, DOORS));
+        no(&usage, wants(1, OUT), EnterRefusal::NotInside);
+        yes(&usage, wants(2, IN));
+        usage.count(&terms, used(2, IN, DOORS));
+        usage.count(&terms, used(2, OUT, DOORS));
+        no(&usage, wants(3, IN), EnterRefusal::UsedToday);
+        let tomorrow = DOORS.after(Time::DAY);
+        yes(&usage, Wanted { now: tomorrow, ..wants(3, IN) });
+        usage.count(&terms, used(3, IN, tomorrow));
+        usage.count(&terms, used(3, OUT, tomorrow));
+        no(&usage, Wanted { now: tomorrow, ..wants(4, IN) }, EnterRefusal::UsedUp);
+        no(&usage, Wanted { now: DOORS.after(4 * Time::DAY), ..wants(3, IN) }, EnterRefusal::Used);
+        let late = Wanted { now: terms.until.after(GATE_TOLERANCE), ..wants(1, IN) };
+        no(&Usage::new(1, 0), late, EnterRefusal::TooLate);
+        yes(&Usage::new(1, 0), Wanted { now: Time(late.now.0 - 1), ..late });
+    }
+
+    #[test]
+    fn what_is_heard_of_late_changes_nothing_that_is_known_better() {
+        let (terms, mut usage) = (terms(), Usage::new(1, 0));
+        usage.count(&terms, used(1, OUT, DOORS));
+        usage.count(&terms, used(1, IN, DOORS));
+        assert_eq!((usage.entry, usage.inside), (1, 0), "the exit was heard of first");
+        usage.count(&terms, used(2, IN, DOORS));
+        usage.count(&terms, used(1, OUT, DOORS));
+        assert_eq!((usage.entry, usage.inside), (2, 1));
+    }
+
+    #[test]
+    fn stored_and_not_opened_opens_once_and_a_window_yields_to_an_answer() {
+        let (terms, mut usage) = (terms(), Usage::new(1, 0));
+        let waiting = Use { opening: Some(true), ..used(1, IN, DOORS) };
+        usage.count(&terms, waiting);
+        let again = Wanted { earlier: &[Hash([1; 32])], ..wants(1, IN) };
+        assert_eq!(usage.judge(&terms, &again), Verdict::OpenNow);
+        assert_eq!(usage.judge(&terms, &wants(1, IN)), Verdict::Refuse(EnterRefusal::UsedElsewhere));
+        let mut usage = Usage::new(1, 0);
+        usage.count(&terms, Use { window: Some(true), ..used(1, IN, DOORS) });
+        let picture = Wanted { window: true, ..wants(1, IN) };
+        assert_eq!(usage.judge(&terms, &picture), Verdict::Refuse(EnterRefusal::UsedElsewhere));
+        assert_eq!(usage.judge(&terms, &wants(1, IN)), Verdict::Admit);
+    }
+
+    #[test]
+    fn without_reentry_one_comes_in_once_a_day() {
+        let terms = TicketTerms { reentry: false, ..terms() };
+        let mut usage = Usage::new(1, 0);
+        usage.count(&terms, used(1, IN, DOORS));
+        usage.count(&terms, used(1, OUT, DOORS));
+        assert_eq!(usage.judge(&terms, &wants(2, IN)), Verdict::Refuse(EnterRefusal::NoReentry));
+        let tomorrow = Wanted { now: DOORS.after(Time::DAY), ..wants(2, IN) };
+        assert_eq!(usage.judge(&terms, &tomorrow), Verdict::Admit);
+    }
+
+    #[test]
+    fn only_the_last_uses_are_kept() {
+        let (terms, mut usage) = (TicketTerms { entries: 100, a_day: None, ..terms() }, Usage::new(1, 0));
+        for entry in 1..=20 {
+            usage.count(&terms, used(entry, IN, DOORS));
+            usage.count(&terms, used(entry, OUT, DOORS));
+        }
+        assert_eq!((usage.uses.len(), usage.entry, usage.today), (KEPT, 20, 20));
+        assert_eq!(
+            usage.judge(&terms, &wants(3, IN)),
+            Verdict::Refuse(EnterRefusal::Used),
+            "forgotten, and known to be over"
+        );
+    }
+}

@@ -1,0 +1,436 @@
+//! The gate's side: a ticket is verified, judged and stored before the gate opens, and that it has opened is stored, too (R20).
+
+use super::messages::*;
+use super::setup::Setup;
+use super::tally::count;
+use super::window::read_window;
+use super::{MAX_EARLIER, earlier};
+use crate::card::ticket::{Usage, Use, Verdict, Wanted};
+use crate::card::{CardCertificate, CardKind, ticket};
+use crate::id::{CardId, DeviceId, Hash};
+use crate::record::{Batch, RecordKey, Space};
+use crate::step::{Context, Effect, Event, Fault, SigningKey, Step, Talk};
+use crate::talk::journal::{EntryKind, Journal, LogEntry};
+use crate::wire::canonical::Wire;
+use crate::wire::certificate::{Anchors, Certificate, Role, SessionProof, Untrusted};
+use crate::wire::signed::{PublicKey, Signature, Signed, Unsigned};
+use alloc::{sync::Arc, vec, vec::Vec};
+
+/// With what a gate works.
+#[derive(Clone, Debug)]
+pub struct Door {
+    /// The gate's certificate, as it travels.
+    pub certificate: Signed<Certificate>,
+    /// Whom it trusts.
+    pub anchors: Arc<Anchors>,
+    /// Its event.
+    pub setup: Arc<Setup>,
+    /// Whether it hears all its neighbours (R22).
+    pub hears: bool,
+}
+
+impl Door {
+    fn gate(&self) -> DeviceId {
+        self.certificate.claimed().subject.device()
+    }
+    fn key(&self) -> &PublicKey {
+        &self.certificate.claimed().key
+    }
+}
+
+/// What the steward sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GateNotice {
+    /// Stored: open.
+    Open(Passing),
+    /// Stored: let out.
+    LetOut(Passing),
+    /// This ticket was let in before and is told so again. Nothing opens.
+    Repeated(Passing),
+    /// No.
+    Refused(EnterRefusal),
+    /// The device itself failed; nothing has changed.
+    Failed(Fault),
+}
+
+/// Whom a gate lets pass. Names no person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passing {
+    /// The ticket.
+    pub card: CardId,
+    /// Which entry.
+    pub entry: u64,
+    /// How many people.
+    pub people: u64,
+    /// The seat, by its number in the plan.
+    pub seat: Option<u64>,
+}
+
+/// A ticket that proved itself, and what becomes of it.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    shown: Shown,
+    hash: Hash,
+    passing: Passing,
+    refused: Option<EnterRefusal>,
+    journal: Journal,
+    usage: Usage,
+}
+
+/// The gate's states.
+#[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // one exists per tap
+pub enum GateEnter {
+    /// Waits for the session.
+    Idle(Door),
+    /// Waits for what a camera reads.
+    Camera(Door),
+    /// Signs the proof of itself.
+    Proving(Door, Hash),
+    /// Waits for the presentation.
+    ExpectPresented(Door, Hash),
+    /// Signs its word.
+    Signing(Door, Judged, Unsigned<Admission>),
+    /// Stores the use.
+    Storing(Judged, Option<Signed<Admission>>),
+    /// Stores that it has opened.
+    Opening,
+    /// Ended.
+    Over,
+}
+
+type Next = Step<GateEnter, GateNotice>;
+
+fn send(message: &EnterMessage) -> Effect<GateNotice> {
+    Effect::Send(message.to_bytes())
+}
+
+impl GateEnter {
+    /// Waits for a ticket to touch.
+    pub fn new(door: Door) -> Self {
+        Self::Idle(door)
+    }
+    /// Waits for a ticket's code before the camera: [`Event::Received`] with its bytes (R21).
+    pub fn camera(door: Door) -> Self {
+        Self::Camera(door)
+    }
+    fn refuse(why: EnterRefusal) -> Next {
+        Step::new(Self::Over, [send(&EnterMessage::Refused(why)), Effect::Show(GateNotice::Refused(why))])
+    }
+    fn fail(fault: Fault) -> Next {
+        let told = send(&EnterMessage::Refused(EnterRefusal::OutOfOrder));
+        Step::new(Self::Over, [told, Effect::Show(GateNotice::Failed(fault))])
+    }
+
+    fn prove(door: Door, session: Hash) -> Next {
+        let tbs = SessionProof::unsigned(door.key()).tbs(&SessionProof::context(&session));
+        Step::new(Self::Proving(door, session), [Effect::Sign { key: SigningKey::Device, tbs }])
+    }
+    fn proven(door: Door, session: Hash, proof: Signature) -> Next {
+        let examination = Examination {
+            certificate: door.certificate.clone(),
+            proof: SessionSignature(proof),
+            event: door.setup.event,
+            zone: door.setup.zone,
+            direction: door.setup.direction,
+            extensions: Default::default(),
+        };
+        Step::new(Self::ExpectPresented(door, session), [send(&EnterMessage::Examination(examination))])
+    }
+
+    /// A presentation: by a ticket of this event, to this gate, in this session.
+    fn presented(door: Door, session: Hash, presented: Presented, context: &Context<'_>) -> Next {
+        let Presented { presentation, certificate, left, .. } = presented;
+        let said = match accept(&door, &certificate, context) {
+            Ok(said) => said,
+            Err(why) => return Self::refuse(why),
+        };
+        let setup = door.setup.clone();
+        let at =
+            Gateway { session, gate: door.gate(), event: setup.event, zone: setup.zone, direction: setup.direction };
+        let context_of = Presentation::context(said.card, said.generation, &at);
+        let Ok(presentation) = presentation.verify(&said.key, &context_of, context.verifier) else {
+            return Self::refuse(EnterRefusal::NotTrusted);
+        };
+        if earlier(&presentation).len() > MAX_EARLIER {
+            return Self::refuse(EnterRefusal::Malformed);
+        }
+        let left = left.is_some_and(|left| has_left(&door, &said, &presentation, left, context));
+        let shown = Shown {
+            presentation: Some(presentation.signed().clone()),
+            session: Some(session),
+            ..shown(&setup, certificate)
+        };
+        let wanted = Wanted {
+            entry: presentation.entry,
+            direction: setup.direction,
+            zone: setup.zone,
+            people: presentation.people,
+            earlier: earlier(&presentation),
+            left,
+            window: false,
+            now: context.now,
+        };
+        let hash = presentation.hash();
+        Self::judge(door, (&said, shown, hash), &wanted, context)
+    }
+
+    /// A code that the camera has read: only of a ticket that holds now, and where nobody else may have let it in (R21).
+    fn seen(door: Door, bytes: &[u8], context: &Context<'_>) -> Next {
+        let Ok(WindowCode { certificate, window, .. }) = read_window(bytes) else {
+            return Self::refuse(EnterRefusal::Malformed);
+        };
+        let said = match accept(&door, &certificate, context) {
+            Ok(said) => said,
+            Err(why) => return Self::refuse(why),
+        };
+        let context_of = Window::context(said.card, said.generation);
+        let Ok(window) = window.verify(&said.key, &context_of, context.verifier) else {
+            return Self::refuse(EnterRefusal::NotTrusted);
+        };
+        let apart = context.now.since(window.at).max(window.at.since(context.now));
+        if apart > Window::SECONDS {
+            return Self::refuse(EnterRefusal::WindowOver);
+        }
+        let terms = door.setup.terms(said.terms).ok().and_then(ticket::of);
+        let own = terms.is_some_and(|terms| terms.door == Some(door.setup.door));
+        if !door.hears && !own {
+            return Self::refuse(EnterRefusal::TapNeeded);
+        }
+        let hash = window.hash();
+        let setup = door.setup.clone();
+        let shown = Shown { window: Some(window.signed().clone()), ..shown(&setup, certificate) };
+        let wanted = Wanted {
+            entry: window.entry,
+            direction: setup.direction,
+            zone: setup.zone,
+            people: window.people,
+            earlier: &[],
+            left: false,
+            window: true,
+            now: context.now,
+        };
+        Self::judge(door, (&said, shown, hash), &wanted, context)
+    }
+
+    /// What becomes of a ticket that proved itself.
+    fn judge(
+        door: Door,
+        (said, shown, hash): (&CardCertificate, Shown, Hash),
+        wanted: &Wanted<'_>,
+        context: &Context<'_>,
+    ) -> Next {
+        let Some(journal) = Journal::load(context.records) else {
+            return Self::fail(Fault::Storage);
+        };
+        let usage = Usage::of(context.records, said, wanted.zone);
+        let passing = Passing { card: said.card, entry: wanted.entry, people: wanted.people, seat: said.seat };
+        let verdict = match door.setup.terms(said.terms).map(|terms| ticket::of(terms)) {
+            Err(why) => Verdict::Refuse(why),
+            Ok(Some(_)) if usage.generation > said.generation => Verdict::Refuse(EnterRefusal::GivenAway),
+            Ok(Some(terms)) if terms.event == door.setup.event => usage.judge(terms, wanted),
+            Ok(_) => Verdict::Refuse(EnterRefusal::OtherEvent),
+        };
+        let refused = match verdict {
+            Verdict::Admit | Verdict::OpenNow => None,
+            Verdict::Refuse(why) => Some(why),
+            Verdict::Repeat(used) => return Self::repeated(&door, &used, passing, context),
+        };
+        let judged = Judged { shown, hash, passing, refused, journal, usage };
+        if wanted.window {
+            // A screen hears nothing: there is nobody to sign for.
+            return match refused {
+                Some(why) => Self::refuse(why),
+                None => Self::store(door, judged, None, context),
+            };
+        }
+        let done = match (refused, wanted.direction) {
+            (Some(_), _) => Admitted::Refused,
+            (None, Direction::In) => Admitted::In,
+            (None, Direction::Out) => Admitted::Out,
+        };
+        let number = judged.journal.number + 1;
+        let admission = Admission { done, number, at: context.now, why: refused, extensions: Default::default() };
+        let admission = Unsigned::new(admission, door.key().algorithm());
+        let tbs = admission.tbs(&Admission::context(&hash));
+        Step::new(Self::Signing(door, judged, admission), [Effect::Sign { key: SigningKey::Device, tbs }])
+    }
+
+    /// It was let in here before, and did not hear of it: the same bytes again, and nothing opens (R2). What a neighbour has let
+    /// in, the neighbour has said.
+    fn repeated(door: &Door, used: &Use, passing: Passing, context: &Context<'_>) -> Next {
+        let kept = (used.gate == door.gate()).then(|| RecordKey::numbered(Space::Log, used.number));
+        let entry = kept.and_then(|key| LogEntry::from_bytes(&context.records.get(&key)?).ok());
+        match entry.and_then(|entry| entry.shown?.admission) {
+            Some(admission) => {
+                let told = send(&EnterMessage::Admission(admission));
+                Step::new(Self::Over, [told, Effect::Show(GateNotice::Repeated(passing))])
+            }
+            None => Self::refuse(EnterRefusal::Used),
+        }
+    }
+
+    /// The use and the log's entry: one transaction, before anything opens.
+    fn store(door: Door, judged: Judged, admission: Option<Signed<Admission>>, context: &Context<'_>) -> Next {
+        let said = judged.shown.certificate.claimed();
+        let (card, generation) = (said.card, said.generation);
+        let zone = judged.shown.zone;
+        let terms = door.setup.terms(said.terms).ok().and_then(ticket::of);
+        let mut batch = Batch::default();
+        let kind = match (judged.refused, judged.shown.direction) {
+            (Some(_), _) => EntryKind::TurnedAway,
+            (None, Direction::In) => EntryKind::Admitted,
+            (None, Direction::Out) => EntryKind::Left,
+        };
+        let number = judged.journal.number + 1;
+        let entry = LogEntry {
+            card: Some(card),
+            generation: Some(generation),
+            shown: Some(Shown { admission: admission.clone(), ..judged.shown.clone() }),
+            ..LogEntry::new(kind, context.now, number)
+        };
+        let mut judged = judged;
+        if let (None, Some(terms)) = (judged.refused, terms) {
+            let opens = judged.shown.direction == Direction::In;
+            let used = Use {
+                entry: judged.passing.entry,
+                direction: judged.shown.direction,
+                shown: judged.hash,
+                gate: door.gate(),
+                number,
+                at: context.now,
+                people: judged.passing.people,
+                opening: opens.then_some(true),
+                window: judged.shown.window.is_some().then_some(true),
+                extensions: Default::default(),
+            };
+            let of = (Usage::key(card, zone), judged.usage);
+            judged.usage = count(context.records, of, (terms, zone), used, &mut batch);
+        }
+        judged.journal = judged.journal.append(&[entry], &mut batch);
+        Step::new(Self::Storing(judged, admission), [Effect::Store(batch)])
+    }
+
+    /// Durable: the wallet is told, the gate opens, and that it has is stored.
+    fn stored(judged: Judged, admission: Option<Signed<Admission>>) -> Next {
+        let mut effects: Vec<_> =
+            admission.map(|admission| send(&EnterMessage::Admission(admission))).into_iter().collect();
+        if let Some(why) = judged.refused {
+            effects.push(Effect::Show(GateNotice::Refused(why)));
+            return Step::new(Self::Over, effects);
+        }
+        if judged.shown.direction == Direction::Out {
+            effects.push(Effect::Show(GateNotice::LetOut(judged.passing)));
+            return Step::new(Self::Over, effects);
+        }
+        effects.push(Effect::Show(GateNotice::Open(judged.passing)));
+        let key = Usage::key(judged.passing.card, judged.shown.zone);
+        let before = judged.usage.to_bytes();
+        let mut after = judged.usage;
+        for used in after.uses.iter_mut().filter(|used| used.shown == judged.hash) {
+            used.opening = None;
+        }
+        let mut batch = Batch::default();
+        batch.replace(key, Some(before), after.to_bytes());
+        effects.push(Effect::Store(batch));
+        Step::new(Self::Opening, effects)
+    }
+}
+
+fn shown(setup: &Setup, certificate: Signed<CardCertificate>) -> Shown {
+    Shown {
+        presentation: None,
+        window: None,
+        certificate,
+        session: None,
+        event: setup.event,
+        zone: setup.zone,
+        direction: setup.direction,
+        admission: None,
+        staff: None,
+        extensions: Default::default(),
+    }
+}
+
+/// A ticket of this provider that is not known to be dead.
+pub(super) fn accept(
+    door: &Door,
+    certificate: &Signed<CardCertificate>,
+    context: &Context<'_>,
+) -> Result<CardCertificate, EnterRefusal> {
+    let now = context.now;
+    let said =
+        CardCertificate::accept(certificate.clone(), &door.anchors, now, context.verifier).map_err(|why| {
+            match (why, certificate.claimed()) {
+                (Untrusted::Revoked, said) => {
+                    door.setup.dead(said.card, said.generation).unwrap_or(EnterRefusal::Blocked)
+                }
+                (Untrusted::Expired, _) => EnterRefusal::TooLate,
+                _ => EnterRefusal::NotTrusted,
+            }
+        })?;
+    if said.kind != CardKind::Ticket {
+        return Err(EnterRefusal::NotTrusted);
+    }
+    match door.setup.dead(said.card, said.generation) {
+        Some(why) => Err(why),
+        None => Ok(said.signed().claimed().clone()),
+    }
+}
+
+/// Whether another gate of the same promoter has let this ticket out of the entry before.
+fn has_left(
+    door: &Door,
+    said: &CardCertificate,
+    presentation: &Presentation,
+    left: LeftBefore,
+    context: &Context<'_>,
+) -> bool {
+    let accepted = door.anchors.accept(left.gate, Role::Gate, context.now, context.verifier);
+    let Ok(gate) = accepted else { return false };
+    if gate.owner != door.certificate.claimed().owner {
+        return false;
+    }
+    let at = Gateway {
+        session: left.session,
+        gate: gate.subject.device(),
+        event: door.setup.event,
+        zone: door.setup.zone,
+        direction: Direction::Out,
+    };
+    let context_of = Presentation::context(said.card, said.generation, &at);
+    let Ok(out) = left.presentation.verify(&said.key, &context_of, context.verifier) else { return false };
+    let admission = left.admission.verify(&gate.key, &Admission::context(&out.hash()), context.verifier);
+    out.entry.checked_add(1) == Some(presentation.entry) && admission.is_ok_and(|word| word.done == Admitted::Out)
+}
+
+impl Talk for GateEnter {
+    type Notice = GateNotice;
+
+    fn is_over(&self) -> bool {
+        matches!(self, Self::Over)
+    }
+
+    fn step(self, event: Event, context: &Context<'_>) -> Next {
+        match (self, event) {
+            (Self::Idle(door), Event::Opened(session)) => Self::prove(door, session),
+            (Self::Proving(door, session), Event::Signed(proof)) => Self::proven(door, session, proof),
+            (Self::ExpectPresented(door, session), Event::Received(bytes)) => match EnterMessage::received(&bytes) {
+                Ok(EnterMessage::Presented(presented)) => Self::presented(door, session, presented, context),
+                Ok(EnterMessage::Refused(why)) => Step::new(Self::Over, [Effect::Show(GateNotice::Refused(why))]),
+                _ => Self::refuse(EnterRefusal::Malformed),
+            },
+            (Self::Camera(door), Event::Received(bytes)) => Self::seen(door, &bytes, context),
+            (Self::Signing(door, judged, admission), Event::Signed(signature)) => {
+                Self::store(door, judged, Some(admission.sign(signature)), context)
+            }
+            // Evidence before it opens (R20).
+            (Self::Storing(judged, admission), Event::Stored) => Self::stored(judged, admission),
+            (Self::Opening, Event::Stored) => Step::new(Self::Over, vec![]),
+            (Self::Opening, _) => Step::new(Self::Over, vec![]),
+            (_, Event::Failed(fault)) => Self::fail(fault),
+            (_, Event::Lost) => Step::new(Self::Over, vec![]),
+            (state, _) => Step::new(state, vec![]),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What a gate needs to know of its event, and nothing about persons: set up once, then it works alone.
+
+use super::messages::{Direction, EnterRefusal};
+use crate::card::Terms;
+use crate::id::{CardId, EventId, Handle};
+use crate::message;
+use crate::money::Time;
+use crate::record::{RecordKey, Space};
+use crate::step::Records;
+use crate::wire::canonical::{DecodeError, Reader, Wire, Writer};
+use alloc::{string::String, vec::Vec};
+
+/// A ticket whose generations up to this one let nobody in, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeadTicket {
+    /// The ticket.
+    pub card: CardId,
+    /// Dead up to and including this generation.
+    pub generation: u64,
+    /// Why: given away, changed, paid back or blocked.
+    pub why: EnterRefusal,
+}
+
+impl Wire for DeadTicket {
+    fn write(&self, to: &mut Writer) {
+        to.array(3);
+        self.card.write(to);
+        to.uint(self.generation);
+        self.why.write(to);
+    }
+    fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        from.array(3)?;
+        Ok(Self { card: CardId::read(from)?, generation: u64::read(from)?, why: EnterRefusal::read(from)? })
+    }
+}
+
+message! {
+    /// A gate's event. A higher number replaces it. It names tickets only where they let nobody in.
+    pub struct Setup {
+        /// Counts up with every change.
+        1 number: u64,
+        /// The event.
+        2 event: EventId,
+        /// What people call it.
+        3 name: String,
+        /// The terms of its tickets.
+        4 terms: Vec<Terms>,
+        /// Terms that were replaced by a change: their tickets are to be taken up anew.
+        5 replaced: Vec<Handle>,
+        /// Tickets that let nobody in, by card, none twice.
+        6 dead: Vec<DeadTicket>,
+        /// The door's number at its venue.
+        7 door: u64,
+        /// Into or out of which zone.
+        8 zone: u64,
+        /// Which way.
+        9 direction: Direction,
+        /// When it was made.
+        10 at: Time,
+    }
+}
+
+impl Setup {
+    /// Where a gate keeps it.
+    pub fn key() -> RecordKey {
+        RecordKey::new(Space::Event, *b"setup")
+    }
+    /// Reads it; a gate that was not set up has none.
+    pub fn load(records: &dyn Records) -> Option<Self> {
+        Self::from_bytes(&records.get(&Self::key())?).ok()
+    }
+    /// Whether it is sorted, as those who search it expect.
+    pub fn is_sorted(&self) -> bool {
+        self.dead.windows(2).all(|two| two[0].card < two[1].card)
+    }
+    /// Why this generation of a ticket lets nobody in.
+    pub fn dead(&self, card: CardId, generation: u64) -> Option<EnterRefusal> {
+        let found = self.dead.binary_search_by_key(&card, |dead| dead.card).ok()?;
+        self.dead.get(found).filter(|dead| generation <= dead.generation).map(|dead| dead.why)
+    }
+    /// Terms of this event.
+    pub fn terms(&self, handle: Handle) -> Result<&Terms, EnterRefusal> {
+        if self.replaced.contains(&handle) {
+            return Err(EnterRefusal::Changed);
+        }
+        self.terms.iter().find(|terms| terms.handle() == handle).ok_or(EnterRefusal::OtherEvent)
+    }
+}

@@ -1,0 +1,222 @@
+//! What gates of one venue tell each other over the venue's own network (R22): pages of their logs. A neighbour is trusted for its
+//! numbers only; what counts are presentations that tickets have signed.
+
+use super::gate::{Door, accept};
+use super::messages::*;
+use super::tally::count;
+use crate::card::ticket;
+use crate::card::ticket::{Usage, Use};
+use crate::id::{DeviceId, EventId, Hash};
+use crate::message;
+use crate::money::Time;
+use crate::record::{Batch, Overlay, RecordKey, Space};
+use crate::step::{Context, Records};
+use crate::talk::journal::{EntryKind, Journal, LogEntry};
+use crate::wire::canonical::{Bytes, Wire};
+use crate::wire::certificate::{Certificate, Role, Untrusted};
+use crate::wire::signed::{Signed, Verified};
+use alloc::vec::Vec;
+
+/// How many entries a page carries at most.
+pub const PAGE: u64 = 200;
+
+message! {
+    /// A piece of a gate's log. Signed by the gate.
+    pub struct Page kind 27 max 500_000 {
+        /// The gate.
+        1 gate: DeviceId,
+        /// Its event.
+        2 event: EventId,
+        /// The entries follow this number.
+        3 after: u64,
+        /// The entries, at most 200.
+        4 entries: Vec<Bytes>,
+        /// Number of the last entry that the gate has.
+        5 number: u64,
+        /// Hash over all entries up to it.
+        6 head: Hash,
+        /// When, by the gate's clock.
+        7 at: Time,
+    }
+}
+
+message! {
+    /// What a gate has heard of a neighbour.
+    pub struct Neighbour {
+        /// Number of the last entry heard.
+        1 number: u64,
+        /// Hash over all entries up to it.
+        2 head: Hash,
+        /// Number of the last entry that it is known to have.
+        3 last: u64,
+        /// When it was heard last, by the listener's clock.
+        4 heard: Time,
+    }
+}
+
+/// Why a page was not taken; nothing has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PageError {
+    /// Not by a gate of this promoter.
+    #[error("the neighbour is not trusted: {0}")]
+    Untrusted(#[from] Untrusted),
+    /// Of another event, or of a gate of another promoter.
+    #[error("the neighbour is a gate of another event")]
+    OtherEvent,
+    /// It does not go on from what was heard.
+    #[error("entries of the neighbour are missing")]
+    Gap,
+    /// Its log was changed or began anew.
+    #[error("the neighbour's log is not the one that it told before")]
+    OtherLog,
+    /// An entry that cannot be read.
+    #[error("the neighbour's log cannot be read")]
+    Malformed,
+}
+
+impl Neighbour {
+    /// Where it is stored.
+    pub fn key(gate: DeviceId) -> RecordKey {
+        RecordKey::new(Space::Event, [b"n".as_slice(), &gate.0].concat())
+    }
+    /// Reads it; of a gate that was never heard nothing is known.
+    pub fn load(records: &dyn Records, gate: DeviceId) -> (Self, Option<Vec<u8>>) {
+        let stored = records.get(&Self::key(gate));
+        let known = stored.as_deref().and_then(|bytes| Self::from_bytes(bytes).ok());
+        let new = Self { number: 0, head: Hash::ZERO, last: 0, heard: Time(0), extensions: Default::default() };
+        (known.unwrap_or(new), stored)
+    }
+    /// Whether everything that it had when it was heard last is known, and that is not long ago.
+    pub fn is_heard(&self, now: Time, silence: u64) -> bool {
+        self.number >= self.last && now.since(self.heard) <= silence
+    }
+}
+
+/// The next page of this gate's log, after the entry of this number: to be signed. `None`: the gate has not joined.
+pub fn page(door: &Door, after: u64, context: &Context<'_>) -> Option<Page> {
+    let journal = Journal::load(context.records)?;
+    let until = journal.number.min(after.saturating_add(PAGE));
+    let entries = (after + 1..=until)
+        .map_while(|number| context.records.get(&RecordKey::numbered(Space::Log, number)).map(Bytes))
+        .collect();
+    Some(Page {
+        gate: door.certificate.claimed().subject.device(),
+        event: door.setup.event,
+        after,
+        entries,
+        number: journal.number,
+        head: journal.head,
+        at: context.now,
+        extensions: Default::default(),
+    })
+}
+
+/// Takes a neighbour's page: what it changes, as one batch, and how much of its log is known then.
+///
+/// # Errors
+/// [`PageError`].
+pub fn take(
+    door: &Door,
+    certificate: Signed<Certificate>,
+    page: Signed<Page>,
+    context: &Context<'_>,
+) -> Result<(Batch, Neighbour), PageError> {
+    let gate = door.anchors.accept(certificate, Role::Gate, context.now, context.verifier)?;
+    let page = page.verify(&gate.key, &[], context.verifier).map_err(Untrusted::from)?;
+    if gate.owner != door.certificate.claimed().owner || page.gate != gate.subject.device() {
+        return Err(PageError::OtherEvent);
+    }
+    if page.event != door.setup.event {
+        return Err(PageError::OtherEvent);
+    }
+    let (known, before) = Neighbour::load(context.records, page.gate);
+    if page.number < known.number {
+        return Err(PageError::OtherLog);
+    }
+    if page.after > known.number {
+        return Err(PageError::Gap);
+    }
+    let mut after = Neighbour { last: page.number.max(known.last), heard: context.now, ..known.clone() };
+    let mut overlay = Overlay { records: context.records, batch: Batch::default() };
+    // What was heard before is told again where an answer was lost.
+    let skip = usize::try_from(known.number - page.after).unwrap_or(usize::MAX);
+    for bytes in page.entries.iter().skip(skip) {
+        after.number += 1;
+        after.head = after.head.chain(&bytes.0);
+        let entry = LogEntry::from_bytes(&bytes.0).map_err(|_| PageError::Malformed)?;
+        let mut drafted = Batch::default();
+        let within = Context { records: &overlay, verifier: context.verifier, ..*context };
+        hear(door, &gate, (after.number, &entry), &within, &mut drafted);
+        overlay.merge(drafted);
+    }
+    if after.number == page.number && after.head != page.head {
+        return Err(PageError::OtherLog);
+    }
+    let mut batch = overlay.batch;
+    batch.replace(Neighbour::key(page.gate), before, after.to_bytes());
+    Ok((batch, after))
+}
+
+/// Counts an entry of a neighbour's log, if a ticket has signed it for that gate; else it counts for nothing.
+fn hear(
+    door: &Door,
+    gate: &Verified<Certificate>,
+    (number, entry): (u64, &LogEntry),
+    context: &Context<'_>,
+    batch: &mut Batch,
+) -> Option<()> {
+    let shown = entry.shown.as_ref()?;
+    let came = matches!(entry.kind, EntryKind::Admitted | EntryKind::Left);
+    (came && shown.event == door.setup.event).then_some(())?;
+    let device = gate.subject.device();
+    // Also tickets that are dead by now: they were let in before this gate, or without it, knew.
+    let said = match accept(door, &shown.certificate, context) {
+        Ok(said) => said,
+        // Its signature holds.
+        Err(EnterRefusal::GivenAway | EnterRefusal::Changed | EnterRefusal::Refunded | EnterRefusal::Blocked) => {
+            shown.certificate.claimed().clone()
+        }
+        Err(_) => return None,
+    };
+    let hash = shown.hash(device)?;
+    match (&shown.presentation, &shown.window) {
+        (Some(presentation), None) => {
+            let at = Gateway {
+                session: shown.session?,
+                gate: device,
+                event: shown.event,
+                zone: shown.zone,
+                direction: shown.direction,
+            };
+            let context_of = Presentation::context(said.card, said.generation, &at);
+            presentation.clone().verify(&said.key, &context_of, context.verifier).ok()?;
+        }
+        (None, Some(window)) => {
+            let context_of = Window::context(said.card, said.generation);
+            window.clone().verify(&said.key, &context_of, context.verifier).ok()?;
+        }
+        _ => return None,
+    }
+    let terms = door.setup.terms.iter().find(|terms| terms.handle() == said.terms).and_then(ticket::of)?;
+    let (of_entry, people) = shown.entry()?;
+    let usage = Usage::of(context.records, &said, shown.zone);
+    // What this gate knows by an answer is known better than by a window (R21).
+    let known = usage.used(of_entry, shown.direction).map(|used| used.window);
+    if known.is_some_and(|window| window.is_none() || shown.window.is_some()) || usage.generation > said.generation {
+        return None;
+    }
+    let used = Use {
+        entry: of_entry,
+        direction: shown.direction,
+        shown: hash,
+        gate: device,
+        number,
+        at: entry.at,
+        people,
+        opening: None,
+        window: shown.window.is_some().then_some(true),
+        extensions: Default::default(),
+    };
+    count(context.records, (Usage::key(said.card, shown.zone), usage), (terms, shown.zone), used, batch);
+    Some(())
+}

@@ -1,0 +1,88 @@
+//! How many people are inside, per zone, by all gates that were heard.
+
+use super::messages::Direction;
+use crate::card::ticket::{TicketTerms, Usage, Use};
+use crate::message;
+use crate::record::{Batch, RecordKey, Space};
+use crate::step::Records;
+use crate::wire::canonical::Wire;
+use alloc::vec::Vec;
+
+message! {
+    /// One zone.
+    pub struct Zone {
+        /// The zone.
+        1 zone: u64,
+        /// People inside now.
+        2 inside: u64,
+        /// People who came in, in all.
+        3 came: u64,
+    }
+}
+
+message! {
+    /// All zones that anybody has come into.
+    pub struct Tally {
+        /// By zone.
+        1 zones: Vec<Zone>,
+    }
+}
+
+impl Tally {
+    /// Where a gate keeps it.
+    pub fn key() -> RecordKey {
+        RecordKey::new(Space::Event, *b"tally")
+    }
+    /// Reads it; nobody is inside at first.
+    pub fn load(records: &dyn Records) -> (Self, Option<Vec<u8>>) {
+        let stored = records.get(&Self::key());
+        let tally = stored.as_deref().and_then(|bytes| Self::from_bytes(bytes).ok());
+        (tally.unwrap_or(Self { zones: Vec::new(), extensions: Default::default() }), stored)
+    }
+    /// People inside a zone.
+    pub fn inside(&self, zone: u64) -> u64 {
+        self.zones.iter().find(|one| one.zone == zone).map_or(0, |one| one.inside)
+    }
+    fn of(&mut self, zone: u64) -> Option<&mut Zone> {
+        if !self.zones.iter().any(|one| one.zone == zone) {
+            self.zones.push(Zone { zone, inside: 0, came: 0, extensions: Default::default() });
+        }
+        self.zones.iter_mut().find(|one| one.zone == zone)
+    }
+    /// Counts what a use changes: the ticket's people inside before and after it.
+    fn count(&mut self, zone: u64, before: u64, after: &Usage, used: &Use) {
+        let counted = after.used(used.entry, used.direction).is_some();
+        if let Some(one) = self.of(zone) {
+            one.inside = one.inside.saturating_sub(before).saturating_add(after.inside);
+            if used.direction == Direction::In && counted {
+                one.came = one.came.saturating_add(used.people);
+            }
+        }
+    }
+}
+
+/// Adds a use to what is known of its ticket and to the counts, within `batch`. A use of an entry that is counted already changes
+/// only what is known of the ticket. `zone` and the ticket's usage before say whose.
+pub(super) fn count(
+    records: &dyn Records,
+    (key, usage): (RecordKey, Usage),
+    (terms, zone): (&TicketTerms, u64),
+    used: Use,
+    batch: &mut Batch,
+) -> Usage {
+    let stored = records.get(&key);
+    let (mut tally, counts) = Tally::load(records);
+    let mut after = usage.clone();
+    // The same entry opened now, or by an answer after a window: the use is replaced, nobody more came in.
+    let known = usage.used(used.entry, used.direction).is_some();
+    if known {
+        after.uses.retain(|old| (old.entry, old.direction) != (used.entry, used.direction));
+        after.uses.push(used);
+    } else {
+        after.count(terms, used.clone());
+        tally.count(zone, usage.inside, &after, &used);
+        batch.replace(Tally::key(), counts, tally.to_bytes());
+    }
+    batch.replace(key, stored, after.to_bytes());
+    after
+}

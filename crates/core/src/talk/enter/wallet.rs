@@ -1,0 +1,421 @@
+//! The wallet's side of a gate: what it shows is stored before it leaves, and what a gate answered is kept.
+
+use super::MAX_EARLIER;
+use super::messages::*;
+use crate::card::payment::PurseState;
+use crate::card::{CardCertificate, Terms, ticket};
+use crate::id::{CardId, DeviceId, EventId, Hash};
+use crate::message;
+use crate::record::{Batch, RecordKey, Space};
+use crate::step::{Context, Effect, Event, Fault, Records, SigningKey, Step, Talk};
+use crate::talk::journal::{EntryKind, Journal, LogEntry};
+use crate::talk::pay::load_purse;
+use crate::wire::canonical::Wire;
+use crate::wire::certificate::{Anchors, Certificate, Role, SessionProof};
+use crate::wire::signed::{Signature, Signed, Unsigned, Verified};
+use alloc::{string::String, vec, vec::Vec};
+
+message! {
+    /// One presentation of the entry that is next, and what came of it.
+    pub struct Attempt {
+        /// What was shown.
+        1 presentation: Signed<Presentation>,
+        /// In which session.
+        2 session: Hash,
+        /// The gate's certificate.
+        3 gate: Signed<Certificate>,
+        /// The event.
+        4 event: EventId,
+        /// The zone.
+        5 zone: u64,
+        /// Which way.
+        6 direction: Direction,
+        /// The gate's refusal, if it has answered.
+        7 refused: Option<Signed<Admission>>,
+    }
+}
+
+impl Attempt {
+    fn device(&self) -> DeviceId {
+        self.gate.claimed().subject.device()
+    }
+    /// The hash that names the presentation.
+    pub fn hash(&self, card: CardId, generation: u64) -> Hash {
+        let (session, event, zone, direction) = (self.session, self.event, self.zone, self.direction);
+        let at = Gateway { session, gate: self.device(), event, zone, direction };
+        self.presentation.hash(&Presentation::context(card, generation, &at))
+    }
+}
+
+message! {
+    /// A ticket's entries into one zone, as its wallet knows them.
+    pub struct Pass {
+        /// The last entry that a gate has let in.
+        1 entry: u64,
+        /// Whether the holder is inside.
+        2 inside: bool,
+        /// Attempts of what comes next, oldest first.
+        3 attempts: Vec<Attempt>,
+        /// The last exit, as a gate has signed it.
+        4 left: Option<LeftBefore>,
+    }
+}
+
+impl Pass {
+    /// Where it is stored: of each zone apart.
+    pub fn key(card: CardId, zone: u64) -> RecordKey {
+        RecordKey::new(Space::Ticket, [card.0.as_slice(), &zone.to_be_bytes()].concat())
+    }
+    /// Reads it; a ticket that was never shown has used what its certificate says.
+    pub fn load(records: &dyn Records, certificate: &CardCertificate, zone: u64) -> (Self, Option<Vec<u8>>) {
+        let stored = records.get(&Self::key(certificate.card, zone));
+        let pass = stored.as_deref().and_then(|bytes| Self::from_bytes(bytes).ok());
+        let entry = certificate.used.unwrap_or(0);
+        let new = Self { entry, inside: false, attempts: Vec::new(), left: None, extensions: Default::default() };
+        (pass.unwrap_or(new), stored)
+    }
+    /// Which entry a gate of this direction is shown. Whoever goes out may have come in without hearing of it.
+    pub fn next(&self, direction: Direction) -> u64 {
+        let unanswered = |held: &&Attempt| held.direction == Direction::In && held.refused.is_none();
+        match direction {
+            Direction::In => self.entry + 1,
+            Direction::Out => {
+                let pending = self.attempts.iter().rev().find(unanswered);
+                pending.map_or(self.entry, |held| held.presentation.claimed().entry)
+            }
+        }
+    }
+    /// Attempts of this entry in this direction, oldest first: those that are still kept.
+    fn of(&self, entry: u64, direction: Direction) -> impl Iterator<Item = &Attempt> {
+        self.attempts
+            .iter()
+            .filter(move |held| (held.presentation.claimed().entry, held.direction) == (entry, direction))
+    }
+    /// Keeps an attempt; of one entry and direction as many as may be named.
+    fn keep(&mut self, attempt: Attempt) {
+        let (entry, direction) = (attempt.presentation.claimed().entry, attempt.direction);
+        if self.of(entry, direction).count() >= MAX_EARLIER {
+            let same = |held: &Attempt| (held.presentation.claimed().entry, held.direction) == (entry, direction);
+            if let Some(oldest) = self.attempts.iter().position(same) {
+                self.attempts.remove(oldest);
+            }
+        }
+        self.attempts.push(attempt);
+    }
+}
+
+/// What the holder sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WalletEnterNotice {
+    /// The gate let in.
+    In {
+        /// The gate, as the provider certified it.
+        gate: String,
+        /// Which entry.
+        entry: u64,
+    },
+    /// The gate let out.
+    Out {
+        /// The gate.
+        gate: String,
+    },
+    /// The gate, or this wallet, said no. `shown`: the ticket was shown; it may be shown again elsewhere.
+    Refused {
+        /// Why.
+        why: EnterRefusal,
+        /// Whether the ticket was shown.
+        shown: bool,
+    },
+    /// The device itself failed; nothing has changed.
+    Failed(Fault),
+}
+
+/// Who enters, and with what.
+#[derive(Clone, Debug)]
+pub struct Visitor {
+    /// The ticket.
+    pub card: CardId,
+    /// Its terms.
+    pub terms: Terms,
+    /// How many people.
+    pub people: u64,
+    /// Whom the wallet trusts.
+    pub anchors: Anchors,
+}
+
+/// A presentation on its way into the store.
+#[derive(Clone, Debug)]
+pub struct Showing {
+    presentation: Unsigned<Presentation>,
+    certificate: Signed<CardCertificate>,
+    at: Gateway,
+    gate: Signed<Certificate>,
+    left: Option<LeftBefore>,
+}
+
+/// The wallet's states.
+#[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // one exists per tap
+pub enum WalletEnter {
+    /// Waits for the session.
+    Idle(Visitor),
+    /// Waits for the gate.
+    ExpectGate(Visitor, Hash),
+    /// Signs what it shows.
+    Signing(Visitor, Showing),
+    /// Stores it.
+    Storing(Visitor, Attempt, Presented),
+    /// Waits for the gate's word.
+    ExpectAdmission(Visitor, Attempt),
+    /// Stores the gate's word.
+    Keeping(WalletEnterNotice),
+    /// Ended.
+    Over,
+}
+
+type Next = Step<WalletEnter, WalletEnterNotice>;
+
+fn send(message: &EnterMessage) -> Effect<WalletEnterNotice> {
+    Effect::Send(message.to_bytes())
+}
+
+impl WalletEnter {
+    /// Touches a gate with this ticket.
+    pub fn new(visitor: Visitor) -> Self {
+        Self::Idle(visitor)
+    }
+    fn refuse(why: EnterRefusal) -> Next {
+        let shown = Effect::Show(WalletEnterNotice::Refused { why, shown: false });
+        Step::new(Self::Over, [send(&EnterMessage::Refused(why)), shown])
+    }
+    fn fail(fault: Fault) -> Next {
+        Step::new(Self::Over, [Effect::Show(WalletEnterNotice::Failed(fault))])
+    }
+
+    /// The gate has said who it is and which way it lets pass: the ticket answers no other (R17).
+    fn examined(visitor: Visitor, session: Hash, examination: Examination, context: &Context<'_>) -> Next {
+        let Examination { certificate, proof, event, zone, direction, .. } = examination;
+        let Some(gate) = prove(&visitor.anchors, (&session, proof.0), certificate, context) else {
+            return Self::refuse(EnterRefusal::GateNotTrusted);
+        };
+        let Some(terms) = ticket::of(&visitor.terms).filter(|terms| terms.event == event) else {
+            return Self::refuse(EnterRefusal::OtherEvent);
+        };
+        // A gate of another promoter does not see the ticket, whatever event it names.
+        if gate.owner != Some(visitor.terms.issuer) {
+            return Self::refuse(EnterRefusal::GateNotTrusted);
+        }
+        if !terms.zones.contains(&zone) {
+            return Self::refuse(EnterRefusal::OtherZone);
+        }
+        let Some(purse) = load_purse(context.records, visitor.card) else {
+            return Self::refuse(EnterRefusal::NotTrusted);
+        };
+        match purse.state {
+            PurseState::Active => {}
+            PurseState::Blocked => return Self::refuse(EnterRefusal::Blocked),
+            PurseState::Ended => return Self::refuse(EnterRefusal::GivenAway),
+        }
+        let said = purse.certificate.claimed();
+        let (pass, _) = Pass::load(context.records, said, zone);
+        if pass.next(direction) == 0 {
+            return Self::refuse(EnterRefusal::NotInside);
+        }
+        let entry = pass.next(direction);
+        let earlier: Vec<_> = pass.of(entry, direction).map(|held| held.hash(visitor.card, said.generation)).collect();
+        let last = pass.of(entry, direction).last().map_or(0, |held| held.presentation.claimed().attempt);
+        let presentation = Presentation {
+            entry,
+            attempt: last + 1,
+            people: visitor.people,
+            at: context.now,
+            earlier: (!earlier.is_empty()).then_some(earlier),
+            extensions: Default::default(),
+        };
+        let presentation = Unsigned::new(presentation, said.key.algorithm());
+        let at = Gateway { session, gate: gate.subject.device(), event, zone, direction };
+        let tbs = presentation.tbs(&Presentation::context(visitor.card, said.generation, &at));
+        let left = pass.left.filter(|_| direction == Direction::In);
+        let showing = Showing { presentation, certificate: purse.certificate, at, gate: gate.signed().clone(), left };
+        let sign = Effect::Sign { key: SigningKey::Card(visitor.card), tbs };
+        Step::new(Self::Signing(visitor, showing), [sign])
+    }
+
+    /// What is shown is stored before it leaves: a wallet that is put back does not know of it, and that shows (R20).
+    fn signed(visitor: Visitor, showing: Showing, signature: Signature, context: &Context<'_>) -> Next {
+        let Showing { presentation, certificate, at, gate, left } = showing;
+        let presentation = presentation.sign(signature);
+        let attempt = Attempt {
+            presentation: presentation.clone(),
+            session: at.session,
+            gate,
+            event: at.event,
+            zone: at.zone,
+            direction: at.direction,
+            refused: None,
+            extensions: Default::default(),
+        };
+        let presented = Presented { presentation, certificate, left, extensions: Default::default() };
+        let (mut pass, before) = Pass::load(context.records, presented.certificate.claimed(), attempt.zone);
+        pass.keep(attempt.clone());
+        let mut batch = Batch::default();
+        batch.replace(Pass::key(visitor.card, attempt.zone), before, pass.to_bytes());
+        Step::new(Self::Storing(visitor, attempt, presented), [Effect::Store(batch)])
+    }
+
+    /// The gate's word, in the context of what was shown to it, now or before: a gate that has let in says so again.
+    fn answered(visitor: &Visitor, shown: &Attempt, said: &Signed<Admission>, context: &Context<'_>) -> Next {
+        let (Some(purse), Some(journal)) = (load_purse(context.records, visitor.card), Journal::load(context.records))
+        else {
+            return Self::fail(Fault::Storage);
+        };
+        let certificate = purse.certificate.claimed();
+        let (card, generation, zone) = (certificate.card, certificate.generation, shown.zone);
+        let (mut pass, before) = Pass::load(context.records, certificate, zone);
+        let answers = |attempt: &Attempt| {
+            let context_of = Admission::context(&attempt.hash(card, generation));
+            let admission = said.clone().verify(&attempt.gate.claimed().key, &context_of, context.verifier).ok()?;
+            Some((attempt.clone(), admission))
+        };
+        let of_this_gate = pass.attempts.iter().rev().filter(|held| held.device() == shown.device());
+        let Some((attempt, admission)) = of_this_gate.filter_map(answers).next() else {
+            return Self::refused(EnterRefusal::GateNotTrusted, true);
+        };
+        let notice = pass.answered(&attempt, &admission, (card, generation));
+        let kept = Shown {
+            presentation: Some(attempt.presentation.clone()),
+            window: None,
+            certificate: purse.certificate.clone(),
+            session: Some(attempt.session),
+            event: attempt.event,
+            zone,
+            direction: attempt.direction,
+            admission: Some(said.clone()),
+            staff: None,
+            extensions: Default::default(),
+        };
+        let entry = LogEntry {
+            terminal: Some(attempt.device()),
+            card: Some(card),
+            generation: Some(generation),
+            shown: Some(kept),
+            ..LogEntry::new(EntryKind::Presented, context.now, admission.number)
+        };
+        let mut batch = Batch::default();
+        batch.replace(Pass::key(card, zone), before, pass.to_bytes());
+        journal.append(&[entry], &mut batch);
+        Step::new(Self::Keeping(notice), [Effect::Store(batch)])
+    }
+}
+
+impl Pass {
+    /// Takes the gate's word on an attempt.
+    fn answered(
+        &mut self,
+        attempt: &Attempt,
+        admission: &Verified<Admission>,
+        (card, generation): (CardId, u64),
+    ) -> WalletEnterNotice {
+        let gate = attempt.gate.claimed().name.clone().unwrap_or_default();
+        let entry = attempt.presentation.claimed().entry;
+        match (admission.done, attempt.direction) {
+            (Admitted::In, Direction::In) => {
+                self.settled(entry, true);
+                self.left = None;
+                WalletEnterNotice::In { gate, entry }
+            }
+            (Admitted::Out, Direction::Out) => {
+                self.settled(entry, false);
+                self.left = Some(LeftBefore {
+                    gate: attempt.gate.clone(),
+                    presentation: attempt.presentation.clone(),
+                    session: attempt.session,
+                    admission: admission.signed().clone(),
+                    extensions: Default::default(),
+                });
+                WalletEnterNotice::Out { gate }
+            }
+            _ => {
+                let why = admission.why.unwrap_or(EnterRefusal::Malformed);
+                let hash = attempt.hash(card, generation);
+                match why {
+                    // The gate knows that an earlier attempt of ours came in.
+                    EnterRefusal::Used if attempt.direction == Direction::In => self.settled(entry, true),
+                    _ => {
+                        let held = self.attempts.iter_mut().find(|held| held.hash(card, generation) == hash);
+                        if let Some(held) = held {
+                            held.refused = Some(admission.signed().clone());
+                        }
+                    }
+                }
+                WalletEnterNotice::Refused { why, shown: true }
+            }
+        }
+    }
+    /// This entry has come in, or gone out: attempts of it are over.
+    fn settled(&mut self, entry: u64, inside: bool) {
+        self.entry = self.entry.max(entry);
+        self.inside = inside;
+        let over = if inside { Direction::In } else { Direction::Out };
+        self.attempts.retain(|held| {
+            let said = held.presentation.claimed();
+            said.entry > entry || (said.entry == entry && over == Direction::In && held.direction == Direction::Out)
+        });
+    }
+}
+
+/// Whether this certificate is a gate's, and its key signed this session's proof (R17).
+fn prove(
+    anchors: &Anchors,
+    (session, proof): (&Hash, Signature),
+    certificate: Signed<Certificate>,
+    context: &Context<'_>,
+) -> Option<Verified<Certificate>> {
+    let gate = anchors.accept(certificate, Role::Gate, context.now, context.verifier).ok()?;
+    let proof = SessionProof::unsigned(&gate.key).sign(proof);
+    proof.verify(&gate.key, &SessionProof::context(session), context.verifier).ok()?;
+    Some(gate)
+}
+
+impl Talk for WalletEnter {
+    type Notice = WalletEnterNotice;
+
+    fn is_over(&self) -> bool {
+        matches!(self, Self::Over)
+    }
+
+    fn step(self, event: Event, context: &Context<'_>) -> Next {
+        match (self, event) {
+            (Self::Idle(visitor), Event::Opened(session)) => Step::new(Self::ExpectGate(visitor, session), vec![]),
+            (Self::ExpectGate(visitor, session), Event::Received(bytes)) => match EnterMessage::received(&bytes) {
+                Ok(EnterMessage::Examination(examination)) => Self::examined(visitor, session, examination, context),
+                Ok(EnterMessage::Refused(why)) => Self::refused(why, false),
+                _ => Self::refuse(EnterRefusal::Malformed),
+            },
+            (Self::Signing(visitor, showing), Event::Signed(signature)) => {
+                Self::signed(visitor, showing, signature, context)
+            }
+            // Durable before sent: it is shown only now.
+            (Self::Storing(visitor, attempt, presented), Event::Stored) => {
+                let told = send(&EnterMessage::Presented(presented));
+                Step::new(Self::ExpectAdmission(visitor, attempt), [told])
+            }
+            (Self::ExpectAdmission(visitor, attempt), Event::Received(bytes)) => match EnterMessage::received(&bytes) {
+                Ok(EnterMessage::Admission(admission)) => Self::answered(&visitor, &attempt, &admission, context),
+                Ok(EnterMessage::Refused(why)) => Self::refused(why, true),
+                _ => Self::refused(EnterRefusal::Malformed, true),
+            },
+            (Self::Keeping(notice), Event::Stored) => Step::new(Self::Over, [Effect::Show(notice)]),
+            (_, Event::Failed(fault)) => Self::fail(fault),
+            // What was shown stays stored: the next gate is told of it.
+            (_, Event::Lost) => Step::new(Self::Over, vec![]),
+            (state, _) => Step::new(state, vec![]),
+        }
+    }
+}
+
+impl WalletEnter {
+    fn refused(why: EnterRefusal, shown: bool) -> Next {
+        Step::new(Self::Over, [Effect::Show(WalletEnterNotice::Refused { why, shown })])
+    }
+}

@@ -1,0 +1,231 @@
+//! What promoter and wallets sign about an event.
+
+use crate::card::Terms;
+use crate::id::{CardId, DeviceId, EventId, Handle, Hash, PartyId};
+use crate::message;
+use crate::money::Time;
+use crate::talk::enter::Direction;
+use alloc::{string::String, vec::Vec};
+
+message! {
+    /// A zone of a venue.
+    pub struct PlannedZone {
+        /// Its number.
+        1 zone: u64,
+        /// What people call it.
+        2 name: String,
+    }
+}
+
+message! {
+    /// A door of a venue.
+    pub struct PlannedDoor {
+        /// Its number.
+        1 door: u64,
+        /// What people call it.
+        2 name: String,
+        /// The zone behind it.
+        3 zone: u64,
+    }
+}
+
+message! {
+    /// A numbered seat.
+    pub struct Seat {
+        /// Its number in this plan; never used again for another one.
+        1 seat: u64,
+        /// What stands on it, such as "Row 5, 12".
+        2 name: String,
+        /// The article that sells it.
+        3 article: u64,
+    }
+}
+
+message! {
+    /// An event as its promoter plans it. Signed by the promoter. A higher revision replaces it; seats that are sold keep their
+    /// numbers.
+    pub struct EventPlan kind 54 max 4_000_000 {
+        /// The promoter.
+        1 promoter: PartyId,
+        /// The event.
+        2 event: EventId,
+        /// Counts up from 1.
+        3 revision: u64,
+        /// What people call it.
+        4 name: String,
+        /// Where it is.
+        5 place: String,
+        /// Its zones, by number, none twice.
+        6 zones: Vec<PlannedZone>,
+        /// Its doors, by number, none twice.
+        7 doors: Vec<PlannedDoor>,
+        /// Its numbered seats, by number, none twice.
+        8 seats: Vec<Seat>,
+        /// When it was made.
+        9 at: Time,
+    }
+}
+
+/// Why a plan is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// A number twice, or not in order.
+    #[error("{0} {1} stands twice in the plan, or not in order")]
+    Twice(&'static str, u64),
+    /// Two seats of one name.
+    #[error("the seat '{0}' stands twice in the plan")]
+    SameName(String),
+    /// A door into no zone of the plan.
+    #[error("door {0} leads into a zone that the plan does not have")]
+    NoZone(u64),
+    /// A seat number left out.
+    #[error("seat {0} is missing in the plan: numbers go from 1 without gaps")]
+    Missing(u64),
+}
+
+impl EventPlan {
+    /// Whether its numbers are in order and lead somewhere.
+    ///
+    /// # Errors
+    /// [`PlanError`]: the promoter is at fault.
+    pub fn check(&self) -> Result<(), PlanError> {
+        fn ascending<T>(all: &[T], what: &'static str, number: impl Fn(&T) -> u64) -> Result<(), PlanError> {
+            match all.windows(2).find(|two| number(&two[0]) >= number(&two[1])) {
+                Some(two) => Err(PlanError::Twice(what, number(&two[1]))),
+                None => Ok(()),
+            }
+        }
+        ascending(&self.zones, "zone", |zone| zone.zone)?;
+        ascending(&self.doors, "door", |door| door.door)?;
+        ascending(&self.seats, "seat", |seat| seat.seat)?;
+        if let Some(door) = self.doors.iter().find(|door| !self.zones.iter().any(|zone| zone.zone == door.zone)) {
+            return Err(PlanError::NoZone(door.door));
+        }
+        for (expected, seat) in (1..).zip(&self.seats) {
+            if seat.seat != expected {
+                return Err(PlanError::Missing(expected));
+            }
+        }
+        let mut names: Vec<&String> = self.seats.iter().map(|seat| &seat.name).collect();
+        names.sort_unstable();
+        match names.windows(2).find(|two| two[0] == two[1]) {
+            Some(two) => Err(PlanError::SameName(two[0].clone())),
+            None => Ok(()),
+        }
+    }
+}
+
+message! {
+    /// A gate that has joined shall stand at this door. Signed by the promoter, whose gate it is. A later order replaces it.
+    pub struct GateOrder kind 55 max 200 {
+        /// The promoter.
+        1 promoter: PartyId,
+        /// The gate.
+        2 gate: DeviceId,
+        /// The event.
+        3 event: EventId,
+        /// The door.
+        4 door: u64,
+        /// Which way it lets pass.
+        5 direction: Direction,
+        /// When it was made.
+        6 at: Time,
+    }
+}
+
+message! {
+    /// Tickets of these terms are replaced by tickets of others. Signed by the promoter.
+    pub struct Change kind 56 max 2000 {
+        /// The promoter.
+        1 promoter: PartyId,
+        /// The event.
+        2 event: EventId,
+        /// The terms that are replaced.
+        3 before: Handle,
+        /// The terms that replace them; absent: the event is cancelled, everyone is paid back.
+        4 after: Option<Terms>,
+        /// What people are told.
+        5 text: String,
+        /// Until when a holder may say no and is paid back.
+        6 answer_until: Time,
+        /// Whether who says nothing is paid back; else the new ticket is theirs.
+        7 silence_refunds: bool,
+        /// When it was made.
+        8 at: Time,
+    }
+}
+
+message! {
+    /// What a wallet is told of a change of its ticket; within a command.
+    pub struct Changed {
+        /// The change, as the promoter signed it, by its hash.
+        1 change: Hash,
+        /// The ticket.
+        2 card: CardId,
+        /// The terms that replace those that it has; absent: the event is cancelled.
+        3 after: Option<Terms>,
+        /// What people are told.
+        4 text: String,
+        /// Until when the holder may say no.
+        5 answer_until: Time,
+        /// Whether who says nothing is paid back.
+        6 silence_refunds: bool,
+    }
+}
+
+message! {
+    /// A holder's answer to a change. Signed by the wallet. The first one counts.
+    pub struct ChangeAnswer kind 57 max 300 {
+        /// The wallet.
+        1 wallet: DeviceId,
+        /// The ticket.
+        2 card: CardId,
+        /// The change.
+        3 change: Hash,
+        /// Takes the new ticket; else it is paid back.
+        4 accept: bool,
+        /// When, by the wallet's clock.
+        5 at: Time,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::{format, vec};
+
+    fn plan() -> EventPlan {
+        let zone = |zone| PlannedZone { zone, name: format!("zone {zone}"), extensions: Default::default() };
+        let door = |door| PlannedDoor { door, name: format!("door {door}"), zone: 1, extensions: Default::default() };
+        let seat = |seat| Seat { seat, name: format!("Row 1, {seat}"), article: 1, extensions: Default::default() };
+        EventPlan {
+            promoter: PartyId([1; 16]),
+            event: EventId([2; 16]),
+            revision: 1,
+            name: "Concert".into(),
+            place: "Town hall".into(),
+            zones: vec![zone(1), zone(2)],
+            doors: vec![door(1), door(2)],
+            seats: vec![seat(1), seat(2), seat(3)],
+            at: Time(5),
+            extensions: Default::default(),
+        }
+    }
+
+    #[test]
+    fn a_plan_has_every_number_once_and_doors_that_lead_somewhere() {
+        assert_eq!(plan().check(), Ok(()));
+        let mut doubled = plan();
+        doubled.seats[2].seat = 2;
+        assert_eq!(doubled.check(), Err(PlanError::Twice("seat", 2)));
+        let mut missing = plan();
+        missing.seats.remove(1);
+        assert_eq!(missing.check(), Err(PlanError::Missing(2)));
+        let mut same = plan();
+        same.seats[2].name = same.seats[0].name.clone();
+        assert_eq!(same.check(), Err(PlanError::SameName("Row 1, 1".into())));
+        let mut nowhere = plan();
+        nowhere.doors[1].zone = 3;
+        assert_eq!(nowhere.check(), Err(PlanError::NoZone(2)));
+    }
+}

@@ -1,0 +1,380 @@
+//! Tickets: events as they are planned, what each ticket is for, gates, and who was let in.
+
+use crate::row::{Columns, all, n, one, opt};
+use crate::{Store, StoreError};
+use rusqlite::params;
+use tegata_core::talk::enter::{Admitted, DeadTicket, Direction, EnterRefusal};
+use tegata_core::{CardId, DeviceId, EventId, Handle, Hash, PartyId, RequestNumber, Time, WalletId};
+
+/// An event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedRow {
+    /// The event.
+    pub event: EventId,
+    /// Whose.
+    pub promoter: PartyId,
+    /// The newest revision of its plan.
+    pub revision: u64,
+    /// The newest plan, signed.
+    pub body: Vec<u8>,
+    /// Counts up with all that its gates must know.
+    pub changed: u64,
+    /// Since when it is cancelled.
+    pub cancelled: Option<Time>,
+}
+
+/// What a ticket is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TicketRow {
+    /// The ticket.
+    pub card: CardId,
+    /// The event.
+    pub event: EventId,
+    /// Its seat.
+    pub seat: Option<u64>,
+    /// Entries used before its generation of now.
+    pub used: u64,
+    /// Up to this generation it lets nobody in; 0: none.
+    pub dead: u64,
+    /// Why.
+    pub why: Option<EnterRefusal>,
+}
+
+/// A gate's place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GateRow {
+    /// The gate.
+    pub gate: DeviceId,
+    /// The event.
+    pub event: EventId,
+    /// The door.
+    pub door: u64,
+    /// The zone behind it.
+    pub zone: u64,
+    /// Which way it lets pass.
+    pub direction: Direction,
+    /// The event's `changed` that it was told; 0: nothing yet.
+    pub sent: u64,
+    /// The promoter's signed order.
+    pub order: Vec<u8>,
+}
+
+/// What a ticket has shown to a gate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdmissionRow {
+    /// The ticket.
+    pub card: CardId,
+    /// The zone.
+    pub zone: u64,
+    /// The entry.
+    pub entry: u64,
+    /// Which way.
+    pub direction: Direction,
+    /// The presentation's or window's hash.
+    pub shown: Hash,
+    /// The ticket's generation.
+    pub generation: u64,
+    /// The gate.
+    pub gate: DeviceId,
+    /// The entry's number in the gate's log.
+    pub number: u64,
+    /// When, by the gate's clock.
+    pub at: Time,
+    /// How many people.
+    pub people: u64,
+    /// What the gate did.
+    pub done: Admitted,
+    /// By a window.
+    pub window: bool,
+    /// Its attempt's number; 0: a window.
+    pub attempt: u64,
+    /// The attempts before it that it names.
+    pub earlier: Vec<Hash>,
+    /// The gate's own log has said it.
+    pub by_gate: bool,
+    /// The wallet's log has said it.
+    pub by_wallet: bool,
+}
+
+fn planned(row: &mut Columns<'_, '_>) -> rusqlite::Result<PlannedRow> {
+    Ok(PlannedRow {
+        event: EventId(row.get()?),
+        promoter: PartyId(row.get()?),
+        revision: row.u64()?,
+        body: row.get()?,
+        changed: row.u64()?,
+        cancelled: row.opt_u64()?.map(Time),
+    })
+}
+
+fn refusal(code: Option<u64>) -> rusqlite::Result<Option<EnterRefusal>> {
+    let known = |code| EnterRefusal::ALL.iter().copied().find(|one| one.code() == code);
+    code.map(|code| known(code).ok_or(rusqlite::Error::InvalidQuery)).transpose()
+}
+
+fn gate(row: &mut Columns<'_, '_>) -> rusqlite::Result<GateRow> {
+    Ok(GateRow {
+        gate: DeviceId(row.get()?),
+        event: EventId(row.get()?),
+        door: row.u64()?,
+        zone: row.u64()?,
+        direction: row.code(Direction::ALL, Direction::code)?,
+        sent: row.u64()?,
+        order: row.get()?,
+    })
+}
+
+const ADMISSION: &str = "card, zone, entry, direction, shown, generation, gate, number, at, people, done, window, attempt, earlier, gates, wallets";
+
+fn hashes(bytes: &[u8]) -> rusqlite::Result<Vec<Hash>> {
+    let (all, rest) = bytes.as_chunks::<32>();
+    if rest.is_empty() { Ok(all.iter().copied().map(Hash).collect()) } else { Err(rusqlite::Error::InvalidQuery) }
+}
+
+fn admission(row: &mut Columns<'_, '_>) -> rusqlite::Result<AdmissionRow> {
+    Ok(AdmissionRow {
+        card: CardId(row.get()?),
+        zone: row.u64()?,
+        entry: row.u64()?,
+        direction: row.code(Direction::ALL, Direction::code)?,
+        shown: Hash(row.get()?),
+        generation: row.u64()?,
+        gate: DeviceId(row.get()?),
+        number: row.u64()?,
+        at: row.time()?,
+        people: row.u64()?,
+        done: row.code(Admitted::ALL, Admitted::code)?,
+        window: row.u64()? != 0,
+        attempt: row.u64()?,
+        earlier: hashes(&row.get::<Vec<u8>>()?)?,
+        by_gate: row.u64()? != 0,
+        by_wallet: row.u64()? != 0,
+    })
+}
+
+impl Store {
+    /// An event.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn planned(&self, event: EventId) -> Result<Option<PlannedRow>, StoreError> {
+        let sql = "SELECT event, promoter, revision, body, changed, cancelled FROM event WHERE event = ?1";
+        one(self.sql(sql)?, [event.0], planned)
+    }
+    /// All events.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn all_planned(&self) -> Result<Vec<PlannedRow>, StoreError> {
+        let sql = "SELECT event, promoter, revision, body, changed, cancelled FROM event ORDER BY event";
+        all(self.sql(sql)?, [], planned)
+    }
+    /// Writes an event.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn put_planned(&self, row: &PlannedRow) -> Result<(), StoreError> {
+        let sql = "INSERT OR REPLACE INTO event (event, promoter, revision, body, changed, cancelled)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let cancelled = opt(row.cancelled.map(|at| at.0));
+        let numbers = (n(row.revision), n(row.changed));
+        self.sql(sql)?.execute(params![row.event.0, row.promoter.0, numbers.0, row.body, numbers.1, cancelled])?;
+        Ok(())
+    }
+    /// Something changed that the gates of an event must know.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn event_changed(&self, event: EventId) -> Result<(), StoreError> {
+        self.sql("UPDATE event SET changed = changed + 1 WHERE event = ?1")?.execute([event.0])?;
+        Ok(())
+    }
+    /// Terms of an event's tickets, and since when they are replaced.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn event_terms(&self, event: EventId) -> Result<Vec<(Handle, Option<Time>)>, StoreError> {
+        all(self.sql("SELECT terms, replaced FROM event_terms WHERE event = ?1 ORDER BY terms")?, [event.0], |row| {
+            Ok((Handle(row.get()?), row.opt_u64()?.map(Time)))
+        })
+    }
+    /// Tickets of an event have these terms, or had them until a change replaced them. What was replaced stays so.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn put_event_terms(&self, event: EventId, terms: Handle, replaced: Option<Time>) -> Result<(), StoreError> {
+        let sql = "INSERT INTO event_terms (event, terms, replaced) VALUES (?1, ?2, ?3)
+            ON CONFLICT (event, terms) DO UPDATE SET replaced = coalesce(replaced, ?3)";
+        self.sql(sql)?.execute(params![event.0, terms.0, opt(replaced.map(|at| at.0))])?;
+        Ok(())
+    }
+    /// What a ticket is for.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn ticket(&self, card: CardId) -> Result<Option<TicketRow>, StoreError> {
+        let sql = "SELECT event, seat, used, dead, why FROM ticket WHERE card = ?1";
+        one(self.sql(sql)?, [card.0], |row| {
+            Ok(TicketRow {
+                card,
+                event: EventId(row.get()?),
+                seat: row.opt_u64()?,
+                used: row.u64()?,
+                dead: row.u64()?,
+                why: refusal(row.opt_u64()?)?,
+            })
+        })
+    }
+    /// Writes what a ticket is for.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn put_ticket(&self, row: &TicketRow) -> Result<(), StoreError> {
+        let sql = "INSERT OR REPLACE INTO ticket (card, event, seat, used, dead, why) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let (seat, why) = (opt(row.seat), opt(row.why.map(EnterRefusal::code)));
+        self.sql(sql)?.execute(params![row.card.0, row.event.0, seat, n(row.used), n(row.dead), why])?;
+        Ok(())
+    }
+    /// Tickets of an event that let nobody in, by card.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn dead_tickets(&self, event: EventId) -> Result<Vec<DeadTicket>, StoreError> {
+        let sql = "SELECT card, dead, why FROM ticket WHERE event = ?1 AND dead > 0 ORDER BY card";
+        all(self.sql(sql)?, [event.0], |row| {
+            let (card, generation) = (CardId(row.get()?), row.u64()?);
+            Ok(DeadTicket { card, generation, why: refusal(row.opt_u64()?)?.unwrap_or(EnterRefusal::Blocked) })
+        })
+    }
+    /// Seats of an event that are reserved or sold.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn seats_taken(&self, event: EventId) -> Result<Vec<u64>, StoreError> {
+        all(self.sql("SELECT seat FROM seat_taken WHERE event = ?1 ORDER BY seat")?, [event.0], |row| row.u64())
+    }
+    /// Takes a seat for a purchase.
+    ///
+    /// # Errors
+    /// [`StoreError::Twice`] if it is taken, and others.
+    pub fn take_seat(
+        &self,
+        event: EventId,
+        seat: u64,
+        (wallet, purchase): (WalletId, RequestNumber),
+    ) -> Result<(), StoreError> {
+        let sql = "INSERT INTO seat_taken (event, seat, wallet, purchase) VALUES (?1, ?2, ?3, ?4)";
+        self.sql(sql)?.execute(params![event.0, n(seat), wallet.0, purchase.0])?;
+        Ok(())
+    }
+    /// Gives a seat back.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn free_seat(&self, event: EventId, seat: u64) -> Result<(), StoreError> {
+        self.sql("DELETE FROM seat_taken WHERE event = ?1 AND seat = ?2")?.execute(params![event.0, n(seat)])?;
+        Ok(())
+    }
+    /// A gate's place.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn gate(&self, id: DeviceId) -> Result<Option<GateRow>, StoreError> {
+        let sql = "SELECT gate, event, door, zone, direction, sent, order_body FROM gate WHERE gate = ?1";
+        one(self.sql(sql)?, [id.0], gate)
+    }
+    /// The gates of an event.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn gates_of(&self, event: EventId) -> Result<Vec<GateRow>, StoreError> {
+        let sql =
+            "SELECT gate, event, door, zone, direction, sent, order_body FROM gate WHERE event = ?1 ORDER BY gate";
+        all(self.sql(sql)?, [event.0], gate)
+    }
+    /// Writes a gate's place.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn put_gate(&self, row: &GateRow) -> Result<(), StoreError> {
+        let sql = "INSERT OR REPLACE INTO gate (gate, event, door, zone, direction, sent, order_body)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        self.sql(sql)?.execute(params![
+            row.gate.0,
+            row.event.0,
+            n(row.door),
+            n(row.zone),
+            n(row.direction.code()),
+            n(row.sent),
+            row.order,
+        ])?;
+        Ok(())
+    }
+    /// What a ticket has shown for one entry in one direction.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn admissions_of(
+        &self,
+        card: CardId,
+        zone: u64,
+        entry: u64,
+        direction: Direction,
+    ) -> Result<Vec<AdmissionRow>, StoreError> {
+        let sql = format!(
+            "SELECT {ADMISSION} FROM admission WHERE card = ?1 AND zone = ?2 AND entry = ?3 AND direction = ?4 ORDER BY at, shown"
+        );
+        all(self.sql(&sql)?, params![card.0, n(zone), n(entry), n(direction.code())], admission)
+    }
+    /// Everything that a ticket has shown.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn admissions_by(&self, card: CardId) -> Result<Vec<AdmissionRow>, StoreError> {
+        let sql =
+            format!("SELECT {ADMISSION} FROM admission WHERE card = ?1 ORDER BY zone, entry, direction, at, shown");
+        all(self.sql(&sql)?, [card.0], admission)
+    }
+    /// Everything that was shown at an event, by ticket.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn admissions_at(&self, event: EventId) -> Result<Vec<AdmissionRow>, StoreError> {
+        let sql = format!(
+            "SELECT {ADMISSION} FROM admission WHERE card IN (SELECT card FROM ticket WHERE event = ?1)
+             ORDER BY card, zone, entry, direction, at, shown"
+        );
+        all(self.sql(&sql)?, [event.0], admission)
+    }
+    /// Writes what was shown. What one side has said already stays said.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn put_admission(&self, row: &AdmissionRow) -> Result<(), StoreError> {
+        let sql = "INSERT INTO admission (card, zone, entry, direction, shown, generation, gate, number, at, people, done, window,
+            attempt, earlier, gates, wallets)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+            ON CONFLICT (card, zone, entry, direction, shown)
+            DO UPDATE SET gates = max(gates, ?15), wallets = max(wallets, ?16)";
+        let earlier: Vec<u8> = row.earlier.iter().flat_map(|hash| hash.0).collect();
+        self.sql(sql)?.execute(params![
+            row.card.0,
+            n(row.zone),
+            n(row.entry),
+            n(row.direction.code()),
+            row.shown.0,
+            n(row.generation),
+            row.gate.0,
+            n(row.number),
+            n(row.at.0),
+            n(row.people),
+            n(row.done.code()),
+            i64::from(row.window),
+            n(row.attempt),
+            earlier,
+            i64::from(row.by_gate),
+            i64::from(row.by_wallet),
+        ])?;
+        Ok(())
+    }
+}
