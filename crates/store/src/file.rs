@@ -286,7 +286,7 @@ mod tests {
             (&|bytes| bytes[0] = b'X', StoreError::Foreign),
             (&|bytes| bytes[68] = 0, StoreError::Foreign),
             (&|bytes| bytes[63] = 0, StoreError::HalfMade),
-            (&|bytes| bytes[63] = 9, StoreError::Newer { found: 9, known: 7 }),
+            (&|bytes| bytes[63] = 9, StoreError::Newer { found: 9, known: 8 }),
         ] {
             let mut bytes = whole.clone();
             change(&mut bytes);

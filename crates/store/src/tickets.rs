@@ -158,7 +158,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn planned(&self, event: EventId) -> Result<Option<PlannedRow>, StoreError> {
-        let sql = "SELECT event, promoter, revision, body, changed, cancelled FROM event WHERE event = ?1";
+        let sql = "SELECT event, promoter, revision, body, changed, cancelled FROM planned WHERE event = ?1";
         one(self.sql(sql)?, [event.0], planned)
     }
     /// All events.
@@ -166,7 +166,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn all_planned(&self) -> Result<Vec<PlannedRow>, StoreError> {
-        let sql = "SELECT event, promoter, revision, body, changed, cancelled FROM event ORDER BY event";
+        let sql = "SELECT event, promoter, revision, body, changed, cancelled FROM planned ORDER BY event";
         all(self.sql(sql)?, [], planned)
     }
     /// Writes an event.
@@ -174,7 +174,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn put_planned(&self, row: &PlannedRow) -> Result<(), StoreError> {
-        let sql = "INSERT OR REPLACE INTO event (event, promoter, revision, body, changed, cancelled)
+        let sql = "INSERT OR REPLACE INTO planned (event, promoter, revision, body, changed, cancelled)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let cancelled = opt(row.cancelled.map(|at| at.0));
         let numbers = (n(row.revision), n(row.changed));
@@ -186,7 +186,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn event_changed(&self, event: EventId) -> Result<(), StoreError> {
-        self.sql("UPDATE event SET changed = changed + 1 WHERE event = ?1")?.execute([event.0])?;
+        self.sql("UPDATE planned SET changed = changed + 1 WHERE event = ?1")?.execute([event.0])?;
         Ok(())
     }
     /// Terms of an event's tickets, and since when they are replaced.
@@ -194,7 +194,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn event_terms(&self, event: EventId) -> Result<Vec<(Handle, Option<Time>)>, StoreError> {
-        all(self.sql("SELECT terms, replaced FROM event_terms WHERE event = ?1 ORDER BY terms")?, [event.0], |row| {
+        all(self.sql("SELECT terms, replaced FROM planned_terms WHERE event = ?1 ORDER BY terms")?, [event.0], |row| {
             Ok((Handle(row.get()?), row.opt_u64()?.map(Time)))
         })
     }
@@ -203,7 +203,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn put_event_terms(&self, event: EventId, terms: Handle, replaced: Option<Time>) -> Result<(), StoreError> {
-        let sql = "INSERT INTO event_terms (event, terms, replaced) VALUES (?1, ?2, ?3)
+        let sql = "INSERT INTO planned_terms (event, terms, replaced) VALUES (?1, ?2, ?3)
             ON CONFLICT (event, terms) DO UPDATE SET replaced = coalesce(replaced, ?3)";
         self.sql(sql)?.execute(params![event.0, terms.0, opt(replaced.map(|at| at.0))])?;
         Ok(())

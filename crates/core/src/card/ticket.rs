@@ -333,7 +333,7 @@ mod tests {
         usage.count(&terms, used(3, IN, tomorrow));
         usage.count(&terms, used(3, OUT, tomorrow));
         no(&usage, Wanted { now: tomorrow, ..wants(4, IN) }, EnterRefusal::UsedUp);
-        no(&usage, Wanted { now: DOORS.after(4 * Time::DAY), ..wants(3, IN) }, EnterRefusal::Used);
+        no(&usage, Wanted { now: DOORS.after(4 * Time::DAY), ..wants(3, IN) }, EnterRefusal::UsedElsewhere);
         let late = Wanted { now: terms.until.after(GATE_TOLERANCE), ..wants(1, IN) };
         no(&Usage::new(1, 0), late, EnterRefusal::TooLate);
         yes(&Usage::new(1, 0), Wanted { now: Time(late.now.0 - 1), ..late });

@@ -1,7 +1,7 @@
 -- Format 8: events, their tickets, gates, and who was let in.
 
 -- What a promoter plans, by its own signature; the last revision.
-CREATE TABLE event (
+CREATE TABLE planned (
     event BLOB PRIMARY KEY,
     promoter BLOB NOT NULL,
     revision INTEGER NOT NULL,
@@ -11,7 +11,7 @@ CREATE TABLE event (
 ) WITHOUT ROWID;
 
 -- Terms that tickets of an event have or had.
-CREATE TABLE event_terms (
+CREATE TABLE planned_terms (
     event BLOB NOT NULL,
     terms BLOB NOT NULL,
     replaced INTEGER,                -- since when a change has replaced them

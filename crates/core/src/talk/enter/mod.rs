@@ -74,7 +74,9 @@ mod tests {
     fn who_names_the_other_at_its_place_is_one_wallet_and_who_does_not_is_two() {
         let hash = |number: u8| Hash([number; 32]);
         let (one, two, three) = (hash(1), hash(2), hash(3));
-        let told = |hash, attempt, earlier| Told { hash, attempt, earlier };
+        fn told<'a>(hash: &'a Hash, attempt: u64, earlier: &'a [Hash]) -> Told<'a> {
+            Told { hash, attempt, earlier }
+        }
         assert!(!twice(told(&one, 1, &[]), told(&one, 1, &[])), "the same one");
         assert!(twice(told(&one, 1, &[]), told(&two, 1, &[])), "a copy");
         assert!(!twice(told(&one, 1, &[]), told(&two, 2, &[hash(1)])), "an honest repeat");
