@@ -2,10 +2,12 @@
 
 mod buy;
 mod credit;
+mod enter;
 mod pay;
 mod reach;
 mod wallet;
 
+pub use enter::Ticket;
 pub use pay::{Answer, Paid, offer_credit, pay};
 pub use reach::Read;
 pub use wallet::{Held, PaymentMade, Wallet, WalletError};

@@ -1,0 +1,165 @@
+//! A gate over its vault: what it can do, whoever asks.
+
+use std::sync::Arc;
+use tegata_core::record::Space;
+use tegata_core::step::{Broken, Context, Event, Fault};
+use tegata_core::talk::enter::{Door, GateEnter, GateNotice, Neighbour, Page, PageError, Setup, Tally, page, take};
+use tegata_core::talk::journal::{Journal, LogEntry};
+use tegata_core::wire::canonical::Wire;
+use tegata_core::wire::certificate::{Anchors, Certificate};
+use tegata_core::wire::signed::{Signed, Unsigned};
+use tegata_core::{DeviceId, EventId};
+use tegata_crypto_native::NativeVerifier;
+use tegata_device::{Device, Now, Out, Post, Summary, Talking, TerminalTap, UpdateError, update};
+use tegata_vault::{Vault, VaultError};
+
+/// Why the gate did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum GateError {
+    /// Not joined.
+    #[error("this gate has not joined a provider yet; ask its operator for a token and join")]
+    NotJoined,
+    /// Not set up.
+    #[error("this gate is not set up for an event; its promoter puts it in its place, then update it once")]
+    NotReady,
+    /// The device failed.
+    #[error(transparent)]
+    Device(#[from] Fault),
+    /// The vault failed.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The key is not there.
+    #[error("this gate's key is locked or missing")]
+    Key,
+    /// A neighbour's page was not taken.
+    #[error(transparent)]
+    Neighbour(#[from] PageError),
+    /// The update did not come to its end.
+    #[error(transparent)]
+    Update(#[from] UpdateError),
+}
+
+/// A gate.
+pub struct Gate<V> {
+    /// Its records and keys.
+    pub device: Device<V>,
+    door: Option<Door>,
+    hears: bool,
+}
+
+impl<V: Vault> Gate<V> {
+    /// Over this device; alone until it hears others.
+    pub fn new(device: Device<V>) -> Self {
+        Self { device, door: None, hears: false }
+    }
+    /// Its door, read once and again after each update: the event's set-up may be large.
+    ///
+    /// # Errors
+    /// [`GateError::NotJoined`], [`GateError::NotReady`].
+    pub fn door(&mut self) -> Result<Door, GateError> {
+        if self.door.is_none() {
+            let certificate = self.device.certificate().ok_or(GateError::NotJoined)?;
+            let anchors = Arc::new(self.device.anchors().ok_or(GateError::NotJoined)?);
+            let setup = Arc::new(Setup::load(&self.device).ok_or(GateError::NotReady)?);
+            self.door = Some(Door { certificate, anchors, setup, hears: false });
+        }
+        let hears = self.hears;
+        self.door.clone().map(|door| Door { hears, ..door }).ok_or(GateError::NotReady)
+    }
+    /// Whether it hears all its neighbours (R22).
+    pub fn hear(&mut self, all: bool) {
+        self.hears = all;
+    }
+    /// Waits for a ticket to touch.
+    ///
+    /// # Errors
+    /// [`GateError`].
+    pub fn tap(&mut self) -> Result<TerminalTap<GateEnter>, GateError> {
+        Ok(TerminalTap::waiting(GateEnter::new(self.door()?)))
+    }
+    /// Judges a code that the camera has read (R21).
+    ///
+    /// # Errors
+    /// [`GateError`].
+    pub fn camera(&mut self, code: &[u8], now: Now) -> Result<GateNotice, GateError> {
+        let mut talking = Talking::new(GateEnter::camera(self.door()?));
+        let outs = talking.deliver(Event::Received(code.to_vec()), now, &mut self.device);
+        let shown = outs.into_iter().find_map(|out| match out {
+            Out::Show(notice) => Some(notice),
+            _ => None,
+        });
+        Ok(shown.unwrap_or(GateNotice::Failed(Fault::Storage)))
+    }
+    /// How many people are inside, by all gates that were heard.
+    pub fn tally(&self) -> Tally {
+        Tally::load(&self.device).0
+    }
+    /// Its event.
+    ///
+    /// # Errors
+    /// [`GateError`].
+    pub fn event(&mut self) -> Result<EventId, GateError> {
+        Ok(self.door()?.setup.event)
+    }
+    /// Brings its log to the provider, and what has changed back.
+    ///
+    /// # Errors
+    /// [`GateError::Update`].
+    pub fn update(&mut self, post: &mut dyn Post, now: Now) -> Result<Summary, GateError> {
+        let summary = update(&mut self.device, post, now);
+        self.door = None;
+        Ok(summary?)
+    }
+    /// How many entries of its log the provider has not acknowledged.
+    pub fn waiting(&self) -> u64 {
+        Journal::load(&self.device).map_or(0, |journal| journal.number - journal.acknowledged)
+    }
+    /// Its log, oldest first, as far as it is kept.
+    ///
+    /// # Errors
+    /// The vault cannot be read.
+    pub fn log(&self) -> Result<Vec<LogEntry>, GateError> {
+        let found = self.device.vault.scan(Space::Log, &[], usize::MAX)?;
+        Ok(found.iter().filter_map(|(_, bytes)| LogEntry::from_bytes(bytes).ok()).collect())
+    }
+
+    /// A page of its log for a neighbour, signed, with its certificate (R22).
+    ///
+    /// # Errors
+    /// [`GateError`].
+    pub fn page(&mut self, after: u64, now: Now) -> Result<(Signed<Certificate>, Signed<Page>), GateError> {
+        let door = self.door()?;
+        let page = page(&door, after, &context(&self.device, now)).ok_or(GateError::NotJoined)?;
+        let key = door.certificate.claimed().key;
+        let page = Unsigned::new(page, key.algorithm());
+        let signature = self.device.ring.sign(&key, &page.tbs(&[])).ok_or(GateError::Key)?;
+        Ok((door.certificate, page.sign(signature)))
+    }
+    /// Takes a neighbour's page.
+    ///
+    /// # Errors
+    /// [`GateError::Neighbour`] and others; nothing has changed.
+    pub fn take(
+        &mut self,
+        certificate: Signed<Certificate>,
+        page: Signed<Page>,
+        now: Now,
+    ) -> Result<Neighbour, GateError> {
+        let door = self.door()?;
+        let (batch, heard) = take(&door, certificate, page, &context(&self.device, now))?;
+        self.device.vault.commit(&batch)?;
+        Ok(heard)
+    }
+    /// What was heard of a neighbour.
+    pub fn heard(&self, gate: DeviceId) -> Neighbour {
+        Neighbour::load(&self.device, gate).0
+    }
+    /// What it trusts.
+    pub fn anchors(&self) -> Option<Anchors> {
+        self.device.anchors()
+    }
+}
+
+fn context<V: Vault>(device: &Device<V>, now: Now) -> Context<'_> {
+    Context { now: now.time, entropy: now.entropy, verifier: &NativeVerifier, records: device, broken: Broken::NONE }
+}

@@ -1,0 +1,79 @@
+//! Tickets: shown to a gate by a touch, or by a code on the screen.
+
+use crate::wallet::{Wallet, WalletError};
+use tegata_core::CardId;
+use tegata_core::card::payment::Purse;
+use tegata_core::card::{CardKind, Terms};
+use tegata_core::record::Space;
+use tegata_core::talk::enter::{Pass, Visitor, WalletEnter, code, draft_window};
+use tegata_core::talk::pay::load_purse;
+use tegata_core::talk::update::load_terms;
+use tegata_core::wire::canonical::Wire;
+use tegata_device::{Now, WalletTap};
+use tegata_vault::Vault;
+
+/// A ticket as it is listed.
+#[derive(Clone, Debug)]
+pub struct Ticket {
+    /// The ticket.
+    pub card: CardId,
+    /// What it lets in.
+    pub terms: Terms,
+    /// Its certificate and state.
+    pub purse: Purse,
+    /// What it has shown, zone by zone of its terms.
+    pub passes: Vec<(u64, Pass)>,
+}
+
+impl<V: Vault> Wallet<V> {
+    /// The tickets that this wallet holds or held.
+    ///
+    /// # Errors
+    /// The vault cannot be read.
+    pub fn tickets(&self) -> Result<Vec<Ticket>, WalletError> {
+        let found = self.device.vault.scan(Space::Card, &[], usize::MAX)?;
+        let purses = found.iter().filter_map(|(_, bytes)| Purse::from_bytes(bytes).ok());
+        let tickets = purses.filter(|purse| purse.certificate.claimed().kind == CardKind::Ticket);
+        Ok(tickets.filter_map(|purse| self.ticket_of(purse)).collect())
+    }
+    /// One ticket.
+    ///
+    /// # Errors
+    /// [`WalletError::NoCard`].
+    pub fn ticket(&self, card: CardId) -> Result<Ticket, WalletError> {
+        let purse = load_purse(&self.device, card).filter(|purse| purse.certificate.claimed().kind == CardKind::Ticket);
+        purse.and_then(|purse| self.ticket_of(purse)).ok_or(WalletError::NoCard)
+    }
+    fn ticket_of(&self, purse: Purse) -> Option<Ticket> {
+        let said = purse.certificate.claimed();
+        let terms = load_terms(&self.device, said.terms)?;
+        let zones = terms.ticket.as_ref()?.zones.iter();
+        let passes = zones.map(|zone| (*zone, Pass::load(&self.device, said, *zone).0)).collect();
+        Some(Ticket { card: said.card, passes, terms, purse })
+    }
+    /// Touches a gate with this ticket, for so many people; gives the first frame.
+    ///
+    /// # Errors
+    /// [`WalletError`].
+    pub fn enter(
+        &mut self,
+        card: CardId,
+        people: u64,
+        now: Now,
+    ) -> Result<(WalletTap<WalletEnter>, Vec<u8>), WalletError> {
+        let (anchors, _) = self.trusted()?;
+        let visitor = Visitor { card, terms: self.ticket(card)?.terms, people, anchors };
+        Ok(WalletTap::touch(WalletEnter::new(visitor), now.entropy)?)
+    }
+    /// The code of this moment for a gate's camera (R21). It is worth nothing a minute later, and nothing on another screen.
+    ///
+    /// # Errors
+    /// [`WalletError`].
+    pub fn window(&self, card: CardId, zone: u64, people: u64, now: Now) -> Result<Vec<u8>, WalletError> {
+        let ticket = self.ticket(card)?;
+        let pass = ticket.passes.into_iter().find(|(of, _)| *of == zone).ok_or(WalletError::NoCard)?.1;
+        let (window, tbs) = draft_window(&ticket.purse, &pass, people, now.time).ok_or(WalletError::NoCard)?;
+        let signature = self.device.ring.sign(&ticket.purse.certificate.claimed().key, &tbs);
+        Ok(code(ticket.purse.certificate, window, signature.ok_or(tegata_core::step::Fault::Key)?))
+    }
+}
