@@ -112,7 +112,7 @@ impl<V: Vault + Send + 'static> Shared<V> {
         self.changed.notify_all();
         self.ended.notify_all();
     }
-    fn is_stopped(&self) -> bool {
+    pub(crate) fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::SeqCst)
     }
 

@@ -3,5 +3,7 @@
 
 mod gate;
 pub mod lan;
+mod serve;
 
 pub use gate::{Gate, GateError};
+pub use serve::serve;

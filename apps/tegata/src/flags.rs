@@ -1,7 +1,9 @@
 //! The command line: one definition for help, completions and parsing.
 
+mod gate;
 mod settlement;
 
+pub use gate::GateCommand;
 pub use settlement::SettlementCommand;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -72,6 +74,14 @@ pub enum Command {
         /// What it does
         #[command(subcommand)]
         command: TerminalCommand,
+    },
+    /// A gate: admits tickets, with no network once it is set up
+    Gate {
+        /// Which one
+        name: String,
+        /// What it does
+        #[command(subcommand)]
+        command: GateCommand,
     },
     /// A wallet
     Wallet {
@@ -260,6 +270,8 @@ pub enum InviteRole {
     Merchant,
     /// Takes payments
     Terminal,
+    /// Admits tickets; its owner is the promoter
+    Gate,
     /// Holds cards
     Wallet,
 }
@@ -505,6 +517,31 @@ pub enum WalletCommand {
     },
     /// Show the cards
     Cards,
+    /// Show the tickets
+    Tickets,
+    /// Enter or leave through a gate, by its name or address; works without the provider
+    Enter {
+        /// The gate
+        gate: String,
+        /// Which ticket [default: the only one]
+        #[arg(long)]
+        ticket: Option<String>,
+        /// How many people
+        #[arg(long, default_value_t = 1)]
+        people: u64,
+    },
+    /// Show a ticket's code of this moment, for a gate that has only a camera
+    Show {
+        /// Which ticket [default: the only one]
+        #[arg(long)]
+        ticket: Option<String>,
+        /// Into which zone [default: the ticket's first]
+        #[arg(long)]
+        zone: Option<u64>,
+        /// How many people
+        #[arg(long, default_value_t = 1)]
+        people: u64,
+    },
     /// Pay at a terminal, by its name or address; works without the provider
     Pay {
         /// The terminal

@@ -54,6 +54,7 @@ fn run(flags: Flags, screen: Screen) -> Result<Answer, Failure> {
         Command::Issuer { name, command } => commands::issuer::run(&place()?, screen, &name, command),
         Command::Merchant { name, command } => commands::merchant::run(&place()?, &name, command),
         Command::Terminal { name, command } => commands::terminal::run(&place()?, screen, &name, command),
+        Command::Gate { name, command } => commands::gate::run(&place()?, screen, &name, command),
         Command::Wallet { name, command } => commands::wallet::run(&place()?, screen, &name, command),
         Command::Processor { command } => commands::processor::run(&place()?, screen, command),
         Command::Bank { command } => commands::bank::run(&place()?, screen, &command),

@@ -10,6 +10,7 @@ use tegata_core::wire::signed::Algorithm;
 use tegata_crypto_native::code::CodeCost;
 use tegata_crypto_native::{NativeVerifier, entropy};
 use tegata_device::{Device, HttpPost, KeyRing, Now};
+use tegata_gate::Gate;
 use tegata_issuer::Issuer;
 use tegata_terminal::Terminal;
 use tegata_vault::{DataFolder, PartFolder, SqliteVault, VaultError};
@@ -54,6 +55,8 @@ pub enum Sort {
     /// Nobody does.
     Terminal,
     /// Nobody does.
+    Gate,
+    /// Nobody does.
     Issuer,
     /// Nobody does.
     Merchant,
@@ -70,6 +73,7 @@ impl Place {
             let opened = match sort {
                 Sort::Wallet => self.folder.wallet(name),
                 Sort::Terminal => self.folder.terminal(name),
+                Sort::Gate => self.folder.gate(name),
                 Sort::Issuer => self.folder.issuer(name),
                 Sort::Merchant => self.folder.merchant(name),
             };
@@ -85,6 +89,7 @@ impl Place {
         let folder = match sort {
             Sort::Wallet => "wallets",
             Sort::Terminal => "terminals",
+            Sort::Gate => "gates",
             Sort::Issuer => "issuers",
             Sort::Merchant => "merchants",
         };
@@ -129,6 +134,12 @@ impl Place {
     pub fn terminal(&self, name: &str) -> Result<Opened<Terminal<SqliteVault>>, Failure> {
         let Opened { part, folder } = self.open(Sort::Terminal, name)?;
         Ok(Opened { part: Terminal::new(part), folder })
+    }
+
+    /// Opens a gate.
+    pub fn gate(&self, name: &str) -> Result<Opened<Gate<SqliteVault>>, Failure> {
+        let Opened { part, folder } = self.open(Sort::Gate, name)?;
+        Ok(Opened { part: Gate::new(part), folder })
     }
 
     /// Opens an issuer.
@@ -178,19 +189,35 @@ impl Place {
         Ok(HttpPost::new(&self.provider_url()?)?)
     }
 
+    /// The address of a gate that waits for tickets: given itself, or by the gate's name.
+    pub fn gateway(&self, at: &str) -> Result<String, Failure> {
+        if at.contains(':') {
+            return Ok(at.to_owned());
+        }
+        match self.found(&self.folder.path().join("gates").join(at)) {
+            Some(address) => Ok(address),
+            None => fail(format!("gate '{at}' is not open here; open it in another window: tegata gate {at} run")),
+        }
+    }
+
+    /// The address in a folder, once its part has said it.
+    fn found(&self, folder: &Path) -> Option<String> {
+        let until = Instant::now() + PATIENCE;
+        let mut found = read_address(folder);
+        while found.is_none() && folder.exists() && Instant::now() < until {
+            std::thread::sleep(LOOK);
+            found = read_address(folder);
+        }
+        found
+    }
+
     /// The address of a terminal that waits at its counter: given itself, or by the terminal's name.
     pub fn counter(&self, at: &str) -> Result<String, Failure> {
         if at.contains(':') {
             return Ok(at.to_owned());
         }
         let folder = self.folder.path().join("terminals").join(at);
-        let until = Instant::now() + PATIENCE;
-        let mut found = read_address(&folder);
-        while found.is_none() && folder.exists() && Instant::now() < until {
-            std::thread::sleep(LOOK);
-            found = read_address(&folder);
-        }
-        match found {
+        match self.found(&folder) {
             Some(address) => Ok(address),
             None if !folder.exists() => fail(format!(
                 "there is no terminal '{at}' on this data folder; name it as it joined, or give its address"

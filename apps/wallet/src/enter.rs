@@ -1,11 +1,13 @@
 //! Tickets: shown to a gate by a touch, or by a code on the screen.
 
+use crate::pay::touch;
 use crate::wallet::{Wallet, WalletError};
+use std::net::ToSocketAddrs;
 use tegata_core::CardId;
 use tegata_core::card::payment::Purse;
 use tegata_core::card::{CardKind, Terms};
 use tegata_core::record::Space;
-use tegata_core::talk::enter::{Pass, Visitor, WalletEnter, code, draft_window};
+use tegata_core::talk::enter::{Pass, Visitor, WalletEnter, WalletEnterNotice, code, draft_window};
 use tegata_core::talk::pay::load_purse;
 use tegata_core::talk::update::load_terms;
 use tegata_core::wire::canonical::Wire;
@@ -61,9 +63,11 @@ impl<V: Vault> Wallet<V> {
         people: u64,
         now: Now,
     ) -> Result<(WalletTap<WalletEnter>, Vec<u8>), WalletError> {
+        Ok(WalletTap::touch(WalletEnter::new(self.visitor(card, people)?), now.entropy)?)
+    }
+    fn visitor(&self, card: CardId, people: u64) -> Result<Visitor, WalletError> {
         let (anchors, _) = self.trusted()?;
-        let visitor = Visitor { card, terms: self.ticket(card)?.terms, people, anchors };
-        Ok(WalletTap::touch(WalletEnter::new(visitor), now.entropy)?)
+        Ok(Visitor { card, terms: self.ticket(card)?.terms, people, anchors })
     }
     /// The code of this moment for a gate's camera (R21). It is worth nothing a minute later, and nothing on another screen.
     ///
@@ -76,4 +80,18 @@ impl<V: Vault> Wallet<V> {
         let signature = self.device.ring.sign(&ticket.purse.certificate.claimed().key, &tbs);
         Ok(code(ticket.purse.certificate, window, signature.ok_or(tegata_core::step::Fault::Key)?))
     }
+}
+
+/// Touches the gate at `address` with a ticket, for so many people: what was shown, in order.
+///
+/// # Errors
+/// [`WalletError`]. What was shown is stored: the next gate is told of it.
+pub fn enter_at<V: Vault>(
+    wallet: &mut Wallet<V>,
+    address: impl ToSocketAddrs,
+    (card, people): (CardId, u64),
+    now: impl Fn() -> Now,
+) -> Result<Vec<WalletEnterNotice>, WalletError> {
+    let visitor = wallet.visitor(card, people)?;
+    Ok(touch(wallet, address, WalletEnter::new(visitor), |_| None, &now)?.0)
 }

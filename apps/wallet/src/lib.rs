@@ -7,7 +7,7 @@ mod pay;
 mod reach;
 mod wallet;
 
-pub use enter::Ticket;
+pub use enter::{Ticket, enter_at};
 pub use pay::{Answer, Paid, offer_credit, pay};
 pub use reach::Read;
 pub use wallet::{Held, PaymentMade, Wallet, WalletError};

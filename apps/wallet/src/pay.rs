@@ -69,7 +69,7 @@ pub fn offer_credit<V: Vault>(
 }
 
 /// One tap over TCP. `asked` answers the notices that ask something.
-fn touch<V: Vault, T: Talk>(
+pub(crate) fn touch<V: Vault, T: Talk>(
     wallet: &mut Wallet<V>,
     address: impl ToSocketAddrs,
     talk: T,

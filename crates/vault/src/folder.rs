@@ -6,6 +6,7 @@
 //! processor/           VERSION  LOCK  ...
 //! issuers/NAME/        VERSION  LOCK  ...
 //! terminals/NAME/      VERSION  LOCK  vault.db
+//! gates/NAME/          VERSION  LOCK  vault.db
 //! wallets/NAME/        VERSION  LOCK  vault.db
 //! ```
 //!
@@ -101,6 +102,13 @@ impl DataFolder {
     /// As [`DataFolder::provider`]; [`VaultError::Io`] for a name that [`is_name`] refuses.
     pub fn issuer(&self, name: &str) -> Result<PartFolder, FolderError> {
         self.named("issuers", name)
+    }
+    /// A gate's folder.
+    ///
+    /// # Errors
+    /// [`FolderError`].
+    pub fn gate(&self, name: &str) -> Result<PartFolder, FolderError> {
+        self.named("gates", name)
     }
     /// A terminal's folder.
     ///

@@ -3,6 +3,7 @@
 pub mod bank;
 pub mod buy;
 pub mod credit;
+pub mod gate;
 pub mod issuer;
 pub mod merchant;
 pub mod opened;
@@ -12,6 +13,7 @@ pub mod reach;
 pub mod settlement;
 pub mod statement;
 pub mod terminal;
+pub mod ticket;
 pub mod wallet;
 
 use crate::calendar;
@@ -46,6 +48,7 @@ pub fn join_part(place: &Place, sort: Sort, name: &str, token: &str, algorithm: 
     let role = match sort {
         Sort::Wallet => Role::Wallet,
         Sort::Terminal => Role::Terminal,
+        Sort::Gate => Role::Gate,
         Sort::Issuer => Role::Issuer,
         Sort::Merchant => Role::Merchant,
     };
@@ -61,7 +64,7 @@ pub fn join_part(place: &Place, sort: Sort, name: &str, token: &str, algorithm: 
     }
     let certificate = joined?;
     // Parties keep no log; devices fetch keys, terms and the revocation list at once.
-    if matches!(role, Role::Wallet | Role::Terminal) {
+    if matches!(role, Role::Wallet | Role::Terminal | Role::Gate) {
         tegata_device::update(&mut opened.part, &mut post, now())?;
     }
     let subject = subject_text(certificate.claimed());

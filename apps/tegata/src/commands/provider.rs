@@ -28,6 +28,7 @@ pub fn run(place: &Place, screen: Screen, command: ProviderCommand) -> Result<An
                 InviteRole::Issuer => "issuer",
                 InviteRole::Merchant => "merchant",
                 InviteRole::Terminal => "terminal",
+                InviteRole::Gate => "gate",
                 InviteRole::Wallet => "wallet",
             };
             let answer = ask(json!({ "do": "invite", "role": role, "names": [name], "owner": owner }))?;

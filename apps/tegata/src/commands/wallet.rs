@@ -1,6 +1,6 @@
 //! What a wallet does on the command line.
 
-use super::{buy, credit, reach};
+use super::{buy, credit, reach, ticket};
 use crate::flags::WalletCommand;
 use crate::place::{Place, Sort, now};
 use crate::screen::{Answer, Failure, Screen, bold, fail, table};
@@ -26,6 +26,11 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: WalletCommand) ->
         WalletCommand::Install { number, slip } => install(place, name, &number, slip.as_deref()),
         WalletCommand::Load { number, card } => load(place, name, &number, card.as_deref()),
         WalletCommand::Cards => cards(&place.wallet(name)?.part),
+        WalletCommand::Tickets => ticket::list(place, name),
+        WalletCommand::Enter { gate, ticket, people } => {
+            ticket::enter(place, screen, name, (&gate, ticket.as_deref(), people))
+        }
+        WalletCommand::Show { ticket, zone, people } => ticket::show(place, name, (ticket.as_deref(), zone, people)),
         WalletCommand::Pay { terminal, yes, credit: true, instalments, .. } => {
             let option = instalments.map_or(PaymentOption::Once, PaymentOption::Instalments);
             credit::pay(place, screen, name, &terminal, (option, yes))

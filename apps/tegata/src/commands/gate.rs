@@ -1,0 +1,271 @@
+//! What a gate does on the command line.
+
+use crate::flags::GateCommand;
+use crate::place::{Opened, Place, Sort, forget_address, now, write_address};
+use crate::screen::{Answer, Failure, Screen, bold, fail, table};
+use serde_json::{Value, json};
+use std::io::BufRead;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+use tegata_core::talk::enter::{GateNotice, Passing};
+use tegata_core::wire::signed::Algorithm;
+use tegata_gate::lan::Shared;
+use tegata_gate::{Gate, serve};
+use tegata_vault::SqliteVault;
+
+/// Does it.
+pub fn run(place: &Place, screen: Screen, name: &str, command: GateCommand) -> Result<Answer, Failure> {
+    match command {
+        GateCommand::Join { token } => super::join_part(place, Sort::Gate, name, &token, Algorithm::Ed25519),
+        GateCommand::Run { listen, lan, neighbour, update_every } => {
+            open(place, screen, name, (&listen, &lan), &neighbour, update_every)
+        }
+        GateCommand::Status => status(&mut place.gate(name)?.part, &[]),
+        GateCommand::Update => {
+            let summary = place.gate(name)?.part.update(&mut place.post()?, now())?;
+            Ok(super::updated(name, &summary))
+        }
+        GateCommand::Log => log(&place.gate(name)?.part),
+    }
+}
+
+/// What comes to an open gate.
+enum Input {
+    Shown(GateNotice),
+    Typed(String),
+    Over,
+}
+
+/// Opens the gate until it is stopped.
+fn open(
+    place: &Place,
+    screen: Screen,
+    name: &str,
+    (listen, lan): (&str, &str),
+    neighbours: &[String],
+    update_every: u64,
+) -> Result<Answer, Failure> {
+    let Opened { part: mut gate, folder } = place.gate(name)?;
+    let door = gate.door()?;
+    let gate = Shared::new(gate, now);
+    let (listener, lan) = (tegata_link::listen(listen)?, TcpListener::bind(lan)?);
+    let (address, lan) = (listener.addr(), gate.serve(lan)?);
+    for neighbour in neighbours {
+        gate.listen_to(address_of(neighbour)?);
+    }
+    let (inputs, input) = channel();
+    let (notices, shown) = channel();
+    serve(&gate, listener, notices);
+    forward(shown, inputs.clone());
+    typed(inputs.clone());
+    stopped(inputs)?;
+    write_address(folder.path(), &address.to_string())?;
+    let opened = json!({ "listening": address.to_string(), "lan": lan.to_string(), "event": door.setup.name });
+    let text = format!(
+        "{} {} is open at {address}; neighbours listen at {lan}. Now touch with a wallet, in another window:\n  \
+         tegata wallet alice enter {name}",
+        bold(&door.setup.name),
+        name
+    );
+    screen.show(&Answer::new(text, opened));
+    let ended = admit(place, screen, &gate, &input, update_every);
+    forget_address(folder.path());
+    gate.stop();
+    ended
+}
+
+fn address_of(text: &str) -> Result<SocketAddr, Failure> {
+    match text.parse() {
+        Ok(address) => Ok(address),
+        Err(_) => fail(format!("'{text}' is no address; write it like 192.168.1.20:7000")),
+    }
+}
+
+fn forward(shown: Receiver<GateNotice>, inputs: Sender<Input>) {
+    std::thread::spawn(move || shown.into_iter().try_for_each(|notice| inputs.send(Input::Shown(notice))));
+}
+
+fn typed(inputs: Sender<Input>) {
+    std::thread::spawn(move || {
+        let lines = std::io::stdin().lock().lines().map_while(Result::ok);
+        lines.map(Input::Typed).try_for_each(|line| inputs.send(line))
+    });
+}
+
+fn stopped(inputs: Sender<Input>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::spawn(move || {
+        runtime.block_on(crate::interrupted());
+        inputs.send(Input::Over)
+    });
+    Ok(())
+}
+
+fn admit(
+    place: &Place,
+    screen: Screen,
+    gate: &Arc<Shared<SqliteVault>>,
+    input: &Receiver<Input>,
+    update_every: u64,
+) -> Result<Answer, Failure> {
+    let every = Duration::from_secs(update_every);
+    let mut next = Instant::now() + every;
+    let mut was_alone = None;
+    loop {
+        // It is said once whenever it changes (R22).
+        let alone = !gate.ears().is_empty() && !gate.hears_all();
+        if was_alone.replace(alone) != Some(alone) && alone {
+            let text = "ALONE: not all neighbours are heard; this gate goes on by what it knows.";
+            screen.show(&Answer::new(bold(text), json!({ "alone": true })));
+        }
+        let answer = match input.recv_timeout(Duration::from_millis(500)) {
+            Ok(Input::Over) | Err(RecvTimeoutError::Disconnected) => {
+                return Ok(Answer::new("The gate is closed.", json!({ "closed": true })));
+            }
+            Ok(Input::Shown(notice)) => Ok(told(&notice)),
+            Ok(Input::Typed(line)) => match command(place, gate, line.trim()) {
+                Ok(None) => return Ok(Answer::new("The gate is closed.", json!({ "closed": true }))),
+                Ok(Some(answer)) => Ok(answer),
+                Err(failure) => Err(failure),
+            },
+            Err(RecvTimeoutError::Timeout) => {
+                if update_every > 0 && Instant::now() >= next {
+                    next = Instant::now() + every;
+                    // With no network it goes on; what waits goes up with the next try.
+                    if let Err(failure) = bring(place, gate) {
+                        tracing::info!("the log waits: {}", failure.0);
+                    }
+                }
+                continue;
+            }
+        };
+        match answer {
+            Ok(answer) => screen.show(&answer),
+            Err(failure) => screen.show(&Answer::new(format!("error: {}", failure.0), json!({ "error": failure.0 }))),
+        }
+    }
+}
+
+/// One line that a steward has typed; `None`: stop.
+fn command(place: &Place, gate: &Arc<Shared<SqliteVault>>, line: &str) -> Result<Option<Answer>, Failure> {
+    let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+    match word {
+        "" => Ok(Some(Answer::new("", Value::Null))),
+        "stop" => Ok(None),
+        "status" => {
+            let ears = gate.ears();
+            let alone = ears.iter().map(|ear| (ear.address.to_string(), ear.heard)).collect::<Vec<_>>();
+            gate.with(|gate, _| status(gate, &alone)).map(Some)
+        }
+        "neighbour" => {
+            gate.listen_to(address_of(rest)?);
+            Ok(Some(Answer::new(format!("Listening to {rest}."), json!({ "neighbour": rest }))))
+        }
+        "update" => bring(place, gate).map(Some),
+        "camera" => {
+            let Ok(code) = base45::decode(rest.trim()) else {
+                return fail("this is no code: it has letters, digits and $%*+-./: only");
+            };
+            Ok(Some(told(&gate.with(|gate, now| gate.camera(&code, now))?)))
+        }
+        other => fail(format!("'{other}' is none of: camera CODE, neighbour ADDRESS, update, status, stop")),
+    }
+}
+
+fn bring(place: &Place, gate: &Arc<Shared<SqliteVault>>) -> Result<Answer, Failure> {
+    let mut post = place.post()?;
+    let summary = gate.with(|gate, at| gate.update(&mut post, at))?;
+    Ok(super::updated("the gate", &summary))
+}
+
+/// What the steward sees.
+fn told(notice: &GateNotice) -> Answer {
+    let who = |passing: &Passing| {
+        let seat = passing.seat.map_or_else(String::new, |seat| format!(", seat {seat}"));
+        format!("{} {}{seat}", passing.people, if passing.people == 1 { "person" } else { "people" })
+    };
+    let passed = |done: &str, passing: &Passing| {
+        json!({
+            "done": done, "ticket": passing.card.to_string(), "entry": passing.entry, "people": passing.people,
+            "seat": passing.seat,
+        })
+    };
+    match notice {
+        GateNotice::Open(passing) => Answer::new(format!("{} {}", bold("OPEN"), who(passing)), passed("in", passing)),
+        GateNotice::LetOut(passing) => Answer::new(format!("{} {}", bold("OUT"), who(passing)), passed("out", passing)),
+        GateNotice::Repeated(passing) => Answer::new(
+            format!("{} let in before; the wallet is told so again, nothing opens", who(passing)),
+            passed("repeated", passing),
+        ),
+        GateNotice::Refused(why) => Answer::new(
+            format!("{} {}", bold("NO:"), why.for_steward()),
+            json!({ "done": "refused", "why": why.name(), "advice": why.for_steward() }),
+        ),
+        GateNotice::Failed(fault) => {
+            Answer::new(format!("{} {fault}", bold("FAILED:")), json!({ "done": "failed", "why": fault.to_string() }))
+        }
+    }
+}
+
+fn status(gate: &mut Gate<SqliteVault>, neighbours: &[(String, bool)]) -> Result<Answer, Failure> {
+    let door = gate.door()?;
+    let tally = gate.tally();
+    let zones: Vec<Value> =
+        tally.zones.iter().map(|zone| json!({ "zone": zone.zone, "inside": zone.inside, "came": zone.came })).collect();
+    let waiting = gate.waiting();
+    let heard: Vec<Value> =
+        neighbours.iter().map(|(address, heard)| json!({ "address": address, "heard": heard })).collect();
+    let mut text = format!(
+        "{}: door {}, {} zone {}. {waiting} records wait for the provider.",
+        door.setup.name,
+        door.setup.door,
+        match door.setup.direction {
+            tegata_core::talk::enter::Direction::In => "into",
+            tegata_core::talk::enter::Direction::Out => "out of",
+        },
+        door.setup.zone
+    );
+    for zone in &tally.zones {
+        text.push_str(&format!("\n  zone {}: {} inside, {} came in", zone.zone, zone.inside, zone.came));
+    }
+    for (address, heard) in neighbours {
+        text.push_str(&format!("\n  neighbour {address}: {}", if *heard { "heard" } else { "NOT HEARD" }));
+    }
+    let json = json!({
+        "event": door.setup.name, "door": door.setup.door, "zone": door.setup.zone, "direction": door.setup.direction.name(),
+        "waiting": waiting, "zones": zones, "neighbours": heard,
+    });
+    Ok(Answer::new(text, json))
+}
+
+fn log(gate: &Gate<SqliteVault>) -> Result<Answer, Failure> {
+    let entries = gate.log()?;
+    let why = |entry: &tegata_core::talk::journal::LogEntry| {
+        let word = entry.shown.as_ref()?.admission.as_ref()?;
+        word.claimed().why.map(|why| why.name().to_owned())
+    };
+    let rows: Vec<Vec<String>> = entries
+        .iter()
+        .map(|entry| {
+            let card = entry.card.map_or_else(String::new, |card| card.to_string());
+            let number = entry.transaction.to_string();
+            vec![number, super::moment(entry.at), entry.kind.name().into(), card, why(entry).unwrap_or_default()]
+        })
+        .collect();
+    let json: Vec<Value> = entries
+        .iter()
+        .map(|entry| {
+            json!({
+                "number": entry.transaction, "at": entry.at.0, "kind": entry.kind.name(),
+                "ticket": entry.card.map(|card| card.to_string()), "why": why(entry),
+            })
+        })
+        .collect();
+    let text = match rows.as_slice() {
+        [] => "Nobody came yet.".to_owned(),
+        rows => table(&["no", "at", "what", "ticket", "why"], rows),
+    };
+    Ok(Answer::new(text, json!({ "log": json })))
+}
