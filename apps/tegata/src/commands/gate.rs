@@ -168,7 +168,9 @@ fn command(place: &Place, gate: &Arc<Shared<SqliteVault>>, line: &str) -> Result
             let Ok(code) = base45::decode(rest.trim()) else {
                 return fail("this is no code: it has letters, digits and $%*+-./: only");
             };
-            Ok(Some(told(&gate.with(|gate, now| gate.camera(&code, now))?)))
+            let mut answer = told(&gate.with(|gate, now| gate.camera(&code, now))?);
+            answer.json["camera"] = true.into();
+            Ok(Some(answer))
         }
         other => fail(format!("'{other}' is none of: camera CODE, neighbour ADDRESS, update, status, stop")),
     }

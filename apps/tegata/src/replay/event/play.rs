@@ -1,0 +1,567 @@
+//! The evening: who comes when and to which gate, what each gate and wallet says to it, and what must come out.
+#![allow(clippy::float_arithmetic)] // seconds, never money
+
+use super::crowd::{Crowd, Line};
+use super::venue::GateProcess;
+use crate::flags::EventFlags;
+use crate::place::now;
+use crate::replay::shop::{device, lock};
+use crate::rig::{ClearingProcess, ProviderProcess};
+use crate::screen::{Answer, Failure, Screen, fail, fail_with};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+use tegata_core::card::ticket::TicketTerms;
+use tegata_core::card::{CardKind, Terms};
+use tegata_core::talk::buy::Listing;
+use tegata_core::talk::cards::Done;
+use tegata_core::talk::enter::{Direction, WalletEnterNotice};
+use tegata_core::talk::event::{EventPlan, GateOrder, PlannedDoor, PlannedZone};
+use tegata_core::wire::canonical::Message;
+use tegata_core::wire::certificate::Role;
+use tegata_core::wire::signed::{Algorithm, Verified};
+use tegata_core::{Amount, CardId, DeviceId, EventId, PartyId, Time, Unit};
+use tegata_device::{Device, join};
+use tegata_vault::MemoryVault;
+use tegata_wallet::enter_at;
+
+/// The hall.
+const ZONE: u64 = 1;
+/// Gates that are cut off for a while.
+const CUT_OFF: usize = 2;
+/// How long the venue's network may take to bring what is new everywhere.
+const HEARD: Duration = Duration::from_secs(60);
+
+/// What was counted at the doors.
+#[derive(Default)]
+struct Counted {
+    admitted: BTreeSet<CardId>,
+    honest_refused: u64,
+    copies_admitted: u64,
+    clones_admitted: u64,
+    whys: BTreeMap<String, u64>,
+}
+
+/// The evening's parts.
+struct Evening {
+    provider: ProviderProcess,
+    clearing: ClearingProcess,
+    promoter: Device<MemoryVault>,
+    event: EventId,
+    gates: Vec<GateProcess>,
+    folder: PathBuf,
+    keep: bool,
+}
+
+impl Drop for Evening {
+    fn drop(&mut self) {
+        if !self.keep {
+            // What cannot be removed is left to the machine's own cleaning of temporary files.
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+/// Plays it.
+pub fn run(screen: Screen, flags: &EventFlags) -> Result<Answer, Failure> {
+    let started = Instant::now();
+    let mut evening = Evening::open(flags)?;
+    let people = flags.tickets;
+    let all: Vec<usize> = (0..people).collect();
+    let bar = screen.progress((people * 4) as u64, "steps");
+    let crowd = Crowd::gather(&evening.provider, people, &bar)?;
+    screen.say(format!("{people} people have joined; each buys a ticket by credit"));
+    if flags.kill {
+        // In the middle of the sale, the provider; it goes on with every purchase where it was.
+        let half = people / 2;
+        crowd.buy(&all[..half], &bar)?;
+        std::thread::scope(|scope| -> Result<(), Failure> {
+            let (crowd, rest, bar) = (&crowd, &all[half..], &bar);
+            let buying = scope.spawn(move || crowd.buy(rest, bar));
+            std::thread::sleep(Duration::from_millis(500));
+            evening.provider.kill_and_restart()?;
+            match buying.join() {
+                Ok(done) => done,
+                Err(_) => fail("the buyers stopped unexpectedly"),
+            }
+        })?;
+    } else {
+        crowd.buy(&all, &bar)?;
+    }
+    evening.equip(flags)?;
+    screen.say(format!("{} gates are open, {CUT_OFF} of them cut off", evening.gates.len()));
+    let counted = Mutex::new(Counted::default());
+    let tickets: Vec<CardId> = crowd.people.iter().filter_map(|person| lock(person).ticket).collect();
+    evening.queue(&crowd, flags, &counted, &bar, screen)?;
+    bar.finish_and_clear();
+    evening.close(flags, &crowd, &all)?;
+    let counted = counted.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    evening.reckoned(flags, screen, &tickets, &counted, started)
+}
+
+impl Evening {
+    fn open(flags: &EventFlags) -> Result<Self, Failure> {
+        let keep = flags.keep.is_some();
+        let folder = match &flags.keep {
+            Some(folder) => folder.clone(),
+            None => std::env::temp_dir().join(format!("tegata-replay-{}-event", std::process::id())),
+        };
+        std::fs::create_dir_all(&folder)?;
+        let provider = ProviderProcess::start_now(&folder)?;
+        let clearing = ClearingProcess::start(&provider)?;
+        let mut promoter = device(Algorithm::Ed25519);
+        let token = provider.invite("issuer", &["Town hall".into()], None)?.remove(0);
+        let mut line = Line::open(&provider.url())?;
+        join(&mut promoter, &mut line, &provider.info()?, &token, Role::Issuer, "Town hall", now())?;
+        let event = EventId(tegata_core::Hash::of(&now().entropy).0[..16].try_into().unwrap_or([1; 16]));
+        let mut evening = Self { provider, clearing, promoter, event, gates: Vec::new(), folder, keep };
+        let party = evening.party()?;
+        evening.clearing.enrol(&evening.provider, party, "HALL")?;
+        evening.plan(flags)?;
+        evening.settled()?;
+        Ok(evening)
+    }
+    fn party(&self) -> Result<PartyId, Failure> {
+        match self.promoter.certificate() {
+            Some(certificate) => Ok(certificate.claimed().subject.party()),
+            None => fail("the promoter did not join"),
+        }
+    }
+    fn asks<T: Message + Clone>(&mut self, body: T) -> Result<(), Failure> {
+        let signed = self.promoter.signed(body)?;
+        let mut line = Line::open(&self.provider.url())?;
+        let _: Verified<Done> = self.promoter.request(&mut line, &signed, now())?;
+        Ok(())
+    }
+    /// The event, its doors and its tickets: open since an hour, for the whole night.
+    fn plan(&mut self, flags: &EventFlags) -> Result<(), Failure> {
+        let (promoter, event, at) = (self.party()?, self.event, now().time);
+        let door = |door: usize| PlannedDoor {
+            door: door as u64,
+            name: format!("door {door}"),
+            zone: ZONE,
+            extensions: Default::default(),
+        };
+        self.asks(EventPlan {
+            promoter,
+            event,
+            revision: 1,
+            name: "Concert".into(),
+            place: "Town hall".into(),
+            zones: vec![PlannedZone { zone: ZONE, name: "hall".into(), extensions: Default::default() }],
+            doors: (1..=flags.gates).map(door).collect(),
+            seats: Vec::new(),
+            at,
+            extensions: Default::default(),
+        })?;
+        let ticket = TicketTerms {
+            event,
+            place: "Town hall".into(),
+            from: Time(at.0 - 3600),
+            until: at.after(12 * 3600),
+            zones: vec![ZONE],
+            entries: 2,
+            a_day: None,
+            day_begins: 0,
+            reentry: true,
+            companions: 0,
+            door: None,
+            give_until: None,
+            give_price: None,
+            refund_until: None,
+            extensions: Default::default(),
+        };
+        let terms = Terms {
+            issuer: promoter,
+            kind: CardKind::Ticket,
+            unit: Unit::ENTRIES,
+            name: "Concert".into(),
+            max_payment: 0,
+            offline_limit: 0,
+            due_after: 30 * Time::DAY,
+            list_age: Time::DAY,
+            record_age: Time::DAY,
+            max_balance: 2,
+            handovers: 2,
+            refundable: true,
+            max_untouched: 0,
+            register_within: Some(Time::DAY),
+            program: None,
+            ticket: Some(ticket),
+            extensions: Default::default(),
+        };
+        let (Some(face), Some(price)) = (Amount::new(Unit::ENTRIES, 2), Amount::new(Unit::USD, 4_500)) else {
+            return fail("no price");
+        };
+        self.asks(Listing {
+            issuer: promoter,
+            article: 1,
+            revision: 1,
+            terms,
+            face,
+            price,
+            stock: flags.tickets as u64 + 1_000,
+            until: at.after(6 * 3600),
+            valid_for: 2 * Time::DAY,
+            clear_after: None,
+            at,
+            extensions: Default::default(),
+        })
+    }
+    /// Waits until the bank has signed the processor on: somebody buys the first ticket, and never comes.
+    fn settled(&mut self) -> Result<(), Failure> {
+        let until = Instant::now() + Duration::from_secs(30);
+        loop {
+            let bar = indicatif::ProgressBar::hidden();
+            let crowd = Crowd::gather(&self.provider, 1, &bar)?;
+            match crowd.buy(&[0], &bar) {
+                Ok(()) => return Ok(()),
+                Err(failure) if Instant::now() > until => return Err(failure),
+                Err(_) => std::thread::sleep(Duration::from_millis(100)),
+            }
+        }
+    }
+    /// Gates join, are put in their places, set up, and opened: all but the last two hear each other. The last of those that do is
+    /// an exit.
+    fn equip(&mut self, flags: &EventFlags) -> Result<(), Failure> {
+        let promoter = self.party()?;
+        for number in 1..=flags.gates {
+            let name = format!("door{number}");
+            let id = GateProcess::join(&self.provider, promoter, &name)?;
+            let Some(gate) = DeviceId::parse(&id) else { return fail("a gate has no id") };
+            let out = number == flags.gates - CUT_OFF;
+            let order = GateOrder {
+                promoter,
+                gate,
+                event: self.event,
+                door: number as u64,
+                direction: if out { Direction::Out } else { Direction::In },
+                at: now().time,
+                extensions: Default::default(),
+            };
+            self.asks(order)?;
+            let gate = GateProcess::open(&self.provider, &name)?;
+            self.gates.push(gate);
+        }
+        let heard = self.gates.len() - CUT_OFF;
+        self.connect(0..heard, 0..heard)
+    }
+    /// Each of these listens to each of those.
+    fn connect(&mut self, who: std::ops::Range<usize>, whom: std::ops::Range<usize>) -> Result<(), Failure> {
+        let addresses: Vec<String> = self.gates.iter().map(|gate| gate.lan.clone()).collect();
+        for one in who {
+            for other in whom.clone().filter(|other| *other != one) {
+                self.gates[one].neighbour(&addresses[other])?;
+            }
+        }
+        Ok(())
+    }
+    /// Waits until all that these gates know is known to the others of them: as many came in by each one's count.
+    fn agree(&mut self, of: std::ops::Range<usize>) -> Result<u64, Failure> {
+        let until = Instant::now() + HEARD;
+        loop {
+            let mut came = BTreeSet::new();
+            for gate in &mut self.gates[of.clone()] {
+                let status = gate.status()?;
+                came.insert(status.pointer("/zones/0/came").and_then(Value::as_u64).unwrap_or(0));
+            }
+            match came.first() {
+                Some(all) if came.len() == 1 => return Ok(*all),
+                _ if Instant::now() > until => return fail(format!("the gates count differently: {came:?}")),
+                _ => {}
+            }
+        }
+    }
+
+    /// The evening itself.
+    fn queue(
+        &mut self,
+        crowd: &Crowd,
+        flags: &EventFlags,
+        counted: &Mutex<Counted>,
+        bar: &indicatif::ProgressBar,
+        screen: Screen,
+    ) -> Result<(), Failure> {
+        let people = crowd.people.len();
+        let (heard, gates) = (self.gates.len() - CUT_OFF, self.gates.len());
+        let exit = heard - 1;
+        let clones = flags.clones.min(people / 4);
+        // The wallets as they are before anybody comes: what a thief has copied.
+        let copied: Vec<(usize, MemoryVault)> =
+            (0..clones).map(|number| (number, lock(&crowd.people[number]).wallet.device.vault.clone())).collect();
+        let doors: Vec<String> = self.gates.iter().map(|gate| gate.address.clone()).collect();
+        let door_of = |number: usize| match number % (gates - 1) {
+            door if door < exit => door,
+            door => door + 1,
+        };
+        screen.say("The doors open.");
+        let third = people / 3;
+        let early: Vec<usize> = (0..people - third).collect();
+        let come = |of: &[usize]| {
+            crowd.each(of, bar, |person, number, _| {
+                let Some(ticket) = person.ticket else { return fail("somebody has no ticket") };
+                let door = &doors[door_of(number)];
+                let told = enter_at(&mut person.wallet, door.as_str(), (ticket, 1), now);
+                counted_in(counted, ticket, told.ok().as_deref());
+                Ok(())
+            })
+        };
+        if flags.kill {
+            // A gate in the middle of its queue: whoever stands before it touches again when it is up.
+            std::thread::scope(|scope| -> Result<(), Failure> {
+                let (come, early) = (&come, &early);
+                let coming = scope.spawn(move || come(early));
+                std::thread::sleep(Duration::from_millis(1_500));
+                self.gates[0].kill_and_reopen()?;
+                self.gates[gates - 1].kill_and_reopen()?;
+                match coming.join() {
+                    Ok(done) => done,
+                    Err(_) => fail("the queue stopped unexpectedly"),
+                }
+            })?;
+            self.connect(0..1, 0..heard)?;
+        } else {
+            come(&early)?;
+        }
+        // Whoever was before a gate that died comes again.
+        self.again(crowd, &early, &doors, door_of, counted, bar)?;
+        let known = self.agree(0..heard)?;
+        screen.say(format!("{known} are in by the gates that hear each other; two know of others only."));
+        self.screenshots(crowd, flags, counted, exit)?;
+        self.thieves(crowd, &copied, &doors, counted, (heard, exit))?;
+        screen.say("The two gates are on the venue's network again.");
+        self.connect(0..heard, heard..gates)?;
+        self.connect(heard..gates, 0..gates)?;
+        let late: Vec<usize> = (people - third..people).collect();
+        come(&late)?;
+        self.again(crowd, &late, &doors, door_of, counted, bar)?;
+        // Some go out for a while and come in elsewhere.
+        let leaving: Vec<usize> = (clones..people).step_by(50).collect();
+        crowd.each(&leaving, bar, |person, number, _| {
+            let Some(ticket) = person.ticket else { return Ok(()) };
+            let out = enter_at(&mut person.wallet, doors[exit].as_str(), (ticket, 1), now)?;
+            if !matches!(out.last(), Some(WalletEnterNotice::Out { .. })) {
+                lock(counted).honest_refused += 1;
+            }
+            let back = enter_at(&mut person.wallet, doors[door_of(number + 1)].as_str(), (ticket, 1), now)?;
+            counted_in(counted, ticket, Some(&back));
+            Ok(())
+        })?;
+        self.agree(0..gates).map(drop)
+    }
+    /// Everybody of these who is not in yet touches once more.
+    fn again(
+        &self,
+        crowd: &Crowd,
+        of: &[usize],
+        doors: &[String],
+        door_of: impl Fn(usize) -> usize + Sync,
+        counted: &Mutex<Counted>,
+        bar: &indicatif::ProgressBar,
+    ) -> Result<(), Failure> {
+        let outside = |number: &&usize| {
+            let ticket = lock(&crowd.people[**number]).ticket;
+            ticket.is_some_and(|ticket| !lock(counted).admitted.contains(&ticket))
+        };
+        let waiting: Vec<usize> = of.iter().filter(outside).copied().collect();
+        crowd.each(&waiting, bar, |person, number, _| {
+            let Some(ticket) = person.ticket else { return Ok(()) };
+            let told = enter_at(&mut person.wallet, doors[door_of(number)].as_str(), (ticket, 1), now)?;
+            counted_in(counted, ticket, Some(&told));
+            if !lock(counted).admitted.contains(&ticket) {
+                let mut counted = lock(counted);
+                counted.honest_refused += 1;
+                *counted.whys.entry(format!("{:?}", told.last())).or_default() += 1;
+            }
+            Ok(())
+        })
+    }
+    /// Pictures of other people's codes before cameras: old ones, fresh ones of people who are in, fresh ones at a gate that is cut
+    /// off.
+    fn screenshots(
+        &mut self,
+        crowd: &Crowd,
+        flags: &EventFlags,
+        counted: &Mutex<Counted>,
+        exit: usize,
+    ) -> Result<(), Failure> {
+        let people = crowd.people.len();
+        let cut = self.gates.len() - 1;
+        for number in 0..flags.copies {
+            // Of people who have not come yet, or of such who are in.
+            let (of, age, gate) = match number % 4 {
+                0 | 1 => (people - 1 - number % (people / 3).max(1), 60 + number as u64, number % exit),
+                2 => (flags.clones + number % (people / 2).max(1), 0, number % exit),
+                _ => (people - 1 - number % (people / 3).max(1), 0, cut),
+            };
+            let code = {
+                let person = lock(&crowd.people[of]);
+                let Some(ticket) = person.ticket else { continue };
+                let at = now();
+                let shot = tegata_device::Now { time: Time(at.time.0 - age), ..at };
+                person.wallet.window(ticket, ZONE, 1, shot)?
+            };
+            // A picture of somebody who is in shows the entry that was used.
+            let code = if number % 4 == 2 { self.shown_before(crowd, of, code)? } else { code };
+            match self.gates[gate].camera(&code)? {
+                Ok(()) => lock(counted).copies_admitted += 1,
+                Err(why) => *lock(counted).whys.entry(format!("screenshot: {why}")).or_default() += 1,
+            }
+        }
+        Ok(())
+    }
+    /// The code that somebody who is in would have shown at the door, a moment before: of the entry that is used by now.
+    fn shown_before(&self, crowd: &Crowd, of: usize, code: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        let person = lock(&crowd.people[of]);
+        let Some(ticket) = person.ticket else { return Ok(code) };
+        let held = person.wallet.ticket(ticket)?;
+        let Some((_, pass)) = held.passes.first() else { return Ok(code) };
+        let before = tegata_core::talk::enter::Pass { entry: pass.entry.saturating_sub(1), ..pass.clone() };
+        let drafted = tegata_core::talk::enter::draft_window(&held.purse, &before, 1, now().time);
+        let Some((window, tbs)) = drafted else { return Ok(code) };
+        let key = held.purse.certificate.claimed().key;
+        match person.wallet.device.ring.sign(&key, &tbs) {
+            Some(signature) => Ok(tegata_core::talk::enter::code(held.purse.certificate, window, signature)),
+            None => Ok(code),
+        }
+    }
+    /// The cloned wallets: each touches a gate after its owner has come in, half of them where nobody heard of that.
+    fn thieves(
+        &self,
+        crowd: &Crowd,
+        copied: &[(usize, MemoryVault)],
+        doors: &[String],
+        counted: &Mutex<Counted>,
+        (heard, exit): (usize, usize),
+    ) -> Result<(), Failure> {
+        for (number, vault) in copied {
+            let mut person = lock(&crowd.people[*number]);
+            let Some(ticket) = person.ticket else { continue };
+            let owners = std::mem::replace(&mut person.wallet.device.vault, vault.clone());
+            let door = if number % 2 == 0 { heard + (number / 2) % CUT_OFF } else { number % exit };
+            let told = enter_at(&mut person.wallet, doors[door].as_str(), (ticket, 1), now)?;
+            if matches!(told.last(), Some(WalletEnterNotice::In { .. })) {
+                lock(counted).clones_admitted += 1;
+            }
+            person.wallet.device.vault = owners;
+        }
+        Ok(())
+    }
+    /// Every gate brings its log, every wallet updates.
+    fn close(&mut self, flags: &EventFlags, crowd: &Crowd, all: &[usize]) -> Result<(), Failure> {
+        if flags.kill {
+            // The provider in the middle of what the first gate brings.
+            let mut first = self.gates.remove(0);
+            let bringing = std::thread::spawn(move || {
+                let brought = first.bring();
+                (first, brought)
+            });
+            std::thread::sleep(Duration::from_millis(20));
+            self.provider.kill_and_restart()?;
+            let Ok((first, _)) = bringing.join() else { return fail("a gate stopped unexpectedly") };
+            self.gates.insert(0, first);
+        }
+        for gate in &mut self.gates {
+            let until = Instant::now() + Duration::from_secs(60);
+            while !gate.bring()? {
+                if Instant::now() > until {
+                    return fail(format!("{} could not bring its log", gate.name));
+                }
+            }
+        }
+        crowd.update(all, &indicatif::ProgressBar::hidden())
+    }
+    /// What came out, and whether it is what must.
+    fn reckoned(
+        &mut self,
+        flags: &EventFlags,
+        screen: Screen,
+        tickets: &[CardId],
+        counted: &Counted,
+        started: Instant,
+    ) -> Result<Answer, Failure> {
+        let exceptions = self.provider.operator().ask(&json!({ "do": "exceptions" }))?;
+        let exceptions = exceptions.get("exceptions").and_then(Value::as_array).cloned().unwrap_or_default();
+        let kind = |row: &Value| row.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let card = |row: &Value| row.get("card").and_then(Value::as_str).and_then(CardId::parse);
+        let named: BTreeSet<CardId> = exceptions.iter().filter(|row| kind(row) == "cloned").filter_map(card).collect();
+        let clones: BTreeSet<CardId> = tickets.iter().take(flags.clones.min(tickets.len() / 4)).copied().collect();
+        let clones_named = named.intersection(&clones).count();
+        let proven = |row: &Value| {
+            let has = |name: &str| row.get(name).is_some_and(|record| !record.is_null());
+            has("wallet_record") && has("terminal_record")
+        };
+        let mut unexplained = Vec::new();
+        for row in exceptions.iter().filter(|row| row.get("open").and_then(Value::as_bool) != Some(false)) {
+            let of_clone = card(row).is_some_and(|card| clones.contains(&card));
+            if !of_clone || (kind(row) == "cloned" && !proven(row)) {
+                unexplained.push(row.clone());
+            }
+        }
+        let database = self.folder.join("provider").join("provider.db");
+        let recorded = recorded(&database)?;
+        let audited = crate::audit::audit_file(&database)?;
+        let (admitted, tickets) = (counted.admitted.len(), tickets.len());
+        let differs = u64::from(recorded != admitted as u64) + u64::from(audited.difference.is_some());
+        let clean = differs == 0
+            && unexplained.is_empty()
+            && admitted == tickets
+            && counted.honest_refused == 0
+            && counted.copies_admitted == 0
+            && clones_named == clones.len();
+        let json = json!({
+            "tickets": tickets,
+            "gates": flags.gates,
+            "admitted": admitted,
+            "recorded": recorded,
+            "copies": flags.copies,
+            "copies_admitted": counted.copies_admitted,
+            "clones": clones.len(),
+            "clones_admitted": counted.clones_admitted,
+            "clones_named": clones_named,
+            "gifts": 0,
+            "honest_refused": counted.honest_refused,
+            "unexplained": unexplained.len() as u64 + differs,
+            "exceptions": unexplained,
+            "refused": counted.whys,
+            "killed": flags.kill,
+            "audit": audited.json,
+            "wall_s": crate::measure::rounded(started.elapsed().as_secs_f64(), 1),
+        });
+        let text = format!(
+            "{tickets} tickets at {} gates: {admitted} admitted, {recorded} by the provider's records; {} of {} screenshots; {clones_named} of {} \
+             clones named with both presentations ({} of them came in where nobody heard of it); {} honest people refused; {} unexplained; \
+             audit {}; {:.0} s.",
+            flags.gates,
+            counted.copies_admitted,
+            flags.copies,
+            clones.len(),
+            counted.clones_admitted,
+            counted.honest_refused,
+            unexplained.len() as u64 + differs,
+            if audited.difference.is_none() { "clean" } else { "NOT CLEAN" },
+            started.elapsed().as_secs_f64(),
+        );
+        if clean {
+            return Ok(Answer::new(text, json));
+        }
+        screen.say(format!("{:?}", audited.difference));
+        fail_with(format!("the evening did not come out as it must: {text}"), json)
+    }
+}
+
+/// What a wallet was told counts where it was let in.
+fn counted_in(counted: &Mutex<Counted>, ticket: CardId, told: Option<&[WalletEnterNotice]>) {
+    if let Some(Some(WalletEnterNotice::In { .. })) = told.map(<[_]>::last) {
+        lock(counted).admitted.insert(ticket);
+    }
+}
+
+/// Tickets that came in by the provider's records.
+fn recorded(database: &std::path::Path) -> Result<u64, Failure> {
+    let connection = rusqlite::Connection::open_with_flags(database, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let sql = "SELECT count(DISTINCT card) FROM admission WHERE done = 1";
+    Ok(connection.query_row(sql, [], |row| row.get::<_, i64>(0))?.cast_unsigned())
+}
