@@ -102,7 +102,8 @@ impl Town {
             let able = cards.iter().all(|card| {
                 load_purse(device, *card).is_some_and(|purse| purse.remaining > 20 && purse.state == PurseState::Active)
             });
-            let barred = |card: &CardId| self.causes.blocked.contains(card) || self.is_lost(*card);
+            let unpaid = |card: CardId| self.unpaid_on(card).is_ok_and(|unpaid| unpaid > 0);
+            let barred = |card: &CardId| self.causes.blocked.contains(card) || self.is_lost(*card) || unpaid(*card);
             if cards.is_empty() || !able || cards.iter().any(barred) {
                 continue;
             }

@@ -173,6 +173,8 @@ pub struct Mix {
     pub courier: u64,
     /// Exchanges between processor and bank that go wrong.
     pub bank: u64,
+    /// Bank cards named whose bank says yes at first, and no when money shall be captured or paid back.
+    pub refusing: u64,
 }
 
 impl Mix {
@@ -196,6 +198,7 @@ impl Mix {
         buying: 0,
         courier: 0,
         bank: 0,
+        refusing: 0,
     };
 
     /// A seed's own mix. Honest misfortune in most seeds; dishonesty and disasters in fewer, so that the stricter
@@ -234,5 +237,11 @@ impl Mix {
     pub fn draw_buying(self, dice: &mut Dice) -> Self {
         let buying = dice.within(20, 90);
         if self.credit > 0 { Self { buying, ..self } } else { self }
+    }
+
+    /// A seed's own share of bank cards that refuse in the end, drawn apart. None where there is no credit.
+    pub fn draw_refusing(self, dice: &mut Dice) -> Self {
+        let refusing = dice.within(50, 500);
+        if self.credit > 0 { Self { refusing, ..self } } else { self }
     }
 }

@@ -29,6 +29,9 @@ const CREDIT: u64 = 350;
 /// How many towns with credit in a thousand have an issuer that sells over the network.
 const BUYING: u64 = 250;
 
+/// How many towns with credit in a thousand have bank cards that refuse in the end.
+const REFUSING: u64 = 500;
+
 /// A wallet and what became of it.
 pub struct Person {
     /// The wallet.
@@ -138,6 +141,8 @@ pub struct Town {
     pub sells: bool,
     /// Dice of the shop, for what was thought of later: they shift nothing else.
     pub shop: Dice,
+    /// Dice of bank cards that refuse in the end: they shift nothing else, either.
+    pub moods: Dice,
     /// What was for sale when somebody last looked.
     pub seen: Vec<Article>,
     /// When its wallet last tried to give a card back that it could still use.
@@ -197,6 +202,12 @@ impl Town {
             None if options.buying.unwrap_or(drawn) => mix.draw_buying(&mut shop),
             _ => mix,
         };
+        let mut moods = Dice::new(seed.rotate_left(16) ^ 0x6d6f_6f64);
+        let drawn = moods.chance(REFUSING);
+        let mix = match options.mix {
+            None if options.refusing.unwrap_or(drawn) => mix.draw_refusing(&mut moods),
+            _ => mix,
+        };
         let sells = mix.buying > 0;
         let credit = if sells { &template.buying.credit } else { &template.credit };
         let image = if mix.credit > 0 { &credit.image } else { &template.image };
@@ -253,6 +264,7 @@ impl Town {
             ended: BTreeMap::new(),
             sells,
             shop,
+            moods,
             seen: Vec::new(),
             given_back: BTreeMap::new(),
             wrong: Vec::new(),

@@ -247,7 +247,9 @@ impl Town {
             for at in 0..self.people.len() {
                 for (number, state) in self.open_purchases(at) {
                     // A temporary receipt is asked about again some other day.
-                    open |= !self.ask_purchase(at, number) && state != PurchaseState::Provisional;
+                    // What the bank would not pay back stays on its way back, for a person.
+                    let later = state == PurchaseState::Provisional || self.stays_returning(at, number);
+                    open |= !self.ask_purchase(at, number) && !later;
                 }
             }
             if !open {

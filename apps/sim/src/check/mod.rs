@@ -222,7 +222,8 @@ impl Town {
                     wrong.push(format!("wallet {at} holds {card}, which the provider does not know"));
                     continue;
                 };
-                if self.causes.blocked.contains(&card) || self.is_given_back(card) {
+                let unpaid = self.unpaid_on(card)? > 0;
+                if self.causes.blocked.contains(&card) || self.is_given_back(card) || unpaid {
                     continue;
                 }
                 if purse.state != PurseState::Active || row.blocked.is_some() {
@@ -398,9 +399,10 @@ impl Town {
             ExceptionKind::DoubleClaim | ExceptionKind::Malformed => {
                 tampered_till || tampered_wallet || wallet_by_device || self.shows_lost(row)
             }
-            // The bank takes what it has authorized, and gives back what it took.
-            ExceptionKind::Unpaid => false,
-            ExceptionKind::Unreturned => tampered_wallet || wallet_by_device || self.is_of_numbers(row),
+            ExceptionKind::Unpaid => self.was_refused(row),
+            ExceptionKind::Unreturned => {
+                tampered_wallet || wallet_by_device || self.is_of_numbers(row) || self.was_refused(row)
+            }
         }
     }
 

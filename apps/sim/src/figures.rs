@@ -1,0 +1,49 @@
+//! What happened in a town that is worth counting: a test that says that something is borne wants it to have happened.
+
+use crate::town::Town;
+use std::ops::AddAssign;
+use tegata_core::talk::buy::PurchaseState;
+use tegata_core::talk::credit::CreditState;
+use tegata_store::{RefundState, StoreError};
+
+/// Counts of one town, or of many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Purchases delivered first, of which the bank refused the money.
+    pub unpaid: u64,
+    /// Payments and purchases ended because the bank refused the money, before anything was delivered.
+    pub uncaptured: u64,
+    /// Refunds that the bank refused.
+    pub unreturned: u64,
+}
+
+impl AddAssign for Figures {
+    fn add_assign(&mut self, more: Self) {
+        self.unpaid += more.unpaid;
+        self.uncaptured += more.uncaptured;
+        self.unreturned += more.unreturned;
+    }
+}
+
+impl Town {
+    /// What happened here, counted.
+    pub fn figures(&self) -> Figures {
+        self.refusals().unwrap_or_default()
+    }
+
+    /// What the bank refused in the end, by the provider's rows.
+    pub fn refusals(&self) -> Result<Figures, StoreError> {
+        let store = self.center.store()?;
+        let (bought, paid) = (store.purchases()?, store.credits()?);
+        let mut figures = Figures::default();
+        for row in &bought {
+            figures.unpaid += u64::from(row.state == PurchaseState::Unpaid);
+            figures.uncaptured += u64::from(row.state == PurchaseState::Refused && row.clear.is_some());
+        }
+        let refused = paid.iter().filter(|row| row.state == CreditState::Refused && row.clearing.is_some());
+        figures.uncaptured += refused.count() as u64;
+        let refunds = store.refunds()?;
+        figures.unreturned += refunds.iter().filter(|row| row.state == RefundState::Refused).count() as u64;
+        Ok(figures)
+    }
+}
