@@ -44,14 +44,17 @@ impl Town {
             // was restored from a backup says no for L + U, so that they ask once more after that (R15).
             if matches!(round, 0 | 3 | 5) {
                 self.finish_requests();
+                self.finish_letters();
             }
         }
         self.everybody_pays();
         self.somebody_pays_by_credit();
         self.somebody_buys();
+        self.somebody_writes();
         self.wait(60);
         self.everybody_updates(true);
         self.everybody_updates(true);
+        self.finish_letters();
         if self.center.courier.is_some() {
             // What was let go is let go.
             self.wait(60);

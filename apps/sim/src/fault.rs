@@ -175,6 +175,8 @@ pub struct Mix {
     pub bank: u64,
     /// Bank cards named whose bank says yes at first, and no when money shall be captured or paid back.
     pub refusing: u64,
+    /// How often people and merchants write, read and mute, in the measure of credit; 0: nobody writes.
+    pub letters: u64,
 }
 
 impl Mix {
@@ -199,6 +201,7 @@ impl Mix {
         courier: 0,
         bank: 0,
         refusing: 0,
+        letters: 0,
     };
 
     /// A seed's own mix. Honest misfortune in most seeds; dishonesty and disasters in fewer, so that the stricter
@@ -237,6 +240,11 @@ impl Mix {
     pub fn draw_buying(self, dice: &mut Dice) -> Self {
         let buying = dice.within(20, 90);
         if self.credit > 0 { Self { buying, ..self } } else { self }
+    }
+
+    /// A seed's own share of letters, drawn apart, too.
+    pub fn draw_letters(self, dice: &mut Dice) -> Self {
+        Self { letters: dice.within(20, 90), ..self }
     }
 
     /// A seed's own share of bank cards that refuse in the end, drawn apart. None where there is no credit.

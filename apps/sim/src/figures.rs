@@ -4,6 +4,7 @@ use crate::town::Town;
 use std::ops::AddAssign;
 use tegata_core::talk::buy::PurchaseState;
 use tegata_core::talk::credit::CreditState;
+use tegata_core::talk::reach::LetterState;
 use tegata_store::{RefundState, StoreError};
 
 /// Counts of one town, or of many.
@@ -15,6 +16,12 @@ pub struct Figures {
     pub uncaptured: u64,
     /// Refunds that the bank refused.
     pub unreturned: u64,
+    /// Letters written.
+    pub letters: u64,
+    /// Letters that were dropped, because their reader had muted their writer.
+    pub dropped: u64,
+    /// Letters that their writer was told nobody gets.
+    pub refused: u64,
 }
 
 impl AddAssign for Figures {
@@ -22,13 +29,26 @@ impl AddAssign for Figures {
         self.unpaid += more.unpaid;
         self.uncaptured += more.uncaptured;
         self.unreturned += more.unreturned;
+        self.letters += more.letters;
+        self.dropped += more.dropped;
+        self.refused += more.refused;
     }
 }
 
 impl Town {
     /// What happened here, counted.
     pub fn figures(&self) -> Figures {
-        self.refusals().unwrap_or_default()
+        let sql = "SELECT count(*) FROM letter WHERE state = 4";
+        let dropped = self.center.store().ok().map(|store| store.connection().query_row(sql, [], |row| row.get(0)));
+        let (people, tills) =
+            (self.people.iter().map(|it| &it.wallet.device), self.tills.iter().map(|it| &it.terminal.device));
+        let kept = people.chain(tills).flat_map(|device| device.letters().unwrap_or_default());
+        Figures {
+            letters: self.letters.count() as u64,
+            dropped: dropped.and_then(Result::ok).unwrap_or(0_i64).unsigned_abs(),
+            refused: kept.filter(|kept| kept.state == LetterState::Refused).count() as u64,
+            ..self.refusals().unwrap_or_default()
+        }
     }
 
     /// What the bank refused in the end, by the provider's rows.

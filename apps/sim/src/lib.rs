@@ -47,14 +47,23 @@ pub struct Options {
     pub buying: Option<bool>,
     /// Whether a seed that draws its own mix, with credit, has bank cards that refuse in the end; absent: it draws that as well.
     pub refusing: Option<bool>,
+    /// Whether people and merchants of a seed that draws its own mix write letters; absent: it draws that as well.
+    pub letters: Option<bool>,
     /// Whether the story is written down.
     pub traced: bool,
 }
 
 impl Options {
     /// Everything as the seed draws it, and no rule broken.
-    pub const PLAIN: Self =
-        Self { broken: Broken::NONE, mix: None, credit: None, buying: None, refusing: None, traced: false };
+    pub const PLAIN: Self = Self {
+        broken: Broken::NONE,
+        mix: None,
+        credit: None,
+        buying: None,
+        refusing: None,
+        letters: None,
+        traced: false,
+    };
 }
 
 /// How a seed ended.

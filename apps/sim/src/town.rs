@@ -1,6 +1,7 @@
 //! The town of one seed: its people, its tills, its provider, and what has happened so far.
 
 use crate::Options;
+use crate::act::Letters;
 use crate::dice::Dice;
 use crate::fault::Mix;
 use crate::link::Air;
@@ -31,6 +32,9 @@ const BUYING: u64 = 250;
 
 /// How many towns with credit in a thousand have bank cards that refuse in the end.
 const REFUSING: u64 = 500;
+
+/// How many towns in a thousand write letters.
+const LETTERS: u64 = 300;
 
 /// A wallet and what became of it.
 pub struct Person {
@@ -139,6 +143,10 @@ pub struct Town {
     pub goods: Vec<Goods>,
     /// The issuer sells over the network.
     pub sells: bool,
+    /// People and merchants write letters.
+    pub writes: bool,
+    /// What is known of them.
+    pub letters: Letters,
     /// Dice of the shop, for what was thought of later: they shift nothing else.
     pub shop: Dice,
     /// Dice of bank cards that refuse in the end: they shift nothing else, either.
@@ -208,6 +216,12 @@ impl Town {
             None if options.refusing.unwrap_or(drawn) => mix.draw_refusing(&mut moods),
             _ => mix,
         };
+        let mut mail = Dice::new(seed.rotate_left(48) ^ 0x6d61_696c);
+        let drawn = mail.chance(LETTERS);
+        let mix = match options.mix {
+            None if options.letters.unwrap_or(drawn) => mix.draw_letters(&mut mail),
+            _ => mix,
+        };
         let sells = mix.buying > 0;
         let credit = if sells { &template.buying.credit } else { &template.credit };
         let image = if mix.credit > 0 { &credit.image } else { &template.image };
@@ -263,6 +277,8 @@ impl Town {
             goods: Vec::new(),
             ended: BTreeMap::new(),
             sells,
+            writes: mix.letters > 0,
+            letters: Letters::default(),
             shop,
             moods,
             seen: Vec::new(),

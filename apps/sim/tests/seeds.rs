@@ -4,7 +4,7 @@ use tegata_core::step::Broken;
 use tegata_sim::{Mix, Options, matrix, run, run_many, table, trace};
 
 /// What there was not yet when most seeds below were found: each is the same story without it.
-const EARLIER: Options = Options { refusing: Some(false), ..Options::PLAIN };
+const EARLIER: Options = Options { refusing: Some(false), letters: Some(false), ..Options::PLAIN };
 
 /// Seeds that found a fault of the program, which is mended.
 const ONCE_FAILED: [u64; 25] = [
@@ -102,7 +102,7 @@ fn what_once_failed_where_the_bank_refuses_holds() {
 
 #[test]
 fn towns_that_buy_are_clean() {
-    let options = Options { credit: Some(true), buying: Some(true), ..Options::default() };
+    let options = Options { credit: Some(true), buying: Some(true), ..Options::PLAIN };
     let summary = run_many(0..200, &options, 0, |_| {});
     assert!(summary.failures.is_empty(), "{:?}", summary.failures);
     let figures = summary.figures;
@@ -112,8 +112,19 @@ fn towns_that_buy_are_clean() {
 }
 
 #[test]
+fn towns_that_write_are_clean() {
+    let summary = run_many(0..200, &Options { letters: Some(true), ..Options::PLAIN }, 0, |_| {});
+    assert!(summary.failures.is_empty(), "{:?}", summary.failures);
+    let figures = summary.figures;
+    assert!(figures.letters > 400 && figures.refused > 50, "the town is too quiet: {figures:?}");
+    let mix = Some(Mix { letters: 200, power: 50, ..Mix::CALM });
+    let summary = run_many(0..60, &Options { mix, ..Options::PLAIN }, 0, |_| {});
+    assert!(summary.failures.is_empty() && summary.figures.dropped > 5, "nobody mutes: {summary:?}");
+}
+
+#[test]
 fn towns_with_credit_are_clean() {
-    let options = Options { credit: Some(true), ..Options::default() };
+    let options = Options { credit: Some(true), ..Options::PLAIN };
     let summary = run_many(0..200, &options, 0, |_| {});
     assert!(summary.failures.is_empty(), "{:?}", summary.failures);
     assert!(summary.payments > 1_500 && summary.faults > 1_000, "the town is too quiet: {summary:?}");
@@ -121,7 +132,7 @@ fn towns_with_credit_are_clean() {
 
 #[test]
 fn seeds_are_clean() {
-    let summary = run_many(0..200, &Options::default(), 0, |_| {});
+    let summary = run_many(0..200, &Options::PLAIN, 0, |_| {});
     assert!(summary.failures.is_empty(), "{:?}", summary.failures);
     assert!(summary.payments > 1_000 && summary.faults > 200, "the town is too quiet: {summary:?}");
 }
@@ -137,11 +148,12 @@ fn one_thing_going_wrong_all_the_time_is_clean() {
         ("credit, its processor", Mix { courier: 400, ..CREDIT }),
         ("credit, its bank", Mix { bank: 400, ..CREDIT }),
         ("credit, everything", EVERYTHING),
+        ("letters", Mix { letters: 200, network: 200, power: 200, ..Mix::CALM }),
         ("buying", Mix { buying: 200, credit: 20, ..Mix::CALM }),
         ("buying, everything", Mix { buying: 300, late: 300, refusing: 300, ..EVERYTHING }),
     ];
     for (name, mix) in mixes {
-        let summary = run_many(0..60, &Options { mix: Some(mix), ..Options::default() }, 0, |_| {});
+        let summary = run_many(0..60, &Options { mix: Some(mix), ..Options::PLAIN }, 0, |_| {});
         assert!(summary.failures.is_empty(), "{name}: {:?}", summary.failures);
     }
 }
@@ -149,7 +161,7 @@ fn one_thing_going_wrong_all_the_time_is_clean() {
 #[test]
 fn a_seed_is_the_same_story_every_time() {
     for seed in 0..10 {
-        assert_eq!(trace(seed, &Options::default()), trace(seed, &Options::default()));
+        assert_eq!(trace(seed, &Options::PLAIN), trace(seed, &Options::PLAIN));
     }
 }
 

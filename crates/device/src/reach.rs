@@ -202,10 +202,16 @@ impl<V: Vault> Device<V> {
         if known.as_ref().is_some_and(|known| known.claimed().epoch == anchors.epoch) {
             return Ok(());
         }
-        let at = later(now.time, known.as_ref().map(|known| known.claimed().at));
         let epoch = anchors.epoch;
-        let body = Reachable { device, receipt, sealing, epoch, at, extensions: Default::default() };
-        match self.waiting::<Reachable>(&body)?.filter(|waits| waits.claimed().epoch == epoch) {
+        let mut body = Reachable { device, receipt, sealing, epoch, at: now.time, extensions: Default::default() };
+        let waits = self.waiting::<Reachable>(&body)?;
+        let before = known.iter().chain(&waits).map(|before| before.claimed().at).max();
+        body.at = later(now.time, before);
+        // One that names another receipt may wait for ever: that receipt may be none in the end.
+        let same = |waits: &Signed<Reachable>| {
+            (waits.claimed().epoch, &waits.claimed().receipt) == (body.epoch, &body.receipt)
+        };
+        match waits.filter(same) {
             Some(waits) => self.tell_again(post, waits, now),
             None => self.tell(post, body, now),
         }

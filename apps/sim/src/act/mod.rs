@@ -5,7 +5,10 @@ mod cards;
 mod credit;
 mod operator;
 mod pay;
+mod reach;
 mod update;
+
+pub use reach::Letters;
 
 use crate::town::Town;
 use crate::trouble::NetPlan;
@@ -34,6 +37,11 @@ enum Action {
     GoOnBuying,
     GiveBack,
     Restock,
+    Write,
+    AskAbout,
+    ReadWallet,
+    ReadTill,
+    Mute,
 }
 
 /// How often each is done, in parts of their sum.
@@ -58,6 +66,10 @@ const CREDIT: [(Action, u64); 4] =
 /// How often each is done that is about buying, in parts of the town's share of it.
 const BUYING: [(Action, u64); 4] =
     [(Action::Buy, 60), (Action::GoOnBuying, 16), (Action::GiveBack, 20), (Action::Restock, 4)];
+
+/// How often each is done that is about letters, in parts of the town's share of it.
+const LETTERS: [(Action, u64); 5] =
+    [(Action::Write, 36), (Action::AskAbout, 22), (Action::ReadWallet, 20), (Action::ReadTill, 10), (Action::Mute, 12)];
 
 /// How many things happen in a seed, at least and at most.
 const ACTIONS: (u64, u64) = (15, 45);
@@ -139,11 +151,13 @@ impl Town {
 
     fn draw_action(&mut self) -> Action {
         let total = WEIGHTS.iter().map(|(_, weight)| weight).sum();
-        let drawn = self.dice.below(total + self.mix.credit + self.mix.buying);
-        if drawn < total {
-            return weighed(&WEIGHTS, drawn);
-        }
-        let actions = if drawn < total + self.mix.credit { &CREDIT } else { &BUYING };
+        let (credit, buying) = (total + self.mix.credit, total + self.mix.credit + self.mix.buying);
+        let actions: &[_] = match self.dice.below(buying + self.mix.letters) {
+            drawn if drawn < total => return weighed(&WEIGHTS, drawn),
+            drawn if drawn < credit => &CREDIT,
+            drawn if drawn < buying => &BUYING,
+            _ => &LETTERS,
+        };
         let share = actions.iter().map(|(_, weight)| weight).sum();
         weighed(actions, self.dice.below(share))
     }
@@ -177,6 +191,11 @@ impl Town {
             Action::GoOnBuying => self.go_on_buying(person),
             Action::GiveBack => self.give_back_some(person),
             Action::Restock => self.restock_some(),
+            Action::Write => self.write_some(till),
+            Action::AskAbout => self.ask_about_some(person),
+            Action::ReadWallet => self.read_some(person),
+            Action::ReadTill => self.read_at_till(till),
+            Action::Mute => self.mute_some(person),
         }
     }
 

@@ -196,10 +196,10 @@ impl Town {
         }
     }
 
-    pub(super) fn is_honest_till(&self, till: &Till) -> bool {
+    pub fn is_honest_till(&self, till: &Till) -> bool {
         till.tampered.is_none() && !self.causes.revoked.contains_key(&till.id)
     }
-    pub(super) fn is_honest_person(&self, person: &Person) -> bool {
+    pub fn is_honest_person(&self, person: &Person) -> bool {
         person.tampered.is_none() && !self.causes.revoked.contains_key(&person.id)
     }
 

@@ -3,6 +3,7 @@
 
 mod buying;
 mod credit;
+mod reach;
 
 use crate::template::template;
 use crate::town::{Person, Till, Town};
@@ -50,6 +51,9 @@ impl Town {
                 wrong.extend(judged.into_iter().filter_map(Result::err).map(|error| format!("the store: {error}")));
             }
             Err(error) => wrong.push(format!("a device: {error}")),
+        }
+        if let Err(error) = self.letters_arrive(&mut wrong) {
+            wrong.push(format!("the store: {error}"));
         }
         self.goods_have_evidence(&mut wrong);
         if let Err(difference) = self.center.audit() {

@@ -1,10 +1,19 @@
-//! Runs a range of seeds whose towns all buy, or tells the story of one.
+//! Runs a range of seeds whose towns all have what is named, or tells the story of one: `towns credit,buying,letters 0 100`.
 use tegata_sim::{Options, run_many, trace};
 
 fn main() {
-    let arguments: Vec<u64> = std::env::args().skip(1).filter_map(|text| text.parse().ok()).collect();
-    let options = Options { credit: Some(true), buying: Some(true), ..Options::default() };
-    match arguments[..] {
+    let mut arguments = std::env::args().skip(1);
+    let named = arguments.next().unwrap_or_default();
+    let has = |name: &str| named.split(',').any(|part| part == name).then_some(true);
+    let options = Options {
+        credit: has("credit"),
+        buying: has("buying"),
+        refusing: has("refusing"),
+        letters: has("letters"),
+        ..Options::PLAIN
+    };
+    let numbers: Vec<u64> = arguments.filter_map(|text| text.parse().ok()).collect();
+    match numbers[..] {
         [seed] => println!("{}", trace(seed, &options)),
         [from, to] => {
             let started = std::time::Instant::now();
