@@ -10,6 +10,7 @@ fn main() {
         buying: has("buying"),
         refusing: has("refusing"),
         letters: has("letters"),
+        settling: has("settling"),
         ..Options::PLAIN
     };
     let numbers: Vec<u64> = arguments.filter_map(|text| text.parse().ok()).collect();

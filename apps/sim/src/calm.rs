@@ -59,7 +59,7 @@ impl Town {
             // What was let go is let go.
             self.wait(60);
         }
-        self.settle();
+        self.finish_settling();
         let compared = self.center.compare();
         self.say(|| format!("the provider compares: {compared:?}"));
     }

@@ -177,6 +177,9 @@ pub struct Mix {
     pub refusing: u64,
     /// How often people and merchants write, read and mute, in the measure of credit; 0: nobody writes.
     pub letters: u64,
+    /// How often the operator settles, contracts, and goes to the bank, in the same measure; 0: it only pays merchants. Its way to
+    /// the provider fails as often as that of devices.
+    pub settling: u64,
 }
 
 impl Mix {
@@ -202,6 +205,7 @@ impl Mix {
         bank: 0,
         refusing: 0,
         letters: 0,
+        settling: 0,
     };
 
     /// A seed's own mix. Honest misfortune in most seeds; dishonesty and disasters in fewer, so that the stricter
@@ -245,6 +249,13 @@ impl Mix {
     /// A seed's own share of letters, drawn apart, too.
     pub fn draw_letters(self, dice: &mut Dice) -> Self {
         Self { letters: dice.within(20, 90), ..self }
+    }
+
+    /// A seed's own share of settlement, drawn apart, too. None where the provider may be put back from a backup: it does not know
+    /// then what it ordered, and a person has to compare (ARCHITECTURE, limits).
+    pub fn draw_settling(self, dice: &mut Dice) -> Self {
+        let settling = dice.within(20, 80);
+        if self.restore > 0 { self } else { Self { settling, ..self } }
     }
 
     /// A seed's own share of bank cards that refuse in the end, drawn apart. None where there is no credit.

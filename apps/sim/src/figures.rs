@@ -22,6 +22,12 @@ pub struct Figures {
     pub dropped: u64,
     /// Letters that their writer was told nobody gets.
     pub refused: u64,
+    /// Periods closed where there are contracts.
+    pub periods: u64,
+    /// Payouts that the bank made.
+    pub payouts: u64,
+    /// Payouts that it gave back.
+    pub returned: u64,
 }
 
 impl AddAssign for Figures {
@@ -32,6 +38,9 @@ impl AddAssign for Figures {
         self.letters += more.letters;
         self.dropped += more.dropped;
         self.refused += more.refused;
+        self.periods += more.periods;
+        self.payouts += more.payouts;
+        self.returned += more.returned;
     }
 }
 
@@ -43,10 +52,14 @@ impl Town {
         let (people, tills) =
             (self.people.iter().map(|it| &it.wallet.device), self.tills.iter().map(|it| &it.terminal.device));
         let kept = people.chain(tills).flat_map(|device| device.letters().unwrap_or_default());
+        let paid = self.settling.as_ref().map_or(&[][..], |it| &it.bank.paid);
         Figures {
             letters: self.letters.count() as u64,
             dropped: dropped.and_then(Result::ok).unwrap_or(0_i64).unsigned_abs(),
             refused: kept.filter(|kept| kept.state == LetterState::Refused).count() as u64,
+            periods: self.settling.as_ref().map_or(0, |it| it.closed.len() as u64),
+            payouts: paid.len() as u64,
+            returned: paid.iter().filter(|paid| paid.back).count() as u64,
             ..self.refusals().unwrap_or_default()
         }
     }

@@ -5,6 +5,7 @@
 //! happen has happened, everything has moved, and the auditor agrees.
 
 mod act;
+mod banking;
 mod calm;
 mod cheat;
 mod check;
@@ -49,6 +50,8 @@ pub struct Options {
     pub refusing: Option<bool>,
     /// Whether people and merchants of a seed that draws its own mix write letters; absent: it draws that as well.
     pub letters: Option<bool>,
+    /// Whether a seed that draws its own mix has contracts and a bank that pays; absent: it draws that as well.
+    pub settling: Option<bool>,
     /// Whether the story is written down.
     pub traced: bool,
 }
@@ -62,6 +65,7 @@ impl Options {
         buying: None,
         refusing: None,
         letters: None,
+        settling: None,
         traced: false,
     };
 }

@@ -7,7 +7,7 @@ use crate::trouble::{NetPlan, Trouble};
 use tegata_core::step::{Break, Broken};
 use tegata_core::{CardId, DeviceId, Time};
 use tegata_device::{Post, PostError};
-use tegata_provider::{Keys, Provider};
+use tegata_provider::{Keys, Provider, ProviderError};
 use tegata_store::{Store, StoreError};
 
 /// Provider and network.
@@ -71,6 +71,43 @@ impl Center {
         let now = self.now;
         let provider = self.provider.as_mut().ok_or("no provider")?;
         provider.settle(now).map(|done| done.period).map_err(|error| error.to_string())
+    }
+    /// The operator asks for something; the way there and back fails like that of devices.
+    ///
+    /// # Errors
+    /// In words: what the provider says, or that nobody knows whether it was done.
+    pub fn operate<T>(&mut self, what: impl Fn(&mut Provider, Time) -> Result<T, ProviderError>) -> Result<T, String> {
+        let fault = self.trouble.meets(&mut self.dice);
+        if let Some(fault) = fault {
+            self.notes.push(format!("operator: {}", fault.name()));
+        }
+        let lost = || Err("nobody knows whether it was done".to_owned());
+        match fault {
+            Some(NetFault::LoseRequest | NetFault::Delay | NetFault::CorruptRequest) => return lost(),
+            Some(NetFault::CrashBefore) => {
+                self.crash();
+                return lost();
+            }
+            _ => {}
+        }
+        let now = self.now;
+        if fault == Some(NetFault::Full) {
+            self.limit_pages(1);
+        }
+        let mut done = what(self.provider.as_mut().ok_or("no provider")?, now).map_err(|error| error.to_string());
+        match fault {
+            Some(NetFault::Full) => self.limit_pages(u32::MAX - 1),
+            Some(NetFault::Duplicate | NetFault::Replay) => {
+                done = what(self.provider.as_mut().ok_or("no provider")?, now).map_err(|error| error.to_string());
+            }
+            Some(NetFault::LoseReply | NetFault::CorruptReply | NetFault::StaleReply) => return lost(),
+            Some(NetFault::CrashAfter) => {
+                self.crash();
+                return lost();
+            }
+            _ => {}
+        }
+        done
     }
     /// Looks for what only one side has recorded.
     ///
@@ -174,15 +211,16 @@ impl Center {
     }
     /// The provider works with a disk that has no room left.
     fn handle_full(&mut self, envelopes: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
-        let limit = |center: &Self, pages: u32| {
-            let store = center.store().ok();
-            // Below what is there it means: no more than that.
-            store.and_then(|store| store.connection().execute_batch(&format!("PRAGMA max_page_count = {pages}")).ok())
-        };
-        limit(self, 1);
+        self.limit_pages(1);
         let replies = self.handle(envelopes);
-        limit(self, u32::MAX - 1);
+        self.limit_pages(u32::MAX - 1);
         replies
+    }
+    /// Bounds the provider's database. Below what is there it means: no more than that.
+    fn limit_pages(&self, pages: u32) {
+        if let Ok(store) = self.store() {
+            drop(store.connection().execute_batch(&format!("PRAGMA max_page_count = {pages}")));
+        }
     }
 }
 

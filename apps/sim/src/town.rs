@@ -1,7 +1,7 @@
 //! The town of one seed: its people, its tills, its provider, and what has happened so far.
 
 use crate::Options;
-use crate::act::Letters;
+use crate::act::{Letters, Settling};
 use crate::dice::Dice;
 use crate::fault::Mix;
 use crate::link::Air;
@@ -35,6 +35,9 @@ const REFUSING: u64 = 500;
 
 /// How many towns in a thousand write letters.
 const LETTERS: u64 = 300;
+
+/// How many towns in a thousand have contracts and a bank that pays.
+const SETTLING: u64 = 300;
 
 /// A wallet and what became of it.
 pub struct Person {
@@ -147,6 +150,8 @@ pub struct Town {
     pub writes: bool,
     /// What is known of them.
     pub letters: Letters,
+    /// What is known of settlement; `None`: there are no contracts, and no bank pays.
+    pub settling: Option<Settling>,
     /// Dice of the shop, for what was thought of later: they shift nothing else.
     pub shop: Dice,
     /// Dice of bank cards that refuse in the end: they shift nothing else, either.
@@ -222,6 +227,12 @@ impl Town {
             None if options.letters.unwrap_or(drawn) => mix.draw_letters(&mut mail),
             _ => mix,
         };
+        let mut till = Dice::new(seed.rotate_left(8) ^ 0x7469_6c6c);
+        let drawn = till.chance(SETTLING);
+        let mix = match options.mix {
+            None if options.settling.unwrap_or(drawn) => mix.draw_settling(&mut till),
+            _ => mix,
+        };
         let sells = mix.buying > 0;
         let credit = if sells { &template.buying.credit } else { &template.credit };
         let image = if mix.credit > 0 { &credit.image } else { &template.image };
@@ -278,6 +289,7 @@ impl Town {
             ended: BTreeMap::new(),
             sells,
             writes: mix.letters > 0,
+            settling: (mix.settling > 0).then(|| Settling::new(till)),
             letters: Letters::default(),
             shop,
             moods,

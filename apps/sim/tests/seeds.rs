@@ -4,7 +4,8 @@ use tegata_core::step::Broken;
 use tegata_sim::{Mix, Options, matrix, run, run_many, table, trace};
 
 /// What there was not yet when most seeds below were found: each is the same story without it.
-const EARLIER: Options = Options { refusing: Some(false), letters: Some(false), ..Options::PLAIN };
+const EARLIER: Options =
+    Options { refusing: Some(false), letters: Some(false), settling: Some(false), ..Options::PLAIN };
 
 /// Seeds that found a fault of the program, which is mended.
 const ONCE_FAILED: [u64; 25] = [
@@ -117,9 +118,19 @@ fn towns_that_write_are_clean() {
     assert!(summary.failures.is_empty(), "{:?}", summary.failures);
     let figures = summary.figures;
     assert!(figures.letters > 400 && figures.refused > 50, "the town is too quiet: {figures:?}");
-    let mix = Some(Mix { letters: 200, power: 50, ..Mix::CALM });
+    let mix = Some(Mix { letters: 120, credit: 80, power: 50, ..Mix::CALM });
     let summary = run_many(0..60, &Options { mix, ..Options::PLAIN }, 0, |_| {});
     assert!(summary.failures.is_empty() && summary.figures.dropped > 5, "nobody mutes: {summary:?}");
+}
+
+#[test]
+fn towns_that_settle_are_clean() {
+    let options = Options { credit: Some(true), settling: Some(true), ..Options::PLAIN };
+    let summary = run_many(0..150, &options, 0, |_| {});
+    assert!(summary.failures.is_empty(), "{:?}", summary.failures);
+    let figures = summary.figures;
+    let moved = figures.periods > 500 && figures.payouts > 150 && figures.returned > 10;
+    assert!(moved, "the town is too quiet: {figures:?}");
 }
 
 #[test]
@@ -148,7 +159,8 @@ fn one_thing_going_wrong_all_the_time_is_clean() {
         ("credit, its processor", Mix { courier: 400, ..CREDIT }),
         ("credit, its bank", Mix { bank: 400, ..CREDIT }),
         ("credit, everything", EVERYTHING),
-        ("letters", Mix { letters: 200, network: 200, power: 200, ..Mix::CALM }),
+        ("letters", Mix { letters: 150, credit: 60, network: 200, power: 200, ..Mix::CALM }),
+        ("settling", Mix { settling: 100, network: 200, ..Mix::CALM }),
         ("buying", Mix { buying: 200, credit: 20, ..Mix::CALM }),
         ("buying, everything", Mix { buying: 300, late: 300, refusing: 300, ..EVERYTHING }),
     ];

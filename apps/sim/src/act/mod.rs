@@ -6,9 +6,11 @@ mod credit;
 mod operator;
 mod pay;
 mod reach;
+mod settle;
 mod update;
 
 pub use reach::Letters;
+pub use settle::Settling;
 
 use crate::town::Town;
 use crate::trouble::NetPlan;
@@ -42,6 +44,9 @@ enum Action {
     ReadWallet,
     ReadTill,
     Mute,
+    Contract,
+    Order,
+    BankDay,
 }
 
 /// How often each is done, in parts of their sum.
@@ -71,12 +76,17 @@ const BUYING: [(Action, u64); 4] =
 const LETTERS: [(Action, u64); 5] =
     [(Action::Write, 36), (Action::AskAbout, 22), (Action::ReadWallet, 20), (Action::ReadTill, 10), (Action::Mute, 12)];
 
+/// How often each is done that is about settlement, in parts of the town's share of it.
+const SETTLING: [(Action, u64); 4] =
+    [(Action::Settle, 30), (Action::Contract, 12), (Action::Order, 28), (Action::BankDay, 30)];
+
 /// How many things happen in a seed, at least and at most.
 const ACTIONS: (u64, u64) = (15, 45);
 
 impl Town {
     /// The first part of a seed: people live, and things go wrong.
     pub fn live(&mut self) {
+        self.agree();
         for at in 0..self.people.len() {
             if self.dice.chance(self.mix.clocks) {
                 self.people[at].skew = self.skew();
@@ -152,11 +162,13 @@ impl Town {
     fn draw_action(&mut self) -> Action {
         let total = WEIGHTS.iter().map(|(_, weight)| weight).sum();
         let (credit, buying) = (total + self.mix.credit, total + self.mix.credit + self.mix.buying);
-        let actions: &[_] = match self.dice.below(buying + self.mix.letters) {
+        let letters = buying + self.mix.letters;
+        let actions: &[_] = match self.dice.below(letters + self.mix.settling) {
             drawn if drawn < total => return weighed(&WEIGHTS, drawn),
             drawn if drawn < credit => &CREDIT,
             drawn if drawn < buying => &BUYING,
-            _ => &LETTERS,
+            drawn if drawn < letters => &LETTERS,
+            _ => &SETTLING,
         };
         let share = actions.iter().map(|(_, weight)| weight).sum();
         weighed(actions, self.dice.below(share))
@@ -181,7 +193,7 @@ impl Town {
                 }
             }
             Action::Sell => self.sell(),
-            Action::Settle => self.settle(),
+            Action::Settle => self.settle_some(),
             Action::Guess => self.guess(person),
             Action::Register => self.register_some(person),
             Action::Credit => self.credit_somewhere(person, till),
@@ -196,6 +208,9 @@ impl Town {
             Action::ReadWallet => self.read_some(person),
             Action::ReadTill => self.read_at_till(till),
             Action::Mute => self.mute_some(person),
+            Action::Contract => self.contract_some(),
+            Action::Order => self.order_some(),
+            Action::BankDay => self.bank_day(),
         }
     }
 

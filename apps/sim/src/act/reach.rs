@@ -250,6 +250,20 @@ impl Town {
         self.ready_person(at);
         self.mute(at, merchant, !deaf);
         self.rest(Some(at), None);
+        let last = kept.into_iter().rev().find(|kept| kept.merchant == merchant);
+        if let Some(kept) = last.filter(|_| self.dice.chance(700)) {
+            self.write_back(kept.to);
+        }
+    }
+
+    /// The terminal of a receipt writes to whoever asked about it, whether that wants to hear it or not.
+    fn write_back(&mut self, to: Address) {
+        let machine = to.receipt().map(|receipt| receipt.machine);
+        if let Some(till) = self.tills.iter().position(|till| Some(till.id) == machine) {
+            self.ready_till(till);
+            self.write_to(till, to);
+            self.rest(None, Some(till));
+        }
     }
 
     /// The same, without misfortune of the wallet's own.

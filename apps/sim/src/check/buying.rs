@@ -8,6 +8,7 @@ use crate::town::Town;
 use std::collections::{BTreeMap, BTreeSet};
 use tegata_core::card::payment::PurseState;
 use tegata_core::talk::buy::{Listing, PurchaseState};
+use tegata_core::talk::contract::Tender;
 use tegata_core::talk::pay::load_purse;
 use tegata_core::wire::signed::Signed;
 use tegata_core::{CardId, RequestNumber, Time, Unit};
@@ -37,7 +38,8 @@ impl Town {
         };
         let (issuer, book) = (template().issuer_party, registered.info.processor);
         let owed = |side| store.balance(book, Unit::USD, side, issuer);
-        let ours = owed(Side::Payable)? + owed(Side::Paid)?;
+        let fees = self.stands(issuer, Tender::Credit)?.fees;
+        let ours = owed(Side::Payable)? + owed(Side::Paid)? + fees.cast_signed();
         let (mut taken, mut back) = (0, 0);
         for row in rows {
             taken += if row.clearing.is_some() { price(store, row)? } else { 0 };
@@ -220,7 +222,7 @@ impl Town {
 }
 
 /// What a purchase costs, in cents.
-fn price(store: &Store, row: &PurchaseRow) -> Result<u64, StoreError> {
+pub(super) fn price(store: &Store, row: &PurchaseRow) -> Result<u64, StoreError> {
     let (_, body) = store.listing(row.issuer, row.article, row.revision)?.ok_or(StoreError::Damaged)?;
     Ok(Signed::<Listing>::decode(&body).map_err(|_| StoreError::Damaged)?.claimed().price.minor())
 }

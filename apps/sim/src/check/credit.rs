@@ -6,6 +6,7 @@ use crate::courier::Courier;
 use crate::template::{MERCHANTS, template};
 use crate::town::{Person, Till, Town};
 use std::collections::BTreeMap;
+use tegata_core::talk::contract::Tender;
 use tegata_core::talk::credit::{CreditOffer, CreditState, Credited};
 use tegata_core::talk::pay::{Claim, ClaimState};
 use tegata_core::{DeviceId, Hash, PartyId, Unit};
@@ -82,7 +83,8 @@ impl Town {
         }
         for (merchant, (code, _)) in template().merchants.iter().zip(MERCHANTS) {
             let owed = |side| store.balance(issuer, Unit::USD, side, *merchant);
-            let ours = owed(Side::Payable)? + owed(Side::Paid)?;
+            let fees = self.stands(*merchant, Tender::Credit)?.fees;
+            let ours = owed(Side::Payable)? + owed(Side::Paid)? + fees.cast_signed();
             let amounts =
                 cleared.iter().filter_map(|row| row.merchant.as_ref()).filter(|(side, _)| side.who == *merchant);
             let rows: i64 = amounts.map(|(side, _)| side.line.amount.minor().cast_signed()).sum();

@@ -4,6 +4,7 @@
 mod buying;
 mod credit;
 mod reach;
+mod settle;
 
 use crate::template::template;
 use crate::town::{Person, Till, Town};
@@ -11,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tegata_core::card::payment::PurseState;
 use tegata_core::card::{CardCertificate, CardEvent};
 use tegata_core::record::Space;
+use tegata_core::talk::contract::Tender;
 use tegata_core::talk::journal::LogEntry;
 use tegata_core::talk::pay::{Charge, Claim, ClaimState, Paying, PayingState, load_purse};
 use tegata_core::wire::canonical::Wire;
@@ -46,6 +48,7 @@ impl Town {
                     self.merchants(&mut wrong),
                     self.credit(&evidence, &mut wrong),
                     self.buying(&evidence, &mut wrong),
+                    self.settlement(&mut wrong),
                     self.exceptions(&evidence, &mut wrong),
                 ];
                 wrong.extend(judged.into_iter().filter_map(Result::err).map(|error| format!("the store: {error}")));
@@ -317,13 +320,14 @@ impl Town {
         let store = self.center.store()?;
         for merchant in &template().merchants {
             let issuer = template().issuer_party;
-            let claims = store.claims_of(*merchant, Time(0), Time(u64::MAX >> 1))?;
-            let stand = claims.iter().filter(|claim| claim.state == Recorded::Paid).map(|claim| claim.amount);
-            let stand: u64 = stand.sum();
+            let stands = self.stands(*merchant, Tender::Cards)?;
+            let stand = stands.amount - stands.fees;
             let payable = store.balance(issuer, Unit::USD, Side::Payable, *merchant)?;
             let paid = store.balance(issuer, Unit::USD, Side::Paid, *merchant)?;
             if payable + paid != i64::try_from(stand).unwrap_or(i64::MAX) {
-                wrong.push(format!("{merchant}: {payable} payable, {paid} paid, and claims for {stand} stand"));
+                wrong.push(format!(
+                    "{merchant}: {payable} payable, {paid} paid, and claims for {stand} stand after fees"
+                ));
             }
         }
         Ok(())
