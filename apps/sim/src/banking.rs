@@ -138,6 +138,10 @@ impl PayingBank {
     pub fn told(&mut self, at: usize) {
         self.untold.retain(|untold| *untold != at);
     }
+    /// All that stands is given back one day.
+    pub fn give_back(&mut self) {
+        self.paid.iter_mut().for_each(|paid| paid.returns = true);
+    }
     /// What it paid and did not give back, to this account, in minor units.
     pub fn stands(&self, account: &str) -> u64 {
         let to = |paid: &&Paid| paid.transfer.creditor.account.as_str() == account && !paid.back;

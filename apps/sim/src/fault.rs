@@ -38,6 +38,8 @@ pub enum NetFault {
     AskerCrashBefore,
     /// Whoever asks crashes when the answer is stored, before anything follows from it; only on lines that wait.
     AskerCrashAfter,
+    /// The operator revokes the processor's key once the request has left; only there, and only in the matrix.
+    Revoked,
 }
 
 impl NetFault {
@@ -93,6 +95,7 @@ impl NetFault {
             Self::AskerCrash => "asker's crash after sending",
             Self::AskerCrashBefore => "asker's crash before storing",
             Self::AskerCrashAfter => "asker's crash after storing",
+            Self::Revoked => "key revoked",
         }
     }
 }

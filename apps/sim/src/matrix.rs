@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use tegata_core::step::Broken;
 use tegata_core::talk::pay::ClaimState;
+use tegata_core::talk::reach::Address;
 use tegata_core::{CardId, Time};
 use tegata_processor::bank::TestCard;
 use tegata_vault::{CommitFault, Faults};
@@ -58,11 +59,21 @@ pub enum Conversation {
     BuyCancel,
     /// A card is given back, and paid back when it is due.
     GiveBack,
+    /// A merchant writes to a customer number, and the user reads it.
+    LetterToCustomer,
+    /// A user asks about a receipt of a card, the merchant reads and answers, the user reads that.
+    LetterAbout,
+    /// A user mutes a merchant, which writes in vain, and hears it again.
+    LetterMuted,
+    /// A period is settled, ordered from the bank, paid, and told by a statement.
+    Settle,
+    /// A payout comes back, and is settled, ordered and paid again.
+    PayoutBack,
 }
 
 impl Conversation {
     /// Every one.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 24] = [
         Self::Install,
         Self::Load,
         Self::FirstTap,
@@ -82,6 +93,11 @@ impl Conversation {
         Self::BuyLater,
         Self::BuyCancel,
         Self::GiveBack,
+        Self::LetterToCustomer,
+        Self::LetterAbout,
+        Self::LetterMuted,
+        Self::Settle,
+        Self::PayoutBack,
     ];
     /// As the table names it.
     pub fn name(self) -> &'static str {
@@ -105,6 +121,11 @@ impl Conversation {
             Self::BuyLater => "buy, captured later",
             Self::BuyCancel => "reserve and give up",
             Self::GiveBack => "give back, refund",
+            Self::LetterToCustomer => "letter to a customer",
+            Self::LetterAbout => "letter about a receipt",
+            Self::LetterMuted => "letter of a muted",
+            Self::Settle => "settle and pay out",
+            Self::PayoutBack => "payout that comes back",
         }
     }
     /// Which of the conversations by credit must be over before this one; `None`: it is not about credit.
@@ -120,12 +141,27 @@ impl Conversation {
             Self::CreditReceipt => {
                 Some(&[Self::RegisterCard, Self::CreditTap, Self::CreditAuthorize, Self::CreditClear])
             }
+            Self::LetterToCustomer => Some(&[
+                Self::RegisterCard,
+                Self::CreditTap,
+                Self::CreditAuthorize,
+                Self::CreditClear,
+                Self::CreditReceipt,
+            ]),
             _ => None,
         }
     }
     /// Whether the issuer must sell over the network.
     fn buys(self) -> bool {
         matches!(self, Self::BuyCard | Self::BuyTopUp | Self::BuyLater | Self::BuyCancel | Self::GiveBack)
+    }
+    /// Whether people and merchants write.
+    fn writes(self) -> bool {
+        matches!(self, Self::LetterToCustomer | Self::LetterAbout | Self::LetterMuted)
+    }
+    /// Whether there are contracts, and a bank that pays.
+    fn settles(self) -> bool {
+        matches!(self, Self::Settle | Self::PayoutBack)
     }
     /// What must have been so before.
     fn prepare(self, town: &mut Town) {
@@ -145,9 +181,21 @@ impl Conversation {
         if self == Self::Close {
             town.tap(0, 0, 300, Plan { fault: Some((4, FrameFault::Lose)), ..Plan::PLAIN });
         }
-        if self == Self::Void {
+        if self == Self::Void || self.writes() || self.settles() {
             town.update_till(0);
             town.update_wallet(0);
+        }
+        if self == Self::LetterMuted {
+            Self::LetterAbout.run(town, &Plan::PLAIN);
+        }
+        if self.settles() {
+            town.agree_with_all();
+            // The first payment came before there was a contract.
+            town.tap(0, 0, 1_700, Plan::PLAIN);
+            town.update_till(0);
+        }
+        if self == Self::PayoutBack {
+            Self::Settle.run(town, &Plan::PLAIN);
         }
         town.wait(30);
     }
@@ -223,6 +271,40 @@ impl Conversation {
                 town.wait(LIST_AGE + RECORD_AGE + 60);
                 town.update_wallet_plain(0);
             }
+            Self::LetterToCustomer => {
+                let customer = town.addresses(0).into_iter().find(|to| to.receipt().is_none());
+                write_and_read(town, customer);
+            }
+            Self::LetterAbout => {
+                let receipts = town.people[0].wallet.receipts().unwrap_or_default();
+                if let Some(receipt) = receipts.last() {
+                    town.ask_about(0, receipt);
+                    town.wake_person(0);
+                }
+                town.read_till(0);
+                town.wake_till(0);
+                let asked = town.asked_by(0).pop();
+                write_and_read(town, asked);
+            }
+            Self::LetterMuted => {
+                let receipt = town.addresses(0).pop();
+                for muted in [true, false] {
+                    if let Some(merchant) = town.tills[0].terminal.device.owner() {
+                        town.mute(0, merchant, muted);
+                        town.wake_person(0);
+                    }
+                    write_and_read(town, receipt.clone());
+                }
+            }
+            Self::Settle => settle(town),
+            Self::PayoutBack => {
+                if let Some(settling) = &mut town.settling {
+                    settling.bank.give_back();
+                }
+                town.end_bank_day();
+                town.tell();
+                settle(town);
+            }
             Self::CreditClose => {
                 let now = town.now(0);
                 town.close_open(0, now);
@@ -233,6 +315,27 @@ impl Conversation {
             }
         }
     }
+}
+
+/// The terminal writes to this address, and the wallet reads.
+fn write_and_read(town: &mut Town, to: Option<Address>) {
+    if let Some(to) = to {
+        town.write_to(0, to);
+        town.wake_till(0);
+    }
+    town.read_till(0);
+    town.wake_till(0);
+    town.read_wallet(0);
+    town.wake_person(0);
+}
+
+/// The operator settles and takes the orders to the bank, and the bank says what it did.
+fn settle(town: &mut Town) {
+    town.settle();
+    let last = town.center.store().and_then(|store| store.last_period()).unwrap_or(0);
+    town.order(last);
+    town.end_bank_day();
+    town.tell();
 }
 
 /// The wallet has one kept, pays, and asks until it is there.
@@ -330,7 +433,8 @@ struct Steps {
 
 fn town(conversation: Conversation, broken: Broken) -> Result<Town, String> {
     let credit = u64::from(conversation.by_credit().is_some());
-    let mix = Some(Mix { credit, buying: u64::from(conversation.buys()), ..Mix::CALM });
+    let (buying, letters) = (u64::from(conversation.buys()), u64::from(conversation.writes()));
+    let mix = Some(Mix { credit, buying, letters, settling: u64::from(conversation.settles()), ..Mix::CALM });
     let mut town = Town::new(7, &Options { broken, mix, traced: true, ..Options::default() })?;
     conversation.prepare(&mut town);
     Ok(town)
@@ -357,7 +461,8 @@ fn spots(steps: &Steps) -> Vec<Spot> {
     let stores = [CommitFault::CutBefore, CommitFault::CutAfter, CommitFault::Full, CommitFault::LostSync];
     let frames = (0..steps.frames).flat_map(|at| FrameFault::ALL.map(|fault| Spot::Frame(at, fault)));
     let exchanges = (0..steps.exchanges).flat_map(|at| NetFault::ALL.map(|fault| Spot::Exchange(at, fault)));
-    let processor = (0..steps.processor).flat_map(|at| NetFault::LINE.map(|fault| Spot::Processor(at, fault)));
+    let line = NetFault::LINE.into_iter().chain([NetFault::Revoked]);
+    let processor = (0..steps.processor).flat_map(|at| line.clone().map(move |fault| Spot::Processor(at, fault)));
     let bank = (0..steps.bank).flat_map(|at| NetFault::LINE.map(|fault| Spot::Bank(at, fault)));
     let wallet = (1..=steps.wallet).flat_map(|at| stores.map(|fault| Spot::WalletStore(at, fault)));
     let terminal = (1..=steps.terminal).flat_map(|at| stores.map(|fault| Spot::TerminalStore(at, fault)));

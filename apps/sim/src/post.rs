@@ -23,6 +23,8 @@ pub struct Center {
     pub trouble: Trouble,
     /// The line to the processor; `None`: the town clears no credit.
     pub courier: Option<Courier>,
+    /// When the operator revoked the processor's key.
+    pub processor_revoked: Option<Time>,
     /// What no fault explains.
     pub broken_down: Vec<String>,
     dice: Dice,
@@ -43,6 +45,7 @@ impl Center {
             notes: Vec::new(),
             trouble: Trouble::new(&NetFault::ALL),
             courier: None,
+            processor_revoked: None,
             broken_down: Vec::new(),
             dice,
             keys,
@@ -126,6 +129,14 @@ impl Center {
         let now = self.now;
         let provider = self.provider.as_mut().ok_or("no provider")?;
         provider.revoke(device.into(), now).map_err(|error| error.to_string())
+    }
+    /// Revokes the processor's key.
+    pub fn revoke_processor(&mut self) {
+        let (now, row) = (self.now, self.store().and_then(|store| store.processor()).ok().flatten());
+        let done =
+            self.provider.as_mut().zip(row).map(|(provider, row)| provider.revoke(row.info.processor.into(), now));
+        self.notes.push(format!("the operator revokes the processor: {done:?}"));
+        self.processor_revoked = self.processor_revoked.or(Some(now));
     }
     /// Blocks a card.
     ///
@@ -303,7 +314,8 @@ impl Post for Center {
                 | NetFault::CrashAmid
                 | NetFault::AskerCrash
                 | NetFault::AskerCrashBefore
-                | NetFault::AskerCrashAfter,
+                | NetFault::AskerCrashAfter
+                | NetFault::Revoked,
             ) => self.handle(envelopes),
         };
         if self.replies.len() < 32 {

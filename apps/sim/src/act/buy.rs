@@ -265,7 +265,8 @@ impl Town {
             let person = &self.people[*at];
             person.tampered.is_none() && !self.causes.revoked.contains_key(&person.id)
         });
-        let (true, Some(at)) = (self.sells, honest) else {
+        let sells = self.sells && self.center.processor_revoked.is_none();
+        let (true, Some(at)) = (sells, honest) else {
             return;
         };
         self.seen.clear();

@@ -331,7 +331,7 @@ impl Town {
 
     /// In calm: an honest wallet with a good card pays at an honest terminal.
     pub fn somebody_pays_by_credit(&mut self) {
-        if self.center.courier.is_none() {
+        if self.center.courier.is_none() || self.center.processor_revoked.is_some() {
             return;
         }
         let revoked = |id| self.causes.revoked.contains_key(&id);

@@ -98,7 +98,7 @@ impl Town {
     }
 
     /// Who has written to this terminal.
-    fn asked_by(&self, at: usize) -> Vec<Address> {
+    pub fn asked_by(&self, at: usize) -> Vec<Address> {
         let kept = self.tills.get(at).and_then(|till| till.terminal.device.letters().ok()).unwrap_or_default();
         kept.into_iter().filter(|kept| kept.whose() == Whose::Theirs).map(|kept| kept.to).collect()
     }
@@ -127,6 +127,8 @@ impl Town {
         let reader = self.addressee(&to).and_then(|person| self.people.get(person)).map(|person| person.id);
         let muted = reader.zip(merchant).is_some_and(|(reader, shop)| self.letters.is_known_muted(reader, shop));
         let now = self.now(skew);
+        // What was written before power failed is nobody's that is muted now.
+        self.note_letters(false);
         let till = self.tills.get_mut(at)?;
         let told = till.terminal.write(&mut self.center, to, &text, now);
         let new = self.note_letters(muted);

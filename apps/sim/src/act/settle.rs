@@ -46,10 +46,36 @@ impl Town {
 
     /// Before the first day: accounts, and contracts with some.
     pub(super) fn agree(&mut self) {
+        for _ in 0..self.open_account() {
+            if self.toss(700) {
+                self.give_details();
+            }
+            if self.toss(700) {
+                self.contract_some();
+            }
+        }
+    }
+
+    /// The same with everybody, and a bank that only gives back what it is told to.
+    pub fn agree_with_all(&mut self) {
+        for _ in 0..self.open_account() {
+            self.give_details();
+        }
+        for (party, _) in self.payees() {
+            self.contract(party, Tender::Cards, Fee { share: 15_000, fixed: 10 }, None);
+        }
+        if let Some(settling) = &mut self.settling {
+            settling.bank.calm = true;
+        }
+        self.wait(60);
+    }
+
+    /// The provider has an account to pay from. How many payees there are, all without details so far.
+    fn open_account(&mut self) -> usize {
         let payees = self.payees();
         let now = self.center.now;
         let Some(settling) = &mut self.settling else {
-            return;
+            return 0;
         };
         let ours = |provider: &mut tegata_provider::Provider| {
             provider.set_bank_account(None, "Town", (OURS.0, Some(OURS.1)), now).map(|_| ())
@@ -59,14 +85,7 @@ impl Town {
             self.wrong.push(format!("the provider has no account: {done:?}"));
         }
         settling.unknown = payees.iter().map(|(payee, _)| *payee).collect();
-        for _ in 0..payees.len() {
-            if self.toss(700) {
-                self.give_details();
-            }
-            if self.toss(700) {
-                self.contract_some();
-            }
-        }
+        payees.len()
     }
 
     /// True this many times in a thousand.

@@ -405,7 +405,9 @@ impl Town {
             ExceptionKind::OverLimit => tampered_wallet || tampered_till,
             ExceptionKind::Restored => self.causes.restored,
             ExceptionKind::DoubleClaim | ExceptionKind::Malformed => {
-                tampered_till || tampered_wallet || wallet_by_device || self.shows_lost(row)
+                // What a processor says whose key was revoked is kept as malformed.
+                let revoked = self.center.processor_revoked.is_some() && row.bearer == "processor";
+                tampered_till || tampered_wallet || wallet_by_device || revoked || self.shows_lost(row)
             }
             ExceptionKind::Unpaid => self.was_refused(row),
             ExceptionKind::Unreturned => {
