@@ -7,7 +7,7 @@ use crate::request::RequestError;
 use crate::ring::RingError;
 use crate::update::ask;
 use tegata_core::record::{Batch, Space};
-use tegata_core::step::{Fault, Records};
+use tegata_core::step::{Break, Fault, Records};
 use tegata_core::talk::reach::{
     Address, Carry, Enclosed, KeptLetter, KeyAnswer, KeyAsk, Letter, LetterState, Mute, Reachable, ReceiptName, Tell,
     TellNotice, Told, Unopened,
@@ -129,6 +129,11 @@ impl<V: Vault> Device<V> {
 
     fn send_letter(&mut self, post: &mut dyn Post, kept: &KeptLetter, now: Now) -> Result<(), LettersError> {
         if let Some(carry) = &kept.carry {
+            if self.broken.has(Break::LetterUnderNewNumber)
+                && let Some(again) = self.write_again(kept, carry, now)?
+            {
+                return self.send_letter(post, &again, now);
+            }
             return self.tell_again(post, carry.clone(), now);
         }
         let device = self.id().ok_or(LettersError::NotJoined)?;
@@ -152,6 +157,26 @@ impl<V: Vault> Device<V> {
         let (sealed, _) = seal_to(entropy, to.addressee(), None, &answer.sealing, &plain)?;
         let carry = Carry { device, to, number: kept.number, sealed, extensions: Default::default() };
         self.tell(post, carry, now)
+    }
+
+    /// Only for [`Break::LetterUnderNewNumber`]: a terminal's letter takes the place of the one before.
+    fn write_again(
+        &mut self,
+        kept: &KeptLetter,
+        carry: &Signed<Carry>,
+        now: Now,
+    ) -> Result<Option<KeptLetter>, LettersError> {
+        let terminal = self.certificate().is_some_and(|own| own.claimed().role == Role::Terminal);
+        let (true, Some(key), Some(letter)) = (terminal, self.key(), &kept.letter) else {
+            return Ok(None);
+        };
+        let (merchant, text) = (kept.merchant, letter.claimed().text.clone());
+        let number = self.write_letter(&Writing { merchant, to: kept.to.clone(), key, text: &text }, now)?;
+        let mut batch = Batch::default();
+        batch.remove(KeptLetter::key(kept.whose(), merchant, kept.number));
+        batch.remove(carry.claimed().pending());
+        self.vault.commit(&batch)?;
+        Ok(KeptLetter::load(self, kept.whose(), merchant, number))
     }
 
     /// A receipt of this wallet is unknown until its terminal has sent its log, and said to which key letters to it are sealed.
