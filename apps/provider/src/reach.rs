@@ -4,6 +4,7 @@
 
 use crate::credit::customer_number;
 use crate::desk::{Desk, Failure};
+use tegata_core::step::Break;
 use tegata_core::talk::cards::Done;
 use tegata_core::talk::reach::{Address, Carry, Delivery, KeyAnswer, KeyAsk, Mute, Reachable, ReceiptName, Unopened};
 use tegata_core::talk::report::ProviderRefusal;
@@ -147,7 +148,8 @@ pub(crate) fn carry(desk: &mut Desk<'_>, request: &Verified<Carry>) -> Result<Ve
             }
         }
     }
-    let muted = desk.store.muted(wallet, to.merchant)?.is_some_and(|(muted, _)| muted);
+    let heeded = !desk.shared.broken.has(Break::MuteIgnored);
+    let muted = heeded && desk.store.muted(wallet, to.merchant)?.is_some_and(|(muted, _)| muted);
     // Also one that was muted while its writer was asked to seal it again.
     let let_go = before.as_ref().is_some_and(|row| row.body.is_none());
     let dropped = side == Side::Merchant && (muted || let_go);
@@ -182,7 +184,7 @@ pub(crate) fn mute(desk: &mut Desk<'_>, request: &Verified<Mute>) -> Result<Vec<
     let before = desk.store.muted(request.wallet, request.merchant)?;
     counts(desk, request.at, before.map(|(_, at)| at))?;
     desk.store.put_muted(request.wallet, request.merchant, request.muted, request.at)?;
-    if request.muted {
+    if request.muted && !desk.shared.broken.has(Break::MuteIgnored) {
         desk.store.drop_letters(request.wallet, request.merchant)?;
     }
     Ok(done(desk, &request.hash(), request.at))

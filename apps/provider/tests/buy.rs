@@ -482,6 +482,24 @@ fn delivered_before_the_capture_and_refused_then_is_blocked_and_the_issuers_loss
     clean(&world);
 }
 
+/// What the simulator's town 1028 found: its certificate was refused for ever by a wallet that knew it blocked before it had it.
+#[test]
+fn a_card_that_was_blocked_before_its_wallet_heard_of_it_is_known_all_the_same() {
+    let mut world = World::new();
+    let later = Listing { clear_after: Some(60), ..listing(&world) };
+    let (says, mut wallet) = told(&mut world, later);
+    let purchase = paid(&mut world, &mut wallet, None);
+    says.approve(&mut world);
+    world.now = world.now.after(60);
+    says.say::<Clear>(&mut world, |outcome| outcome.state = OutcomeState::Declined);
+    world.update(&mut wallet.device);
+    assert_eq!(ask(&mut world, &mut wallet, purchase), BuyNotice::Unpaid, "R26");
+    let [card] = wallet.device.cards().expect("read")[..] else { panic!("one card") };
+    let mut terminal = world.terminal(81);
+    assert!(world.tap(&mut wallet.device, card, &mut terminal, 100, 99).is_none(), "blocked");
+    clean(&world);
+}
+
 #[test]
 fn a_provider_that_dies_at_any_step_goes_on_and_charges_once() {
     for dies in 0..5 {

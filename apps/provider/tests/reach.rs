@@ -247,6 +247,34 @@ fn two_merchants_know_one_user_by_different_numbers_and_keys_and_a_card_is_no_cu
     assert_eq!(refused(town.world.ask::<_, KeyAnswer>(&mut stall.device, foreign)), ProviderRefusal::Unknown);
 }
 
+/// What the simulator found: the user was never reached by the answer, because its key was refused while the receipt was unknown.
+#[test]
+fn who_asks_before_the_terminal_has_told_its_log_is_answered_all_the_same() {
+    let mut town = Town::new();
+    let number = town.world.order(1, 5_000, true).remove(0);
+    let card = town.world.install(&mut town.user.device, &number, 60);
+    let _ = town.world.update(&mut town.shop.device);
+    for receipts in 1..=2 {
+        town.world.pay(&mut town.user.device, card, &mut town.shop.device, 700);
+        let mut by_card = town.user.receipts().expect("read");
+        by_card.retain(|receipt| receipt.name.offer.is_none());
+        assert_eq!(by_card.len(), receipts);
+        let asked = by_card.remove(receipts - 1);
+        let now = town.world.moment();
+        let mut wire = town.world.wire(now, false);
+        assert!(town.user.write(&mut wire, &asked, BAG, now).is_err(), "its terminal has not told it yet");
+    }
+    town.shop_updates();
+    town.user_updates();
+    town.shop_updates();
+    assert_eq!(town.shop_reads(), [text(BAG), text(BAG)]);
+    let now = town.world.moment();
+    let asked = town.shop.letters(now).expect("read").remove(0);
+    town.merchant_writes(asked.kept.to, "We keep it for you").expect("the user is reached");
+    town.user_updates();
+    assert_eq!(town.user_reads(), [text("We keep it for you")]);
+}
+
 #[test]
 fn nobody_reaches_whom_it_has_nothing_to_do_with() {
     let mut town = Town::new();

@@ -12,11 +12,12 @@ fn main() {
                 println!("{seed}: {wrong}");
             }
             println!(
-                "{} seeds, {} failed, {} payments, {} faults, {:?}",
+                "{} seeds, {} failed, {} payments, {} faults, {:?}, {:?}",
                 summary.seeds,
                 summary.failures.len(),
                 summary.payments,
                 summary.faults,
+                summary.figures,
                 started.elapsed()
             );
         }

@@ -44,19 +44,22 @@ impl Town {
             // was restored from a backup says no for L + U, so that they ask once more after that (R15).
             if matches!(round, 0 | 3 | 5) {
                 self.finish_requests();
+                self.finish_letters();
             }
         }
         self.everybody_pays();
         self.somebody_pays_by_credit();
         self.somebody_buys();
+        self.somebody_writes();
         self.wait(60);
         self.everybody_updates(true);
         self.everybody_updates(true);
+        self.finish_letters();
         if self.center.courier.is_some() {
             // What was let go is let go.
             self.wait(60);
         }
-        self.settle();
+        self.finish_settling();
         let compared = self.center.compare();
         self.say(|| format!("the provider compares: {compared:?}"));
     }
@@ -102,7 +105,8 @@ impl Town {
             let able = cards.iter().all(|card| {
                 load_purse(device, *card).is_some_and(|purse| purse.remaining > 20 && purse.state == PurseState::Active)
             });
-            let barred = |card: &CardId| self.causes.blocked.contains(card) || self.is_lost(*card);
+            let unpaid = |card: CardId| self.unpaid_on(card).is_ok_and(|unpaid| unpaid > 0);
+            let barred = |card: &CardId| self.causes.blocked.contains(card) || self.is_lost(*card) || unpaid(*card);
             if cards.is_empty() || !able || cards.iter().any(barred) {
                 continue;
             }

@@ -58,6 +58,7 @@ pub struct Courier {
     pause: u64,
     requests: Vec<Vec<u8>>,
     replies: Vec<Vec<u8>>,
+    revokes: bool,
 }
 
 impl Courier {
@@ -77,6 +78,7 @@ impl Courier {
             pause: LOOK.0,
             requests: Vec::new(),
             replies: Vec::new(),
+            revokes: false,
         }
     }
     /// Faults that happened, here and at the bank.
@@ -110,6 +112,7 @@ impl Courier {
         if let Some(fault) = fault {
             notes.push(format!("processor: {}", fault.name()));
         }
+        self.revokes |= fault == Some(NetFault::Revoked);
         let mut bytes = sealed.to_bytes();
         let outstanding = Outstanding { number: request.number, sealed, channel, fault, until: ms + ANSWER };
         self.waiting.insert(ticket, outstanding);
@@ -254,6 +257,9 @@ impl Center {
             if !courier.is_flying(request.number) && courier.send(&request, &mut self.notes) {
                 self.crash();
                 return courier.forget();
+            }
+            if std::mem::take(&mut courier.revokes) {
+                return self.revoke_processor();
             }
         }
     }

@@ -38,6 +38,8 @@ pub enum NetFault {
     AskerCrashBefore,
     /// Whoever asks crashes when the answer is stored, before anything follows from it; only on lines that wait.
     AskerCrashAfter,
+    /// The operator revokes the processor's key once the request has left; only there, and only in the matrix.
+    Revoked,
 }
 
 impl NetFault {
@@ -93,6 +95,7 @@ impl NetFault {
             Self::AskerCrash => "asker's crash after sending",
             Self::AskerCrashBefore => "asker's crash before storing",
             Self::AskerCrashAfter => "asker's crash after storing",
+            Self::Revoked => "key revoked",
         }
     }
 }
@@ -173,6 +176,13 @@ pub struct Mix {
     pub courier: u64,
     /// Exchanges between processor and bank that go wrong.
     pub bank: u64,
+    /// Bank cards named whose bank says yes at first, and no when money shall be captured or paid back.
+    pub refusing: u64,
+    /// How often people and merchants write, read and mute, in the measure of credit; 0: nobody writes.
+    pub letters: u64,
+    /// How often the operator settles, contracts, and goes to the bank, in the same measure; 0: it only pays merchants. Its way to
+    /// the provider fails as often as that of devices.
+    pub settling: u64,
 }
 
 impl Mix {
@@ -196,6 +206,9 @@ impl Mix {
         buying: 0,
         courier: 0,
         bank: 0,
+        refusing: 0,
+        letters: 0,
+        settling: 0,
     };
 
     /// A seed's own mix. Honest misfortune in most seeds; dishonesty and disasters in fewer, so that the stricter
@@ -234,5 +247,23 @@ impl Mix {
     pub fn draw_buying(self, dice: &mut Dice) -> Self {
         let buying = dice.within(20, 90);
         if self.credit > 0 { Self { buying, ..self } } else { self }
+    }
+
+    /// A seed's own share of letters, drawn apart, too.
+    pub fn draw_letters(self, dice: &mut Dice) -> Self {
+        Self { letters: dice.within(20, 90), ..self }
+    }
+
+    /// A seed's own share of settlement, drawn apart, too. None where the provider may be put back from a backup: it does not know
+    /// then what it ordered, and a person has to compare (ARCHITECTURE, limits).
+    pub fn draw_settling(self, dice: &mut Dice) -> Self {
+        let settling = dice.within(20, 80);
+        if self.restore > 0 { self } else { Self { settling, ..self } }
+    }
+
+    /// A seed's own share of bank cards that refuse in the end, drawn apart. None where there is no credit.
+    pub fn draw_refusing(self, dice: &mut Dice) -> Self {
+        let refusing = dice.within(50, 500);
+        if self.credit > 0 { Self { refusing, ..self } } else { self }
     }
 }

@@ -5,6 +5,7 @@
 //! happen has happened, everything has moved, and the auditor agrees.
 
 mod act;
+mod banking;
 mod calm;
 mod cheat;
 mod check;
@@ -13,6 +14,7 @@ mod counter;
 mod courier;
 mod dice;
 mod fault;
+mod figures;
 mod link;
 mod matrix;
 mod post;
@@ -23,6 +25,7 @@ mod town;
 mod trouble;
 
 pub use fault::{FrameFault, Mix, NetFault};
+pub use figures::Figures;
 pub use matrix::{Cell, Conversation, matrix, table};
 
 use std::ops::Range;
@@ -43,8 +46,28 @@ pub struct Options {
     pub credit: Option<bool>,
     /// Whether the issuer of a seed that draws its own mix, with credit, sells over the network; absent: it draws that as well.
     pub buying: Option<bool>,
+    /// Whether a seed that draws its own mix, with credit, has bank cards that refuse in the end; absent: it draws that as well.
+    pub refusing: Option<bool>,
+    /// Whether people and merchants of a seed that draws its own mix write letters; absent: it draws that as well.
+    pub letters: Option<bool>,
+    /// Whether a seed that draws its own mix has contracts and a bank that pays; absent: it draws that as well.
+    pub settling: Option<bool>,
     /// Whether the story is written down.
     pub traced: bool,
+}
+
+impl Options {
+    /// Everything as the seed draws it, and no rule broken.
+    pub const PLAIN: Self = Self {
+        broken: Broken::NONE,
+        mix: None,
+        credit: None,
+        buying: None,
+        refusing: None,
+        letters: None,
+        settling: None,
+        traced: false,
+    };
 }
 
 /// How a seed ended.
@@ -60,6 +83,8 @@ pub struct Outcome {
     pub payments: u64,
     /// Faults that happened.
     pub faults: u64,
+    /// What else happened, counted.
+    pub figures: Figures,
 }
 
 impl Outcome {
@@ -88,8 +113,8 @@ fn live(seed: u64, options: &Options) -> Outcome {
     town.live();
     town.calm();
     let wrong = town.judge();
-    let faults = town.faults + town.center.faults();
-    Outcome { seed, wrong, story: town.story.take().unwrap_or_default(), payments: town.payments, faults }
+    let (payments, faults, figures) = (town.payments, town.faults + town.center.faults(), town.figures());
+    Outcome { seed, wrong, story: town.story.take().unwrap_or_default(), payments, faults, figures }
 }
 
 /// The story of a seed, and what is wrong with it, for people.
@@ -118,6 +143,8 @@ pub struct Summary {
     pub payments: u64,
     /// Faults in all.
     pub faults: u64,
+    /// What else happened, in all.
+    pub figures: Figures,
 }
 
 /// Runs a range of seeds on so many threads (0: one a core); `progress` is told after each how many are done. Each seed's
@@ -146,6 +173,7 @@ pub fn run_many(range: Range<u64>, options: &Options, threads: usize, mut progre
             summary.seeds += 1;
             summary.payments += outcome.payments;
             summary.faults += outcome.faults;
+            summary.figures += outcome.figures;
             if !outcome.is_clean() {
                 summary.failures.push((outcome.seed, outcome.wrong.join("; ")));
             }

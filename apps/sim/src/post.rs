@@ -7,7 +7,7 @@ use crate::trouble::{NetPlan, Trouble};
 use tegata_core::step::{Break, Broken};
 use tegata_core::{CardId, DeviceId, Time};
 use tegata_device::{Post, PostError};
-use tegata_provider::{Keys, Provider};
+use tegata_provider::{Keys, Provider, ProviderError};
 use tegata_store::{Store, StoreError};
 
 /// Provider and network.
@@ -23,6 +23,8 @@ pub struct Center {
     pub trouble: Trouble,
     /// The line to the processor; `None`: the town clears no credit.
     pub courier: Option<Courier>,
+    /// When the operator revoked the processor's key.
+    pub processor_revoked: Option<Time>,
     /// What no fault explains.
     pub broken_down: Vec<String>,
     dice: Dice,
@@ -43,6 +45,7 @@ impl Center {
             notes: Vec::new(),
             trouble: Trouble::new(&NetFault::ALL),
             courier: None,
+            processor_revoked: None,
             broken_down: Vec::new(),
             dice,
             keys,
@@ -72,6 +75,43 @@ impl Center {
         let provider = self.provider.as_mut().ok_or("no provider")?;
         provider.settle(now).map(|done| done.period).map_err(|error| error.to_string())
     }
+    /// The operator asks for something; the way there and back fails like that of devices.
+    ///
+    /// # Errors
+    /// In words: what the provider says, or that nobody knows whether it was done.
+    pub fn operate<T>(&mut self, what: impl Fn(&mut Provider, Time) -> Result<T, ProviderError>) -> Result<T, String> {
+        let fault = self.trouble.meets(&mut self.dice);
+        if let Some(fault) = fault {
+            self.notes.push(format!("operator: {}", fault.name()));
+        }
+        let lost = || Err("nobody knows whether it was done".to_owned());
+        match fault {
+            Some(NetFault::LoseRequest | NetFault::Delay | NetFault::CorruptRequest) => return lost(),
+            Some(NetFault::CrashBefore) => {
+                self.crash();
+                return lost();
+            }
+            _ => {}
+        }
+        let now = self.now;
+        if fault == Some(NetFault::Full) {
+            self.limit_pages(1);
+        }
+        let mut done = what(self.provider.as_mut().ok_or("no provider")?, now).map_err(|error| error.to_string());
+        match fault {
+            Some(NetFault::Full) => self.limit_pages(u32::MAX - 1),
+            Some(NetFault::Duplicate | NetFault::Replay) => {
+                done = what(self.provider.as_mut().ok_or("no provider")?, now).map_err(|error| error.to_string());
+            }
+            Some(NetFault::LoseReply | NetFault::CorruptReply | NetFault::StaleReply) => return lost(),
+            Some(NetFault::CrashAfter) => {
+                self.crash();
+                return lost();
+            }
+            _ => {}
+        }
+        done
+    }
     /// Looks for what only one side has recorded.
     ///
     /// # Errors
@@ -89,6 +129,14 @@ impl Center {
         let now = self.now;
         let provider = self.provider.as_mut().ok_or("no provider")?;
         provider.revoke(device.into(), now).map_err(|error| error.to_string())
+    }
+    /// Revokes the processor's key.
+    pub fn revoke_processor(&mut self) {
+        let (now, row) = (self.now, self.store().and_then(|store| store.processor()).ok().flatten());
+        let done =
+            self.provider.as_mut().zip(row).map(|(provider, row)| provider.revoke(row.info.processor.into(), now));
+        self.notes.push(format!("the operator revokes the processor: {done:?}"));
+        self.processor_revoked = self.processor_revoked.or(Some(now));
     }
     /// Blocks a card.
     ///
@@ -174,15 +222,16 @@ impl Center {
     }
     /// The provider works with a disk that has no room left.
     fn handle_full(&mut self, envelopes: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
-        let limit = |center: &Self, pages: u32| {
-            let store = center.store().ok();
-            // Below what is there it means: no more than that.
-            store.and_then(|store| store.connection().execute_batch(&format!("PRAGMA max_page_count = {pages}")).ok())
-        };
-        limit(self, 1);
+        self.limit_pages(1);
         let replies = self.handle(envelopes);
-        limit(self, u32::MAX - 1);
+        self.limit_pages(u32::MAX - 1);
         replies
+    }
+    /// Bounds the provider's database. Below what is there it means: no more than that.
+    fn limit_pages(&self, pages: u32) {
+        if let Ok(store) = self.store() {
+            drop(store.connection().execute_batch(&format!("PRAGMA max_page_count = {pages}")));
+        }
     }
 }
 
@@ -265,7 +314,8 @@ impl Post for Center {
                 | NetFault::CrashAmid
                 | NetFault::AskerCrash
                 | NetFault::AskerCrashBefore
-                | NetFault::AskerCrashAfter,
+                | NetFault::AskerCrashAfter
+                | NetFault::Revoked,
             ) => self.handle(envelopes),
         };
         if self.replies.len() < 32 {

@@ -1,6 +1,7 @@
 //! The town of one seed: its people, its tills, its provider, and what has happened so far.
 
 use crate::Options;
+use crate::act::{Letters, Settling};
 use crate::dice::Dice;
 use crate::fault::Mix;
 use crate::link::Air;
@@ -28,6 +29,15 @@ use tegata_wallet::Wallet;
 const CREDIT: u64 = 350;
 /// How many towns with credit in a thousand have an issuer that sells over the network.
 const BUYING: u64 = 250;
+
+/// How many towns with credit in a thousand have bank cards that refuse in the end.
+const REFUSING: u64 = 500;
+
+/// How many towns in a thousand write letters.
+const LETTERS: u64 = 300;
+
+/// How many towns in a thousand have contracts and a bank that pays.
+const SETTLING: u64 = 300;
 
 /// A wallet and what became of it.
 pub struct Person {
@@ -136,8 +146,16 @@ pub struct Town {
     pub goods: Vec<Goods>,
     /// The issuer sells over the network.
     pub sells: bool,
+    /// People and merchants write letters.
+    pub writes: bool,
+    /// What is known of them.
+    pub letters: Letters,
+    /// What is known of settlement; `None`: there are no contracts, and no bank pays.
+    pub settling: Option<Settling>,
     /// Dice of the shop, for what was thought of later: they shift nothing else.
     pub shop: Dice,
+    /// Dice of bank cards that refuse in the end: they shift nothing else, either.
+    pub moods: Dice,
     /// What was for sale when somebody last looked.
     pub seen: Vec<Article>,
     /// When its wallet last tried to give a card back that it could still use.
@@ -197,6 +215,24 @@ impl Town {
             None if options.buying.unwrap_or(drawn) => mix.draw_buying(&mut shop),
             _ => mix,
         };
+        let mut moods = Dice::new(seed.rotate_left(16) ^ 0x6d6f_6f64);
+        let drawn = moods.chance(REFUSING);
+        let mix = match options.mix {
+            None if options.refusing.unwrap_or(drawn) => mix.draw_refusing(&mut moods),
+            _ => mix,
+        };
+        let mut mail = Dice::new(seed.rotate_left(48) ^ 0x6d61_696c);
+        let drawn = mail.chance(LETTERS);
+        let mix = match options.mix {
+            None if options.letters.unwrap_or(drawn) => mix.draw_letters(&mut mail),
+            _ => mix,
+        };
+        let mut till = Dice::new(seed.rotate_left(8) ^ 0x7469_6c6c);
+        let drawn = till.chance(SETTLING);
+        let mix = match options.mix {
+            None if options.settling.unwrap_or(drawn) => mix.draw_settling(&mut till),
+            _ => mix,
+        };
         let sells = mix.buying > 0;
         let credit = if sells { &template.buying.credit } else { &template.credit };
         let image = if mix.credit > 0 { &credit.image } else { &template.image };
@@ -252,7 +288,11 @@ impl Town {
             goods: Vec::new(),
             ended: BTreeMap::new(),
             sells,
+            writes: mix.letters > 0,
+            settling: (mix.settling > 0).then(|| Settling::new(till)),
+            letters: Letters::default(),
             shop,
+            moods,
             seen: Vec::new(),
             given_back: BTreeMap::new(),
             wrong: Vec::new(),

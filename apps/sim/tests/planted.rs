@@ -33,6 +33,10 @@ fn stage(which: Break) -> Option<Mix> {
         | Break::RefundedTwice
         | Break::RefundedEarly
         | Break::ValueKept => Some(buying),
+        Break::LetterUnderNewNumber => Some(Mix { letters: 150, network: 250, ..credit }),
+        Break::MuteIgnored => Some(Mix { letters: 150, ..credit }),
+        Break::OrderedAgain | Break::PaidAgain => Some(Mix { settling: 80, ..Mix::CALM }),
+        Break::FeeKept => Some(Mix { settling: 40, ..Mix::CALM }),
         _ => None,
     }
 }

@@ -3,6 +3,10 @@
 use tegata_core::step::Broken;
 use tegata_sim::{Mix, Options, matrix, run, run_many, table, trace};
 
+/// What there was not yet when most seeds below were found: each is the same story without it.
+const EARLIER: Options =
+    Options { refusing: Some(false), letters: Some(false), settling: Some(false), ..Options::PLAIN };
+
 /// Seeds that found a fault of the program, which is mended.
 const ONCE_FAILED: [u64; 25] = [
     4,    // a charge agreed to and closed meanwhile barred the wallet from that terminal for ever
@@ -49,7 +53,7 @@ const CREDIT_ONCE_FAILED: [(u64, Option<Mix>); 6] = [
 #[test]
 fn what_once_failed_holds() {
     // These were found before towns had credit.
-    let options = Options { credit: Some(false), ..Options::default() };
+    let options = Options { credit: Some(false), ..EARLIER };
     for seed in ONCE_FAILED {
         let outcome = run(seed, &options);
         assert!(outcome.is_clean(), "{}", trace(seed, &options));
@@ -59,7 +63,7 @@ fn what_once_failed_holds() {
 #[test]
 fn what_once_failed_by_credit_holds() {
     for (seed, mix) in CREDIT_ONCE_FAILED {
-        let options = Options { credit: Some(true), buying: Some(false), mix, ..Options::default() };
+        let options = Options { credit: Some(true), buying: Some(false), mix, ..EARLIER };
         let outcome = run(seed, &options);
         assert!(outcome.is_clean(), "{}", trace(seed, &options));
     }
@@ -76,8 +80,22 @@ const BUYING_ONCE_FAILED: [u64; 5] = [
 
 #[test]
 fn what_once_failed_by_buying_holds() {
-    let options = Options { credit: Some(true), buying: Some(true), ..Options::default() };
+    let options = Options { credit: Some(true), buying: Some(true), ..EARLIER };
     for seed in BUYING_ONCE_FAILED {
+        let outcome = run(seed, &options);
+        assert!(outcome.is_clean(), "{}", trace(seed, &options));
+    }
+}
+
+/// Seeds of towns whose bank refuses in the end that found a fault of the program, which is mended.
+const REFUSING_ONCE_FAILED: [u64; 1] = [
+    1028, // a card blocked before its wallet heard of it was refused by it, so that its purchase was never known (R26)
+];
+
+#[test]
+fn what_once_failed_where_the_bank_refuses_holds() {
+    let options = Options { credit: Some(true), buying: Some(true), refusing: Some(true), ..EARLIER };
+    for seed in REFUSING_ONCE_FAILED {
         let outcome = run(seed, &options);
         assert!(outcome.is_clean(), "{}", trace(seed, &options));
     }
@@ -85,15 +103,39 @@ fn what_once_failed_by_buying_holds() {
 
 #[test]
 fn towns_that_buy_are_clean() {
-    let options = Options { credit: Some(true), buying: Some(true), ..Options::default() };
+    let options = Options { credit: Some(true), buying: Some(true), ..Options::PLAIN };
     let summary = run_many(0..200, &options, 0, |_| {});
     assert!(summary.failures.is_empty(), "{:?}", summary.failures);
+    let figures = summary.figures;
+    let refused = figures.unpaid > 5 && figures.uncaptured > 10 && figures.unreturned > 3;
+    assert!(refused, "the bank hardly ever refuses in the end: {figures:?}");
     assert!(summary.payments > 2_000 && summary.faults > 1_000, "the town is too quiet: {summary:?}");
 }
 
 #[test]
+fn towns_that_write_are_clean() {
+    let summary = run_many(0..200, &Options { letters: Some(true), ..Options::PLAIN }, 0, |_| {});
+    assert!(summary.failures.is_empty(), "{:?}", summary.failures);
+    let figures = summary.figures;
+    assert!(figures.letters > 400 && figures.refused > 50, "the town is too quiet: {figures:?}");
+    let mix = Some(Mix { letters: 120, credit: 80, power: 50, ..Mix::CALM });
+    let summary = run_many(0..60, &Options { mix, ..Options::PLAIN }, 0, |_| {});
+    assert!(summary.failures.is_empty() && summary.figures.dropped > 5, "nobody mutes: {summary:?}");
+}
+
+#[test]
+fn towns_that_settle_are_clean() {
+    let options = Options { credit: Some(true), settling: Some(true), ..Options::PLAIN };
+    let summary = run_many(0..150, &options, 0, |_| {});
+    assert!(summary.failures.is_empty(), "{:?}", summary.failures);
+    let figures = summary.figures;
+    let moved = figures.periods > 500 && figures.payouts > 150 && figures.returned > 10;
+    assert!(moved, "the town is too quiet: {figures:?}");
+}
+
+#[test]
 fn towns_with_credit_are_clean() {
-    let options = Options { credit: Some(true), ..Options::default() };
+    let options = Options { credit: Some(true), ..Options::PLAIN };
     let summary = run_many(0..200, &options, 0, |_| {});
     assert!(summary.failures.is_empty(), "{:?}", summary.failures);
     assert!(summary.payments > 1_500 && summary.faults > 1_000, "the town is too quiet: {summary:?}");
@@ -101,7 +143,7 @@ fn towns_with_credit_are_clean() {
 
 #[test]
 fn seeds_are_clean() {
-    let summary = run_many(0..200, &Options::default(), 0, |_| {});
+    let summary = run_many(0..200, &Options::PLAIN, 0, |_| {});
     assert!(summary.failures.is_empty(), "{:?}", summary.failures);
     assert!(summary.payments > 1_000 && summary.faults > 200, "the town is too quiet: {summary:?}");
 }
@@ -117,11 +159,13 @@ fn one_thing_going_wrong_all_the_time_is_clean() {
         ("credit, its processor", Mix { courier: 400, ..CREDIT }),
         ("credit, its bank", Mix { bank: 400, ..CREDIT }),
         ("credit, everything", EVERYTHING),
+        ("letters", Mix { letters: 150, credit: 60, network: 200, power: 200, ..Mix::CALM }),
+        ("settling", Mix { settling: 100, network: 200, ..Mix::CALM }),
         ("buying", Mix { buying: 200, credit: 20, ..Mix::CALM }),
-        ("buying, everything", Mix { buying: 300, late: 300, ..EVERYTHING }),
+        ("buying, everything", Mix { buying: 300, late: 300, refusing: 300, ..EVERYTHING }),
     ];
     for (name, mix) in mixes {
-        let summary = run_many(0..60, &Options { mix: Some(mix), ..Options::default() }, 0, |_| {});
+        let summary = run_many(0..60, &Options { mix: Some(mix), ..Options::PLAIN }, 0, |_| {});
         assert!(summary.failures.is_empty(), "{name}: {:?}", summary.failures);
     }
 }
@@ -129,7 +173,7 @@ fn one_thing_going_wrong_all_the_time_is_clean() {
 #[test]
 fn a_seed_is_the_same_story_every_time() {
     for seed in 0..10 {
-        assert_eq!(trace(seed, &Options::default()), trace(seed, &Options::default()));
+        assert_eq!(trace(seed, &Options::PLAIN), trace(seed, &Options::PLAIN));
     }
 }
 
@@ -138,5 +182,5 @@ fn every_fault_at_every_step_of_every_conversation() {
     let cells = matrix(Broken::NONE);
     println!("{}", table(&cells));
     let wrong: Vec<_> = cells.iter().filter(|cell| !cell.wrong.is_empty()).collect();
-    assert!(cells.len() > 1_150 && wrong.is_empty(), "{wrong:#?}");
+    assert!(cells.len() > 1_750 && wrong.is_empty(), "{wrong:#?}");
 }

@@ -8,6 +8,7 @@ use tegata_core::talk::reach::{
     Address, KeptLetter, LetterState, NotShown, ReceiptHeld, Whose, from_merchant, is_muted, key_name, receipt_by_card,
     receipt_by_credit,
 };
+use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::wire::canonical::Wire;
 use tegata_core::{LetterNumber, PartyId};
 use tegata_device::{LettersError, Now, Post, Writing};
@@ -39,14 +40,24 @@ impl<V: Vault> Wallet<V> {
         Ok(all)
     }
 
-    /// Lets each merchant that was paid by credit write: its customer is reached by a key made for it alone. And tells again
-    /// what was not answered. Doing it twice changes nothing.
+    /// Lets each merchant that was paid by credit write, and answer what it was asked about a card's receipt: it is reached by a
+    /// key made for it alone. And tells again what was not answered. Doing it twice changes nothing.
     ///
     /// # Errors
     /// [`WalletError::Letters`]; what is stored is told again.
     pub fn be_reachable(&mut self, post: &mut dyn Post, now: Now) -> Result<(), WalletError> {
-        for receipt in self.receipts()?.into_iter().filter(|receipt| receipt.name.offer.is_some()) {
-            self.reachable_for(post, &receipt, now)?;
+        let asked: Vec<Address> =
+            self.device.letters()?.into_iter().filter_map(|kept| Some(kept.letter?.claimed().to.clone())).collect();
+        for receipt in self.receipts()? {
+            if receipt.name.offer.is_some() {
+                self.reachable_for(post, &receipt, now)?;
+            } else if asked.contains(&Address::Receipt(receipt.name.clone())) {
+                match self.reachable_for(post, &receipt, now) {
+                    // Its terminal has not sent its log yet, or it never was a receipt.
+                    Err(LettersError::Refused(refused)) if refused.why == ProviderRefusal::Unknown => {}
+                    told => told?,
+                }
+            }
         }
         Ok(self.device.mute_again(post, now)?)
     }

@@ -159,6 +159,16 @@ codes! {
         RefundedEarly = 37,
         /// A card that was given back can still pay.
         ValueKept = 38,
+        /// A letter of which it is not known whether it arrived is written again, under a new number (R26).
+        LetterUnderNewNumber = 39,
+        /// What a muted merchant writes is carried all the same.
+        MuteIgnored = 40,
+        /// A file of orders orders again what an earlier one has ordered.
+        OrderedAgain = 41,
+        /// What was paid out is due again at the next settlement.
+        PaidAgain = 42,
+        /// The fee on a payment that was undone is kept.
+        FeeKept = 43,
     }
 }
 

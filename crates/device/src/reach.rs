@@ -7,7 +7,7 @@ use crate::request::RequestError;
 use crate::ring::RingError;
 use crate::update::ask;
 use tegata_core::record::{Batch, Space};
-use tegata_core::step::{Fault, Records};
+use tegata_core::step::{Break, Fault, Records};
 use tegata_core::talk::reach::{
     Address, Carry, Enclosed, KeptLetter, KeyAnswer, KeyAsk, Letter, LetterState, Mute, Reachable, ReceiptName, Tell,
     TellNotice, Told, Unopened,
@@ -129,6 +129,11 @@ impl<V: Vault> Device<V> {
 
     fn send_letter(&mut self, post: &mut dyn Post, kept: &KeptLetter, now: Now) -> Result<(), LettersError> {
         if let Some(carry) = &kept.carry {
+            if self.broken.has(Break::LetterUnderNewNumber)
+                && let Some(again) = self.write_again(kept, carry, now)?
+            {
+                return self.send_letter(post, &again, now);
+            }
             return self.tell_again(post, carry.clone(), now);
         }
         let device = self.id().ok_or(LettersError::NotJoined)?;
@@ -152,6 +157,26 @@ impl<V: Vault> Device<V> {
         let (sealed, _) = seal_to(entropy, to.addressee(), None, &answer.sealing, &plain)?;
         let carry = Carry { device, to, number: kept.number, sealed, extensions: Default::default() };
         self.tell(post, carry, now)
+    }
+
+    /// Only for [`Break::LetterUnderNewNumber`]: a terminal's letter takes the place of the one before.
+    fn write_again(
+        &mut self,
+        kept: &KeptLetter,
+        carry: &Signed<Carry>,
+        now: Now,
+    ) -> Result<Option<KeptLetter>, LettersError> {
+        let terminal = self.certificate().is_some_and(|own| own.claimed().role == Role::Terminal);
+        let (true, Some(key), Some(letter)) = (terminal, self.key(), &kept.letter) else {
+            return Ok(None);
+        };
+        let (merchant, text) = (kept.merchant, letter.claimed().text.clone());
+        let number = self.write_letter(&Writing { merchant, to: kept.to.clone(), key, text: &text }, now)?;
+        let mut batch = Batch::default();
+        batch.remove(KeptLetter::key(kept.whose(), merchant, kept.number));
+        batch.remove(carry.claimed().pending());
+        self.vault.commit(&batch)?;
+        Ok(KeptLetter::load(self, kept.whose(), merchant, number))
     }
 
     /// A receipt of this wallet is unknown until its terminal has sent its log, and said to which key letters to it are sealed.
@@ -202,10 +227,16 @@ impl<V: Vault> Device<V> {
         if known.as_ref().is_some_and(|known| known.claimed().epoch == anchors.epoch) {
             return Ok(());
         }
-        let at = later(now.time, known.as_ref().map(|known| known.claimed().at));
         let epoch = anchors.epoch;
-        let body = Reachable { device, receipt, sealing, epoch, at, extensions: Default::default() };
-        match self.waiting::<Reachable>(&body)?.filter(|waits| waits.claimed().epoch == epoch) {
+        let mut body = Reachable { device, receipt, sealing, epoch, at: now.time, extensions: Default::default() };
+        let waits = self.waiting::<Reachable>(&body)?;
+        let before = known.iter().chain(&waits).map(|before| before.claimed().at).max();
+        body.at = later(now.time, before);
+        // One that names another receipt may wait for ever: that receipt may be none in the end.
+        let same = |waits: &Signed<Reachable>| {
+            (waits.claimed().epoch, &waits.claimed().receipt) == (body.epoch, &body.receipt)
+        };
+        match waits.filter(same) {
             Some(waits) => self.tell_again(post, waits, now),
             None => self.tell(post, body, now),
         }

@@ -388,6 +388,13 @@ impl Store {
     pub fn refunds_of(&self, card: CardId) -> Result<Vec<RefundRow>, StoreError> {
         all(self.sql(&format!("SELECT {REFUND} FROM refund WHERE card = ?1 ORDER BY number"))?, [card.0], refund)
     }
+    /// Every refund that was ever asked for.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn refunds(&self) -> Result<Vec<RefundRow>, StoreError> {
+        all(self.sql(&format!("SELECT {REFUND} FROM refund ORDER BY number"))?, [], refund)
+    }
     /// How much of a purchase was paid back, or is about to be.
     ///
     /// # Errors

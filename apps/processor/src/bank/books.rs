@@ -44,6 +44,7 @@ pub struct Bank {
     reversed: BTreeSet<(MessageType, Key)>,
     forgotten: BTreeSet<(Key, MessageType)>,
     approvals: u64,
+    refused: (u64, u64),
 }
 
 fn original_key(original: &OriginalData, payment: &Payment, entry: &Key) -> bool {
@@ -61,6 +62,7 @@ impl Bank {
             reversed: BTreeSet::new(),
             forgotten: BTreeSet::new(),
             approvals: 0,
+            refused: (0, 0),
         }
     }
     /// From now on it approves what it was told to undo before it came, as a bank without memory does.
@@ -85,6 +87,10 @@ impl Bank {
     pub fn captures(&self) -> usize {
         let all = self.entries.iter().filter(|entry| entry.open && entry.minor > 0);
         all.filter(|entry| entry.kind == MessageType::FinancialRequest).count()
+    }
+    /// How many captures and how many refunds it refused for the card's sake, each once.
+    pub fn refused(&self) -> (u64, u64) {
+        self.refused
     }
     fn sum(&self, which: impl Fn(&Entry) -> bool) -> i64 {
         self.entries.iter().filter(|entry| entry.open && which(entry)).map(|entry| entry.minor).sum()
@@ -191,6 +197,17 @@ impl Bank {
         let Some(original) = &financial.original else {
             return request.answered(ResponseCode::InvalidTransaction, None);
         };
+        match (TestCard::of(&payment.pan), refund) {
+            (TestCard::Reneging, false) => {
+                self.refused.0 += 1;
+                return request.answered(ResponseCode::DoNotHonor, None);
+            }
+            (TestCard::Keeping, true) => {
+                self.refused.1 += 1;
+                return request.answered(ResponseCode::DoNotHonor, None);
+            }
+            _ => {}
+        }
         // What is named is nearly always of the last few.
         let found = self.entries.iter_mut().rev().find(|entry| {
             entry.open && entry.minor > 0 && entry.kind == original.kind && original_key(original, payment, &entry.key)

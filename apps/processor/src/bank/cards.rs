@@ -31,11 +31,15 @@ pub enum TestCard {
     Unclear,
     /// Loses the first answers to 0200 and 0400.
     Forgetful,
+    /// Approves, and refuses every capture with 05.
+    Reneging,
+    /// Approves and lets itself be charged, and refuses every refund with 05.
+    Keeping,
 }
 
 impl TestCard {
     /// All of them, each with its number.
-    pub const ALL: [(Self, &'static str); 13] = [
+    pub const ALL: [(Self, &'static str); 15] = [
         (Self::Approved, "4111111111111111"),
         (Self::Declined, "4000000000000002"),
         (Self::Funds, "4000000000000010"),
@@ -49,11 +53,17 @@ impl TestCard {
         (Self::Garbled, "4000000000000093"),
         (Self::Unclear, "4000000000000101"),
         (Self::Forgetful, "4000000000000119"),
+        (Self::Reneging, "4000000000000127"),
+        (Self::Keeping, "4000000000000135"),
     ];
     /// How the bank behaves for this card; it approves those that it does not know.
     pub fn of(pan: &Pan) -> Self {
         let found = Self::ALL.into_iter().find(|(_, digits)| digits.as_bytes() == pan.reveal());
         found.map_or(Self::Approved, |(card, _)| card)
+    }
+    /// Whether the bank says yes at first, and no when money shall move.
+    pub fn refuses_later(self) -> bool {
+        matches!(self, Self::Reneging | Self::Keeping)
     }
     /// Its number.
     pub fn number(self) -> &'static str {

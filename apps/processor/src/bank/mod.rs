@@ -18,6 +18,8 @@
 //! | 4000 0000 0000 0093 | approves, and answers 0100 with a malformed bitmap |
 //! | 4000 0000 0000 0101 | approves, and says 96: nobody knows |
 //! | 4000 0000 0000 0119 | approves; the first answers to 0200 and 0400 are lost |
+//! | 4000 0000 0000 0127 | approves, and refuses captures: 05 |
+//! | 4000 0000 0000 0135 | approves and captures, and refuses refunds: 05 |
 //!
 //! What it answers never carries the card number.
 

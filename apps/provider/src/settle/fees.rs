@@ -8,6 +8,7 @@
 use super::SettleError;
 use crate::desk::Desk;
 use crate::{Provider, ProviderError};
+use tegata_core::step::Break;
 use tegata_core::talk::contract::{Contract, Tender};
 use tegata_core::wire::certificate::Role;
 use tegata_core::{Amount, Hash, IssuerId, PartyId, Time, Unit};
@@ -131,7 +132,7 @@ pub(crate) fn give_back(
     reference: Hash,
 ) -> Result<(), ProviderError> {
     let charged = desk.store.posted(payee.0, Cause::Fee, &reference)?;
-    if charged == 0 {
+    if charged == 0 || desk.shared.broken.has(Break::FeeKept) {
         return Ok(());
     }
     let account = |kind| Account::new(issuer, unit, kind);

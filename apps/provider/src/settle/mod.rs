@@ -22,6 +22,7 @@ pub use reconcile::{Reconciled, ReconciledPayout};
 use crate::desk::Desk;
 use crate::{Provider, ProviderError, compare};
 use std::collections::BTreeMap;
+use tegata_core::step::Break;
 use tegata_core::{Hash, IssuerId, PartyId, Time, Unit};
 use tegata_iso20022::camt053;
 use tegata_iso20022::pain001::BatchError;
@@ -142,7 +143,8 @@ fn sweep(desk: &mut Desk<'_>, period: u64) -> Result<Parts, ProviderError> {
         desk.books.post(desk.store, (party.0, Cause::PaidOut, reference), from, to, amount)?;
         add(party, issuer, unit, i64::try_from(amount).map_err(|_| tegata_ledger::LedgerError::Overflow)?);
     }
-    for (party, issuer, unit, amount) in desk.store.paid_by_bank()? {
+    let ordered = if desk.shared.broken.has(Break::PaidAgain) { Vec::new() } else { desk.store.paid_by_bank()? };
+    for (party, issuer, unit, amount) in ordered {
         add(party, issuer, unit, -amount);
     }
     Ok(parts)

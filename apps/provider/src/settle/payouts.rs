@@ -7,6 +7,7 @@
 use super::{Parts, SettleError};
 use crate::desk::Desk;
 use crate::{Provider, ProviderError};
+use tegata_core::step::Break;
 use tegata_core::wire::certificate::Role;
 use tegata_core::{Amount, PartyId, Time, Unit};
 use tegata_iso20022::pain001::{Batch, BatchHead, Creditor, Debtor, MAX_TRANSFERS, Transfer};
@@ -135,7 +136,12 @@ fn order(desk: &Desk<'_>, period: u64) -> Result<Vec<u8>, ProviderError> {
     };
     let mut rows = Vec::new();
     let mut transfers = Vec::new();
-    for row in desk.store.transfers_waiting(period)? {
+    let mut waiting = desk.store.transfers_waiting(period)?;
+    if desk.shared.broken.has(Break::OrderedAgain) {
+        let before = desk.store.transfers(period.saturating_sub(1))?;
+        waiting.extend(before.into_iter().filter(|row| row.state == TransferState::Ordered));
+    }
+    for row in waiting {
         let Some(to) = desk.store.bank_account(row.party)?.filter(|_| transfers.len() < MAX_TRANSFERS) else {
             continue;
         };

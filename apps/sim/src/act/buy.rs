@@ -247,7 +247,9 @@ impl Town {
             for at in 0..self.people.len() {
                 for (number, state) in self.open_purchases(at) {
                     // A temporary receipt is asked about again some other day.
-                    open |= !self.ask_purchase(at, number) && state != PurchaseState::Provisional;
+                    // What the bank would not pay back stays on its way back, for a person.
+                    let later = state == PurchaseState::Provisional || self.stays_returning(at, number);
+                    open |= !self.ask_purchase(at, number) && !later;
                 }
             }
             if !open {
@@ -263,7 +265,8 @@ impl Town {
             let person = &self.people[*at];
             person.tampered.is_none() && !self.causes.revoked.contains_key(&person.id)
         });
-        let (true, Some(at)) = (self.sells, honest) else {
+        let sells = self.sells && self.center.processor_revoked.is_none();
+        let (true, Some(at)) = (sells, honest) else {
             return;
         };
         self.seen.clear();

@@ -33,10 +33,13 @@ impl Lines {
 impl Town {
     /// The wallet names one of the bank's test cards; most people's are approved.
     pub(super) fn register_some(&mut self, at: usize) {
+        let all = TestCard::ALL.map(|(card, _)| card);
+        let (later, at_once): (Vec<_>, Vec<_>) = all.into_iter().partition(|card| card.refuses_later());
         let card = match self.dice.chance(550) {
             true => TestCard::Approved,
-            false => TestCard::ALL[self.dice.index(TestCard::ALL.len())].0,
+            false => at_once[self.dice.index(at_once.len())],
         };
+        let card = if self.moods.chance(self.mix.refusing) { self.moods.pick(&later).unwrap_or(card) } else { card };
         self.ready_person(at);
         // Somebody mistypes.
         let mistyped = self.dice.chance(60);
@@ -328,7 +331,7 @@ impl Town {
 
     /// In calm: an honest wallet with a good card pays at an honest terminal.
     pub fn somebody_pays_by_credit(&mut self) {
-        if self.center.courier.is_none() {
+        if self.center.courier.is_none() || self.center.processor_revoked.is_some() {
             return;
         }
         let revoked = |id| self.causes.revoked.contains_key(&id);

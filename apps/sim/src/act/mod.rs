@@ -5,7 +5,12 @@ mod cards;
 mod credit;
 mod operator;
 mod pay;
+mod reach;
+mod settle;
 mod update;
+
+pub use reach::Letters;
+pub use settle::Settling;
 
 use crate::town::Town;
 use crate::trouble::NetPlan;
@@ -34,6 +39,14 @@ enum Action {
     GoOnBuying,
     GiveBack,
     Restock,
+    Write,
+    AskAbout,
+    ReadWallet,
+    ReadTill,
+    Mute,
+    Contract,
+    Order,
+    BankDay,
 }
 
 /// How often each is done, in parts of their sum.
@@ -59,12 +72,21 @@ const CREDIT: [(Action, u64); 4] =
 const BUYING: [(Action, u64); 4] =
     [(Action::Buy, 60), (Action::GoOnBuying, 16), (Action::GiveBack, 20), (Action::Restock, 4)];
 
+/// How often each is done that is about letters, in parts of the town's share of it.
+const LETTERS: [(Action, u64); 5] =
+    [(Action::Write, 36), (Action::AskAbout, 22), (Action::ReadWallet, 20), (Action::ReadTill, 10), (Action::Mute, 12)];
+
+/// How often each is done that is about settlement, in parts of the town's share of it.
+const SETTLING: [(Action, u64); 4] =
+    [(Action::Settle, 30), (Action::Contract, 12), (Action::Order, 28), (Action::BankDay, 30)];
+
 /// How many things happen in a seed, at least and at most.
 const ACTIONS: (u64, u64) = (15, 45);
 
 impl Town {
     /// The first part of a seed: people live, and things go wrong.
     pub fn live(&mut self) {
+        self.agree();
         for at in 0..self.people.len() {
             if self.dice.chance(self.mix.clocks) {
                 self.people[at].skew = self.skew();
@@ -139,11 +161,15 @@ impl Town {
 
     fn draw_action(&mut self) -> Action {
         let total = WEIGHTS.iter().map(|(_, weight)| weight).sum();
-        let drawn = self.dice.below(total + self.mix.credit + self.mix.buying);
-        if drawn < total {
-            return weighed(&WEIGHTS, drawn);
-        }
-        let actions = if drawn < total + self.mix.credit { &CREDIT } else { &BUYING };
+        let (credit, buying) = (total + self.mix.credit, total + self.mix.credit + self.mix.buying);
+        let letters = buying + self.mix.letters;
+        let actions: &[_] = match self.dice.below(letters + self.mix.settling) {
+            drawn if drawn < total => return weighed(&WEIGHTS, drawn),
+            drawn if drawn < credit => &CREDIT,
+            drawn if drawn < buying => &BUYING,
+            drawn if drawn < letters => &LETTERS,
+            _ => &SETTLING,
+        };
         let share = actions.iter().map(|(_, weight)| weight).sum();
         weighed(actions, self.dice.below(share))
     }
@@ -167,7 +193,7 @@ impl Town {
                 }
             }
             Action::Sell => self.sell(),
-            Action::Settle => self.settle(),
+            Action::Settle => self.settle_some(),
             Action::Guess => self.guess(person),
             Action::Register => self.register_some(person),
             Action::Credit => self.credit_somewhere(person, till),
@@ -177,6 +203,14 @@ impl Town {
             Action::GoOnBuying => self.go_on_buying(person),
             Action::GiveBack => self.give_back_some(person),
             Action::Restock => self.restock_some(),
+            Action::Write => self.write_some(till),
+            Action::AskAbout => self.ask_about_some(person),
+            Action::ReadWallet => self.read_some(person),
+            Action::ReadTill => self.read_at_till(till),
+            Action::Mute => self.mute_some(person),
+            Action::Contract => self.contract_some(),
+            Action::Order => self.order_some(),
+            Action::BankDay => self.bank_day(),
         }
     }
 

@@ -24,12 +24,6 @@ impl Town {
         self.say(|| format!("the issuer activates number {number}: {done:?}"));
     }
 
-    /// The operator pays merchants.
-    pub fn settle(&mut self) {
-        let done = self.center.settle_merchants();
-        self.say(|| format!("the operator pays merchants: {done:?}"));
-    }
-
     /// The operator blocks a card or revokes a terminal.
     pub(super) fn revoke(&mut self) {
         if self.dice.chance(700) {

@@ -8,11 +8,12 @@ use crate::town::Town;
 use std::collections::{BTreeMap, BTreeSet};
 use tegata_core::card::payment::PurseState;
 use tegata_core::talk::buy::{Listing, PurchaseState};
+use tegata_core::talk::contract::Tender;
 use tegata_core::talk::pay::load_purse;
 use tegata_core::wire::signed::Signed;
-use tegata_core::{CardId, Unit};
+use tegata_core::{CardId, RequestNumber, Time, Unit};
 use tegata_ledger::Side;
-use tegata_store::{ExceptionRow, PurchaseRow, RefundRow, RefundState, Store, StoreError};
+use tegata_store::{ExceptionKind, ExceptionRow, PurchaseRow, RefundRow, RefundState, Store, StoreError};
 
 impl Town {
     pub(super) fn buying(&self, evidence: &Evidence, wrong: &mut Vec<String>) -> Result<(), StoreError> {
@@ -22,8 +23,12 @@ impl Town {
         let store = self.center.store()?;
         let rows = store.purchases()?;
         stock_is_kept(store, &rows, wrong)?;
-        each_has_its_end(store, &rows, wrong)?;
-        self.sales_agree(courier, &rows, wrong)?;
+        // What is under way with a processor whose key is revoked stays so, for a person (ARCHITECTURE, limits).
+        if self.center.processor_revoked.is_none() {
+            each_has_its_end(store, &rows, wrong)?;
+            self.refusals_agree(courier, wrong)?;
+            self.sales_agree(courier, &rows, wrong)?;
+        }
         self.wallets_bought(&rows, wrong)?;
         self.cards_given_back(evidence, wrong)
     }
@@ -36,7 +41,8 @@ impl Town {
         };
         let (issuer, book) = (template().issuer_party, registered.info.processor);
         let owed = |side| store.balance(book, Unit::USD, side, issuer);
-        let ours = owed(Side::Payable)? + owed(Side::Paid)?;
+        let fees = self.stands(issuer, Tender::Credit)?.fees;
+        let ours = owed(Side::Payable)? + owed(Side::Paid)? + fees.cast_signed();
         let (mut taken, mut back) = (0, 0);
         for row in rows {
             taken += if row.clearing.is_some() { price(store, row)? } else { 0 };
@@ -77,7 +83,12 @@ impl Town {
                 let row = self.center.store()?.purchase(person.id, number)?;
                 let theirs = row.as_ref().map(|row| row.state);
                 // What was refused outright is no row.
-                let same = theirs.map_or(bought.state == PurchaseState::Refused, |state| state == bought.state);
+                // A wallet keeps what is known for good; this is not.
+                let ended = theirs.is_none_or(PurchaseState::is_over);
+                let stays = self.stays_returning(at, number) || (self.center.processor_revoked.is_some() && !ended);
+                let stays = stays && !bought.state.is_over();
+                let same =
+                    theirs.map_or(bought.state == PurchaseState::Refused, |state| state == bought.state) || stays;
                 if !same {
                     let ours = bought.state;
                     wrong.push(format!(
@@ -125,6 +136,7 @@ impl Town {
                 }
                 let done = done(&store.refunds_of(card)?);
                 match (row.ended, person.wallet.refunded(card)) {
+                    (None, _) if self.center.processor_revoked.is_some() => {}
                     (None, _) => wrong.push(format!("{card} was given back by wallet {at} and is never paid back")),
                     (Some(_), Some(told)) if told.amount.minor() == done => {}
                     (Some(_), told) => wrong.push(format!(
@@ -142,11 +154,58 @@ impl Town {
         Ok(())
     }
 
-    /// What was bought by credit and delivered, in cents.
+    /// What was bought by credit and delivered, or issued and not known to be captured, in cents.
     pub(super) fn sold_by_credit(&self) -> Result<u64, StoreError> {
         let store = self.center.store()?;
         let rows = store.purchases()?;
-        rows.iter().filter(|row| row.state.is_delivered()).map(|row| price(store, row)).sum()
+        let issued = |row: &&PurchaseRow| row.state.is_delivered() || row.state == PurchaseState::Issued;
+        rows.iter().filter(issued).map(|row| price(store, row)).sum()
+    }
+
+    /// What the bank refused in the end was refused once each, and each refusal shows.
+    fn refusals_agree(&self, courier: &Courier, wrong: &mut Vec<String>) -> Result<(), StoreError> {
+        let (ours, theirs) = (self.refusals()?, courier.clearing.bank.refused());
+        if (ours.unpaid + ours.uncaptured, ours.unreturned) != theirs {
+            wrong.push(format!("the bank refused {theirs:?} captures and refunds, and {ours:?} are known"));
+        }
+        let rows = self.center.store()?.exceptions(None, Time(0), Time(u64::MAX >> 1))?;
+        let of = |kind| rows.iter().filter(|row| row.kind == kind && row.open).count() as u64;
+        if of(ExceptionKind::Unpaid) != ours.unpaid || of(ExceptionKind::Unreturned) < ours.unreturned {
+            wrong.push(format!("{ours:?} were refused by the bank, and not every one is an exception"));
+        }
+        Ok(())
+    }
+
+    /// How many purchases delivered on this card the bank would not pay for in the end.
+    pub fn unpaid_on(&self, card: CardId) -> Result<usize, StoreError> {
+        let bought = self.center.store()?.purchases_on(card)?;
+        Ok(bought.iter().filter(|row| row.state == PurchaseState::Unpaid).count())
+    }
+
+    /// Whether a purchase could not be delivered, and the bank refused to pay it back: it waits for a person.
+    pub fn stays_returning(&self, at: usize, number: RequestNumber) -> bool {
+        let (Some(person), Ok(store)) = (self.people.get(at), self.center.store()) else {
+            return false;
+        };
+        store.purchase(person.id, number).ok().flatten().is_some_and(|row| stuck(store, &row).unwrap_or(false))
+    }
+
+    /// Whether the bank's refusal explains this exception: of a capture, or of a refund of that purchase or card.
+    pub(super) fn was_refused(&self, row: &ExceptionRow) -> bool {
+        let Ok(store) = self.center.store() else {
+            return false;
+        };
+        let refunds = store.refunds().unwrap_or_default();
+        let mut refused = refunds.iter().filter(|it| it.state == RefundState::Refused);
+        let unpaid = row.card.is_some_and(|card| self.unpaid_on(card).is_ok_and(|unpaid| unpaid > 0));
+        match (row.kind, &row.terminal_record) {
+            (ExceptionKind::Unpaid, _) => unpaid,
+            // One refund.
+            (_, Some(_)) => refused
+                .any(|it| Some(it.wallet) == row.device && Some(it.amount) == row.amount.map(|(_, amount)| amount)),
+            // What is left on a card.
+            (_, None) => unpaid || refused.any(|it| it.card == row.card),
+        }
     }
 
     /// Whether a wallet has given this card back.
@@ -170,7 +229,7 @@ impl Town {
 }
 
 /// What a purchase costs, in cents.
-fn price(store: &Store, row: &PurchaseRow) -> Result<u64, StoreError> {
+pub(super) fn price(store: &Store, row: &PurchaseRow) -> Result<u64, StoreError> {
     let (_, body) = store.listing(row.issuer, row.article, row.revision)?.ok_or(StoreError::Damaged)?;
     Ok(Signed::<Listing>::decode(&body).map_err(|_| StoreError::Damaged)?.claimed().price.minor())
 }
@@ -196,10 +255,11 @@ fn each_has_its_end(store: &Store, rows: &[PurchaseRow], wrong: &mut Vec<String>
     let mut delivered: BTreeMap<(CardId, Option<u64>), u64> = BTreeMap::new();
     for row in rows {
         let number = row.number;
-        if !row.state.is_over() {
+        if !row.state.is_over() && !stuck(store, row)? {
             wrong.push(format!("R26: purchase {number} is {:?} for ever", row.state));
         }
-        let captured = matches!(row.state, PurchaseState::Delivered | PurchaseState::Returned);
+        let captured =
+            matches!(row.state, PurchaseState::Delivered | PurchaseState::Returned | PurchaseState::Returning);
         if captured != row.clearing.is_some() {
             wrong.push(format!("purchase {number} is {:?}, captured by {:?}", row.state, row.clearing));
         }
@@ -226,6 +286,14 @@ fn each_has_its_end(store: &Store, rows: &[PurchaseRow], wrong: &mut Vec<String>
         wrong.push("one card or load was delivered for two purchases".into());
     }
     Ok(())
+}
+
+/// Whether this purchase is on its way back for ever, because the bank refused to pay it back.
+fn stuck(store: &Store, row: &PurchaseRow) -> Result<bool, StoreError> {
+    let refused = |it: &RefundRow| {
+        (it.wallet, it.purchase, it.card) == (row.wallet, row.number, None) && it.state == RefundState::Refused
+    };
+    Ok(row.state == PurchaseState::Returning && store.refunds()?.iter().any(refused))
 }
 
 /// What was paid back by these, in cents.

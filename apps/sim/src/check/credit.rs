@@ -6,9 +6,10 @@ use crate::courier::Courier;
 use crate::template::{MERCHANTS, template};
 use crate::town::{Person, Till, Town};
 use std::collections::BTreeMap;
+use tegata_core::talk::contract::Tender;
 use tegata_core::talk::credit::{CreditOffer, CreditState, Credited};
 use tegata_core::talk::pay::{Claim, ClaimState};
-use tegata_core::{DeviceId, Hash, PartyId, Unit};
+use tegata_core::{DeviceId, Hash, PartyId, Time, Unit};
 use tegata_ledger::Side;
 use tegata_store::{CreditRow, StoreError};
 
@@ -23,10 +24,36 @@ impl Town {
         };
         let rows = self.center.store()?.credits()?;
         let rows: Rows = rows.into_iter().map(|row| ((row.machine, row.offer), row)).collect();
-        self.nothing_waits(courier, &rows, wrong)?;
-        self.books_agree(courier, &rows, wrong)?;
+        match self.center.processor_revoked {
+            // What was under way stays as it is, for a person (ARCHITECTURE, limits).
+            Some(since) => self.nothing_counts_since(since, &rows, wrong)?,
+            None => {
+                self.nothing_waits(courier, &rows, wrong)?;
+                self.books_agree(courier, &rows, wrong)?;
+            }
+        }
         self.claims_by_credit(evidence, &rows, wrong);
         self.wallets_by_credit(&rows, wrong);
+        Ok(())
+    }
+
+    /// What a processor said after its key was revoked brought nobody anything, and what it said before stands.
+    fn nothing_counts_since(&self, since: Time, rows: &Rows, wrong: &mut Vec<String>) -> Result<(), StoreError> {
+        let store = self.center.store()?;
+        let cleared = rows.values().filter(|row| row.state == CreditState::Cleared).filter_map(|row| row.ended);
+        let captured = store.purchases()?.into_iter().filter_map(|row| row.captured);
+        if cleared.chain(captured).any(|at| at > since) {
+            wrong.push("a processor was believed whose key was revoked".into());
+        }
+        for merchant in &template().merchants {
+            let stands = self.stands(*merchant, Tender::Credit)?;
+            let book = store.processor()?.map(|row| row.info.processor).unwrap_or(*merchant);
+            let owed = |side| store.balance(book, Unit::USD, side, *merchant);
+            let ours = owed(Side::Payable)? + owed(Side::Paid)?;
+            if ours != (stands.amount - stands.fees).cast_signed() {
+                wrong.push(format!("{merchant}: {ours} posted, {stands:?} stand of its payments by credit"));
+            }
+        }
         Ok(())
     }
 
@@ -82,7 +109,8 @@ impl Town {
         }
         for (merchant, (code, _)) in template().merchants.iter().zip(MERCHANTS) {
             let owed = |side| store.balance(issuer, Unit::USD, side, *merchant);
-            let ours = owed(Side::Payable)? + owed(Side::Paid)?;
+            let fees = self.stands(*merchant, Tender::Credit)?.fees;
+            let ours = owed(Side::Payable)? + owed(Side::Paid)? + fees.cast_signed();
             let amounts =
                 cleared.iter().filter_map(|row| row.merchant.as_ref()).filter(|(side, _)| side.who == *merchant);
             let rows: i64 = amounts.map(|(side, _)| side.line.amount.minor().cast_signed()).sum();
@@ -131,6 +159,7 @@ impl Town {
                         paid.insert(offer, *transaction);
                     }
                     (ClaimState::Closed, None) => {}
+                    (ClaimState::Clearing, None) if self.center.processor_revoked.is_some() => {}
                     (state, _) => wrong.push(format!(
                         "terminal {at}: {transaction} by credit is {} there and {:?} at the provider",
                         state.name(),
@@ -162,6 +191,8 @@ impl Town {
                 match paid.state {
                     CreditState::Cleared if cleared => self.receipt(at, &paid, wrong),
                     CreditState::Refused if !cleared => {}
+                    CreditState::Cleared => wrong.push(format!("wallet {at}: {number} is cleared there alone")),
+                    _ if self.center.processor_revoked.is_some() && !cleared => {}
                     state => wrong.push(format!(
                         "wallet {at}: its payment {number} is {} there and {:?} at the provider",
                         state.name(),
@@ -196,10 +227,10 @@ impl Town {
         }
     }
 
-    pub(super) fn is_honest_till(&self, till: &Till) -> bool {
+    pub fn is_honest_till(&self, till: &Till) -> bool {
         till.tampered.is_none() && !self.causes.revoked.contains_key(&till.id)
     }
-    pub(super) fn is_honest_person(&self, person: &Person) -> bool {
+    pub fn is_honest_person(&self, person: &Person) -> bool {
         person.tampered.is_none() && !self.causes.revoked.contains_key(&person.id)
     }
 

@@ -3,6 +3,8 @@
 
 mod buying;
 mod credit;
+mod reach;
+mod settle;
 
 use crate::template::template;
 use crate::town::{Person, Till, Town};
@@ -10,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tegata_core::card::payment::PurseState;
 use tegata_core::card::{CardCertificate, CardEvent};
 use tegata_core::record::Space;
+use tegata_core::talk::contract::Tender;
 use tegata_core::talk::journal::LogEntry;
 use tegata_core::talk::pay::{Charge, Claim, ClaimState, Paying, PayingState, load_purse};
 use tegata_core::wire::canonical::Wire;
@@ -45,11 +48,15 @@ impl Town {
                     self.merchants(&mut wrong),
                     self.credit(&evidence, &mut wrong),
                     self.buying(&evidence, &mut wrong),
+                    self.settlement(&mut wrong),
                     self.exceptions(&evidence, &mut wrong),
                 ];
                 wrong.extend(judged.into_iter().filter_map(Result::err).map(|error| format!("the store: {error}")));
             }
             Err(error) => wrong.push(format!("a device: {error}")),
+        }
+        if let Err(error) = self.letters_arrive(&mut wrong) {
+            wrong.push(format!("the store: {error}"));
         }
         self.goods_have_evidence(&mut wrong);
         if let Err(difference) = self.center.audit() {
@@ -222,7 +229,8 @@ impl Town {
                     wrong.push(format!("wallet {at} holds {card}, which the provider does not know"));
                     continue;
                 };
-                if self.causes.blocked.contains(&card) || self.is_given_back(card) {
+                let unpaid = self.unpaid_on(card)? > 0;
+                if self.causes.blocked.contains(&card) || self.is_given_back(card) || unpaid {
                     continue;
                 }
                 if purse.state != PurseState::Active || row.blocked.is_some() {
@@ -312,13 +320,14 @@ impl Town {
         let store = self.center.store()?;
         for merchant in &template().merchants {
             let issuer = template().issuer_party;
-            let claims = store.claims_of(*merchant, Time(0), Time(u64::MAX >> 1))?;
-            let stand = claims.iter().filter(|claim| claim.state == Recorded::Paid).map(|claim| claim.amount);
-            let stand: u64 = stand.sum();
+            let stands = self.stands(*merchant, Tender::Cards)?;
+            let stand = stands.amount - stands.fees;
             let payable = store.balance(issuer, Unit::USD, Side::Payable, *merchant)?;
             let paid = store.balance(issuer, Unit::USD, Side::Paid, *merchant)?;
             if payable + paid != i64::try_from(stand).unwrap_or(i64::MAX) {
-                wrong.push(format!("{merchant}: {payable} payable, {paid} paid, and claims for {stand} stand"));
+                wrong.push(format!(
+                    "{merchant}: {payable} payable, {paid} paid, and claims for {stand} stand after fees"
+                ));
             }
         }
         Ok(())
@@ -396,13 +405,16 @@ impl Town {
             ExceptionKind::OverLimit => tampered_wallet || tampered_till,
             ExceptionKind::Restored => self.causes.restored,
             ExceptionKind::DoubleClaim | ExceptionKind::Malformed => {
-                tampered_till || tampered_wallet || wallet_by_device || self.shows_lost(row)
+                // What a processor says whose key was revoked is kept as malformed.
+                let revoked = self.center.processor_revoked.is_some() && row.bearer == "processor";
+                tampered_till || tampered_wallet || wallet_by_device || revoked || self.shows_lost(row)
             }
-            // The bank takes what it has authorized, and gives back what it took.
-            ExceptionKind::Unpaid => false,
+            ExceptionKind::Unpaid => self.was_refused(row),
+            ExceptionKind::Unreturned => {
+                tampered_wallet || wallet_by_device || self.is_of_numbers(row) || self.was_refused(row)
+            }
             // No gates in this town.
             ExceptionKind::Cloned | ExceptionKind::CameTwice | ExceptionKind::BeyondTerms => false,
-            ExceptionKind::Unreturned => tampered_wallet || wallet_by_device || self.is_of_numbers(row),
         }
     }
 

@@ -3,7 +3,7 @@
 //! Each request is signed by its sender; each reply by the provider, in the context of the request's hash, so that a
 //! reply serves one request only. A repeat of the same request gets the same bytes.
 
-use crate::card::payment::Purse;
+use crate::card::payment::{Purse, PurseState};
 use crate::card::{CardCertificate, Load, Raise, Terms};
 use crate::id::{CardId, DeviceId, Hash, PartyId};
 use crate::message;
@@ -276,7 +276,8 @@ impl CardRequest {
         context: &Context<'_>,
         mut batch: Batch,
     ) -> Next {
-        let accepted = CardCertificate::accept(reply.certificate.clone(), anchors, context.now, context.verifier);
+        // Blocked before this wallet heard that it has it, or the request would wait for ever (R26).
+        let accepted = CardCertificate::certified(reply.certificate.clone(), anchors, context.now, context.verifier);
         let Ok(certificate) = accepted else {
             return Self::over(CardNotice::NotTrusted);
         };
@@ -290,7 +291,9 @@ impl CardRequest {
         batch.put(RecordKey::new(Space::Terms, reply.terms.handle().0), reply.terms.to_bytes());
         // The same answer again changes nothing: the card may have been used since.
         if context.records.get(&purse_key(card)).is_none() {
-            let purse = Purse::new(certificate.into_signed());
+            let dead = anchors.is_dead(card, certificate.generation);
+            let mut purse = Purse::new(certificate.into_signed());
+            purse.state = if dead { PurseState::Blocked } else { purse.state };
             batch.replace(purse_key(card), None, purse.to_bytes());
         }
         Step::new(Self::Keeping(CardNotice::Installed { card, remaining }), [Effect::Store(batch)])

@@ -54,16 +54,8 @@ impl GateProcess {
         let (data, url) = (provider.data.clone(), provider.url());
         said(&data, &url, &["gate", name, "update"])?;
         let (child, stdin, lines) = start(&data, &url, name, ("127.0.0.1:0", "127.0.0.1:0"))?;
-        let mut gate = Self {
-            data,
-            url,
-            name: name.to_owned(),
-            child,
-            stdin,
-            lines,
-            address: String::new(),
-            lan: String::new(),
-        };
+        let mut gate =
+            Self { data, url, name: name.to_owned(), child, stdin, lines, address: String::new(), lan: String::new() };
         gate.opened()?;
         Ok(gate)
     }

@@ -2,7 +2,7 @@
 //! or load is there or it is known that nothing was charged (R26).
 
 use super::messages::*;
-use crate::card::payment::Purse;
+use crate::card::payment::{Purse, PurseState};
 use crate::card::{CardCertificate, Raise};
 use crate::id::{CardId, DeviceId, Hash, RequestNumber};
 use crate::message;
@@ -351,7 +351,9 @@ impl Buying {
             return Some(card);
         }
         let (certificate, terms) = answer.certificate.clone().zip(answer.terms.as_ref())?;
-        let certificate = CardCertificate::accept(certificate, anchors, context.now, context.verifier).ok()?;
+        // Blocked before this wallet heard that it has it, or the purchase would never be known (R26).
+        let certificate = CardCertificate::certified(certificate, anchors, context.now, context.verifier).ok()?;
+        let dead = anchors.is_dead(certificate.card, certificate.generation);
         let ours = Some(certificate.key) == reserve.key
             && certificate.terms == article.terms.handle()
             && terms.handle() == certificate.terms
@@ -360,7 +362,8 @@ impl Buying {
         let card = certificate.card;
         batch.put(RecordKey::new(Space::Terms, certificate.terms.0), terms.to_bytes());
         if context.records.get(&purse_key(card)).is_none() {
-            let purse = Purse::new(certificate.into_signed());
+            let mut purse = Purse::new(certificate.into_signed());
+            purse.state = if dead { PurseState::Blocked } else { purse.state };
             batch.replace(purse_key(card), None, purse.to_bytes());
         }
         Some(card)

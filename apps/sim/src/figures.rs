@@ -1,0 +1,82 @@
+//! What happened in a town that is worth counting: a test that says that something is borne wants it to have happened.
+
+use crate::town::Town;
+use std::ops::AddAssign;
+use tegata_core::talk::buy::PurchaseState;
+use tegata_core::talk::credit::CreditState;
+use tegata_core::talk::reach::LetterState;
+use tegata_store::{RefundState, StoreError};
+
+/// Counts of one town, or of many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Purchases delivered first, of which the bank refused the money.
+    pub unpaid: u64,
+    /// Payments and purchases ended because the bank refused the money, before anything was delivered.
+    pub uncaptured: u64,
+    /// Refunds that the bank refused.
+    pub unreturned: u64,
+    /// Letters written.
+    pub letters: u64,
+    /// Letters that were dropped, because their reader had muted their writer.
+    pub dropped: u64,
+    /// Letters that their writer was told nobody gets.
+    pub refused: u64,
+    /// Periods closed where there are contracts.
+    pub periods: u64,
+    /// Payouts that the bank made.
+    pub payouts: u64,
+    /// Payouts that it gave back.
+    pub returned: u64,
+}
+
+impl AddAssign for Figures {
+    fn add_assign(&mut self, more: Self) {
+        self.unpaid += more.unpaid;
+        self.uncaptured += more.uncaptured;
+        self.unreturned += more.unreturned;
+        self.letters += more.letters;
+        self.dropped += more.dropped;
+        self.refused += more.refused;
+        self.periods += more.periods;
+        self.payouts += more.payouts;
+        self.returned += more.returned;
+    }
+}
+
+impl Town {
+    /// What happened here, counted.
+    pub fn figures(&self) -> Figures {
+        let sql = "SELECT count(*) FROM letter WHERE state = 4";
+        let dropped = self.center.store().ok().map(|store| store.connection().query_row(sql, [], |row| row.get(0)));
+        let (people, tills) =
+            (self.people.iter().map(|it| &it.wallet.device), self.tills.iter().map(|it| &it.terminal.device));
+        let kept = people.chain(tills).flat_map(|device| device.letters().unwrap_or_default());
+        let paid = self.settling.as_ref().map_or(&[][..], |it| &it.bank.paid);
+        Figures {
+            letters: self.letters.count() as u64,
+            dropped: dropped.and_then(Result::ok).unwrap_or(0_i64).unsigned_abs(),
+            refused: kept.filter(|kept| kept.state == LetterState::Refused).count() as u64,
+            periods: self.settling.as_ref().map_or(0, |it| it.closed.len() as u64),
+            payouts: paid.len() as u64,
+            returned: paid.iter().filter(|paid| paid.back).count() as u64,
+            ..self.refusals().unwrap_or_default()
+        }
+    }
+
+    /// What the bank refused in the end, by the provider's rows.
+    pub fn refusals(&self) -> Result<Figures, StoreError> {
+        let store = self.center.store()?;
+        let (bought, paid) = (store.purchases()?, store.credits()?);
+        let mut figures = Figures::default();
+        for row in &bought {
+            figures.unpaid += u64::from(row.state == PurchaseState::Unpaid);
+            figures.uncaptured += u64::from(row.state == PurchaseState::Refused && row.clear.is_some());
+        }
+        let refused = paid.iter().filter(|row| row.state == CreditState::Refused && row.clearing.is_some());
+        figures.uncaptured += refused.count() as u64;
+        let refunds = store.refunds()?;
+        figures.unreturned += refunds.iter().filter(|row| row.state == RefundState::Refused).count() as u64;
+        Ok(figures)
+    }
+}

@@ -1,0 +1,361 @@
+//! The conversations of the fault matrix: what must have been so before each, and how it goes.
+
+use crate::fault::FrameFault;
+use crate::tap::Plan;
+use crate::template::{LIST_AGE, RECORD_AGE};
+use crate::town::Town;
+use tegata_core::talk::pay::ClaimState;
+use tegata_core::talk::reach::Address;
+use tegata_core::{CardId, Time};
+use tegata_processor::bank::TestCard;
+
+/// The conversations of the matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Conversation {
+    /// A card is installed by a number.
+    Install,
+    /// A card is loaded by a number, and updated.
+    Load,
+    /// A first tap of two that do not know each other.
+    FirstTap,
+    /// A tap of two that know each other.
+    Tap,
+    /// A charge is closed whose check was lost, and the wallet comes back.
+    Close,
+    /// A payment is undone, and the wallet learns of it.
+    Void,
+    /// A wallet updates after paying.
+    UpdateWallet,
+    /// A terminal updates after being paid.
+    UpdateTerminal,
+    /// A bank card is registered.
+    RegisterCard,
+    /// A tap that pays by credit.
+    CreditTap,
+    /// Both lines ask, and the bank authorizes.
+    CreditAuthorize,
+    /// The terminal takes what was authorized, and hands over the goods.
+    CreditClear,
+    /// The receipts of merchant and user.
+    CreditReceipt,
+    /// A charge is closed that was authorized.
+    CreditClose,
+    /// A card is reserved, paid by credit and delivered.
+    BuyCard,
+    /// A card is topped up by credit.
+    BuyTopUp,
+    /// A card is delivered with a temporary receipt, and captured later.
+    BuyLater,
+    /// What is reserved is given up.
+    BuyCancel,
+    /// A card is given back, and paid back when it is due.
+    GiveBack,
+    /// A merchant writes to a customer number, and the user reads it.
+    LetterToCustomer,
+    /// A user asks about a receipt of a card, the merchant reads and answers, the user reads that.
+    LetterAbout,
+    /// A user mutes a merchant, which writes in vain, and hears it again.
+    LetterMuted,
+    /// A period is settled, ordered from the bank, paid, and told by a statement.
+    Settle,
+    /// A payout comes back, and is settled, ordered and paid again.
+    PayoutBack,
+}
+
+impl Conversation {
+    /// Every one.
+    pub const ALL: [Self; 24] = [
+        Self::Install,
+        Self::Load,
+        Self::FirstTap,
+        Self::Tap,
+        Self::Close,
+        Self::Void,
+        Self::UpdateWallet,
+        Self::UpdateTerminal,
+        Self::RegisterCard,
+        Self::CreditTap,
+        Self::CreditAuthorize,
+        Self::CreditClear,
+        Self::CreditReceipt,
+        Self::CreditClose,
+        Self::BuyCard,
+        Self::BuyTopUp,
+        Self::BuyLater,
+        Self::BuyCancel,
+        Self::GiveBack,
+        Self::LetterToCustomer,
+        Self::LetterAbout,
+        Self::LetterMuted,
+        Self::Settle,
+        Self::PayoutBack,
+    ];
+    /// As the table names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Install => "install",
+            Self::Load => "load",
+            Self::FirstTap => "first tap",
+            Self::Tap => "tap",
+            Self::Close => "close",
+            Self::Void => "void",
+            Self::UpdateWallet => "update (wallet)",
+            Self::UpdateTerminal => "update (terminal)",
+            Self::RegisterCard => "register a bank card",
+            Self::CreditTap => "credit: tap",
+            Self::CreditAuthorize => "credit: authorize",
+            Self::CreditClear => "credit: clear",
+            Self::CreditReceipt => "credit: receipts",
+            Self::CreditClose => "credit: close",
+            Self::BuyCard => "buy a card",
+            Self::BuyTopUp => "buy a top-up",
+            Self::BuyLater => "buy, captured later",
+            Self::BuyCancel => "reserve and give up",
+            Self::GiveBack => "give back, refund",
+            Self::LetterToCustomer => "letter to a customer",
+            Self::LetterAbout => "letter about a receipt",
+            Self::LetterMuted => "letter of a muted",
+            Self::Settle => "settle and pay out",
+            Self::PayoutBack => "payout that comes back",
+        }
+    }
+    /// Which of the conversations by credit must be over before this one; `None`: it is not about credit.
+    pub(super) fn by_credit(self) -> Option<&'static [Self]> {
+        match self {
+            Self::RegisterCard => Some(&[]),
+            Self::CreditTap | Self::BuyCard | Self::BuyLater | Self::BuyCancel => Some(&[Self::RegisterCard]),
+            Self::BuyTopUp | Self::GiveBack => Some(&[Self::RegisterCard, Self::BuyCard]),
+            Self::CreditAuthorize => Some(&[Self::RegisterCard, Self::CreditTap]),
+            Self::CreditClear | Self::CreditClose => {
+                Some(&[Self::RegisterCard, Self::CreditTap, Self::CreditAuthorize])
+            }
+            Self::CreditReceipt => {
+                Some(&[Self::RegisterCard, Self::CreditTap, Self::CreditAuthorize, Self::CreditClear])
+            }
+            Self::LetterToCustomer => Some(&[
+                Self::RegisterCard,
+                Self::CreditTap,
+                Self::CreditAuthorize,
+                Self::CreditClear,
+                Self::CreditReceipt,
+            ]),
+            _ => None,
+        }
+    }
+    /// Whether the issuer must sell over the network.
+    pub(super) fn buys(self) -> bool {
+        matches!(self, Self::BuyCard | Self::BuyTopUp | Self::BuyLater | Self::BuyCancel | Self::GiveBack)
+    }
+    /// Whether people and merchants write.
+    pub(super) fn writes(self) -> bool {
+        matches!(self, Self::LetterToCustomer | Self::LetterAbout | Self::LetterMuted)
+    }
+    /// Whether there are contracts, and a bank that pays.
+    pub(super) fn settles(self) -> bool {
+        matches!(self, Self::Settle | Self::PayoutBack)
+    }
+    /// What must have been so before.
+    pub(super) fn prepare(self, town: &mut Town) {
+        if let Some(before) = self.by_credit() {
+            before.iter().for_each(|earlier| earlier.run(town, &Plan::PLAIN));
+            if self == Self::GiveBack {
+                town.tap(0, 0, 500, Plan::PLAIN);
+            }
+            return town.wait(5);
+        }
+        if self != Self::Install {
+            town.install_number(0, 0, None);
+        }
+        if !matches!(self, Self::Install | Self::Load | Self::FirstTap) {
+            town.tap(0, 0, 500, Plan::PLAIN);
+        }
+        if self == Self::Close {
+            town.tap(0, 0, 300, Plan { fault: Some((4, FrameFault::Lose)), ..Plan::PLAIN });
+        }
+        if self == Self::Void || self.writes() || self.settles() {
+            town.update_till(0);
+            town.update_wallet(0);
+        }
+        if self == Self::LetterMuted {
+            Self::LetterAbout.run(town, &Plan::PLAIN);
+        }
+        if self.settles() {
+            town.agree_with_all();
+            // The first payment came before there was a contract.
+            town.tap(0, 0, 1_700, Plan::PLAIN);
+            town.update_till(0);
+        }
+        if self == Self::PayoutBack {
+            Self::Settle.run(town, &Plan::PLAIN);
+        }
+        town.wait(30);
+    }
+    pub(super) fn run(self, town: &mut Town, plan: &Plan) {
+        match self {
+            Self::Install => drop(town.install_number(0, 0, None)),
+            Self::Load => drop(town.load_number(0, 1, None)),
+            Self::FirstTap | Self::Tap => drop(town.touch(0, 0, 700, plan.clone())),
+            Self::Close => {
+                let now = town.now(0);
+                town.close_open(0, now);
+                town.wake_till(0);
+                town.touch(0, 0, 200, plan.clone());
+            }
+            Self::Void => {
+                let paid = town.tills[0].terminal.payments().unwrap_or_default();
+                let paid = paid.iter().find(|payment| payment.state == ClaimState::Paid).map(|it| it.transaction);
+                if let Some(transaction) = paid {
+                    town.void_at(0, transaction);
+                    if town.tills[0].terminal.device.vault.is_off() {
+                        town.wake_till(0);
+                        town.void_at(0, transaction);
+                    }
+                }
+                town.update_till_plain(0);
+                town.wake_till(0);
+                town.update_wallet_plain(0);
+            }
+            Self::UpdateWallet => drop(town.update_wallet_plain(0)),
+            Self::UpdateTerminal => drop(town.update_till_plain(0)),
+            Self::RegisterCard => drop(town.register(0, TestCard::Approved, false, 3)),
+            Self::CreditTap => drop(town.offer(0, 0, 700, plan)),
+            Self::CreditAuthorize => {
+                ask_wallet(town);
+                ask_till(town);
+                town.wait(2);
+                ask_wallet(town);
+            }
+            Self::CreditClear => {
+                ask_till(town);
+                town.wait(2);
+                ask_till(town);
+                ask_wallet(town);
+            }
+            Self::CreditReceipt => {
+                town.update_till_plain(0);
+                town.wake_till(0);
+                town.update_wallet_plain(0);
+            }
+            Self::BuyCard => buy(town, 1, None),
+            Self::BuyTopUp => {
+                if let Some(card) = town.card(0) {
+                    buy(town, 1, Some(card));
+                }
+            }
+            Self::BuyLater => {
+                buy(town, 2, None);
+                town.wait(2 * Time::DAY + 60);
+                town.update_wallet_plain(0);
+                ask_purchases(town);
+            }
+            Self::BuyCancel => {
+                if let Some(number) = town.reserve(0, 1, None) {
+                    town.cancel_purchase(0, number);
+                }
+                ask_purchases(town);
+            }
+            Self::GiveBack => {
+                if let Some(card) = town.card(0) {
+                    town.give_back(0, card);
+                }
+                town.update_wallet_plain(0);
+                town.wait(LIST_AGE + RECORD_AGE + 60);
+                town.update_wallet_plain(0);
+            }
+            Self::LetterToCustomer => {
+                let customer = town.addresses(0).into_iter().find(|to| to.receipt().is_none());
+                write_and_read(town, customer);
+            }
+            Self::LetterAbout => {
+                let receipts = town.people[0].wallet.receipts().unwrap_or_default();
+                if let Some(receipt) = receipts.last() {
+                    town.ask_about(0, receipt);
+                    town.wake_person(0);
+                }
+                town.read_till(0);
+                town.wake_till(0);
+                let asked = town.asked_by(0).pop();
+                write_and_read(town, asked);
+            }
+            Self::LetterMuted => {
+                let receipt = town.addresses(0).pop();
+                for muted in [true, false] {
+                    if let Some(merchant) = town.tills[0].terminal.device.owner() {
+                        town.mute(0, merchant, muted);
+                        town.wake_person(0);
+                    }
+                    write_and_read(town, receipt.clone());
+                }
+            }
+            Self::Settle => settle(town),
+            Self::PayoutBack => {
+                if let Some(settling) = &mut town.settling {
+                    settling.bank.give_back();
+                }
+                town.end_bank_day();
+                town.tell();
+                settle(town);
+            }
+            Self::CreditClose => {
+                let now = town.now(0);
+                town.close_open(0, now);
+                town.wake_till(0);
+                town.update_till_plain(0);
+                town.wait(2);
+                ask_wallet(town);
+            }
+        }
+    }
+}
+
+/// The terminal writes to this address, and the wallet reads.
+fn write_and_read(town: &mut Town, to: Option<Address>) {
+    if let Some(to) = to {
+        town.write_to(0, to);
+        town.wake_till(0);
+    }
+    town.read_till(0);
+    town.wake_till(0);
+    town.read_wallet(0);
+    town.wake_person(0);
+}
+
+/// The operator settles and takes the orders to the bank, and the bank says what it did.
+fn settle(town: &mut Town) {
+    town.settle();
+    let last = town.center.store().and_then(|store| store.last_period()).unwrap_or(0);
+    town.order(last);
+    town.end_bank_day();
+    town.tell();
+}
+
+/// The wallet has one kept, pays, and asks until it is there.
+fn buy(town: &mut Town, article: u64, card: Option<CardId>) {
+    if let Some(number) = town.reserve(0, article, card) {
+        town.pay_purchase_plain(0, number);
+    }
+    for _ in 0..2 {
+        town.wait(2);
+        ask_purchases(town);
+    }
+}
+
+fn ask_purchases(town: &mut Town) {
+    for (number, _) in town.open_purchases(0) {
+        town.ask_purchase(0, number);
+    }
+}
+
+/// The wallet asks for what it does not know yet.
+fn ask_wallet(town: &mut Town) {
+    for request in town.open_credits(0) {
+        town.ask_wallet_plain(0, request);
+    }
+}
+
+/// The terminal asks for what it does not know yet; one that lost power is switched on first.
+fn ask_till(town: &mut Town) {
+    for transaction in town.open_claims(0) {
+        town.ask_till_plain(0, transaction);
+    }
+}

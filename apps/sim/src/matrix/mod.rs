@@ -1,0 +1,224 @@
+//! The fault matrix: every fault at every step of every conversation, each in a small town of its own that must come to
+//! rest with nothing wrong.
+//!
+//! Steps are not listed by hand: each conversation is run once undisturbed to count its frames, exchanges and stores.
+
+mod conversation;
+
+pub use conversation::Conversation;
+
+use crate::Options;
+use crate::fault::{FrameFault, Mix, NetFault};
+use crate::tap::Plan;
+use crate::town::Town;
+use crate::trouble::NetPlan;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use tegata_core::step::Broken;
+use tegata_vault::{CommitFault, Faults};
+
+/// Where in a conversation something goes wrong, and what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spot {
+    Frame(usize, FrameFault),
+    Exchange(u64, NetFault),
+    Processor(u64, NetFault),
+    Bank(u64, NetFault),
+    WalletStore(u64, CommitFault),
+    TerminalStore(u64, CommitFault),
+}
+
+impl Spot {
+    fn step(self) -> String {
+        match self {
+            Self::Frame(at, _) => format!("frame {}", at + 1),
+            Self::Exchange(at, _) => format!("exchange {}", at + 1),
+            Self::Processor(at, _) => format!("processor asked {}", at + 1),
+            Self::Bank(at, _) => format!("bank asked {}", at + 1),
+            Self::WalletStore(at, _) => format!("wallet store {at}"),
+            Self::TerminalStore(at, _) => format!("terminal store {at}"),
+        }
+    }
+    fn fault(self) -> &'static str {
+        match self {
+            Self::Frame(_, fault) => fault.name(),
+            Self::Exchange(_, fault) | Self::Processor(_, fault) | Self::Bank(_, fault) => fault.name(),
+            Self::WalletStore(_, fault) | Self::TerminalStore(_, fault) => match fault {
+                CommitFault::CutBefore => "power cut before",
+                CommitFault::CutAfter => "power cut after",
+                CommitFault::Full => "disk full",
+                CommitFault::LostSync => "sync lost, then power cut",
+                CommitFault::Normal => "nothing",
+            },
+        }
+    }
+}
+
+/// One cell of the matrix.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    /// The conversation.
+    pub conversation: Conversation,
+    /// The step of it.
+    pub step: String,
+    /// What went wrong there.
+    pub fault: &'static str,
+    /// What must never happen, and did.
+    pub wrong: Vec<String>,
+    /// What happened.
+    pub story: Vec<String>,
+}
+
+/// How many steps of which sort a conversation has.
+struct Steps {
+    frames: usize,
+    exchanges: u64,
+    processor: u64,
+    bank: u64,
+    wallet: u64,
+    terminal: u64,
+}
+
+fn town(conversation: Conversation, broken: Broken) -> Result<Town, String> {
+    let credit = u64::from(conversation.by_credit().is_some());
+    let (buying, letters) = (u64::from(conversation.buys()), u64::from(conversation.writes()));
+    let mix = Some(Mix { credit, buying, letters, settling: u64::from(conversation.settles()), ..Mix::CALM });
+    let mut town = Town::new(7, &Options { broken, mix, traced: true, ..Options::default() })?;
+    conversation.prepare(&mut town);
+    Ok(town)
+}
+
+fn count(conversation: Conversation, broken: Broken) -> Result<Steps, String> {
+    let mut town = town(conversation, broken)?;
+    let before = (town.people[0].wallet.device.vault.commits(), town.tills[0].terminal.device.vault.commits());
+    plan(&mut town, None);
+    let crossed = town.crossed;
+    conversation.run(&mut town, &Plan::PLAIN);
+    let courier = town.center.courier.as_ref();
+    Ok(Steps {
+        processor: courier.map_or(0, |courier| courier.trouble.exchanges()),
+        bank: courier.map_or(0, |courier| courier.clearing.trouble.exchanges()),
+        frames: town.crossed - crossed,
+        exchanges: town.center.trouble.exchanges(),
+        wallet: town.people[0].wallet.device.vault.commits() - before.0,
+        terminal: town.tills[0].terminal.device.vault.commits() - before.1,
+    })
+}
+
+fn spots(steps: &Steps) -> Vec<Spot> {
+    let stores = [CommitFault::CutBefore, CommitFault::CutAfter, CommitFault::Full, CommitFault::LostSync];
+    let frames = (0..steps.frames).flat_map(|at| FrameFault::ALL.map(|fault| Spot::Frame(at, fault)));
+    let exchanges = (0..steps.exchanges).flat_map(|at| NetFault::ALL.map(|fault| Spot::Exchange(at, fault)));
+    let line = NetFault::LINE.into_iter().chain([NetFault::Revoked]);
+    let processor = (0..steps.processor).flat_map(|at| line.clone().map(move |fault| Spot::Processor(at, fault)));
+    let bank = (0..steps.bank).flat_map(|at| NetFault::LINE.map(|fault| Spot::Bank(at, fault)));
+    let wallet = (1..=steps.wallet).flat_map(|at| stores.map(|fault| Spot::WalletStore(at, fault)));
+    let terminal = (1..=steps.terminal).flat_map(|at| stores.map(|fault| Spot::TerminalStore(at, fault)));
+    frames.chain(exchanges).chain(processor).chain(bank).chain(wallet).chain(terminal).collect()
+}
+
+fn planned(done: u64, at: u64, fault: CommitFault) -> Faults {
+    let faults = Faults::none().at(done + at, fault);
+    if fault == CommitFault::LostSync { faults.at(done + at + 1, CommitFault::CutBefore) } else { faults }
+}
+
+fn cell(conversation: Conversation, spot: Spot, broken: Broken) -> Cell {
+    let mut cell = Cell { conversation, step: spot.step(), fault: spot.fault(), wrong: Vec::new(), story: Vec::new() };
+    let mut town = match town(conversation, broken) {
+        Ok(town) => town,
+        Err(why) => {
+            cell.wrong.push(why);
+            return cell;
+        }
+    };
+    let mut tap = Plan::PLAIN;
+    plan(&mut town, Some(spot));
+    match spot {
+        Spot::Frame(at, fault) => tap.fault = Some((at, fault)),
+        Spot::Exchange(..) | Spot::Processor(..) | Spot::Bank(..) => {}
+        Spot::WalletStore(at, fault) => {
+            let vault = &mut town.people[0].wallet.device.vault;
+            vault.set_faults(planned(vault.commits(), at, fault));
+            if fault == CommitFault::LostSync {
+                town.people[0].tampered = Some("its disk lied");
+            }
+        }
+        Spot::TerminalStore(at, fault) => {
+            let vault = &mut town.tills[0].terminal.device.vault;
+            vault.set_faults(planned(vault.commits(), at, fault));
+            if fault == CommitFault::LostSync {
+                town.tills[0].tampered = Some("its disk lied");
+            }
+        }
+    }
+    conversation.run(&mut town, &tap);
+    town.people[0].wallet.device.vault.set_faults(Faults::none());
+    town.tills[0].terminal.device.vault.set_faults(Faults::none());
+    plan(&mut town, None);
+    town.wake_person(0);
+    town.wake_till(0);
+    // Whoever was cut off tries once more, as people do.
+    town.wait(20);
+    conversation.run(&mut town, &Plan::PLAIN);
+    town.calm();
+    cell.wrong = town.judge();
+    cell.story = town.story.take().unwrap_or_default();
+    cell
+}
+
+/// Says what goes wrong on which line from here on.
+fn plan(town: &mut Town, spot: Option<Spot>) {
+    let mut plans = [NetPlan::Never; 3];
+    match spot {
+        Some(Spot::Exchange(at, fault)) => plans[0] = NetPlan::At(at, fault),
+        Some(Spot::Processor(at, fault)) => plans[1] = NetPlan::At(at, fault),
+        Some(Spot::Bank(at, fault)) => plans[2] = NetPlan::At(at, fault),
+        _ => {}
+    }
+    let [exchanges, processor, bank] = plans;
+    town.center.plan(exchanges);
+    if let Some(courier) = &mut town.center.courier {
+        courier.trouble.plan(processor);
+        courier.clearing.trouble.plan(bank);
+    }
+}
+
+/// Runs every cell.
+pub fn matrix(broken: Broken) -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for conversation in Conversation::ALL {
+        match count(conversation, broken) {
+            Ok(steps) => cells.extend(spots(&steps).into_iter().map(|spot| cell(conversation, spot, broken))),
+            Err(why) => cells.push(Cell {
+                conversation,
+                step: "start".into(),
+                fault: "none",
+                wrong: vec![why],
+                story: Vec::new(),
+            }),
+        }
+    }
+    cells
+}
+
+/// The matrix for people: a line a step, a mark a fault.
+pub fn table(cells: &[Cell]) -> String {
+    let mut lines: Vec<(String, BTreeMap<&str, bool>)> = Vec::new();
+    for cell in cells {
+        let name = format!("{}, {}", cell.conversation.name(), cell.step);
+        match lines.last_mut() {
+            Some((last, faults)) if *last == name => {
+                faults.insert(cell.fault, cell.wrong.is_empty());
+            }
+            _ => lines.push((name, BTreeMap::from([(cell.fault, cell.wrong.is_empty())]))),
+        }
+    }
+    let mut text = String::new();
+    for (name, faults) in &lines {
+        let marks = faults.iter().map(|(fault, good)| format!("{fault} {}", if *good { "ok" } else { "WRONG" }));
+        let _ = writeln!(text, "{name:<36} {}", marks.collect::<Vec<_>>().join(" | "));
+    }
+    let wrong = cells.iter().filter(|cell| !cell.wrong.is_empty()).count();
+    let _ = writeln!(text, "{} cells, {wrong} wrong", cells.len());
+    text
+}
