@@ -89,7 +89,8 @@ impl<V: Vault + Send + 'static> Shared<V> {
     /// Does something with the gate; neighbours that wait are told what it has then.
     pub fn with<R>(&self, work: impl FnOnce(&mut Gate<V>, Now) -> R) -> R {
         let mut gate = locked(&self.gate);
-        gate.hear(self.hears_all());
+        let hears = self.is_hearing(&mut gate);
+        gate.hear(hears);
         let result = work(&mut gate, (self.now)());
         drop(gate);
         self.changed.notify_all();
@@ -101,10 +102,16 @@ impl<V: Vault + Send + 'static> Shared<V> {
         let lines = locked(&self.lines);
         lines.iter().map(|line| Ear { heard: line.ear.heard && fresh(line), ..line.ear.clone() }).collect()
     }
-    /// Whether it has neighbours and hears all of them; else it is alone.
+    /// Whether it hears all gates of its event; else it is alone (R22).
     pub fn hears_all(&self) -> bool {
-        let ears = self.ears();
-        !ears.is_empty() && ears.iter().all(|ear| ear.heard)
+        let mut gate = locked(&self.gate);
+        self.is_hearing(&mut gate)
+    }
+    fn is_hearing(&self, gate: &mut Gate<V>) -> bool {
+        let Ok(door) = gate.door() else { return false };
+        let own = door.certificate.claimed().subject.device();
+        let heard: Vec<DeviceId> = self.ears().into_iter().filter(|ear| ear.heard).filter_map(|ear| ear.gate).collect();
+        door.setup.gates.iter().all(|one| *one == own || heard.contains(one))
     }
     /// Ends its threads within [`HOLD`].
     pub fn stop(&self) {

@@ -158,6 +158,7 @@ impl Venue {
             zone: 1,
             direction,
             at: DOORS,
+            gates: vec![],
             extensions: Default::default(),
         }
     }

@@ -80,5 +80,7 @@ pub(crate) fn order_gate(desk: &mut Desk<'_>, request: &Verified<GateOrder>) -> 
         sent: 0,
         order: body,
     })?;
+    // Its neighbours hear that there is another one.
+    desk.store.event_changed(request.event)?;
     Ok(done(desk, &request.hash(), request.at))
 }

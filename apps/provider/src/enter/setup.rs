@@ -35,6 +35,7 @@ pub(crate) fn due(desk: &mut Desk<'_>, gate: DeviceId) -> Result<(), Failure> {
         zone: place.zone,
         direction: place.direction,
         at: desk.now,
+        gates: desk.store.gates_of(place.event)?.into_iter().map(|gate| gate.gate).collect(),
         extensions: Default::default(),
     };
     desk.command(gate, &Command { setup: Some(setup), ..Command::new(CommandKind::Setup) })?;

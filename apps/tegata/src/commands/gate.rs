@@ -115,9 +115,9 @@ fn admit(
     let mut was_alone = None;
     loop {
         // It is said once whenever it changes (R22).
-        let alone = !gate.ears().is_empty() && !gate.hears_all();
+        let alone = !gate.hears_all();
         if was_alone.replace(alone) != Some(alone) && alone {
-            let text = "ALONE: not all neighbours are heard; this gate goes on by what it knows.";
+            let text = "ALONE: not all gates of this event are heard; this one goes on by what it knows, and takes codes on screens only for its own door.";
             screen.show(&Answer::new(bold(text), json!({ "alone": true })));
         }
         let answer = match input.recv_timeout(Duration::from_millis(500)) {

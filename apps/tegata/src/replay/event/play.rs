@@ -246,7 +246,30 @@ impl Evening {
             self.gates.push(gate);
         }
         let heard = self.gates.len() - CUT_OFF;
-        self.connect(0..heard, 0..heard)
+        // Each hears of the others.
+        for gate in &mut self.gates {
+            gate.bring()?;
+        }
+        self.connect(0..heard, 0..heard)?;
+        self.hear(0..heard)
+    }
+    /// Waits until these gates hear all neighbours that they know of.
+    fn hear(&mut self, of: std::ops::Range<usize>) -> Result<(), Failure> {
+        let until = Instant::now() + HEARD;
+        for gate in &mut self.gates[of] {
+            loop {
+                let status = gate.status()?;
+                let neighbours = status.get("neighbours").and_then(Value::as_array).cloned().unwrap_or_default();
+                let heard = |one: &Value| one.get("heard").and_then(Value::as_bool) == Some(true);
+                if neighbours.iter().all(heard) {
+                    break;
+                }
+                if Instant::now() > until {
+                    return fail(format!("{} does not hear its neighbours: {status}", gate.name));
+                }
+            }
+        }
+        Ok(())
     }
     /// Each of these listens to each of those.
     fn connect(&mut self, who: std::ops::Range<usize>, whom: std::ops::Range<usize>) -> Result<(), Failure> {
@@ -328,12 +351,16 @@ impl Evening {
         // Whoever was before a gate that died comes again.
         self.again(crowd, &early, &doors, door_of, counted, bar)?;
         let known = self.agree(0..heard)?;
+        self.hear(0..heard)?;
         screen.say(format!("{known} are in by the gates that hear each other; two know of others only."));
-        self.screenshots(crowd, flags, counted, exit)?;
+        self.screenshots(crowd, flags, counted, (exit, true))?;
         self.thieves(crowd, &copied, &doors, counted, (heard, exit))?;
         screen.say("The two gates are on the venue's network again.");
         self.connect(0..heard, heard..gates)?;
         self.connect(heard..gates, 0..gates)?;
+        self.hear(0..gates)?;
+        self.agree(0..gates)?;
+        self.screenshots(crowd, flags, counted, (exit, false))?;
         let late: Vec<usize> = (people - third..people).collect();
         come(&late)?;
         self.again(crowd, &late, &doors, door_of, counted, bar)?;
@@ -378,23 +405,23 @@ impl Evening {
             Ok(())
         })
     }
-    /// Pictures of other people's codes before cameras: old ones, fresh ones of people who are in, fresh ones at a gate that is cut
-    /// off.
+    /// Pictures of other people's codes before cameras: fresh ones of people who have not come, while not all gates are heard; later
+    /// old ones of those people, and fresh ones of people who are in.
     fn screenshots(
         &mut self,
         crowd: &Crowd,
         flags: &EventFlags,
         counted: &Mutex<Counted>,
-        exit: usize,
+        (exit, alone): (usize, bool),
     ) -> Result<(), Failure> {
         let people = crowd.people.len();
         let cut = self.gates.len() - 1;
-        for number in 0..flags.copies {
-            // Of people who have not come yet, or of such who are in.
+        for number in (0..flags.copies).filter(|number| (number % 4 == 3) == alone) {
+            let not_yet = people - 1 - number % (people / 3).max(1);
             let (of, age, gate) = match number % 4 {
-                0 | 1 => (people - 1 - number % (people / 3).max(1), 60 + number as u64, number % exit),
+                0 | 1 => (not_yet, 60 + number as u64, number % exit),
                 2 => (flags.clones + number % (people / 2).max(1), 0, number % exit),
-                _ => (people - 1 - number % (people / 3).max(1), 0, cut),
+                _ => (not_yet, 0, if number % 8 == 3 { cut } else { number % exit }),
             };
             let code = {
                 let person = lock(&crowd.people[of]);

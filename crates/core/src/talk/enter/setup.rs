@@ -2,7 +2,7 @@
 
 use super::messages::{Direction, EnterRefusal};
 use crate::card::Terms;
-use crate::id::{CardId, EventId, Handle};
+use crate::id::{CardId, DeviceId, EventId, Handle};
 use crate::message;
 use crate::money::Time;
 use crate::record::{RecordKey, Space};
@@ -57,6 +57,8 @@ message! {
         9 direction: Direction,
         /// When it was made.
         10 at: Time,
+        /// All gates of the event: one that does not hear them all is alone (R22).
+        11 gates: Vec<DeviceId>,
     }
 }
 
