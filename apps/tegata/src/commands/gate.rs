@@ -183,7 +183,7 @@ fn bring(place: &Place, gate: &Arc<Shared<SqliteVault>>) -> Result<Answer, Failu
 }
 
 /// What the steward sees.
-fn told(notice: &GateNotice) -> Answer {
+pub fn told(notice: &GateNotice) -> Answer {
     let who = |passing: &Passing| {
         let seat = passing.seat.map_or_else(String::new, |seat| format!(", seat {seat}"));
         format!("{} {}{seat}", passing.people, if passing.people == 1 { "person" } else { "people" })

@@ -1,5 +1,7 @@
 //! The town: every part on one data folder, each over real connections, with a first walk that a newcomer can watch.
 
+mod concert;
+
 use crate::commands::{self, provider::Serving, terminal, wallet};
 use crate::flags::{IssuerCommand, OrderFlags, SellFlags, TermsFlags};
 use crate::operator::Operator;
@@ -136,12 +138,13 @@ impl Credit {
         let bought = by_network(place, screen, &operator)?;
         let opened = opened(place, screen, &operator)?;
         let letters = letters(place, screen)?;
+        let concert = concert::play(place, screen, &operator)?;
         let settled = operator.ask(&json!({ "do": "settle" }))?;
         screen.say(commands::provider::settlement(&settled));
         let audited = crate::audit::run(&place.folder.path().join("provider").join("provider.db"))?;
         screen.say(format!("The auditor: {}", audited.text));
         let json = json!({
-            "paid": paid, "opened": opened, "letters": letters, "bought": bought, "settled": settled, "audit": audited.json,
+            "paid": paid, "opened": opened, "letters": letters, "bought": bought, "concert": concert, "settled": settled, "audit": audited.json,
         });
         Ok(json)
     }
@@ -398,6 +401,10 @@ fn what_next(place: &Place, number: &str) -> String {
          {t} wallet alice catalogue\n  \
          {t} wallet alice buy 1 --yes                 # a card over the network\n  \
          {t} wallet alice purchases\n  \
+         {t} wallet alice tickets\n  \
+         {t} wallet alice buy 1 --issuer ID --yes     # another seat; `catalogue --json` shows the town hall's id\n  \
+         {t} gate door1 run &                         # needs no network; in another window:\n  \
+         {t} wallet alice enter door1\n  \
          {t} wallet alice mute cafe        # what the cafe writes is dropped, and it is not told\n  \
          {t} terminal cafe messages\n  \
          {t} provider credits              # --open REQUEST shows what all four told each other\n  \
