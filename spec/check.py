@@ -499,6 +499,29 @@ class Judge:
             raise No("NoFork")
         return {"convicts": True}
 
+    def judge_twice(self, case, data, given, found):
+        """Two presentations of one entry, of which one does not name the other at its place (R20)."""
+        second, key, told = unpack(given["second"]), bytes.fromhex(case["keys"][0]), []
+        other = self.read(case["rule"], second)
+        for bytes_, shown, context in [(data, found, case["context"]), (second, other, given["second_context"])]:
+            context, said = bytes.fromhex(context), shown["payload"]
+            name = check_signature(bytes_, key, context, "NotTwice").hex()
+            try:
+                at = self.read("PresentationContext", context)
+            except No:
+                raise No("NotTwice")
+            of = (at["card"], at["generation"], at["event"], at["zone"], at["direction"], said["entry"])
+            told.append((said["attempt"], name, said.get("earlier", []), of))
+        (attempt, name, _, of), (later, its, earlier, of_other) = sorted(told, key=lambda one: one[0])
+        if of != of_other:
+            raise No("NotTwice")
+        # The last one named is the attempt before it.
+        back = later - attempt
+        named = its if back == 0 else earlier[-back] if back <= len(earlier) else name
+        if named == name:
+            raise No("NotTwice")
+        return {"convicts": True}
+
     def named_in(self, context):
         """The card and generation of a CheckContext or TakeUpContext."""
         for rule in ("CheckContext", "TakeUpContext"):

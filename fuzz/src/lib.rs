@@ -8,6 +8,7 @@ use tegata_core::card::{CardCertificate, CardEvent, Load, Raise, Reversal, Terms
 use tegata_core::talk::buy::{
     Article, Bought, Cancel, Catalogue, CatalogueRequest, Listing, Purchase, PurchaseAnswer, Refunded, Reserve, TemporaryReceipt,
 };
+use tegata_core::card::ticket::{TicketTerms, Usage, Use};
 use tegata_core::talk::cards::{
     Activate, Done, InstallReply, InstallRequest, LoadReply, LoadRequest, NumberKey, Order,
 };
@@ -18,6 +19,11 @@ use tegata_core::talk::credit::{
     Authorize, CardDetails, Clear, ClearingCompletion, ClearingInformation, MerchantDetails, OpenAccount, Outcome,
     ProcessorInfo, ProcessorRefused, Query, Refund, VoidAuthorization,
 };
+use tegata_core::talk::enter::{
+    Admission, Attempt, EnterMessage, Examination, LeftBefore, Neighbour, Page, Pass, Presentation, Presented, Setup,
+    Shown, Tally, Window, WindowCode, Zone,
+};
+use tegata_core::talk::event::{Change, ChangeAnswer, Changed, EventPlan, GateOrder, PlannedDoor, PlannedZone, Seat};
 use tegata_core::talk::join::{JoinReply, JoinRequest, ProviderInfo};
 use tegata_core::talk::journal::{Journal, LogEntry};
 use tegata_core::talk::pay::{
@@ -42,6 +48,7 @@ type Feed = fn(&[u8]) -> bool;
 /// Every message that is signed.
 pub const SIGNED: &[Feed] = &[
     signed::<Activate>,
+    signed::<Admission>,
     signed::<Agreement>,
     signed::<AuthorizationRequest>,
     signed::<Cancel>,
@@ -59,6 +66,8 @@ pub const SIGNED: &[Feed] = &[
     signed::<Carry>,
     signed::<Certificate>,
     signed::<Challenge>,
+    signed::<Change>,
+    signed::<ChangeAnswer>,
     signed::<Charge>,
     signed::<Clear>,
     signed::<ClearingCompletion>,
@@ -72,6 +81,8 @@ pub const SIGNED: &[Feed] = &[
     signed::<ClearingCompletion>,
     signed::<ClearingInformation>,
     signed::<Done>,
+    signed::<EventPlan>,
+    signed::<GateOrder>,
     signed::<InstallReply>,
     signed::<InstallRequest>,
     signed::<JoinReply>,
@@ -88,7 +99,9 @@ pub const SIGNED: &[Feed] = &[
     signed::<OpenAccount>,
     signed::<Order>,
     signed::<Outcome>,
+    signed::<Page>,
     signed::<PaymentRequest>,
+    signed::<Presentation>,
     signed::<ProcessorRefused>,
     signed::<Query>,
     signed::<Reachable>,
@@ -108,6 +121,7 @@ pub const SIGNED: &[Feed] = &[
     signed::<UserReceipt>,
     signed::<Void>,
     signed::<VoidAuthorization>,
+    signed::<Window>,
 ];
 
 /// Every message and stored record that is not.
@@ -115,8 +129,10 @@ pub const UNSIGNED: &[Feed] = &[
     unsigned::<Address>,
     unsigned::<Anchors>,
     unsigned::<Article>,
+    unsigned::<Attempt>,
     unsigned::<Bought>,
     unsigned::<CardDetails>,
+    unsigned::<Changed>,
     unsigned::<Charged>,
     unsigned::<Checked>,
     unsigned::<Claim>,
@@ -125,15 +141,23 @@ pub const UNSIGNED: &[Feed] = &[
     unsigned::<Credited>,
     unsigned::<Delivery>,
     unsigned::<Enclosed>,
+    unsigned::<EnterMessage>,
+    unsigned::<Examination>,
     unsigned::<Journal>,
     unsigned::<KeptLetter>,
+    unsigned::<LeftBefore>,
     unsigned::<LogEntry>,
     unsigned::<MerchantDetails>,
+    unsigned::<Neighbour>,
     unsigned::<Offer>,
     unsigned::<Offered>,
     unsigned::<OperationalKey>,
+    unsigned::<Pass>,
     unsigned::<PayMessage>,
     unsigned::<Paying>,
+    unsigned::<PlannedDoor>,
+    unsigned::<PlannedZone>,
+    unsigned::<Presented>,
     unsigned::<ProcessorInfo>,
     unsigned::<ProviderInfo>,
     unsigned::<Purse>,
@@ -141,8 +165,17 @@ pub const UNSIGNED: &[Feed] = &[
     unsigned::<ReceiptName>,
     unsigned::<Restart>,
     unsigned::<Sealed>,
+    unsigned::<Seat>,
+    unsigned::<Setup>,
+    unsigned::<Shown>,
+    unsigned::<Tally>,
+    unsigned::<TicketTerms>,
     unsigned::<Till>,
     unsigned::<Untouched>,
+    unsigned::<Usage>,
+    unsigned::<Use>,
+    unsigned::<WindowCode>,
+    unsigned::<Zone>,
 ];
 
 /// Gives the rest of an input to the decoder that its first byte names.

@@ -82,12 +82,14 @@ pub fn Reserve() -> Forms<Reserve> {
         key: Some(ed(Who::Card)),
         card: None,
         at: Time(NOW),
+        seat: None,
         extensions: none(),
     };
     let p256: PublicKey = crate::keys::public(Who::Card, Algorithm::P256);
     let other = Reserve { key: Some(p256), ..new.clone() };
+    let seat = Reserve { seat: Some(512), ..new.clone() };
     let load = Reserve { key: None, card: Some(CARD), ..new.clone() };
-    vec![("a new card", new), ("a new card with a P-256 key", other), ("a top-up", load)]
+    vec![("a new card", new), ("a new card with a P-256 key", other), ("a top-up", load), ("a seat", seat)]
 }
 fn signed_reserve() -> Signed<Reserve> {
     by(Who::Wallet, &[], Reserve()[0].1.clone())

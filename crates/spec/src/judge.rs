@@ -5,6 +5,7 @@ use crate::show::Show;
 use serde_json::{Value, json};
 use tegata_core::card::payment::{CannotSpend, accept_check};
 use tegata_core::card::{CardCertificate, CardEvent, Counterpart, ForkProof, Position, RaiseError, Terms};
+use tegata_core::talk::enter::{EnterMessage, read_window};
 use tegata_core::talk::join::operational_keys;
 use tegata_core::talk::pay::{Charge, Checked, PayMessage};
 use tegata_core::talk::update::Command;
@@ -49,7 +50,7 @@ pub fn decode_plain<T: Wire>(bytes: &[u8]) -> Result<T, &'static str> {
     T::from_bytes(bytes).map_err(|error| decode_name(&error))
 }
 
-fn key(bytes: &[u8]) -> Result<PublicKey, String> {
+pub(crate) fn key(bytes: &[u8]) -> Result<PublicKey, String> {
     match bytes.len() {
         32 => bytes.try_into().map(PublicKey::Ed25519).map_err(|_| "NoKey".into()),
         33 => bytes.try_into().map(PublicKey::P256).map_err(|_| "NoKey".into()),
@@ -64,6 +65,24 @@ pub fn pay_message(case: &Case) -> Verdict {
         return Err("does not encode to the same bytes".into());
     }
     Ok(message.show())
+}
+
+/// Reads what came over the link at a gate.
+pub fn enter_message(case: &Case) -> Verdict {
+    let message = EnterMessage::received(&case.bytes).map_err(|error| decode_name(&error))?;
+    if message.to_bytes() != case.bytes {
+        return Err("does not encode to the same bytes".into());
+    }
+    Ok(message.show())
+}
+
+/// Reads what a gate's camera saw.
+pub fn ticket_code(case: &Case) -> Verdict {
+    let code = read_window(&case.bytes).map_err(|error| decode_name(&error))?;
+    if code.to_bytes() != case.bytes {
+        return Err("does not encode to the same bytes".into());
+    }
+    Ok(code.show())
 }
 
 /// Reads a signed message and checks its signature.
@@ -95,6 +114,7 @@ pub fn judge(case: &Case) -> Verdict {
         Some("card") => card(case),
         Some("check") => check(case),
         Some("fork") => fork(case),
+        Some("twice") => crate::tickets::judge_twice(case),
         Some("list") => list(case),
         Some("keys") => keys(case),
         Some("open") => open(case),

@@ -26,6 +26,8 @@ pub enum Who {
     Stranger = 7,
     /// The transaction processor.
     Processor = 8,
+    /// The gate.
+    Gate = 9,
 }
 
 /// The secret key of the seed that repeats this byte 32 times.

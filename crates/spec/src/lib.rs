@@ -6,6 +6,8 @@
 pub mod buy;
 pub mod case;
 pub mod credit;
+pub mod enter;
+pub mod event;
 pub mod judge;
 pub mod judged;
 pub mod keys;
@@ -14,6 +16,7 @@ pub mod reach;
 pub mod samples;
 pub mod sessions;
 pub mod show;
+pub mod tickets;
 
 use case::Case;
 use std::path::PathBuf;
@@ -31,6 +34,8 @@ pub fn files() -> Vec<(&'static str, Vec<Case>)> {
     all.push(("cards.json", judged::cards()));
     all.push(("checks.json", judged::checks()));
     all.push(("forks.json", judged::forks()));
+    all.push(("twice.json", tickets::twice()));
+    all.push(("codes.json", tickets::codes()));
     all.push(("lists.json", judged::lists()));
     all.push(("keys.json", judged::keys()));
     all.push(("sealed_opened.json", sessions::sealed()));

@@ -6,9 +6,12 @@ use crate::samples::{self, Forms};
 use crate::show::Show;
 use serde_json::json;
 use tegata_core::card::payment::Purse;
+use tegata_core::card::ticket::{TicketTerms, Usage, Use};
 use tegata_core::card::*;
 use tegata_core::talk::credit::{processor::*, *};
-use tegata_core::talk::{buy::*, cards::*, contract::*, join::*, journal::*, pay::*, reach::*, report::*, update::*};
+use tegata_core::talk::{
+    buy::*, cards::*, contract::*, enter::*, event::*, join::*, journal::*, pay::*, reach::*, report::*, update::*,
+};
 use tegata_core::wire::canonical::{MAX_NUMBER, MAX_TEXT, Message, Reader, Wire, Writer};
 use tegata_core::wire::certificate::*;
 use tegata_core::wire::sealed::Sealed;
@@ -293,6 +296,7 @@ macro_rules! messages {
                 $((concat!("plain_", stringify!($body), ".json"),
                     plain::<$body>(stringify!($body), samples::$body(), 1)),)*
                 ("plain_PayMessage.json", pay_messages()),
+                ("plain_EnterMessage.json", enter_messages()),
                 ("plain_Raise.json", choices("Raise", samples::Raise(), "Value")),
                 ("plain_Address.json", choices("Address", samples::Address(), "Value")),
                 ("values.json", values()),
@@ -305,6 +309,8 @@ macro_rules! messages {
                 $(stringify!($plain) => crate::judge::plain::<$plain>(case),)*
                 $(stringify!($body) => crate::judge::plain::<$body>(case),)*
                 "PayMessage" => crate::judge::pay_message(case),
+                "EnterMessage" => crate::judge::enter_message(case),
+                "TicketCode" => crate::judge::ticket_code(case),
                 "Raise" => crate::judge::plain::<Raise>(case),
                 "Address" => crate::judge::plain::<Address>(case),
                 _ => return None,
@@ -379,11 +385,21 @@ messages! {
         Letter by Terminal in [];
         Mute by Wallet in [];
         Unopened by Wallet in [];
+        Presentation by Card in samples::presentation_context();
+        Admission by Gate in Admission::context(&samples::presentation_hash());
+        Window by Card in samples::window_context();
+        Page by Gate in [];
+        EventPlan by Issuer in [];
+        GateOrder by Issuer in [];
+        Change by Issuer in [];
+        ChangeAnswer by Wallet in [];
     }
     plain {
         OperationalKey Anchors Offered Offer Charged Checked LogEntry Journal Command Restart ProviderInfo Sealed Purse
         Paying Untouched Claim Till ProcessorInfo CardDetails MerchantDetails CreditOffered Credited
         Article Bought ReceiptName Enclosed Delivery KeptLetter
+        TicketTerms Examination Presented LeftBefore WindowCode Shown Setup Neighbour Use Usage Zone Tally Attempt Pass
+        PlannedZone PlannedDoor Seat Changed
     }
     bodies { Terms }
 }
@@ -407,6 +423,21 @@ fn pay_messages() -> Vec<Case> {
     };
     all.push(accepted("a charge with the longest items", charged(MAX_ITEMS)));
     all.push(Case::new("a charge with items a byte too long", "PayMessage", charged(MAX_ITEMS + 1), refusal("Value")));
+    all
+}
+
+/// What is said at a gate, at and beyond its bounds.
+fn enter_messages() -> Vec<Case> {
+    let mut all = choices("EnterMessage", samples::EnterMessage(), "Kind");
+    let shown = samples::Presented()[0].1.to_bytes();
+    let sized = |len: usize| padded(&shown, len, |body| [&[0x82, 2], body].concat()).expect("a field of any length");
+    let accepted = |name: &str, bytes: Vec<u8>| {
+        let expect = EnterMessage::received(&bytes).map_or_else(|_| refusal("none"), |message| message.show());
+        Case::new(name, "EnterMessage", bytes, expect)
+    };
+    all.push(accepted("as large as it may be", sized(MAX_ENTER_MESSAGE)));
+    all.push(Case::new("too large", "EnterMessage", sized(MAX_ENTER_MESSAGE + 1), refusal("TooLarge")));
+    all.push(Case::new("an unknown refusal", "EnterMessage", vec![0x82, 4, 0x18, 26], refusal("Value")));
     all
 }
 

@@ -307,8 +307,7 @@ forms! {
     Terms(
         "usual" => terms(),
         "of a ticket, with everything" => Terms {
-            kind: CardKind::Ticket, unit: Unit::ENTRIES, register_within: Some(3600), program: Some(Hash::of(b"program")),
-            refundable: false, handovers: 2, ..terms()
+            program: Some(Hash::of(b"program")), ..terms_of_ticket()
         },
     );
     CardCertificate(
@@ -316,6 +315,7 @@ forms! {
         "with a P-256 key and value received" => CardCertificate {
             key: crate::keys::public(Who::Card, Algorithm::P256), last_received: Some(1), ..card_certificate()
         },
+        "of a ticket" => ticket(),
     );
     Load("usual" => load());
     Void("of a check" => void(), "a close" => Void { check: None, ..void() });
@@ -380,6 +380,8 @@ forms! {
         },
         "cleared by credit" => cleared_entry(),
         "given back" => surrendered_entry(),
+        "a ticket admitted" => admitted_entry(),
+        "a ticket presented" => presented_entry(),
     );
     Journal(
         "new" => Journal::new(1, Time(NOW)),
@@ -419,6 +421,10 @@ forms! {
         "refund" => Command {
             card: Some(CARD), refund: Some(by(Who::Provider, &[], Refunded()[0].1.clone())),
             ..Command::new(CommandKind::Refund)
+        },
+        "setup" => Command { setup: Some(Setup()[0].1.clone()), ..Command::new(CommandKind::Setup) },
+        "change" => Command {
+            card: Some(CARD), change: Some(Changed()[0].1.clone()), ..Command::new(CommandKind::Change)
         },
         "letter" => Command { letter: Some(Delivery()[0].1.clone()), ..Command::new(CommandKind::Letter) },
         "keys" => Command {
@@ -562,6 +568,8 @@ forms! {
 
 pub use crate::buy::*;
 pub use crate::credit::*;
+pub use crate::enter::*;
+pub use crate::event::*;
 pub use crate::reach::*;
 
 /// A P-256 key where an Ed25519 key is expected, and the other way round.

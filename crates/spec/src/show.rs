@@ -3,16 +3,18 @@
 use serde_json::{Map, Value, json};
 use std::num::NonZeroU64;
 use tegata_core::card::payment::{Purse, PurseState};
+use tegata_core::card::ticket::{TicketTerms, Usage, Use};
 use tegata_core::card::*;
 use tegata_core::talk::{
-    buy::*, cards::*, contract::*, credit::*, join::*, journal::*, pay::*, reach::*, report::*, update::*,
+    buy::*, cards::*, contract::*, credit::*, enter::*, event::*, join::*, journal::*, pay::*, reach::*, report::*,
+    update::*,
 };
 use tegata_core::wire::canonical::{Bytes, Extensions, Message, Reader, Wire, Writer};
 use tegata_core::wire::certificate::*;
 use tegata_core::wire::sealed::{Profile, Sealed};
 use tegata_core::wire::signed::{PublicKey, Signed};
 use tegata_core::{
-    AccountId, Amount, CardId, ClearingNumber, CustomerNumber, DeviceId, Handle, Hash, LetterNumber, PartyId,
+    AccountId, Amount, CardId, ClearingNumber, CustomerNumber, DeviceId, EventId, Handle, Hash, LetterNumber, PartyId,
     RequestNumber, Time, Unit,
 };
 
@@ -36,7 +38,7 @@ macro_rules! hexed {
     )*};
 }
 hexed!(CardId DeviceId PartyId Handle Hash Subject SealingKey Bytes);
-hexed!(AccountId RequestNumber ClearingNumber CustomerNumber LetterNumber);
+hexed!(EventId AccountId RequestNumber ClearingNumber CustomerNumber LetterNumber);
 
 macro_rules! codes {
     ($($name:ident)*) => {$(
@@ -50,6 +52,7 @@ macro_rules! codes {
 codes!(Role CardKind EventKind EntryKind CommandKind ProviderRefusal ReportKind Tender Refusal Profile);
 codes!(PurseState PayingState ClaimState);
 codes!(CreditState PurchaseState PurchaseRefusal CreditRefusal LetterState);
+codes!(Direction EnterRefusal Admitted);
 codes!(OutcomeState DeclineReason Audience ProcessorRefusal);
 
 impl Show for u64 {
@@ -115,6 +118,26 @@ impl Show for CardExpiry {
 impl Show for DeadCard {
     fn show(&self) -> Value {
         json!({ "card": self.card.show(), "generation": self.generation })
+    }
+}
+impl Show for DeadTicket {
+    fn show(&self) -> Value {
+        json!({ "card": self.card.show(), "generation": self.generation, "why": self.why.show() })
+    }
+}
+impl Show for SessionSignature {
+    fn show(&self) -> Value {
+        json!(hex::encode(self.0.0))
+    }
+}
+impl Show for EnterMessage {
+    fn show(&self) -> Value {
+        match self {
+            Self::Examination(body) => json!({ "examination": body.show() }),
+            Self::Presented(body) => json!({ "presented": body.show() }),
+            Self::Admission(body) => json!({ "admission": body.show() }),
+            Self::Refused(why) => json!({ "refused": why.show() }),
+        }
     }
 }
 impl<T: Show> Show for Option<T> {
@@ -214,11 +237,11 @@ fields! {
     Anchors { provider root sealing epoch keys list }
     Terms {
         issuer kind unit name max_payment offline_limit due_after list_age record_age max_balance handovers refundable
-        max_untouched register_within program
+        max_untouched register_within program ticket
     }
     CardCertificate {
         card kind terms face key generation from until epoch signer seq remaining last_load last_received offline_limit
-        due
+        due seat used
     }
     Load { card generation number amount at signer }
     Void { transaction check amount at }
@@ -231,7 +254,7 @@ fields! {
     Checked { check certificate raises }
     Receipt { entry at }
     LogEntry {
-        kind at transaction terminal charge session card generation event checkpoint raises receipt void sale
+        kind at transaction terminal charge session card generation event checkpoint raises receipt void sale shown
     }
     Journal {
         number head acknowledged acknowledged_head archived commands commands_head epoch updated oldest due turns
@@ -240,7 +263,7 @@ fields! {
         device epoch acknowledged acknowledged_head entries number commands commands_head list turn challenge
     }
     Challenge { device challenge signer }
-    Command { kind card certificate raise keys terms renewed receipt refund letter }
+    Command { kind card certificate raise keys terms renewed receipt refund letter setup change }
     Restart { number head commands commands_head next_transaction turn }
     UpdateReply {
         device epoch recorded recorded_head archived commands checkpoints list due restart at signer
@@ -318,6 +341,34 @@ fields! {
     Unopened { device merchant number }
     Delivery { number merchant to sealed }
     KeptLetter { state merchant to number at sealed letter carry epoch }
+    TicketTerms {
+        event place from until zones entries a_day day_begins reentry companions door give_until give_price refund_until
+    }
+    Use { entry direction shown gate number at people opening window }
+    Usage { generation entry inside day today uses }
+    Examination { certificate proof event zone direction }
+    Presentation { entry people at attempt earlier }
+    Presented { presentation certificate left }
+    LeftBefore { gate presentation session admission }
+    Admission { done number at why }
+    Window { entry at people }
+    WindowCode { certificate window }
+    Shown { presentation window certificate session event zone direction admission staff }
+    Setup { number event name terms replaced dead door zone direction at }
+    Page { gate event after entries number head at }
+    Neighbour { number head last heard }
+    Zone { zone inside came }
+    Tally { zones }
+    Attempt { presentation session gate event zone direction refused }
+    Pass { entry inside attempts left }
+    PlannedZone { zone name }
+    PlannedDoor { door name zone }
+    Seat { seat name article }
+    EventPlan { promoter event revision name place zones doors seats at }
+    GateOrder { promoter gate event door direction at }
+    Change { promoter event before after text answer_until silence_refunds at }
+    Changed { change card after text answer_until silence_refunds }
+    ChangeAnswer { wallet card change accept at }
     ClearingInformation { audience clearing amount transaction account option name reference processor at }
 }
 

@@ -79,7 +79,8 @@ fn every_reason_to_refuse_is_shown() {
         .collect();
     let decoding = "Truncated Trailing NotCanonical Type UnknownField MissingField Value TooLarge Kind BadSignature";
     let trust = "UnknownSigner Forged WrongRole NotYetValid Expired Revoked OtherCard Unsorted NotTrusted";
-    let spending = "TooLittle Overdue AboveMaximum OfflineLimit Zero OtherUnit TooManyRaises Repeated Overflow NoFork";
+    let spending =
+        "TooLittle Overdue AboveMaximum OfflineLimit Zero OtherUnit TooManyRaises Repeated Overflow NoFork NotTwice";
     for reason in [decoding, trust, spending].iter().flat_map(|list| list.split(' ')) {
         assert!(shown.contains(reason), "no vector is refused as {reason}");
     }

@@ -1,0 +1,94 @@
+//! Honest messages about events: what is planned, which gate stands where, what changes, and what a holder says to that.
+
+use crate::enter::{EVENT, GATE, terms_of_ticket, ticket_terms};
+use crate::samples::{CARD, Forms, ISSUER, NOW, WALLET};
+use tegata_core::card::Terms;
+use tegata_core::card::ticket::TicketTerms;
+use tegata_core::talk::enter::Direction;
+use tegata_core::talk::event::*;
+use tegata_core::wire::canonical::Extensions;
+use tegata_core::{Hash, Time};
+
+fn none() -> Extensions {
+    Extensions::default()
+}
+
+/// Zones of a venue.
+#[allow(non_snake_case)] // named like the message
+pub fn PlannedZone() -> Forms<PlannedZone> {
+    let of = |zone, name: &str| PlannedZone { zone, name: name.into(), extensions: none() };
+    vec![("the hall", of(1, "Hall")), ("the gallery", of(2, "Gallery"))]
+}
+/// Doors of a venue.
+#[allow(non_snake_case)] // named like the message
+pub fn PlannedDoor() -> Forms<PlannedDoor> {
+    vec![("usual", PlannedDoor { door: 4, name: "West".into(), zone: 1, extensions: none() })]
+}
+/// Seats.
+#[allow(non_snake_case)] // named like the message
+pub fn Seat() -> Forms<Seat> {
+    let of = |seat, name: &str| Seat { seat, name: name.into(), article: 3, extensions: none() };
+    vec![("usual", of(1, "Row 5, 12")), ("its neighbour", of(2, "Row 5, 13"))]
+}
+/// Plans.
+#[allow(non_snake_case)] // named like the message
+pub fn EventPlan() -> Forms<EventPlan> {
+    let plan = EventPlan {
+        promoter: ISSUER,
+        event: EVENT,
+        revision: 1,
+        name: "Concert of the town band".into(),
+        place: "Town hall".into(),
+        zones: PlannedZone().into_iter().map(|(_, zone)| zone).collect(),
+        doors: PlannedDoor().into_iter().map(|(_, door)| door).collect(),
+        seats: Seat().into_iter().map(|(_, seat)| seat).collect(),
+        at: Time(NOW - 30 * Time::DAY),
+        extensions: none(),
+    };
+    let standing = EventPlan { revision: 2, seats: vec![], ..plan.clone() };
+    vec![("usual", plan), ("without seats", standing)]
+}
+/// Orders to gates.
+#[allow(non_snake_case)] // named like the message
+pub fn GateOrder() -> Forms<GateOrder> {
+    let inward = GateOrder {
+        promoter: ISSUER,
+        gate: GATE,
+        event: EVENT,
+        door: 4,
+        direction: Direction::In,
+        at: Time(NOW - Time::DAY),
+        extensions: none(),
+    };
+    vec![("in", inward.clone()), ("out", GateOrder { direction: Direction::Out, ..inward })]
+}
+/// Changes.
+#[allow(non_snake_case)] // named like the message
+pub fn Change() -> Forms<Change> {
+    let later = TicketTerms { from: Time(NOW + Time::DAY), ..ticket_terms() };
+    let moved = Change {
+        promoter: ISSUER,
+        event: EVENT,
+        before: terms_of_ticket().handle(),
+        after: Some(Terms { ticket: Some(later), ..terms_of_ticket() }),
+        text: "The band plays a day later".into(),
+        answer_until: Time(NOW + 3600),
+        silence_refunds: false,
+        at: Time(NOW),
+        extensions: none(),
+    };
+    vec![("moved", moved.clone()), ("cancelled", Change { after: None, silence_refunds: true, ..moved })]
+}
+/// Answers to a change.
+#[allow(non_snake_case)] // named like the message
+pub fn ChangeAnswer() -> Forms<ChangeAnswer> {
+    let yes = ChangeAnswer {
+        wallet: WALLET,
+        card: CARD,
+        change: Hash::of(b"the change"),
+        accept: true,
+        at: Time(NOW + 60),
+        extensions: none(),
+    };
+    vec![("yes", yes.clone()), ("no", ChangeAnswer { accept: false, ..yes })]
+}
