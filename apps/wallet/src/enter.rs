@@ -76,7 +76,9 @@ impl<V: Vault> Wallet<V> {
     pub fn window(&self, card: CardId, zone: u64, people: u64, now: Now) -> Result<Vec<u8>, WalletError> {
         let ticket = self.ticket(card)?;
         let pass = ticket.passes.into_iter().find(|(of, _)| *of == zone).ok_or(WalletError::NoCard)?.1;
-        let (window, tbs) = draft_window(&ticket.purse, &pass, people, now.time).ok_or(WalletError::NoCard)?;
+        let event = ticket.terms.ticket.as_ref().ok_or(WalletError::NoCard)?.event;
+        let drafted = draft_window(&ticket.purse, &pass, (event, zone), people, now.time);
+        let (window, tbs) = drafted.ok_or(WalletError::NoCard)?;
         let signature = self.device.ring.sign(&ticket.purse.certificate.claimed().key, &tbs);
         Ok(code(ticket.purse.certificate, window, signature.ok_or(tegata_core::step::Fault::Key)?))
     }

@@ -5,7 +5,7 @@ use crate::facts::{Arrival, By, Facts, Record, Signature};
 use crate::reading::Id;
 use crate::trust::{Trust, holds};
 use tegata_core::card::{CardEvent, Counterpart, EventKind, Raise, Void};
-use tegata_core::talk::enter::{Admission, Gateway, Presentation, Window};
+use tegata_core::talk::enter::{Admission, Direction, Gateway, Presentation, Window};
 use tegata_core::talk::journal::{EntryKind, LogEntry};
 use tegata_core::talk::pay::{Charge, Receipt};
 use tegata_core::talk::update::UpdateRequest;
@@ -249,7 +249,10 @@ impl Reading<'_, '_> {
                 let at = Gateway { session, gate, event, zone, direction };
                 holds(presentation, &key, &Presentation::context(card, generation, &at))
             }
-            (None, Some(window), None) => holds(window, &key, &Window::context(card, generation)),
+            (None, Some(window), None) => {
+                let context = Window::context(card, generation, shown.event, shown.zone);
+                shown.direction == Direction::In && holds(window, &key, &context)
+            },
             _ => false,
         };
         if !by_ticket {

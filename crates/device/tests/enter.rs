@@ -254,7 +254,7 @@ impl Venue {
     fn code(&mut self) -> Vec<u8> {
         let purse = load_purse(&self.wallet, CARD).unwrap();
         let (pass, _) = Pass::load(&self.wallet, purse.certificate.claimed(), 1);
-        let (window, tbs) = draft_window(&purse, &pass, 1, self.now).unwrap();
+        let (window, tbs) = draft_window(&purse, &pass, (EVENT, 1), 1, self.now).unwrap();
         let signature = self.wallet.ring.sign(&purse.certificate.claimed().key, &tbs).unwrap();
         code(purse.certificate, window, signature)
     }

@@ -98,7 +98,7 @@ pub fn presentation_context() -> Vec<u8> {
 }
 /// The context of a window.
 pub fn window_context() -> Vec<u8> {
-    Window::context(CARD, 1)
+    Window::context(CARD, 1, EVENT, 1)
 }
 /// The hash of the usual presentation.
 pub fn presentation_hash() -> Hash {
@@ -249,9 +249,10 @@ pub fn Setup() -> Forms<Setup> {
         zone: 1,
         direction: Direction::In,
         at: Time(NOW - 600),
+        gates: vec![GATE],
         extensions: none(),
     };
-    let new = Setup { number: 1, terms: vec![], replaced: vec![], dead: vec![], ..setup.clone() };
+    let new = Setup { number: 1, terms: vec![], replaced: vec![], dead: vec![], gates: vec![], ..setup.clone() };
     vec![("usual", setup), ("with nothing in it", new)]
 }
 /// Pieces of gates' logs.

@@ -354,7 +354,7 @@ fields! {
     Window { entry at people }
     WindowCode { certificate window }
     Shown { presentation window certificate session event zone direction admission staff }
-    Setup { number event name terms replaced dead door zone direction at }
+    Setup { number event name terms replaced dead door zone direction at gates }
     Page { gate event after entries number head at }
     Neighbour { number head last heard }
     Zone { zone inside came }

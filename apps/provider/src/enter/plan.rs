@@ -67,7 +67,7 @@ pub(crate) fn order_gate(desk: &mut Desk<'_>, request: &Verified<GateOrder>) -> 
             return Ok(done(desk, &request.hash(), request.at));
         }
         // An old order that somebody brings again changes nothing.
-        if request.at < last.claimed().at {
+        if request.at <= last.claimed().at {
             return Err(ProviderRefusal::Repeated.into());
         }
     }

@@ -50,7 +50,9 @@ pub(crate) fn prove(
         (attempt, before) = (presentation.claimed().attempt, earlier(presentation.claimed()).to_vec());
     } else {
         let window = shown.window.as_ref()?;
-        window.clone().verify(&card_key, &Window::context(card, generation), by).ok()?;
+        (shown.direction == Direction::In).then_some(())?;
+        let context = Window::context(card, generation, shown.event, shown.zone);
+        window.clone().verify(&card_key, &context, by).ok()?;
     }
     let word = match shown.admission {
         Some(word) => Some(word.verify(&gate_key, &Admission::context(&hash), by).ok()?),

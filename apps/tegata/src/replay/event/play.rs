@@ -446,7 +446,7 @@ impl Evening {
         let held = person.wallet.ticket(ticket)?;
         let Some((_, pass)) = held.passes.first() else { return Ok(code) };
         let before = tegata_core::talk::enter::Pass { entry: pass.entry.saturating_sub(1), ..pass.clone() };
-        let drafted = tegata_core::talk::enter::draft_window(&held.purse, &before, 1, now().time);
+        let drafted = tegata_core::talk::enter::draft_window(&held.purse, &before, (self.event, ZONE), 1, now().time);
         let Some((window, tbs)) = drafted else { return Ok(code) };
         let key = held.purse.certificate.claimed().key;
         match person.wallet.device.ring.sign(&key, &tbs) {

@@ -180,11 +180,16 @@ impl GateEnter {
         let Ok(WindowCode { certificate, window, .. }) = read_window(bytes) else {
             return Self::refuse(EnterRefusal::Malformed);
         };
+        // Whoever goes out touches: a picture would end somebody's entry.
+        if door.setup.direction == Direction::Out {
+            return Self::refuse(EnterRefusal::TapNeeded);
+        }
         let said = match accept(&door, &certificate, context) {
             Ok(said) => said,
             Err(why) => return Self::refuse(why),
         };
-        let context_of = Window::context(said.card, said.generation);
+        let (event, zone) = (door.setup.event, door.setup.zone);
+        let context_of = Window::context(said.card, said.generation, event, zone);
         let Ok(window) = window.verify(&said.key, &context_of, context.verifier) else {
             return Self::refuse(EnterRefusal::NotTrusted);
         };

@@ -297,12 +297,14 @@ impl Window {
     /// For how many seconds a window is taken, before and after its time.
     pub const SECONDS: u64 = 45;
 
-    /// Context: the ticket and its generation.
-    pub fn context(card: CardId, generation: u64) -> Vec<u8> {
+    /// Context: the ticket and its generation, the event, and the one zone that it is for. A window never lets out.
+    pub fn context(card: CardId, generation: u64, event: EventId, zone: u64) -> Vec<u8> {
         let mut to = Writer::new();
-        to.array(2);
+        to.array(4);
         card.write(&mut to);
         to.uint(generation);
+        event.write(&mut to);
+        to.uint(zone);
         to.finish()
     }
 }
@@ -351,7 +353,7 @@ impl Shown {
                 let at = Gateway { session, gate, event: self.event, zone: self.zone, direction: self.direction };
                 Some(presentation.hash(&Presentation::context(card, generation, &at)))
             }
-            (None, Some(window), None) => Some(window.hash(&Window::context(card, generation))),
+            (None, Some(window), None) => Some(window.hash(&Window::context(card, generation, self.event, self.zone))),
             _ => None,
         }
     }

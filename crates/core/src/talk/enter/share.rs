@@ -129,6 +129,9 @@ pub fn take(
     if page.event != door.setup.event {
         return Err(PageError::OtherEvent);
     }
+    if page.entries.len() as u64 > PAGE {
+        return Err(PageError::Malformed);
+    }
     let (known, before) = Neighbour::load(context.records, page.gate);
     if page.number < known.number {
         return Err(PageError::OtherLog);
@@ -191,8 +194,8 @@ fn hear(
             let context_of = Presentation::context(said.card, said.generation, &at);
             presentation.clone().verify(&said.key, &context_of, context.verifier).ok()?;
         }
-        (None, Some(window)) => {
-            let context_of = Window::context(said.card, said.generation);
+        (None, Some(window)) if shown.direction == Direction::In => {
+            let context_of = Window::context(said.card, said.generation, shown.event, shown.zone);
             window.clone().verify(&said.key, &context_of, context.verifier).ok()?;
         }
         _ => return None,

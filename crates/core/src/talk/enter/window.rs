@@ -4,6 +4,7 @@ use super::messages::{Window, WindowCode};
 use super::wallet::Pass;
 use crate::card::CardCertificate;
 use crate::card::payment::{Purse, PurseState};
+use crate::id::EventId;
 use crate::money::Time;
 use crate::wire::canonical::{DecodeError, Wire};
 use crate::wire::signed::{Signature, Signed, Unsigned};
@@ -13,14 +14,20 @@ use alloc::vec::Vec;
 pub const MAX_CODE: usize = 300;
 
 /// Drafts the window of this moment: what to sign with the ticket's key, and the message. `None`: the ticket lets nobody in.
-pub fn draft_window(purse: &Purse, pass: &Pass, people: u64, now: Time) -> Option<(Unsigned<Window>, Vec<u8>)> {
+pub fn draft_window(
+    purse: &Purse,
+    pass: &Pass,
+    (event, zone): (EventId, u64),
+    people: u64,
+    now: Time,
+) -> Option<(Unsigned<Window>, Vec<u8>)> {
     if purse.state != PurseState::Active {
         return None;
     }
     let said = purse.certificate.claimed();
     let window = Window { entry: pass.entry + 1, at: now, people, extensions: Default::default() };
     let window = Unsigned::new(window, said.key.algorithm());
-    let tbs = window.tbs(&Window::context(said.card, said.generation));
+    let tbs = window.tbs(&Window::context(said.card, said.generation, event, zone));
     Some((window, tbs))
 }
 
