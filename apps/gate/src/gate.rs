@@ -66,6 +66,10 @@ impl<V: Vault> Gate<V> {
         let hears = self.hears;
         self.door.clone().map(|door| Door { hears, ..door }).ok_or(GateError::NotReady)
     }
+    /// Reads its set-up anew when it is needed next.
+    pub fn reopen(&mut self) {
+        self.door = None;
+    }
     /// Whether it hears all its neighbours (R22).
     pub fn hear(&mut self, all: bool) {
         self.hears = all;
@@ -107,7 +111,7 @@ impl<V: Vault> Gate<V> {
     /// [`GateError::Update`].
     pub fn update(&mut self, post: &mut dyn Post, now: Now) -> Result<Summary, GateError> {
         let summary = update(&mut self.device, post, now);
-        self.door = None;
+        self.reopen();
         Ok(summary?)
     }
     /// How many entries of its log the provider has not acknowledged.

@@ -740,4 +740,7 @@ pub struct BenchFlags {
     /// Purchases to resume after the provider was killed
     #[arg(long, default_value_t = 1000)]
     pub resumed: usize,
+    /// Tickets to sell, show to a gate and upload
+    #[arg(long, default_value_t = 1000)]
+    pub tickets: usize,
 }

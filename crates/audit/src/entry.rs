@@ -252,7 +252,7 @@ impl Reading<'_, '_> {
             (None, Some(window), None) => {
                 let context = Window::context(card, generation, shown.event, shown.zone);
                 shown.direction == Direction::In && holds(window, &key, &context)
-            },
+            }
             _ => false,
         };
         if !by_ticket {

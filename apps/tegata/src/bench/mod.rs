@@ -1,6 +1,7 @@
 //! What a tap and an upload cost, beside a floor measured in the same run.
 
 mod credit;
+mod gate;
 mod tap;
 mod upload;
 
@@ -40,10 +41,12 @@ pub fn run(screen: Screen, flags: &BenchFlags) -> Result<Answer, Failure> {
         ["wallet", "bytes first / known", "tap us (wallet + terminal)", "upload us/check", "floor us/check", "ratio"];
     let (paid, bought, (count, seconds)) = credit::measure(screen, flags.credits, flags.resumed)?;
     let by_credit = table(&credit::Measured::HEADS, &[paid.row("payment"), bought.row("purchase")]);
+    let gate = gate::measure(screen, flags.tickets)?;
     let machine = measure::machine();
     let text = format!(
-        "{}\n{by_credit}\n{count} purchases resumed after SIGKILL in {seconds:.1} s\nMeasured on {machine}",
-        table(&head, &rows)
+        "{}\n{by_credit}\n{count} purchases resumed after SIGKILL in {seconds:.1} s\n{}\nMeasured on {machine}",
+        table(&head, &rows),
+        gate.text()
     );
     let json = json!({
         "tap": {
@@ -57,6 +60,7 @@ pub fn run(screen: Screen, flags: &BenchFlags) -> Result<Answer, Failure> {
         "credit": paid.json(),
         "purchase": bought.json(),
         "resumed": { "count": count, "seconds": measure::rounded(seconds, 2) },
+        "tickets": gate.json(),
         "measured_on": machine,
     });
     Ok(Answer::new(text, json))

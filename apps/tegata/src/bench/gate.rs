@@ -1,0 +1,180 @@
+//! A gate: what an admission costs it with a durable store, what its upload costs the provider, how large a set-up is and how long
+//! it takes to apply.
+#![allow(clippy::float_arithmetic)] // microseconds, never money
+
+use crate::flags::EventFlags;
+use crate::measure::{self, rounded, thread_nanoseconds};
+use crate::place::now;
+use crate::replay::event::crowd::{Crowd, Line};
+use crate::replay::event::hall::Evening;
+use crate::replay::shop::lock;
+use crate::screen::{Failure, Screen, fail};
+use indicatif::ProgressBar;
+use serde_json::{Value, json};
+use std::time::Instant;
+use tegata_core::record::Batch;
+use tegata_core::talk::enter::{DeadTicket, Direction, EnterRefusal, GateNotice, MAX_CODE, Setup};
+use tegata_core::talk::event::GateOrder;
+use tegata_core::wire::canonical::Wire;
+use tegata_core::wire::certificate::Role;
+use tegata_core::wire::signed::Algorithm;
+use tegata_core::{CardId, Hash};
+use tegata_crypto_native::code::CodeCost;
+use tegata_crypto_native::{NativeVerifier, entropy};
+use tegata_device::{Device, KeyRing, join};
+use tegata_gate::Gate;
+use tegata_vault::{SqliteVault, Vault};
+
+/// How many tickets a large event has.
+const LARGE: usize = 100_000;
+/// How many of them let nobody in any more, and are named: far more than any event has seen. A gate knows no others by name, so
+/// that each costs nothing but these, 20 bytes each.
+const DEAD: usize = LARGE / 2;
+
+/// What was measured.
+pub struct Measured {
+    admission_us: f64,
+    upload_us: f64,
+    code_bytes: usize,
+    exchanges: usize,
+    setup_bytes: usize,
+    setup_s: f64,
+    count: usize,
+}
+
+impl Measured {
+    /// In words.
+    pub fn text(&self) -> String {
+        format!(
+            "gate: {:.0} us CPU an admission ({:.0} a second on one core), {:.0} us provider CPU to upload it; code {} bytes, tap {} exchanges; \
+             set-up for {LARGE} tickets, {DEAD} of them dead, {:.2} MB, applied in {:.2} s",
+            self.admission_us,
+            1e6 / self.admission_us,
+            self.upload_us,
+            self.code_bytes,
+            self.exchanges,
+            self.setup_bytes as f64 / 1e6,
+            self.setup_s,
+        )
+    }
+    /// Figures.
+    pub fn json(&self) -> Value {
+        json!({
+            "admission_us": rounded(self.admission_us, 1),
+            "admissions_a_second": rounded(1e6 / self.admission_us, 0),
+            "upload_us": rounded(self.upload_us, 1),
+            "code_bytes": self.code_bytes,
+            "exchanges": self.exchanges,
+            "setup_bytes": self.setup_bytes,
+            "setup_s": rounded(self.setup_s, 3),
+            "count": self.count,
+        })
+    }
+}
+
+/// So many people before one gate.
+pub fn measure(screen: Screen, count: usize) -> Result<Measured, Failure> {
+    screen.say(format!("tickets: {count} sold, shown to one gate, uploaded"));
+    let flags = EventFlags { tickets: count, gates: 1, copies: 0, clones: 0, kill: false, keep: None };
+    let mut evening = Evening::open(&flags)?;
+    let bar = ProgressBar::hidden();
+    let crowd = Crowd::gather(&evening.provider, count, &bar)?;
+    let all: Vec<usize> = (0..count).collect();
+    crowd.buy(&all, &bar)?;
+    let mut gate = equip(&mut evening)?;
+    let (mut nanoseconds, mut exchanges, mut code_bytes) = (0, 0, 0);
+    for number in &all {
+        let person = &mut *lock(&crowd.people[*number]);
+        let Some(ticket) = person.ticket else { return fail("somebody has no ticket") };
+        code_bytes = code_bytes.max(person.wallet.window(ticket, 1, 1, now())?.len());
+        let (mut tap, hello) = person.wallet.enter(ticket, 1, now())?;
+        let (mut up, mut opened) = (vec![hello], false);
+        exchanges = 0;
+        let mut door = None;
+        while let Some(frame) = up.pop() {
+            exchanges += 1;
+            let before = thread_nanoseconds();
+            let door = match &mut door {
+                Some(door) => door,
+                None => door.insert(gate.tap()?),
+            };
+            let step = door.receive(&frame, now(), &mut gate.device)?;
+            nanoseconds += thread_nanoseconds().zip(before).map_or(0, |(after, before)| after - before);
+            opened |= step.notices.iter().any(|notice| matches!(notice, GateNotice::Open(_)));
+            for frame in step.frames {
+                up.extend(tap.receive(&frame, now(), &mut person.wallet.device)?.frames);
+            }
+        }
+        if !opened {
+            return fail("somebody was not let in");
+        }
+    }
+    if code_bytes > MAX_CODE {
+        return fail(format!("a code has {code_bytes} bytes"));
+    }
+    let mut line = Line::open(&evening.provider.url())?;
+    let before = measure::cpu_seconds(evening.provider.pid());
+    gate.update(&mut line, now())?;
+    let spent = measure::cpu_seconds(evening.provider.pid()).zip(before);
+    let Some((after, before)) = spent else { return fail("the provider's process is gone") };
+    if gate.waiting() != 0 {
+        return fail("the gate's log is not with the provider");
+    }
+    let (setup_bytes, setup_s) = large(&mut gate)?;
+    Ok(Measured {
+        admission_us: nanoseconds as f64 / 1_000.0 / count as f64,
+        upload_us: (after - before) * 1e6 / count as f64,
+        code_bytes,
+        exchanges,
+        setup_bytes,
+        setup_s,
+        count,
+    })
+}
+
+/// A gate on a real database, in its place.
+fn equip(evening: &mut Evening) -> Result<Gate<SqliteVault>, Failure> {
+    let mut vault = SqliteVault::create(evening.folder.join("gate.db"))?;
+    let bound = entropy::fresh();
+    let ring = KeyRing::create(&mut vault, None, &bound, Algorithm::Ed25519, CodeCost::default())?;
+    let mut device = Device::new(vault, ring, &NativeVerifier);
+    let promoter = evening.party()?;
+    let token = evening.provider.invite("gate", &["door".into()], Some(promoter))?.remove(0);
+    let mut line = Line::open(&evening.provider.url())?;
+    join(&mut device, &mut line, &evening.provider.info()?, &token, Role::Gate, "door", now())?;
+    let Some(gate) = device.id() else { return fail("the gate did not join") };
+    let (event, at) = (evening.event, now().time);
+    let direction = Direction::In;
+    evening.asks(GateOrder { promoter, gate, event, door: 1, direction, at, extensions: Default::default() })?;
+    let mut gate = Gate::new(device);
+    gate.update(&mut line, now())?;
+    Ok(gate)
+}
+
+/// The set-up of this gate for a large event: its bytes, and the seconds until the gate works by it.
+fn large(gate: &mut Gate<SqliteVault>) -> Result<(usize, f64), Failure> {
+    let mut dead: Vec<DeadTicket> = (0..DEAD as u64)
+        .map(|number| {
+            let mut card = [0; 16];
+            card.copy_from_slice(&Hash::of(&number.to_be_bytes()).0[..16]);
+            DeadTicket { card: CardId(card), generation: 1, why: EnterRefusal::GivenAway }
+        })
+        .collect();
+    dead.sort_by_key(|dead| dead.card);
+    let setup = Setup { dead, ..(*gate.door()?.setup).clone() };
+    let bytes = setup.to_bytes();
+    let started = Instant::now();
+    // As the update does: read, looked at, stored, and the door opened by it.
+    let read = Setup::from_bytes(&bytes)?;
+    if !read.is_sorted() {
+        return fail("the set-up is not sorted");
+    }
+    let mut batch = Batch::default();
+    batch.put(Setup::key(), bytes.clone());
+    gate.device.vault.commit(&batch)?;
+    gate.reopen();
+    if gate.door()?.setup.dead.len() != DEAD {
+        return fail("the set-up was not taken up");
+    }
+    Ok((bytes.len(), started.elapsed().as_secs_f64()))
+}
