@@ -1,8 +1,10 @@
 //! An issuer over its vault.
 
+use crate::seats::SeatError;
 use tegata_core::card::Terms;
 use tegata_core::record::{Batch, RecordKey, Space};
 use tegata_core::talk::cards::{Activate, Done, NumberKey, Order};
+use tegata_core::talk::event::PlanError;
 use tegata_core::talk::report::ReportKind;
 use tegata_core::wire::canonical::Bytes;
 use tegata_core::wire::signed::{Signed, Verified};
@@ -36,6 +38,30 @@ pub enum IssuerError {
     /// No such serials.
     #[error("batch {0} has no serials {1} to {2}")]
     NoSerials(u64, u64, u64),
+    /// No such event.
+    #[error("there is no event '{0}'; `event show` lists them")]
+    NoEvent(String),
+    /// Several of that name.
+    #[error("several events are called '{0}'; name it by its id, as `event show` lists it")]
+    SameEvent(String),
+    /// No such door.
+    #[error("'{0}' is no door of this event; `event show` lists them")]
+    NoDoor(String),
+    /// No such zone.
+    #[error("zone '{0}' is none of this event; `event show` lists them")]
+    NoZone(String),
+    /// The category has neither numbered seats nor a number of tickets.
+    #[error("category '{0}' has no numbered seats; say how many tickets of it there are")]
+    NoStock(String),
+    /// It ends before it begins.
+    #[error("category '{0}' lets in until before it lets in from")]
+    Backwards(String),
+    /// The plan is none.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The file is no seat plan.
+    #[error(transparent)]
+    Seats(#[from] SeatError),
     /// The provider did not do what was asked.
     #[error(transparent)]
     Request(#[from] RequestError),

@@ -1,9 +1,14 @@
-//! The payment card issuing system: terms, batches of installation numbers, activation at the till, statements (R18).
+//! The issuing systems: payment cards by installation number (R18) or over the network, tickets of events with their seats and
+//! gates; statements.
 //!
 //! Numbers are derived from the issuer's own key, so that a batch can be exported again and no list of secrets is kept.
 
+mod event;
 mod issuer;
 mod listing;
+mod seats;
 
+pub use event::{Category, Draft, Passes, ZONE};
 pub use issuer::{Issuer, IssuerError, Numbered, Printed};
 pub use listing::Offered;
+pub use seats::{SeatError, read_seats};

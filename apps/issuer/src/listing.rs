@@ -5,6 +5,7 @@ use tegata_core::card::Terms;
 use tegata_core::record::{Batch, RecordKey, Space};
 use tegata_core::talk::buy::Listing;
 use tegata_core::talk::cards::Done;
+use tegata_core::wire::canonical::Message;
 use tegata_core::wire::signed::{Signed, Verified};
 use tegata_core::{Amount, Time};
 use tegata_device::{Now, Post, RequestError};
@@ -15,8 +16,10 @@ use tegata_vault::{Vault, VaultError};
 pub struct Offered {
     /// The terms of the cards.
     pub terms: Terms,
-    /// What is on each card, and what it costs.
+    /// What is on each card.
     pub face: Amount,
+    /// What it costs; a payment card what is on it.
+    pub price: Amount,
     /// How many may be sold in all.
     pub stock: u64,
     /// Until when.
@@ -27,7 +30,7 @@ pub struct Offered {
     pub clear_after: Option<u64>,
 }
 
-fn key(article: u64) -> RecordKey {
+pub(crate) fn key(article: u64) -> RecordKey {
     RecordKey::new(Space::Receipt, [b"article".as_slice(), &article.to_be_bytes()].concat())
 }
 
@@ -43,7 +46,7 @@ impl<V: Vault> Issuer<V> {
         offered: Offered,
         now: Now,
     ) -> Result<Listing, IssuerError> {
-        let Offered { terms, face, stock, until, valid_for, clear_after } = offered;
+        let Offered { terms, face, price, stock, until, valid_for, clear_after } = offered;
         if face.is_zero() || face.unit() != terms.unit || face.minor() > terms.max_balance {
             return Err(IssuerError::Face);
         }
@@ -55,7 +58,7 @@ impl<V: Vault> Issuer<V> {
             revision,
             terms,
             face,
-            price: face,
+            price,
             stock,
             until,
             valid_for,
@@ -94,13 +97,22 @@ impl<V: Vault> Issuer<V> {
         listing: Listing,
         now: Now,
     ) -> Result<Listing, IssuerError> {
-        let signed = self.device.signed(listing.clone())?;
-        let (key, old) = (key(listing.article), before.map(|before| before.encode()));
+        self.keep_and_send(post, (key(listing.article), before.map(|before| before.encode())), listing, now)
+    }
+
+    /// Stores what it signs, then sends it; what is refused for good was never said.
+    pub(crate) fn keep_and_send<T: Message + Clone>(
+        &mut self,
+        post: &mut dyn Post,
+        (key, old): (RecordKey, Option<Vec<u8>>),
+        body: T,
+        now: Now,
+    ) -> Result<T, IssuerError> {
+        let signed = self.device.signed(body.clone())?;
         let mut record = Batch::default();
         record.replace(key.clone(), old.clone(), signed.encode());
         self.device.vault.commit(&record)?;
-        match self.device.request::<Listing, Done>(post, &signed, now) {
-            // Refused for good: it was never listed.
+        match self.device.request::<T, Done>(post, &signed, now) {
             Err(RequestError::Refused(refused)) if !refused.why.is_transient() => {
                 let mut record = Batch::default();
                 match old {
@@ -110,11 +122,11 @@ impl<V: Vault> Issuer<V> {
                 self.device.vault.commit(&record)?;
                 Err(RequestError::Refused(refused).into())
             }
-            sent => Ok(sent.map(|_| listing)?),
+            sent => Ok(sent.map(|_| body)?),
         }
     }
 
-    fn listing(&self, article: u64) -> Result<Option<Signed<Listing>>, IssuerError> {
+    pub(crate) fn listing(&self, article: u64) -> Result<Option<Signed<Listing>>, IssuerError> {
         let stored = self.device.vault.get(&key(article))?;
         stored.map(|bytes| Signed::decode(&bytes)).transpose().map_err(|_| VaultError::Damaged.into())
     }

@@ -254,6 +254,7 @@ fn listed(
         let offered = Offered {
             terms: terms(party),
             face: Amount::new(Unit::USD, face).ok_or("a face value")?,
+            price: Amount::new(Unit::USD, face).ok_or("a price")?,
             stock,
             until: START.after(1000 * Time::DAY),
             valid_for: 2000 * Time::DAY,

@@ -1,8 +1,10 @@
 //! The command line: one definition for help, completions and parsing.
 
+mod event;
 mod gate;
 mod settlement;
 
+pub use event::{EventCommand, PassesFlags};
 pub use gate::GateCommand;
 pub use settlement::SettlementCommand;
 
@@ -51,7 +53,7 @@ pub enum Command {
         #[command(subcommand)]
         command: ProviderCommand,
     },
-    /// A payment card issuing system
+    /// An issuing system: payment cards, and tickets of events
     Issuer {
         /// Which one
         name: String,
@@ -321,6 +323,12 @@ pub enum IssuerCommand {
     },
     /// List what is sold over the network
     Articles,
+    /// Tickets: plan events, number seats, sell categories, place gates
+    Event {
+        /// What is done
+        #[command(subcommand)]
+        command: EventCommand,
+    },
     /// What was issued, waits, is held, is owed, was paid out
     Statement {
         /// As CSV: periods, payments and payouts

@@ -147,6 +147,7 @@ impl Town {
         let offered = Offered {
             terms: terms(party),
             face,
+            price: face,
             stock: stock as u64,
             until: at.time.after(365 * Time::DAY),
             valid_for: 365 * Time::DAY,

@@ -39,6 +39,7 @@ pub fn run(place: &Place, _screen: Screen, name: &str, command: IssuerCommand) -
             };
             Ok(Answer::new(text, json!({ "article": article, "stock": stock })))
         }
+        IssuerCommand::Event { command } => super::event::run(place, name, command),
         IssuerCommand::Articles => articles(&place.issuer(name)?.part),
         IssuerCommand::Statement { csv } => {
             let mut opened = place.issuer(name)?;
@@ -93,6 +94,7 @@ fn sell(place: &Place, name: &str, flags: &SellFlags) -> Result<Answer, Failure>
     let offered = Offered {
         terms: terms(opened.part.party()?, &flags.terms)?,
         face: super::amount(&flags.face, &flags.terms.currency)?,
+        price: super::amount(&flags.face, &flags.terms.currency)?,
         stock: flags.stock,
         until: now().time.after(flags.sold_days.saturating_mul(Time::DAY)),
         valid_for: flags.terms.years.saturating_mul(366 * Time::DAY),

@@ -3,6 +3,7 @@
 pub mod bank;
 pub mod buy;
 pub mod credit;
+pub mod event;
 pub mod gate;
 pub mod issuer;
 pub mod merchant;

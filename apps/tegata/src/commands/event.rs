@@ -1,0 +1,258 @@
+//! What a promoter does on the command line.
+
+use crate::calendar;
+use crate::flags::{EventCommand, PassesFlags};
+use crate::place::{Place, now};
+use crate::screen::{Answer, Failure, bold, fail, table};
+use serde_json::{Value, json};
+use std::path::Path;
+use tegata_core::talk::buy::Listing;
+use tegata_core::talk::enter::Direction;
+use tegata_core::talk::event::EventPlan;
+use tegata_core::{DeviceId, Time};
+use tegata_issuer::{Category, Draft, Issuer, Passes};
+use tegata_vault::SqliteVault;
+
+/// Does it.
+pub fn run(place: &Place, name: &str, command: EventCommand) -> Result<Answer, Failure> {
+    match command {
+        EventCommand::Plan { name: event, place: at, zone, door, seats, category, passes } => {
+            let doors = door.iter().map(|door| match door.split_once('=') {
+                Some((door, zone)) => (door.to_owned(), Some(zone.to_owned())),
+                None => (door.clone(), None),
+            });
+            let seats = seats.as_deref().map(read).transpose()?;
+            let draft = Draft { name: event, place: at, zones: zone, doors: doors.collect(), seats };
+            let categories = category.iter().map(|text| described(text, &passes)).collect::<Result<Vec<_>, _>>()?;
+            let mut opened = place.issuer(name)?;
+            let (plan, _) = opened.part.plan(&mut place.post()?, &draft, &categories, now())?;
+            let mut answer = show(&opened.part, &plan)?;
+            answer.text = format!("{} is planned.\n{}\n{}", bold(&plan.name), answer.text, hints(name, &plan));
+            Ok(answer)
+        }
+        EventCommand::Seats { event, file } => {
+            let text = read(&file)?;
+            let mut opened = place.issuer(name)?;
+            let plan = opened.part.seats(&mut place.post()?, &event, &text, now())?;
+            let mut answer = show(&opened.part, &plan)?;
+            answer.text = format!("{} has {} numbered seats.\n{}", bold(&plan.name), plan.seats.len(), answer.text);
+            Ok(answer)
+        }
+        EventCommand::Category { event, category, passes } => {
+            let category = described(&category, &passes)?;
+            let listed = place.issuer(name)?.part.category(&mut place.post()?, &event, &category, now())?;
+            let text =
+                format!("{} is for sale: {} tickets at {}.", bold(&listed.terms.name), listed.stock, listed.price);
+            Ok(Answer::new(text, json!({ "category": category_json(&listed) })))
+        }
+        EventCommand::Gate { event, gate, door, out } => gate_at(place, name, (&event, &gate, door.as_deref()), out),
+        EventCommand::Show { event: None } => list(&place.issuer(name)?.part, name),
+        EventCommand::Show { event: Some(event) } => {
+            let opened = place.issuer(name)?;
+            let plan = opened.part.event(&event)?;
+            show(&opened.part, &plan)
+        }
+    }
+}
+
+fn read(file: &Path) -> Result<String, Failure> {
+    match std::fs::read_to_string(file) {
+        Ok(text) => Ok(text),
+        Err(error) => fail(format!("{} cannot be read: {error}; it must be CSV in UTF-8", file.display())),
+    }
+}
+
+/// A category as the flags describe it.
+fn described(text: &str, flags: &PassesFlags) -> Result<Category, Failure> {
+    let Some((name, price)) = text.split_once('=') else {
+        return fail(format!(
+            "'{text}' is no category; write NAME=PRICE or NAME=PRICE:COUNT, such as Standing=20.00:500"
+        ));
+    };
+    let (price, count) = price.split_once(':').map_or((price, None), |(price, count)| (price, Some(count)));
+    let stock = match count.map(str::parse::<u64>) {
+        None => None,
+        Some(Ok(count)) => Some(count),
+        Some(Err(_)) => return fail(format!("'{text}': after the colon stands how many tickets there are, in digits")),
+    };
+    let Some(from) = &flags.from else {
+        return fail("say when the doors open: --from \"2026-12-24 19:00\"");
+    };
+    let from = moment(from)?;
+    let until = from.after(flags.hours.saturating_mul(3600));
+    let passes = Passes {
+        from,
+        until,
+        zones: flags.into.clone(),
+        entries: flags.entries,
+        a_day: flags.a_day,
+        reentry: flags.entries > 1 && !flags.no_reentry,
+        companions: flags.companions,
+        refund_until: Some(Time(from.since(Time(flags.refund_hours.saturating_mul(3600))))),
+        refundable: !flags.no_refund,
+        handovers: u64::from(!flags.not_transferable),
+    };
+    let price = super::amount(price, &flags.currency)?;
+    Ok(Category { name: name.trim().to_owned(), price, stock, sold_until: until, passes })
+}
+
+/// A moment as people write it, in UTC.
+fn moment(text: &str) -> Result<Time, Failure> {
+    let read = || {
+        let (date, clock) = text.trim().trim_end_matches('Z').split_once(['T', ' '])?;
+        let date: Vec<u64> = date.split('-').map(|part| part.parse().ok()).collect::<Option<_>>()?;
+        let clock: Vec<u64> = clock.split(':').map(|part| part.parse().ok()).collect::<Option<_>>()?;
+        let ([year, month, day], [hour, minute, rest @ ..]) = (&date[..], &clock[..]) else {
+            return None;
+        };
+        let second = match rest {
+            [] => 0,
+            [second] => *second,
+            _ => return None,
+        };
+        let fits = *hour < 24 && *minute < 60 && second < 60;
+        let days = calendar::days(*year, *month, *day).filter(|_| fits)?;
+        Some(Time(days * Time::DAY + hour * 3600 + minute * 60 + second))
+    };
+    match read() {
+        Some(time) => Ok(time),
+        None => fail(format!("'{text}' is no moment; write it in UTC like \"2026-12-24 19:00\"")),
+    }
+}
+
+fn hints(issuer: &str, plan: &EventPlan) -> String {
+    format!(
+        "Sell more: tegata issuer {issuer} event category \"{}\" NAME=PRICE:COUNT --from MOMENT\n\
+         Put a gate in its place: tegata issuer {issuer} event gate \"{}\" GATE DOOR",
+        plan.name, plan.name
+    )
+}
+
+fn gate_at(
+    place: &Place,
+    name: &str,
+    (event, gate, door): (&str, &str, Option<&str>),
+    out: bool,
+) -> Result<Answer, Failure> {
+    let id = match DeviceId::parse(gate) {
+        Some(id) => id,
+        None => match place.gate(gate)?.part.device.id() {
+            Some(id) => id,
+            None => return fail(format!("gate '{gate}' has not joined yet; join it first")),
+        },
+    };
+    let mut opened = place.issuer(name)?;
+    let plan = opened.part.event(event)?;
+    let door = match (door, plan.doors.as_slice()) {
+        (Some(door), _) => door.to_owned(),
+        (None, [only]) => only.door.to_string(),
+        (None, _) => return fail("this event has several doors; name the one where the gate stands"),
+    };
+    let direction = if out { Direction::Out } else { Direction::In };
+    let order = opened.part.gate(&mut place.post()?, (id, event, &door), direction, now())?;
+    let door = plan.doors.iter().find(|known| known.door == order.door).map_or("", |door| &door.name);
+    let way = if out { "out" } else { "in" };
+    let text = format!(
+        "Gate {gate} lets {way} at {door} of {}. Its next update sets it up: tegata gate NAME update",
+        plan.name
+    );
+    Ok(Answer::new(text, json!({ "gate": id.to_string(), "door": order.door, "direction": direction.name() })))
+}
+
+fn list(issuer: &Issuer<SqliteVault>, name: &str) -> Result<Answer, Failure> {
+    let events = issuer.events()?;
+    let rows: Vec<Vec<String>> = events
+        .iter()
+        .map(|plan| vec![plan.name.clone(), plan.place.clone(), plan.seats.len().to_string(), plan.event.to_string()])
+        .collect();
+    let json: Vec<Value> = events.iter().map(plan_json).collect();
+    let text = match rows.as_slice() {
+        [] => format!("No event is planned yet: tegata issuer {name} event plan NAME --place PLACE"),
+        rows => table(&["event", "place", "seats", "id"], rows),
+    };
+    Ok(Answer::new(text, json!({ "events": json })))
+}
+
+fn plan_json(plan: &EventPlan) -> Value {
+    json!({
+        "event": plan.event.to_string(),
+        "name": plan.name,
+        "place": plan.place,
+        "revision": plan.revision,
+        "zones": plan.zones.iter().map(|zone| json!({ "zone": zone.zone, "name": zone.name })).collect::<Vec<_>>(),
+        "doors": plan.doors.iter().map(|door| json!({ "door": door.door, "name": door.name, "zone": door.zone })).collect::<Vec<_>>(),
+        "seats": plan.seats.len(),
+    })
+}
+
+fn category_json(listed: &Listing) -> Value {
+    let ticket = listed.terms.ticket.as_ref();
+    json!({
+        "article": listed.article,
+        "name": listed.terms.name,
+        "price": listed.price.decimal().to_string(),
+        "currency": listed.price.unit().name(),
+        "stock": listed.stock,
+        "from": ticket.map(|ticket| ticket.from.0),
+        "until": ticket.map(|ticket| ticket.until.0),
+        "entries": ticket.map(|ticket| ticket.entries),
+        "refund_until": ticket.and_then(|ticket| ticket.refund_until).map(|until| until.0),
+    })
+}
+
+fn show(issuer: &Issuer<SqliteVault>, plan: &EventPlan) -> Result<Answer, Failure> {
+    let (categories, gates) = (issuer.categories(plan.event)?, issuer.gates(plan.event)?);
+    let zone = |number| plan.zones.iter().find(|zone| zone.zone == number).map_or("?", |zone| zone.name.as_str());
+    let doors = plan.doors.iter().map(|door| {
+        let at = gates.iter().filter(|gate| gate.door == door.door).map(|gate| {
+            let way = if gate.direction == Direction::Out { "out" } else { "in" };
+            format!("{} ({way})", gate.gate)
+        });
+        vec![door.door.to_string(), door.name.clone(), zone(door.zone).to_owned(), at.collect::<Vec<_>>().join(", ")]
+    });
+    let mut parts = vec![
+        format!("{} at {}, {}", plan.name, plan.place, plan.event),
+        table(&["door", "", "into", "gates"], &doors.collect::<Vec<_>>()),
+    ];
+    let sold = categories.iter().map(|listed| {
+        let seats = plan.seats.iter().filter(|seat| seat.article == listed.article).count();
+        let (from, until) =
+            listed.terms.ticket.as_ref().map_or((Time(0), Time(0)), |ticket| (ticket.from, ticket.until));
+        vec![
+            listed.article.to_string(),
+            listed.terms.name.clone(),
+            listed.price.to_string(),
+            listed.stock.to_string(),
+            if seats == 0 { String::new() } else { seats.to_string() },
+            super::moment(from),
+            super::moment(until),
+        ]
+    });
+    let sold: Vec<_> = sold.collect();
+    if !sold.is_empty() {
+        parts.push(table(&["article", "category", "price", "may be sold", "seats", "admitted from", "until"], &sold));
+    }
+    let json = json!({
+        "plan": plan_json(plan),
+        "categories": categories.iter().map(category_json).collect::<Vec<_>>(),
+        "gates": gates.iter().map(|gate| json!({
+            "gate": gate.gate.to_string(), "door": gate.door, "direction": gate.direction.name(),
+        })).collect::<Vec<_>>(),
+    });
+    Ok(Answer::new(parts.join("\n\n"), json))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_read_as_people_write_them() {
+        let read = |text| moment(text).ok();
+        assert_eq!(read("2026-11-22 21:00"), Some(Time(1_795_381_200)));
+        assert_eq!(read("2026-11-22T21:00:00Z"), Some(Time(1_795_381_200)));
+        for wrong in ["", "2026-11-22", "2026-13-22 21:00", "2026-11-22 24:00", "tomorrow 21:00", "2026-11-22 21"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+}

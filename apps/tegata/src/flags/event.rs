@@ -1,0 +1,107 @@
+//! What a promoter does.
+
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+/// What a promoter does. Events are named by what people call them, or by id.
+#[derive(Subcommand)]
+pub enum EventCommand {
+    /// Plan an event, or the next revision of its plan; with its categories, all that a small venue needs
+    ///
+    /// Such as: tegata issuer hall event plan Concert --place "Town hall" --from "2026-12-24 19:00" --category Standing=20.00:500
+    Plan {
+        /// What people call it; again with the same name, it is changed
+        name: String,
+        /// Where it is
+        #[arg(long)]
+        place: String,
+        /// A zone [default: one, Inside]; may be given several times
+        #[arg(long)]
+        zone: Vec<String>,
+        /// A door, as NAME or NAME=ZONE [default: one into the first zone]; may be given several times
+        #[arg(long)]
+        door: Vec<String>,
+        /// Its numbered seats: CSV with columns seat and category
+        #[arg(long, value_name = "FILE")]
+        seats: Option<PathBuf>,
+        /// A price category, as NAME=PRICE where it has numbered seats, or NAME=PRICE:COUNT; may be given several times
+        #[arg(long, value_name = "NAME=PRICE[:COUNT]")]
+        category: Vec<String>,
+        /// Whom its tickets let in
+        #[command(flatten)]
+        passes: PassesFlags,
+    },
+    /// Read seats into an event's plan: CSV with columns seat and category. Seats that it has stay
+    Seats {
+        /// Which event
+        event: String,
+        /// The file
+        file: PathBuf,
+    },
+    /// List a price category, or change it
+    Category {
+        /// Of which event
+        event: String,
+        /// The category, as NAME=PRICE where it has numbered seats, or NAME=PRICE:COUNT
+        #[arg(value_name = "NAME=PRICE[:COUNT]")]
+        category: String,
+        /// Whom its tickets let in
+        #[command(flatten)]
+        passes: PassesFlags,
+    },
+    /// Put a gate that has joined at a door: its next update sets it up
+    Gate {
+        /// For which event
+        event: String,
+        /// The gate, by id, or by name where it is on this data folder
+        gate: String,
+        /// The door, by name or number [default: the only one]
+        door: Option<String>,
+        /// It lets out, not in
+        #[arg(long)]
+        out: bool,
+    },
+    /// List the events, or show one: zones, doors, categories, gates
+    Show {
+        /// Which [default: all]
+        event: Option<String>,
+    },
+}
+
+/// Whom a ticket lets in, and how it is given back.
+#[derive(Args)]
+pub struct PassesFlags {
+    /// When the doors open, in UTC, such as "2026-12-24 19:00"
+    #[arg(long, value_name = "MOMENT")]
+    pub from: Option<String>,
+    /// Hours from then until nobody is admitted any more
+    #[arg(long, default_value_t = 6)]
+    pub hours: u64,
+    /// Currency of the prices
+    #[arg(long, default_value = "USD")]
+    pub currency: String,
+    /// Into this zone [default: all]; may be given several times
+    #[arg(long)]
+    pub into: Vec<String>,
+    /// Entries in all; with more than one, who has gone out may come in again
+    #[arg(long, default_value_t = 1)]
+    pub entries: u64,
+    /// Entries on one day [default: no other bound]
+    #[arg(long)]
+    pub a_day: Option<u64>,
+    /// Who has gone out may not come in again on that day
+    #[arg(long)]
+    pub no_reentry: bool,
+    /// People that one ticket lets in with its holder
+    #[arg(long, default_value_t = 0)]
+    pub companions: u64,
+    /// Hours before the doors open until which a ticket is refunded
+    #[arg(long, default_value_t = 0)]
+    pub refund_hours: u64,
+    /// Tickets are not refunded
+    #[arg(long)]
+    pub no_refund: bool,
+    /// Tickets cannot be given away
+    #[arg(long)]
+    pub not_transferable: bool,
+}

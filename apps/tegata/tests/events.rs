@@ -1,0 +1,123 @@
+//! A promoter's work as people type it: an event planned, seated, sold by category, its gate put in place.
+#![allow(clippy::unwrap_used)] // a test that cannot go on says where
+
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+fn tegata(data: &Path, words: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tegata"));
+    command.arg("--data").arg(data).env("TEGATA_CODE", "1234").env("COLUMNS", "200").stdin(Stdio::null());
+    command.args(words).output().unwrap()
+}
+
+fn good(data: &Path, words: &[&str]) -> Value {
+    let output = tegata(data, &[&["--json"], words].concat());
+    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    serde_json::from_str(text.lines().last().unwrap()).unwrap()
+}
+
+fn bad(data: &Path, words: &[&str], says: &str) {
+    let output = tegata(data, words);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains(says), "{words:?}: {said}");
+}
+
+struct Running(Child);
+
+impl Running {
+    fn start(data: &Path) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tegata"));
+        command.arg("--json").arg("--data").arg(data).args(["provider", "run"]).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.contains("listening"), "{line}");
+        Self(child)
+    }
+}
+
+impl Drop for Running {
+    /// SIGKILL: nothing is finished.
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+const OPEN: [&str; 2] = ["--from", "2099-12-24 19:00"];
+
+#[test]
+fn a_venue_is_planned_in_one_line_seated_from_a_file_and_has_its_gate() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let _provider = Running::start(data);
+    let token = |role: &str, name: &str, more: &[&str]| {
+        good(data, &[&["provider", "invite", role, name], more].concat())["token"].as_str().unwrap().to_owned()
+    };
+    let joined = good(data, &["issuer", "hall", "join", &token("issuer", "Hall", &[])]);
+    let promoter = joined["id"].as_str().unwrap();
+    let hall = |words: &[&str]| [&["issuer", "hall", "event"], words].concat().join("\n");
+    let event = |words: &[&str]| good(data, &hall(words).split('\n').collect::<Vec<_>>());
+    let wrong = |words: &[&str], says: &str| bad(data, &hall(words).split('\n').collect::<Vec<_>>(), says);
+
+    // One line, and there is something to sell.
+    let plan: &[&str] =
+        &["plan", "Concert", "--place", "Town hall", "--category", "Standing=20.00:500", OPEN[0], OPEN[1]];
+    let planned = event(plan);
+    assert_eq!(planned["plan"]["doors"][0]["name"], "Door");
+    assert_eq!(planned["categories"][0]["name"], "Concert, Standing");
+    assert_eq!(planned["categories"][0]["stock"], 500);
+    // Said again it is the same.
+    assert_eq!(event(plan)["plan"]["revision"], 1);
+
+    // Seats from a file, with two categories more and another door.
+    let seats = concat!(env!("CARGO_MANIFEST_DIR"), "/../../samples/seats.csv");
+    let seated = event(&[
+        "plan",
+        "Concert",
+        "--place",
+        "Town hall",
+        "--door",
+        "North",
+        "--category",
+        "Stalls=45.00",
+        "--category",
+        "Balcony=30.00",
+        "--seats",
+        seats,
+        OPEN[0],
+        OPEN[1],
+    ]);
+    assert_eq!((&seated["plan"]["seats"], &seated["plan"]["revision"]), (&30.into(), &2.into()));
+    let stock: Vec<_> =
+        seated["categories"].as_array().unwrap().iter().map(|one| one["stock"].as_u64().unwrap()).collect();
+    assert_eq!(stock, [500, 24, 6]);
+    let grown = folder.path().join("seats.csv");
+    let sample = std::fs::read_to_string(seats).unwrap();
+    std::fs::write(&grown, format!("{sample}\"Row 1, 3\",Stalls\n")).unwrap();
+    wrong(&["seats", "Concert", grown.to_str().unwrap()], "line 32: seat 'Row 1, 3' stands in line 4 already");
+    std::fs::write(&grown, "seat,category\n\"Row 1, 1\",Stalls\n").unwrap();
+    wrong(&["seats", "Concert", grown.to_str().unwrap()], "has no line for seat 'Row 1, 2'");
+    std::fs::write(&grown, format!("{sample}Box,Balcony\n")).unwrap();
+    assert_eq!(event(&["seats", "Concert", grown.to_str().unwrap()])["categories"][2]["stock"], 7);
+
+    // A gate joins and is put in its place.
+    good(data, &["gate", "north", "join", &token("gate", "north", &["--owner", promoter])]);
+    wrong(&["gate", "Concert", "north"], "several doors");
+    wrong(&["gate", "Concert", "north", "South"], "no door");
+    assert_eq!(event(&["gate", "Concert", "north", "North"])["door"], 2);
+    good(data, &["gate", "north", "update"]);
+    assert_eq!(good(data, &["gate", "north", "status"])["event"], "Concert");
+    let shown = event(&["show", "Concert"]);
+    assert_eq!((shown["gates"][0]["door"].as_u64(), shown["plan"]["seats"].as_u64()), (Some(2), Some(31)));
+
+    wrong(&["plan", "Ball", "--place", "Here", "--category", "Any=20.00:5"], "when the doors open");
+    wrong(&["category", "Concert", "Foyer=20.00", OPEN[0], OPEN[1]], "no numbered seats");
+    wrong(&["category", "Concert", "Foyer", OPEN[0], OPEN[1]], "is no category");
+    wrong(&["category", "Ball", "Foyer=20.00:5", OPEN[0], OPEN[1]], "no event 'Ball'");
+    wrong(&["category", "Concert", "Foyer=20.00:5", "--from", "tomorrow"], "is no moment");
+    assert_eq!(event(&["show"])["events"].as_array().unwrap().len(), 1);
+}
