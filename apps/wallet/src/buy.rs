@@ -158,6 +158,12 @@ impl<V: Vault> Wallet<V> {
             Some(SurrenderNotice::NotRefundable) => {
                 Err(WalletError::NotGivenBack("its issuer does not refund what remains".to_owned()))
             }
+            Some(SurrenderNotice::TooLate(_)) => {
+                Err(WalletError::NotGivenBack("the time in which this ticket is refunded is over".to_owned()))
+            }
+            Some(SurrenderNotice::Used) => {
+                Err(WalletError::NotGivenBack("this ticket has let you in; it is not refunded any more".to_owned()))
+            }
             Some(SurrenderNotice::Cannot(why)) => Err(WalletError::NotGivenBack(why.to_string())),
             Some(SurrenderNotice::Failed(fault)) => Err(fault.into()),
             Some(SurrenderNotice::Unknown) | None => Err(WalletError::NoCard),

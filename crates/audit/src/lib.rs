@@ -22,6 +22,7 @@ mod log;
 mod numbers;
 mod payees;
 mod reading;
+mod seats;
 mod settlement;
 mod sold;
 mod trust;

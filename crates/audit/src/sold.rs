@@ -8,6 +8,7 @@ use crate::credit::Captured;
 use crate::difference::{Difference, Findings, PROVIDER, What};
 use crate::numbers::{Book, Numbers};
 use crate::reading::{Columns, Id, each, hex};
+use crate::seats;
 use crate::trust::{Trust, holds};
 use rusqlite::{Connection, params};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -126,8 +127,13 @@ impl Sold {
             rows.push(Row::read(row)?);
             Ok(())
         })?;
+        let freed = freed(connection)?;
         for row in &rows {
-            if !matches!(row.state, Some(PurchaseState::Refused | PurchaseState::Returned)) {
+            let listing = listings.get(&(row.issuer, row.article, row.revision));
+            let given_back = freed.contains(&(row.wallet, row.number));
+            if given_back && listing.is_some_and(|listing| listing.terms.ticket.is_some()) {
+                // Somebody else may have it.
+            } else if !matches!(row.state, Some(PurchaseState::Refused | PurchaseState::Returned)) {
                 *taken.entry((row.issuer, row.article)).or_default() += 1;
             }
             *checked += 2;
@@ -150,6 +156,7 @@ impl Sold {
             });
             Ok(())
         })?;
+        seats::judge(connection, trust, (&listings, &freed), checked, findings)?;
         sold.refunds(connection, &rows, &listings, asked, findings)?;
         sold.given_back(connection, trust, findings)?;
         Ok(sold)
@@ -353,7 +360,18 @@ impl Sold {
     }
 }
 
-type Listings = HashMap<(Id, u64, u64), Listing>;
+/// Purchases of which something was asked back for the card that they brought, whatever the bank said to it.
+fn freed(connection: &Connection) -> Result<HashSet<(Id, Id)>, AuditError> {
+    let mut freed = HashSet::new();
+    each(connection, "SELECT wallet, purchase FROM refund WHERE card IS NOT NULL", [], |row| {
+        freed.insert((row.get(0)?, row.get(1)?));
+        Ok(())
+    })?;
+    Ok(freed)
+}
+
+/// Listings by issuer, article and revision.
+pub(crate) type Listings = HashMap<(Id, u64, u64), Listing>;
 
 /// What issuers listed, by their own signatures.
 fn listings(

@@ -89,6 +89,8 @@ pub struct SurrenderRow {
     pub generation: u64,
     /// Whose.
     pub wallet: WalletId,
+    /// When the provider heard of it; 0: before that was kept.
+    pub at: Time,
     /// When it is paid back.
     pub due: Time,
     /// When the refunds were asked for.
@@ -131,7 +133,7 @@ pub struct RefundRow {
 
 const PURCHASE: &str = "wallet, number, state, why, issuer, article, revision, expires, option, authorization, clear, void, \
     card, load, clearing, captured, at, ended, seat";
-const SURRENDER: &str = "card, generation, wallet, due, asked, ended, body";
+const SURRENDER: &str = "card, generation, wallet, due, asked, ended, body, at";
 const REFUND: &str = "number, wallet, purchase, card, amount, state, at";
 const ARTICLE: &str = "SELECT article.issuer, article.article, article.revision, taken, body FROM article JOIN listing \
     ON listing.issuer = article.issuer AND listing.article = article.article AND listing.revision = article.revision";
@@ -186,6 +188,7 @@ fn surrender(row: &mut Columns<'_, '_>) -> rusqlite::Result<SurrenderRow> {
         asked: row.opt_u64()?.map(Time),
         ended: row.opt_u64()?.map(Time),
         body: row.get()?,
+        at: row.time()?,
     })
 }
 
@@ -368,10 +371,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn put_surrender(&self, row: &SurrenderRow) -> Result<(), StoreError> {
-        let sql = format!("INSERT OR REPLACE INTO surrender ({SURRENDER}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
+        let sql = format!("INSERT OR REPLACE INTO surrender ({SURRENDER}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
         let (asked, ended) = (opt(row.asked.map(|at| at.0)), opt(row.ended.map(|at| at.0)));
-        let (generation, due) = (n(row.generation), n(row.due.0));
-        self.sql(&sql)?.execute(params![row.card.0, generation, row.wallet.0, due, asked, ended, row.body])?;
+        let (generation, due, at) = (n(row.generation), n(row.due.0), n(row.at.0));
+        self.sql(&sql)?.execute(params![row.card.0, generation, row.wallet.0, due, asked, ended, row.body, at])?;
         Ok(())
     }
     /// One refund.

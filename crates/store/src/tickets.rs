@@ -4,6 +4,7 @@ use crate::row::{Columns, all, n, one, opt};
 use crate::{Store, StoreError};
 use rusqlite::params;
 use tegata_core::talk::enter::{Admitted, DeadTicket, Direction, EnterRefusal};
+use tegata_core::talk::event::Seat;
 use tegata_core::{CardId, DeviceId, EventId, Handle, Hash, PartyId, RequestNumber, Time, WalletId};
 
 /// An event.
@@ -246,12 +247,40 @@ impl Store {
             Ok(DeadTicket { card, generation, why: refusal(row.opt_u64()?)?.unwrap_or(EnterRefusal::Blocked) })
         })
     }
-    /// Seats of an event that are reserved or sold.
+    /// Writes seats of an event's plan, free; those that it has stay as they are.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn seats_taken(&self, event: EventId) -> Result<Vec<u64>, StoreError> {
-        all(self.sql("SELECT seat FROM seat_taken WHERE event = ?1 ORDER BY seat")?, [event.0], |row| row.u64())
+    pub fn put_seats(&self, event: EventId, seats: &[Seat]) -> Result<(), StoreError> {
+        let mut insert = self.sql("INSERT OR IGNORE INTO seat (event, seat, article, free) VALUES (?1, ?2, ?3, 1)")?;
+        for seat in seats {
+            insert.execute(params![event.0, n(seat.seat), n(seat.article)])?;
+        }
+        Ok(())
+    }
+    /// Whether an article sells numbered seats of an event.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn has_seats(&self, event: EventId, article: u64) -> Result<bool, StoreError> {
+        let sql = "SELECT seat FROM seat WHERE event = ?1 AND article = ?2 LIMIT 1";
+        Ok(one(self.sql(sql)?, params![event.0, n(article)], |row| row.u64())?.is_some())
+    }
+    /// The first seat that an article still sells.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn first_free_seat(&self, event: EventId, article: u64) -> Result<Option<u64>, StoreError> {
+        let sql = "SELECT seat FROM seat WHERE event = ?1 AND article = ?2 AND free = 1 ORDER BY seat LIMIT 1";
+        one(self.sql(sql)?, params![event.0, n(article)], |row| row.u64())
+    }
+    /// Whether this seat is sold by this article, and free.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn is_free_seat(&self, event: EventId, article: u64, seat: u64) -> Result<bool, StoreError> {
+        let sql = "SELECT seat FROM seat WHERE event = ?1 AND seat = ?2 AND article = ?3 AND free = 1";
+        Ok(one(self.sql(sql)?, params![event.0, n(seat), n(article)], |row| row.u64())?.is_some())
     }
     /// Takes a seat for a purchase.
     ///
@@ -265,14 +294,27 @@ impl Store {
     ) -> Result<(), StoreError> {
         let sql = "INSERT INTO seat_taken (event, seat, wallet, purchase) VALUES (?1, ?2, ?3, ?4)";
         self.sql(sql)?.execute(params![event.0, n(seat), wallet.0, purchase.0])?;
-        Ok(())
+        self.set_free(event, seat, false)
     }
-    /// Gives a seat back.
+    /// Gives a seat back that this purchase has; it may be another's by now.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn free_seat(&self, event: EventId, seat: u64) -> Result<(), StoreError> {
-        self.sql("DELETE FROM seat_taken WHERE event = ?1 AND seat = ?2")?.execute(params![event.0, n(seat)])?;
+    pub fn free_seat(
+        &self,
+        event: EventId,
+        seat: u64,
+        (wallet, purchase): (WalletId, RequestNumber),
+    ) -> Result<(), StoreError> {
+        let sql = "DELETE FROM seat_taken WHERE event = ?1 AND seat = ?2 AND wallet = ?3 AND purchase = ?4";
+        match self.sql(sql)?.execute(params![event.0, n(seat), wallet.0, purchase.0])? {
+            0 => Ok(()),
+            _ => self.set_free(event, seat, true),
+        }
+    }
+    fn set_free(&self, event: EventId, seat: u64, free: bool) -> Result<(), StoreError> {
+        let sql = "UPDATE seat SET free = ?3 WHERE event = ?1 AND seat = ?2";
+        self.sql(sql)?.execute(params![event.0, n(seat), i64::from(free)])?;
         Ok(())
     }
     /// A gate's place.

@@ -45,13 +45,19 @@ fn reference(desk: &Desk<'_>, row: &PurchaseRow) -> Result<Hash, Failure> {
     Ok(record.ok_or(StoreError::Damaged)?.0)
 }
 
-/// Ends a purchase without a card: what was kept for it is for others again.
-fn end(desk: &mut Desk<'_>, row: &mut PurchaseRow, state: PurchaseState, why: PurchaseRefusal) -> Result<(), Failure> {
+/// What was kept for a purchase is for others again: one of its article, and its seat.
+fn free(desk: &Desk<'_>, row: &PurchaseRow) -> Result<(), Failure> {
     let article = desk.store.article(row.issuer, row.article)?.ok_or(StoreError::Damaged)?;
     desk.store.set_taken(row.issuer, row.article, article.taken.saturating_sub(1))?;
     if let (Some(seat), Some(ticket)) = (row.seat, &listing(desk, row)?.terms.ticket) {
-        desk.store.free_seat(ticket.event, seat)?;
+        desk.store.free_seat(ticket.event, seat, (row.wallet, row.number))?;
     }
+    Ok(())
+}
+
+/// Ends a purchase without a card: what was kept for it is for others again.
+fn end(desk: &mut Desk<'_>, row: &mut PurchaseRow, state: PurchaseState, why: PurchaseRefusal) -> Result<(), Failure> {
+    free(desk, row)?;
     row.state = state;
     row.why = Some(why);
     row.ended = Some(desk.now);

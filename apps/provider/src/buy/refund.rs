@@ -6,7 +6,7 @@
 //! a check of it end even later, what comes back is paid back in another round.
 
 use super::saga::exception;
-use super::{end, listing};
+use super::{end, free, listing};
 use crate::books::Accounts;
 use crate::credit::{Sort, book_of, ends, outcome_of, send};
 use crate::desk::{Desk, Failure};
@@ -23,9 +23,11 @@ use tegata_core::talk::update::{Command, CommandKind};
 use tegata_core::{Amount, CardId, Hash, RequestNumber, Time, Unit};
 use tegata_ledger::{Account, Kind};
 use tegata_store::{
-    About, Cause, ExceptionKind, ExceptionRow, PurchaseRow, RefundRow, RefundState, StoreError, SurrenderRow,
+    About, CardRow, Cause, ExceptionKind, ExceptionRow, PurchaseRow, RefundRow, RefundState, StoreError, SurrenderRow,
 };
 
+/// How far the clock of a gate may be off, in seconds, so that what it let in before the doors open is none.
+const BEFORE_DOORS: u64 = 3600;
 /// How many cards given back are looked at in one round.
 const ROUND: u64 = 256;
 
@@ -38,14 +40,17 @@ pub(crate) fn surrendered(desk: &mut Desk<'_>, event: &Event) -> Result<(), Fail
     let terms = desk.terms(card.terms)?;
     desk.kill(event.card, event.generation)?;
     enter::kill(desk, event.card, event.generation, EnterRefusal::Refunded)?;
-    let early = desk.shared.broken.has(Break::RefundedEarly);
-    let later = if early { 0 } else { terms.list_age.saturating_add(terms.record_age) };
     let now = desk.now;
+    // Before the doors open no gate can have let it in: there is nothing to wait for.
+    let unused = terms.ticket.as_ref().is_some_and(|ticket| now.after(BEFORE_DOORS) < ticket.from);
+    let early = unused || desk.shared.broken.has(Break::RefundedEarly);
+    let later = if early { 0 } else { terms.list_age.saturating_add(terms.record_age) };
     desk.known_card(event.card)?.blocked = Some(now);
     desk.store.put_surrender(&SurrenderRow {
         card: event.card,
         generation: event.generation,
         wallet: card.wallet,
+        at: now,
         due: now.after(later),
         asked: None,
         ended: None,
@@ -84,14 +89,8 @@ pub(crate) fn due(desk: &mut Desk<'_>) -> Result<(), Failure> {
         let accounts = Accounts::of(desk.known_card(row.card)?);
         let held = desk.books.balance(desk.store, accounts.held())?;
         let card = desk.known_card(row.card)?.clone();
-        // A ticket that has let nobody in is worth what it cost; one that has, nothing.
         let mut left = match card.unit == Unit::ENTRIES {
-            true if held == card.face
-                && desk.store.admissions_by(row.card)?.iter().all(|one| one.done != Admitted::In) =>
-            {
-                u64::MAX
-            }
-            true => 0,
+            true => worth(desk, &row, &card, held)?,
             false => held,
         };
         row.asked = Some(desk.now);
@@ -111,6 +110,9 @@ pub(crate) fn due(desk: &mut Desk<'_>) -> Result<(), Failure> {
             if let Some(amount) = Amount::new(price.unit(), amount).filter(|amount| !amount.is_zero()) {
                 left -= amount.minor();
                 ask(desk, purchase, Some(row.card), amount)?;
+                if card.unit == Unit::ENTRIES {
+                    free(desk, purchase)?;
+                }
                 if desk.shared.broken.has(Break::RefundedTwice) {
                     ask(desk, purchase, Some(row.card), amount)?;
                 }
@@ -119,6 +121,15 @@ pub(crate) fn due(desk: &mut Desk<'_>) -> Result<(), Failure> {
         settle(desk, row)?;
     }
     Ok(())
+}
+
+/// What a ticket given back is worth: what it cost, or nothing where it let somebody in or came back too late.
+fn worth(desk: &Desk<'_>, row: &SurrenderRow, card: &CardRow, held: u64) -> Result<u64, Failure> {
+    let until = desk.terms(card.terms)?.ticket.and_then(|ticket| ticket.refund_until);
+    let late = until.is_some_and(|until| row.at >= until);
+    let used = desk.store.ticket(row.card)?.is_some_and(|ticket| ticket.used > 0)
+        || desk.store.admissions_by(row.card)?.iter().any(|one| one.done == Admitted::In);
+    Ok(if late || used || held != card.face { 0 } else { u64::MAX })
 }
 
 /// Asks the processor to pay back a part of a purchase, from now on not on its card any more.

@@ -115,19 +115,16 @@ fn seat(desk: &Desk<'_>, request: &Reserve) -> Result<Result<Option<(EventId, u6
     let Some(ticket) = &said.claimed().terms.ticket else {
         return Ok(if request.seat.is_some() { Err(PurchaseRefusal::Seat) } else { Ok(None) });
     };
-    let planned = desk.store.planned(ticket.event)?.ok_or(StoreError::Damaged)?;
-    let plan = crate::enter::planned(&planned)?;
-    let mut ours = plan.seats.iter().filter(|seat| seat.article == request.article).map(|seat| seat.seat).peekable();
-    if ours.peek().is_none() {
+    let (event, article) = (ticket.event, request.article);
+    if !desk.store.has_seats(event, article)? {
         return Ok(if request.seat.is_some() { Err(PurchaseRefusal::Seat) } else { Ok(None) });
     }
-    let taken = desk.store.seats_taken(ticket.event)?;
-    let is_free = |seat: &u64| taken.binary_search(seat).is_err();
     let found = match request.seat {
-        Some(wanted) => ours.find(|seat| *seat == wanted).filter(is_free).ok_or(PurchaseRefusal::Seat),
-        None => ours.find(is_free).ok_or(PurchaseRefusal::SoldOut),
+        Some(wanted) if desk.store.is_free_seat(event, article, wanted)? => Ok(wanted),
+        Some(_) => Err(PurchaseRefusal::Seat),
+        None => desk.store.first_free_seat(event, article)?.ok_or(PurchaseRefusal::SoldOut),
     };
-    Ok(found.map(|seat| Some((ticket.event, seat))))
+    Ok(found.map(|seat| Some((event, seat))))
 }
 
 /// The wallet gives up what it has reserved. What is paid is not undone by this: it is told how that stands.

@@ -34,6 +34,7 @@ pub(crate) fn plan(desk: &mut Desk<'_>, request: &Verified<EventPlan>) -> Result
     if request.check().is_err() {
         return Err(ProviderRefusal::Terms.into());
     }
+    desk.store.put_seats(request.event, &request.seats)?;
     desk.store.put_planned(&PlannedRow {
         event: request.event,
         promoter: request.promoter,

@@ -4,10 +4,12 @@
 //! nothing that was spent before can still come (L + U, R11), and says so by a [`super::Refunded`].
 
 use crate::card::payment::{Advance, CannotSpend, Purse};
+use crate::card::ticket::TicketTerms;
 use crate::id::CardId;
-use crate::money::Amount;
+use crate::money::{Amount, Time};
 use crate::record::Batch;
 use crate::step::{Break, Context, Effect, Event, Fault, SigningKey, Step, Talk};
+use crate::talk::enter::Pass;
 use crate::talk::journal::{EntryKind, Journal, LogEntry};
 use crate::talk::pay::{load_purse, purse_key};
 use crate::talk::update::load_terms;
@@ -28,6 +30,10 @@ pub enum SurrenderNotice {
     },
     /// Its terms do not refund.
     NotRefundable,
+    /// A ticket that was refunded until this moment, which is over.
+    TooLate(Time),
+    /// A ticket that has let somebody in.
+    Used,
     /// It cannot be given back as it is.
     Cannot(CannotSpend),
     /// No such card.
@@ -67,6 +73,9 @@ impl Surrender {
         if !terms.refundable {
             return Self::over(SurrenderNotice::NotRefundable);
         }
+        if let Some(why) = terms.ticket.as_ref().and_then(|ticket| kept(&purse, ticket, context)) {
+            return Self::over(why);
+        }
         let Some(amount) = Amount::new(terms.unit, purse.remaining) else {
             return Self::over(SurrenderNotice::Failed(Fault::Storage));
         };
@@ -102,6 +111,16 @@ impl Surrender {
         journal.append(&[entry], &mut batch);
         Step::new(Self::Storing(SurrenderNotice::Surrendered { card, amount }), [Effect::Store(batch)])
     }
+}
+
+/// Why a ticket is not given back: nothing would be paid for it.
+fn kept(purse: &Purse, ticket: &TicketTerms, context: &Context<'_>) -> Option<SurrenderNotice> {
+    if let Some(until) = ticket.refund_until.filter(|until| context.now >= *until) {
+        return Some(SurrenderNotice::TooLate(until));
+    }
+    let certificate = purse.certificate.claimed();
+    let used = |zone: &u64| Pass::load(context.records, certificate, *zone).0.entry > 0;
+    ticket.zones.iter().any(used).then_some(SurrenderNotice::Used)
 }
 
 impl Talk for Surrender {

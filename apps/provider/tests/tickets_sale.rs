@@ -1,0 +1,385 @@
+//! Tickets on sale: each seat and the last of a quota sold once, what is not paid or is given back free for others; and the auditor
+//! finds whatever was changed in that.
+
+mod clearing;
+mod says;
+mod world;
+
+use clearing::audited;
+use says::{PROCESSOR, Says};
+use tegata_core::card::ticket::TicketTerms;
+use tegata_core::card::{CardKind, Terms};
+use tegata_core::talk::buy::*;
+use tegata_core::talk::credit::*;
+use tegata_core::talk::event::*;
+use tegata_core::wire::canonical::Bytes;
+use tegata_core::wire::sealed::{Profile, Sealed};
+use tegata_core::wire::signed::Algorithm;
+use tegata_core::{Amount, CardId, EventId, RequestNumber, Time, Unit};
+use tegata_device::RequestError;
+use tegata_vault::MemoryVault;
+use tegata_wallet::{Wallet, WalletError};
+use world::{World, usd};
+
+type Visitor = Wallet<MemoryVault>;
+
+const EVENT: EventId = EventId([0xe1; 16]);
+const PRICE: u64 = 4_500;
+/// Article 1 sells seats 1 to 3, article 2 standing room.
+const STALLS: u64 = 1;
+const STANDING: u64 = 2;
+
+/// A concert that opens in ten days, two visitors with accounts, a processor that says what it is told to.
+struct Sale {
+    world: World,
+    says: Says,
+    visitors: Vec<Visitor>,
+    clearings: u8,
+}
+
+fn terms(world: &World, name: &str) -> Terms {
+    let ticket = TicketTerms {
+        event: EVENT,
+        place: "Town hall".into(),
+        from: world.now.after(10 * Time::DAY),
+        until: world.now.after(10 * Time::DAY + 6 * 3600),
+        zones: vec![1],
+        entries: 2,
+        a_day: None,
+        day_begins: 0,
+        reentry: true,
+        companions: 0,
+        door: None,
+        give_until: None,
+        give_price: None,
+        refund_until: Some(world.now.after(8 * Time::DAY)),
+        extensions: Default::default(),
+    };
+    Terms {
+        kind: CardKind::Ticket,
+        unit: Unit::ENTRIES,
+        name: name.into(),
+        max_payment: 0,
+        offline_limit: 0,
+        max_balance: 2,
+        ticket: Some(ticket),
+        ..world.terms()
+    }
+}
+
+fn plan(world: &World) -> EventPlan {
+    let seat = |seat| Seat { seat, name: format!("Row 1, {seat}"), article: STALLS, extensions: Default::default() };
+    EventPlan {
+        promoter: world.issuer_id(),
+        event: EVENT,
+        revision: 1,
+        name: "Concert".into(),
+        place: "Town hall".into(),
+        zones: vec![PlannedZone { zone: 1, name: "Hall".into(), extensions: Default::default() }],
+        doors: vec![PlannedDoor { door: 1, name: "Door".into(), zone: 1, extensions: Default::default() }],
+        seats: (1..=3).map(seat).collect(),
+        at: world.now,
+        extensions: Default::default(),
+    }
+}
+
+fn listing(world: &World, article: u64, stock: u64) -> Listing {
+    Listing {
+        issuer: world.issuer_id(),
+        article,
+        revision: 1,
+        terms: terms(world, if article == STALLS { "Concert, Stalls" } else { "Concert, Standing" }),
+        face: Amount::new(Unit::ENTRIES, 2).expect("in range"),
+        price: usd(PRICE),
+        stock,
+        until: world.now.after(10 * Time::DAY),
+        valid_for: 20 * Time::DAY,
+        clear_after: None,
+        at: world.now,
+        extensions: Default::default(),
+    }
+}
+
+impl Sale {
+    fn new() -> Self {
+        let mut world = World::new();
+        let says = Says::registered(&mut world);
+        let (issuer, now, entropy) = (world.issuer_id(), world.now, world.entropy());
+        let details = MerchantDetails {
+            code: "HALL".into(),
+            category: 7922,
+            name: "HALL".into(),
+            extensions: Default::default(),
+        };
+        world.provider.enrol(issuer, details, now, entropy).expect("enrolled");
+        says.open(&mut world, 1);
+        let body = plan(&world);
+        world.issuer_asks(body);
+        for (article, stock) in [(STALLS, 3), (STANDING, 1)] {
+            let body = listing(&world, article, stock);
+            world.issuer_asks(body);
+        }
+        let mut sale = Self { world, says, visitors: Vec::new(), clearings: 0 };
+        (0..3).for_each(|number| sale.arrives(number));
+        sale
+    }
+    fn arrives(&mut self, number: u8) {
+        let mut wallet = self.world.wallet(80 + number);
+        let card = Sealed {
+            profile: Profile::Hpke,
+            addressee: PROCESSOR,
+            sender: None,
+            header: Bytes(vec![1; 32]),
+            ciphertext: Bytes(vec![2 + number; 32]),
+            extensions: Default::default(),
+        };
+        let id = wallet.id().expect("joined");
+        let register = RegisterCard { wallet: id, card, at: self.world.now, extensions: Default::default() };
+        let _: CreditAnswer = self.world.ask(&mut wallet, register).expect("answered");
+        self.says.open(&mut self.world, 2 + number);
+        self.visitors.push(Wallet::new(wallet, Algorithm::Ed25519));
+    }
+    fn reserves(&mut self, who: usize, article: u64, seat: Option<u64>) -> (RequestNumber, BuyNotice) {
+        let now = self.world.moment();
+        let mut wire = self.world.wire(now, false);
+        let visitor = &mut self.visitors[who];
+        let all = visitor.catalogue(&mut wire, now).expect("a catalogue");
+        let article = all.into_iter().find(|offered| offered.article == article).expect("it is listed");
+        match seat {
+            Some(seat) => visitor.reserve_seat(&mut wire, article, seat, now).expect("answered"),
+            None => visitor.reserve(&mut wire, article, None, now).expect("answered"),
+        }
+    }
+    fn keeps(&mut self, who: usize, article: u64, seat: Option<u64>) -> RequestNumber {
+        let (purchase, kept) = self.reserves(who, article, seat);
+        assert!(matches!(kept, BuyNotice::Reserved { price, .. } if price == usd(PRICE)), "{kept:?}");
+        purchase
+    }
+    fn refused(&mut self, who: usize, article: u64, seat: Option<u64>) -> PurchaseRefusal {
+        match self.reserves(who, article, seat).1 {
+            BuyNotice::Ended(why) => why,
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+    fn agrees(&mut self, who: usize, purchase: RequestNumber) {
+        let now = self.world.moment();
+        let mut wire = self.world.wire(now, false);
+        self.visitors[who].buy(&mut wire, purchase, PaymentOption::Once, now).expect("answered");
+    }
+    fn asks(&mut self, who: usize, purchase: RequestNumber) -> BuyNotice {
+        let now = self.world.moment();
+        let mut wire = self.world.wire(now, false);
+        self.visitors[who].purchase(&mut wire, purchase, now).expect("answered")
+    }
+    fn pays(&mut self, who: usize, purchase: RequestNumber) -> CardId {
+        self.agrees(who, purchase);
+        let authorized = self.says.approve(&mut self.world);
+        self.clearings += 1;
+        self.says.clear(&mut self.world, &authorized, self.clearings);
+        match self.asks(who, purchase) {
+            BuyNotice::Delivered { card, .. } => card,
+            other => panic!("no ticket: {other:?}"),
+        }
+    }
+    fn buys(&mut self, who: usize, article: u64, seat: Option<u64>) -> CardId {
+        let purchase = self.keeps(who, article, seat);
+        self.pays(who, purchase)
+    }
+    fn cancels(&mut self, who: usize, purchase: RequestNumber) {
+        let now = self.world.moment();
+        let mut wire = self.world.wire(now, false);
+        self.visitors[who].cancel(&mut wire, purchase, now).expect("answered");
+    }
+    fn seat(&self, who: usize, card: CardId) -> Option<u64> {
+        self.visitors[who].ticket(card).expect("a ticket").purse.certificate.claimed().seat
+    }
+    fn gives_back(&mut self, who: usize, card: CardId) -> Result<Amount, WalletError> {
+        let now = self.world.moment();
+        self.visitors[who].surrender(card, now)
+    }
+    fn updates(&mut self, who: usize) {
+        self.world.update(&mut self.visitors[who].device);
+    }
+    /// The bank gives back what it is asked for.
+    fn pays_back(&mut self) {
+        self.says.say::<Refund>(&mut self.world, |outcome| {
+            (outcome.state, outcome.amount) = (OutcomeState::Refunded, Some(usd(PRICE)));
+        });
+    }
+    fn taken(&self, article: u64) -> u64 {
+        self.world.provider.store().article(self.world.issuer_id(), article).expect("read").expect("listed").taken
+    }
+    fn passes(&mut self, seconds: u64) {
+        self.world.now = self.world.now.after(seconds);
+        self.says.due(&mut self.world);
+    }
+    fn clean(&self) {
+        assert_eq!(audited(&self.world).difference, None);
+    }
+}
+
+#[test]
+fn a_seat_is_sold_once_wanted_or_any() {
+    let mut sale = Sale::new();
+    let wanted = sale.buys(0, STALLS, Some(2));
+    assert_eq!(sale.seat(0, wanted), Some(2));
+    assert_eq!(sale.refused(1, STALLS, Some(2)), PurchaseRefusal::Seat, "sold");
+    assert_eq!(sale.refused(1, STALLS, Some(4)), PurchaseRefusal::Seat, "no such seat");
+    assert_eq!(sale.refused(1, STANDING, Some(1)), PurchaseRefusal::Seat, "of another category");
+    let first = sale.keeps(1, STALLS, None);
+    assert_eq!(sale.refused(0, STALLS, Some(1)), PurchaseRefusal::Seat, "reserved");
+    let (first, third) = (sale.pays(1, first), sale.buys(0, STALLS, None));
+    assert_eq!((sale.seat(1, first), sale.seat(0, third)), (Some(1), Some(3)));
+    assert_eq!(sale.taken(STALLS), 3);
+    let standing = sale.buys(2, STANDING, None);
+    assert_eq!(sale.seat(2, standing), None);
+    sale.clean();
+}
+
+#[test]
+fn the_last_of_a_quota_is_sold_once() {
+    let mut sale = Sale::new();
+    let offer = |sale: &mut Sale| {
+        let now = sale.world.moment();
+        let mut wire = sale.world.wire(now, false);
+        sale.visitors[1].catalogue(&mut wire, now).expect("a catalogue").pop().expect("standing")
+    };
+    let article = offer(&mut sale);
+    let kept = sale.keeps(0, STANDING, None);
+    let now = sale.world.moment();
+    let mut wire = sale.world.wire(now, false);
+    let (_, second) = sale.visitors[1].reserve(&mut wire, article, None, now).expect("answered");
+    assert_eq!(second, BuyNotice::Ended(PurchaseRefusal::SoldOut));
+    sale.pays(0, kept);
+    assert_eq!(sale.taken(STANDING), 1);
+    sale.clean();
+}
+
+#[test]
+fn expired_cancelled_and_refused_purchases_give_seat_and_quota_back() {
+    let mut sale = Sale::new();
+    let expired = sale.keeps(0, STALLS, Some(1));
+    sale.passes(601);
+    assert_eq!(sale.asks(0, expired), BuyNotice::Ended(PurchaseRefusal::Expired));
+    let cancelled = sale.keeps(1, STALLS, Some(1));
+    sale.cancels(1, cancelled);
+    sale.cancels(1, cancelled);
+    let declined = sale.keeps(2, STALLS, Some(1));
+    sale.agrees(2, declined);
+    sale.says.say::<Authorize>(&mut sale.world, |_| {});
+    assert_eq!(sale.asks(2, declined), BuyNotice::Ended(PurchaseRefusal::Declined));
+    assert_eq!(sale.taken(STALLS), 0);
+    let uncaptured = sale.keeps(0, STALLS, Some(1));
+    sale.agrees(0, uncaptured);
+    sale.says.approve(&mut sale.world);
+    sale.says.say::<Clear>(&mut sale.world, |_| {});
+    assert!(matches!(sale.asks(0, uncaptured), BuyNotice::Ended(_)));
+    assert_eq!(sale.taken(STALLS), 0);
+    let card = sale.buys(1, STALLS, Some(1));
+    assert_eq!(sale.seat(1, card), Some(1));
+    // What ended long ago takes nothing from whoever has it now.
+    sale.cancels(1, cancelled);
+    sale.passes(601);
+    assert_eq!(sale.refused(0, STALLS, Some(1)), PurchaseRefusal::Seat);
+    sale.clean();
+}
+
+#[test]
+fn a_ticket_given_back_is_refunded_its_price_and_sold_again() {
+    let mut sale = Sale::new();
+    let (card, last) = (sale.buys(0, STALLS, Some(2)), sale.buys(0, STANDING, None));
+    sale.gives_back(0, card).expect("given back");
+    sale.gives_back(0, last).expect("given back");
+    assert_eq!(sale.refused(1, STALLS, Some(2)), PurchaseRefusal::Seat, "the provider has not heard of it");
+    sale.updates(0);
+    sale.pays_back();
+    sale.pays_back();
+    sale.updates(0);
+    for card in [card, last] {
+        let back = sale.visitors[0].refunded(card).expect("told");
+        assert_eq!((back.amount, back.left.minor()), (usd(PRICE), 0));
+    }
+    assert_eq!((sale.taken(STALLS), sale.taken(STANDING)), (0, 0));
+    sale.clean();
+    let (again, other) = (sale.buys(1, STALLS, Some(2)), sale.buys(2, STANDING, None));
+    assert_eq!((sale.seat(1, again), sale.seat(2, other)), (Some(2), None));
+    assert_eq!((sale.taken(STALLS), sale.taken(STANDING)), (1, 1));
+    assert!(sale.world.open_exceptions().is_empty());
+    sale.clean();
+}
+
+#[test]
+fn after_its_time_a_ticket_is_not_taken_back_by_the_wallet_nor_refunded() {
+    let mut sale = Sale::new();
+    let card = sale.buys(0, STALLS, Some(2));
+    // Given back in time, and brought too late.
+    let before = sale.visitors[0].device.vault.clone();
+    sale.gives_back(0, card).expect("given back");
+    let given = std::mem::replace(&mut sale.visitors[0].device.vault, before);
+    sale.passes(8 * Time::DAY);
+    let no = sale.gives_back(0, card).expect_err("too late");
+    assert!(no.to_string().contains("is over"), "{no}");
+    sale.visitors[0].device.vault = given;
+    sale.updates(0);
+    sale.passes(2);
+    assert!(!sale.says.asks::<Refund>(&mut sale.world));
+    assert_eq!(sale.world.open_exceptions(), ["unreturned"], "a person has to look");
+    assert_eq!(sale.taken(STALLS), 1, "its seat is nobody else's");
+    assert_eq!(sale.refused(1, STALLS, Some(2)), PurchaseRefusal::Seat);
+    sale.clean();
+}
+
+#[test]
+fn the_auditor_finds_whatever_was_changed() {
+    let mut sale = Sale::new();
+    let _ = (sale.buys(0, STALLS, Some(2)), sale.buys(1, STALLS, None));
+    let back = sale.buys(2, STALLS, None);
+    sale.gives_back(2, back).expect("given back");
+    sale.updates(2);
+    sale.pays_back();
+    sale.clean();
+    let stories: [(&str, &str, &str); 11] = [
+        ("another price", "UPDATE refund SET amount = amount - 1", "refund"),
+        ("a ticket without a purchase", "DELETE FROM purchase WHERE seat = 1", "article 1"),
+        ("two tickets on one seat", "UPDATE purchase SET seat = 2 WHERE seat = 1", "purchase"),
+        ("a seat that no purchase has", "UPDATE seat_taken SET purchase = zeroblob(16) WHERE seat = 1", "seat 1"),
+        (
+            "a seat taken for nobody",
+            "INSERT INTO seat_taken SELECT event, 3, wallet, purchase FROM seat_taken LIMIT 1",
+            "seat 3",
+        ),
+        ("a sold seat that is free", "DELETE FROM seat_taken WHERE seat = 2", "seat 2"),
+        ("a sold seat for sale", "UPDATE seat SET free = 1 WHERE seat = 2", "seat 2"),
+        ("a seat kept from sale", "UPDATE seat SET free = 0 WHERE seat = 3", "seat 3"),
+        ("a seat left out", "DELETE FROM seat WHERE seat = 3", "event-"),
+        ("a plan nobody signed", "UPDATE planned SET revision = 2", "event-"),
+        ("a ticket more", "UPDATE article SET taken = taken + 1 WHERE article = 1", "article 1"),
+    ];
+    let connection = sale.world.provider.store().connection();
+    for (what, how, about) in stories {
+        connection.execute_batch("SAVEPOINT tampered").expect("begun");
+        assert!(connection.execute(how, []).expect(what) > 0, "{what}");
+        let found = audited(&sale.world);
+        connection.execute_batch("ROLLBACK TO tampered; RELEASE tampered").expect("undone");
+        let difference = found.difference.unwrap_or_else(|| panic!("{what}: nothing is found"));
+        assert!(difference.about.contains(about), "{what}: {difference}");
+    }
+}
+
+#[test]
+fn a_plan_that_leaves_out_or_renames_a_seat_is_refused() {
+    let mut sale = Sale::new();
+    let planned = plan(&sale.world);
+    let body = EventPlan { revision: 2, seats: planned.seats[..2].to_vec(), ..planned.clone() };
+    let mut issuer = std::mem::replace(&mut sale.world.issuer, world::blank(200));
+    let answer: Result<tegata_core::talk::cards::Done, RequestError> = sale.world.ask(&mut issuer, body);
+    assert!(answer.is_err());
+    let mut grown = EventPlan { revision: 2, ..planned };
+    grown.seats.push(Seat { seat: 4, name: "Row 2, 1".into(), article: STANDING, extensions: Default::default() });
+    let answer: Result<tegata_core::talk::cards::Done, RequestError> = sale.world.ask(&mut issuer, grown);
+    assert!(answer.is_ok(), "{answer:?}");
+    sale.world.issuer = issuer;
+    let card = sale.buys(0, STANDING, None);
+    assert_eq!(sale.seat(0, card), Some(4));
+    sale.clean();
+}

@@ -1,0 +1,179 @@
+//! Numbered seats: each that is reserved or sold belongs to one purchase, which has the seat that its wallet wanted or that the
+//! system chose, of the article that sells it by the promoter's signed plan; and its ticket says so.
+
+use crate::AuditError;
+use crate::difference::{Findings, What};
+use crate::reading::{Id, each, hex};
+use crate::sold::Listings;
+use crate::trust::{Trust, holds};
+use rusqlite::{Connection, params};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use tegata_core::card::CardCertificate;
+use tegata_core::talk::buy::{PurchaseState, Reserve};
+use tegata_core::talk::event::EventPlan;
+use tegata_core::wire::certificate::Role;
+use tegata_core::wire::signed::Signed;
+
+/// A purchase by its wallet and number.
+type Named = (Id, Id);
+/// The article that sells each seat of an event.
+type Plans = HashMap<Id, BTreeMap<u64, u64>>;
+
+fn place(event: &Id, seat: u64) -> String {
+    format!("seat {seat} of event-{}", hex(event))
+}
+
+/// Events as their promoters signed them.
+fn plans(
+    connection: &Connection,
+    trust: &Trust,
+    checked: &mut u64,
+    findings: &mut Findings,
+) -> Result<Plans, AuditError> {
+    let mut plans = Plans::new();
+    each(connection, "SELECT event, promoter, revision, body FROM planned ORDER BY event", [], |row| {
+        let (event, promoter, revision) = (row.get::<Id>(0)?, row.get::<Id>(1)?, row.u64(2)?);
+        *checked += 1;
+        let plan = Signed::<EventPlan>::decode(&row.get::<Vec<u8>>(3)?).ok().filter(|signed| {
+            let said = signed.claimed();
+            (said.event.0, said.promoter.0, said.revision) == (event, promoter, revision)
+                && said.check().is_ok()
+                && trust.key(&promoter, Role::Issuer).is_some_and(|key| holds(signed, key, &[]))
+        });
+        findings.expect(plan.is_some(), What::Row, || {
+            let about = format!("event-{}", hex(&event));
+            (about, "no such plan signed by the promoter", "a plan", "its row of table planned".to_owned())
+        });
+        let seats = plan.iter().flat_map(|plan| &plan.claimed().seats).map(|seat| (seat.seat, seat.article)).collect();
+        plans.insert(event, seats);
+        Ok(())
+    })?;
+    Ok(plans)
+}
+
+/// Judges them all; `freed` are purchases whose tickets were given back. A database of a format without tickets has none.
+pub(crate) fn judge(
+    connection: &Connection,
+    trust: &Trust,
+    (listings, freed): (&Listings, &HashSet<Named>),
+    checked: &mut u64,
+    findings: &mut Findings,
+) -> Result<(), AuditError> {
+    let format: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if format < 8 {
+        return Ok(());
+    }
+    let plans = plans(connection, trust, checked, findings)?;
+    let mut taken: BTreeMap<(Id, u64), Named> = BTreeMap::new();
+    let sql =
+        "SELECT wallet, number, state, issuer, article, revision, seat, card FROM purchase ORDER BY wallet, number";
+    let mut purchases = Vec::new();
+    each(connection, sql, [], |row| {
+        let named = (row.get::<Id>(0)?, row.get::<Id>(1)?);
+        let listed = (row.get::<Id>(3)?, row.u64(4)?, row.u64(5)?);
+        purchases.push((named, row.u64(2)?, listed, row.opt_u64(6)?, row.get::<Option<Id>>(7)?));
+        Ok(())
+    })?;
+    for (named, state, listed, seat, card) in purchases {
+        let (article, ticket) = (listed.1, listings.get(&listed).and_then(|listing| listing.terms.ticket.as_ref()));
+        let planned = ticket.and_then(|ticket| Some((ticket.event.0, plans.get(&ticket.event.0)?)));
+        let fits = match (planned, seat) {
+            // Of an article without numbered seats no purchase has one.
+            (Some((_, seats)), None) => !seats.values().any(|sells| *sells == article),
+            (Some((_, seats)), Some(seat)) => seats.get(&seat) == Some(&article),
+            (None, seat) => seat.is_none(),
+        };
+        let about = || format!("purchase {} of dev-{}", hex(&named.1), hex(&named.0));
+        let row_of = || "its row of table purchase".to_owned();
+        findings.expect(fits, What::Row, || (about(), "another seat, or none", format!("seat {seat:?}"), row_of()));
+        let (Some((event, _)), Some(seat)) = (planned, seat) else {
+            continue;
+        };
+        let (wanted, written) = (wanted(connection, named)?, written(connection, card)?);
+        let same = wanted.is_none_or(|wanted| wanted == seat) && written.is_none_or(|written| written == Some(seat));
+        findings.expect(same, What::Row, || {
+            let evidence = format!("seat {wanted:?} wanted, seat {written:?} on the ticket");
+            (about(), evidence, format!("seat {seat}"), row_of())
+        });
+        let over = [PurchaseState::Refused, PurchaseState::Returned].iter().any(|over| over.code() == state);
+        if over || freed.contains(&named) {
+            continue;
+        }
+        let before = taken.insert((event, seat), named);
+        findings.expect(before.is_none(), What::Row, || {
+            let other = before.map_or(String::new(), |other| hex(&other.1));
+            (place(&event, seat), "one purchase", format!("purchases {other} and {}", hex(&named.1)), row_of())
+        });
+    }
+    rows(connection, (taken, &plans), format, findings)
+}
+
+/// The seat that a wallet has named.
+fn wanted(connection: &Connection, named: Named) -> Result<Option<u64>, AuditError> {
+    let mut seat = None;
+    let sql = "SELECT body FROM purchase_record WHERE wallet = ?1 AND number = ?2 AND what = 1";
+    each(connection, sql, params![named.0, named.1], |row| {
+        seat = Signed::<Reserve>::decode(&row.get::<Vec<u8>>(0)?).ok().and_then(|reserve| reserve.claimed().seat);
+        Ok(())
+    })?;
+    Ok(seat)
+}
+
+/// The seat on a ticket as it was issued first. `None`: there is no ticket.
+fn written(connection: &Connection, card: Option<Id>) -> Result<Option<Option<u64>>, AuditError> {
+    let mut seat = None;
+    each(connection, "SELECT body FROM generation WHERE card = ?1 AND generation = 1", [card], |row| {
+        let certificate = Signed::<CardCertificate>::decode(&row.get::<Vec<u8>>(0)?).ok();
+        seat = certificate.map(|certificate| certificate.claimed().seat);
+        Ok(())
+    })?;
+    Ok(seat)
+}
+
+/// The tables of seats say the same.
+fn rows(
+    connection: &Connection,
+    (mut taken, plans): (BTreeMap<(Id, u64), Named>, &Plans),
+    format: u32,
+    findings: &mut Findings,
+) -> Result<(), AuditError> {
+    let gone: HashSet<(Id, u64)> = taken.keys().copied().collect();
+    each(connection, "SELECT event, seat, wallet, purchase FROM seat_taken ORDER BY event, seat", [], |row| {
+        let (key, named) = ((row.get::<Id>(0)?, row.u64(1)?), (row.get::<Id>(2)?, row.get::<Id>(3)?));
+        let found = taken.remove(&key);
+        findings.expect(found == Some(named), What::Row, || {
+            let ledger = format!("purchase {}", hex(&named.1));
+            let evidence = found.map_or("no purchase that has it".to_owned(), |found| hex(&found.1));
+            (place(&key.0, key.1), evidence, ledger, "its row of table seat_taken".to_owned())
+        });
+        Ok(())
+    })?;
+    for ((event, seat), named) in taken {
+        findings.expect(false, What::Row, || {
+            (place(&event, seat), format!("purchase {}", hex(&named.1)), "free", "table seat_taken".to_owned())
+        });
+    }
+    if format < 9 {
+        return Ok(());
+    }
+    let mut left: HashMap<Id, usize> = plans.iter().map(|(event, seats)| (*event, seats.len())).collect();
+    each(connection, "SELECT event, seat, article, free FROM seat ORDER BY event, seat", [], |row| {
+        let (event, seat, article, free) = (row.get::<Id>(0)?, row.u64(1)?, row.u64(2)?, row.u64(3)? == 1);
+        let planned = plans.get(&event).and_then(|seats| seats.get(&seat)) == Some(&article);
+        findings.expect(planned && free != gone.contains(&(event, seat)), What::Row, || {
+            let ledger = format!("sold by article {article}, {}", if free { "free" } else { "taken" });
+            (place(&event, seat), "another article, or not so", ledger, "its row of table seat".to_owned())
+        });
+        if let Some(left) = left.get_mut(&event) {
+            *left = left.saturating_sub(1);
+        }
+        Ok(())
+    })?;
+    let missing = left.iter().filter(|(_, left)| **left > 0).min();
+    findings.expect(missing.is_none(), What::Row, || {
+        let (about, count) =
+            missing.map_or((String::new(), 0), |(event, left)| (format!("event-{}", hex(event)), *left));
+        (about, format!("{count} seats more"), "fewer", "table seat".to_owned())
+    });
+    Ok(())
+}
