@@ -220,6 +220,28 @@ impl<V: Vault> Issuer<V> {
         self.keep_and_send(post, (gate_key(gate), old), order, now)
     }
 
+    /// Orders tickets of a category by number: to be sold over a counter once they are activated, or as vouchers, which cost nothing.
+    ///
+    /// # Errors
+    /// [`IssuerError::NoCategory`] and others.
+    pub fn numbers(
+        &mut self,
+        post: &mut dyn Post,
+        (event, category): (&str, &str),
+        count: u64,
+        now: Now,
+    ) -> Result<u64, IssuerError> {
+        let plan = self.event(event)?;
+        let name = title(&plan, category);
+        let found = self.categories(plan.event)?.into_iter().find(|listing| listing.terms.name == name);
+        let listing = found.ok_or_else(|| IssuerError::NoCategory(category.to_owned()))?;
+        if plan.seats.iter().any(|seat| seat.article == listing.article) {
+            return Err(IssuerError::Numbered(category.to_owned()));
+        }
+        let until = listing.terms.ticket.as_ref().map_or(listing.until, |ticket| ticket.until);
+        self.order(post, listing.terms, listing.face, (count, until), now)
+    }
+
     /// Its events, by name.
     ///
     /// # Errors

@@ -53,6 +53,14 @@ pub enum IssuerError {
     /// The category has neither numbered seats nor a number of tickets.
     #[error("category '{0}' has no numbered seats; say how many tickets of it there are")]
     NoStock(String),
+    /// No such category.
+    #[error("there is no category '{0}' of this event; `event show` lists them")]
+    NoCategory(String),
+    /// Only a reservation gives a numbered seat.
+    #[error(
+        "category '{0}' has numbered seats, which are sold over the network only; make one without for the counter"
+    )]
+    Numbered(String),
     /// It ends before it begins.
     #[error("category '{0}' lets in until before it lets in from")]
     Backwards(String),

@@ -1,5 +1,6 @@
 //! Cards on the issuer's side: the key of its numbers, batches ordered, numbers activated (R18).
 
+use crate::buy;
 use crate::desk::{Desk, Failure};
 use crate::directory::Learned;
 use crate::prepare::may_sell;
@@ -63,8 +64,19 @@ pub(crate) fn order(desk: &mut Desk<'_>, request: &Verified<Order>) -> Result<Ve
         until: request.until,
         at: desk.now,
     };
+    // Tickets by number come out of the same house as those that are sold over the network.
+    let quota = match &terms.ticket {
+        Some(_) => Some(buy::counter_quota(desk, row.issuer, terms, (row.face, row.count))?),
+        None => None,
+    };
     desk.store.put_batch(&row, &request.signed().encode(), &request.numbers)?;
-    equip(desk, row.issuer, terms)?;
+    match quota {
+        Some((article, taken)) => {
+            desk.store.set_batch_article(row.issuer, row.batch, article)?;
+            desk.store.set_taken(row.issuer, article, taken)?;
+        }
+        None => equip(desk, row.issuer, terms)?,
+    }
     Ok(done(desk, &request.hash(), desk.now))
 }
 

@@ -9,9 +9,9 @@ use tegata_core::step::Break;
 use tegata_core::talk::cards::{Activate, InstallReply, InstallRequest, LoadReply, LoadRequest};
 use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::wire::signed::{PublicKey, Signed, Verified};
-use tegata_core::{Amount, CardId, Hash, WalletId};
+use tegata_core::{Amount, CardId, Hash, Time, WalletId};
 use tegata_crypto_native::number::InstallationNumber;
-use tegata_store::{BatchRow, CardRow, Cause, GenerationRow, LoadRow, NumberRow, NumberState, StoreError};
+use tegata_store::{BatchRow, CardRow, Cause, GenerationRow, LoadRow, NumberRow, NumberState, StoreError, TicketRow};
 
 /// Wrong numbers that a wallet may send within [`GUESS_WINDOW`].
 const GUESSES: u64 = 10;
@@ -66,6 +66,8 @@ fn new_card(
     batch: &BatchRow,
 ) -> Result<Vec<u8>, Failure> {
     let terms = desk.terms(batch.terms)?;
+    // A ticket's certificate ends a day after its event's last admission: gates say "too late", not "no ticket".
+    let until = terms.ticket.as_ref().map_or(batch.until, |ticket| ticket.until.after(Time::DAY));
     let card = CardRow {
         card: CardId(desk.draw_id()),
         wallet: request.wallet,
@@ -73,7 +75,7 @@ fn new_card(
         unit: batch.unit,
         terms: batch.terms,
         face: batch.face,
-        until: batch.until,
+        until,
         generation: 1,
         seq: 0,
         head: Hash::ZERO,
@@ -90,6 +92,10 @@ fn new_card(
         dead_list: 0,
     };
     let (id, accounts) = (card.card, Accounts::of(&card));
+    if let Some(ticket) = &terms.ticket {
+        let row = TicketRow { card: id, event: ticket.event, seat: None, used: 0, dead: 0, why: None };
+        desk.store.put_ticket(&row)?;
+    }
     let certificate = first_generation(desk, card, &terms, request.key, Some(number.hash))?;
     let key = (id.0, Cause::Installed, number.hash);
     desk.books.post(desk.store, key, accounts.waiting(), accounts.held(), batch.face)?;

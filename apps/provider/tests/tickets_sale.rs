@@ -10,12 +10,14 @@ use says::{PROCESSOR, Says};
 use tegata_core::card::ticket::TicketTerms;
 use tegata_core::card::{CardKind, Terms};
 use tegata_core::talk::buy::*;
+use tegata_core::talk::cards::{CardNotice, Done, Order};
 use tegata_core::talk::credit::*;
 use tegata_core::talk::event::*;
 use tegata_core::wire::canonical::Bytes;
 use tegata_core::wire::sealed::{Profile, Sealed};
 use tegata_core::wire::signed::Algorithm;
 use tegata_core::{Amount, CardId, EventId, RequestNumber, Time, Unit};
+use tegata_crypto_native::number::InstallationNumber;
 use tegata_device::RequestError;
 use tegata_vault::MemoryVault;
 use tegata_wallet::{Wallet, WalletError};
@@ -329,6 +331,65 @@ fn after_its_time_a_ticket_is_not_taken_back_by_the_wallet_nor_refunded() {
     sale.clean();
 }
 
+/// Orders numbers for tickets of a category, all activated.
+fn printed(sale: &mut Sale, article: u64, count: usize) -> Result<Vec<InstallationNumber>, RequestError> {
+    sale.world.batch += 1;
+    let batch = sale.world.batch;
+    let numbers: Vec<_> = (0..count).map(|_| InstallationNumber::generate(sale.world.entropy())).collect();
+    let row = sale.world.provider.store().article(sale.world.issuer_id(), article).expect("read").expect("listed");
+    let listed = tegata_core::wire::signed::Signed::<Listing>::decode(&row.body).expect("a listing").claimed().clone();
+    let order = Order {
+        issuer: listed.issuer,
+        batch,
+        terms: listed.terms,
+        face: listed.face,
+        numbers: numbers.iter().map(|number| number.keyed_hash(&world::NUMBER_KEY)).collect(),
+        at: sale.world.now,
+        until: sale.world.now.after(10 * Time::DAY),
+        extensions: Default::default(),
+    };
+    let activation = sale.world.activation(batch, count as u64);
+    let mut issuer = std::mem::replace(&mut sale.world.issuer, world::blank(200));
+    let ordered: Result<Done, _> = sale.world.ask(&mut issuer, order);
+    let active: Result<Done, _> = ordered.and_then(|_| sale.world.ask(&mut issuer, activation));
+    sale.world.issuer = issuer;
+    active.map(|_| numbers)
+}
+
+#[test]
+fn tickets_by_number_come_out_of_the_same_quota_and_a_voucher_costs_nothing() {
+    let mut sale = Sale::new();
+    let more = Listing { revision: 2, stock: 3, ..listing(&sale.world, STANDING, 3) };
+    sale.world.issuer_asks(more);
+    assert!(printed(&mut sale, STALLS, 1).is_err(), "only a reservation gives a numbered seat");
+    assert!(printed(&mut sale, STANDING, 4).is_err(), "more than there are");
+    let vouchers = printed(&mut sale, STANDING, 2).expect("ordered");
+    assert_eq!(sale.taken(STANDING), 2);
+    sale.clean();
+    let paid = sale.clearings;
+    let card = sale.world.install(&mut sale.visitors[0].device, &vouchers[0], 90);
+    let ticket = sale.visitors[0].ticket(card).expect("a ticket");
+    assert_eq!((ticket.purse.certificate.claimed().seat, ticket.terms.name.as_str()), (None, "Concert, Standing"));
+    let row = sale.world.provider.store().ticket(card).expect("read").expect("known");
+    assert_eq!((row.event, row.seat, row.dead), (EVENT, None, 0));
+    let again = sale.world.try_install(&mut sale.visitors[1].device, &vouchers[0].to_string(), 91);
+    assert!(!matches!(again, CardNotice::Installed { .. }), "once only: {again:?}");
+    assert_eq!(sale.clearings, paid, "nobody is charged");
+    sale.buys(1, STANDING, None);
+    assert_eq!(sale.taken(STANDING), 3);
+    sale.clean();
+    // What was not paid for is not paid back: a person looks.
+    sale.gives_back(0, card).expect("given back");
+    sale.updates(0);
+    sale.passes(2);
+    assert!(!sale.says.asks::<Refund>(&mut sale.world));
+    assert_eq!(sale.world.open_exceptions(), ["unreturned"]);
+    sale.clean();
+    let connection = sale.world.provider.store().connection();
+    connection.execute("UPDATE number_batch SET article = NULL", []).expect("changed");
+    assert!(audited(&sale.world).difference.expect("found").about.contains("batch"));
+}
+
 #[test]
 fn the_auditor_finds_whatever_was_changed() {
     let mut sale = Sale::new();
@@ -372,11 +433,11 @@ fn a_plan_that_leaves_out_or_renames_a_seat_is_refused() {
     let planned = plan(&sale.world);
     let body = EventPlan { revision: 2, seats: planned.seats[..2].to_vec(), ..planned.clone() };
     let mut issuer = std::mem::replace(&mut sale.world.issuer, world::blank(200));
-    let answer: Result<tegata_core::talk::cards::Done, RequestError> = sale.world.ask(&mut issuer, body);
+    let answer: Result<Done, RequestError> = sale.world.ask(&mut issuer, body);
     assert!(answer.is_err());
     let mut grown = EventPlan { revision: 2, ..planned };
     grown.seats.push(Seat { seat: 4, name: "Row 2, 1".into(), article: STANDING, extensions: Default::default() });
-    let answer: Result<tegata_core::talk::cards::Done, RequestError> = sale.world.ask(&mut issuer, grown);
+    let answer: Result<Done, RequestError> = sale.world.ask(&mut issuer, grown);
     assert!(answer.is_ok(), "{answer:?}");
     sale.world.issuer = issuer;
     let card = sale.buys(0, STANDING, None);

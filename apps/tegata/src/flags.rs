@@ -751,4 +751,20 @@ pub struct BenchFlags {
     /// Tickets to sell, show to a gate and upload
     #[arg(long, default_value_t = 1000)]
     pub tickets: usize,
+    /// The last seats, sold to sixteen at once
+    #[arg(long, default_value_t = 1000)]
+    pub last_seats: usize,
+    /// Numbered seats of the event's plan
+    #[arg(long, default_value_t = 50_000)]
+    pub seats: usize,
+    /// Measure only this
+    #[arg(long, value_enum)]
+    pub only: Option<BenchPart>,
+}
+
+/// A part of the benchmark that runs by itself.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BenchPart {
+    /// Tickets under contention
+    Tickets,
 }

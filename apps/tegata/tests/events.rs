@@ -47,6 +47,14 @@ impl Drop for Running {
     }
 }
 
+#[test]
+fn the_last_seats_are_sold_once_each_to_sixteen_buyers_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = ["bench", "--only", "tickets", "--last-seats", "80", "--seats", "3000"];
+    let sold = &good(folder.path(), &words)["tickets"]["contention"];
+    assert_eq!((&sold["sold"], &sold["buyers"], &sold["clean"]), (&80.into(), &16.into(), &true.into()), "{sold}");
+}
+
 const OPEN: [&str; 2] = ["--from", "2099-12-24 19:00"];
 
 #[test]

@@ -143,6 +143,9 @@ impl Sold {
                 (row.about(), "another state, or nothing of it signed", ledger, "its row of table purchase".to_owned())
             });
         }
+        if format >= 9 {
+            by_number(connection, numbers, &listings, &mut taken, findings)?;
+        }
         // No more were sold or reserved than the issuer ever listed.
         each(connection, "SELECT issuer, article, taken FROM article", [], |row| {
             let key = (row.get::<Id>(0)?, row.u64(1)?);
@@ -368,6 +371,43 @@ fn freed(connection: &Connection) -> Result<HashSet<(Id, Id)>, AuditError> {
         Ok(())
     })?;
     Ok(freed)
+}
+
+/// Tickets by number count with those that their article sells, and have its terms.
+fn by_number(
+    connection: &Connection,
+    numbers: &Numbers,
+    listings: &Listings,
+    taken: &mut BTreeMap<(Id, u64), u64>,
+    findings: &mut Findings,
+) -> Result<(), AuditError> {
+    let sql = "SELECT issuer, batch, terms, article, (SELECT count(*) FROM number
+        WHERE number.issuer = number_batch.issuer AND number.batch = number_batch.batch) FROM number_batch";
+    each(connection, sql, [], |row| {
+        let (issuer, batch, handle) = (row.get::<Id>(0)?, row.u64(1)?, Handle(row.get(2)?));
+        let (article, count) = (row.opt_u64(3)?, row.u64(4)?);
+        let terms = numbers.terms.get(&handle).filter(|terms| terms.ticket.is_some());
+        let fits = match article {
+            None => terms.is_none(),
+            Some(article) => terms.is_some_and(|terms| {
+                let of_article = |(key, _): &(&(Id, u64, u64), &Listing)| (key.0, key.1) == (issuer, article);
+                listings.iter().filter(of_article).any(|(_, listing)| listing.terms == *terms)
+            }),
+        };
+        findings.expect(fits, What::Number, || {
+            let about = format!("batch {batch} of issuer {}", hex(&issuer));
+            (
+                about,
+                "tickets of another article",
+                format!("article {article:?}"),
+                "its row of table number_batch".into(),
+            )
+        });
+        if let Some(article) = article {
+            *taken.entry((issuer, article)).or_default() += count;
+        }
+        Ok(())
+    })
 }
 
 /// Listings by issuer, article and revision.

@@ -185,6 +185,15 @@ impl Store {
         }
         Ok(())
     }
+    /// A batch's numbers count with what this article sells.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn set_batch_article(&self, issuer: IssuerId, batch: u64, article: u64) -> Result<(), StoreError> {
+        let sql = "UPDATE number_batch SET article = ?3 WHERE issuer = ?1 AND batch = ?2";
+        self.sql(sql)?.execute(params![issuer.0, n(batch), n(article)])?;
+        Ok(())
+    }
     /// Whether any of these numbers is known already.
     ///
     /// # Errors

@@ -3,9 +3,10 @@
 mod credit;
 mod gate;
 mod tap;
+mod tickets;
 mod upload;
 
-use crate::flags::BenchFlags;
+use crate::flags::{BenchFlags, BenchPart};
 use crate::measure;
 use crate::screen::{Answer, Failure, Screen, table};
 use serde_json::{Value, json};
@@ -16,6 +17,10 @@ const ALGORITHMS: [(&str, Algorithm); 2] = [("ed25519", Algorithm::Ed25519), ("p
 
 /// Measures.
 pub fn run(screen: Screen, flags: &BenchFlags) -> Result<Answer, Failure> {
+    if flags.only == Some(BenchPart::Tickets) {
+        let sold = tickets::measure(screen, flags.last_seats, flags.seats)?;
+        return Ok(Answer::new(sold.told(), json!({ "tickets": sold.json(), "measured_on": measure::machine() })));
+    }
     let mut taps = serde_json::Map::new();
     let mut uploads = serde_json::Map::new();
     let mut rows = Vec::new();
@@ -40,13 +45,14 @@ pub fn run(screen: Screen, flags: &BenchFlags) -> Result<Answer, Failure> {
     let head =
         ["wallet", "bytes first / known", "tap us (wallet + terminal)", "upload us/check", "floor us/check", "ratio"];
     let (paid, bought, (count, seconds)) = credit::measure(screen, flags.credits, flags.resumed)?;
+    let sold = tickets::measure(screen, flags.last_seats, flags.seats)?;
     let by_credit = table(&credit::Measured::HEADS, &[paid.row("payment"), bought.row("purchase")]);
     let gate = gate::measure(screen, flags.tickets)?;
     let machine = measure::machine();
     let text = format!(
         "{}\n{by_credit}\n{count} purchases resumed after SIGKILL in {seconds:.1} s\n{}\nMeasured on {machine}",
         table(&head, &rows),
-        gate.text()
+        format_args!("{}\n{}", gate.text(), sold.told())
     );
     let json = json!({
         "tap": {
@@ -60,10 +66,21 @@ pub fn run(screen: Screen, flags: &BenchFlags) -> Result<Answer, Failure> {
         "credit": paid.json(),
         "purchase": bought.json(),
         "resumed": { "count": count, "seconds": measure::rounded(seconds, 2) },
-        "tickets": gate.json(),
+        "tickets": together(gate.json(), sold.json()),
         "measured_on": machine,
     });
     Ok(Answer::new(text, json))
+}
+
+/// The figures of two objects in one.
+fn together(one: Value, other: Value) -> Value {
+    match (one, other) {
+        (Value::Object(mut all), Value::Object(more)) => {
+            all.extend(more);
+            Value::Object(all)
+        }
+        (one, _) => one,
+    }
 }
 
 /// CPU of both sides together, by algorithm.

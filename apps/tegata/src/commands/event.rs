@@ -46,6 +46,16 @@ pub fn run(place: &Place, name: &str, command: EventCommand) -> Result<Answer, F
             Ok(Answer::new(text, json!({ "category": category_json(&listed) })))
         }
         EventCommand::Gate { event, gate, door, out } => gate_at(place, name, (&event, &gate, door.as_deref()), out),
+        EventCommand::Numbers { event, category, count } => {
+            let mut opened = place.issuer(name)?;
+            let batch = opened.part.numbers(&mut place.post()?, (&event, &category), count, now())?;
+            let text = format!(
+                "Batch {batch}: {count} tickets by number. Print it: tegata issuer {name} print {batch}\n\
+                 They let nobody in until they are activated, when they are sold or given out: tegata issuer {name} activate \
+                 {batch} SERIAL"
+            );
+            Ok(Answer::new(text, json!({ "batch": batch, "count": count })))
+        }
         EventCommand::Show { event: None } => list(&place.issuer(name)?.part, name),
         EventCommand::Show { event: Some(event) } => {
             let opened = place.issuer(name)?;

@@ -61,6 +61,16 @@ pub enum EventCommand {
         #[arg(long)]
         out: bool,
     },
+    /// Order tickets of a category by number: to be sold over a counter, or as vouchers; out of the same quota
+    Numbers {
+        /// Of which event
+        event: String,
+        /// The category
+        category: String,
+        /// How many
+        #[arg(long, default_value_t = 10)]
+        count: u64,
+    },
     /// List the events, or show one: zones, doors, categories, gates
     Show {
         /// Which [default: all]

@@ -31,3 +31,6 @@ CREATE INDEX waiting_offered ON waiting (wallet) WHERE state = 2;
 -- When the provider heard that a card was given back; 0: before this format.
 ALTER TABLE surrender ADD COLUMN at INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX purchase_article ON purchase (issuer, article);
+
+-- Tickets by number, for a counter or as vouchers, count with those that their article sells.
+ALTER TABLE number_batch ADD COLUMN article INTEGER;
