@@ -3,7 +3,7 @@
 use crate::desk::{Desk, Failure, refusal};
 use crate::directory::Learned;
 use crate::prepare::{Opened, Prepared, Request};
-use crate::{ProviderError, buy, cards, credit, enter, install, join, reach, report, update};
+use crate::{ProviderError, buy, cards, credit, enter, give, install, join, reach, report, update};
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::sealed::Profile;
 
@@ -66,5 +66,7 @@ fn handle(desk: &mut Desk<'_>, request: &Request, opened: &Opened) -> Result<Vec
         Request::Unopened(request) => reach::unopened(desk, request),
         Request::Plan(request) => enter::plan(desk, request),
         Request::GateOrder(request) => enter::order_gate(desk, request),
+        Request::Register(request, title) => give::register(desk, request, title.as_ref()),
+        Request::Gift(request, locked) => give::gift(desk, request, *locked),
     }
 }

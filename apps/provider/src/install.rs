@@ -4,6 +4,7 @@ use crate::books::Accounts;
 use crate::cards::activated;
 use crate::desk::{Desk, Failure};
 use crate::directory::Learned;
+use crate::give;
 use tegata_core::card::{CardCertificate, Load, Raise, Terms};
 use tegata_core::step::Break;
 use tegata_core::talk::cards::{Activate, InstallReply, InstallRequest, LoadReply, LoadRequest};
@@ -24,6 +25,10 @@ pub(crate) fn install(
     request: &Verified<InstallRequest>,
     slip: Option<&Verified<Activate>>,
 ) -> Result<Vec<u8>, Failure> {
+    guessing(desk, request.wallet)?;
+    if let Some(reply) = give::take(desk, request)? {
+        return Ok(reply);
+    }
     let mut number = find(desk, request.wallet, &request.number, slip)?;
     if let Some((hash, reply)) = number.used.as_ref().filter(|_| number.state == NumberState::Used) {
         if *hash == request.hash() {
@@ -218,16 +223,7 @@ fn find(
     text: &str,
     slip: Option<&Verified<Activate>>,
 ) -> Result<NumberRow, Failure> {
-    if reconciling(desk)? {
-        return Err(Failure::Refused(ProviderRefusal::Reconciling, Some(60)));
-    }
-    if let Some((since, count)) = desk.store.guesses(wallet)?
-        && count >= GUESSES
-        && desk.now.since(since) < GUESS_WINDOW
-    {
-        let wait = GUESS_WINDOW - desk.now.since(since);
-        return Err(Failure::Refused(ProviderRefusal::TooMany, Some(wait)));
-    }
+    guessing(desk, wallet)?;
     let Some(mut number) = look_up(desk, text)? else {
         return Err(guessed(desk, wallet)?);
     };
@@ -242,6 +238,21 @@ fn find(
         return Err(guessed(desk, wallet)?);
     }
     Ok(number)
+}
+
+/// Refuses who has typed too many wrong numbers, and everybody while devices are heard after a backup was restored (R15).
+fn guessing(desk: &mut Desk<'_>, wallet: WalletId) -> Result<(), Failure> {
+    if reconciling(desk)? {
+        return Err(Failure::Refused(ProviderRefusal::Reconciling, Some(60)));
+    }
+    if let Some((since, count)) = desk.store.guesses(wallet)?
+        && count >= GUESSES
+        && desk.now.since(since) < GUESS_WINDOW
+    {
+        let wait = GUESS_WINDOW - desk.now.since(since);
+        return Err(Failure::Refused(ProviderRefusal::TooMany, Some(wait)));
+    }
+    Ok(())
 }
 
 fn look_up(desk: &Desk<'_>, text: &str) -> Result<Option<NumberRow>, Failure> {

@@ -1,6 +1,7 @@
 //! The first stage, on all cores and without the database: open, decode, verify.
 
 use crate::directory::Known;
+use crate::give;
 use crate::shared::Shared;
 use crate::update::record::{Upload, prove};
 use tegata_core::step::Break;
@@ -11,6 +12,7 @@ use tegata_core::talk::credit::{
     user_line,
 };
 use tegata_core::talk::event::{EventPlan, GateOrder};
+use tegata_core::talk::give::{GiftRequest, Register};
 use tegata_core::talk::join::JoinRequest;
 use tegata_core::talk::reach::{Carry, KeyAsk, Mute, Reachable, Unopened};
 use tegata_core::talk::report::{ProviderRefusal, ReportRequest};
@@ -51,6 +53,10 @@ pub(crate) enum Request {
     Unopened(Verified<Unopened>),
     Plan(Verified<EventPlan>),
     GateOrder(Verified<GateOrder>),
+    /// With the title, if its signatures hold.
+    Register(Verified<Register>, Option<give::Title>),
+    /// With the hash of the event that locks the card, if its signature holds.
+    Gift(Verified<GiftRequest>, Option<Hash>),
 }
 
 /// An envelope that was opened, or that cannot be.
@@ -211,6 +217,20 @@ impl Stage<'_> {
             Ok(Listing::KIND) => self.signed(plain, &[Role::Issuer], |body| body.issuer.into(), Request::List),
             Ok(EventPlan::KIND) => self.signed(plain, &[Role::Issuer], |body| body.promoter.into(), Request::Plan),
             Ok(GateOrder::KIND) => self.signed(plain, &[Role::Issuer], |body| body.promoter.into(), Request::GateOrder),
+            Ok(Register::KIND) => {
+                let then = |request: Verified<Register>| {
+                    let title = give::prove(self.shared, self.by, request.card, request.generation, &request.title);
+                    Request::Register(request, title.map(|(title, _)| title))
+                };
+                self.signed(plain, &[Role::Wallet], |body: &Register| body.wallet.into(), then)
+            }
+            Ok(GiftRequest::KIND) => {
+                let then = |request: Verified<GiftRequest>| {
+                    let locked = give::lock(self.shared, self.by, &request);
+                    Request::Gift(request, locked)
+                };
+                self.signed(plain, &[Role::Wallet], |body: &GiftRequest| body.wallet.into(), then)
+            }
             Ok(CatalogueRequest::KIND) => {
                 self.signed(plain, &[Role::Wallet], |body| body.wallet.into(), Request::Catalogue)
             }

@@ -47,11 +47,10 @@ impl<V: Vault> Wallet<V> {
         purse.and_then(|purse| self.ticket_of(purse)).ok_or(WalletError::NoCard)
     }
     fn ticket_of(&self, purse: Purse) -> Option<Ticket> {
-        let said = purse.certificate.claimed();
-        let terms = load_terms(&self.device, said.terms)?;
+        let terms = load_terms(&self.device, purse.certificate.claimed().terms)?;
         let zones = terms.ticket.as_ref()?.zones.iter();
-        let passes = zones.map(|zone| (*zone, Pass::load(&self.device, said, *zone).0)).collect();
-        Some(Ticket { card: said.card, passes, terms, purse })
+        let passes = zones.map(|zone| (*zone, Pass::load(&self.device, &purse, *zone).0)).collect();
+        Some(Ticket { card: purse.card(), passes, terms, purse })
     }
     /// Touches a gate with this ticket, for so many people; gives the first frame.
     ///

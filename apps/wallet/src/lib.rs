@@ -3,11 +3,13 @@
 mod buy;
 mod credit;
 mod enter;
+mod give;
 mod pay;
 mod reach;
 mod wallet;
 
 pub use enter::{Ticket, enter_at};
+pub use give::Standing;
 pub use pay::{Answer, Paid, offer_credit, pay};
 pub use reach::Read;
 pub use wallet::{Held, PaymentMade, Wallet, WalletError};

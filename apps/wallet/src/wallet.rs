@@ -37,6 +37,9 @@ pub enum WalletError {
     /// The card stays as it is.
     #[error("the card cannot be given back: {0}")]
     NotGivenBack(String),
+    /// The ticket is not given.
+    #[error("the ticket cannot be given: {0}")]
+    NotGiven(&'static str),
     /// Nothing to agree to.
     #[error("there is no such payment waiting for your consent")]
     NothingToAgree,

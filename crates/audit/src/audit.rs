@@ -7,6 +7,7 @@ use crate::contracts::Contracts;
 use crate::credit::Credit;
 use crate::difference::{Difference, Findings};
 use crate::facts::Facts;
+use crate::given;
 use crate::judge::Evidence;
 use crate::log::Logs;
 use crate::numbers::Numbers;
@@ -173,6 +174,7 @@ fn examine(connection: &Connection, options: &Options) -> Result<Audit, AuditErr
     let mut asked = Asked::read(connection, &trust, &mut signatures, &mut findings)?;
     let sold = Sold::read(connection, &trust, (&mut asked, &mut numbers), &mut signatures, &mut findings)?;
     let cards = Cards::read(connection, &trust, (&numbers, &sold), &mut signatures, &mut findings)?;
+    given::examine(connection, &trust, &cards, &mut signatures, &mut findings)?;
     let verdicts = Verdicts::read(connection)?;
     let mut facts = Facts::default();
     let logs = Logs { connection, trust: &trust, cards: &cards, verdicts: &verdicts, scope: options.scope };

@@ -331,6 +331,7 @@ impl Cards {
         checked: &mut u64,
         findings: &mut Findings,
     ) -> Result<(), AuditError> {
+        let givers: HashSet<(Id, Id)> = crate::given::givers(connection)?.into_iter().collect();
         let row = |row: &Columns<'_, '_>| Ok((row.get::<Id>(0)?, row.get::<Vec<u8>>(1)?));
         let sql = "SELECT device, reply FROM device WHERE reply IS NOT NULL ORDER BY device";
         pieces(connection, sql, row, |piece| {
@@ -346,7 +347,9 @@ impl Cards {
             }
             for Sealed { columns: (device, id), signed, .. } in verified(carried, trust, |body| body.signer, checked) {
                 let signed: Option<Signed<CardCertificate>> = signed.filter(|signed| {
-                    let card = self.cards.get(&id).filter(|card| card.wallet == device);
+                    // Whoever has given it away since may have it in an answer from before.
+                    let gave = givers.contains(&(id, device));
+                    let card = self.cards.get(&id).filter(|card| card.wallet == device || gave);
                     let generation = card.and_then(|card| card.generation(signed.claimed().generation));
                     generation.is_some_and(|generation| generation.key == signed.claimed().key)
                 });
@@ -359,7 +362,10 @@ impl Cards {
                     let said = signed.claimed();
                     let (generation, seq) = (said.generation, said.seq);
                     let checkpoint = Checkpoint { generation, seq, remaining: said.remaining };
-                    self.checkpoints.insert(id, checkpoint);
+                    let newer = |known: &Checkpoint| (known.generation, known.seq) > (generation, seq);
+                    if !self.checkpoints.get(&id).is_some_and(newer) {
+                        self.checkpoints.insert(id, checkpoint);
+                    }
                 }
             }
             Ok(())

@@ -4,8 +4,10 @@ use crate::cards::Cards;
 use crate::facts::{Arrival, By, Facts, Record, Signature};
 use crate::reading::Id;
 use crate::trust::{Trust, holds};
+use tegata_core::card::title::{Holder, Hop};
 use tegata_core::card::{CardEvent, Counterpart, EventKind, Raise, Void};
 use tegata_core::talk::enter::{Admission, Direction, Gateway, Presentation, Window};
+use tegata_core::talk::give::Proof;
 use tegata_core::talk::journal::{EntryKind, LogEntry};
 use tegata_core::talk::pay::{Charge, Receipt};
 use tegata_core::talk::update::UpdateRequest;
@@ -13,6 +15,7 @@ use tegata_core::wire::canonical::{Bytes, Wire};
 use tegata_core::wire::certificate::Role;
 use tegata_core::wire::signed::{self, PublicKey, Signed, Unsigned};
 use tegata_core::{CardId, DeviceId, Hash};
+use tegata_crypto_native::RecordVerifier;
 
 /// An upload as stored, with its entries put back.
 pub(crate) struct Upload {
@@ -50,7 +53,7 @@ pub(crate) enum Said {
     },
     /// A sale by credit: what was captured for it stands with the processor's answers.
     Sale,
-    /// A ticket at a gate: what it has let in is counted with the tickets.
+    /// A ticket at a gate, or given on: what it has let in, and who holds it, stands with the tickets.
     Shown,
 }
 
@@ -164,6 +167,7 @@ impl Reading<'_, '_> {
                 self.keys.trust.key(&gate.0, Role::Gate).ok_or("it names no gate that is known")?;
                 self.shown(&entry, gate).map(|()| Said::Shown)
             }
+            EntryKind::Given | EntryKind::Taken => self.titled(&entry).map(|()| Said::Shown),
         };
         *signatures += self.signatures;
         said
@@ -233,11 +237,10 @@ impl Reading<'_, '_> {
         let shown = entry.shown.as_ref().ok_or("it shows nothing")?;
         let (card, generation) = entry.card.zip(entry.generation).ok_or("it names no ticket")?;
         let said = shown.certificate.claimed();
-        if (said.card, said.generation) != (card, generation) {
+        if (said.card, shown.generation()) != (card, generation) {
             return Err("it names another ticket than it shows");
         }
-        let found = self.keys.cards.cards.get(&card.0).and_then(|card| card.generation(generation));
-        let key = found.ok_or("its ticket or generation is not known")?.key;
+        let key = self.held_by(card, said.generation, shown.hops())?;
         let hash = shown.hash(gate).ok_or("it shows nothing that can be named")?;
         if !self.checked {
             return Ok(());
@@ -266,6 +269,37 @@ impl Reading<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// The key of whoever holds a card after these hand-overs from a certified generation on.
+    fn held_by(&mut self, card: CardId, generation: u64, hops: &[Hop]) -> Result<PublicKey, &'static str> {
+        let found = self.keys.cards.cards.get(&card.0).and_then(|card| card.generation(generation));
+        let key = found.ok_or("its ticket or generation is not known")?.key;
+        if !self.checked {
+            return Ok(hops.last().map_or(key, |hop| hop.to));
+        }
+        self.signatures += hops.len() as u64;
+        let first = Holder { card, generation, key, used: 0, before: Vec::new() };
+        first.after(hops, &RecordVerifier).map(|held| held.key).ok_or("a hand-over is not signed by who held it")
+    }
+
+    /// A card handed over, with all hand-overs since the generation that was certified.
+    fn titled(&mut self, entry: &LogEntry) -> Result<(), &'static str> {
+        let (card, generation) = entry.card.zip(entry.generation).ok_or("it names no card")?;
+        let hops = entry.title.as_deref().ok_or("it has no hand-over")?;
+        let since = hops.len() as u64 - u64::from(entry.kind == EntryKind::Given && !hops.is_empty());
+        let key = self.held_by(card, generation.checked_sub(since).ok_or("its generations do not fit")?, hops)?;
+        match (entry.kind, entry.proof) {
+            (EntryKind::Given, _) => Ok(()),
+            (_, Some(proof)) => {
+                let registers = Proof::Registers(card, generation, DeviceId(self.device));
+                if !self.checked || registers.holds(&key, proof, &RecordVerifier) {
+                    return Ok(());
+                }
+                Err("the card's new key has not signed that it is this wallet's")
+            }
+            (_, None) => Err("the card's new key has not signed that it is this wallet's"),
+        }
     }
 
     /// A terminal's own void or close.

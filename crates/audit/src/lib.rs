@@ -17,6 +17,7 @@ mod credit;
 mod difference;
 mod entry;
 mod facts;
+mod given;
 mod judge;
 mod log;
 mod numbers;

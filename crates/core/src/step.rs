@@ -18,7 +18,7 @@ pub enum SigningKey {
     Device,
     /// A card's key.
     Card(CardId),
-    /// The key made for one payment by credit.
+    /// A key made for one payment by credit, or for a card to come.
     Offer(PublicKey),
 }
 

@@ -170,7 +170,7 @@ impl<V: Vault> Device<V> {
         let public = match key {
             SigningKey::Device => self.key().or_else(|| self.ring.device_key())?,
             SigningKey::Offer(key) => key,
-            SigningKey::Card(card) => load_purse(self, card)?.certificate.claimed().key,
+            SigningKey::Card(card) => load_purse(self, card)?.key(),
         };
         self.ring.sign(&public, tbs)
     }

@@ -253,7 +253,7 @@ impl Venue {
     /// The code on the wallet's screen, seconds after its moment.
     fn code(&mut self) -> Vec<u8> {
         let purse = load_purse(&self.wallet, CARD).unwrap();
-        let (pass, _) = Pass::load(&self.wallet, purse.certificate.claimed(), 1);
+        let (pass, _) = Pass::load(&self.wallet, &purse, 1);
         let (window, tbs) = draft_window(&purse, &pass, (EVENT, 1), 1, self.now).unwrap();
         let signature = self.wallet.ring.sign(&purse.certificate.claimed().key, &tbs).unwrap();
         code(purse.certificate, window, signature)
@@ -519,7 +519,7 @@ fn a_gate_that_stored_and_did_not_open_opens_once() {
         refused: None,
         extensions: Default::default(),
     };
-    let pass = Pass { entry: 0, inside: false, attempts: vec![attempt], left: None, extensions: Default::default() };
+    let pass = Pass { attempts: vec![attempt], ..Pass::new(1, 0) };
     let mut batch = Batch::default();
     batch.put(Pass::key(CARD, 1), pass.to_bytes());
     venue.wallet.vault.commit(&batch).unwrap();

@@ -121,7 +121,7 @@ const CARD_SELECT: &str = "SELECT card, wallet, issuer, unit, terms, face, until
 const CARD_PUT: &str = "INSERT INTO card (card, wallet, issuer, unit, terms, face, until, generation, seq, head, remaining, \
     last_load, loads, held, in_flight, covered,  held_back, release_at, blocked, dead_generation, dead_list) \
     VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21) \
-    ON CONFLICT (card) DO UPDATE SET generation = ?8, seq = ?9, head = ?10, remaining = ?11, last_load = ?12, \
+    ON CONFLICT (card) DO UPDATE SET wallet = ?2, generation = ?8, seq = ?9, head = ?10, remaining = ?11, last_load = ?12, \
     loads = ?13, held = ?14, in_flight = ?15, covered = ?16, held_back = ?17, release_at = ?18, \
     blocked = ?19, dead_generation = ?20, dead_list = ?21";
 

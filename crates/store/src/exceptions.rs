@@ -40,11 +40,13 @@ pub enum ExceptionKind {
     CameTwice = 15,
     /// A gate that did not know better let a ticket in beyond its terms.
     BeyondTerms = 16,
+    /// One generation of a card was given to two, or given and ended otherwise: its holder is convicted (R9, R12).
+    GivenTwice = 17,
 }
 
 impl ExceptionKind {
     /// Every one, in the order of its number.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::MissingTerminalRecord,
         Self::MissingWalletRecord,
         Self::Fork,
@@ -61,6 +63,7 @@ impl ExceptionKind {
         Self::Cloned,
         Self::CameTwice,
         Self::BeyondTerms,
+        Self::GivenTwice,
     ];
     /// What people call it.
     pub fn name(self) -> &'static str {
@@ -81,6 +84,7 @@ impl ExceptionKind {
             Self::Cloned => "cloned",
             Self::CameTwice => "came twice",
             Self::BeyondTerms => "beyond terms",
+            Self::GivenTwice => "given twice",
         }
     }
 }

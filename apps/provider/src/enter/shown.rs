@@ -3,6 +3,7 @@
 use super::setup::kill;
 use crate::desk::{Desk, Failure};
 use crate::directory::Known;
+use crate::give;
 use crate::shared::Shared;
 use crate::update::{Source, block, exception};
 use tegata_core::card::ticket::TicketTerms;
@@ -14,13 +15,15 @@ use tegata_core::talk::journal::{EntryKind, LogEntry};
 use tegata_core::wire::certificate::{Role, Subject};
 use tegata_core::wire::signed::Verifier;
 use tegata_core::{DeviceId, EventId};
-use tegata_store::{AdmissionRow, ExceptionKind, ExceptionRow, StoreError};
+use tegata_store::{AdmissionRow, ExceptionKind, ExceptionRow, HandedState, StoreError};
 
 /// What an entry proves that was shown: the ticket's signature holds, and the gate's.
 #[derive(Debug)]
 pub(crate) struct Seen {
     event: EventId,
     row: AdmissionRow,
+    /// How the ticket was given on before it was shown.
+    title: Option<give::Title>,
 }
 
 /// Proves an entry of a gate's log, or of a wallet's that says what a gate answered.
@@ -33,14 +36,20 @@ pub(crate) fn prove(
     let by_gate = known.role == Role::Gate;
     let gate = if by_gate { device } else { entry.terminal? };
     let (card, generation) = (entry.card?, entry.generation?);
-    let (gate_key, card_key) = {
+    let gate_key = {
         let directory = shared.directory();
-        let gate = directory.participants.get(&Subject::from(gate)).filter(|known| known.role == Role::Gate)?;
-        (gate.key, *directory.card_keys.get(&(card, generation))?)
+        directory.participants.get(&Subject::from(gate)).filter(|known| known.role == Role::Gate)?.key
     };
     let shown = entry.shown?;
     let said = shown.certificate.claimed();
-    ((said.card, said.generation) == (card, generation)).then_some(())?;
+    ((said.card, shown.generation()) == (card, generation)).then_some(())?;
+    let (card_key, title) = match shown.hops() {
+        [] => (*shared.directory().card_keys.get(&(card, generation))?, None),
+        hops => {
+            let (title, holder) = give::prove(shared, by, card, said.generation, hops)?;
+            (holder.key, Some(title))
+        }
+    };
     let (hash, (of_entry, people)) = (shown.hash(gate)?, shown.entry()?);
     let (mut attempt, mut before) = (0, Vec::new());
     if let (Some(presentation), Some(session)) = (&shown.presentation, shown.session) {
@@ -85,7 +94,7 @@ pub(crate) fn prove(
         by_gate,
         by_wallet: !by_gate,
     };
-    Some(Seen { event: shown.event, row })
+    Some(Seen { event: shown.event, row, title })
 }
 
 /// Records it and compares it with what the same ticket has shown for the same entry.
@@ -94,6 +103,9 @@ pub(crate) fn seen(desk: &mut Desk<'_>, source: &Source, seen: &Seen) -> Result<
     let Some(ticket) = desk.store.ticket(row.card)?.filter(|ticket| ticket.event == seen.event) else {
         return crate::update::malformed(desk, source);
     };
+    if let Some(title) = &seen.title {
+        give::tell(desk, source, title)?;
+    }
     let others = desk.store.admissions_of(row.card, row.zone, row.entry, row.direction)?;
     let known = others.iter().any(|other| other.shown == row.shown);
     desk.store.put_admission(row)?;
@@ -125,10 +137,20 @@ pub(crate) fn seen(desk: &mut Desk<'_>, source: &Source, seen: &Seen) -> Result<
         Some(terms) => before.is_none() && is_beyond(desk, terms, row)?,
         None => return Err(StoreError::Damaged.into()),
     };
-    if beyond || (ticket.dead >= row.generation && !convicted) {
+    let dead = ticket.dead >= row.generation && !convicted && !before_it_was_given(desk, row)?;
+    if beyond || dead {
         except(desk, source, row, None, ExceptionKind::BeyondTerms)?;
     }
     Ok(())
+}
+
+/// Whether this entry was used before its generation was given on, or by who held it until it came back.
+fn before_it_was_given(desk: &Desk<'_>, row: &AdmissionRow) -> Result<bool, Failure> {
+    if desk.store.handed(row.card, row.generation)?.is_some_and(|given| row.entry <= given.used) {
+        return Ok(true);
+    }
+    let held = desk.store.handed(row.card, row.generation.saturating_sub(1))?;
+    Ok(held.is_some_and(|held| held.state == HandedState::Back && row.at < held.until))
 }
 
 fn told(row: &AdmissionRow) -> Told<'_> {

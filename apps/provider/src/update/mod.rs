@@ -12,6 +12,7 @@ use crate::credit;
 use crate::desk::{Desk, Failure};
 use crate::directory::{Known, Learned};
 use crate::enter;
+use crate::give;
 use crate::join::{CERTIFICATE, decoded_keys};
 use crate::reach;
 pub(crate) use chain::{block, record_of};
@@ -169,6 +170,7 @@ fn judge(desk: &mut Desk<'_>, source: &Source, record: Option<&Record>, ends: &m
         }
         Some(Record::Surrendered(event)) => wallet::surrendered(desk, source, event),
         Some(Record::Seen(seen)) => enter::seen(desk, source, seen),
+        Some(Record::Titled(title, proof)) => give::logged(desk, source, title, *proof),
         None => malformed(desk, source),
     }
 }
@@ -311,6 +313,10 @@ fn checkpoints(desk: &mut Desk<'_>, wallet: DeviceId) -> Result<(Vec<Signed<Card
         let terms = desk.terms(card.terms)?;
         due = due.min(desk.now.after(terms.due_after));
         if card.blocked.is_some() || card.generation <= card.dead_generation || desk.now >= card.until {
+            continue;
+        }
+        // Given, and nobody has it yet: nobody's checkpoint.
+        if give::is_open(desk, &card)? {
             continue;
         }
         renewed.push(desk.certify(&card, &terms, desk.card_key(&card)?)?);

@@ -2,9 +2,11 @@
 
 use crate::directory::Known;
 use crate::enter;
+use crate::give;
 use crate::shared::Shared;
 use tegata_core::card::{CardEvent, Counterpart, Raise, Void};
 use tegata_core::talk::credit::MerchantReceipt;
+use tegata_core::talk::enter::SessionSignature;
 use tegata_core::talk::journal::{EntryKind, LogEntry};
 use tegata_core::talk::pay::Charge;
 use tegata_core::talk::update::UpdateRequest;
@@ -43,6 +45,8 @@ pub(crate) enum Record {
     Surrendered(Event),
     /// What a ticket has shown to a gate.
     Seen(Box<enter::Seen>),
+    /// A card handed over; with the new key's proof, if it was to this wallet.
+    Titled(give::Title, Option<SessionSignature>),
 }
 
 /// A charge named by its hash.
@@ -92,6 +96,7 @@ pub(crate) fn prove(
         (Role::Wallet, EntryKind::Receipted) => Some(Record::Receipted),
         (Role::Wallet, EntryKind::TookUp) => took_up(shared, by, entry),
         (Role::Wallet, EntryKind::Surrendered) => surrendered(shared, by, entry),
+        (Role::Wallet, EntryKind::Given | EntryKind::Taken) => titled(shared, by, entry),
         (Role::Gate, EntryKind::Admitted | EntryKind::Left | EntryKind::TurnedAway)
         | (Role::Wallet, EntryKind::Presented) => {
             enter::prove(shared, by, (device, known), entry).map(|seen| Record::Seen(Box::new(seen)))
@@ -173,4 +178,19 @@ fn surrendered(shared: &Shared, by: &dyn Verifier, entry: LogEntry) -> Option<Re
     let context = CardEvent::context(card, generation, &Counterpart::Provider(shared.info.provider));
     let event = event(shared, by, (card, generation), entry.event?, &context, false)?;
     event.event.tick.is_none().then_some(Record::Surrendered(event))
+}
+
+/// A hand-over, with all before it since the generation that the provider has certified.
+fn titled(shared: &Shared, by: &dyn Verifier, entry: LogEntry) -> Option<Record> {
+    let (card, generation, hops) = (entry.card?, entry.generation?, entry.title?);
+    let since = match entry.kind {
+        EntryKind::Given => (hops.len() as u64).checked_sub(1)?,
+        _ => hops.len() as u64,
+    };
+    let (title, _) = give::prove(shared, by, card, generation.checked_sub(since)?, &hops)?;
+    let proof = match entry.kind {
+        EntryKind::Given => None,
+        _ => Some(entry.proof?),
+    };
+    Some(Record::Titled(title, proof))
 }

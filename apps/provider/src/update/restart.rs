@@ -4,6 +4,7 @@ use super::money;
 use super::record::Upload;
 use crate::books::Accounts;
 use crate::desk::{Desk, Failure};
+use crate::give;
 use tegata_core::step::Break;
 use tegata_core::talk::update::{Command, CommandKind, Restart};
 use tegata_core::wire::canonical::Wire;
@@ -24,7 +25,8 @@ pub(crate) fn behind(desk: &mut Desk<'_>, upload: &Upload) -> Result<Restart, Fa
     row.waiting = Some(row.waiting.unwrap_or(row.updated)).filter(|_| unsent > 0);
     let restart = here(desk, device, commands)?;
     if upload.known.role == Role::Wallet {
-        for card in desk.store.cards_of(device)? {
+        let gone = give::forgotten(desk, device)?;
+        for card in desk.store.cards_of(device)?.into_iter().filter(|card| !gone.contains(&card.card)) {
             regenerate(desk, card.card)?;
         }
     } else {

@@ -73,7 +73,8 @@ impl CardCertificate {
         Ok(verified)
     }
 
-    /// The same, also of a card that was blocked since: its holder hears of it all the same.
+    /// The same, also of a generation that is dead by now: its holder hears of it all the same, and what was given on from it is
+    /// judged by its title.
     ///
     /// # Errors
     /// Why it is [`Untrusted`].

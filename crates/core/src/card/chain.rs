@@ -1,6 +1,8 @@
 //! The chain of events signed by a card's own key. Two contents under one position convict (R1, R9).
 
+use super::title::Handover;
 use crate::id::{CardId, DeviceId, Hash, PartyId};
+use crate::money::Time;
 use crate::wire::canonical::{Reader, Wire, Writer};
 use crate::wire::signed::{PublicKey, Signed, Verifier};
 use crate::{codes, message};
@@ -76,6 +78,17 @@ pub enum Counterpart<'a> {
     Raise(Hash),
     /// The provider that a card is surrendered to.
     Provider(PartyId),
+    /// Whom a card is handed over to.
+    Transfer(Handover),
+    /// The provider that a card is locked to, so that it can be given to somebody far away.
+    Gift {
+        /// The provider.
+        provider: PartyId,
+        /// Entries used so far.
+        used: u64,
+        /// When, by the giver's clock.
+        at: Time,
+    },
 }
 
 impl CardEvent {
@@ -104,6 +117,25 @@ impl CardEvent {
                 provider.write(&mut to);
                 to.uint(EventKind::Surrender.code());
             }
+            Counterpart::Gift { provider, used, at } => {
+                to.array(6);
+                card.write(&mut to);
+                to.uint(generation);
+                to.uint(EventKind::Lock.code());
+                provider.write(&mut to);
+                to.uint(*used);
+                at.write(&mut to);
+            }
+            Counterpart::Transfer(handover) => {
+                to.array(7);
+                card.write(&mut to);
+                to.uint(generation);
+                to.uint(EventKind::Transfer.code());
+                handover.to.write(&mut to);
+                handover.until.write(&mut to);
+                to.uint(handover.used);
+                handover.at.write(&mut to);
+            }
         }
         to.finish()
     }
@@ -122,6 +154,19 @@ impl CardEvent {
                 Hash::read(&mut from).ok()?;
                 DeviceId::read(&mut from).ok()?;
                 from.bytes().ok()?;
+            }
+            6 => {
+                (from.uint().ok()? == EventKind::Lock.code()).then_some(())?;
+                PartyId::read(&mut from).ok()?;
+                from.uint().ok()?;
+                Time::read(&mut from).ok()?;
+            }
+            7 => {
+                (from.uint().ok()? == EventKind::Transfer.code()).then_some(())?;
+                PublicKey::read(&mut from).ok()?;
+                Time::read(&mut from).ok()?;
+                from.uint().ok()?;
+                Time::read(&mut from).ok()?;
             }
             _ => return None,
         }

@@ -6,6 +6,7 @@ pub mod payment;
 mod raise;
 mod terms;
 pub mod ticket;
+pub mod title;
 
 pub use certificate::CardCertificate;
 pub use chain::{CardEvent, Counterpart, EventKind, ForkProof, Position};

@@ -3,10 +3,11 @@
 //! Both sides compute the same bound (R6): a card never goes above its checkpoint but by loads and received value
 //! numbered after it, and never spends more than its offline limit below that.
 
+use super::title::{Handover, Hop};
 use super::{CardCertificate, CardEvent, Counterpart, EventKind, Raise, Terms};
 use crate::id::{Hash, PartyId};
 use crate::money::{Amount, Time};
-use crate::wire::signed::{Signed, Unsigned};
+use crate::wire::signed::{PublicKey, Signed, Unsigned};
 use crate::{codes, message};
 use alloc::vec::Vec;
 
@@ -44,12 +45,17 @@ message! {
         7 waiting: Vec<Raise>,
         /// Number of the last load taken up.
         8 last_load: u64,
+        /// How it came to this wallet from the one that the certificate names, until the provider issues it anew (R12).
+        9 title: Option<Vec<Hop>>,
     }
 }
 
 /// Why a card cannot do this. The first two are the holder's to mend, the rest say what the card is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CannotSpend {
+    /// It was received from somebody and is not registered yet.
+    #[error("the card was given to you and is not registered yet; update the wallet first")]
+    Unregistered,
     /// Not enough remains.
     #[error("the card holds too little; load it or use another")]
     TooLittle,
@@ -170,12 +176,43 @@ impl Purse {
             raises: Vec::new(),
             waiting: Vec::new(),
             last_load: said.last_load,
+            title: None,
             certificate,
             extensions: Default::default(),
         }
     }
+    /// A card just received from another wallet, with its title, the last hand-over last.
+    pub fn received(certificate: Signed<CardCertificate>, title: Vec<Hop>) -> Self {
+        let remaining = title.last().map_or(0, |hop| hop.event.claimed().amount);
+        Self { seq: 0, remaining, title: Some(title), ..Self::new(certificate) }
+    }
     fn said(&self) -> &CardCertificate {
         self.certificate.claimed()
+    }
+    /// The hand-overs since the certificate.
+    pub fn hops(&self) -> &[Hop] {
+        self.title.as_deref().unwrap_or_default()
+    }
+    /// The card.
+    pub fn card(&self) -> crate::id::CardId {
+        self.said().card
+    }
+    /// The generation that this wallet holds.
+    pub fn generation(&self) -> u64 {
+        self.said().generation.saturating_add(self.hops().len() as u64)
+    }
+    /// The key that this wallet holds it by.
+    pub fn key(&self) -> PublicKey {
+        self.hops().last().map_or(self.said().key, |hop| hop.to)
+    }
+    /// Entries that were used before this generation.
+    pub fn used(&self) -> u64 {
+        self.hops().last().map_or(self.said().used.unwrap_or(0), |hop| hop.used)
+    }
+    /// Takes the certificate that the provider has issued for what is held by title: nothing else changes.
+    pub fn register(&mut self, certificate: Signed<CardCertificate>) {
+        self.certificate = certificate;
+        self.title = None;
     }
     fn advance(&self, kind: EventKind, amount: u64, remaining: u64, counterpart: &Counterpart<'_>) -> Advance {
         let said = self.said();
@@ -188,8 +225,8 @@ impl Purse {
             remaining,
             extensions: Default::default(),
         };
-        let event = Unsigned::new(event, said.key.algorithm());
-        let context = CardEvent::context(said.card, said.generation, counterpart);
+        let event = Unsigned::new(event, self.key().algorithm());
+        let context = CardEvent::context(said.card, self.generation(), counterpart);
         let purse = Self { seq: self.seq + 1, head: event.hash(&context), remaining, ..self.clone() };
         Advance { event, context, purse }
     }
@@ -223,7 +260,37 @@ impl Purse {
         if !self.waiting.is_empty() {
             return Err(CannotSpend::TooManyRaises);
         }
+        self.registered()?;
         let mut advance = self.advance(EventKind::Surrender, self.remaining, 0, &Counterpart::Provider(provider));
+        advance.purse.state = PurseState::Ended;
+        Ok(advance)
+    }
+    fn registered(&self) -> Result<(), CannotSpend> {
+        if self.hops().is_empty() { Ok(()) } else { Err(CannotSpend::Unregistered) }
+    }
+    /// Drafts the card's last event here: it is handed over, whole, and this copy is dead (R12).
+    ///
+    /// # Errors
+    /// [`CannotSpend`]; nothing has changed.
+    pub fn hand_over(&self, handover: Handover) -> Result<Advance, CannotSpend> {
+        self.end(EventKind::Transfer, &Counterpart::Transfer(handover))
+    }
+    /// Drafts the card's last event here: it is locked to the provider, who gives it to whoever shows the number that it makes.
+    ///
+    /// # Errors
+    /// [`CannotSpend`]; nothing has changed.
+    pub fn lock(&self, provider: PartyId, used: u64, at: Time) -> Result<Advance, CannotSpend> {
+        self.registered()?;
+        self.end(EventKind::Lock, &Counterpart::Gift { provider, used, at })
+    }
+    fn end(&self, kind: EventKind, counterpart: &Counterpart<'_>) -> Result<Advance, CannotSpend> {
+        if self.state != PurseState::Active {
+            return Err(CannotSpend::NotActive);
+        }
+        if !self.waiting.is_empty() {
+            return Err(CannotSpend::TooManyRaises);
+        }
+        let mut advance = self.advance(kind, self.remaining, 0, counterpart);
         advance.purse.state = PurseState::Ended;
         Ok(advance)
     }

@@ -4,7 +4,8 @@
 //! An *entry* is numbered from 1 and counts up with every admission; it is no number of the chain (R20). Of one entry the holder
 //! comes in once and goes out once.
 
-use super::{CardCertificate, Terms};
+use super::Terms;
+use super::title::Holder;
 use crate::id::{CardId, DeviceId, EventId, Hash};
 use crate::message;
 use crate::money::{Amount, Time};
@@ -150,15 +151,16 @@ impl Usage {
         Self::from_bytes(&records.get(&Self::key(card, zone))?).ok()
     }
     /// What is known of a ticket of this generation, which may have been issued anew since it was used.
-    pub fn of(records: &dyn Records, certificate: &CardCertificate, zone: u64) -> Self {
-        let used = certificate.used.unwrap_or(0);
-        match Self::load(records, certificate.card, zone) {
-            Some(known) if known.generation >= certificate.generation => known,
-            // Its new holder has not come in.
+    pub fn of(records: &dyn Records, holder: &Holder, zone: u64) -> Self {
+        match Self::load(records, holder.card, zone) {
+            Some(known) if known.generation >= holder.generation => known,
+            // Its new holder has not come in. Where nobody but those who held it says so, whoever was inside has to be shown to
+            // have gone out: a ticket is not handed back over the fence.
             Some(known) => {
-                Self { generation: certificate.generation, entry: known.entry.max(used), inside: 0, ..known }
+                let inside = if holder.is_titled() { known.inside } else { 0 };
+                Self { generation: holder.generation, entry: known.entry.max(holder.used), inside, ..known }
             }
-            None => Self::new(certificate.generation, used),
+            None => Self::new(holder.generation, holder.used),
         }
     }
     /// The use of this entry in this direction, if it is one of the last.

@@ -289,12 +289,15 @@ impl CardRequest {
         let card = certificate.card;
         batch.remove(RecordKey::new(Space::Request, asked.name.clone()));
         batch.put(RecordKey::new(Space::Terms, reply.terms.handle().0), reply.terms.to_bytes());
-        // The same answer again changes nothing: the card may have been used since.
-        if context.records.get(&purse_key(card)).is_none() {
+        // The same answer again changes nothing: the card may have been used since. One that was given away, and comes back by
+        // a number, is a new generation.
+        let before = load_purse(context.records, card);
+        let over = |purse: &Purse| purse.state != PurseState::Active && purse.generation() < certificate.generation;
+        if before.as_ref().is_none_or(over) {
             let dead = anchors.is_dead(card, certificate.generation);
             let mut purse = Purse::new(certificate.into_signed());
             purse.state = if dead { PurseState::Blocked } else { purse.state };
-            batch.replace(purse_key(card), None, purse.to_bytes());
+            batch.replace(purse_key(card), before.map(|purse| purse.to_bytes()), purse.to_bytes());
         }
         Step::new(Self::Keeping(CardNotice::Installed { card, remaining }), [Effect::Store(batch)])
     }

@@ -1,12 +1,13 @@
 //! The log that every device keeps: numbered without gaps, chained by hash, sent up by the update (R14).
 
+use crate::card::title::Hop;
 use crate::card::{CardEvent, Raise, Void};
 use crate::id::{CardId, DeviceId, Handle, Hash};
 use crate::money::Time;
 use crate::record::{Batch, RecordKey, Space};
 use crate::step::Records;
 use crate::talk::credit::MerchantReceipt;
-use crate::talk::enter::Shown;
+use crate::talk::enter::{SessionSignature, Shown};
 use crate::talk::pay::Receipt;
 use crate::wire::canonical::{Bytes, Wire};
 use crate::wire::signed::Signed;
@@ -40,6 +41,10 @@ codes! {
         TurnedAway = 11,
         /// Wallet: a gate has answered.
         Presented = 12,
+        /// Wallet: a card was handed over to another wallet.
+        Given = 13,
+        /// Wallet: a card was taken from another wallet.
+        Taken = 14,
     }
 }
 
@@ -76,6 +81,10 @@ message! {
         14 sale: Option<Signed<MerchantReceipt>>,
         /// Gate, and Presented: what the ticket showed, and the gate's answer.
         15 shown: Option<Shown>,
+        /// Given, Taken: the hand-overs since the generation that the provider has certified, the last one last.
+        16 title: Option<Vec<Hop>>,
+        /// Taken: the card's new key says that it is this wallet's.
+        17 proof: Option<SessionSignature>,
     }
 }
 
@@ -98,6 +107,8 @@ impl LogEntry {
             void: None,
             sale: None,
             shown: None,
+            title: None,
+            proof: None,
             extensions: Default::default(),
         }
     }

@@ -6,6 +6,7 @@ pub mod contract;
 pub mod credit;
 pub mod enter;
 pub mod event;
+pub mod give;
 pub mod join;
 pub mod journal;
 pub mod pay;

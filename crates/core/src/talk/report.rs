@@ -34,6 +34,10 @@ codes! {
         Reconciling = 12,
         /// Nothing is known under that name.
         Unknown = 13,
+        /// The card was given on and not registered in time, or given out of a generation that is over: it went back.
+        CameBack = 14,
+        /// Whoever gave the card gave it to somebody else, too.
+        GivenTwice = 15,
     }
 }
 
@@ -54,6 +58,10 @@ impl ProviderRefusal {
             Self::Unavailable => "it could not store; nothing was changed, try again later",
             Self::Reconciling => "it was restored from a backup and is still hearing all devices; try again later",
             Self::Unknown => "nothing is known under that name",
+            Self::CameBack => "the card was not registered in time and went back to whoever gave it; ask that person",
+            Self::GivenTwice => {
+                "whoever gave you this card gave it to somebody else, too; the evidence is kept, ask that person and the issuer"
+            }
         }
     }
     /// Whether the same request may succeed later, unchanged.

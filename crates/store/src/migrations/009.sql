@@ -1,4 +1,4 @@
--- Format 9: the seats of each event, found by whether they are free; who waits for one; when a card was given back.
+-- Format 9: seats by whether they are free, who waits for one, and when a card was given back; cards that were given.
 
 -- The seats that an event's plan has. One that is not free stands in seat_taken.
 CREATE TABLE seat (
@@ -34,3 +34,25 @@ CREATE INDEX purchase_article ON purchase (issuer, article);
 
 -- Tickets by number, for a counter or as vouchers, count with those that their article sells.
 ALTER TABLE number_batch ADD COLUMN article INTEGER;
+
+-- Cards that were given from wallet to wallet: one row for each generation that ended so.
+CREATE TABLE handed (
+    card BLOB NOT NULL,
+    generation INTEGER NOT NULL,     -- the one that was given
+    hash BLOB NOT NULL,              -- of the card's last event in it
+    gift INTEGER NOT NULL,           -- 0: handed over (body: the hop); 1: locked to the provider (body: the signed request)
+    body BLOB NOT NULL,
+    used INTEGER NOT NULL,           -- entries that were used before
+    until INTEGER NOT NULL,          -- to be registered or taken before then
+    home INTEGER NOT NULL,           -- the generation that a wallet was certified for last: it comes back to that one
+    giver BLOB NOT NULL,             -- that wallet
+    state INTEGER NOT NULL,          -- 1 open, 2 taken, 3 given on, 4 came back
+    due INTEGER NOT NULL,            -- comes back then
+    taker BLOB,                      -- the wallet that has registered or taken it
+    proof BLOB,                      -- what binds it to that wallet: the new key's signature, or the signed install request
+    number BLOB,                     -- a gift's number, as a keyed hash
+    PRIMARY KEY (card, generation)
+) WITHOUT ROWID;
+CREATE INDEX handed_due ON handed (state, due);
+CREATE INDEX handed_number ON handed (number) WHERE number IS NOT NULL;
+CREATE INDEX handed_giver ON handed (giver);

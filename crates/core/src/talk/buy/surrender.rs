@@ -118,8 +118,7 @@ fn kept(purse: &Purse, ticket: &TicketTerms, context: &Context<'_>) -> Option<Su
     if let Some(until) = ticket.refund_until.filter(|until| context.now >= *until) {
         return Some(SurrenderNotice::TooLate(until));
     }
-    let certificate = purse.certificate.claimed();
-    let used = |zone: &u64| Pass::load(context.records, certificate, *zone).0.entry > 0;
+    let used = |zone: &u64| Pass::load(context.records, purse, *zone).0.entry > 0;
     ticket.zones.iter().any(used).then_some(SurrenderNotice::Used)
 }
 

@@ -6,8 +6,10 @@ use super::tally::count;
 use super::window::read_window;
 use super::{MAX_EARLIER, earlier};
 use crate::card::ticket::{Usage, Use, Verdict, Wanted};
+use crate::card::title::{Holder, Hop, TitleError, holder};
 use crate::card::{CardCertificate, CardKind, ticket};
 use crate::id::{CardId, DeviceId, Hash};
+use crate::money::Time;
 use crate::record::{Batch, RecordKey, Space};
 use crate::step::{Context, Effect, Event, Fault, SigningKey, Step, Talk};
 use crate::talk::journal::{EntryKind, Journal, LogEntry};
@@ -140,8 +142,8 @@ impl GateEnter {
 
     /// A presentation: by a ticket of this event, to this gate, in this session.
     fn presented(door: Door, session: Hash, presented: Presented, context: &Context<'_>) -> Next {
-        let Presented { presentation, certificate, left, .. } = presented;
-        let said = match accept(&door, &certificate, context) {
+        let Presented { presentation, certificate, left, title, .. } = presented;
+        let said = match accept(&door, (&certificate, title.as_deref().unwrap_or_default()), context) {
             Ok(said) => said,
             Err(why) => return Self::refuse(why),
         };
@@ -159,6 +161,7 @@ impl GateEnter {
         let shown = Shown {
             presentation: Some(presentation.signed().clone()),
             session: Some(session),
+            title,
             ..shown(&setup, certificate)
         };
         let wanted = Wanted {
@@ -184,7 +187,7 @@ impl GateEnter {
         if door.setup.direction == Direction::Out {
             return Self::refuse(EnterRefusal::TapNeeded);
         }
-        let said = match accept(&door, &certificate, context) {
+        let said = match accept(&door, (&certificate, &[]), context) {
             Ok(said) => said,
             Err(why) => return Self::refuse(why),
         };
@@ -197,7 +200,7 @@ impl GateEnter {
         if apart > Window::SECONDS {
             return Self::refuse(EnterRefusal::WindowOver);
         }
-        let terms = door.setup.terms(said.terms).ok().and_then(ticket::of);
+        let terms = door.setup.terms(certificate.claimed().terms).ok().and_then(ticket::of);
         let own = terms.is_some_and(|terms| terms.door == Some(door.setup.door));
         if !door.hears && !own {
             return Self::refuse(EnterRefusal::TapNeeded);
@@ -221,7 +224,7 @@ impl GateEnter {
     /// What becomes of a ticket that proved itself.
     fn judge(
         door: Door,
-        (said, shown, hash): (&CardCertificate, Shown, Hash),
+        (said, shown, hash): (&Holder, Shown, Hash),
         wanted: &Wanted<'_>,
         context: &Context<'_>,
     ) -> Next {
@@ -229,8 +232,9 @@ impl GateEnter {
             return Self::fail(Fault::Storage);
         };
         let usage = Usage::of(context.records, said, wanted.zone);
-        let passing = Passing { card: said.card, entry: wanted.entry, people: wanted.people, seat: said.seat };
-        let verdict = match door.setup.terms(said.terms).map(|terms| ticket::of(terms)) {
+        let certified = shown.certificate.claimed();
+        let passing = Passing { card: said.card, entry: wanted.entry, people: wanted.people, seat: certified.seat };
+        let verdict = match door.setup.terms(certified.terms).map(|terms| ticket::of(terms)) {
             Err(why) => Verdict::Refuse(why),
             Ok(Some(_)) if usage.generation > said.generation => Verdict::Refuse(EnterRefusal::GivenAway),
             Ok(Some(terms)) if terms.event == door.setup.event => usage.judge(terms, wanted),
@@ -278,7 +282,7 @@ impl GateEnter {
     /// The use and the log's entry: one transaction, before anything opens.
     fn store(door: Door, judged: Judged, admission: Option<Signed<Admission>>, context: &Context<'_>) -> Next {
         let said = judged.shown.certificate.claimed();
-        let (card, generation) = (said.card, said.generation);
+        let (card, generation) = (said.card, judged.shown.generation());
         let zone = judged.shown.zone;
         let terms = door.setup.terms(said.terms).ok().and_then(ticket::of);
         let mut batch = Batch::default();
@@ -311,6 +315,10 @@ impl GateEnter {
             };
             let of = (Usage::key(card, zone), judged.usage);
             judged.usage = count(context.records, of, (terms, zone), used, &mut batch);
+        } else if judged.usage.generation == generation && !judged.shown.hops().is_empty() {
+            // Whoever gave it does not come in here any more, though its receiver did not yet.
+            let key = Usage::key(card, zone);
+            batch.replace(key.clone(), context.records.get(&key), judged.usage.to_bytes());
         }
         judged.journal = judged.journal.append(&[entry], &mut batch);
         Step::new(Self::Storing(judged, admission), [Effect::Store(batch)])
@@ -353,44 +361,59 @@ fn shown(setup: &Setup, certificate: Signed<CardCertificate>) -> Shown {
         direction: setup.direction,
         admission: None,
         staff: None,
+        title: None,
         extensions: Default::default(),
     }
 }
 
-/// A ticket of this provider that is not known to be dead.
-pub(super) fn accept(
+/// A ticket of this provider that is not known to be dead, and who holds it.
+fn accept(
     door: &Door,
-    certificate: &Signed<CardCertificate>,
+    ticket: (&Signed<CardCertificate>, &[Hop]),
     context: &Context<'_>,
-) -> Result<CardCertificate, EnterRefusal> {
-    let now = context.now;
-    let said =
-        CardCertificate::accept(certificate.clone(), &door.anchors, now, context.verifier).map_err(|why| {
-            match (why, certificate.claimed()) {
-                (Untrusted::Revoked, said) => {
-                    door.setup.dead(said.card, said.generation).unwrap_or(EnterRefusal::Blocked)
-                }
-                (Untrusted::Expired, _) => EnterRefusal::TooLate,
-                _ => EnterRefusal::NotTrusted,
-            }
-        })?;
-    if said.kind != CardKind::Ticket {
-        return Err(EnterRefusal::NotTrusted);
-    }
-    match door.setup.dead(said.card, said.generation) {
-        Some(why) => Err(why),
-        None => Ok(said.signed().claimed().clone()),
+) -> Result<Holder, EnterRefusal> {
+    match prove(door, ticket, context.now, context)? {
+        (_, Some(why)) => Err(why),
+        (holder, None) => Ok(holder),
     }
 }
 
-/// Whether another gate of the same promoter has let this ticket out of the entry before.
-fn has_left(
+/// A ticket of this provider, who held it then, and why it lets nobody in now.
+pub(super) fn prove(
     door: &Door,
-    said: &CardCertificate,
-    presentation: &Presentation,
-    left: LeftBefore,
+    (certificate, title): (&Signed<CardCertificate>, &[Hop]),
+    then: Time,
     context: &Context<'_>,
-) -> bool {
+) -> Result<(Holder, Option<EnterRefusal>), EnterRefusal> {
+    let authentic = CardCertificate::certified(certificate.clone(), &door.anchors, context.now, context.verifier)
+        .map_err(|why| match why {
+            Untrusted::Expired => EnterRefusal::TooLate,
+            _ => EnterRefusal::NotTrusted,
+        })?;
+    if authentic.kind != CardKind::Ticket {
+        return Err(EnterRefusal::NotTrusted);
+    }
+    let held = match title {
+        [] => Holder::certified(&authentic),
+        hops => {
+            holder(&authentic, hops, door.setup.terms(authentic.terms)?, then, context.verifier).map_err(|why| {
+                match why {
+                    TitleError::Forged => EnterRefusal::NotTrusted,
+                    TitleError::TooMany | TitleError::Unregistered => EnterRefusal::Unregistered,
+                }
+            })?
+        }
+    };
+    let (card, certified) = (authentic.card, authentic.generation);
+    // What was given away is dead for the giver alone; for every other reason it is for all who had it after.
+    let before = door.setup.dead(card, certified).filter(|why| *why != EnterRefusal::GivenAway);
+    let listed = door.anchors.is_dead(card, certified).then_some(EnterRefusal::Blocked);
+    let dead = door.setup.dead(card, held.generation).or(before).or(listed);
+    Ok((held, dead))
+}
+
+/// Whether another gate of the same promoter has let this ticket out of the entry before.
+fn has_left(door: &Door, said: &Holder, presentation: &Presentation, left: LeftBefore, context: &Context<'_>) -> bool {
     let accepted = door.anchors.accept(left.gate, Role::Gate, context.now, context.verifier);
     let Ok(gate) = accepted else { return false };
     if gate.owner != door.certificate.claimed().owner {
@@ -403,8 +426,13 @@ fn has_left(
         zone: door.setup.zone,
         direction: Direction::Out,
     };
-    let context_of = Presentation::context(said.card, said.generation, &at);
-    let Ok(out) = left.presentation.verify(&said.key, &context_of, context.verifier) else { return false };
+    // Whoever gave it on had gone out.
+    let holders = said.before.iter().copied().chain([(said.generation, said.key)]);
+    let by = |(generation, key): (u64, PublicKey)| {
+        let context_of = Presentation::context(said.card, generation, &at);
+        left.presentation.clone().verify(&key, &context_of, context.verifier).ok()
+    };
+    let Some(out) = holders.rev().find_map(by) else { return false };
     let admission = left.admission.verify(&gate.key, &Admission::context(&out.hash()), context.verifier);
     out.entry.checked_add(1) == Some(presentation.entry) && admission.is_ok_and(|word| word.done == Admitted::Out)
 }

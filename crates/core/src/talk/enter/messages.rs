@@ -2,6 +2,7 @@
 //! the authenticated session and everything in it is part of what the ticket signs (R5).
 
 use crate::card::CardCertificate;
+use crate::card::title::Hop;
 use crate::id::{CardId, DeviceId, EventId, Hash};
 use crate::money::Time;
 use crate::wire::canonical::{DecodeError, Reader, Wire, Writer};
@@ -230,6 +231,8 @@ message! {
         2 certificate: Signed<CardCertificate>,
         /// The exit of the entry before, where another gate has signed it.
         3 left: Option<LeftBefore>,
+        /// How it was given on since the certificate (R12).
+        4 title: Option<Vec<Hop>>,
     }
 }
 
@@ -340,14 +343,23 @@ message! {
         8 admission: Option<Signed<Admission>>,
         /// A gate's log: let in or out by hand, by this member of its staff.
         9 staff: Option<String>,
+        /// How the ticket was given on since the certificate (R12).
+        10 title: Option<Vec<Hop>>,
     }
 }
 
 impl Shown {
+    /// How the ticket was given on since the certificate.
+    pub fn hops(&self) -> &[Hop] {
+        self.title.as_deref().unwrap_or_default()
+    }
+    /// The generation that was shown.
+    pub fn generation(&self) -> u64 {
+        self.certificate.claimed().generation.saturating_add(self.hops().len() as u64)
+    }
     /// The hash of what was shown, in its context; `None` where nothing was.
     pub fn hash(&self, gate: DeviceId) -> Option<Hash> {
-        let said = self.certificate.claimed();
-        let (card, generation) = (said.card, said.generation);
+        let (card, generation) = (self.certificate.claimed().card, self.generation());
         match (&self.presentation, &self.window, self.session) {
             (Some(presentation), None, Some(session)) => {
                 let at = Gateway { session, gate, event: self.event, zone: self.zone, direction: self.direction };

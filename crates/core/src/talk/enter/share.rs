@@ -1,7 +1,7 @@
 //! What gates of one venue tell each other over the venue's own network (R22): pages of their logs. A neighbour is trusted for its
 //! numbers only; what counts are presentations that tickets have signed.
 
-use super::gate::{Door, accept};
+use super::gate::{Door, prove};
 use super::messages::*;
 use super::tally::count;
 use crate::card::ticket;
@@ -170,17 +170,11 @@ fn hear(
 ) -> Option<()> {
     let shown = entry.shown.as_ref()?;
     let came = matches!(entry.kind, EntryKind::Admitted | EntryKind::Left);
-    (came && shown.event == door.setup.event).then_some(())?;
+    let given = entry.kind == EntryKind::TurnedAway && !shown.hops().is_empty();
+    ((came || given) && shown.event == door.setup.event).then_some(())?;
     let device = gate.subject.device();
     // Also tickets that are dead by now: they were let in before this gate, or without it, knew.
-    let said = match accept(door, &shown.certificate, context) {
-        Ok(said) => said,
-        // Its signature holds.
-        Err(EnterRefusal::GivenAway | EnterRefusal::Changed | EnterRefusal::Refunded | EnterRefusal::Blocked) => {
-            shown.certificate.claimed().clone()
-        }
-        Err(_) => return None,
-    };
+    let (said, _) = prove(door, (&shown.certificate, shown.hops()), entry.at, context).ok()?;
     let hash = shown.hash(device)?;
     match (&shown.presentation, &shown.window) {
         (Some(presentation), None) => {
@@ -200,9 +194,21 @@ fn hear(
         }
         _ => return None,
     }
-    let terms = door.setup.terms.iter().find(|terms| terms.handle() == said.terms).and_then(ticket::of)?;
+    let terms = {
+        let handle = shown.certificate.claimed().terms;
+        door.setup.terms.iter().find(|terms| terms.handle() == handle).and_then(ticket::of)?
+    };
     let (of_entry, people) = shown.entry()?;
     let usage = Usage::of(context.records, &said, shown.zone);
+    if given {
+        // It was refused there; whoever gave it on does not come in here any more either.
+        let (key, stored) =
+            (Usage::key(said.card, shown.zone), context.records.get(&Usage::key(said.card, shown.zone)));
+        if usage.generation == said.generation {
+            batch.replace(key, stored, usage.to_bytes());
+        }
+        return Some(());
+    }
     // What this gate knows by an answer is known better than by a window (R21).
     let known = usage.used(of_entry, shown.direction).map(|used| used.window);
     if known.is_some_and(|window| window.is_none() || shown.window.is_some()) || usage.generation > said.generation {

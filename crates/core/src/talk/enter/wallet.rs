@@ -2,8 +2,8 @@
 
 use super::MAX_EARLIER;
 use super::messages::*;
-use crate::card::payment::PurseState;
-use crate::card::{CardCertificate, Terms, ticket};
+use crate::card::payment::{Purse, PurseState};
+use crate::card::{Terms, ticket};
 use crate::id::{CardId, DeviceId, EventId, Hash};
 use crate::message;
 use crate::record::{Batch, RecordKey, Space};
@@ -58,6 +58,8 @@ message! {
         3 attempts: Vec<Attempt>,
         /// The last exit, as a gate has signed it.
         4 left: Option<LeftBefore>,
+        /// The generation that it is about; absent: whichever the wallet holds.
+        5 generation: Option<u64>,
     }
 }
 
@@ -66,13 +68,25 @@ impl Pass {
     pub fn key(card: CardId, zone: u64) -> RecordKey {
         RecordKey::new(Space::Ticket, [card.0.as_slice(), &zone.to_be_bytes()].concat())
     }
-    /// Reads it; a ticket that was never shown has used what its certificate says.
-    pub fn load(records: &dyn Records, certificate: &CardCertificate, zone: u64) -> (Self, Option<Vec<u8>>) {
-        let stored = records.get(&Self::key(certificate.card, zone));
-        let pass = stored.as_deref().and_then(|bytes| Self::from_bytes(bytes).ok());
-        let entry = certificate.used.unwrap_or(0);
-        let new = Self { entry, inside: false, attempts: Vec::new(), left: None, extensions: Default::default() };
-        (pass.unwrap_or(new), stored)
+    /// A ticket of this generation that was never shown.
+    pub fn new(generation: u64, entry: u64) -> Self {
+        let (inside, attempts, left, generation) = (false, Vec::new(), None, Some(generation));
+        Self { entry, inside, attempts, left, generation, extensions: Default::default() }
+    }
+    /// Reads it; a ticket that was never shown in this generation has used what its certificate or title says.
+    pub fn load(records: &dyn Records, purse: &Purse, zone: u64) -> (Self, Option<Vec<u8>>) {
+        let stored = records.get(&Self::key(purse.card(), zone));
+        let new = Self::new(purse.generation(), purse.used());
+        let pass = match stored.as_deref().and_then(|bytes| Self::from_bytes(bytes).ok()) {
+            Some(pass) if pass.generation.is_none_or(|of| of == purse.generation()) => pass,
+            Some(before) => Self { entry: before.entry.max(new.entry), ..new },
+            None => new,
+        };
+        (pass, stored)
+    }
+    /// Whether a gate may have let it in without the wallet knowing: shown, and neither answered nor gone out since.
+    pub fn is_pending(&self) -> bool {
+        self.attempts.iter().any(|held| held.refused.is_none())
     }
     /// Which entry a gate of this direction is shown. Whoever goes out may have come in without hearing of it.
     pub fn next(&self, direction: Direction) -> u64 {
@@ -147,7 +161,7 @@ pub struct Visitor {
 #[derive(Clone, Debug)]
 pub struct Showing {
     presentation: Unsigned<Presentation>,
-    certificate: Signed<CardCertificate>,
+    purse: Purse,
     at: Gateway,
     gate: Signed<Certificate>,
     left: Option<LeftBefore>,
@@ -216,13 +230,17 @@ impl WalletEnter {
             PurseState::Blocked => return Self::refuse(EnterRefusal::Blocked),
             PurseState::Ended => return Self::refuse(EnterRefusal::GivenAway),
         }
-        let said = purse.certificate.claimed();
-        let (pass, _) = Pass::load(context.records, said, zone);
+        // Given to this wallet, and not registered in time: no gate takes it (R12).
+        if purse.hops().iter().any(|hop| context.now >= hop.until) {
+            return Self::refuse(EnterRefusal::Unregistered);
+        }
+        let (pass, _) = Pass::load(context.records, &purse, zone);
         if pass.next(direction) == 0 {
             return Self::refuse(EnterRefusal::NotInside);
         }
         let entry = pass.next(direction);
-        let earlier: Vec<_> = pass.of(entry, direction).map(|held| held.hash(visitor.card, said.generation)).collect();
+        let earlier: Vec<_> =
+            pass.of(entry, direction).map(|held| held.hash(visitor.card, purse.generation())).collect();
         let last = pass.of(entry, direction).last().map_or(0, |held| held.presentation.claimed().attempt);
         let presentation = Presentation {
             entry,
@@ -232,18 +250,18 @@ impl WalletEnter {
             earlier: (!earlier.is_empty()).then_some(earlier),
             extensions: Default::default(),
         };
-        let presentation = Unsigned::new(presentation, said.key.algorithm());
+        let presentation = Unsigned::new(presentation, purse.key().algorithm());
         let at = Gateway { session, gate: gate.subject.device(), event, zone, direction };
-        let tbs = presentation.tbs(&Presentation::context(visitor.card, said.generation, &at));
+        let tbs = presentation.tbs(&Presentation::context(visitor.card, purse.generation(), &at));
         let left = pass.left.filter(|_| direction == Direction::In);
-        let showing = Showing { presentation, certificate: purse.certificate, at, gate: gate.signed().clone(), left };
+        let showing = Showing { presentation, purse, at, gate: gate.signed().clone(), left };
         let sign = Effect::Sign { key: SigningKey::Card(visitor.card), tbs };
         Step::new(Self::Signing(visitor, showing), [sign])
     }
 
     /// What is shown is stored before it leaves: a wallet that is put back does not know of it, and that shows (R20).
     fn signed(visitor: Visitor, showing: Showing, signature: Signature, context: &Context<'_>) -> Next {
-        let Showing { presentation, certificate, at, gate, left } = showing;
+        let Showing { presentation, purse, at, gate, left } = showing;
         let presentation = presentation.sign(signature);
         let attempt = Attempt {
             presentation: presentation.clone(),
@@ -255,8 +273,9 @@ impl WalletEnter {
             refused: None,
             extensions: Default::default(),
         };
-        let presented = Presented { presentation, certificate, left, extensions: Default::default() };
-        let (mut pass, before) = Pass::load(context.records, presented.certificate.claimed(), attempt.zone);
+        let (mut pass, before) = Pass::load(context.records, &purse, attempt.zone);
+        let Purse { certificate, title, .. } = purse;
+        let presented = Presented { presentation, certificate, left, title, extensions: Default::default() };
         pass.keep(attempt.clone());
         let mut batch = Batch::default();
         batch.replace(Pass::key(visitor.card, attempt.zone), before, pass.to_bytes());
@@ -269,9 +288,8 @@ impl WalletEnter {
         else {
             return Self::fail(Fault::Storage);
         };
-        let certificate = purse.certificate.claimed();
-        let (card, generation, zone) = (certificate.card, certificate.generation, shown.zone);
-        let (mut pass, before) = Pass::load(context.records, certificate, zone);
+        let (card, generation, zone) = (purse.card(), purse.generation(), shown.zone);
+        let (mut pass, before) = Pass::load(context.records, &purse, zone);
         let answers = |attempt: &Attempt| {
             let context_of = Admission::context(&attempt.hash(card, generation));
             let admission = said.clone().verify(&attempt.gate.claimed().key, &context_of, context.verifier).ok()?;
@@ -292,6 +310,7 @@ impl WalletEnter {
             direction: attempt.direction,
             admission: Some(said.clone()),
             staff: None,
+            title: purse.title.clone(),
             extensions: Default::default(),
         };
         let entry = LogEntry {

@@ -21,7 +21,8 @@ pub fn draft_window(
     people: u64,
     now: Time,
 ) -> Option<(Unsigned<Window>, Vec<u8>)> {
-    if purse.state != PurseState::Active {
+    // A ticket that was given is touched until it is issued anew (R21).
+    if purse.state != PurseState::Active || !purse.hops().is_empty() {
         return None;
     }
     let said = purse.certificate.claimed();

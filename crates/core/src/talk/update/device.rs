@@ -192,7 +192,7 @@ impl Apply<'_> {
             let Some(purse) = load_purse(&self.over, said.card) else {
                 continue;
             };
-            if purse.certificate.claimed().generation == said.generation {
+            if purse.certificate.claimed().generation == said.generation && purse.hops().is_empty() {
                 let mut after = purse.clone();
                 after.renew(checkpoint.clone());
                 self.over.batch.replace(purse_key(said.card), Some(purse.to_bytes()), after.to_bytes());
@@ -376,9 +376,17 @@ impl Apply<'_> {
             self.terms(terms);
         }
         let before = load_purse(&self.over, card);
-        let newer = before
-            .as_ref()
-            .is_none_or(|purse| purse.certificate.claimed().generation < certificate.claimed().generation);
+        let newer = before.as_ref().is_none_or(|purse| purse.generation() < certificate.claimed().generation);
+        // What is held by title, or was until it was given on, is issued anew under the key that it is held by (R12).
+        if let Some(held) = before.as_ref().filter(|purse| !purse.hops().is_empty()) {
+            let said = certificate.claimed();
+            if (said.generation, said.key) == (held.generation(), held.key()) {
+                let mut after = held.clone();
+                after.register(certificate.clone());
+                self.over.batch.replace(purse_key(card), Some(held.to_bytes()), after.to_bytes());
+                return Some(());
+            }
+        }
         if newer {
             let purse = Purse::new(certificate.clone());
             self.over.batch.replace(purse_key(card), before.map(|purse| purse.to_bytes()), purse.to_bytes());

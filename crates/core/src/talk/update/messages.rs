@@ -209,6 +209,7 @@ macro_rules! by_provider {
 by_provider!(UpdateReply Challenge Refused);
 by_provider!(crate::talk::cards::InstallReply crate::talk::cards::LoadReply crate::talk::cards::Done);
 by_provider!(crate::talk::report::Report);
+by_provider!(crate::talk::give::Gift);
 by_provider!(crate::talk::buy::Catalogue crate::talk::buy::PurchaseAnswer);
 by_provider!(crate::talk::reach::KeyAnswer);
 by_provider!(crate::talk::credit::CreditAnswer crate::talk::credit::ClearingNotification);

@@ -1,0 +1,18 @@
+//! Cards given from wallet to wallet (flow 6), the provider's side (R12).
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `title.rs` | hand-overs taken in, whoever tells of them: each ends a generation and begins the next; two of one convict |
+//! | `register.rs` | the wallet that holds a card by title gets its certificate |
+//! | `away.rs` | a card locked for somebody far away, and taken by its number |
+//! | `back.rs` | what nobody registered or took comes back by the provider alone |
+
+mod away;
+mod back;
+mod register;
+mod title;
+
+pub(crate) use away::{gift, lock, take};
+pub(crate) use back::{forgotten, is_open, overdue};
+pub(crate) use register::{logged, register};
+pub(crate) use title::{Title, prove, tell};

@@ -1,0 +1,106 @@
+//! Tickets given to another wallet, face to face or by a number; and taken.
+
+use crate::wallet::{Wallet, WalletError};
+use tegata_core::CardId;
+use tegata_core::card::payment::{Purse, PurseState};
+use tegata_core::talk::give::{Away, AwayNotice, GiftKept, GiveCard, Giver, HandedOver, Receiver, Taker, Taking, Wish};
+use tegata_core::talk::pay::load_purse;
+use tegata_device::{Now, Post, TerminalTap, WalletTap, ask};
+use tegata_vault::Vault;
+
+/// How a ticket stands that was given, or taken from somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// This wallet's, as the provider has certified it.
+    Own,
+    /// Taken from somebody, and to be registered before then: until then it is touched, not shown to a camera (R21).
+    Unregistered(tegata_core::Time),
+    /// Given to another wallet. `taken`: that one has said that it is there.
+    Given {
+        /// The receiver registers before then, or it comes back.
+        until: tegata_core::Time,
+        /// The receiver has it.
+        taken: bool,
+    },
+    /// Given by a number.
+    Gift,
+    /// Blocked or over.
+    Over,
+}
+
+impl<V: Vault> Wallet<V> {
+    /// How a ticket stands.
+    pub fn standing(&self, purse: &Purse) -> Standing {
+        if purse.state == PurseState::Active {
+            return purse.hops().iter().map(|hop| hop.until).min().map_or(Standing::Own, Standing::Unregistered);
+        }
+        if let Some(given) = HandedOver::load(&self.device, purse) {
+            return Standing::Given { until: given.given.hop.until, taken: given.taken.is_some() };
+        }
+        let gift = GiftKept::load(&self.device, purse.card()).filter(|kept| kept.generation == purse.generation());
+        if gift.is_some() { Standing::Gift } else { Standing::Over }
+    }
+    /// Waits for another wallet to touch and take this ticket.
+    ///
+    /// # Errors
+    /// [`WalletError::NoCard`].
+    pub fn give(&self, card: CardId) -> Result<TerminalTap<Giver>, WalletError> {
+        load_purse(&self.device, card).ok_or(WalletError::NoCard)?;
+        Ok(TerminalTap::waiting(Giver::new(GiveCard { card })))
+    }
+    /// Touches a wallet that gives; gives the first frame. The new key is durable before it is named.
+    ///
+    /// # Errors
+    /// [`WalletError`].
+    pub fn take(&mut self, now: Now) -> Result<(WalletTap<Receiver>, Vec<u8>), WalletError> {
+        let wallet = self.device.id().ok_or(WalletError::NotJoined)?;
+        let (anchors, _) = self.trusted()?;
+        let seed = tegata_core::Hash::of(&[now.entropy.as_slice(), b"card key"].concat()).0;
+        let key = self.device.ring.make(&mut self.device.vault, self.algorithm, &seed)?;
+        Ok(WalletTap::touch(Receiver::new(Taker { wallet, key, anchors }), now.entropy)?)
+    }
+    /// Registers a ticket that was taken from somebody.
+    ///
+    /// # Errors
+    /// [`WalletError`]; what is refused is refused with its reason.
+    pub fn register(&mut self, post: &mut dyn Post, card: CardId, now: Now) -> Result<(), WalletError> {
+        match self.away(post, Wish::Register(card), now)? {
+            AwayNotice::Registered(_) => Ok(()),
+            other => Err(told(other)),
+        }
+    }
+    /// Gives a ticket to somebody far away: the number to be sent, and until when it can be taken. Asked again it is the same.
+    ///
+    /// # Errors
+    /// [`WalletError`]; what is refused is refused with its reason.
+    pub fn gift(
+        &mut self,
+        post: &mut dyn Post,
+        card: CardId,
+        now: Now,
+    ) -> Result<(String, tegata_core::Time), WalletError> {
+        match self.away(post, Wish::Gift(card), now)? {
+            AwayNotice::Gift { number, until } => Ok((number, until)),
+            other => Err(told(other)),
+        }
+    }
+    fn away(&mut self, post: &mut dyn Post, wish: Wish, now: Now) -> Result<AwayNotice, WalletError> {
+        let wallet = self.device.id().ok_or(WalletError::NotJoined)?;
+        let (anchors, key) = self.trusted()?;
+        let shown = ask(&mut self.device, post, Away::Start(wish, (wallet, key), anchors), now)?;
+        shown.into_iter().next().ok_or(WalletError::NotTrusted)
+    }
+    /// What is kept of a ticket that is being taken, or was.
+    pub fn taking(&self, card: CardId) -> Option<Taking> {
+        Taking::load(&self.device, card)
+    }
+}
+
+fn told(notice: AwayNotice) -> WalletError {
+    match notice {
+        AwayNotice::Cannot(why) => WalletError::NotGiven(why.for_people()),
+        AwayNotice::Refused(no) => WalletError::Refused(no.told()),
+        AwayNotice::Failed(fault) => fault.into(),
+        _ => WalletError::NotTrusted,
+    }
+}
