@@ -36,6 +36,9 @@ pub enum IssuerError {
     /// No such serials.
     #[error("batch {0} has no serials {1} to {2}")]
     NoSerials(u64, u64, u64),
+    /// No tickets that could be changed.
+    #[error("these are no tickets, or nothing was changed of them yet")]
+    NoTickets,
     /// The provider did not do what was asked.
     #[error(transparent)]
     Request(#[from] RequestError),

@@ -2,8 +2,10 @@
 //!
 //! Numbers are derived from the issuer's own key, so that a batch can be exported again and no list of secrets is kept.
 
+mod change;
 mod issuer;
 mod listing;
 
+pub use change::Wording;
 pub use issuer::{Issuer, IssuerError, Numbered, Printed};
 pub use listing::Offered;

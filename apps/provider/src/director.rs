@@ -66,5 +66,7 @@ fn handle(desk: &mut Desk<'_>, request: &Request, opened: &Opened) -> Result<Vec
         Request::Unopened(request) => reach::unopened(desk, request),
         Request::Plan(request) => enter::plan(desk, request),
         Request::GateOrder(request) => enter::order_gate(desk, request),
+        Request::Change(request) => enter::change(desk, request),
+        Request::ChangeAnswer(request) => enter::answered(desk, request),
     }
 }

@@ -10,7 +10,7 @@ use tegata_core::talk::credit::{
     AuthorizationRequest, ClearingRequest, Line, NamedOffer, PaymentRequest, RegisterCard, merchant_line, offered,
     user_line,
 };
-use tegata_core::talk::event::{EventPlan, GateOrder};
+use tegata_core::talk::event::{Change, ChangeAnswer, EventPlan, GateOrder};
 use tegata_core::talk::join::JoinRequest;
 use tegata_core::talk::reach::{Carry, KeyAsk, Mute, Reachable, Unopened};
 use tegata_core::talk::report::{ProviderRefusal, ReportRequest};
@@ -51,6 +51,8 @@ pub(crate) enum Request {
     Unopened(Verified<Unopened>),
     Plan(Verified<EventPlan>),
     GateOrder(Verified<GateOrder>),
+    Change(Box<Verified<Change>>),
+    ChangeAnswer(Verified<ChangeAnswer>),
 }
 
 /// An envelope that was opened, or that cannot be.
@@ -211,6 +213,13 @@ impl Stage<'_> {
             Ok(Listing::KIND) => self.signed(plain, &[Role::Issuer], |body| body.issuer.into(), Request::List),
             Ok(EventPlan::KIND) => self.signed(plain, &[Role::Issuer], |body| body.promoter.into(), Request::Plan),
             Ok(GateOrder::KIND) => self.signed(plain, &[Role::Issuer], |body| body.promoter.into(), Request::GateOrder),
+            Ok(Change::KIND) => {
+                let then = |request| Request::Change(Box::new(request));
+                self.signed(plain, &[Role::Issuer], |body: &Change| body.promoter.into(), then)
+            }
+            Ok(ChangeAnswer::KIND) => {
+                self.signed(plain, &[Role::Wallet], |body| body.wallet.into(), Request::ChangeAnswer)
+            }
             Ok(CatalogueRequest::KIND) => {
                 self.signed(plain, &[Role::Wallet], |body| body.wallet.into(), Request::Catalogue)
             }

@@ -1,8 +1,10 @@
 //! The command line: one definition for help, completions and parsing.
 
+mod change;
 mod gate;
 mod settlement;
 
+pub use change::{ChangeCommand, ChangeFlags, Silence};
 pub use gate::GateCommand;
 pub use settlement::SettlementCommand;
 
@@ -321,6 +323,8 @@ pub enum IssuerCommand {
     },
     /// List what is sold over the network
     Articles,
+    #[command(flatten)]
+    Change(ChangeCommand),
     /// What was issued, waits, is held, is owed, was paid out
     Statement {
         /// As CSV: periods, payments and payouts
@@ -519,6 +523,18 @@ pub enum WalletCommand {
     Cards,
     /// Show the tickets
     Tickets,
+    /// Show what was changed of your tickets, old beside new
+    Changes,
+    /// Take the new ticket for one that was changed
+    Accept {
+        /// Which, as `changes` shows it
+        ticket: String,
+    },
+    /// Have a ticket that was changed paid back
+    Decline {
+        /// Which, as `changes` shows it
+        ticket: String,
+    },
     /// Enter or leave through a gate, by its name or address; works without the provider
     Enter {
         /// The gate
@@ -740,4 +756,10 @@ pub struct BenchFlags {
     /// Purchases to resume after the provider was killed
     #[arg(long, default_value_t = 1000)]
     pub resumed: usize,
+    /// Tickets to change and then to cancel
+    #[arg(long, default_value_t = 50_000)]
+    pub changed: usize,
+    /// Measure only that
+    #[arg(long)]
+    pub only_changed: bool,
 }

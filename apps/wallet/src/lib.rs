@@ -1,12 +1,14 @@
 //! The wallet: holds cards, shows them, pays, keeps receipts, updates. Works with the provider away.
 
 mod buy;
+mod change;
 mod credit;
 mod enter;
 mod pay;
 mod reach;
 mod wallet;
 
+pub use change::ChangedTicket;
 pub use enter::{Ticket, enter_at};
 pub use pay::{Answer, Paid, offer_credit, pay};
 pub use reach::Read;

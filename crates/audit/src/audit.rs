@@ -3,6 +3,7 @@
 use crate::asked::Asked;
 use crate::books::{ACCOUNTS, Books};
 use crate::cards::Cards;
+use crate::changes::Changes;
 use crate::contracts::Contracts;
 use crate::credit::Credit;
 use crate::difference::{Difference, Findings};
@@ -20,7 +21,7 @@ use tegata_core::Time;
 use tegata_core::wire::signed::PublicKey;
 
 /// The newest format of the provider's database that this program knows, and the mark of such a file ("Tgtp").
-const FORMAT: u32 = 8;
+const FORMAT: u32 = 9;
 const APPLICATION_ID: u32 = 0x5467_7470;
 
 /// Which uploads' signatures are checked; everything else is always checked.
@@ -172,7 +173,8 @@ fn examine(connection: &Connection, options: &Options) -> Result<Audit, AuditErr
     let mut numbers = Numbers::read(connection, &trust, &mut signatures, &mut findings)?;
     let mut asked = Asked::read(connection, &trust, &mut signatures, &mut findings)?;
     let sold = Sold::read(connection, &trust, (&mut asked, &mut numbers), &mut signatures, &mut findings)?;
-    let cards = Cards::read(connection, &trust, (&numbers, &sold), &mut signatures, &mut findings)?;
+    let changes = Changes::read(connection, (&trust, &numbers), &mut signatures, &mut findings)?;
+    let cards = Cards::read(connection, &trust, (&numbers, &sold, &changes), &mut signatures, &mut findings)?;
     let verdicts = Verdicts::read(connection)?;
     let mut facts = Facts::default();
     let logs = Logs { connection, trust: &trust, cards: &cards, verdicts: &verdicts, scope: options.scope };
@@ -187,6 +189,7 @@ fn examine(connection: &Connection, options: &Options) -> Result<Audit, AuditErr
         verdicts: &verdicts,
         credit: &credit,
         sold: &sold,
+        changes: &changes,
         contracts: &contracts,
     };
     let forks = evidence.judge(connection, &mut findings)?;

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Marks the file as ours: "Tgtp".
 const APPLICATION_ID: u32 = 0x5467_7470;
 /// One migration after the other; a file's format is how many it has had.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     include_str!("migrations/001.sql"),
     include_str!("migrations/002.sql"),
     include_str!("migrations/003.sql"),
@@ -20,6 +20,7 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("migrations/006.sql"),
     include_str!("migrations/007.sql"),
     include_str!("migrations/008.sql"),
+    include_str!("migrations/009.sql"),
 ];
 /// How long another process's commit is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -286,7 +287,7 @@ mod tests {
             (&|bytes| bytes[0] = b'X', StoreError::Foreign),
             (&|bytes| bytes[68] = 0, StoreError::Foreign),
             (&|bytes| bytes[63] = 0, StoreError::HalfMade),
-            (&|bytes| bytes[63] = 9, StoreError::Newer { found: 9, known: 8 }),
+            (&|bytes| bytes[63] = 10, StoreError::Newer { found: 10, known: 9 }),
         ] {
             let mut bytes = whole.clone();
             change(&mut bytes);

@@ -1,5 +1,6 @@
-//! What a tap and an upload cost, beside a floor measured in the same run.
+//! What a tap and an upload cost, beside a floor measured in the same run; and how fast tens of thousands of tickets are changed.
 
+mod change;
 mod credit;
 mod tap;
 mod upload;
@@ -15,6 +16,13 @@ const ALGORITHMS: [(&str, Algorithm); 2] = [("ed25519", Algorithm::Ed25519), ("p
 
 /// Measures.
 pub fn run(screen: Screen, flags: &BenchFlags) -> Result<Answer, Failure> {
+    let changed = change::measure(screen, flags.changed)?;
+    let by_change = table(&change::Changed::HEADS, &changed.rows());
+    let machine = measure::machine();
+    if flags.only_changed {
+        let json = json!({ "tickets": { "change": changed.json() }, "measured_on": machine });
+        return Ok(Answer::new(format!("{by_change}\nMeasured on {machine}"), json));
+    }
     let mut taps = serde_json::Map::new();
     let mut uploads = serde_json::Map::new();
     let mut rows = Vec::new();
@@ -40,9 +48,8 @@ pub fn run(screen: Screen, flags: &BenchFlags) -> Result<Answer, Failure> {
         ["wallet", "bytes first / known", "tap us (wallet + terminal)", "upload us/check", "floor us/check", "ratio"];
     let (paid, bought, (count, seconds)) = credit::measure(screen, flags.credits, flags.resumed)?;
     let by_credit = table(&credit::Measured::HEADS, &[paid.row("payment"), bought.row("purchase")]);
-    let machine = measure::machine();
     let text = format!(
-        "{}\n{by_credit}\n{count} purchases resumed after SIGKILL in {seconds:.1} s\nMeasured on {machine}",
+        "{}\n{by_credit}\n{by_change}\n{count} purchases resumed after SIGKILL in {seconds:.1} s\nMeasured on {machine}",
         table(&head, &rows)
     );
     let json = json!({
@@ -56,6 +63,7 @@ pub fn run(screen: Screen, flags: &BenchFlags) -> Result<Answer, Failure> {
         "upload": Value::Object(uploads),
         "credit": paid.json(),
         "purchase": bought.json(),
+        "tickets": { "change": changed.json() },
         "resumed": { "count": count, "seconds": measure::rounded(seconds, 2) },
         "measured_on": machine,
     });
