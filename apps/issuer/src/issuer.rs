@@ -70,6 +70,9 @@ pub enum IssuerError {
     /// The file is no seat plan.
     #[error(transparent)]
     Seats(#[from] SeatError),
+    /// No tickets that could be changed.
+    #[error("these are no tickets, or nothing was changed of them yet")]
+    NoTickets,
     /// The provider did not do what was asked.
     #[error(transparent)]
     Request(#[from] RequestError),

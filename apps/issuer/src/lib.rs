@@ -3,11 +3,13 @@
 //!
 //! Numbers are derived from the issuer's own key, so that a batch can be exported again and no list of secrets is kept.
 
+mod change;
 mod event;
 mod issuer;
 mod listing;
 mod seats;
 
+pub use change::Wording;
 pub use event::{Category, Draft, Passes, ZONE};
 pub use issuer::{Issuer, IssuerError, Numbered, Printed};
 pub use listing::Offered;

@@ -80,6 +80,12 @@ impl<V: Vault> Issuer<V> {
         self.publish(post, Some(before), listing, now)
     }
 
+    /// Lists the next revision of an article as it stands there.
+    pub(crate) fn revise(&mut self, post: &mut dyn Post, listing: Listing, now: Now) -> Result<Listing, IssuerError> {
+        let before = self.listing(listing.article)?;
+        self.publish(post, before, listing, now)
+    }
+
     /// Sends the newest listing of an article again, whose answer was lost.
     ///
     /// # Errors

@@ -60,6 +60,8 @@ pub(crate) struct Desk<'a> {
     pub(crate) contracts: BTreeMap<PartyId, Vec<ContractRow>>,
     /// Something was put down for the processor.
     pub(crate) asking: bool,
+    /// A change has tickets whose turn has come.
+    pub(crate) changing: bool,
     /// Whoever asks waits until it is known: an answer that says less need not be signed.
     pub(crate) patient: bool,
     /// What the answer at hand waits for: the offer or reservation that is not known yet.
@@ -93,6 +95,7 @@ impl<'a> Desk<'a> {
             learned: Vec::new(),
             contracts: BTreeMap::new(),
             asking: false,
+            changing: false,
             patient: false,
             waits_for: None,
             moved: Vec::new(),

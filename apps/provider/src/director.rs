@@ -68,5 +68,7 @@ fn handle(desk: &mut Desk<'_>, request: &Request, opened: &Opened) -> Result<Vec
         Request::GateOrder(request) => enter::order_gate(desk, request),
         Request::Register(request, title) => give::register(desk, request, title.as_ref()),
         Request::Gift(request, locked) => give::gift(desk, request, *locked),
+        Request::Change(request) => enter::change(desk, request),
+        Request::ChangeAnswer(request) => enter::answered(desk, request),
     }
 }

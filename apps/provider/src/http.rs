@@ -329,11 +329,20 @@ fn write(
     wake: &Notify,
 ) -> Provider {
     let mut held = Held::default();
-    while let Some(first) = works.blocking_recv() {
+    loop {
+        let first = match works.try_recv() {
+            Ok(work) => Some(work),
+            // Nobody waits: tickets of a change have their turn.
+            Err(mpsc::error::TryRecvError::Empty) if provider.is_changing() => None,
+            Err(_) => match works.blocking_recv() {
+                Some(work) => Some(work),
+                None => break,
+            },
+        };
         let (mut jobs, mut answered) = (Vec::new(), Vec::new());
         // What is being opened and verified at this moment goes into the same transaction: one sync for all of them.
         let mut expected = coming.load(Ordering::SeqCst);
-        let mut next = Some(first);
+        let mut next = first;
         let mut count = 0;
         while let Some(work) = next.take() {
             match work {
@@ -382,6 +391,10 @@ fn write(
         {
             // What could not be recorded is asked for again.
             tracing::error!(%error, "an answer of the processor could not be recorded");
+        }
+        // One piece after what waited, so that neither holds up the other.
+        if provider.is_changing() {
+            provider.change_on(clock(), fresh());
         }
         held.look(&mut provider, clock());
         call(&provider, wake);

@@ -11,7 +11,7 @@ use tegata_core::talk::credit::{
     AuthorizationRequest, ClearingRequest, Line, NamedOffer, PaymentRequest, RegisterCard, merchant_line, offered,
     user_line,
 };
-use tegata_core::talk::event::{EventPlan, GateOrder};
+use tegata_core::talk::event::{Change, ChangeAnswer, EventPlan, GateOrder};
 use tegata_core::talk::give::{GiftRequest, Register};
 use tegata_core::talk::join::JoinRequest;
 use tegata_core::talk::reach::{Carry, KeyAsk, Mute, Reachable, Unopened};
@@ -57,6 +57,8 @@ pub(crate) enum Request {
     Register(Verified<Register>, Option<give::Title>),
     /// With the hash of the event that locks the card, if its signature holds.
     Gift(Verified<GiftRequest>, Option<Hash>),
+    Change(Box<Verified<Change>>),
+    ChangeAnswer(Verified<ChangeAnswer>),
 }
 
 /// An envelope that was opened, or that cannot be.
@@ -230,6 +232,13 @@ impl Stage<'_> {
                     Request::Gift(request, locked)
                 };
                 self.signed(plain, &[Role::Wallet], |body: &GiftRequest| body.wallet.into(), then)
+            }
+            Ok(Change::KIND) => {
+                let then = |request| Request::Change(Box::new(request));
+                self.signed(plain, &[Role::Issuer], |body: &Change| body.promoter.into(), then)
+            }
+            Ok(ChangeAnswer::KIND) => {
+                self.signed(plain, &[Role::Wallet], |body| body.wallet.into(), Request::ChangeAnswer)
             }
             Ok(CatalogueRequest::KIND) => {
                 self.signed(plain, &[Role::Wallet], |body| body.wallet.into(), Request::Catalogue)

@@ -8,7 +8,7 @@ use crate::give;
 use crate::keys::Keys;
 use crate::prepare::{Prepared, prepare_all};
 use crate::shared::Shared;
-use crate::{ProviderError, compare, director, report, update};
+use crate::{ProviderError, compare, director, enter, report, update};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tegata_core::step::{Break, Broken};
@@ -39,6 +39,8 @@ pub struct Provider {
     keys_file: Option<PathBuf>,
     /// Something was put down for the processor since it was last asked what.
     asking: bool,
+    /// Tickets may have their turn in a change: at first, and whenever one began or a second has passed.
+    changing: bool,
     /// Offers and reservations that went on since this was last asked.
     moved: Vec<Hash>,
     /// What is on its way to the processor.
@@ -82,6 +84,7 @@ impl Provider {
             store,
             keys_file: None,
             asking: true,
+            changing: true,
             moved: Vec::new(),
             sent: Sent::new(),
             looked: None,
@@ -241,8 +244,8 @@ impl Provider {
         self.store.begin()?;
         let done = Desk::new(&self.store, &self.shared, now, entropy).and_then(|mut desk| {
             let value = work(&mut desk)?;
-            let (asking, moved) = (desk.asking, std::mem::take(&mut desk.moved));
-            Ok(Attempted { value, learned: desk.close()?, asking, moved })
+            let (asking, changing, moved) = (desk.asking, desk.changing, std::mem::take(&mut desk.moved));
+            Ok(Attempted { value, learned: desk.close()?, asking, changing, moved })
         });
         if done.is_err() {
             self.store.rollback();
@@ -252,6 +255,7 @@ impl Provider {
     /// What is durable is known from here on.
     fn learn<T>(&mut self, done: Attempted<T>) -> T {
         self.asking |= done.asking;
+        self.changing |= done.changing;
         self.moved.extend(done.moved);
         let mut directory = self.shared.directory_mut();
         done.learned.into_iter().for_each(|learned| directory.learn(learned));
@@ -399,6 +403,8 @@ impl Provider {
         self.asking = false;
         if self.looked.is_none_or(|looked| looked != now) {
             self.looked = Some(now);
+            self.changing = true;
+            self.change_on(now, mac(&entropy, "tegata provider change v1", &[]));
             // Each alone: what cannot be ended holds up nothing else.
             let all: [(&str, Overdue); 4] = [
                 ("payments", credit::overdue),
@@ -422,6 +428,39 @@ impl Provider {
         };
         self.sent = sent;
         due
+    }
+    /// Whether tickets may have their turn in a change: [`Provider::change_on`] goes on with it.
+    pub fn is_changing(&self) -> bool {
+        self.changing
+    }
+    /// Gives the next tickets of a change their turn, some hundreds in one transaction; a ticket that cannot have it holds up no
+    /// other, and is put down as failed. Whoever calls this serves everybody else in between.
+    pub fn change_on(&mut self, now: Time, entropy: [u8; 32]) {
+        self.changing = false;
+        let piece = match enter::next_piece(&self.store, now) {
+            Ok(Some(piece)) => piece,
+            Ok(None) => return,
+            Err(error) => return tracing::error!(%error, "a change of tickets could not be read"),
+        };
+        match self.transact(now, entropy, |desk| piece.work(desk).map_err(Failure::into_error)) {
+            Ok(done) => self.changing |= done,
+            Err(error) => {
+                tracing::error!(%error, "tickets of a change could not have their turn together; each has it alone");
+                for (number, one) in (0_u64..).zip(piece.alone()) {
+                    let entropy = mac(&entropy, "tegata provider ticket v1", &[&number.to_be_bytes()]);
+                    let done = self.transact(now, entropy, |desk| one.work(desk).map_err(Failure::into_error));
+                    let done = done.or_else(|error| {
+                        tracing::error!(%error, "a ticket could not have its turn in a change; a person has to look");
+                        self.transact(now, entropy, |desk| one.give_up(desk).map_err(Failure::into_error))
+                    });
+                    match done {
+                        Ok(done) => self.changing |= done,
+                        // It has its turn again a second later.
+                        Err(error) => return tracing::error!(%error, "a change of tickets waits"),
+                    }
+                }
+            }
+        }
     }
     /// Takes up what the processor answered, in one transaction; where that fails each answer alone, so that none holds up the
     /// others.
@@ -496,6 +535,8 @@ struct Attempted<T> {
     learned: Vec<Learned>,
     /// Something was put down for the processor.
     asking: bool,
+    /// A change has tickets whose turn has come.
+    changing: bool,
     /// Offers and reservations that went on.
     moved: Vec<Hash>,
 }

@@ -19,6 +19,7 @@ pub(crate) fn report(desk: &mut Desk<'_>, request: &Verified<ReportRequest>) -> 
     let content = match (request.report, known.role) {
         (ReportKind::MerchantStatement, Role::Merchant) => merchant(desk, request)?,
         (ReportKind::IssuerStatement, Role::Issuer) => issuer(desk, request)?.to_string(),
+        (ReportKind::Changes, Role::Issuer) => crate::enter::progress(desk, request.party)?.to_string(),
         (ReportKind::Exceptions, _) => exceptions(desk, request)?.to_string(),
         _ => return Err(ProviderRefusal::NotAllowed.into()),
     };

@@ -1,9 +1,11 @@
 //! The command line: one definition for help, completions and parsing.
 
+mod change;
 mod event;
 mod gate;
 mod settlement;
 
+pub use change::{ChangeCommand, ChangeFlags, Silence};
 pub use event::{EventCommand, PassesFlags};
 pub use gate::GateCommand;
 pub use settlement::SettlementCommand;
@@ -329,6 +331,8 @@ pub enum IssuerCommand {
         #[command(subcommand)]
         command: EventCommand,
     },
+    #[command(flatten)]
+    Change(ChangeCommand),
     /// What was issued, waits, is held, is owed, was paid out
     Statement {
         /// As CSV: periods, payments and payouts
@@ -527,6 +531,18 @@ pub enum WalletCommand {
     Cards,
     /// Show the tickets
     Tickets,
+    /// Show what was changed of your tickets, old beside new
+    Changes,
+    /// Take the new ticket for one that was changed
+    Accept {
+        /// Which, as `changes` shows it
+        ticket: String,
+    },
+    /// Have a ticket that was changed paid back
+    Decline {
+        /// Which, as `changes` shows it
+        ticket: String,
+    },
     /// Enter or leave through a gate, by its name or address; works without the provider
     Enter {
         /// The gate
@@ -757,6 +773,9 @@ pub struct BenchFlags {
     /// Numbered seats of the event's plan
     #[arg(long, default_value_t = 50_000)]
     pub seats: usize,
+    /// Tickets to change and then to cancel
+    #[arg(long, default_value_t = 50_000)]
+    pub changed: usize,
     /// Measure only this
     #[arg(long, value_enum)]
     pub only: Option<BenchPart>,
@@ -767,4 +786,6 @@ pub struct BenchFlags {
 pub enum BenchPart {
     /// Tickets under contention
     Tickets,
+    /// Tickets changed and cancelled
+    Change,
 }

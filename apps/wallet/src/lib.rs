@@ -1,6 +1,7 @@
 //! The wallet: holds cards, shows them, pays, keeps receipts, updates. Works with the provider away.
 
 mod buy;
+mod change;
 mod credit;
 mod enter;
 mod give;
@@ -8,6 +9,7 @@ mod pay;
 mod reach;
 mod wallet;
 
+pub use change::ChangedTicket;
 pub use enter::{Ticket, enter_at};
 pub use give::Standing;
 pub use pay::{Answer, Paid, offer_credit, pay};

@@ -40,6 +40,14 @@ pub enum WalletError {
     /// The ticket is not given.
     #[error("the ticket cannot be given: {0}")]
     NotGiven(&'static str),
+    /// A change is answered once.
+    #[error("this change was answered before, and the first answer counts: {0}")]
+    Answered(&'static str),
+    /// No change is known.
+    #[error(
+        "this wallet was told of no change of that ticket; update it, then `changes` lists what there is to answer"
+    )]
+    NoChange,
     /// Nothing to agree to.
     #[error("there is no such payment waiting for your consent")]
     NothingToAgree,

@@ -3,6 +3,7 @@
 use crate::asked::Asked;
 use crate::books::{ACCOUNTS, Books};
 use crate::cards::Cards;
+use crate::changes::Changes;
 use crate::contracts::Contracts;
 use crate::credit::Credit;
 use crate::difference::{Difference, Findings};
@@ -173,7 +174,8 @@ fn examine(connection: &Connection, options: &Options) -> Result<Audit, AuditErr
     let mut numbers = Numbers::read(connection, &trust, &mut signatures, &mut findings)?;
     let mut asked = Asked::read(connection, &trust, &mut signatures, &mut findings)?;
     let sold = Sold::read(connection, &trust, (&mut asked, &mut numbers), &mut signatures, &mut findings)?;
-    let cards = Cards::read(connection, &trust, (&numbers, &sold), &mut signatures, &mut findings)?;
+    let changes = Changes::read(connection, (&trust, &numbers), &mut signatures, &mut findings)?;
+    let cards = Cards::read(connection, &trust, (&numbers, &sold, &changes), &mut signatures, &mut findings)?;
     given::examine(connection, &trust, &cards, &mut signatures, &mut findings)?;
     let verdicts = Verdicts::read(connection)?;
     let mut facts = Facts::default();
@@ -189,6 +191,7 @@ fn examine(connection: &Connection, options: &Options) -> Result<Audit, AuditErr
         verdicts: &verdicts,
         credit: &credit,
         sold: &sold,
+        changes: &changes,
         contracts: &contracts,
     };
     let forks = evidence.judge(connection, &mut findings)?;

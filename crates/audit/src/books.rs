@@ -456,7 +456,7 @@ impl<'a> Books<'a> {
         self.seen.insert(id, folded.sums);
     }
 
-    /// A card pays back only what its own key gave back.
+    /// A card pays back only what its own key gave back, or what a change of its event did.
     fn surrendered(&mut self, id: &Id, folded: &mut Folded, findings: &mut Findings) {
         let refunds: Vec<_> = refunds(self.evidence, id).map(|(reference, back)| (*reference, back.of_card)).collect();
         let last = |generation: &u64| self.evidence.facts.surrendered.get(&(*id, *generation)).copied();
@@ -467,6 +467,10 @@ impl<'a> Books<'a> {
             None => self.evidence.facts.surrendered.iter().find(|((card, _), _)| card == id).map(|(_, last)| *last),
         };
         let given_back = self.evidence.sold.settled.contains_key(id) || !refunds.is_empty();
+        // Paid back before its key had signed anything: what could not be is named by no event.
+        let undone = self.evidence.changes.has_undone(id);
+        let unsigned = undone && (last.is_none() || folded.moved.contains_key(&Hash::ZERO));
+        let last = if unsigned { Some(Hash::ZERO) } else { last };
         findings.expect(last.is_some() || !given_back, What::Card, || {
             let nearest = "its row of table surrender".to_owned();
             (format!("card-{}", hex(id)), "no last event by its own key", "given back", nearest)

@@ -1,6 +1,7 @@
 //! Cards as the provider signed them: generations, loads, reversals, checkpoints; and the value that numbers put on them.
 
 use crate::AuditError;
+use crate::changes::Changes;
 use crate::difference::{Findings, What};
 use crate::numbers::{Book, Numbers};
 use crate::reading::{Columns, Id, each, hex, pieces};
@@ -135,16 +136,16 @@ impl Cards {
     pub fn read(
         connection: &Connection,
         trust: &Trust,
-        (numbers, sold): (&Numbers, &Sold),
+        (numbers, sold, changes): (&Numbers, &Sold, &Changes),
         checked: &mut u64,
         findings: &mut Findings,
     ) -> Result<Self, AuditError> {
         let mut cards = Self::default();
-        cards.generations(connection, trust, (numbers, sold), checked, findings)?;
+        cards.generations(connection, trust, (numbers, sold, changes), checked, findings)?;
         cards.all_loads(connection, trust, (numbers, sold), checked, findings)?;
         cards.all_reversals(connection, trust, checked, findings)?;
-        cards.holders(connection, findings)?;
-        cards.all_checkpoints(connection, trust, checked, findings)?;
+        cards.holders(connection, changes, findings)?;
+        cards.all_checkpoints(connection, (trust, changes), checked, findings)?;
         Ok(cards)
     }
 
@@ -152,7 +153,7 @@ impl Cards {
         &mut self,
         connection: &Connection,
         trust: &Trust,
-        (numbers, sold): (&Numbers, &Sold),
+        (numbers, sold, changes): (&Numbers, &Sold, &Changes),
         checked: &mut u64,
         findings: &mut Findings,
     ) -> Result<(), AuditError> {
@@ -184,7 +185,7 @@ impl Cards {
                     (None, Some(_)) => bought.is_some_and(|(_, face, terms)| {
                         face == said.remaining && face == said.face.minor() && terms == said.terms
                     }),
-                    (Some(card), None) => card.terms == said.terms,
+                    (Some(card), None) => changes.explain(&id, card.terms, said.terms),
                     _ => false,
                 };
                 findings.expect(begins, What::Card, || {
@@ -327,7 +328,7 @@ impl Cards {
     fn all_checkpoints(
         &mut self,
         connection: &Connection,
-        trust: &Trust,
+        (trust, changes): (&Trust, &Changes),
         checked: &mut u64,
         findings: &mut Findings,
     ) -> Result<(), AuditError> {
@@ -352,6 +353,7 @@ impl Cards {
                     let card = self.cards.get(&id).filter(|card| card.wallet == device || gave);
                     let generation = card.and_then(|card| card.generation(signed.claimed().generation));
                     generation.is_some_and(|generation| generation.key == signed.claimed().key)
+                        && card.is_some_and(|card| changes.explain(&id, card.terms, signed.claimed().terms))
                 });
                 findings.expect(signed.is_some(), What::Card, || {
                     let about = format!("the checkpoint of card-{}", hex(&id));
@@ -372,15 +374,28 @@ impl Cards {
         })
     }
 
-    /// Who holds each card, as recorded.
-    fn holders(&mut self, connection: &Connection, findings: &mut Findings) -> Result<(), AuditError> {
+    /// Who holds each card, as recorded; its terms are those it was bought under, or those that it took up for them.
+    fn holders(
+        &mut self,
+        connection: &Connection,
+        changes: &Changes,
+        findings: &mut Findings,
+    ) -> Result<(), AuditError> {
         let mut without: HashSet<Id> = self.cards.keys().copied().collect();
         let mut unknown = None;
-        each(connection, "SELECT card, wallet FROM card ORDER BY card", [], |row| {
-            let (id, wallet) = (row.get::<Id>(0)?, row.get::<Id>(1)?);
+        each(connection, "SELECT card, wallet, terms FROM card ORDER BY card", [], |row| {
+            let (id, wallet, terms) = (row.get::<Id>(0)?, row.get::<Id>(1)?, Handle(row.get(2)?));
             without.remove(&id);
             match self.cards.get_mut(&id) {
-                Some(card) => card.wallet = wallet,
+                Some(card) => {
+                    card.wallet = wallet;
+                    let expected = changes.terms_of(&id, card.terms);
+                    findings.expect(expected == terms, What::Card, || {
+                        let about = format!("the terms of card-{}", hex(&id));
+                        let evidence = format!("{expected}, as bought and changed since");
+                        (about, evidence, terms.to_string(), "its row of table card".to_owned())
+                    });
+                }
                 None => unknown = unknown.or(Some(id)),
             }
             Ok(())

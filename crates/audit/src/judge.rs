@@ -3,6 +3,7 @@
 
 use crate::AuditError;
 use crate::cards::Cards;
+use crate::changes::Changes;
 use crate::contracts::Contracts;
 use crate::credit::Credit;
 use crate::difference::{Difference, Findings, What};
@@ -42,6 +43,7 @@ pub(crate) struct Evidence<'a> {
     pub verdicts: &'a Verdicts,
     pub credit: &'a Credit,
     pub sold: &'a Sold,
+    pub changes: &'a Changes,
     pub contracts: &'a Contracts,
 }
 

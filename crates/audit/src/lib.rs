@@ -12,6 +12,7 @@ mod asked;
 mod audit;
 mod books;
 mod cards;
+mod changes;
 mod contracts;
 mod credit;
 mod difference;

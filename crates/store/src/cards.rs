@@ -235,6 +235,15 @@ impl Store {
         ])?;
         Ok(())
     }
+    /// A ticket has other terms from now on, and another last moment.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn set_card_terms(&self, id: CardId, terms: Handle, until: Time) -> Result<(), StoreError> {
+        let sql = "UPDATE card SET terms = ?2, until = ?3 WHERE card = ?1";
+        self.sql(sql)?.execute(params![id.0, terms.0, n(until.0)])?;
+        Ok(())
+    }
     /// Every generation of every card, for the directory of keys.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 mod books;
 mod buy;
 mod cards;
+mod changes;
 mod credit;
 mod devices;
 mod error;
@@ -25,6 +26,7 @@ mod tickets;
 pub use books::{Cause, PayoutRow, PostingRow};
 pub use buy::{ArticleRow, PurchaseRow, RefundRow, RefundState, Signed, SurrenderRow};
 pub use cards::{CardRow, GenerationRow, LoadRow, ReversalRow};
+pub use changes::{ChangeRow, ChangeState, ChangeTicketRow, SoldTickets};
 pub use credit::{About, AccountRow, AskedRow, ClearingAsked, Completed, CreditRow, CreditSide, ProcessorRow};
 pub use devices::{DeviceRow, UploadRow};
 pub use error::StoreError;

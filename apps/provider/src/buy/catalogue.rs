@@ -42,6 +42,10 @@ pub(crate) fn list(desk: &mut Desk<'_>, request: &Verified<Listing>) -> Result<V
             if !ticket.zones.iter().all(|zone| plan.zones.iter().any(|known| known.zone == *zone)) {
                 return Err(ProviderRefusal::Terms.into());
             }
+            // What a change has replaced does not come back.
+            if crate::enter::is_replaced(desk, terms)? {
+                return Err(ProviderRefusal::Terms.into());
+            }
             keep_terms(desk, issuer, terms)?;
             desk.store.put_event_terms(ticket.event, terms.handle(), None)?;
             desk.store.event_changed(ticket.event)?;
@@ -105,7 +109,7 @@ pub(crate) fn catalogue(desk: &mut Desk<'_>, request: &Verified<CatalogueRequest
     for row in desk.store.articles()? {
         let said = Signed::<Listing>::decode(&row.body).map_err(|_| StoreError::Damaged)?.claimed().clone();
         let left = said.stock.saturating_sub(row.taken);
-        if left == 0 || desk.now >= said.until {
+        if left == 0 || desk.now >= said.until || crate::enter::is_replaced(desk, &said.terms)? {
             continue;
         }
         articles.push(Article {

@@ -36,7 +36,8 @@ pub(super) fn has_room(
 pub(super) fn fits(desk: &mut Desk<'_>, row: &PurchaseRow, listing: &Listing) -> Result<bool, Failure> {
     match row.card {
         Some(card) => has_room(desk, row.wallet, card, listing),
-        None => Ok(true),
+        // A ticket of an event that was changed meanwhile is not delivered: what was paid goes back.
+        None => Ok(!crate::enter::is_replaced(desk, &listing.terms)?),
     }
 }
 

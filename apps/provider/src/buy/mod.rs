@@ -20,7 +20,7 @@ mod reserve;
 mod saga;
 
 pub(crate) use catalogue::{catalogue, counter_quota, list};
-pub(crate) use refund::{came_back, due as refunds_due, heard as refund_heard, surrendered};
+pub(crate) use refund::{came_back, due as refunds_due, heard as refund_heard, looked_at, surrendered, undone};
 pub(crate) use reserve::{cancel, overdue, reserve};
 pub(crate) use saga::{heard, pay};
 

@@ -78,58 +78,83 @@ pub(crate) fn due(desk: &mut Desk<'_>) -> Result<(), Failure> {
     if reconciling(desk)? {
         return Ok(());
     }
-    for mut row in desk.store.surrenders_due(desk.now, ROUND)? {
-        let purchases = desk.store.purchases_on(row.card)?;
-        if purchases.iter().any(|purchase| purchase.state == PurchaseState::Provisional) {
-            // What is not captured yet cannot be paid back yet.
-            row.due = desk.now.after(Time::DAY);
-            desk.store.put_surrender(&row)?;
-            continue;
-        }
-        let accounts = Accounts::of(desk.known_card(row.card)?);
-        let held = desk.books.balance(desk.store, accounts.held())?;
-        let card = desk.known_card(row.card)?.clone();
-        let mut left = match card.unit == Unit::ENTRIES {
-            true => worth(desk, &row, &card, held)?,
-            false => held,
-        };
-        row.asked = Some(desk.now);
-        desk.store.put_surrender(&row)?;
-        // What the bank would not pay for in the end is not paid back out of what it did pay for.
-        for unpaid in purchases.iter().filter(|purchase| purchase.state == PurchaseState::Unpaid) {
-            left = left.saturating_sub(listing(desk, unpaid)?.price.minor());
-        }
-        let terms = desk.known_card(row.card)?.terms;
-        // Whoever cheated with it gets nothing back before a person has looked (R9).
-        let refundable = desk.terms(terms)?.refundable && !desk.store.is_convicted(row.card)?;
-        // Each purchase takes back at most what it cost and was not paid back before.
-        for purchase in purchases.iter().filter(|one| refundable && one.state == PurchaseState::Delivered) {
-            let price = listing(desk, purchase)?.price;
-            let before = desk.store.refunded(purchase.wallet, purchase.number)?;
-            let amount = left.min(price.minor().saturating_sub(before));
-            if let Some(amount) = Amount::new(price.unit(), amount).filter(|amount| !amount.is_zero()) {
-                left -= amount.minor();
-                ask(desk, purchase, Some(row.card), amount)?;
-                if card.unit == Unit::ENTRIES {
-                    free(desk, purchase)?;
-                }
-                if desk.shared.broken.has(Break::RefundedTwice) {
-                    ask(desk, purchase, Some(row.card), amount)?;
-                }
-            }
-        }
-        settle(desk, row)?;
+    for row in desk.store.surrenders_due(desk.now, ROUND)? {
+        pay_back(desk, row)?;
     }
     Ok(())
 }
 
 /// What a ticket given back is worth: what it cost, or nothing where it let somebody in or came back too late.
-fn worth(desk: &Desk<'_>, row: &SurrenderRow, card: &CardRow, held: u64) -> Result<u64, Failure> {
+fn worth(desk: &Desk<'_>, row: &SurrenderRow, card: &CardRow, held: u64, undone: bool) -> Result<u64, Failure> {
     let until = desk.terms(card.terms)?.ticket.and_then(|ticket| ticket.refund_until);
-    let late = until.is_some_and(|until| row.at >= until);
+    let late = !undone && until.is_some_and(|until| row.at >= until);
     let used = desk.store.ticket(row.card)?.is_some_and(|ticket| ticket.used > 0)
         || desk.store.admissions_by(row.card)?.iter().any(|one| one.done == Admitted::In);
     Ok(if late || used || held != card.face { 0 } else { u64::MAX })
+}
+
+/// A ticket is over because its event was changed or cancelled: it is paid back from `due` on, once.
+pub(crate) fn undone(desk: &mut Desk<'_>, card: &CardRow, due: Time) -> Result<(), Failure> {
+    if desk.store.surrender(card.card)?.is_some() {
+        return Ok(());
+    }
+    let now = desk.now;
+    let blocked = &mut desk.known_card(card.card)?.blocked;
+    *blocked = blocked.or(Some(now));
+    let (wallet, generation) = (card.wallet, card.generation);
+    let row = SurrenderRow { card: card.card, generation, wallet, due, asked: None, ended: None, body: None, at: now };
+    if due > now {
+        return Ok(desk.store.put_surrender(&row)?);
+    }
+    pay_back(desk, row)
+}
+
+/// Asks for what a card given back is worth.
+fn pay_back(desk: &mut Desk<'_>, mut row: SurrenderRow) -> Result<(), Failure> {
+    let purchases = desk.store.purchases_on(row.card)?;
+    if purchases.iter().any(|purchase| purchase.state == PurchaseState::Provisional) {
+        // What is not captured yet cannot be paid back yet.
+        row.due = desk.now.after(Time::DAY);
+        return Ok(desk.store.put_surrender(&row)?);
+    }
+    let accounts = Accounts::of(desk.known_card(row.card)?);
+    let held = desk.books.balance(desk.store, accounts.held())?;
+    let card = desk.known_card(row.card)?.clone();
+    // A ticket that has let nobody in is worth what it cost; one that has, nothing, unless its event is cancelled.
+    let undone = if card.unit == Unit::ENTRIES { enter::undone(desk, row.card)? } else { None };
+    let mut left = match card.unit == Unit::ENTRIES {
+        // An event that is cancelled is paid back whatever was used of it.
+        true if undone == Some(true) && held == card.face => u64::MAX,
+        true => worth(desk, &row, &card, held, undone.is_some())?,
+        false => held,
+    };
+    row.asked = Some(desk.now);
+    desk.store.put_surrender(&row)?;
+    // What the bank would not pay for in the end is not paid back out of what it did pay for.
+    for unpaid in purchases.iter().filter(|purchase| purchase.state == PurchaseState::Unpaid) {
+        left = left.saturating_sub(listing(desk, unpaid)?.price.minor());
+    }
+    let terms = desk.known_card(row.card)?.terms;
+    // Whoever cheated with it gets nothing back before a person has looked (R9).
+    let refundable = undone.is_some() || desk.terms(terms)?.refundable;
+    let refundable = refundable && !desk.store.is_convicted(row.card)?;
+    // Each purchase takes back at most what it cost and was not paid back before.
+    for purchase in purchases.iter().filter(|one| refundable && one.state == PurchaseState::Delivered) {
+        let price = listing(desk, purchase)?.price;
+        let before = desk.store.refunded(purchase.wallet, purchase.number)?;
+        let amount = left.min(price.minor().saturating_sub(before));
+        if let Some(amount) = Amount::new(price.unit(), amount).filter(|amount| !amount.is_zero()) {
+            left -= amount.minor();
+            ask(desk, purchase, Some(row.card), amount)?;
+            if card.unit == Unit::ENTRIES {
+                free(desk, purchase)?;
+            }
+            if desk.shared.broken.has(Break::RefundedTwice) {
+                ask(desk, purchase, Some(row.card), amount)?;
+            }
+        }
+    }
+    settle(desk, row)
 }
 
 /// Asks the processor to pay back a part of a purchase, from now on not on its card any more.
@@ -301,22 +326,38 @@ fn settle(desk: &mut Desk<'_>, mut row: SurrenderRow) -> Result<(), Failure> {
 /// What was on a card given back and was not paid back: a person has to look.
 fn unreturned(desk: &mut Desk<'_>, row: &SurrenderRow, amount: u64) -> Result<(), Failure> {
     let card = desk.known_card(row.card)?.clone();
-    desk.except(&ExceptionRow {
+    let generation = Some(row.generation);
+    let found = about(desk, &card, card.head, amount);
+    Ok(desk.except(&ExceptionRow { generation, device: Some(row.wallet), bearer: "issuer", ..found })?)
+}
+
+/// A card that the provider itself could not pay back, because of what this hash names: a person has to look.
+pub(crate) fn looked_at(
+    desk: &mut Desk<'_>,
+    card: &CardRow,
+    because: Hash,
+    record: Option<Vec<u8>>,
+) -> Result<(), Failure> {
+    let found = about(desk, card, because, card.face);
+    Ok(desk.except(&ExceptionRow { terminal_record: record, ..found })?)
+}
+
+fn about(desk: &Desk<'_>, card: &CardRow, check: Hash, amount: u64) -> ExceptionRow {
+    ExceptionRow {
         number: 0,
         kind: ExceptionKind::Unreturned,
         at: desk.now,
         open: true,
-        device: Some(row.wallet),
+        device: Some(card.wallet),
         merchant: None,
         issuer: Some(card.issuer),
-        card: Some(row.card),
-        generation: Some(row.generation),
+        card: Some(card.card),
+        generation: Some(card.generation),
         seq: Some(card.seq),
-        check: Some(card.head),
+        check: Some(check),
         amount: Some((card.unit, amount)),
-        bearer: "issuer",
+        bearer: "provider",
         wallet_record: None,
         terminal_record: None,
-    })?;
-    Ok(())
+    }
 }

@@ -85,7 +85,7 @@ fn objection(desk: &mut Desk<'_>, request: &Reserve) -> Result<Option<PurchaseRe
         PurchaseRefusal::NoProcessor
     } else if request.revision != article.revision {
         PurchaseRefusal::Changed
-    } else if desk.now >= said.until || said.stock == 0 {
+    } else if desk.now >= said.until || said.stock == 0 || crate::enter::is_replaced(desk, &said.terms)? {
         PurchaseRefusal::NoArticle
     } else if article.taken >= said.stock {
         PurchaseRefusal::SoldOut

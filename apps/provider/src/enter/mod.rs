@@ -5,12 +5,21 @@
 //! | --- | --- |
 //! | `plan.rs` | events as planned, gates put in their place |
 //! | `setup.rs` | what a gate needs to know, by its update |
+//! | `change.rs` | an event changed or cancelled after its tickets were sold, and what holders say to that |
+//! | `work.rs` | that for tens of thousands of tickets, piece by piece |
+//! | `progress.rs` | how far it has come, and what it would concern |
 //! | `shown.rs` | presentations recorded and compared; whoever showed one ticket from two wallets is convicted |
 
+mod change;
 mod plan;
+mod progress;
 mod setup;
 mod shown;
+mod work;
 
+pub(crate) use change::{answered, change, is_replaced, told_late, undone};
 pub(crate) use plan::{order_gate, plan, planned};
+pub(crate) use progress::progress;
 pub(crate) use setup::{due, kill};
 pub(crate) use shown::{Seen, prove, seen};
+pub(crate) use work::next as next_piece;

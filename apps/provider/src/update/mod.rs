@@ -232,6 +232,9 @@ fn commands_due(desk: &mut Desk<'_>, upload: &Upload, restarted: bool) -> Result
     if known.role == Role::Gate {
         enter::due(desk, upload.device)?;
     }
+    if known.role == Role::Wallet {
+        enter::told_late(desk, upload.device)?;
+    }
     if known.role == Role::Wallet && !restarted {
         for card in desk.store.card_ids_of(upload.device)? {
             money::release(desk, card)?;

@@ -1,5 +1,6 @@
-//! What a tap and an upload cost, beside a floor measured in the same run.
+//! What a tap and an upload cost, beside a floor measured in the same run; and how fast tens of thousands of tickets are changed.
 
+mod change;
 mod credit;
 mod gate;
 mod tap;
@@ -20,6 +21,13 @@ pub fn run(screen: Screen, flags: &BenchFlags) -> Result<Answer, Failure> {
     if flags.only == Some(BenchPart::Tickets) {
         let sold = tickets::measure(screen, flags.last_seats, flags.seats)?;
         return Ok(Answer::new(sold.told(), json!({ "tickets": sold.json(), "measured_on": measure::machine() })));
+    }
+    let changed = change::measure(screen, flags.changed)?;
+    let by_change = table(&change::Changed::HEADS, &changed.rows());
+    if flags.only == Some(BenchPart::Change) {
+        let machine = measure::machine();
+        let json = json!({ "tickets": { "change": changed.json() }, "measured_on": machine });
+        return Ok(Answer::new(format!("{by_change}\nMeasured on {machine}"), json));
     }
     let mut taps = serde_json::Map::new();
     let mut uploads = serde_json::Map::new();
@@ -50,7 +58,7 @@ pub fn run(screen: Screen, flags: &BenchFlags) -> Result<Answer, Failure> {
     let gate = gate::measure(screen, flags.tickets)?;
     let machine = measure::machine();
     let text = format!(
-        "{}\n{by_credit}\n{count} purchases resumed after SIGKILL in {seconds:.1} s\n{}\nMeasured on {machine}",
+        "{}\n{by_credit}\n{by_change}\n{count} purchases resumed after SIGKILL in {seconds:.1} s\n{}\nMeasured on {machine}",
         table(&head, &rows),
         format_args!("{}\n{}", gate.text(), sold.told())
     );
@@ -66,7 +74,7 @@ pub fn run(screen: Screen, flags: &BenchFlags) -> Result<Answer, Failure> {
         "credit": paid.json(),
         "purchase": bought.json(),
         "resumed": { "count": count, "seconds": measure::rounded(seconds, 2) },
-        "tickets": together(gate.json(), sold.json()),
+        "tickets": together(together(gate.json(), sold.json()), json!({ "change": changed.json() })),
         "measured_on": machine,
     });
     Ok(Answer::new(text, json))

@@ -40,6 +40,7 @@ pub fn run(place: &Place, _screen: Screen, name: &str, command: IssuerCommand) -
             Ok(Answer::new(text, json!({ "article": article, "stock": stock })))
         }
         IssuerCommand::Event { command } => super::event::run(place, name, command),
+        IssuerCommand::Change(command) => super::change::run(place, name, &command),
         IssuerCommand::Articles => articles(&place.issuer(name)?.part),
         IssuerCommand::Statement { csv } => {
             let mut opened = place.issuer(name)?;

@@ -1,6 +1,6 @@
 //! What a wallet does on the command line.
 
-use super::{buy, credit, reach, ticket};
+use super::{buy, change, credit, reach, ticket};
 use crate::flags::WalletCommand;
 use crate::place::{Place, Sort, now};
 use crate::screen::{Answer, Failure, Screen, bold, fail, table};
@@ -27,6 +27,9 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: WalletCommand) ->
         WalletCommand::Load { number, card } => load(place, name, &number, card.as_deref()),
         WalletCommand::Cards => cards(&place.wallet(name)?.part),
         WalletCommand::Tickets => ticket::list(place, name),
+        WalletCommand::Changes => change::list_changes(place, name),
+        WalletCommand::Accept { ticket } => change::answer(place, name, &ticket, true),
+        WalletCommand::Decline { ticket } => change::answer(place, name, &ticket, false),
         WalletCommand::Enter { gate, ticket, people } => {
             ticket::enter(place, screen, name, (&gate, ticket.as_deref(), people))
         }

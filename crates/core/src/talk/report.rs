@@ -100,6 +100,8 @@ codes! {
         IssuerStatement = 2,
         /// Exceptions that concern the asker, with both signed records.
         Exceptions = 3,
+        /// A promoter's: what a change of its tickets would concern, and how far each change has come.
+        Changes = 5,
     }
 }
 

@@ -1,10 +1,11 @@
 //! What promoter and wallets sign about an event.
 
-use crate::card::Terms;
+use crate::card::{CardCertificate, Terms};
 use crate::id::{CardId, DeviceId, EventId, Handle, Hash, PartyId};
-use crate::message;
 use crate::money::Time;
 use crate::talk::enter::Direction;
+use crate::wire::signed::Signed;
+use crate::{codes, message};
 use alloc::{string::String, vec::Vec};
 
 message! {
@@ -186,6 +187,39 @@ message! {
         4 accept: bool,
         /// When, by the wallet's clock.
         5 at: Time,
+    }
+}
+
+codes! {
+    /// What became of a ticket whose event was changed.
+    pub enum ChangeOutcome {
+        /// The new ticket is the holder's.
+        Taken = 1,
+        /// It is over, and paid back.
+        Refunded = 2,
+        /// It had let somebody in before: it goes on under the new terms, and is not paid back.
+        Kept = 3,
+        /// It was over before: given back by its holder.
+        Over = 4,
+        /// A person at the provider has to look.
+        Failed = 5,
+    }
+}
+
+message! {
+    /// What became of the ticket. Signed by the provider, in the context of the answer's hash. Whoever answers twice, or late, is
+    /// told what was decided first.
+    pub struct ChangeReply kind 58 max 1000 {
+        /// The ticket.
+        1 card: CardId,
+        /// The change.
+        2 change: Hash,
+        /// What became of it.
+        3 outcome: ChangeOutcome,
+        /// The ticket's certificate under the new terms: same key and generation, so that entries that were used stay so.
+        4 certificate: Option<Signed<CardCertificate>>,
+        /// Number of the operational key that signed.
+        5 signer: u64,
     }
 }
 

@@ -5,9 +5,12 @@
 //!             Listing (talk/buy) -----> a price category: terms, price, how many, of which seats
 //!             GateOrder --------------> a gate that has joined is set up for the event: by its next update it works alone
 //!             Change, Cancel ---------> terms that replace others; every holder hears of it by the next update
-//! wallet      ChangeAnswer -----------> takes the new ticket, or its money back
+//! provider    Changed, in a command --> every holder's wallet, at its next update
+//! wallet      ChangeAnswer -----------> takes the new ticket, or its money back: ChangeReply says what was decided
 //! ```
 
 mod messages;
+mod wallet;
 
 pub use messages::*;
+pub use wallet::*;

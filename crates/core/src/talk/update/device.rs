@@ -9,6 +9,7 @@ use crate::step::{Context, Effect, Event, Fault, Records, SigningKey, Step, Talk
 use crate::talk::buy::{Bought, Refunded};
 use crate::talk::credit::{Credited, UserReceipt};
 use crate::talk::enter::Setup;
+use crate::talk::event::Offered;
 use crate::talk::journal::{Journal, LogEntry};
 use crate::talk::pay::{Paying, Till, keep_raise, load_purse, purse_key};
 use crate::talk::reach::take_in;
@@ -327,8 +328,14 @@ impl Apply<'_> {
                 let setup = command.setup.as_ref().filter(|setup| setup.is_sorted())?;
                 self.over.batch.put(Setup::key(), setup.to_bytes());
             }
-            // Of later kinds of card: recorded as carried out, they name nothing this device holds.
-            CommandKind::Change | CommandKind::Program => {}
+            CommandKind::Change => {
+                if let Some(changed) = &command.change {
+                    let more = Offered::take_in(changed, &self.over);
+                    self.over.merge(more);
+                }
+            }
+            // Of later kinds of card: recorded as carried out, it names nothing this device holds.
+            CommandKind::Program => {}
         }
         Some(())
     }
@@ -361,6 +368,11 @@ impl Apply<'_> {
         let refund = refund.clone().verify(key, &[], self.context.verifier).ok()?;
         (refund.wallet == self.device && refund.provider == self.anchors.provider).then_some(())?;
         self.over.batch.put(Refunded::key(refund.card), refund.signed().encode());
+        // One that its holder did not give back was paid back by its issuer: it is over all the same.
+        if let Some(purse) = load_purse(&self.over, refund.card).filter(|purse| purse.state == PurseState::Active) {
+            let over = Purse { state: PurseState::Ended, ..purse.clone() };
+            self.over.batch.replace(purse_key(refund.card), Some(purse.to_bytes()), over.to_bytes());
+        }
         Some(())
     }
 

@@ -212,6 +212,7 @@ by_provider!(crate::talk::report::Report);
 by_provider!(crate::talk::give::Gift);
 by_provider!(crate::talk::buy::Catalogue crate::talk::buy::PurchaseAnswer);
 by_provider!(crate::talk::reach::KeyAnswer);
+by_provider!(crate::talk::event::ChangeReply);
 by_provider!(crate::talk::credit::CreditAnswer crate::talk::credit::ClearingNotification);
 
 /// What came back for a request.

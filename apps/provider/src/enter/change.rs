@@ -1,0 +1,309 @@
+//! An event is changed or cancelled after its tickets were sold (flow 15): what its promoter signs, what each holder says to that,
+//! and what becomes of each ticket.
+//!
+//! A change replaces terms by other terms, which the promoter has listed before: from that moment on only the new ones are sold, and
+//! gates refuse the old ones as changed. Whoever takes the new ticket keeps its card, key and generation, and gets a certificate
+//! under the new terms: the entries that it has used stay used at every gate that has seen it, nothing has to be put on a
+//! revocation list, and no key has to travel. Whoever declines is paid back.
+//!
+//! A ticket that had let somebody in before is not offered its money: it goes on under the new terms, which its wallet is told. If
+//! the event is cancelled it is paid back like all others.
+//!
+//! A cancelled ticket, and one whose doors have not opened, is paid back at once: no gate can let it in any more. Where the old
+//! doors are open, a gate that has not heard of the change might have, so its log is waited for, L + U, as with every card that is
+//! given back (R11).
+
+use super::setup::kill;
+use crate::buy;
+use crate::cards::done;
+use crate::desk::{Desk, Failure};
+use crate::install::reconciling;
+use tegata_core::card::Terms;
+use tegata_core::card::ticket::GATE_TOLERANCE;
+use tegata_core::talk::enter::{Admitted, EnterRefusal};
+use tegata_core::talk::event::{Change, ChangeAnswer, ChangeOutcome, ChangeReply, Changed};
+use tegata_core::talk::report::ProviderRefusal;
+use tegata_core::talk::update::{Command, CommandKind};
+use tegata_core::wire::signed::{Signed, Verified};
+use tegata_core::{CardId, EventId, Handle, Hash, Time};
+use tegata_store::{CardRow, ChangeRow, ChangeState, ChangeTicketRow, StoreError};
+
+/// Begins a change. The same one again changes nothing, but those tickets that failed have another turn.
+pub(crate) fn change(desk: &mut Desk<'_>, request: &Verified<Change>) -> Result<Vec<u8>, Failure> {
+    let hash = request.hash();
+    if let Some(row) = desk.store.change(&hash)? {
+        if desk.store.retry_change(&hash)? > 0 {
+            desk.store.put_change(&ChangeRow { ended: None, ..row })?;
+            desk.changing = true;
+        }
+        return Ok(done(desk, &hash, request.at));
+    }
+    // What was sold since the backup is not known yet (R15).
+    if reconciling(desk)? {
+        return Err(Failure::Refused(ProviderRefusal::Reconciling, Some(60)));
+    }
+    let mut planned = desk.store.planned(request.event)?.filter(|row| row.promoter == request.promoter);
+    let planned = planned.as_mut().ok_or(ProviderRefusal::Unknown)?;
+    let known = desk.store.event_terms(request.event)?;
+    let is_sold = |terms: Handle| known.iter().any(|(one, replaced)| *one == terms && replaced.is_none());
+    if !is_sold(request.before) {
+        // Another change was first, or there are no such tickets.
+        return Err(ProviderRefusal::Repeated.into());
+    }
+    if let Some(after) = &request.after
+        && !(is_sold(after.handle()) && fits(desk, request, after)?)
+    {
+        return Err(ProviderRefusal::Terms.into());
+    }
+    desk.store.put_event_terms(request.event, request.before, Some(desk.now))?;
+    let all_cancelled =
+        known.iter().all(|(terms, replaced)| *terms == request.before || replaced.is_some()) && request.after.is_none();
+    if all_cancelled {
+        planned.cancelled = Some(desk.now);
+    }
+    planned.changed += 1;
+    desk.store.put_planned(planned)?;
+    desk.store.put_change(&ChangeRow {
+        change: hash,
+        promoter: request.promoter,
+        event: request.event,
+        before: request.before,
+        after: request.after.as_ref().map(Terms::handle),
+        answer_until: request.answer_until,
+        silence_refunds: request.silence_refunds,
+        at: desk.now,
+        cursor: Some(CardId([0; 16])),
+        ended: None,
+        body: request.signed().encode(),
+    })?;
+    desk.changing = true;
+    Ok(done(desk, &hash, request.at))
+}
+
+/// Whether tickets under the old terms can go on under these: as many entries, at the same event, and no article sells the old
+/// ones any more.
+fn fits(desk: &Desk<'_>, request: &Change, after: &Terms) -> Result<bool, Failure> {
+    let before = desk.terms(request.before)?;
+    let entries = |terms: &Terms| terms.ticket.as_ref().map(|ticket| (ticket.event, ticket.entries));
+    let alike = entries(after) == entries(&before) && (after.unit, after.kind) == (before.unit, before.kind);
+    let still_sold = desk.store.articles()?.iter().any(|row| {
+        let listing = Signed::<tegata_core::talk::buy::Listing>::decode(&row.body);
+        listing.is_ok_and(|listing| listing.claimed().terms.handle() == request.before)
+    });
+    Ok(alike && !still_sold && after.issuer == request.promoter && request.answer_until > desk.now)
+}
+
+/// Whether a change has replaced these terms: nothing is sold or delivered under them any more.
+pub(crate) fn is_replaced(desk: &Desk<'_>, terms: &Terms) -> Result<bool, Failure> {
+    let Some(ticket) = &terms.ticket else {
+        return Ok(false);
+    };
+    let handle = terms.handle();
+    Ok(desk.store.event_terms(ticket.event)?.iter().any(|(one, replaced)| *one == handle && replaced.is_some()))
+}
+
+/// A holder says what it wants. The first answer counts, and none that comes after the deadline: whoever is late is told what
+/// the promoter's rule has made of its silence.
+pub(crate) fn answered(desk: &mut Desk<'_>, request: &Verified<ChangeAnswer>) -> Result<Vec<u8>, Failure> {
+    let ours = desk.card(request.card)?.is_some_and(|card| card.wallet == request.wallet);
+    let change = desk.store.change(&request.change)?.filter(|_| ours).ok_or(ProviderRefusal::Unknown)?;
+    let row = desk.store.change_ticket(request.card, &request.change)?;
+    let mut row = row.ok_or(ProviderRefusal::Unknown)?;
+    if row.state.is_open() {
+        let wanted = match () {
+            () if change.after.is_none() => ChangeState::Cancelled,
+            () if desk.now >= change.answer_until => silence(&change),
+            () => {
+                row.answer = Some(request.signed().encode());
+                if request.accept { ChangeState::Accepted } else { ChangeState::Declined }
+            }
+        };
+        decide(desk, &change, &mut row, wanted)?;
+    }
+    let outcome = match row.state {
+        state if state.is_refund() => ChangeOutcome::Refunded,
+        ChangeState::Kept => ChangeOutcome::Kept,
+        state if state.is_taken() => ChangeOutcome::Taken,
+        ChangeState::Over => ChangeOutcome::Over,
+        _ => ChangeOutcome::Failed,
+    };
+    let card = desk.known_card(request.card)?.clone();
+    let certificate = match row.state.is_taken() && Some(card.terms) == change.after {
+        true => Some(desk.certify(&card, &desk.terms(card.terms)?, desk.card_key(&card)?)?),
+        false => None,
+    };
+    Ok(desk.answer(&request.hash(), |signer| ChangeReply {
+        card: request.card,
+        change: request.change,
+        outcome,
+        certificate,
+        signer,
+        extensions: Default::default(),
+    }))
+}
+
+/// What becomes of a ticket whose holder says nothing.
+fn silence(change: &ChangeRow) -> ChangeState {
+    if change.silence_refunds { ChangeState::SilentRefunded } else { ChangeState::SilentAccepted }
+}
+
+/// The turn of one ticket: it is told, or decided where its holder has no say or has not used it.
+pub(super) fn turn(desk: &mut Desk<'_>, change: &ChangeRow, id: CardId) -> Result<(), Failure> {
+    let (wallet, at) = (desk.known_card(id)?.wallet, desk.now);
+    let listed =
+        ChangeTicketRow { card: id, change: change.change, wallet, state: ChangeState::Listed, at, answer: None };
+    let before = desk.store.change_ticket(id, &change.change)?;
+    let mut row = before.unwrap_or(listed);
+    if !row.state.is_open() {
+        return Ok(());
+    }
+    row.wallet = wallet;
+    if change.after.is_none() {
+        // The wallet is told, too: what was paid back comes to it by a command of its own.
+        tell(desk, change, &row, change.answer_until)?;
+        return decide(desk, change, &mut row, ChangeState::Cancelled);
+    }
+    if let ChangeState::Listed = row.state {
+        if over(desk, id)? {
+            return decide(desk, change, &mut row, ChangeState::Over);
+        }
+        if came_in(desk, id)? {
+            // There is nothing to answer any more.
+            tell(desk, change, &row, desk.now)?;
+            return decide(desk, change, &mut row, ChangeState::Kept);
+        }
+        tell(desk, change, &row, change.answer_until)?;
+        row.state = ChangeState::Told;
+        row.at = at;
+        return Ok(desk.store.put_change_ticket(&row)?);
+    }
+    if desk.now >= change.answer_until {
+        decide(desk, change, &mut row, silence(change))?;
+    }
+    Ok(())
+}
+
+/// The ticket's wallet hears of it by its next update.
+fn tell(desk: &mut Desk<'_>, change: &ChangeRow, row: &ChangeTicketRow, answer_until: Time) -> Result<(), Failure> {
+    let signed = Signed::<Change>::decode(&change.body).map_err(|_| StoreError::Damaged)?;
+    let said = signed.claimed();
+    let changed = Changed {
+        change: change.change,
+        card: row.card,
+        after: said.after.clone(),
+        text: said.text.clone(),
+        answer_until,
+        silence_refunds: said.silence_refunds,
+        extensions: Default::default(),
+    };
+    let command = Command { card: Some(row.card), change: Some(changed), ..Command::new(CommandKind::Change) };
+    Ok(desk.command(row.wallet, &command)?)
+}
+
+/// Its holder has given it back, or a change before this one has paid it back.
+fn over(desk: &Desk<'_>, card: CardId) -> Result<bool, Failure> {
+    Ok(desk.store.surrender(card)?.is_some())
+}
+
+fn came_in(desk: &Desk<'_>, card: CardId) -> Result<bool, Failure> {
+    Ok(desk.store.admissions_by(card)?.iter().any(|one| one.done == Admitted::In))
+}
+
+/// Makes of a ticket what was decided, once: what is decided stays.
+fn decide(
+    desk: &mut Desk<'_>,
+    change: &ChangeRow,
+    row: &mut ChangeTicketRow,
+    wanted: ChangeState,
+) -> Result<(), Failure> {
+    row.state = match wanted {
+        _ if over(desk, row.card)? => ChangeState::Over,
+        // It was let in while its holder thought about it.
+        ChangeState::Declined | ChangeState::SilentRefunded if came_in(desk, row.card)? => ChangeState::Kept,
+        wanted => wanted,
+    };
+    row.at = desk.now;
+    desk.store.put_change_ticket(row)?;
+    if row.state.is_refund() {
+        let card = desk.known_card(row.card)?.clone();
+        kill(desk, row.card, card.generation, EnterRefusal::Refunded)?;
+        let due = refunded_from(desk, change, &card)?;
+        return buy::undone(desk, &card, due);
+    }
+    match (row.state.is_taken(), change.after) {
+        (true, Some(after)) => take_up(desk, change.event, row.card, after),
+        _ => Ok(()),
+    }
+}
+
+/// From when on a refund may be asked for.
+fn refunded_from(desk: &Desk<'_>, change: &ChangeRow, card: &CardRow) -> Result<Time, Failure> {
+    let terms = desk.terms(card.terms)?;
+    let opened = terms.ticket.as_ref().is_none_or(|ticket| desk.now.after(GATE_TOLERANCE) >= ticket.from);
+    Ok(match opened && change.after.is_some() {
+        true => desk.now.after(terms.list_age.saturating_add(terms.record_age)),
+        false => desk.now,
+    })
+}
+
+/// The ticket has the new terms; its next certificate says so.
+fn take_up(desk: &mut Desk<'_>, event: EventId, id: CardId, after: Handle) -> Result<(), Failure> {
+    let terms = desk.terms(after)?;
+    let until = terms.ticket.as_ref().ok_or(StoreError::Damaged)?.until.after(Time::DAY);
+    let card = desk.known_card(id)?;
+    (card.terms, card.until) = (after, until);
+    let wallet = card.wallet;
+    desk.store.set_card_terms(id, after, until)?;
+    // They may have been changed again meanwhile: it has another turn there.
+    if let Some(next) = desk.store.change_of(event, after)? {
+        let (change, at) = (next.change, desk.now);
+        let row = ChangeTicketRow { card: id, change, wallet, state: ChangeState::Listed, at, answer: None };
+        desk.store.put_change_ticket(&row)?;
+        desk.store.put_change(&ChangeRow { ended: None, ..next })?;
+        desk.changing = true;
+    }
+    Ok(())
+}
+
+/// Whether this ticket's price goes back because its event was changed: `Some(true)` also if it has let somebody in, because the
+/// event is cancelled.
+pub(crate) fn undone(desk: &Desk<'_>, card: CardId) -> Result<Option<bool>, Failure> {
+    let all = desk.store.changes_to(card)?;
+    let found = all.iter().find(|row| row.state.is_refund());
+    Ok(found.map(|row| row.state == ChangeState::Cancelled))
+}
+
+/// A wallet that holds a ticket which was told to another one, which gave it away, hears of it, too.
+pub(crate) fn told_late(desk: &mut Desk<'_>, wallet: tegata_core::WalletId) -> Result<(), Failure> {
+    for change in desk.store.changes_open()? {
+        for card in desk.store.card_ids_of(wallet)? {
+            let row = desk.store.change_ticket(card, &change.change)?;
+            if let Some(row) = row.filter(|row| row.state == ChangeState::Told && row.wallet != wallet) {
+                let row = ChangeTicketRow { wallet, ..row };
+                tell(desk, &change, &row, change.answer_until)?;
+                desk.store.put_change_ticket(&row)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A ticket whose turn could not be done: the others go on, and a person looks.
+pub(super) fn failed(desk: &mut Desk<'_>, change: &ChangeRow, id: CardId) -> Result<(), Failure> {
+    let card = desk.known_card(id)?.clone();
+    let answer = desk.store.change_ticket(id, &change.change)?.and_then(|row| row.answer);
+    let row = ChangeTicketRow {
+        card: id,
+        change: change.change,
+        wallet: card.wallet,
+        state: ChangeState::Failed,
+        at: desk.now,
+        answer,
+    };
+    desk.store.put_change_ticket(&row)?;
+    let known: Hash = change.change;
+    if !desk.store.has_exception(tegata_store::ExceptionKind::Unreturned, id, &known)? {
+        buy::looked_at(desk, &card, known, Some(change.body.clone()))?;
+    }
+    Ok(())
+}

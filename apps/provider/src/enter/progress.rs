@@ -1,0 +1,104 @@
+//! What a promoter may read of its changes: how many tickets and how much money each price category is, before it changes anything,
+//! and how far each change has come. Names no person.
+
+use crate::desk::{Desk, Failure};
+use crate::report::decimal;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use tegata_core::talk::buy::Listing;
+use tegata_core::wire::signed::Signed;
+use tegata_core::{Amount, Handle, PartyId, Unit};
+use tegata_store::{ChangeRow, ChangeState, StoreError};
+
+/// How many failed tickets are named; all are counted.
+const NAMED: u64 = 1000;
+
+/// The promoter's report.
+pub(crate) fn progress(desk: &Desk<'_>, promoter: PartyId) -> Result<Value, Failure> {
+    let mut events = Vec::new();
+    for event in desk.store.all_planned()?.into_iter().filter(|row| row.promoter == promoter) {
+        let mut sold = Vec::new();
+        for (terms, replaced) in desk.store.event_terms(event.event)? {
+            if replaced.is_none() {
+                sold.push(concerned(desk, promoter, terms)?);
+            }
+        }
+        let cancelled = event.cancelled.map(|at| at.0);
+        let name = super::planned(&event)?.name;
+        events.push(json!({ "event": event.event.to_string(), "name": name, "cancelled": cancelled, "terms": sold }));
+    }
+    let changes = desk.store.changes_by(promoter)?;
+    let changes = changes.iter().map(|row| come(desk, row)).collect::<Result<Vec<_>, _>>()?;
+    Ok(json!({ "promoter": promoter.to_string(), "at": desk.now.0, "events": events, "changes": changes }))
+}
+
+/// What a change of these terms would concern: nothing has happened yet.
+fn concerned(desk: &Desk<'_>, promoter: PartyId, handle: Handle) -> Result<Value, Failure> {
+    let terms = desk.terms(handle)?;
+    let (mut holders, mut came, mut by_hand) = (0_u64, 0_u64, 0_u64);
+    let mut money: BTreeMap<u16, u64> = BTreeMap::new();
+    for sold in desk.store.sold_under(handle)? {
+        holders = holders.saturating_add(sold.count);
+        came = came.saturating_add(sold.came);
+        let Some((article, revision)) = sold.listing else {
+            by_hand = by_hand.saturating_add(sold.count);
+            continue;
+        };
+        let price = price(desk, promoter, (article, revision))?;
+        let sum = price.minor().checked_mul(sold.count).ok_or(StoreError::Damaged)?;
+        let all = money.entry(price.unit().code()).or_default();
+        *all = all.checked_add(sum).ok_or(StoreError::Damaged)?;
+    }
+    let ticket = terms.ticket.as_ref();
+    Ok(json!({
+        "terms": handle.to_string(), "name": terms.name, "from": ticket.map(|ticket| ticket.from.0),
+        "holders": holders, "came": came, "by_hand": by_hand, "money": sums(&money),
+    }))
+}
+
+/// How far a change has come.
+fn come(desk: &Desk<'_>, row: &ChangeRow) -> Result<Value, Failure> {
+    let counts: BTreeMap<ChangeState, u64> = desk.store.change_counts(&row.change)?.into_iter().collect();
+    let count = |state| counts.get(&state).copied().unwrap_or(0);
+    let mut money: [BTreeMap<u16, u64>; 3] = Default::default();
+    let mut refunds = [0_u64; 3];
+    for (state, tickets, sum, listing) in desk.store.change_refunds(&row.change)? {
+        let at = usize::try_from(state.saturating_sub(1)).unwrap_or(usize::MAX);
+        let (Some(sums), Some(all)) = (money.get_mut(at), refunds.get_mut(at)) else { continue };
+        *all = all.saturating_add(tickets);
+        let unit = price(desk, row.promoter, listing)?.unit();
+        let of_unit = sums.entry(unit.code()).or_default();
+        *of_unit = of_unit.checked_add(sum).ok_or(StoreError::Damaged)?;
+    }
+    let failed = desk.store.change_tickets(&row.change, ChangeState::Failed, NAMED)?;
+    let failed: Vec<String> = failed.iter().map(ToString::to_string).collect();
+    Ok(json!({
+        "change": row.change.to_string(), "event": row.event.to_string(),
+        "before": row.before.to_string(), "after": row.after.map(|after| after.to_string()),
+        "cancels": row.after.is_none(), "at": row.at.0, "answer_until": row.answer_until.0,
+        "silence_refunds": row.silence_refunds, "all_found": row.cursor.is_none(), "ended": row.ended.map(|at| at.0),
+        "tickets": counts.values().sum::<u64>(),
+        "waiting": count(ChangeState::Listed), "told": count(ChangeState::Told),
+        "accepted": count(ChangeState::Accepted), "declined": count(ChangeState::Declined),
+        "silent_accepted": count(ChangeState::SilentAccepted), "silent_refunded": count(ChangeState::SilentRefunded),
+        "cancelled": count(ChangeState::Cancelled), "kept": count(ChangeState::Kept),
+        "over": count(ChangeState::Over), "failed": count(ChangeState::Failed), "failed_tickets": failed,
+        "refunds": {
+            "asked": refunds[0], "paid": refunds[1], "refused": refunds[2],
+            "asked_money": sums(&money[0]), "paid_money": sums(&money[1]), "refused_money": sums(&money[2]),
+        },
+    }))
+}
+
+fn price(desk: &Desk<'_>, promoter: PartyId, (article, revision): (u64, u64)) -> Result<Amount, Failure> {
+    let (_, body) = desk.store.listing(promoter, article, revision)?.ok_or(StoreError::Damaged)?;
+    Ok(Signed::<Listing>::decode(&body).map_err(|_| StoreError::Damaged)?.claimed().price)
+}
+
+fn sums(money: &BTreeMap<u16, u64>) -> Value {
+    let one = |(code, minor): (&u16, &u64)| {
+        let unit = Unit::from_code(*code)?;
+        Some(json!({ "currency": unit.name(), "amount": decimal(unit, *minor) }))
+    };
+    money.iter().filter_map(one).collect()
+}

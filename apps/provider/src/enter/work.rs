@@ -1,0 +1,78 @@
+//! Changes worked off in pieces: each is a transaction of its own, so that everybody else is served in between, and a provider
+//! that dies goes on with the next one. What one transaction did is done once, whatever happens before the answer to the promoter.
+
+use super::change::{failed, turn};
+use crate::desk::{Desk, Failure};
+use crate::install::reconciling;
+use tegata_core::{CardId, Time};
+use tegata_store::{ChangeRow, ChangeState, Store, StoreError};
+
+/// How many tickets have their turn in one transaction: some tens of milliseconds.
+const PIECE: u64 = 250;
+
+/// What is to be done now.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    change: ChangeRow,
+    cards: Vec<CardId>,
+    /// They were found by walking through all tickets: the last of them is where the walk goes on.
+    walked: bool,
+}
+
+/// The next piece; `None`: there is nothing to do at this moment.
+pub(crate) fn next(store: &Store, now: Time) -> Result<Option<Piece>, StoreError> {
+    for change in store.changes_open()? {
+        if let Some(cursor) = change.cursor {
+            let cards = store.tickets_under(change.before, cursor, PIECE)?;
+            return Ok(Some(Piece { change, cards, walked: true }));
+        }
+        let mut cards = store.change_tickets(&change.change, ChangeState::Listed, PIECE)?;
+        let decides = now >= change.answer_until || change.after.is_none();
+        if cards.is_empty() && decides {
+            cards = store.change_tickets(&change.change, ChangeState::Told, PIECE)?;
+        }
+        if decides || !cards.is_empty() {
+            return Ok(Some(Piece { change, cards, walked: false }));
+        }
+    }
+    Ok(None)
+}
+
+impl Piece {
+    /// Does it whole. `false`: it has to wait.
+    pub(crate) fn work(&self, desk: &mut Desk<'_>) -> Result<bool, Failure> {
+        if reconciling(desk)? {
+            return Ok(false);
+        }
+        for card in &self.cards {
+            turn(desk, &self.change, *card)?;
+        }
+        self.finish(desk)
+    }
+    /// Each ticket by itself, where they cannot all have their turn in one transaction.
+    pub(crate) fn alone(&self) -> impl Iterator<Item = Self> {
+        self.cards.iter().map(|card| Self { change: self.change.clone(), cards: vec![*card], walked: self.walked })
+    }
+    /// Puts down that this ticket's turn could not be done.
+    pub(crate) fn give_up(&self, desk: &mut Desk<'_>) -> Result<bool, Failure> {
+        for card in &self.cards {
+            failed(desk, &self.change, *card)?;
+        }
+        self.finish(desk)
+    }
+    /// Where the walk goes on, or that it is over.
+    fn finish(&self, desk: &mut Desk<'_>) -> Result<bool, Failure> {
+        if !self.walked && !self.cards.is_empty() {
+            return Ok(true);
+        }
+        // A ticket that took the new terms up while it was walked through may have changed the row.
+        let mut row = desk.store.change(&self.change.change)?.ok_or(StoreError::Damaged)?;
+        if self.walked {
+            row.cursor = self.cards.last().copied();
+        } else {
+            row.ended = Some(desk.now);
+        }
+        desk.store.put_change(&row)?;
+        Ok(true)
+    }
+}

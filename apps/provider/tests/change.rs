@@ -1,0 +1,842 @@
+//! Events changed and cancelled after their tickets were sold: every holder told, answered once, silence by the promoter's rule,
+//! money back once, a provider that dies at every step, and the gates before and after (flow 15).
+
+mod clearing;
+mod says;
+mod world;
+
+use clearing::audited;
+use says::{PROCESSOR, Says};
+use tegata_core::card::ticket::TicketTerms;
+use tegata_core::card::{CardKind, Terms};
+use tegata_core::step::{Broken, Event};
+use tegata_core::talk::buy::*;
+use tegata_core::talk::cards::Done;
+use tegata_core::talk::credit::*;
+use tegata_core::talk::enter::{Direction, EnterRefusal, GateNotice, WalletEnterNotice};
+use tegata_core::talk::event::*;
+use tegata_core::wire::canonical::Bytes;
+use tegata_core::wire::certificate::Role;
+use tegata_core::wire::sealed::{Profile, Sealed};
+use tegata_core::wire::signed::Algorithm;
+use tegata_core::{Amount, CardId, EventId, Time, Unit};
+use tegata_gate::Gate;
+use tegata_provider::Provider;
+use tegata_store::{ChangeState, RefundState, Store};
+use tegata_vault::MemoryVault;
+use tegata_wallet::Wallet;
+use world::{World, blank, usd};
+
+type Visitor = Wallet<MemoryVault>;
+type Door = Gate<MemoryVault>;
+
+const EVENT: EventId = EventId([0xe1; 16]);
+
+fn plan(world: &World) -> EventPlan {
+    let door = |door| PlannedDoor { door, name: format!("door {door}"), zone: 1, extensions: Default::default() };
+    let seat = |seat| Seat { seat, name: format!("Row 1, {seat}"), article: 1, extensions: Default::default() };
+    EventPlan {
+        promoter: world.issuer_id(),
+        event: EVENT,
+        revision: 1,
+        name: "Concert".into(),
+        place: "Town hall".into(),
+        zones: vec![PlannedZone { zone: 1, name: "Hall".into(), extensions: Default::default() }],
+        doors: (1..=3).map(door).collect(),
+        seats: (1..=6).map(seat).collect(),
+        at: world.now,
+        extensions: Default::default(),
+    }
+}
+
+fn terms(world: &World) -> Terms {
+    let ticket = TicketTerms {
+        event: EVENT,
+        place: "Town hall".into(),
+        from: world.now.after(10 * Time::DAY),
+        until: world.now.after(10 * Time::DAY + 6 * 3600),
+        zones: vec![1],
+        entries: 2,
+        a_day: None,
+        day_begins: 0,
+        reentry: true,
+        companions: 0,
+        door: None,
+        give_until: None,
+        give_price: None,
+        refund_until: None,
+        extensions: Default::default(),
+    };
+    Terms {
+        kind: CardKind::Ticket,
+        unit: Unit::ENTRIES,
+        name: "Concert, stalls".into(),
+        max_payment: 0,
+        offline_limit: 0,
+        max_balance: 2,
+        ticket: Some(ticket),
+        ..world.terms()
+    }
+}
+
+fn listing(world: &World) -> Listing {
+    Listing {
+        issuer: world.issuer_id(),
+        article: 1,
+        revision: 1,
+        terms: terms(world),
+        face: Amount::new(Unit::ENTRIES, 2).expect("in range"),
+        price: usd(4_500),
+        stock: 6,
+        until: world.now.after(10 * Time::DAY),
+        valid_for: 20 * Time::DAY,
+        clear_after: None,
+        at: world.now,
+        extensions: Default::default(),
+    }
+}
+
+/// A town with a concert: a processor that says what it is told to, a wallet with an account, three gates in their place.
+struct Concert {
+    world: World,
+    says: Says,
+    visitor: Visitor,
+    gates: Vec<Door>,
+    clearings: u8,
+}
+
+impl Concert {
+    fn new() -> Self {
+        let mut world = World::new();
+        let says = Says::registered(&mut world);
+        let (issuer, now, entropy) = (world.issuer_id(), world.now, world.entropy());
+        let details = MerchantDetails {
+            code: "HALL".into(),
+            category: 7922,
+            name: "HALL".into(),
+            extensions: Default::default(),
+        };
+        world.provider.enrol(issuer, details, now, entropy).expect("enrolled");
+        says.open(&mut world, 1);
+        let body = plan(&world);
+        world.issuer_asks(body);
+        let body = listing(&world);
+        world.issuer_asks(body);
+        let mut wallet = world.wallet(80);
+        let card = Sealed {
+            profile: Profile::Hpke,
+            addressee: PROCESSOR,
+            sender: None,
+            header: Bytes(vec![1; 32]),
+            ciphertext: Bytes(vec![2; 32]),
+            extensions: Default::default(),
+        };
+        let id = wallet.id().expect("joined");
+        let register = RegisterCard { wallet: id, card, at: world.now, extensions: Default::default() };
+        let _: CreditAnswer = world.ask(&mut wallet, register).expect("answered");
+        says.open(&mut world, 2);
+        let visitor = Wallet::new(wallet, Algorithm::Ed25519);
+        let mut concert = Self { world, says, visitor, gates: Vec::new(), clearings: 0 };
+        for (door, direction) in [(1, Direction::In), (2, Direction::In), (3, Direction::Out)] {
+            let gate = concert.gate(door, direction);
+            concert.gates.push(gate);
+        }
+        concert
+    }
+    fn gate(&mut self, door: u8, direction: Direction) -> Door {
+        let mut device = blank(100 + door);
+        let promoter = self.world.issuer_id();
+        self.world.join(&mut device, Role::Gate, Some(promoter), &format!("door {door}"));
+        let order = GateOrder {
+            promoter,
+            gate: device.id().expect("joined"),
+            event: EVENT,
+            door: u64::from(door),
+            direction,
+            at: self.world.now,
+            extensions: Default::default(),
+        };
+        self.world.issuer_asks(order);
+        self.world.update(&mut device);
+        Gate::new(device)
+    }
+    /// Buys a ticket for any seat.
+    fn buys(&mut self) -> CardId {
+        let now = self.world.moment();
+        let mut wire = self.world.wire(now, false);
+        let article = self.visitor.catalogue(&mut wire, now).expect("a catalogue").remove(0);
+        let (purchase, kept) = self.visitor.reserve(&mut wire, article, None, now).expect("answered");
+        assert!(matches!(kept, BuyNotice::Reserved { price, .. } if price == usd(4_500)), "{kept:?}");
+        self.visitor.buy(&mut wire, purchase, PaymentOption::Once, now).expect("answered");
+        let authorized = self.says.approve(&mut self.world);
+        self.clearings += 1;
+        self.says.clear(&mut self.world, &authorized, self.clearings);
+        let now = self.world.moment();
+        let mut wire = self.world.wire(now, false);
+        match self.visitor.purchase(&mut wire, purchase, now).expect("answered") {
+            BuyNotice::Delivered { card, .. } => card,
+            other => panic!("no ticket: {other:?}"),
+        }
+    }
+    /// Touches a gate; nothing crosses the network.
+    fn touch(&mut self, card: CardId, gate: usize) -> (Vec<WalletEnterNotice>, Vec<GateNotice>) {
+        let now = self.world.moment();
+        let (mut wallet, hello) = self.visitor.enter(card, 1, now).expect("starts");
+        let gate = &mut self.gates[gate];
+        let mut tap = gate.tap().expect("ready");
+        let (mut up, mut told, mut shown) = (vec![hello], Vec::new(), Vec::new());
+        while let Some(frame) = up.pop() {
+            let step = tap.receive(&frame, self.world.moment(), &mut gate.device).expect("gate");
+            shown.extend(step.notices);
+            for frame in step.frames {
+                let step = wallet.receive(&frame, self.world.moment(), &mut self.visitor.device).expect("wallet");
+                told.extend(step.notices);
+                up.extend(step.frames);
+            }
+        }
+        if !wallet.is_over() {
+            let now = self.world.moment();
+            told.extend(wallet.event(Event::Lost, now, &mut self.visitor.device).expect("lost").notices);
+        }
+        (told, shown)
+    }
+    fn enters(&mut self, card: CardId, gate: usize) {
+        let told = self.touch(card, gate);
+        assert!(matches!(told.1[..], [GateNotice::Open(_) | GateNotice::LetOut(_)]), "{told:?}");
+    }
+    fn refused(&mut self, card: CardId, gate: usize) -> EnterRefusal {
+        let (told, shown) = self.touch(card, gate);
+        match (&told[..], &shown[..]) {
+            ([WalletEnterNotice::Refused { why, .. }], [GateNotice::Refused(same)]) if why == same => *why,
+            other => panic!("both are told: {other:?}"),
+        }
+    }
+    fn brings(&mut self, gate: usize) {
+        let now = self.world.moment();
+        let mut wire = self.world.wire(now, false);
+        self.gates[gate].update(&mut wire, now).expect("updated");
+        self.world.balanced();
+    }
+    fn doors_open(&mut self) {
+        self.world.now = self.world.now.after(10 * Time::DAY + 60);
+    }
+    fn clean(&self) {
+        assert_eq!(audited(&self.world).difference, None);
+    }
+    /// The promoter lists tickets of these terms instead of those it sold.
+    fn lists(&mut self, revision: u64, terms: Terms) {
+        let body = Listing { revision, terms, at: self.world.now, ..listing(&self.world) };
+        self.world.issuer_asks(body);
+    }
+    /// What the promoter signs: another day and hall, or nothing any more.
+    fn order(&self, before: &Terms, after: Option<Terms>, silence_refunds: bool) -> Change {
+        Change {
+            promoter: self.world.issuer_id(),
+            event: EVENT,
+            before: before.handle(),
+            after,
+            text: "The town hall has no roof any more".into(),
+            answer_until: self.world.now.after(3 * Time::DAY),
+            silence_refunds,
+            at: self.world.now,
+            extensions: Default::default(),
+        }
+    }
+    /// The event is changed to these terms.
+    fn changes(&mut self, after: &Terms, silence_refunds: bool) -> Change {
+        let before = terms_sold(self);
+        self.lists(2, after.clone());
+        let change = self.order(&before, Some(after.clone()), silence_refunds);
+        self.world.issuer_asks(change.clone());
+        change
+    }
+    fn cancels(&mut self) -> Change {
+        let change = self.order(&terms_sold(self), None, false);
+        self.world.issuer_asks(change.clone());
+        change
+    }
+    /// Everything has its turn that can have it now.
+    fn work(&mut self) {
+        for _ in 0..50 {
+            let (now, entropy) = (self.world.now, self.world.entropy());
+            self.world.provider.change_on(now, entropy);
+            self.world.balanced();
+            if !self.world.provider.is_changing() {
+                return;
+            }
+        }
+        panic!("a change does not end");
+    }
+    fn deadline(&mut self) {
+        self.world.now = self.world.now.after(3 * Time::DAY);
+    }
+    fn hears(&mut self) {
+        self.world.update(&mut self.visitor.device);
+    }
+    fn answers(&mut self, card: CardId, accept: bool) -> Result<ChangeOutcome, tegata_wallet::WalletError> {
+        let now = self.world.moment();
+        let mut wire = self.world.wire(now, false);
+        let told = self.visitor.answer_change(&mut wire, card, accept, now);
+        self.world.balanced();
+        told
+    }
+    /// Answers, and the provider's reply is lost.
+    fn answers_unheard(&mut self, card: CardId, accept: bool) {
+        let now = self.world.moment();
+        let mut wire = self.world.wire(now, true);
+        self.visitor.answer_change(&mut wire, card, accept, now).expect_err("the reply is lost");
+    }
+    fn state(&self, card: CardId) -> Option<ChangeState> {
+        let all = self.world.provider.store().changes_to(card).expect("read");
+        // A ticket that two changes have concerned was cancelled by the second.
+        all.iter().find(|row| row.state == ChangeState::Cancelled).or(all.last()).map(|row| row.state)
+    }
+    fn is_over(&self, change: &Change) -> bool {
+        let row = self.world.provider.store().change_of(EVENT, change.before).expect("read");
+        row.expect("a change").ended.is_some()
+    }
+    /// The bank pays everything back that it is asked for; gives how much, each.
+    fn bank_pays_back(&mut self) -> Vec<u64> {
+        let mut paid = Vec::new();
+        while self.says.asks::<Refund>(&mut self.world) {
+            let amount = self.says.one::<Refund>(&mut self.world).1.claimed().amount;
+            self.says.say::<Refund>(&mut self.world, |outcome| {
+                (outcome.state, outcome.amount) = (OutcomeState::Refunded, Some(amount));
+            });
+            paid.push(amount.minor());
+        }
+        paid
+    }
+    /// The refunds that were ever asked for of this ticket.
+    fn refunds(&self, card: CardId) -> usize {
+        self.world.provider.store().refunds_of(card).expect("read").len()
+    }
+    fn terms_of(&self, card: CardId) -> Terms {
+        self.visitor.ticket(card).expect("a ticket").terms
+    }
+    /// The power goes out and comes back; what was not committed is gone.
+    fn dies(&mut self, broken: Broken) {
+        let blank = Provider::open(
+            Store::memory().expect("memory"),
+            tegata_provider::Keys::new([1; 32], self.world.now),
+            "Blank",
+            self.world.now,
+            Broken::NONE,
+        );
+        let (store, keys) = std::mem::replace(&mut self.world.provider, blank.expect("a provider")).crash();
+        let keys = keys.expect("its keys");
+        self.world.provider = Provider::open(store, keys, "Town", self.world.now, broken).expect("open again");
+    }
+}
+
+/// The terms that were sold first: [`terms`] at the beginning of the world.
+fn terms_sold(concert: &Concert) -> Terms {
+    let store = concert.world.provider.store();
+    let (_, body) = store.listing(concert.world.issuer_id(), 1, 1).expect("read").expect("listed");
+    tegata_core::wire::signed::Signed::<Listing>::decode(&body).expect("a listing").claimed().terms.clone()
+}
+
+/// The same concert in another hall, so many days later.
+fn moved(concert: &Concert, days: u64) -> Terms {
+    let before = terms_sold(concert);
+    let ticket = before.ticket.clone().expect("a ticket's");
+    let later = |at: Time| at.after(days * Time::DAY);
+    let ticket =
+        TicketTerms { place: "Gymnasium".into(), from: later(ticket.from), until: later(ticket.until), ..ticket };
+    Terms { name: "Concert, benches".into(), ticket: Some(ticket), ..before }
+}
+
+#[test]
+fn holders_are_told_and_take_the_new_ticket_or_their_money_and_silence_takes_it() {
+    let mut concert = Concert::new();
+    let (taken, declined, silent) = (concert.buys(), concert.buys(), concert.buys());
+    let after = moved(&concert, 20);
+    let change = concert.changes(&after, false);
+    concert.work();
+    assert!(concert.visitor.changes().expect("read").is_empty(), "told by the next update");
+    assert!(concert.answers(taken, true).is_err(), "and not before");
+    concert.hears();
+    let told = concert.visitor.changes().expect("read");
+    assert_eq!(told.len(), 3);
+    for change in &told {
+        let (before, offered) = (change.before.as_ref().expect("known"), &change.offered.changed);
+        assert_eq!((&before.name[..], change.stands), ("Concert, stalls", None));
+        assert_eq!(offered.after.as_ref(), Some(&after));
+        assert_eq!(offered.text, "The town hall has no roof any more");
+    }
+    assert_eq!(concert.answers(taken, true).expect("answered"), ChangeOutcome::Taken);
+    assert_eq!(concert.terms_of(taken), after);
+    assert!(concert.answers(taken, false).is_err(), "the first answer counts");
+    assert_eq!(concert.answers(taken, true).expect("the same again"), ChangeOutcome::Taken);
+    concert.answers_unheard(declined, false);
+    assert_eq!(concert.state(declined), Some(ChangeState::Declined));
+    assert_eq!(concert.answers(declined, false).expect("the same bytes again"), ChangeOutcome::Refunded);
+    assert_eq!(concert.refunds(declined), 1, "asked for once");
+    assert_eq!(concert.bank_pays_back(), [4_500]);
+    concert.work();
+    assert!(!concert.is_over(&change), "one has not said anything");
+    concert.deadline();
+    concert.work();
+    assert!(concert.is_over(&change));
+    assert_eq!(concert.state(silent), Some(ChangeState::SilentAccepted));
+    concert.hears();
+    assert_eq!(concert.terms_of(silent), after);
+    let refunded = concert.visitor.refunded(declined).expect("told");
+    assert_eq!((refunded.amount, refunded.left.minor()), (usd(4_500), 0));
+    assert_eq!(concert.visitor.change(silent).expect("told").stands, Some(ChangeOutcome::Taken));
+    assert_eq!(concert.answers(silent, false).expect("late"), ChangeOutcome::Taken, "silence has decided");
+    concert.clean();
+    // Nobody buys the old ones any more.
+    let now = concert.world.moment();
+    let mut wire = concert.world.wire(now, false);
+    let articles = concert.visitor.catalogue(&mut wire, now).expect("a catalogue");
+    assert_eq!(articles[0].terms, after);
+    // At the new doors: who took it comes in, who did not does not.
+    concert.world.now = after.ticket.as_ref().expect("a ticket's").from.after(60);
+    (0..3).for_each(|gate| concert.brings(gate));
+    concert.hears();
+    concert.enters(taken, 0);
+    concert.enters(silent, 1);
+    assert_eq!(concert.refused(declined, 0), EnterRefusal::GivenAway);
+    (0..3).for_each(|gate| concert.brings(gate));
+    concert.hears();
+    assert!(concert.world.open_exceptions().is_empty(), "{:?}", concert.world.open_exceptions());
+    concert.clean();
+}
+
+#[test]
+fn silence_is_paid_back_where_the_promoter_says_so_and_a_late_answer_is_told_so() {
+    let mut concert = Concert::new();
+    let (late, silent) = (concert.buys(), concert.buys());
+    let after = moved(&concert, 20);
+    let change = concert.changes(&after, true);
+    concert.work();
+    concert.hears();
+    concert.deadline();
+    assert_eq!(concert.answers(late, true).expect("told"), ChangeOutcome::Refunded);
+    assert_eq!(concert.state(late), Some(ChangeState::SilentRefunded));
+    concert.work();
+    assert_eq!(concert.state(silent), Some(ChangeState::SilentRefunded));
+    assert!(concert.is_over(&change));
+    assert_eq!(concert.bank_pays_back(), [4_500, 4_500]);
+    concert.hears();
+    assert_eq!(concert.visitor.refunded(silent).expect("told").amount, usd(4_500));
+    assert_eq!(concert.visitor.change(silent).expect("told").stands, Some(ChangeOutcome::Refunded));
+    concert.world.now = concert.world.now.after(40 * Time::DAY);
+    concert.work();
+    assert_eq!((concert.refunds(late), concert.refunds(silent)), (1, 1));
+    concert.clean();
+}
+
+#[test]
+fn a_cancelled_event_is_paid_back_to_everyone_also_to_who_came_in_and_once() {
+    let mut concert = Concert::new();
+    let (came, stayed, given_back) = (concert.buys(), concert.buys(), concert.buys());
+    let now = concert.world.moment();
+    concert.visitor.surrender(given_back, now).expect("given back");
+    concert.hears();
+    concert.doors_open();
+    concert.enters(came, 0);
+    concert.brings(0);
+    let change = concert.cancels();
+    concert.work();
+    assert!(concert.is_over(&change));
+    assert_eq!(concert.state(came), Some(ChangeState::Cancelled));
+    assert_eq!(concert.state(given_back), Some(ChangeState::Over));
+    assert_eq!(concert.bank_pays_back(), [4_500; 2], "each once");
+    concert.world.now = concert.world.now.after(5 * Time::DAY);
+    assert_eq!(concert.bank_pays_back(), [4_500], "as it was given back: L + U later");
+    concert.hears();
+    for card in [came, stayed, given_back] {
+        assert_eq!(concert.visitor.refunded(card).expect("told").amount, usd(4_500));
+        assert_eq!(concert.refunds(card), 1);
+    }
+    assert!(concert.answers(stayed, true).is_err(), "there is nothing to answer");
+    let cancelled = concert.world.provider.store().planned(EVENT).expect("read").expect("planned").cancelled;
+    assert!(cancelled.is_some() && change.after.is_none());
+    let now = concert.world.moment();
+    let mut wire = concert.world.wire(now, false);
+    assert!(concert.visitor.catalogue(&mut wire, now).expect("a catalogue").is_empty(), "nothing is sold any more");
+    concert.brings(1);
+    assert_eq!(concert.refused(stayed, 1), EnterRefusal::GivenAway, "its wallet knows");
+    concert.clean();
+}
+
+#[test]
+fn a_ticket_bought_over_a_counter_is_paid_back_by_hand() {
+    let mut concert = Concert::new();
+    let bought = concert.buys();
+    concert.world.batch += 1;
+    let number = tegata_crypto_native::number::InstallationNumber::generate([5; 32]);
+    let order = tegata_core::talk::cards::Order {
+        issuer: concert.world.issuer_id(),
+        batch: concert.world.batch,
+        terms: terms_sold(&concert),
+        face: Amount::new(Unit::ENTRIES, 2).expect("in range"),
+        numbers: vec![number.keyed_hash(&world::NUMBER_KEY)],
+        at: concert.world.now,
+        until: concert.world.now.after(30 * Time::DAY),
+        extensions: Default::default(),
+    };
+    concert.world.issuer_asks(order);
+    let activation = concert.world.activation(concert.world.batch, 1);
+    concert.world.issuer_asks(activation);
+    let printed = concert.world.install(&mut concert.visitor.device, &number, 99);
+    concert.cancels();
+    concert.work();
+    assert_eq!(concert.bank_pays_back(), [4_500], "what was bought by credit");
+    assert_eq!((concert.refunds(bought), concert.refunds(printed)), (1, 0));
+    assert_eq!(concert.state(printed), Some(ChangeState::Cancelled));
+    assert_eq!(concert.world.open_exceptions(), ["unreturned"]);
+    let found = concert.world.provider.exceptions().expect("read").pop().expect("one");
+    assert_eq!((found.card, found.bearer), (Some(printed), "issuer"));
+    concert.hears();
+    assert_eq!(concert.visitor.refunded(printed).expect("told").left.minor(), 2);
+    concert.clean();
+}
+
+#[test]
+fn what_the_bank_refuses_is_shown_to_a_person_and_the_others_are_paid() {
+    let mut concert = Concert::new();
+    let cards = [concert.buys(), concert.buys(), concert.buys()];
+    concert.cancels();
+    concert.work();
+    concert.says.say::<Refund>(&mut concert.world, |outcome| outcome.state = OutcomeState::Declined);
+    assert_eq!(concert.bank_pays_back(), [4_500, 4_500]);
+    assert_eq!(concert.world.open_exceptions(), ["unreturned"; 2], "the refusal, and the ticket in dispute");
+    let refunds = cards.map(|card| concert.world.provider.store().refunds_of(card).expect("read").remove(0).state);
+    assert_eq!(refunds.iter().filter(|state| **state == RefundState::Refused).count(), 1);
+    concert.work();
+    assert!(!concert.says.asks::<Refund>(&mut concert.world), "nothing is asked for again");
+    concert.clean();
+}
+
+#[test]
+fn a_provider_that_dies_at_every_step_pays_nobody_twice_and_forgets_nobody() {
+    let mut concert = Concert::new();
+    let cards = [concert.buys(), concert.buys(), concert.buys(), concert.buys()];
+    let after = moved(&concert, 20);
+    concert.changes(&after, true);
+    let lost = Broken::only(tegata_core::step::Break::AcknowledgeBeforeCommit);
+    let step = |concert: &mut Concert| {
+        // Once it dies before what it did is durable, once after.
+        for broken in [lost, Broken::NONE] {
+            concert.dies(broken);
+            let (now, entropy) = (concert.world.now, concert.world.entropy());
+            concert.world.provider.change_on(now, entropy);
+            concert.dies(Broken::NONE);
+        }
+    };
+    (0..4).for_each(|_| step(&mut concert));
+    concert.hears();
+    assert_eq!(concert.visitor.changes().expect("read").len(), 4);
+    let commands = |concert: &Concert| {
+        let device = concert.visitor.device.id().expect("joined");
+        concert.world.provider.store().device(device).expect("read").expect("known").commands
+    };
+    let told = commands(&concert);
+    concert.dies(Broken::NONE);
+    concert.answers_unheard(cards[0], true);
+    concert.dies(Broken::NONE);
+    assert_eq!(concert.answers(cards[0], true).expect("told"), ChangeOutcome::Taken);
+    concert.answers_unheard(cards[1], false);
+    concert.dies(Broken::NONE);
+    assert_eq!(commands(&concert), told, "nobody was told twice");
+    concert.deadline();
+    (0..4).for_each(|_| step(&mut concert));
+    assert_eq!(concert.bank_pays_back(), [4_500; 3]);
+    concert.dies(Broken::NONE);
+    (0..4).for_each(|_| step(&mut concert));
+    assert!(concert.bank_pays_back().is_empty());
+    assert_eq!(cards.map(|card| concert.refunds(card)), [0, 1, 1, 1]);
+    concert.clean();
+}
+
+#[test]
+fn one_that_fails_stops_no_other_and_has_another_turn_when_the_promoter_says_so_again() {
+    let mut concert = Concert::new();
+    let cards = [concert.buys(), concert.buys(), concert.buys()];
+    let sql = |concert: &Concert, text: &str| {
+        concert.world.provider.store().connection().execute(text, [cards[1].0]).expect("done");
+    };
+    sql(&concert, "UPDATE purchase SET revision = 99 WHERE card = ?1");
+    let change = concert.cancels();
+    concert.work();
+    assert!(concert.is_over(&change));
+    let states = |concert: &Concert| cards.map(|card| concert.state(card).expect("a row"));
+    assert_eq!(states(&concert), [ChangeState::Cancelled, ChangeState::Failed, ChangeState::Cancelled]);
+    assert_eq!(concert.bank_pays_back(), [4_500, 4_500]);
+    assert_eq!(concert.world.open_exceptions(), ["unreturned"]);
+    sql(&concert, "UPDATE purchase SET revision = 1 WHERE card = ?1");
+    concert.world.issuer_asks(change.clone());
+    concert.work();
+    assert_eq!(states(&concert), [ChangeState::Cancelled; 3]);
+    assert_eq!(concert.bank_pays_back(), [4_500]);
+    assert!(concert.is_over(&change));
+    concert.clean();
+}
+
+#[test]
+fn gates_before_and_after_admit_the_ticket_of_their_set_up_and_no_other() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    (0..2).for_each(|gate| concert.brings(gate));
+    // Another hall on the same day.
+    let after = moved(&concert, 0);
+    concert.changes(&after, false);
+    concert.work();
+    concert.brings(0);
+    assert_eq!(concert.refused(card, 0), EnterRefusal::Changed);
+    concert.hears();
+    assert_eq!(concert.refused(card, 0), EnterRefusal::Changed, "told, and not taken yet");
+    concert.answers(card, true).expect("answered");
+    concert.doors_open();
+    // Gate 1 has not heard of the change: it knows no such ticket yet.
+    assert_eq!(concert.refused(card, 1), EnterRefusal::OtherEvent);
+    concert.enters(card, 0);
+    concert.brings(1);
+    concert.brings(2);
+    concert.enters(card, 2);
+    concert.enters(card, 1);
+    (0..3).for_each(|gate| concert.brings(gate));
+    concert.hears();
+    assert!(concert.world.open_exceptions().is_empty(), "{:?}", concert.world.open_exceptions());
+    concert.clean();
+}
+
+#[test]
+fn who_was_let_in_before_goes_on_under_the_new_terms_and_is_not_paid_back() {
+    let mut concert = Concert::new();
+    let (came, comes) = (concert.buys(), concert.buys());
+    concert.doors_open();
+    concert.enters(came, 0);
+    concert.enters(came, 2);
+    (0..3).for_each(|gate| concert.brings(gate));
+    // The second half of it in another hall, the same evening.
+    let after = moved(&concert, 0);
+    let change = concert.changes(&after, true);
+    concert.work();
+    assert_eq!(concert.state(came), Some(ChangeState::Kept));
+    concert.hears();
+    assert_eq!(concert.terms_of(came), after);
+    assert_eq!(concert.answers(came, false).expect("told"), ChangeOutcome::Kept);
+    // A gate that has not heard of the change lets one in that then wants its money.
+    concert.enters(comes, 1);
+    concert.brings(1);
+    assert_eq!(concert.answers(comes, false).expect("told"), ChangeOutcome::Kept);
+    (0..3).for_each(|gate| concert.brings(gate));
+    concert.enters(came, 1);
+    concert.deadline();
+    concert.work();
+    assert!(concert.is_over(&change) && !concert.says.asks::<Refund>(&mut concert.world));
+    concert.clean();
+}
+
+#[test]
+fn a_ticket_declined_while_its_doors_are_open_is_paid_back_when_no_gate_can_say_anything_any_more() {
+    let mut concert = Concert::new();
+    let (honest, cheat) = (concert.buys(), concert.buys());
+    concert.doors_open();
+    let after = moved(&concert, 20);
+    concert.changes(&after, true);
+    concert.work();
+    let old = concert.visitor.device.vault.clone();
+    concert.hears();
+    for card in [honest, cheat] {
+        assert_eq!(concert.answers(card, false).expect("answered"), ChangeOutcome::Refunded);
+    }
+    assert!(!concert.says.asks::<Refund>(&mut concert.world), "a gate's log may still come");
+    let mine = std::mem::replace(&mut concert.visitor.device.vault, old);
+    concert.enters(cheat, 0);
+    concert.visitor.device.vault = mine;
+    concert.brings(0);
+    concert.world.now = concert.world.now.after(14 * Time::DAY);
+    assert_eq!(concert.bank_pays_back(), [4_500]);
+    assert_eq!((concert.refunds(honest), concert.refunds(cheat)), (1, 0));
+    assert_eq!(concert.world.open_exceptions(), ["beyond terms", "unreturned"]);
+    concert.clean();
+}
+
+#[test]
+fn what_is_changed_again_or_cancelled_while_it_is_changed_goes_through_both() {
+    let mut concert = Concert::new();
+    let (taken, silent) = (concert.buys(), concert.buys());
+    let first = moved(&concert, 20);
+    concert.changes(&first, false);
+    concert.work();
+    concert.hears();
+    concert.answers(taken, true).expect("answered");
+    let change = concert.order(&first, None, false);
+    concert.world.issuer_asks(change.clone());
+    concert.work();
+    assert_eq!(concert.state(taken), Some(ChangeState::Cancelled));
+    concert.deadline();
+    concert.work();
+    assert_eq!(concert.state(silent), Some(ChangeState::Cancelled), "by the first change's end");
+    assert!(concert.is_over(&change));
+    assert_eq!(concert.bank_pays_back(), [4_500, 4_500]);
+    concert.clean();
+}
+
+#[test]
+fn a_purchase_under_way_is_not_delivered_under_terms_that_are_gone() {
+    let mut concert = Concert::new();
+    let now = concert.world.moment();
+    let mut wire = concert.world.wire(now, false);
+    let article = concert.visitor.catalogue(&mut wire, now).expect("a catalogue").remove(0);
+    let (purchase, _) = concert.visitor.reserve(&mut wire, article, None, now).expect("answered");
+    concert.visitor.buy(&mut wire, purchase, PaymentOption::Once, now).expect("answered");
+    let authorized = concert.says.approve(&mut concert.world);
+    concert.cancels();
+    concert.says.clear(&mut concert.world, &authorized, 9);
+    assert_eq!(concert.bank_pays_back(), [4_500], "captured, not delivered, paid back");
+    let now = concert.world.moment();
+    let mut wire = concert.world.wire(now, false);
+    let told = concert.visitor.purchase(&mut wire, purchase, now).expect("answered");
+    assert!(!matches!(told, BuyNotice::Delivered { .. }), "{told:?}");
+    concert.clean();
+}
+
+#[test]
+fn a_change_is_its_promoters_of_terms_that_are_sold_into_terms_that_are_listed() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    let before = terms_sold(&concert);
+    let after = moved(&concert, 20);
+    let asks = |concert: &mut Concert, change: Change| -> bool {
+        let mut issuer = std::mem::replace(&mut concert.world.issuer, blank(200));
+        let answer: Result<Done, _> = concert.world.ask(&mut issuer, change);
+        concert.world.issuer = issuer;
+        answer.is_ok()
+    };
+    let change = concert.order(&before, Some(after.clone()), false);
+    assert!(!asks(&mut concert, change.clone()), "the new terms are not listed");
+    concert.lists(2, after.clone());
+    let mut past = change.clone();
+    past.answer_until = concert.world.now;
+    assert!(!asks(&mut concert, past), "no time to answer");
+    let unknown = Change { before: moved(&concert, 3).handle(), ..change.clone() };
+    assert!(!asks(&mut concert, unknown), "no such tickets");
+    let same = Change { before: after.handle(), ..change.clone() };
+    assert!(!asks(&mut concert, same), "an article sells those");
+    let mut other = blank(150);
+    concert.world.join(&mut other, Role::Issuer, None, "Other");
+    let promoter = tegata_core::PartyId(other.id().expect("joined").0);
+    let answer: Result<Done, _> = concert.world.ask(&mut other, Change { promoter, ..change.clone() });
+    assert!(answer.is_err(), "another promoter's event");
+    assert!(asks(&mut concert, change.clone()));
+    assert!(asks(&mut concert, change.clone()), "the same again changes nothing");
+    let second = Change { text: "otherwise".into(), ..change };
+    assert!(!asks(&mut concert, second), "one change of the same terms");
+    concert.work();
+    concert.hears();
+    // Another wallet's answer is nobody's.
+    let mut stranger = concert.world.wallet(81);
+    let said = concert.visitor.change(card).expect("told").offered.changed;
+    let wallet = stranger.id().expect("joined");
+    let answer = ChangeAnswer {
+        wallet,
+        card,
+        change: said.change,
+        accept: false,
+        at: concert.world.now,
+        extensions: Default::default(),
+    };
+    let told: Result<ChangeReply, _> = concert.world.ask(&mut stranger, answer);
+    assert!(told.is_err());
+    assert_eq!(concert.state(card), Some(ChangeState::Told));
+    concert.clean();
+}
+
+/// What is changed in the provider's database, and words by which the auditor must name it.
+const TAMPERED: &[(&str, &str, &[&str])] = &[
+    (
+        "a ticket is paid back whose holder took the new one",
+        "UPDATE change_ticket SET state = 4 WHERE state = 3",
+        &["change", "declined"],
+    ),
+    ("a holder's no is made a yes", "UPDATE change_ticket SET state = 3 WHERE state = 4", &["change", "accepted"]),
+    ("a holder's answer is dropped", "UPDATE change_ticket SET answer = NULL WHERE state = 4", &["change", "declined"]),
+    (
+        "a holder's answer is another's",
+        "UPDATE change_ticket SET answer = (SELECT answer FROM change_ticket WHERE state = 3)
+        WHERE state = 4",
+        &["change", "declined"],
+    ),
+    (
+        "an answer is called silence",
+        "UPDATE change_ticket SET state = 6, answer = NULL WHERE state = 4",
+        &["refunded by silence"],
+    ),
+    (
+        "silence is decided before the deadline",
+        "UPDATE change_ticket SET at = 1 WHERE state = 5",
+        &["accepted by silence"],
+    ),
+    (
+        "an answer comes after the deadline",
+        "UPDATE change_ticket SET at = 9999999999 WHERE state = 4",
+        &["change", "declined"],
+    ),
+    ("a ticket is called let in", "UPDATE change_ticket SET state = 8 WHERE state = 5", &["kept"]),
+    ("a ticket is forgotten", "DELETE FROM change_ticket WHERE state = 5", &["terms of card-"]),
+    (
+        "a refund has no change behind it",
+        "DELETE FROM change_ticket WHERE state = 4",
+        &["that every ticket has its turn"],
+    ),
+    (
+        "the promoter's rule is turned",
+        "UPDATE change SET silence_refunds = 1",
+        &["no such change signed by the promoter"],
+    ),
+    (
+        "the deadline is moved",
+        "UPDATE change SET answer_until = answer_until - 1",
+        &["no such change signed by the promoter"],
+    ),
+    (
+        "the promoter's change is forged",
+        "UPDATE change SET body = CAST(substr(body, 1, length(body) - 1) || x'00' AS BLOB)",
+        &["no such change signed by the promoter"],
+    ),
+    ("a change is dropped", "DELETE FROM change", &["nothing signed that makes it so"]),
+    (
+        "a ticket has other terms",
+        "UPDATE card SET terms = (SELECT after FROM change) WHERE blocked IS NOT NULL",
+        &["the terms of card-"],
+    ),
+    (
+        "a ticket lost its new terms",
+        "UPDATE card SET terms = (SELECT before FROM change) WHERE blocked IS NULL",
+        &["the terms of card-"],
+    ),
+    ("a declined ticket is never paid back", "DELETE FROM surrender", &["declined"]),
+    ("a declined ticket is paid back higher", "UPDATE refund SET amount = amount + 1", &["refund"]),
+];
+
+#[test]
+fn whoever_changes_what_became_of_a_ticket_is_found() {
+    let mut concert = Concert::new();
+    let (taken, declined, silent) = (concert.buys(), concert.buys(), concert.buys());
+    let after = moved(&concert, 20);
+    concert.changes(&after, false);
+    concert.work();
+    concert.hears();
+    concert.answers(taken, true).expect("answered");
+    concert.answers(declined, false).expect("answered");
+    assert_eq!(concert.bank_pays_back(), [4_500]);
+    concert.deadline();
+    concert.work();
+    concert.hears();
+    assert_eq!(concert.state(silent), Some(ChangeState::SilentAccepted));
+    concert.clean();
+    let whole = concert.world.provider.snapshot().expect("a copy");
+    for (story, sql, words) in TAMPERED {
+        let store = Store::restore(&whole).expect("restored");
+        store.connection().execute_batch(sql).expect("tampered with");
+        let found = tegata_audit::audit(store.connection(), &tegata_audit::Options::default()).expect("audited");
+        let named = found.difference.unwrap_or_else(|| panic!("{story}: not found")).to_string();
+        assert!(words.iter().all(|word| named.contains(word)), "{story}: {named}");
+    }
+}

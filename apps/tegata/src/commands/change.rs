@@ -1,0 +1,305 @@
+//! Events changed and cancelled, on the command line: the promoter's side and the holder's.
+
+use super::statement::{cell, list};
+use crate::calendar;
+use crate::csv::csv;
+use crate::flags::{ChangeCommand, ChangeFlags, Silence};
+use crate::place::{Opened, Place, now};
+use crate::screen::{Answer, Failure, bold, fail, table};
+use serde_json::{Value, json};
+use tegata_core::card::Terms;
+use tegata_core::card::ticket::TicketTerms;
+use tegata_core::talk::event::ChangeOutcome;
+use tegata_core::{CardId, EventId, Time};
+use tegata_issuer::{Issuer, Wording};
+use tegata_vault::SqliteVault;
+use tegata_wallet::ChangedTicket;
+
+/// What a promoter does.
+pub fn run(place: &Place, name: &str, command: &ChangeCommand) -> Result<Answer, Failure> {
+    match command {
+        ChangeCommand::Change(flags) => change(place, name, flags),
+        ChangeCommand::Cancel { event, text, dry_run } => cancel(place, name, event, text, *dry_run),
+        ChangeCommand::Changes { csv, retry } => changes(place, name, *csv, *retry),
+    }
+}
+
+/// The provider's report of what a change would concern, and of those under way.
+fn report(place: &Place, opened: &mut Opened<Issuer<SqliteVault>>) -> Result<Value, Failure> {
+    let content = opened.part.changes(&mut place.post()?, now())?;
+    Ok(serde_json::from_str(&content)?)
+}
+
+/// The event of that id or name, as the report has it.
+fn event<'a>(report: &'a Value, named: &str) -> Result<&'a Value, Failure> {
+    let found: Vec<&Value> = list(report, "events")
+        .iter()
+        .filter(|event| cell(event, "event") == named || cell(event, "name") == named)
+        .collect();
+    match found.as_slice() {
+        [one] => Ok(one),
+        [] => fail(format!("no event of yours is called '{named}'; `changes` lists them")),
+        _ => fail(format!("several events are called '{named}'; name it by its id, as `changes` lists it")),
+    }
+}
+
+/// The terms of an event's tickets that are sold, as this promoter has listed them: of one article, or of all.
+fn sold(issuer: &Issuer<SqliteVault>, event: &Value, article: Option<u64>) -> Result<Vec<Terms>, Failure> {
+    let id = EventId::parse(&cell(event, "event"));
+    let mut all: Vec<Terms> = Vec::new();
+    for listed in issuer.listings()? {
+        let ours = listed.terms.ticket.as_ref().map(|ticket| ticket.event) == id && id.is_some();
+        let known = all.iter().any(|terms| terms.handle() == listed.terms.handle());
+        let open = list(event, "terms").iter().any(|sold| cell(sold, "terms") == listed.terms.handle().to_string());
+        if ours && open && !known && article.is_none_or(|article| article == listed.article) {
+            all.push(listed.terms);
+        }
+    }
+    match all.is_empty() {
+        true => fail("no tickets of this event are sold under terms that can be changed; `articles` lists what is"),
+        false => Ok(all),
+    }
+}
+
+/// What it concerns, before anything happens.
+fn concerns(event: &Value, terms: &[Terms]) -> (String, Value) {
+    let handles: Vec<String> = terms.iter().map(|terms| terms.handle().to_string()).collect();
+    let of_these: Vec<Value> =
+        list(event, "terms").iter().filter(|sold| handles.contains(&cell(sold, "terms"))).cloned().collect();
+    let rows: Vec<Vec<String>> = of_these
+        .iter()
+        .map(|sold| {
+            vec![
+                cell(sold, "name"),
+                cell(sold, "holders"),
+                cell(sold, "came"),
+                cell(sold, "by_hand"),
+                money(sold, "money"),
+            ]
+        })
+        .collect();
+    (
+        table(&["tickets", "holders", "were let in", "to be paid by hand", "money"], &rows),
+        json!({ "concerns": of_these }),
+    )
+}
+
+fn money(row: &Value, name: &str) -> String {
+    let sums = list(row, name).iter().map(|sum| format!("{} {}", cell(sum, "amount"), cell(sum, "currency")));
+    sums.collect::<Vec<_>>().join(", ")
+}
+
+/// A moment such as `2027-05-01T18:00`, in UTC.
+fn moment(text: &str) -> Result<Time, Failure> {
+    let number = |from: usize, to: usize| text.get(from..to).and_then(|digits| digits.parse::<u64>().ok());
+    let shape = text.len() == 16 && text.is_ascii() && (&text[4..5], &text[7..8], &text[13..14]) == ("-", "-", ":");
+    let day = number(0, 4).zip(number(5, 7)).zip(number(8, 10));
+    let day = day.and_then(|((year, month), day)| calendar::days(year, month, day));
+    let clock = number(11, 13).zip(number(14, 16)).filter(|(hour, minute)| *hour < 24 && *minute < 60);
+    match (day.zip(clock), shape) {
+        (Some((day, (hour, minute))), true) => Ok(Time(day * Time::DAY + hour * 3600 + minute * 60)),
+        _ => fail(format!("'{text}' is no moment: write it as 2027-05-01T18:00, in UTC")),
+    }
+}
+
+/// The terms that replace these.
+fn replaced(before: &Terms, flags: &ChangeFlags) -> Result<Terms, Failure> {
+    let Some(ticket) = &before.ticket else {
+        return fail("these are no tickets");
+    };
+    let from = flags.from.as_deref().map(moment).transpose()?.unwrap_or(ticket.from);
+    let until = match flags.until.as_deref().map(moment).transpose()? {
+        Some(until) => until,
+        None => from.after(ticket.until.since(ticket.from)),
+    };
+    if from >= until {
+        return fail("it would end before it begins; give --from and --until");
+    }
+    let ticket = TicketTerms {
+        from,
+        until,
+        place: flags.place.clone().unwrap_or_else(|| ticket.place.clone()),
+        zones: flags.zones.clone().unwrap_or_else(|| ticket.zones.clone()),
+        ..ticket.clone()
+    };
+    let name = flags.called.clone().unwrap_or_else(|| before.name.clone());
+    let after = Terms { name, ticket: Some(ticket), ..before.clone() };
+    match after.handle() == before.handle() {
+        true => fail("nothing would change; say what does: --from, --until, --place, --zones or --called"),
+        false => Ok(after),
+    }
+}
+
+fn change(place: &Place, name: &str, flags: &ChangeFlags) -> Result<Answer, Failure> {
+    let mut opened = place.issuer(name)?;
+    let known = report(place, &mut opened)?;
+    let event = event(&known, &flags.event)?;
+    let sold = sold(&opened.part, event, flags.article)?;
+    let (text, json) = concerns(event, &sold);
+    let after = sold.iter().map(|before| replaced(before, flags)).collect::<Result<Vec<_>, _>>()?;
+    if flags.dry_run {
+        return Ok(Answer::new(format!("{text}\nNothing was changed."), json));
+    }
+    let wording = Wording {
+        text: flags.text.clone(),
+        answer_until: now().time.after(flags.answer_days.saturating_mul(Time::DAY)),
+        silence_refunds: flags.silence == Silence::Refunds,
+    };
+    for (before, after) in sold.iter().zip(after) {
+        opened.part.change(&mut place.post()?, before, Some(after), wording.clone(), now())?;
+    }
+    let until = super::moment(wording.answer_until);
+    let text = format!(
+        "{text}\nHolders are told by their next update and may answer until {until}: tegata issuer {name} changes"
+    );
+    Ok(Answer::new(text, json))
+}
+
+fn cancel(place: &Place, name: &str, named: &str, wording: &str, dry_run: bool) -> Result<Answer, Failure> {
+    let mut opened = place.issuer(name)?;
+    let known = report(place, &mut opened)?;
+    let event = event(&known, named)?;
+    let sold = sold(&opened.part, event, None)?;
+    let (text, json) = concerns(event, &sold);
+    if dry_run {
+        return Ok(Answer::new(format!("{text}\nNothing was cancelled."), json));
+    }
+    for before in &sold {
+        let wording = Wording { text: wording.to_owned(), answer_until: now().time, silence_refunds: true };
+        opened.part.change(&mut place.post()?, before, None, wording, now())?;
+    }
+    let text = format!("{text}\nCancelled. Everyone is paid back; how far that has come: tegata issuer {name} changes");
+    Ok(Answer::new(text, json))
+}
+
+/// The columns of a report, and the fields that they show.
+const COLUMNS: [(&str, &str); 12] = [
+    ("change", "change"),
+    ("tickets", "tickets"),
+    ("waiting", "waiting"),
+    ("told", "told"),
+    ("accepted", "accepted"),
+    ("declined", "declined"),
+    ("silent: accepted", "silent_accepted"),
+    ("silent: refunded", "silent_refunded"),
+    ("cancelled", "cancelled"),
+    ("let in before", "kept"),
+    ("over before", "over"),
+    ("failed", "failed"),
+];
+
+fn changes(place: &Place, name: &str, as_csv: bool, retry: bool) -> Result<Answer, Failure> {
+    let mut opened = place.issuer(name)?;
+    let mut known = report(place, &mut opened)?;
+    if retry {
+        for change in list(&known, "changes").iter().filter(|change| cell(change, "failed") != "0") {
+            opened.part.change_again(&mut place.post()?, &cell(change, "change"), now())?;
+        }
+        known = report(place, &mut opened)?;
+    }
+    let rows: Vec<Vec<String>> = list(&known, "changes")
+        .iter()
+        .map(|change| {
+            let refunds = change.get("refunds").cloned().unwrap_or_default();
+            let mut row: Vec<String> = COLUMNS.iter().map(|(_, field)| cell(change, field)).collect();
+            row.extend(["paid", "refused"].map(|field| cell(&refunds, field)));
+            row.extend(["paid_money", "asked_money", "refused_money"].map(|field| money(&refunds, field)));
+            row.push(if change.get("ended").is_some_and(Value::is_number) { "over" } else { "under way" }.to_owned());
+            row
+        })
+        .collect();
+    let mut head: Vec<&str> = COLUMNS.iter().map(|(head, _)| *head).collect();
+    head.extend(["paid back", "refused by the bank", "money paid back", "on its way", "refused", "state"]);
+    let text = match (rows.is_empty(), as_csv) {
+        (true, false) => "Nothing was changed or cancelled yet.".to_owned(),
+        (_, true) => csv(&head, &rows),
+        (_, false) => table(&head, &rows),
+    };
+    Ok(Answer::new(text, known))
+}
+
+/// A holder's changes, old beside new.
+pub fn list_changes(place: &Place, name: &str) -> Result<Answer, Failure> {
+    let changes = place.wallet(name)?.part.changes()?;
+    let text = match changes.as_slice() {
+        [] => format!("No ticket of yours was changed, as far as this wallet has heard: tegata wallet {name} update"),
+        all => all.iter().map(|change| told(name, change)).collect::<Vec<_>>().join("\n"),
+    };
+    Ok(Answer::new(text, json!({ "changes": changes.iter().map(shown).collect::<Vec<_>>() })))
+}
+
+fn lines(terms: &Terms) -> String {
+    match &terms.ticket {
+        Some(ticket) => format!(
+            "{}, {}, doors {} to {}",
+            terms.name,
+            ticket.place,
+            super::moment(ticket.from),
+            super::moment(ticket.until)
+        ),
+        None => terms.name.clone(),
+    }
+}
+
+fn stands(outcome: ChangeOutcome) -> &'static str {
+    match outcome {
+        ChangeOutcome::Taken => "the new ticket is yours",
+        ChangeOutcome::Refunded => "it is over, and paid back",
+        ChangeOutcome::Kept => "you were let in with it: it goes on under the new terms",
+        ChangeOutcome::Over => "you had given it back before",
+        ChangeOutcome::Failed => "the provider has to look at it; ask its operator",
+    }
+}
+
+fn told(name: &str, change: &ChangedTicket) -> String {
+    let said = &change.offered.changed;
+    let before = change.before.as_ref().map_or_else(|| "not known any more".to_owned(), lines);
+    let after = said.after.as_ref().map_or_else(|| "cancelled".to_owned(), lines);
+    let ends = match change.stands {
+        Some(outcome) => stands(outcome).to_owned(),
+        None if change.offered.answer.is_some() => {
+            "answered; the provider has not said yet how it stands: answer again the same".to_owned()
+        }
+        None => format!(
+            "answer until {}: tegata wallet {name} accept {} (or decline). Whoever says nothing {}",
+            super::moment(said.answer_until),
+            said.card,
+            if said.silence_refunds { "is paid back" } else { "has the new ticket" }
+        ),
+    };
+    format!("{}\n  {}\n  was: {before}\n  now: {after}\n  {ends}", bold(said.card.to_string()), said.text)
+}
+
+fn shown(change: &ChangedTicket) -> Value {
+    let said = &change.offered.changed;
+    let terms = |terms: &Terms| {
+        let ticket = terms.ticket.as_ref();
+        json!({
+            "name": terms.name,
+            "place": ticket.map(|ticket| ticket.place.clone()),
+            "from": ticket.map(|ticket| ticket.from.0),
+            "until": ticket.map(|ticket| ticket.until.0),
+        })
+    };
+    json!({
+        "ticket": said.card.to_string(),
+        "text": said.text,
+        "before": change.before.as_ref().map(terms),
+        "after": said.after.as_ref().map(terms),
+        "answer_until": said.answer_until.0,
+        "silence_refunds": said.silence_refunds,
+        "answered": change.offered.accepts(),
+        "stands": change.stands.map(ChangeOutcome::name),
+    })
+}
+
+/// A holder takes the new ticket, or its money back.
+pub fn answer(place: &Place, name: &str, ticket: &str, accept: bool) -> Result<Answer, Failure> {
+    let Some(card) = CardId::parse(ticket) else {
+        return fail(format!("'{ticket}' names no ticket; it is card- and 32 digits, as `changes` shows it"));
+    };
+    let mut opened = place.wallet(name)?;
+    let outcome = opened.part.answer_change(&mut place.post()?, card, accept, now())?;
+    let json = json!({ "ticket": ticket, "accept": accept, "stands": outcome.name() });
+    Ok(Answer::new(format!("{ticket}: {}.", stands(outcome)), json))
+}

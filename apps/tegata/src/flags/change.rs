@@ -1,0 +1,77 @@
+//! Events changed and cancelled after their tickets were sold.
+
+use clap::{Args, Subcommand, ValueEnum};
+
+/// What a promoter does with tickets that are sold.
+#[derive(Subcommand)]
+pub enum ChangeCommand {
+    /// Change an event for all who hold its tickets: each takes the new ticket or is paid back
+    Change(ChangeFlags),
+    /// Cancel an event: everyone is paid back
+    Cancel {
+        /// The event, by id or name
+        event: String,
+        /// What people are told
+        #[arg(long, default_value = "The event is cancelled. You are paid back; you need not do anything.")]
+        text: String,
+        /// Only say how many holders and how much money that concerns
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// How far changes have come: told, accepted, refunded, silent, failed
+    #[command(visible_alias = "progress")]
+    Changes {
+        /// As CSV
+        #[arg(long)]
+        csv: bool,
+        /// Give those that failed another turn
+        #[arg(long)]
+        retry: bool,
+    },
+}
+
+/// What becomes of who says nothing.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Silence {
+    /// The new ticket is theirs
+    Accepts,
+    /// They are paid back
+    Refunds,
+}
+
+/// A change. What is not given stays as it is.
+#[derive(Args)]
+pub struct ChangeFlags {
+    /// The event, by id or name
+    pub event: String,
+    /// Only tickets of this article [default: all of the event]
+    #[arg(long)]
+    pub article: Option<u64>,
+    /// The new first moment of admission, such as 2027-05-01T18:00 (UTC); the last one moves along
+    #[arg(long)]
+    pub from: Option<String>,
+    /// The new last moment of admission
+    #[arg(long)]
+    pub until: Option<String>,
+    /// The new place
+    #[arg(long)]
+    pub place: Option<String>,
+    /// What the tickets are called from now on
+    #[arg(long)]
+    pub called: Option<String>,
+    /// The zones they open, by number
+    #[arg(long, value_delimiter = ',')]
+    pub zones: Option<Vec<u64>>,
+    /// What people are told
+    #[arg(long)]
+    pub text: String,
+    /// Days in which holders may answer
+    #[arg(long, default_value_t = 7)]
+    pub answer_days: u64,
+    /// What becomes of who says nothing until then
+    #[arg(long)]
+    pub silence: Silence,
+    /// Only say how many holders and how much money that concerns
+    #[arg(long)]
+    pub dry_run: bool,
+}
