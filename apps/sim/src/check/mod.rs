@@ -414,7 +414,10 @@ impl Town {
                 tampered_wallet || wallet_by_device || self.is_of_numbers(row) || self.was_refused(row)
             }
             // No gates in this town.
-            ExceptionKind::Cloned | ExceptionKind::CameTwice | ExceptionKind::BeyondTerms | ExceptionKind::GivenTwice => false,
+            ExceptionKind::Cloned
+            | ExceptionKind::CameTwice
+            | ExceptionKind::BeyondTerms
+            | ExceptionKind::GivenTwice => false,
         }
     }
 
