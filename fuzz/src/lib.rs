@@ -9,6 +9,7 @@ use tegata_core::talk::buy::{
     Article, Bought, Cancel, Catalogue, CatalogueRequest, Listing, Purchase, PurchaseAnswer, Refunded, Reserve, TemporaryReceipt,
 };
 use tegata_core::card::ticket::{TicketTerms, Usage, Use};
+use tegata_core::card::title::Hop;
 use tegata_core::talk::cards::{
     Activate, Done, InstallReply, InstallRequest, LoadReply, LoadRequest, NumberKey, Order,
 };
@@ -24,6 +25,9 @@ use tegata_core::talk::enter::{
     Shown, Tally, Window, WindowCode, Zone,
 };
 use tegata_core::talk::event::{Change, ChangeAnswer, Changed, EventPlan, GateOrder, PlannedDoor, PlannedZone, Seat};
+use tegata_core::talk::give::{
+    Acceptance, Exit, Gift, GiftKept, GiftRequest, Given, GiveMessage, GiveOffer, HandedOver, Register, Reveal, Taken, Taking,
+};
 use tegata_core::talk::join::{JoinReply, JoinRequest, ProviderInfo};
 use tegata_core::talk::journal::{Journal, LogEntry};
 use tegata_core::talk::pay::{
@@ -83,6 +87,8 @@ pub const SIGNED: &[Feed] = &[
     signed::<Done>,
     signed::<EventPlan>,
     signed::<GateOrder>,
+    signed::<Gift>,
+    signed::<GiftRequest>,
     signed::<InstallReply>,
     signed::<InstallRequest>,
     signed::<JoinReply>,
@@ -109,6 +115,7 @@ pub const SIGNED: &[Feed] = &[
     signed::<Refund>,
     signed::<Refused>,
     signed::<RegisterCard>,
+    signed::<Register>,
     signed::<Report>,
     signed::<ReportRequest>,
     signed::<Reversal>,
@@ -126,6 +133,7 @@ pub const SIGNED: &[Feed] = &[
 
 /// Every message and stored record that is not.
 pub const UNSIGNED: &[Feed] = &[
+    unsigned::<Acceptance>,
     unsigned::<Address>,
     unsigned::<Anchors>,
     unsigned::<Article>,
@@ -143,6 +151,13 @@ pub const UNSIGNED: &[Feed] = &[
     unsigned::<Enclosed>,
     unsigned::<EnterMessage>,
     unsigned::<Examination>,
+    unsigned::<Exit>,
+    unsigned::<GiftKept>,
+    unsigned::<Given>,
+    unsigned::<GiveMessage>,
+    unsigned::<GiveOffer>,
+    unsigned::<HandedOver>,
+    unsigned::<Hop>,
     unsigned::<Journal>,
     unsigned::<KeptLetter>,
     unsigned::<LeftBefore>,
@@ -164,11 +179,14 @@ pub const UNSIGNED: &[Feed] = &[
     unsigned::<Raise>,
     unsigned::<ReceiptName>,
     unsigned::<Restart>,
+    unsigned::<Reveal>,
     unsigned::<Sealed>,
     unsigned::<Seat>,
     unsigned::<Setup>,
     unsigned::<Shown>,
     unsigned::<Tally>,
+    unsigned::<Taken>,
+    unsigned::<Taking>,
     unsigned::<TicketTerms>,
     unsigned::<Till>,
     unsigned::<Untouched>,

@@ -159,10 +159,16 @@ pub fn Presentation() -> Forms<Presentation> {
 /// Presentations with what proves them.
 #[allow(non_snake_case)] // named like the message
 pub fn Presented() -> Forms<Presented> {
-    let first =
-        Presented { presentation: signed_presentation(), certificate: signed_ticket(), left: None, extensions: none() };
+    let first = Presented {
+        presentation: signed_presentation(),
+        certificate: signed_ticket(),
+        left: None,
+        title: None,
+        extensions: none(),
+    };
+    let given = Presented { title: Some(vec![crate::give::hop()]), ..first.clone() };
     let back = Presented { left: Some(LeftBefore()[0].1.clone()), ..first.clone() };
-    vec![("usual", first), ("after an exit elsewhere", back)]
+    vec![("usual", first), ("after an exit elsewhere", back), ("given on", given)]
 }
 /// Exits that another gate has signed.
 #[allow(non_snake_case)] // named like the message
@@ -216,6 +222,7 @@ pub fn Shown() -> Forms<Shown> {
         direction: Direction::In,
         admission: Some(signed_admission(0)),
         staff: None,
+        title: None,
         extensions: none(),
     };
     let blank = Shown { presentation: None, session: None, admission: None, ..answered.clone() };
@@ -334,7 +341,7 @@ pub fn Attempt() -> Forms<Attempt> {
 /// Entries, as wallets know them.
 #[allow(non_snake_case)] // named like the message
 pub fn Pass() -> Forms<Pass> {
-    let inside = Pass { entry: 2, inside: true, attempts: vec![], left: None, extensions: none() };
+    let inside = Pass { entry: 2, inside: true, attempts: vec![], left: None, generation: Some(1), extensions: none() };
     let outside = Pass {
         entry: 1,
         inside: false,

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tegata_core::card::payment::{CannotSpend, accept_check};
 use tegata_core::card::{CardCertificate, CardEvent, Counterpart, ForkProof, Position, RaiseError, Terms};
 use tegata_core::talk::enter::{EnterMessage, read_window};
+use tegata_core::talk::give::GiveMessage;
 use tegata_core::talk::join::operational_keys;
 use tegata_core::talk::pay::{Charge, Checked, PayMessage};
 use tegata_core::talk::update::Command;
@@ -70,6 +71,15 @@ pub fn pay_message(case: &Case) -> Verdict {
 /// Reads what came over the link at a gate.
 pub fn enter_message(case: &Case) -> Verdict {
     let message = EnterMessage::received(&case.bytes).map_err(|error| decode_name(&error))?;
+    if message.to_bytes() != case.bytes {
+        return Err("does not encode to the same bytes".into());
+    }
+    Ok(message.show())
+}
+
+/// Reads what came over the link from another wallet.
+pub fn give_message(case: &Case) -> Verdict {
+    let message = GiveMessage::received(&case.bytes).map_err(|error| decode_name(&error))?;
     if message.to_bytes() != case.bytes {
         return Err("does not encode to the same bytes".into());
     }

@@ -8,6 +8,7 @@ pub mod case;
 pub mod credit;
 pub mod enter;
 pub mod event;
+pub mod give;
 pub mod judge;
 pub mod judged;
 pub mod keys;

@@ -7,10 +7,12 @@ use crate::show::Show;
 use serde_json::json;
 use tegata_core::card::payment::Purse;
 use tegata_core::card::ticket::{TicketTerms, Usage, Use};
+use tegata_core::card::title::Hop;
 use tegata_core::card::*;
 use tegata_core::talk::credit::{processor::*, *};
 use tegata_core::talk::{
-    buy::*, cards::*, contract::*, enter::*, event::*, join::*, journal::*, pay::*, reach::*, report::*, update::*,
+    buy::*, cards::*, contract::*, enter::*, event::*, give::*, join::*, journal::*, pay::*, reach::*, report::*,
+    update::*,
 };
 use tegata_core::wire::canonical::{MAX_NUMBER, MAX_TEXT, Message, Reader, Wire, Writer};
 use tegata_core::wire::certificate::*;
@@ -297,6 +299,7 @@ macro_rules! messages {
                     plain::<$body>(stringify!($body), samples::$body(), 1)),)*
                 ("plain_PayMessage.json", pay_messages()),
                 ("plain_EnterMessage.json", enter_messages()),
+                ("plain_GiveMessage.json", give_messages()),
                 ("plain_Raise.json", choices("Raise", samples::Raise(), "Value")),
                 ("plain_Address.json", choices("Address", samples::Address(), "Value")),
                 ("values.json", values()),
@@ -310,6 +313,7 @@ macro_rules! messages {
                 $(stringify!($body) => crate::judge::plain::<$body>(case),)*
                 "PayMessage" => crate::judge::pay_message(case),
                 "EnterMessage" => crate::judge::enter_message(case),
+                "GiveMessage" => crate::judge::give_message(case),
                 "TicketCode" => crate::judge::ticket_code(case),
                 "Raise" => crate::judge::plain::<Raise>(case),
                 "Address" => crate::judge::plain::<Address>(case),
@@ -389,6 +393,9 @@ messages! {
         Admission by Gate in Admission::context(&samples::presentation_hash());
         Window by Card in samples::window_context();
         Page by Gate in [];
+        Register by Wallet in [];
+        GiftRequest by Wallet in [];
+        Gift by Provider in samples::REQUEST.to_bytes();
         EventPlan by Issuer in [];
         GateOrder by Issuer in [];
         Change by Issuer in [];
@@ -400,6 +407,7 @@ messages! {
         Article Bought ReceiptName Enclosed Delivery KeptLetter
         TicketTerms Examination Presented LeftBefore WindowCode Shown Setup Neighbour Use Usage Zone Tally Attempt Pass
         PlannedZone PlannedDoor Seat Changed
+        Hop GiveOffer Acceptance Reveal Exit Given Taken HandedOver Taking GiftKept
     }
     bodies { Terms }
 }
@@ -438,6 +446,19 @@ fn enter_messages() -> Vec<Case> {
     all.push(accepted("as large as it may be", sized(MAX_ENTER_MESSAGE)));
     all.push(Case::new("too large", "EnterMessage", sized(MAX_ENTER_MESSAGE + 1), refusal("TooLarge")));
     all.push(Case::new("an unknown refusal", "EnterMessage", vec![0x82, 4, 0x18, 26], refusal("Value")));
+    all
+}
+
+/// What two wallets say, at and beyond its bounds.
+fn give_messages() -> Vec<Case> {
+    let mut all = choices("GiveMessage", samples::GiveMessage(), "Kind");
+    let offer = samples::GiveOffer()[0].1.to_bytes();
+    let sized = |len: usize| padded(&offer, len, |body| [&[0x82, 1], body].concat()).expect("a field of any length");
+    let bytes = sized(MAX_GIVE_MESSAGE);
+    let expect = GiveMessage::received(&bytes).map_or_else(|_| refusal("none"), |message| message.show());
+    all.push(Case::new("as large as it may be", "GiveMessage", bytes, expect));
+    all.push(Case::new("too large", "GiveMessage", sized(MAX_GIVE_MESSAGE + 1), refusal("TooLarge")));
+    all.push(Case::new("an unknown refusal", "GiveMessage", vec![0x82, 6, 0x18, 26], refusal("Value")));
     all
 }
 

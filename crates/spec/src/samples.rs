@@ -382,6 +382,8 @@ forms! {
         "given back" => surrendered_entry(),
         "a ticket admitted" => admitted_entry(),
         "a ticket presented" => presented_entry(),
+        "a ticket given" => given_entry(),
+        "a ticket taken" => taken_entry(),
     );
     Journal(
         "new" => Journal::new(1, Time(NOW)),
@@ -541,8 +543,8 @@ forms! {
     );
     Purse("usual" => Purse {
         certificate: signed_card(), state: PurseState::Active, seq: 5, head: check_hash(), remaining: 18_750,
-        raises: vec![raises()[0].clone()], waiting: vec![], last_load: 3, extensions: none(),
-    });
+        raises: vec![raises()[0].clone()], waiting: vec![], last_load: 3, title: None, extensions: none(),
+    }, "held by title" => Purse::received(signed_ticket(), vec![hop()]));
     Paying(
         "paid" => Paying {
             state: PayingState::Paid, terminal: TERMINAL, merchant: "Café Tegata".into(), charge: signed_charge(),
@@ -570,6 +572,7 @@ pub use crate::buy::*;
 pub use crate::credit::*;
 pub use crate::enter::*;
 pub use crate::event::*;
+pub use crate::give::*;
 pub use crate::reach::*;
 
 /// A P-256 key where an Ed25519 key is expected, and the other way round.

@@ -4,10 +4,11 @@ use serde_json::{Map, Value, json};
 use std::num::NonZeroU64;
 use tegata_core::card::payment::{Purse, PurseState};
 use tegata_core::card::ticket::{TicketTerms, Usage, Use};
+use tegata_core::card::title::Hop;
 use tegata_core::card::*;
 use tegata_core::talk::{
-    buy::*, cards::*, contract::*, credit::*, enter::*, event::*, join::*, journal::*, pay::*, reach::*, report::*,
-    update::*,
+    buy::*, cards::*, contract::*, credit::*, enter::*, event::*, give::*, join::*, journal::*, pay::*, reach::*,
+    report::*, update::*,
 };
 use tegata_core::wire::canonical::{Bytes, Extensions, Message, Reader, Wire, Writer};
 use tegata_core::wire::certificate::*;
@@ -52,7 +53,7 @@ macro_rules! codes {
 codes!(Role CardKind EventKind EntryKind CommandKind ProviderRefusal ReportKind Tender Refusal Profile);
 codes!(PurseState PayingState ClaimState);
 codes!(CreditState PurchaseState PurchaseRefusal CreditRefusal LetterState);
-codes!(Direction EnterRefusal Admitted);
+codes!(Direction EnterRefusal Admitted GiveRefusal);
 codes!(OutcomeState DeclineReason Audience ProcessorRefusal);
 
 impl Show for u64 {
@@ -136,6 +137,18 @@ impl Show for EnterMessage {
             Self::Examination(body) => json!({ "examination": body.show() }),
             Self::Presented(body) => json!({ "presented": body.show() }),
             Self::Admission(body) => json!({ "admission": body.show() }),
+            Self::Refused(why) => json!({ "refused": why.show() }),
+        }
+    }
+}
+impl Show for GiveMessage {
+    fn show(&self) -> Value {
+        match self {
+            Self::Offer(body) => json!({ "offer": body.show() }),
+            Self::Acceptance(body) => json!({ "acceptance": body.show() }),
+            Self::Reveal(body) => json!({ "reveal": body.show() }),
+            Self::Given(body) => json!({ "given": body.show() }),
+            Self::Taken(body) => json!({ "taken": body.show() }),
             Self::Refused(why) => json!({ "refused": why.show() }),
         }
     }
@@ -255,6 +268,7 @@ fields! {
     Receipt { entry at }
     LogEntry {
         kind at transaction terminal charge session card generation event checkpoint raises receipt void sale shown
+        title proof
     }
     Journal {
         number head acknowledged acknowledged_head archived commands commands_head epoch updated oldest due turns
@@ -298,7 +312,7 @@ fields! {
     }
     ProcessorRefused { processor why at }
     Sealed { profile addressee sender header ciphertext }
-    Purse { certificate state seq head remaining raises waiting last_load }
+    Purse { certificate state seq head remaining raises waiting last_load title }
     Paying { state terminal merchant charge session card generation check raises receipt }
     Untouched { per_payment cap used }
     Claim {
@@ -348,19 +362,32 @@ fields! {
     Usage { generation entry inside day today uses }
     Examination { certificate proof event zone direction }
     Presentation { entry people at attempt earlier }
-    Presented { presentation certificate left }
+    Presented { presentation certificate left title }
     LeftBefore { gate presentation session admission }
     Admission { done number at why }
     Window { entry at people }
     WindowCode { certificate window }
-    Shown { presentation window certificate session event zone direction admission staff }
+    Shown { presentation window certificate session event zone direction admission staff title }
     Setup { number event name terms replaced dead door zone direction at gates }
     Page { gate event after entries number head at }
     Neighbour { number head last heard }
     Zone { zone inside came }
     Tally { zones }
     Attempt { presentation session gate event zone direction refused }
-    Pass { entry inside attempts left }
+    Pass { entry inside attempts left generation }
+    Hop { event to until used at }
+    GiveOffer { certificate terms title until used at commit }
+    Acceptance { key nonce proof }
+    Reveal { nonce }
+    Exit { zone left }
+    Given { hop exits }
+    Taken { proof }
+    Register { wallet card generation title proof }
+    GiftRequest { wallet card generation event used at }
+    Gift { card number until signer }
+    HandedOver { generation given taken }
+    Taking { generation key taken registers }
+    GiftKept { generation request number until }
     PlannedZone { zone name }
     PlannedDoor { door name zone }
     Seat { seat name article }

@@ -195,7 +195,7 @@ impl Giver {
             None => (register_by(&terms, context.now), used(context.records, &purse, &terms), context.now),
         };
         let nonce = Hash::of(&[b"tegata give nonce v1".as_slice(), &context.entropy].concat());
-        let offer = Offer {
+        let offer = GiveOffer {
             certificate: purse.certificate.clone(),
             terms: terms.clone(),
             title: purse.title.clone(),

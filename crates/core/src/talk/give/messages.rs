@@ -69,7 +69,7 @@ impl GiveRefusal {
 
 message! {
     /// What the giver shows first: the card, how it came to the giver, and what it will be signed over with.
-    pub struct Offer {
+    pub struct GiveOffer {
         /// The card.
         1 certificate: Signed<CardCertificate>,
         /// Its terms.
@@ -141,7 +141,7 @@ message! {
 #[allow(clippy::large_enum_variant)] // one exists per tap
 pub enum GiveMessage {
     /// Giver to receiver.
-    Offer(Offer),
+    Offer(GiveOffer),
     /// Receiver to giver.
     Acceptance(Acceptance),
     /// Giver to receiver.
@@ -203,7 +203,7 @@ impl Wire for GiveMessage {
     fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
         from.array(2)?;
         match from.uint()? {
-            1 => Offer::read(from).map(Self::Offer),
+            1 => GiveOffer::read(from).map(Self::Offer),
             2 => Acceptance::read(from).map(Self::Acceptance),
             3 => Reveal::read(from).map(Self::Reveal),
             4 => Given::read(from).map(Self::Given),

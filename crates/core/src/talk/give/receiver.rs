@@ -85,7 +85,7 @@ pub enum ReceiverNotice {
 #[derive(Clone, Debug)]
 pub struct Offered {
     session: Hash,
-    offer: Offer,
+    offer: GiveOffer,
     held: Holder,
     key: PublicKey,
     nonce: Hash,
@@ -155,7 +155,7 @@ impl Receiver {
         Step::new(Self::Over, [told, Effect::Show(ReceiverNotice::Failed(fault))])
     }
 
-    fn offered(taker: Taker, session: Hash, offer: Offer, context: &Context<'_>) -> Next {
+    fn offered(taker: Taker, session: Hash, offer: GiveOffer, context: &Context<'_>) -> Next {
         let (now, by) = (context.now, context.verifier);
         let Ok(said) = CardCertificate::certified(offer.certificate.clone(), &taker.anchors, now, by) else {
             return Self::refuse(GiveRefusal::NotTrusted);
