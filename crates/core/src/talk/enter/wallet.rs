@@ -74,6 +74,10 @@ impl Pass {
         let new = Self { entry, inside: false, attempts: Vec::new(), left: None, extensions: Default::default() };
         (pass.unwrap_or(new), stored)
     }
+    /// Whether the holder is inside, or may have come in without hearing of it.
+    fn may_be_inside(&self) -> bool {
+        self.inside || self.attempts.iter().any(|held| held.direction == Direction::In && held.refused.is_none())
+    }
     /// Which entry a gate of this direction is shown. Whoever goes out may have come in without hearing of it.
     pub fn next(&self, direction: Direction) -> u64 {
         let unanswered = |held: &&Attempt| held.direction == Direction::In && held.refused.is_none();
@@ -218,7 +222,9 @@ impl WalletEnter {
         }
         let said = purse.certificate.claimed();
         let (pass, _) = Pass::load(context.records, said, zone);
-        if pass.next(direction) == 0 {
+        // Whoever has gone out does not go out again: what was shown for that is forgotten, and its first number would be used twice,
+        // as two wallets do (R20).
+        if direction == Direction::Out && !pass.may_be_inside() {
             return Self::refuse(EnterRefusal::NotInside);
         }
         let entry = pass.next(direction);
