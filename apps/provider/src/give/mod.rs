@@ -15,4 +15,4 @@ mod title;
 pub(crate) use away::{gift, lock, take};
 pub(crate) use back::{forgotten, is_open, overdue};
 pub(crate) use register::{logged, register};
-pub(crate) use title::{Title, prove, tell};
+pub(crate) use title::{Title, prove, tell, twice};

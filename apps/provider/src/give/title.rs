@@ -176,7 +176,7 @@ pub(super) fn next_generation(
 }
 
 /// The holder of this generation gave it twice: convicted. What was recorded first stands (R9).
-pub(super) fn twice(
+pub(crate) fn twice(
     desk: &mut Desk<'_>,
     source: &Source,
     (card, generation, hash): (CardId, u64, Hash),

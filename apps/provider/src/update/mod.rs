@@ -233,6 +233,8 @@ fn commands_due(desk: &mut Desk<'_>, upload: &Upload, restarted: bool) -> Result
         enter::due(desk, upload.device)?;
     }
     if known.role == Role::Wallet {
+        // What comes back does not wait for a processor's line.
+        give::overdue(desk)?;
         enter::told_late(desk, upload.device)?;
     }
     if known.role == Role::Wallet && !restarted {

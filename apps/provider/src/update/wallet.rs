@@ -5,6 +5,7 @@ use super::{Source, chain, exception, money};
 use crate::books::Accounts;
 use crate::buy;
 use crate::desk::{Desk, Failure};
+use crate::give;
 use crate::settle::fees;
 use tegata_core::DeviceId;
 use tegata_core::card::{EventKind, Raise};
@@ -169,6 +170,10 @@ pub(crate) fn surrendered(desk: &mut Desk<'_>, source: &Source, event: &Event) -
     advance(desk, source, event, None)?;
     let row = event_row(desk, source, event, EventState::TakenUp);
     desk.store.put_event(&row)?;
+    // Given to somebody, and given back: one of the two is a lie (R9).
+    if let Some(given) = desk.store.handed(event.card, event.generation)? {
+        return give::twice(desk, source, (event.card, event.generation, event.hash), given.body);
+    }
     buy::surrendered(desk, event)
 }
 
