@@ -24,7 +24,9 @@ use tegata_core::talk::enter::{
     Admission, Attempt, EnterMessage, Examination, LeftBefore, Neighbour, Page, Pass, Presentation, Presented, Setup,
     Shown, Tally, Window, WindowCode, Zone,
 };
-use tegata_core::talk::event::{Change, ChangeAnswer, Changed, EventPlan, GateOrder, PlannedDoor, PlannedZone, Seat};
+use tegata_core::talk::event::{
+    Change, ChangeAnswer, ChangeReply, Changed, EventPlan, GateOrder, KeptChange, PlannedDoor, PlannedZone, Seat,
+};
 use tegata_core::talk::give::{
     Acceptance, Exit, Gift, GiftKept, GiftRequest, Given, GiveMessage, GiveOffer, HandedOver, Register, Reveal, Taken, Taking,
 };
@@ -72,6 +74,7 @@ pub const SIGNED: &[Feed] = &[
     signed::<Challenge>,
     signed::<Change>,
     signed::<ChangeAnswer>,
+    signed::<ChangeReply>,
     signed::<Charge>,
     signed::<Clear>,
     signed::<ClearingCompletion>,
@@ -141,6 +144,7 @@ pub const UNSIGNED: &[Feed] = &[
     unsigned::<Bought>,
     unsigned::<CardDetails>,
     unsigned::<Changed>,
+    unsigned::<KeptChange>,
     unsigned::<Charged>,
     unsigned::<Checked>,
     unsigned::<Claim>,

@@ -100,6 +100,7 @@ fn new_card(
     if let Some(ticket) = &terms.ticket {
         let row = TicketRow { card: id, event: ticket.event, seat: None, used: 0, dead: 0, why: None };
         desk.store.put_ticket(&row)?;
+        crate::enter::joined(desk, ticket.event, id, request.wallet, batch.terms)?;
     }
     let certificate = first_generation(desk, card, &terms, request.key, Some(number.hash))?;
     let key = (id.0, Cause::Installed, number.hash);

@@ -3,7 +3,7 @@
 use crate::wallet::{Wallet, WalletError};
 use tegata_core::CardId;
 use tegata_core::card::Terms;
-use tegata_core::talk::event::{Answering, ChangeNotice, ChangeOutcome, Holder, Offered};
+use tegata_core::talk::event::{Answering, ChangeNotice, ChangeOutcome, Holder, KeptChange};
 use tegata_device::{Now, Post, ask};
 use tegata_vault::Vault;
 
@@ -11,7 +11,7 @@ use tegata_vault::Vault;
 #[derive(Clone, Debug)]
 pub struct ChangedTicket {
     /// What was offered, and what this wallet has answered.
-    pub offered: Offered,
+    pub offered: KeptChange,
     /// The terms before; absent where this device has forgotten them.
     pub before: Option<Terms>,
     /// What became of the ticket; absent: it waits for an answer, or for the deadline.
@@ -28,7 +28,7 @@ impl<V: Vault> Wallet<V> {
     }
     /// The change of one ticket.
     pub fn change(&self, card: CardId) -> Option<ChangedTicket> {
-        let offered = Offered::load(&self.device, card)?;
+        let offered = KeptChange::load(&self.device, card)?;
         let (before, stands) = (offered.terms_before(&self.device), offered.stands(&self.device));
         Some(ChangedTicket { offered, before, stands })
     }

@@ -79,6 +79,32 @@ pub fn Change() -> Forms<Change> {
     };
     vec![("moved", moved.clone()), ("cancelled", Change { after: None, silence_refunds: true, ..moved })]
 }
+/// A change as a ticket's wallet keeps it.
+#[allow(non_snake_case)] // named like the message
+pub fn KeptChange() -> Forms<KeptChange> {
+    let told = KeptChange {
+        changed: crate::enter::Changed()[0].1.clone(),
+        before: terms_of_ticket().handle(),
+        answer: None,
+        outcome: None,
+        extensions: none(),
+    };
+    let ended = KeptChange { outcome: Some(ChangeOutcome::Taken), ..told.clone() };
+    vec![("told", told), ("ended", ended)]
+}
+/// What became of a ticket.
+#[allow(non_snake_case)] // named like the message
+pub fn ChangeReply() -> Forms<ChangeReply> {
+    let over = ChangeReply {
+        card: CARD,
+        change: Hash::of(b"the change"),
+        outcome: ChangeOutcome::Refunded,
+        certificate: None,
+        signer: 1,
+        extensions: none(),
+    };
+    vec![("refunded", over.clone()), ("kept", ChangeReply { outcome: ChangeOutcome::Kept, ..over })]
+}
 /// Answers to a change.
 #[allow(non_snake_case)] // named like the message
 pub fn ChangeAnswer() -> Forms<ChangeAnswer> {

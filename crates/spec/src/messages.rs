@@ -400,13 +400,14 @@ messages! {
         GateOrder by Issuer in [];
         Change by Issuer in [];
         ChangeAnswer by Wallet in [];
+        ChangeReply by Provider in samples::REQUEST.to_bytes();
     }
     plain {
         OperationalKey Anchors Offered Offer Charged Checked LogEntry Journal Command Restart ProviderInfo Sealed Purse
         Paying Untouched Claim Till ProcessorInfo CardDetails MerchantDetails CreditOffered Credited
         Article Bought ReceiptName Enclosed Delivery KeptLetter
         TicketTerms Examination Presented LeftBefore WindowCode Shown Setup Neighbour Use Usage Zone Tally Attempt Pass
-        PlannedZone PlannedDoor Seat Changed
+        PlannedZone PlannedDoor Seat Changed KeptChange
         Hop GiveOffer Acceptance Reveal Exit Given Taken HandedOver Taking GiftKept
     }
     bodies { Terms }

@@ -53,7 +53,7 @@ macro_rules! codes {
 codes!(Role CardKind EventKind EntryKind CommandKind ProviderRefusal ReportKind Tender Refusal Profile);
 codes!(PurseState PayingState ClaimState);
 codes!(CreditState PurchaseState PurchaseRefusal CreditRefusal LetterState);
-codes!(Direction EnterRefusal Admitted GiveRefusal);
+codes!(Direction EnterRefusal Admitted GiveRefusal ChangeOutcome);
 codes!(OutcomeState DeclineReason Audience ProcessorRefusal);
 
 impl Show for u64 {
@@ -396,6 +396,8 @@ fields! {
     Change { promoter event before after text answer_until silence_refunds at }
     Changed { change card after text answer_until silence_refunds }
     ChangeAnswer { wallet card change accept at }
+    ChangeReply { card change outcome certificate signer }
+    KeptChange { changed before answer outcome }
     ClearingInformation { audience clearing amount transaction account option name reference processor at }
 }
 

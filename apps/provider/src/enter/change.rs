@@ -25,7 +25,7 @@ use tegata_core::talk::event::{Change, ChangeAnswer, ChangeOutcome, ChangeReply,
 use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::talk::update::{Command, CommandKind};
 use tegata_core::wire::signed::{Signed, Verified};
-use tegata_core::{CardId, EventId, Handle, Hash, Time};
+use tegata_core::{CardId, EventId, Handle, Hash, Time, WalletId};
 use tegata_store::{CardRow, ChangeRow, ChangeState, ChangeTicketRow, StoreError};
 
 /// Begins a change. The same one again changes nothing, but those tickets that failed have another turn.
@@ -255,13 +255,26 @@ fn take_up(desk: &mut Desk<'_>, event: EventId, id: CardId, after: Handle) -> Re
     let wallet = card.wallet;
     desk.store.set_card_terms(id, after, until)?;
     // They may have been changed again meanwhile: it has another turn there.
-    if let Some(next) = desk.store.change_of(event, after)? {
-        let (change, at) = (next.change, desk.now);
-        let row = ChangeTicketRow { card: id, change, wallet, state: ChangeState::Listed, at, answer: None };
-        desk.store.put_change_ticket(&row)?;
-        desk.store.put_change(&ChangeRow { ended: None, ..next })?;
-        desk.changing = true;
-    }
+    joined(desk, event, id, wallet, after)
+}
+
+/// A ticket has come under these terms; where they are changed already, it has a turn like those that were there before. So has one
+/// whose number was sold before the change and installed after it.
+pub(crate) fn joined(
+    desk: &mut Desk<'_>,
+    event: EventId,
+    card: CardId,
+    wallet: WalletId,
+    terms: Handle,
+) -> Result<(), Failure> {
+    let Some(next) = desk.store.change_of(event, terms)? else {
+        return Ok(());
+    };
+    let (change, at) = (next.change, desk.now);
+    let row = ChangeTicketRow { card, change, wallet, state: ChangeState::Listed, at, answer: None };
+    desk.store.put_change_ticket(&row)?;
+    desk.store.put_change(&ChangeRow { ended: None, ..next })?;
+    desk.changing = true;
     Ok(())
 }
 
@@ -274,7 +287,7 @@ pub(crate) fn undone(desk: &Desk<'_>, card: CardId) -> Result<Option<bool>, Fail
 }
 
 /// A wallet that holds a ticket which was told to another one, which gave it away, hears of it, too.
-pub(crate) fn told_late(desk: &mut Desk<'_>, wallet: tegata_core::WalletId) -> Result<(), Failure> {
+pub(crate) fn told_late(desk: &mut Desk<'_>, wallet: WalletId) -> Result<(), Failure> {
     for change in desk.store.changes_open()? {
         for card in desk.store.card_ids_of(wallet)? {
             let row = desk.store.change_ticket(card, &change.change)?;

@@ -17,7 +17,7 @@ mod setup;
 mod shown;
 mod work;
 
-pub(crate) use change::{answered, change, is_replaced, told_late, undone};
+pub(crate) use change::{answered, change, is_replaced, joined, told_late, undone};
 pub(crate) use plan::{order_gate, plan, planned};
 pub(crate) use progress::progress;
 pub(crate) use setup::{due, kill};

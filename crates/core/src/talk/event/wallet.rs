@@ -20,7 +20,7 @@ use alloc::{boxed::Box, vec};
 
 message! {
     /// A change as its ticket's wallet keeps it; one for each ticket, the last.
-    pub struct Offered {
+    pub struct KeptChange {
         /// What the provider told.
         1 changed: Changed,
         /// The terms that the ticket had then.
@@ -32,7 +32,7 @@ message! {
     }
 }
 
-impl Offered {
+impl KeptChange {
     /// Where it is stored.
     pub fn key(card: CardId) -> RecordKey {
         RecordKey::new(Space::Ticket, [b"change".as_slice(), &card.0].concat())
@@ -145,7 +145,7 @@ impl Answering {
     }
 
     fn start(card: CardId, accept: bool, holder: Box<Holder>, context: &Context<'_>) -> Next {
-        let Some(kept) = Offered::load(context.records, card) else {
+        let Some(kept) = KeptChange::load(context.records, card) else {
             return Self::over(ChangeNotice::Unknown);
         };
         if kept.changed.after.is_none() {
@@ -167,14 +167,14 @@ impl Answering {
 
     fn signed(answer: Unsigned<ChangeAnswer>, holder: Box<Holder>, by: Signature, context: &Context<'_>) -> Next {
         let card = answer.body().card;
-        let Some(kept) = Offered::load(context.records, card) else {
+        let Some(kept) = KeptChange::load(context.records, card) else {
             return Self::over(ChangeNotice::Failed(Fault::Storage));
         };
         let answer = answer.sign(by);
-        let after = Offered { answer: Some(answer.clone()), ..kept.clone() };
+        let after = KeptChange { answer: Some(answer.clone()), ..kept.clone() };
         let mut batch = Batch::default();
         // Of two processes one answers (R13).
-        batch.replace(Offered::key(card), Some(kept.to_bytes()), after.to_bytes());
+        batch.replace(KeptChange::key(card), Some(kept.to_bytes()), after.to_bytes());
         Step::new(Self::Storing(answer, holder), [Effect::Store(batch)])
     }
 
@@ -189,7 +189,7 @@ impl Answering {
             Some(Answered::Refused(refused)) => return Self::over(ChangeNotice::NotAllowed(refused)),
             None => return Self::over(ChangeNotice::NotTrusted),
         };
-        let (Some(kept), Some(purse)) = (Offered::load(context.records, card), load_purse(context.records, card))
+        let (Some(kept), Some(purse)) = (KeptChange::load(context.records, card), load_purse(context.records, card))
         else {
             return Self::over(ChangeNotice::Failed(Fault::Storage));
         };
@@ -211,9 +211,9 @@ impl Answering {
         if reply.outcome == ChangeOutcome::Refunded && purse.state == PurseState::Active {
             after.state = PurseState::Ended;
         }
-        let known = Offered { outcome: Some(reply.outcome), ..kept.clone() };
+        let known = KeptChange { outcome: Some(reply.outcome), ..kept.clone() };
         let mut batch = Batch::default();
-        batch.replace(Offered::key(card), Some(kept.to_bytes()), known.to_bytes());
+        batch.replace(KeptChange::key(card), Some(kept.to_bytes()), known.to_bytes());
         batch.replace(purse_key(card), Some(purse.to_bytes()), after.to_bytes());
         Step::new(Self::Keeping(ChangeNotice::Stands(reply.outcome)), [Effect::Store(batch)])
     }

@@ -9,7 +9,7 @@ use crate::step::{Context, Effect, Event, Fault, Records, SigningKey, Step, Talk
 use crate::talk::buy::{Bought, Refunded};
 use crate::talk::credit::{Credited, UserReceipt};
 use crate::talk::enter::Setup;
-use crate::talk::event::Offered;
+use crate::talk::event::KeptChange;
 use crate::talk::journal::{Journal, LogEntry};
 use crate::talk::pay::{Paying, Till, keep_raise, load_purse, purse_key};
 use crate::talk::reach::take_in;
@@ -330,7 +330,7 @@ impl Apply<'_> {
             }
             CommandKind::Change => {
                 if let Some(changed) = &command.change {
-                    let more = Offered::take_in(changed, &self.over);
+                    let more = KeptChange::take_in(changed, &self.over);
                     self.over.merge(more);
                 }
             }
