@@ -399,8 +399,12 @@ impl Provider {
         if self.looked.is_none_or(|looked| looked != now) {
             self.looked = Some(now);
             // Each alone: what cannot be ended holds up nothing else.
-            let all: [(&str, Overdue); 3] =
-                [("payments", credit::overdue), ("reservations", buy::overdue), ("refunds", buy::refunds_due)];
+            let all: [(&str, Overdue); 4] = [
+                ("payments", credit::overdue),
+                ("reservations", buy::overdue),
+                ("refunds", buy::refunds_due),
+                ("waiting lists", buy::offers),
+            ];
             for (what, overdue) in all {
                 let entropy = mac(&entropy, "tegata provider overdue v1", &[what.as_bytes()]);
                 if let Err(error) = self.transact(now, entropy, |desk| overdue(desk).map_err(Failure::into_error)) {

@@ -105,7 +105,8 @@ pub(crate) fn catalogue(desk: &mut Desk<'_>, request: &Verified<CatalogueRequest
     for row in desk.store.articles()? {
         let said = Signed::<Listing>::decode(&row.body).map_err(|_| StoreError::Damaged)?.claimed().clone();
         let left = said.stock.saturating_sub(row.taken);
-        if left == 0 || desk.now >= said.until {
+        // Whoever wants a ticket of what is sold out can wait for one.
+        if (left == 0 && (said.terms.ticket.is_none() || said.stock == 0)) || desk.now >= said.until {
             continue;
         }
         articles.push(Article {

@@ -6,7 +6,7 @@ use crate::card::{Raise, Terms};
 use crate::id::{DeviceId, Hash};
 use crate::record::{Batch, Overlay, RecordKey, Space};
 use crate::step::{Context, Effect, Event, Fault, Records, SigningKey, Step, Talk};
-use crate::talk::buy::{Bought, Refunded};
+use crate::talk::buy::{Bought, Kept, PurchaseState, Refunded};
 use crate::talk::credit::{Credited, UserReceipt};
 use crate::talk::enter::Setup;
 use crate::talk::journal::{Journal, LogEntry};
@@ -327,6 +327,7 @@ impl Apply<'_> {
                 let setup = command.setup.as_ref().filter(|setup| setup.is_sorted())?;
                 self.over.batch.put(Setup::key(), setup.to_bytes());
             }
+            CommandKind::Kept => self.kept(command.kept.as_ref()?),
             // Of later kinds of card: recorded as carried out, they name nothing this device holds.
             CommandKind::Change | CommandKind::Program => {}
         }
@@ -362,6 +363,15 @@ impl Apply<'_> {
         (refund.wallet == self.device && refund.provider == self.anchors.provider).then_some(())?;
         self.over.batch.put(Refunded::key(refund.card), refund.signed().encode());
         Some(())
+    }
+
+    /// What was waited for is reserved. One that this wallet does not know, because it was restored, changes nothing.
+    fn kept(&mut self, kept: &Kept) {
+        let before = Bought::load(&self.over, kept.purchase).filter(|before| before.is_waiting());
+        if let Some(before) = before {
+            let after = Bought { state: PurchaseState::Reserved, expires: Some(kept.expires), ..before.clone() };
+            self.over.batch.replace(Bought::key(kept.purchase), Some(before.to_bytes()), after.to_bytes());
+        }
     }
 
     fn terms(&mut self, terms: &Terms) {
