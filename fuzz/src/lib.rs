@@ -6,7 +6,7 @@
 use tegata_core::card::payment::Purse;
 use tegata_core::card::{CardCertificate, CardEvent, Load, Raise, Reversal, Terms, Void};
 use tegata_core::talk::buy::{
-    Article, Bought, Cancel, Catalogue, CatalogueRequest, Listing, Purchase, PurchaseAnswer, Refunded, Reserve, TemporaryReceipt,
+    Article, Bought, Cancel, Catalogue, CatalogueRequest, Listing, Purchase, PurchaseAnswer, Refunded, Reserve, TemporaryReceipt, Wait,
 };
 use tegata_core::card::ticket::{TicketTerms, Usage, Use};
 use tegata_core::card::title::Hop;
@@ -58,6 +58,7 @@ pub const SIGNED: &[Feed] = &[
     signed::<Agreement>,
     signed::<AuthorizationRequest>,
     signed::<Cancel>,
+    signed::<Wait>,
     signed::<Catalogue>,
     signed::<CatalogueRequest>,
     signed::<Listing>,

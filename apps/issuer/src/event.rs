@@ -11,6 +11,7 @@ use tegata_core::talk::buy::Listing;
 use tegata_core::talk::cards::Done;
 use tegata_core::talk::enter::Direction;
 use tegata_core::talk::event::{EventPlan, GateOrder, PlannedDoor, PlannedZone};
+use tegata_core::talk::report::ReportKind;
 use tegata_core::wire::signed::{Signed, Verified};
 use tegata_core::{Amount, DeviceId, EventId, Hash, PartyId, Time, Unit};
 use tegata_device::{Now, Post};
@@ -240,6 +241,15 @@ impl<V: Vault> Issuer<V> {
         }
         let until = listing.terms.ticket.as_ref().map_or(listing.until, |ticket| ticket.until);
         self.order(post, listing.terms, listing.face, (count, until), now)
+    }
+
+    /// What became of an event's tickets, as JSON.
+    ///
+    /// # Errors
+    /// [`IssuerError::Request`] and others.
+    pub fn report(&mut self, post: &mut dyn Post, event: &str, now: Now) -> Result<String, IssuerError> {
+        let event = self.event(event)?.event;
+        Ok(self.device.report_of(post, (ReportKind::Event, Some(event)), (Time(0), Time::END), now)?)
     }
 
     /// Its events, by name.

@@ -59,6 +59,7 @@ fn handle(desk: &mut Desk<'_>, request: &Request, opened: &Opened) -> Result<Vec
         Request::Reserve(request) => buy::reserve(desk, request),
         Request::Purchase(request) => buy::pay(desk, request),
         Request::Cancel(request) => buy::cancel(desk, request),
+        Request::Wait(request, reserve) => buy::wait(desk, request, reserve.as_ref()),
         Request::Reachable(request) => reach::reachable(desk, request),
         Request::KeyAsk(request) => reach::key(desk, request),
         Request::Carry(request) => reach::carry(desk, request),

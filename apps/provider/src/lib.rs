@@ -31,6 +31,7 @@ mod reach;
 mod report;
 mod settle;
 mod shared;
+mod turnout;
 mod update;
 
 pub use credit::{Answered, ToProcessor};

@@ -5,7 +5,7 @@ use crate::give;
 use crate::shared::Shared;
 use crate::update::record::{Upload, prove};
 use tegata_core::step::Break;
-use tegata_core::talk::buy::{Cancel, CatalogueRequest, Listing, Purchase, Reserve};
+use tegata_core::talk::buy::{Cancel, CatalogueRequest, Listing, Purchase, Reserve, Wait};
 use tegata_core::talk::cards::{Activate, InstallRequest, LoadRequest, NumberKey, Order};
 use tegata_core::talk::credit::{
     AuthorizationRequest, ClearingRequest, Line, NamedOffer, PaymentRequest, RegisterCard, merchant_line, offered,
@@ -46,6 +46,8 @@ pub(crate) enum Request {
     Reserve(Verified<Reserve>),
     Purchase(Verified<Purchase>),
     Cancel(Verified<Cancel>),
+    /// With the reservation in it; `None`: it is not the wallet's own.
+    Wait(Verified<Wait>, Option<Verified<Reserve>>),
     Reachable(Verified<Reachable>),
     KeyAsk(Verified<KeyAsk>),
     Carry(Verified<Carry>),
@@ -254,6 +256,13 @@ impl Stage<'_> {
             }
             Ok(Purchase::KIND) => self.signed(plain, &[Role::Wallet], |body| body.wallet.into(), Request::Purchase),
             Ok(Cancel::KIND) => self.signed(plain, &[Role::Wallet], |body| body.wallet.into(), Request::Cancel),
+            Ok(Wait::KIND) => {
+                let then = |request: Verified<Wait>| {
+                    let reserve = self.wish(&request);
+                    Request::Wait(request, reserve)
+                };
+                self.signed(plain, &[Role::Wallet], |body: &Wait| body.wallet.into(), then)
+            }
             Ok(Reachable::KIND) => self.signed(plain, WRITERS, |body| body.device.into(), Request::Reachable),
             Ok(KeyAsk::KIND) => self.signed(plain, WRITERS, |body| body.device.into(), Request::KeyAsk),
             Ok(Carry::KIND) => self.signed(plain, WRITERS, |body| body.device.into(), Request::Carry),
@@ -312,6 +321,14 @@ impl Stage<'_> {
         let known = directory.participants.get(&seller(slip.claimed()))?;
         let slip = self.verified(slip, &known.key)?;
         (known.revoked.is_none() && may_sell(known, &slip)).then_some(slip)
+    }
+
+    /// The reservation in a wish, if the same wallet signed it, for a good key.
+    fn wish(self, request: &Wait) -> Option<Verified<Reserve>> {
+        let key = self.shared.directory().participants.get(&request.wallet.into())?.key;
+        let reserve = self.verified(request.reserve.clone(), &key)?;
+        let strict = reserve.key.is_some_and(|key| is_strict_key(&key));
+        (reserve.wallet == request.wallet && strict).then_some(reserve)
     }
 
     /// What a merchant's line names, under the keys of offer and terminal.

@@ -411,6 +411,7 @@ impl Provider {
                 ("reservations", buy::overdue),
                 ("refunds", buy::refunds_due),
                 ("gifts", give::overdue),
+                ("waiting lists", buy::offers),
             ];
             for (what, overdue) in all {
                 let entropy = mac(&entropy, "tegata provider overdue v1", &[what.as_bytes()]);

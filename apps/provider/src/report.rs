@@ -3,6 +3,7 @@
 use crate::desk::{Desk, Failure};
 use crate::settle::statement;
 use crate::settle::statement::Payment;
+use crate::turnout;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tegata_core::talk::report::{ProviderRefusal, Report, ReportKind, ReportRequest};
@@ -20,6 +21,7 @@ pub(crate) fn report(desk: &mut Desk<'_>, request: &Verified<ReportRequest>) -> 
         (ReportKind::MerchantStatement, Role::Merchant) => merchant(desk, request)?,
         (ReportKind::IssuerStatement, Role::Issuer) => issuer(desk, request)?.to_string(),
         (ReportKind::Changes, Role::Issuer) => crate::enter::progress(desk, request.party)?.to_string(),
+        (ReportKind::Event, Role::Issuer) => turnout::report(desk, request)?.to_string(),
         (ReportKind::Exceptions, _) => exceptions(desk, request)?.to_string(),
         _ => return Err(ProviderRefusal::NotAllowed.into()),
     };

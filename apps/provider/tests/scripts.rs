@@ -310,6 +310,7 @@ fn statements_are_for_their_subject_alone() {
         from: Time(0),
         until: Time(1 << 40),
         device: None,
+        event: None,
         extensions: Default::default(),
     };
     let refused: Result<Report, _> = world.ask(&mut merchant, body.clone());

@@ -392,6 +392,7 @@ fn a_statement_shows_fees_periods_payouts_and_the_signed_contract() {
         from: Time(0),
         until: Time::END,
         device: None,
+        event: None,
         extensions: Default::default(),
     };
     let mut owner = std::mem::replace(&mut world.merchant, world::blank(250));

@@ -13,6 +13,7 @@ use tegata_core::talk::buy::*;
 use tegata_core::talk::credit::*;
 use tegata_core::talk::enter::{Direction, EnterRefusal, GateNotice, Setup, WalletEnterNotice};
 use tegata_core::talk::event::*;
+use tegata_core::talk::report::{Report, ReportKind, ReportRequest};
 use tegata_core::wire::canonical::Bytes;
 use tegata_core::wire::certificate::Role;
 use tegata_core::wire::sealed::{Profile, Sealed};
@@ -221,6 +222,29 @@ impl Concert {
     }
 }
 
+/// What the promoter is told of its event.
+fn report(concert: &mut Concert) -> serde_json::Value {
+    let promoter = concert.world.issuer_id();
+    let body = |party| ReportRequest {
+        report: ReportKind::Event,
+        party,
+        from: Time(0),
+        until: Time::END,
+        device: None,
+        event: Some(EVENT),
+        extensions: Default::default(),
+    };
+    let mut other = blank(151);
+    concert.world.join(&mut other, Role::Issuer, None, "Other");
+    let party = tegata_core::PartyId(other.id().expect("joined").0);
+    let refused: Result<Report, _> = concert.world.ask(&mut other, body(party));
+    assert!(refused.is_err(), "another promoter's event");
+    let mut issuer = std::mem::replace(&mut concert.world.issuer, blank(200));
+    let told: Result<Report, _> = concert.world.ask(&mut issuer, body(promoter));
+    concert.world.issuer = issuer;
+    serde_json::from_slice(&told.expect("a report").content.0).expect("JSON")
+}
+
 #[test]
 fn a_ticket_is_bought_shown_with_no_network_and_brought_up() {
     let mut concert = Concert::new();
@@ -245,6 +269,17 @@ fn a_ticket_is_bought_shown_with_no_network_and_brought_up() {
     let rows = concert.world.provider.store().admissions_at(EVENT).expect("read");
     assert_eq!(rows.len(), 5);
     assert!(rows.iter().all(|row| row.by_gate && row.by_wallet), "both sides say the same");
+    let report = report(&mut concert);
+    assert_eq!(report["categories"][0]["sold"], 1);
+    assert_eq!(
+        report["tickets"],
+        serde_json::json!({ "installed": 1, "given": 0, "dead": 0, "came": 1, "no_shows": 0 })
+    );
+    let quarter = |door: u64| {
+        let from = concert.world.now.0 / 900 * 900;
+        serde_json::json!({ "door": door, "name": format!("door {door}"), "from": from, "entries": 1, "people": 1 })
+    };
+    assert_eq!(report["arrivals"], serde_json::json!([quarter(1), quarter(2)]));
     concert.clean();
 }
 

@@ -331,6 +331,54 @@ fn after_its_time_a_ticket_is_not_taken_back_by_the_wallet_nor_refunded() {
     sale.clean();
 }
 
+#[test]
+fn whoever_waits_first_has_what_becomes_free_first_and_what_is_let_go_is_for_the_next() {
+    let mut sale = Sale::new();
+    let card = sale.buys(0, STANDING, None);
+    let waits = |sale: &mut Sale, who: usize| {
+        let now = sale.world.moment();
+        let mut wire = sale.world.wire(now, false);
+        let all = sale.visitors[who].catalogue(&mut wire, now).expect("a catalogue");
+        let article = all.into_iter().find(|offered| offered.article == STANDING).expect("it is listed");
+        assert_eq!(article.left, 0);
+        sale.visitors[who].wait_for(&mut wire, article, now).expect("answered")
+    };
+    let (first, listed) = waits(&mut sale, 1);
+    assert_eq!((&listed, sale.asks(1, first)), (&BuyNotice::Listed, BuyNotice::Listed));
+    let (second, _) = waits(&mut sale, 2);
+    let (third, _) = waits(&mut sale, 0);
+    sale.cancels(0, third);
+    assert_eq!(sale.refused(0, STANDING, None), PurchaseRefusal::SoldOut);
+    sale.passes(2);
+    assert_eq!(sale.asks(2, second), BuyNotice::Listed, "nothing is free");
+    sale.clean();
+    // One is given back: it is kept for the first, whatever happens until it hears of that.
+    sale.gives_back(0, card).expect("given back");
+    sale.updates(0);
+    sale.pays_back();
+    sale.passes(2);
+    assert_eq!(sale.refused(0, STANDING, None), PurchaseRefusal::SoldOut, "others waited");
+    sale.passes(2 * 3600);
+    sale.updates(1);
+    let kept =
+        sale.visitors[1].purchases().expect("read").into_iter().find(|one| one.purchase() == first).expect("kept");
+    assert_eq!((kept.state, kept.expires), (PurchaseState::Reserved, Some(sale.world.now.after(1800))));
+    sale.clean();
+    // It does not pay in time: the next has it, and the same bytes get the same answer.
+    sale.passes(1801);
+    sale.passes(2);
+    assert_eq!(sale.asks(1, first), BuyNotice::Ended(PurchaseRefusal::Expired));
+    sale.updates(2);
+    sale.updates(2);
+    let bought = sale.pays(2, second);
+    assert_eq!((sale.seat(2, bought), sale.taken(STANDING)), (None, 1));
+    assert!(sale.world.open_exceptions().is_empty());
+    sale.clean();
+    let connection = sale.world.provider.store().connection();
+    connection.execute("UPDATE waiting SET state = 1 WHERE number = 1", []).expect("changed");
+    assert!(audited(&sale.world).difference.expect("found").about.contains("wish"));
+}
+
 /// Orders numbers for tickets of a category, all activated.
 fn printed(sale: &mut Sale, article: u64, count: usize) -> Result<Vec<InstallationNumber>, RequestError> {
     sale.world.batch += 1;

@@ -606,6 +606,23 @@ pub enum WalletCommand {
         /// Top up this card instead of a new one
         #[arg(long)]
         card: Option<String>,
+        /// A ticket for this seat, by its number in the event's plan [default: any]
+        #[arg(long, conflicts_with = "card")]
+        seat: Option<u64>,
+        /// A ticket: where all are gone, stand in the list of those who want one
+        #[arg(long, conflicts_with_all = ["card", "seat"])]
+        wait: bool,
+        /// Agree without being asked
+        #[arg(long)]
+        yes: bool,
+        /// In so many instalments, 2 to 99 [default: at once]
+        #[arg(long, value_parser = clap::value_parser!(u8).range(2..=99))]
+        instalments: Option<u8>,
+    },
+    /// Agree to the price of what is kept for you: after waiting for it, or where the line broke
+    BuyKept {
+        /// The purchase, as `purchases --json` names it; its first digits do
+        purchase: String,
         /// Agree without being asked
         #[arg(long)]
         yes: bool,

@@ -37,7 +37,20 @@ impl<V: Vault> Wallet<V> {
         card: Option<CardId>,
         now: Now,
     ) -> Result<(RequestNumber, BuyNotice), WalletError> {
-        self.select(post, article, (card, None), now)
+        self.select(post, article, (card, None), now, Buying::Reserve)
+    }
+
+    /// Waits for a ticket of what is sold out; where one is free, it is kept for this wallet at once. An update tells when it is.
+    ///
+    /// # Errors
+    /// [`WalletError`].
+    pub fn wait_for(
+        &mut self,
+        post: &mut dyn Post,
+        article: Article,
+        now: Now,
+    ) -> Result<(RequestNumber, BuyNotice), WalletError> {
+        self.select(post, article, (None, None), now, Buying::Wait)
     }
 
     /// Has a ticket for this seat kept for this wallet.
@@ -51,7 +64,7 @@ impl<V: Vault> Wallet<V> {
         seat: u64,
         now: Now,
     ) -> Result<(RequestNumber, BuyNotice), WalletError> {
-        self.select(post, article, (None, Some(seat)), now)
+        self.select(post, article, (None, Some(seat)), now, Buying::Reserve)
     }
 
     fn select(
@@ -60,6 +73,7 @@ impl<V: Vault> Wallet<V> {
         article: Article,
         (card, seat): (Option<CardId>, Option<u64>),
         now: Now,
+        talk: impl FnOnce(Selection, Buyer) -> Buying,
     ) -> Result<(RequestNumber, BuyNotice), WalletError> {
         let drawn = |what: &[u8]| Hash::of(&[now.entropy.as_slice(), what].concat()).0;
         let mut purchase = [0; 16];
@@ -72,7 +86,7 @@ impl<V: Vault> Wallet<V> {
         };
         let selection = Selection { purchase, article, key, card, seat };
         let buyer = self.buyer()?;
-        Ok((purchase, self.bought(post, Buying::Reserve(selection, buyer), now)?))
+        Ok((purchase, self.bought(post, talk(selection, buyer), now)?))
     }
 
     /// Agrees to the price of what is reserved. Asked again by [`Wallet::purchase`] until it is known (R26).

@@ -12,7 +12,7 @@ use crate::seats;
 use crate::trust::{Trust, holds};
 use rusqlite::{Connection, params};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use tegata_core::talk::buy::{Listing, Purchase, PurchaseState, Refunded, Reserve};
+use tegata_core::talk::buy::{Listing, Purchase, PurchaseState, Refunded, Reserve, Wait};
 use tegata_core::wire::certificate::Role;
 use tegata_core::wire::signed::{PublicKey, Signed};
 use tegata_core::{ClearingNumber, Handle, Hash};
@@ -144,6 +144,7 @@ impl Sold {
             });
         }
         if format >= 9 {
+            waiting(connection, trust, checked, findings)?;
             by_number(connection, numbers, &listings, &mut taken, findings)?;
         }
         // No more were sold or reserved than the issuer ever listed.
@@ -226,6 +227,8 @@ impl Sold {
             // The bank's yes first, then the issue; captured if and only if it is delivered for good, or goes back.
             let (issued, delivered, captured) = match state? {
                 PurchaseState::Reserved | PurchaseState::Pending | PurchaseState::Refused => (false, false, false),
+                // It is in a list, and no purchase yet.
+                PurchaseState::Listed => return None,
                 PurchaseState::Issued => (true, false, false),
                 PurchaseState::Provisional | PurchaseState::Unpaid => (true, true, false),
                 PurchaseState::Delivered => (true, true, true),
@@ -371,6 +374,39 @@ fn freed(connection: &Connection) -> Result<HashSet<(Id, Id)>, AuditError> {
         Ok(())
     })?;
     Ok(freed)
+}
+
+/// Whoever waits has signed that, and nobody was served before somebody who waited longer for the same.
+fn waiting(
+    connection: &Connection,
+    trust: &Trust,
+    checked: &mut u64,
+    findings: &mut Findings,
+) -> Result<(), AuditError> {
+    let mut passed: HashSet<(Id, u64)> = HashSet::new();
+    let sql = "SELECT number, wallet, purchase, issuer, article, state, hash, body FROM waiting ORDER BY number";
+    each(connection, sql, [], |row| {
+        let (wallet, purchase) = (row.get::<Id>(1)?, row.get::<Id>(2)?);
+        let (list, state, hash) = ((row.get::<Id>(3)?, row.u64(4)?), row.u64(5)?, Hash(row.get(6)?));
+        *checked += 1;
+        let signed = Signed::<Wait>::decode(&row.get::<Vec<u8>>(7)?).ok().filter(|signed| {
+            let reserve = &signed.claimed().reserve;
+            let said = reserve.claimed();
+            let named = (said.wallet.0, said.purchase.0, (said.issuer.0, said.article)) == (wallet, purchase, list);
+            let key = trust.key(&wallet, Role::Wallet);
+            named && reserve.hash(&[]) == hash && key.is_some_and(|key| holds(signed, key, &[]))
+        });
+        let in_turn = state != 2 || !passed.contains(&list);
+        if state == 1 {
+            passed.insert(list);
+        }
+        findings.expect(signed.is_some() && in_turn, What::Row, || {
+            let about = format!("wish {} of dev-{}", hex(&purchase), hex(&wallet));
+            let evidence = if in_turn { "no such wish of the wallet" } else { "somebody who waited longer" };
+            (about, evidence, format!("state {state}"), "its row of table waiting".to_owned())
+        });
+        Ok(())
+    })
 }
 
 /// Tickets by number count with those that their article sells, and have its terms.

@@ -2,11 +2,11 @@
 
 use crate::drive::{Device, Now};
 use crate::post::{ExchangeError, Post};
-use tegata_core::Time;
 use tegata_core::talk::report::{Refused, Report, ReportKind, ReportRequest};
 use tegata_core::talk::update::{Answered, ByProvider, read_reply};
 use tegata_core::wire::canonical::Message;
 use tegata_core::wire::signed::{Signed, Unsigned, Verified};
+use tegata_core::{EventId, Time};
 use tegata_vault::Vault;
 
 /// Why there is no answer.
@@ -46,11 +46,25 @@ impl<V: Vault> Device<V> {
         &mut self,
         post: &mut dyn Post,
         report: ReportKind,
+        span: (Time, Time),
+        now: Now,
+    ) -> Result<String, RequestError> {
+        self.report_of(post, (report, None), span, now)
+    }
+
+    /// The same of one event.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub fn report_of(
+        &mut self,
+        post: &mut dyn Post,
+        (report, event): (ReportKind, Option<EventId>),
         (from, until): (Time, Time),
         now: Now,
     ) -> Result<String, RequestError> {
         let party = self.certificate().ok_or(RequestError::NotJoined)?.claimed().subject.party();
-        let body = ReportRequest { report, party, from, until, device: None, extensions: Default::default() };
+        let body = ReportRequest { report, party, from, until, device: None, event, extensions: Default::default() };
         let request = self.signed(body)?;
         let report: Verified<Report> = self.request(post, &request, now)?;
         Ok(String::from_utf8_lossy(&report.content.0).into_owned())

@@ -186,6 +186,16 @@ pub fn TemporaryReceipt() -> Forms<TemporaryReceipt> {
 pub fn Cancel() -> Forms<Cancel> {
     vec![("usual", Cancel { wallet: WALLET, purchase: PURCHASE, at: Time(NOW), extensions: none() })]
 }
+/// Waited for.
+#[allow(non_snake_case)] // named like the message
+pub fn Wait() -> Forms<Wait> {
+    vec![("usual", Wait { wallet: WALLET, reserve: signed_reserve(), at: Time(NOW), extensions: none() })]
+}
+/// Kept for whoever waited.
+#[allow(non_snake_case)] // named like the message
+pub fn Kept() -> Forms<Kept> {
+    vec![("usual", Kept { purchase: PURCHASE, expires: Time(NOW + 1800), extensions: none() })]
+}
 /// Paid back.
 #[allow(non_snake_case)] // named like the message
 pub fn Refunded() -> Forms<Refunded> {

@@ -381,6 +381,7 @@ messages! {
         PurchaseAnswer by Provider in samples::REQUEST.to_bytes();
         TemporaryReceipt by Provider in [];
         Cancel by Wallet in [];
+        Wait by Wallet in [];
         Refunded by Provider in [];
         Reachable by Wallet in [];
         KeyAsk by Terminal in [];
@@ -407,7 +408,7 @@ messages! {
         Paying Untouched Claim Till ProcessorInfo CardDetails MerchantDetails CreditOffered Credited
         Article Bought ReceiptName Enclosed Delivery KeptLetter
         TicketTerms Examination Presented LeftBefore WindowCode Shown Setup Neighbour Use Usage Zone Tally Attempt Pass
-        PlannedZone PlannedDoor Seat Changed KeptChange
+        PlannedZone PlannedDoor Seat Changed KeptChange Kept
         Hop GiveOffer Acceptance Reveal Exit Given Taken HandedOver Taking GiftKept
     }
     bodies { Terms }

@@ -424,6 +424,7 @@ forms! {
             card: Some(CARD), refund: Some(by(Who::Provider, &[], Refunded()[0].1.clone())),
             ..Command::new(CommandKind::Refund)
         },
+        "kept" => Command { kept: Some(Kept()[0].1.clone()), ..Command::new(CommandKind::Kept) },
         "setup" => Command { setup: Some(Setup()[0].1.clone()), ..Command::new(CommandKind::Setup) },
         "change" => Command {
             card: Some(CARD), change: Some(Changed()[0].1.clone()), ..Command::new(CommandKind::Change)
@@ -510,10 +511,14 @@ forms! {
     ReportRequest(
         "usual" => ReportRequest {
             report: ReportKind::MerchantStatement, party: MERCHANT, from: Time(NOW - Time::DAY), until: Time(NOW),
-            device: None, extensions: none(),
+            device: None, event: None, extensions: none(),
+        },
+        "of one event" => ReportRequest {
+            report: ReportKind::Event, party: ISSUER, from: Time(0), until: Time(NOW), device: None, event: Some(EVENT),
+            extensions: none(),
         },
         "of one device" => ReportRequest {
-            report: ReportKind::Exceptions, party: MERCHANT, from: Time(0), until: Time(NOW), device: Some(TERMINAL),
+            report: ReportKind::Exceptions, party: MERCHANT, from: Time(0), until: Time(NOW), device: Some(TERMINAL), event: None,
             extensions: none(),
         },
     );

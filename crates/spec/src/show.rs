@@ -277,7 +277,7 @@ fields! {
         device epoch acknowledged acknowledged_head entries number commands commands_head list turn challenge
     }
     Challenge { device challenge signer }
-    Command { kind card certificate raise keys terms renewed receipt refund letter setup change }
+    Command { kind card certificate raise keys terms renewed receipt refund letter setup change kept }
     Restart { number head commands commands_head next_transaction turn }
     UpdateReply {
         device epoch recorded recorded_head archived commands checkpoints list due restart at signer
@@ -294,7 +294,7 @@ fields! {
     LoadRequest { wallet number card generation slip }
     LoadReply { load signer }
     Refused { why text retry_after signer }
-    ReportRequest { report party from until device }
+    ReportRequest { report party from until device event }
     Report { report content signer }
     Contract { party tender unit version from at share fixed signer }
     ProcessorInfo { processor name key sealing }
@@ -342,6 +342,8 @@ fields! {
     }
     TemporaryReceipt { user purchase issuer item amount clears provider at signer }
     Cancel { wallet purchase at }
+    Wait { wallet reserve at }
+    Kept { purchase expires }
     Refunded { wallet card amount left provider at signer }
     Bought { state why article reserve pay expires card temporary receipt }
     ReceiptName { machine transaction charge offer }

@@ -22,6 +22,8 @@ mod reach;
 mod row;
 mod settle;
 mod tickets;
+mod turnout;
+mod waiting;
 
 pub use books::{Cause, PayoutRow, PostingRow};
 pub use buy::{ArticleRow, PurchaseRow, RefundRow, RefundState, Signed, SurrenderRow};
@@ -42,3 +44,5 @@ pub use settle::{
     BankAccountRow, ContractRow, FileRow, MovementRow, PositionRow, PositionSide, TransferRow, TransferState,
 };
 pub use tickets::{AdmissionRow, GateRow, PlannedRow, TicketRow};
+pub use turnout::{Quarter, Sales, Turnout};
+pub use waiting::{WaitingRow, Wish};

@@ -109,7 +109,9 @@ pub(crate) fn catalogue(desk: &mut Desk<'_>, request: &Verified<CatalogueRequest
     for row in desk.store.articles()? {
         let said = Signed::<Listing>::decode(&row.body).map_err(|_| StoreError::Damaged)?.claimed().clone();
         let left = said.stock.saturating_sub(row.taken);
-        if left == 0 || desk.now >= said.until || crate::enter::is_replaced(desk, &said.terms)? {
+        // Whoever wants a ticket of what is sold out can wait for one.
+        let gone = left == 0 && (said.terms.ticket.is_none() || said.stock == 0);
+        if gone || desk.now >= said.until || crate::enter::is_replaced(desk, &said.terms)? {
             continue;
         }
         articles.push(Article {

@@ -156,6 +156,12 @@ pub(super) fn refused(desk: &Desk<'_>, request: &Hash, number: RequestNumber, wh
     })
 }
 
+/// Tells a wallet that it stands in the list.
+pub(super) fn listed(desk: &Desk<'_>, request: &Hash, number: RequestNumber) -> Vec<u8> {
+    let at = desk.now;
+    desk.answer(request, |signer| PurchaseAnswer { at, signer, ..blank(number, PurchaseState::Listed) })
+}
+
 fn blank(purchase: RequestNumber, state: PurchaseState) -> PurchaseAnswer {
     PurchaseAnswer {
         purchase,

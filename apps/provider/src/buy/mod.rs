@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | `catalogue.rs` | what issuers list, what is left of it |
 //! | `reserve.rs` | one is kept for a wallet, given up, or expires |
+//! | `waiting.rs` | who waits for what is sold out |
 //! | `saga.rs` | paid: authorized, issued, captured; and back |
 //! | `deliver.rs` | the card or load, and what the wallet is told |
 //! | `refund.rs` | a card given back, money on its way back |
@@ -18,11 +19,13 @@ mod deliver;
 mod refund;
 mod reserve;
 mod saga;
+mod waiting;
 
 pub(crate) use catalogue::{catalogue, counter_quota, list};
 pub(crate) use refund::{came_back, due as refunds_due, heard as refund_heard, looked_at, surrendered, undone};
 pub(crate) use reserve::{cancel, overdue, reserve};
 pub(crate) use saga::{heard, pay};
+pub(crate) use waiting::{offers, tell, wait};
 
 use crate::desk::{Desk, Failure};
 use tegata_core::Hash;

@@ -1,7 +1,7 @@
 //! One is kept for a wallet: never more than there are, given back when it expires, is given up, or is not paid.
 
 use super::deliver::{refused, told};
-use super::end;
+use super::{end, waiting};
 use crate::credit::trusted;
 use crate::desk::{Desk, Failure};
 use crate::install::reconciling;
@@ -10,12 +10,12 @@ use tegata_core::talk::buy::{Cancel, Listing, PurchaseRefusal, PurchaseState, Re
 use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::wire::signed::{Signed, Verified};
 use tegata_core::{EventId, Time};
-use tegata_store::{PurchaseRow, StoreError};
+use tegata_store::{PurchaseRow, StoreError, Wish};
 
 /// How long a reservation holds, in seconds: time enough to read and agree.
-const HELD: u64 = 10 * 60;
+pub(super) const HELD: u64 = 10 * 60;
 /// How many unpaid reservations a wallet may have at once.
-const MOST: u64 = 10;
+pub(super) const MOST: u64 = 10;
 /// How many expired reservations are ended in one round.
 const ROUND: u64 = 256;
 
@@ -28,17 +28,37 @@ pub(crate) fn reserve(desk: &mut Desk<'_>, request: &Verified<Reserve>) -> Resul
             false => Ok(refused(desk, &hash, request.purchase, PurchaseRefusal::Repeated)),
         };
     }
+    if let Some(wish) = desk.store.wish(request.wallet, request.purchase)? {
+        return match wish.hash == hash {
+            true => waiting::stands(desk, &hash, &wish),
+            false => Ok(refused(desk, &hash, request.purchase, PurchaseRefusal::Repeated)),
+        };
+    }
     // Who is restored from a backup may have sold the last one already (R15).
     if reconciling(desk)? {
         return Err(Failure::Refused(ProviderRefusal::Reconciling, Some(60)));
     }
-    if let Some(why) = objection(desk, request)? {
-        return Ok(refused(desk, &hash, request.purchase, why));
+    let kept = match objection(desk, request)? {
+        Some(why) => Err(why),
+        None => keep(desk, request, desk.now.after(HELD))?,
+    };
+    match kept {
+        Ok(row) => told(desk, &hash, &row),
+        Err(why) => Ok(refused(desk, &hash, request.purchase, why)),
     }
+}
+
+/// Keeps one until then, with its seat.
+pub(super) fn keep(
+    desk: &mut Desk<'_>,
+    request: &Verified<Reserve>,
+    expires: Time,
+) -> Result<Result<PurchaseRow, PurchaseRefusal>, Failure> {
     let seat = match seat(desk, request)? {
         Ok(seat) => seat,
-        Err(why) => return Ok(refused(desk, &hash, request.purchase, why)),
+        Err(why) => return Ok(Err(why)),
     };
+    let hash = request.hash();
     let article = desk.store.article(request.issuer, request.article)?.ok_or(StoreError::Damaged)?;
     let counted = u64::from(!desk.shared.broken.has(Break::StockNotCounted));
     desk.store.set_taken(request.issuer, request.article, article.taken + counted)?;
@@ -50,7 +70,7 @@ pub(crate) fn reserve(desk: &mut Desk<'_>, request: &Verified<Reserve>) -> Resul
         issuer: request.issuer,
         article: request.article,
         revision: request.revision,
-        expires: desk.now.after(HELD),
+        expires,
         option: None,
         authorization: None,
         clear: None,
@@ -69,11 +89,11 @@ pub(crate) fn reserve(desk: &mut Desk<'_>, request: &Verified<Reserve>) -> Resul
     desk.keep_purchase(&row)?;
     let key = (row.wallet, row.number);
     desk.store.put_purchase_record(key, tegata_store::Signed::Reserve, &hash, &request.signed().encode())?;
-    told(desk, &hash, &row)
+    Ok(Ok(row))
 }
 
 /// Why this cannot be reserved.
-fn objection(desk: &mut Desk<'_>, request: &Reserve) -> Result<Option<PurchaseRefusal>, Failure> {
+pub(super) fn objection(desk: &mut Desk<'_>, request: &Reserve) -> Result<Option<PurchaseRefusal>, Failure> {
     let Some(article) = desk.store.article(request.issuer, request.article)? else {
         return Ok(Some(PurchaseRefusal::NoArticle));
     };
@@ -87,8 +107,6 @@ fn objection(desk: &mut Desk<'_>, request: &Reserve) -> Result<Option<PurchaseRe
         PurchaseRefusal::Changed
     } else if desk.now >= said.until || said.stock == 0 || crate::enter::is_replaced(desk, &said.terms)? {
         PurchaseRefusal::NoArticle
-    } else if article.taken >= said.stock {
-        PurchaseRefusal::SoldOut
     } else if !account(request.wallet.0)? {
         PurchaseRefusal::NoCard
     } else if !account(request.issuer.0)? {
@@ -101,6 +119,9 @@ fn objection(desk: &mut Desk<'_>, request: &Reserve) -> Result<Option<PurchaseRe
         && !super::deliver::has_room(desk, request.wallet, card, &said)?
     {
         PurchaseRefusal::Card
+    // Whoever waits comes first.
+    } else if article.taken >= said.stock || desk.store.first_waiting(request.issuer, request.article)?.is_some() {
+        PurchaseRefusal::SoldOut
     } else {
         return Ok(None);
     };
@@ -129,8 +150,11 @@ fn seat(desk: &Desk<'_>, request: &Reserve) -> Result<Result<Option<(EventId, u6
 
 /// The wallet gives up what it has reserved. What is paid is not undone by this: it is told how that stands.
 pub(crate) fn cancel(desk: &mut Desk<'_>, request: &Verified<Cancel>) -> Result<Vec<u8>, Failure> {
-    let row = desk.store.purchase(request.wallet, request.purchase)?;
-    let mut row = row.ok_or(ProviderRefusal::Unknown)?;
+    let Some(mut row) = desk.store.purchase(request.wallet, request.purchase)? else {
+        let wish = desk.store.wish(request.wallet, request.purchase)?.ok_or(ProviderRefusal::Unknown)?;
+        desk.store.set_wish(wish.number, Wish::Over, None)?;
+        return Ok(refused(desk, &request.hash(), request.purchase, PurchaseRefusal::Cancelled));
+    };
     if row.state == PurchaseState::Reserved {
         end(desk, &mut row, PurchaseState::Refused, PurchaseRefusal::Cancelled)?;
     }

@@ -8,6 +8,7 @@ mod restart;
 mod terminal;
 mod wallet;
 
+use crate::buy;
 use crate::credit;
 use crate::desk::{Desk, Failure};
 use crate::directory::{Known, Learned};
@@ -229,6 +230,7 @@ fn commands_due(desk: &mut Desk<'_>, upload: &Upload, restarted: bool) -> Result
         renew(desk, upload.device)?;
     }
     reach::deliver(desk, upload.device)?;
+    buy::tell(desk, upload.device)?;
     if known.role == Role::Gate {
         enter::due(desk, upload.device)?;
     }

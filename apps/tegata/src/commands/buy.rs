@@ -4,7 +4,7 @@ use crate::place::{Place, now};
 use crate::screen::{Answer, Failure, Screen, bold, fail, table};
 use serde_json::{Value, json};
 use std::io::{BufRead, IsTerminal, Write};
-use tegata_core::talk::buy::{Article, Bought, BuyNotice};
+use tegata_core::talk::buy::{Article, Bought, BuyNotice, PurchaseState};
 use tegata_core::talk::credit::PaymentOption;
 use tegata_core::{CardId, RequestNumber};
 use tegata_device::HttpPost;
@@ -63,6 +63,10 @@ pub struct Wanted<'a> {
     pub card: Option<&'a str>,
     /// How the user is charged.
     pub option: PaymentOption,
+    /// The seat, by its number in the event's plan.
+    pub seat: Option<u64>,
+    /// Waits in the list where all are gone.
+    pub wait: bool,
     /// Agreed beforehand.
     pub yes: bool,
 }
@@ -75,7 +79,11 @@ pub fn buy(place: &Place, screen: Screen, name: &str, wanted: &Wanted<'_>) -> Re
     let article = chosen(articles, wanted)?;
     let card = wanted.card.map(card_of).transpose()?;
     let what = format!("{} with {} from {}", article.terms.name, article.face, article.issuer_name);
-    let (purchase, notice) = opened.part.reserve(&mut post, article, card, now())?;
+    let (purchase, notice) = match (wanted.wait, wanted.seat) {
+        (true, _) => opened.part.wait_for(&mut post, article, now())?,
+        (false, Some(seat)) => opened.part.reserve_seat(&mut post, article, seat, now())?,
+        (false, None) => opened.part.reserve(&mut post, article, card, now())?,
+    };
     let price = match notice {
         BuyNotice::Reserved { price, .. } => price,
         other => return ended(&other),
@@ -150,9 +158,40 @@ fn ended(notice: &BuyNotice) -> Result<Answer, Failure> {
     match notice {
         BuyNotice::Ended(why) => fail(format!("not bought: {}", why.advice())),
         BuyNotice::Returned(why) => fail(format!("not bought, and what was charged is paid back: {}", why.advice())),
+        BuyNotice::Listed => Ok(Answer::new(
+            "All are gone. You stand in the list: when one is kept for you, your wallet's next update says so, and `purchases` shows it.",
+            json!({ "listed": true }),
+        )),
         BuyNotice::Unpaid => fail("the bank refused the money afterwards; the card is blocked, ask its issuer"),
         other => fail(format!("nothing is known yet ({other:?}); ask again: tegata wallet NAME purchases")),
     }
+}
+
+/// Agrees to what is kept: what was waited for, or what was reserved before the line broke.
+pub fn agree(
+    place: &Place,
+    screen: Screen,
+    name: &str,
+    (purchase, option, yes): (&str, PaymentOption, bool),
+) -> Result<Answer, Failure> {
+    let mut opened = place.wallet(name)?;
+    let named =
+        |bought: &Bought| bought.state == PurchaseState::Reserved && bought.purchase().to_string().contains(purchase);
+    let mut found: Vec<_> = opened.part.purchases()?.into_iter().filter(named).collect();
+    let (Some(bought), true) = (found.pop(), found.is_empty()) else {
+        return fail("that names no purchase, or several, that is kept for you; `purchases` lists them");
+    };
+    let (mut post, number) = (place.post()?, bought.purchase());
+    screen.say(format!(
+        "{} costs {}, charged to your bank card.",
+        bought.article.terms.name,
+        bold(bought.article.price)
+    ));
+    if !yes && !agreed("Buy? [y/N] ") {
+        return fail("not bought; nothing was charged. Without a terminal, say --yes");
+    }
+    let notice = opened.part.buy(&mut post, number, option, now())?;
+    settle(&mut opened.part, &mut post, number, notice)
 }
 
 /// What was bought; what was cut off goes on, if the provider can be reached.

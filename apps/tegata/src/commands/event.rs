@@ -1,6 +1,8 @@
 //! What a promoter does on the command line.
 
+use super::statement::{cell, cells, list as list_of};
 use crate::calendar;
+use crate::csv::csv;
 use crate::flags::{EventCommand, PassesFlags};
 use crate::place::{Place, now};
 use crate::screen::{Answer, Failure, bold, fail, table};
@@ -55,6 +57,11 @@ pub fn run(place: &Place, name: &str, command: EventCommand) -> Result<Answer, F
                  {batch} SERIAL"
             );
             Ok(Answer::new(text, json!({ "batch": batch, "count": count })))
+        }
+        EventCommand::Report { event, csv } => {
+            let content = place.issuer(name)?.part.report(&mut place.post()?, &event, now())?;
+            let report: Value = serde_json::from_str(&content)?;
+            Ok(Answer::new(if csv { spreadsheet(&report) } else { told(&report) }, report))
         }
         EventCommand::Show { event: None } => list(&place.issuer(name)?.part, name),
         EventCommand::Show { event: Some(event) } => {
@@ -250,6 +257,59 @@ fn show(issuer: &Issuer<SqliteVault>, plan: &EventPlan) -> Result<Answer, Failur
         })).collect::<Vec<_>>(),
     });
     Ok(Answer::new(parts.join("\n\n"), json))
+}
+
+const SALES: [&str; 10] =
+    ["name", "price", "stock", "left", "sold", "reserved", "by_number", "installed_by_number", "waiting", "refunds"];
+const TICKETS: [&str; 5] = ["installed", "given", "dead", "came", "no_shows"];
+
+fn told(report: &Value) -> String {
+    let mut parts = vec![format!("{} at {}", bold(cell(report, "name")), cell(report, "place"))];
+    let heads = SALES.map(|name| name.trim_start_matches("installed_").to_owned().replace('_', " "));
+    let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
+    parts.push(table(&heads, &cells(list_of(report, "categories"), &SALES)));
+    let tickets = report.get("tickets").cloned().unwrap_or_default();
+    parts.push(table(
+        &TICKETS.map(|name| if name == "no_shows" { "no-shows" } else { name }),
+        &cells(&[tickets], &TICKETS),
+    ));
+    let arrivals = cells(list_of(report, "arrivals"), &["door", "name", "from", "entries", "people"]);
+    if !arrivals.is_empty() {
+        parts.push(table(&["door", "", "quarter from", "entries", "people"], &arrivals));
+    }
+    let exceptions = cells(list_of(report, "exceptions"), &["kind", "count", "open"]);
+    if !exceptions.is_empty() {
+        parts.push(table(&["exceptions", "", "open"], &exceptions));
+    }
+    parts.join("\n\n")
+}
+
+/// A figure a line: of what sort, of what, when, which, how much.
+fn spreadsheet(report: &Value) -> String {
+    let mut rows = Vec::new();
+    let mut line = |sort: &str, of: String, from: String, figure: &str, value: String| {
+        rows.push(vec![sort.to_owned(), of, from, figure.to_owned(), value]);
+    };
+    for category in list_of(report, "categories") {
+        for figure in SALES.iter().skip(1).chain(&["refunded"]) {
+            line("category", cell(category, "name"), String::new(), figure, cell(category, figure));
+        }
+    }
+    let tickets = report.get("tickets").cloned().unwrap_or_default();
+    for figure in TICKETS {
+        line("tickets", String::new(), String::new(), figure, cell(&tickets, figure));
+    }
+    for quarter in list_of(report, "arrivals") {
+        for figure in ["entries", "people"] {
+            line("door", cell(quarter, "name"), cell(quarter, "from"), figure, cell(quarter, figure));
+        }
+    }
+    for exception in list_of(report, "exceptions") {
+        for figure in ["count", "open"] {
+            line("exception", cell(exception, "kind"), String::new(), figure, cell(exception, figure));
+        }
+    }
+    csv(&["sort", "of", "from", "figure", "value"], &rows)
 }
 
 #[cfg(test)]

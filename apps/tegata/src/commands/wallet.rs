@@ -41,10 +41,14 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: WalletCommand) ->
         WalletCommand::Pay { terminal, card, yes, .. } => touch(place, screen, name, &terminal, (card.as_deref(), yes)),
         WalletCommand::RegisterCard { number, expiry } => credit::register(place, name, number, &expiry),
         WalletCommand::Catalogue => buy::catalogue(place, name),
-        WalletCommand::Buy { article, issuer, card, yes, instalments } => {
+        WalletCommand::Buy { article, issuer, card, seat, wait, yes, instalments } => {
             let option = instalments.map_or(PaymentOption::Once, PaymentOption::Instalments);
             let (issuer, card) = (issuer.as_deref(), card.as_deref());
-            buy::buy(place, screen, name, &buy::Wanted { article, issuer, card, option, yes })
+            buy::buy(place, screen, name, &buy::Wanted { article, issuer, card, seat, wait, option, yes })
+        }
+        WalletCommand::BuyKept { purchase, yes, instalments } => {
+            let option = instalments.map_or(PaymentOption::Once, PaymentOption::Instalments);
+            buy::agree(place, screen, name, (&purchase, option, yes))
         }
         WalletCommand::Purchases => buy::list(place, name),
         WalletCommand::Refund { card, yes } => buy::refund(place, screen, name, &card, yes),

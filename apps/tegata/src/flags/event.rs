@@ -71,6 +71,14 @@ pub enum EventCommand {
         #[arg(long, default_value_t = 10)]
         count: u64,
     },
+    /// What was sold, who came in by which door and when, who did not, what was paid back, what a person has to look at
+    Report {
+        /// Of which event
+        event: String,
+        /// As CSV, a figure a line
+        #[arg(long)]
+        csv: bool,
+    },
     /// List the events, or show one: zones, doors, categories, gates
     Show {
         /// Which [default: all]

@@ -93,7 +93,15 @@ pub fn play(place: &Place, screen: Screen, operator: &Operator) -> Result<Value,
     for (name, _) in GATES {
         place.gate(name)?.part.update(&mut place.post()?, now())?;
     }
-    let wanted = Wanted { article: 1, issuer: Some(&id), card: None, option: PaymentOption::Once, yes: true };
+    let wanted = Wanted {
+        article: 1,
+        issuer: Some(&id),
+        card: None,
+        seat: None,
+        wait: false,
+        option: PaymentOption::Once,
+        yes: true,
+    };
     let bought = commands::buy::buy(place, screen, "alice", &wanted)?;
     let Some(card) = bought.json.get("card").and_then(Value::as_str).and_then(CardId::parse) else {
         return fail("alice got no ticket");

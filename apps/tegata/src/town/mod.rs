@@ -232,7 +232,15 @@ fn by_network(place: &Place, screen: Screen, operator: &Operator) -> Result<Valu
     };
     commands::issuer::run(place, screen, ISSUER, IssuerCommand::Sell(sell))?;
     screen.say(commands::buy::catalogue(place, "alice")?.text);
-    let wanted = commands::buy::Wanted { article: 1, issuer: None, card: None, option: PaymentOption::Once, yes: true };
+    let wanted = commands::buy::Wanted {
+        article: 1,
+        issuer: None,
+        card: None,
+        seat: None,
+        wait: false,
+        option: PaymentOption::Once,
+        yes: true,
+    };
     let bought = commands::buy::buy(place, screen, "alice", &wanted)?;
     screen.say(format!("  {}", bought.text));
     let card = bought.json.get("card").and_then(Value::as_str).and_then(CardId::parse);

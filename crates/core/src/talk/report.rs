@@ -1,6 +1,6 @@
 //! What a participant may read about itself, and only itself (R25): statements and exceptions.
 
-use crate::id::{DeviceId, PartyId};
+use crate::id::{DeviceId, EventId, PartyId};
 use crate::money::Time;
 use crate::wire::canonical::Bytes;
 use crate::{codes, message};
@@ -100,6 +100,8 @@ codes! {
         IssuerStatement = 2,
         /// Exceptions that concern the asker, with both signed records.
         Exceptions = 3,
+        /// A promoter's, of one event: sold, let in, given back, left.
+        Event = 4,
         /// A promoter's: what a change of its tickets would concern, and how far each change has come.
         Changes = 5,
     }
@@ -118,6 +120,8 @@ message! {
         4 until: Time,
         /// Only about this device of the party.
         5 device: Option<DeviceId>,
+        /// Event: which one.
+        6 event: Option<EventId>,
     }
 }
 

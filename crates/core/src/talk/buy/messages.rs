@@ -167,6 +167,8 @@ codes! {
         Returned = 8,
         /// Delivered, and the bank refused the capture: the card is blocked.
         Unpaid = 9,
+        /// All are gone; the wallet stands in the list of those who want one.
+        Listed = 10,
     }
 }
 
@@ -305,6 +307,29 @@ message! {
         2 purchase: RequestNumber,
         /// When, by the wallet's clock.
         3 at: Time,
+    }
+}
+
+message! {
+    /// A wallet wants a ticket of what is sold out: it stands in a list, and when one becomes free it is reserved for whoever is first
+    /// in it. Where one is free, it is reserved at once. Signed by the wallet. Doing it again changes nothing.
+    pub struct Wait kind 58 max 900 {
+        /// The wallet.
+        1 wallet: DeviceId,
+        /// The reservation that it becomes: of any seat, for a new ticket.
+        2 reserve: Signed<Reserve>,
+        /// When, by the wallet's clock.
+        3 at: Time,
+    }
+}
+
+message! {
+    /// What a wallet has waited for is reserved for it now; within a command.
+    pub struct Kept {
+        /// The purchase.
+        1 purchase: RequestNumber,
+        /// Until when.
+        2 expires: Time,
     }
 }
 

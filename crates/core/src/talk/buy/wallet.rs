@@ -55,6 +55,10 @@ impl Bought {
     pub fn purchase(&self) -> RequestNumber {
         self.reserve.claimed().purchase
     }
+    /// Whether the wallet stands in the list for it, or does not know whether it does; it has agreed to nothing.
+    pub fn is_waiting(&self) -> bool {
+        self.pay.is_none() && matches!(self.state, PurchaseState::Listed | PurchaseState::Pending)
+    }
     /// Whether a receipt is for this purchase: the price that the user agreed to, for the user's eyes.
     pub fn is_answered_by(&self, receipt: &UserReceipt) -> bool {
         let information = receipt.information.claimed();
@@ -77,6 +81,7 @@ impl Bought {
                 let provisional = self.state == PurchaseState::Provisional;
                 BuyNotice::Delivered { card, amount: self.article.face, provisional }
             }
+            (PurchaseState::Listed, _) => BuyNotice::Listed,
             (PurchaseState::Unpaid, _) => BuyNotice::Unpaid,
             (PurchaseState::Refused, _) => BuyNotice::Ended(self.why.unwrap_or(PurchaseRefusal::Declined)),
             (PurchaseState::Returned, _) => BuyNotice::Returned(self.why.unwrap_or(PurchaseRefusal::Card)),
@@ -110,6 +115,8 @@ pub enum BuyNotice {
         /// Until when.
         expires: Time,
     },
+    /// All are gone; the wallet stands in the list, and hears by an update when one is reserved for it.
+    Listed,
     /// It is not known yet. Ask again after so many seconds.
     Waiting {
         /// Seconds.
@@ -164,6 +171,8 @@ pub struct Sent {
 pub enum Buying {
     /// Reserves one.
     Reserve(Selection, Buyer),
+    /// Reserves one, or waits for it in the list.
+    Wait(Selection, Buyer),
     /// The user agrees to the price of what is reserved.
     Pay(RequestNumber, PaymentOption, Buyer),
     /// Gives up what is reserved and not paid.
@@ -172,6 +181,10 @@ pub enum Buying {
     Ask(RequestNumber, Anchors),
     /// Signs the reservation.
     SigningReserve(Selection, Unsigned<Reserve>, Anchors),
+    /// Signs the reservation that a wish becomes.
+    SigningWish(Selection, Unsigned<Reserve>, Buyer),
+    /// Signs the wish.
+    SigningWait(Selection, Signed<Reserve>, Unsigned<Wait>, Anchors),
     /// Signs the agreement.
     SigningPay(Bought, Unsigned<Purchase>, Anchors),
     /// Signs that it is given up.
@@ -193,7 +206,7 @@ impl Buying {
         Step::new(Self::Over, [Effect::Show(notice)])
     }
 
-    fn reserve(selection: Selection, buyer: Buyer, context: &Context<'_>) -> Next {
+    fn drafted(selection: &Selection, buyer: &Buyer, context: &Context<'_>) -> Unsigned<Reserve> {
         let body = Reserve {
             wallet: buyer.wallet,
             purchase: selection.purchase,
@@ -206,14 +219,31 @@ impl Buying {
             seat: selection.seat,
             extensions: Default::default(),
         };
-        let body = Unsigned::new(body, buyer.key.algorithm());
-        let sign = Effect::Sign { key: SigningKey::Device, tbs: body.tbs(&[]) };
-        Step::new(Self::SigningReserve(selection, body, buyer.anchors), [sign])
+        Unsigned::new(body, buyer.key.algorithm())
     }
 
-    fn keep(selection: Selection, reserve: Signed<Reserve>, anchors: Anchors) -> Next {
-        let sent = Sent { purchase: selection.purchase, request: reserve.hash(&[]) };
-        let bytes = reserve.encode();
+    fn reserve(selection: Selection, buyer: Buyer, waits: bool, context: &Context<'_>) -> Next {
+        let body = Self::drafted(&selection, &buyer, context);
+        let sign = Effect::Sign { key: SigningKey::Device, tbs: body.tbs(&[]) };
+        let state = match waits {
+            true => Self::SigningWish(selection, body, buyer),
+            false => Self::SigningReserve(selection, body, buyer.anchors),
+        };
+        Step::new(state, [sign])
+    }
+
+    fn wait(selection: Selection, reserve: Signed<Reserve>, buyer: Buyer, context: &Context<'_>) -> Next {
+        let body =
+            Wait { wallet: buyer.wallet, reserve: reserve.clone(), at: context.now, extensions: Default::default() };
+        let body = Unsigned::new(body, buyer.key.algorithm());
+        let sign = Effect::Sign { key: SigningKey::Device, tbs: body.tbs(&[]) };
+        Step::new(Self::SigningWait(selection, reserve, body, buyer.anchors), [sign])
+    }
+
+    /// Stores the reservation before it, or the wish that holds it, is sent.
+    fn keep(selection: Selection, reserve: Signed<Reserve>, sent: (Hash, Vec<u8>), anchors: Anchors) -> Next {
+        let (request, bytes) = sent;
+        let sent = Sent { purchase: selection.purchase, request };
         let record = Bought {
             state: PurchaseState::Pending,
             why: None,
@@ -379,12 +409,22 @@ impl Talk for Buying {
 
     fn step(self, event: Event, context: &Context<'_>) -> Next {
         match (self, event) {
-            (Self::Reserve(selection, buyer), Event::Tick) => Self::reserve(selection, buyer, context),
+            (Self::Reserve(selection, buyer), Event::Tick) => Self::reserve(selection, buyer, false, context),
+            (Self::Wait(selection, buyer), Event::Tick) => Self::reserve(selection, buyer, true, context),
+            (Self::SigningWish(selection, body, buyer), Event::Signed(signature)) => {
+                Self::wait(selection, body.sign(signature), buyer, context)
+            }
+            (Self::SigningWait(selection, reserve, body, anchors), Event::Signed(signature)) => {
+                let wait = body.sign(signature);
+                Self::keep(selection, reserve, (wait.hash(&[]), wait.encode()), anchors)
+            }
             (Self::Pay(purchase, option, buyer), Event::Tick) => Self::pay(purchase, option, buyer, context),
             (Self::Cancel(purchase, buyer), Event::Tick) => Self::cancel(purchase, buyer, context),
             (Self::Ask(purchase, anchors), Event::Tick) => Self::ask(purchase, anchors, context),
             (Self::SigningReserve(selection, body, anchors), Event::Signed(signature)) => {
-                Self::keep(selection, body.sign(signature), anchors)
+                let reserve = body.sign(signature);
+                let sent = (reserve.hash(&[]), reserve.encode());
+                Self::keep(selection, reserve, sent, anchors)
             }
             (Self::SigningPay(before, body, anchors), Event::Signed(signature)) => {
                 Self::agreed(&before, body.sign(signature), anchors)

@@ -6,7 +6,7 @@ use crate::card::{Raise, Terms};
 use crate::id::{DeviceId, Hash};
 use crate::record::{Batch, Overlay, RecordKey, Space};
 use crate::step::{Context, Effect, Event, Fault, Records, SigningKey, Step, Talk};
-use crate::talk::buy::{Bought, Refunded};
+use crate::talk::buy::{Bought, Kept, PurchaseState, Refunded};
 use crate::talk::credit::{Credited, UserReceipt};
 use crate::talk::enter::Setup;
 use crate::talk::event::KeptChange;
@@ -334,6 +334,7 @@ impl Apply<'_> {
                     self.over.merge(more);
                 }
             }
+            CommandKind::Kept => self.kept(command.kept.as_ref()?),
             // Of later kinds of card: recorded as carried out, it names nothing this device holds.
             CommandKind::Program => {}
         }
@@ -374,6 +375,15 @@ impl Apply<'_> {
             self.over.batch.replace(purse_key(refund.card), Some(purse.to_bytes()), over.to_bytes());
         }
         Some(())
+    }
+
+    /// What was waited for is reserved. One that this wallet does not know, because it was restored, changes nothing.
+    fn kept(&mut self, kept: &Kept) {
+        let before = Bought::load(&self.over, kept.purchase).filter(|before| before.is_waiting());
+        if let Some(before) = before {
+            let after = Bought { state: PurchaseState::Reserved, expires: Some(kept.expires), ..before.clone() };
+            self.over.batch.replace(Bought::key(kept.purchase), Some(before.to_bytes()), after.to_bytes());
+        }
     }
 
     fn terms(&mut self, terms: &Terms) {

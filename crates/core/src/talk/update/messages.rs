@@ -4,7 +4,7 @@ use crate::card::{CardCertificate, Raise, Terms};
 use crate::id::{CardId, DeviceId, Hash};
 use crate::money::Time;
 use crate::step::Context;
-use crate::talk::buy::Refunded;
+use crate::talk::buy::{Kept, Refunded};
 use crate::talk::credit::UserReceipt;
 use crate::talk::enter::Setup;
 use crate::talk::event::Changed;
@@ -88,6 +88,8 @@ codes! {
         Letter = 12,
         /// A gate's event.
         Setup = 13,
+        /// What was waited for is reserved.
+        Kept = 15,
     }
 }
 
@@ -118,6 +120,8 @@ message! {
         13 setup: Option<Setup>,
         /// Change: what is offered to the holder.
         14 change: Option<Changed>,
+        /// Kept: what is reserved now.
+        15 kept: Option<Kept>,
     }
 }
 
@@ -137,6 +141,7 @@ impl Command {
             letter: None,
             setup: None,
             change: None,
+            kept: None,
             extensions: Default::default(),
         }
     }

@@ -1,0 +1,55 @@
+//! A promoter's report of one event: what was sold, who came, what went back. Summed by the database; as long as there are
+//! categories, doors and quarters of an hour, however many came.
+
+use crate::desk::{Desk, Failure};
+use crate::report::decimal;
+use serde_json::{Value, json};
+use tegata_core::talk::buy::Listing;
+use tegata_core::talk::report::{ProviderRefusal, ReportRequest};
+use tegata_core::wire::signed::Signed;
+use tegata_store::StoreError;
+
+/// The report, for the event's own promoter alone.
+pub(crate) fn report(desk: &Desk<'_>, request: &ReportRequest) -> Result<Value, Failure> {
+    let event = request.event.ok_or(ProviderRefusal::Malformed)?;
+    let row = desk.store.planned(event)?.filter(|row| row.promoter == request.party);
+    let row = row.ok_or(ProviderRefusal::Unknown)?;
+    let plan = crate::enter::planned(&row)?;
+    let mut categories = Vec::new();
+    for article in desk.store.articles()?.into_iter().filter(|article| article.issuer == request.party) {
+        let listing = Signed::<Listing>::decode(&article.body).map_err(|_| StoreError::Damaged)?.claimed().clone();
+        if listing.terms.ticket.as_ref().is_none_or(|ticket| ticket.event != event) {
+            continue;
+        }
+        let sales = desk.store.sales(request.party, article.article)?;
+        let unit = listing.price.unit();
+        categories.push(json!({
+            "article": article.article, "name": listing.terms.name, "unit": unit.name(),
+            "price": listing.price.decimal().to_string(), "stock": listing.stock,
+            "left": listing.stock.saturating_sub(article.taken), "sold": sales.sold, "reserved": sales.reserved,
+            "by_number": sales.numbers, "installed_by_number": sales.installed, "waiting": sales.waiting,
+            "refunds": sales.refunds, "refunded": decimal(unit, sales.refunded),
+        }));
+    }
+    let arrivals = desk.store.arrivals(event)?.into_iter().map(|quarter| {
+        let door = plan.doors.iter().find(|door| door.door == quarter.door);
+        json!({
+            "door": quarter.door, "name": door.map(|door| door.name.clone()), "from": quarter.from.0,
+            "entries": quarter.entries, "people": quarter.people,
+        })
+    });
+    let exceptions = desk.store.exceptions_at(event)?.into_iter();
+    let exceptions = exceptions.map(|(kind, count, open)| json!({ "kind": kind.name(), "count": count, "open": open }));
+    let turnout = desk.store.turnout(event)?;
+    Ok(json!({
+        "event": event.to_string(), "name": plan.name, "place": plan.place, "at": desk.now.0,
+        "cancelled": row.cancelled.map(|at| at.0),
+        "tickets": {
+            "installed": turnout.tickets, "given": turnout.given, "dead": turnout.dead, "came": turnout.came,
+            "no_shows": desk.store.no_shows(event)?,
+        },
+        "categories": categories,
+        "arrivals": arrivals.collect::<Vec<_>>(),
+        "exceptions": exceptions.collect::<Vec<_>>(),
+    }))
+}
