@@ -405,7 +405,7 @@ fn a_code_is_taken_in_its_window_at_its_own_door_and_yields_to_a_tap() {
     assert_eq!(venue.camera(1, &code), GateNotice::Refused(EnterRefusal::WindowOver), "a screenshot");
     let code = venue.code();
     assert!(matches!(venue.camera(0, &code), GateNotice::Open(_)), "its own door");
-    assert_eq!(venue.camera(0, &code), GateNotice::Refused(EnterRefusal::UsedElsewhere), "once");
+    assert_eq!(venue.camera(0, &code), GateNotice::Refused(EnterRefusal::Used), "once");
     assert_eq!(venue.inside(0), 1);
     // Whoever can answer a challenge holds the ticket (R21).
     assert!(let_in(&venue.enter(0)));
@@ -494,6 +494,32 @@ fn refused_again_and_again_and_then_let_in_convicts_nobody() {
             assert!(!twice(one, Told { hash: &b.0, attempt: b.1, earlier: &b.2 }));
         }
     }
+}
+
+#[test]
+fn a_gate_that_has_brought_up_its_log_still_says_that_an_entry_came_in() {
+    let mut venue = Venue::new(Algorithm::Ed25519, ticket_terms());
+    venue.touch(0, 1, 3);
+    let mut batch = Batch::default();
+    batch.remove(tegata_core::record::RecordKey::numbered(tegata_core::record::Space::Log, 1));
+    venue.gates[0].device.vault.commit(&batch).unwrap();
+    assert_eq!(venue.refusal(0, 1), EnterRefusal::Used);
+    assert_eq!(venue.refusal(0, 1), EnterRefusal::Inside, "the wallet knows by that, and shows its next entry");
+    assert!(matches!(venue.enter(2).1[..], [GateNotice::LetOut(_)]));
+    assert!(let_in(&venue.enter(0)));
+    assert_eq!(venue.inside(0), 1);
+}
+
+#[test]
+fn who_has_gone_out_shows_nothing_at_an_exit() {
+    let mut venue = Venue::new(Algorithm::Ed25519, ticket_terms());
+    assert!(let_in(&venue.enter(0)));
+    // The answer of the exit is lost: it is asked again, as the next attempt.
+    venue.touch(2, 1, 3);
+    let (seen, _) = venue.enter(2);
+    assert!(matches!(seen[..], [WalletEnterNotice::Out { .. }]), "{seen:?}");
+    assert_eq!(venue.refusal(2, 1), EnterRefusal::NotInside);
+    assert_eq!(venue.log(2), [EntryKind::Left], "a second first attempt would look like a copy's");
 }
 
 #[test]

@@ -124,12 +124,12 @@ pub(crate) fn seen(desk: &mut Desk<'_>, source: &Source, seen: &Seen) -> Result<
     if !came(row) {
         return Ok(());
     }
+    // A gate that had stored it and not opened says it twice, and opened once (R20). One that had seen a window opened for whoever
+    // showed that, and again for whoever answered (R21).
+    let twice = |other: &&AdmissionRow| came(other) && (other.gate != row.gate || other.window != row.window);
     let before = others.iter().find(|other| came(other));
-    if let (Some(other), false) = (before, convicted) {
-        // A gate that had stored it and not opened says it twice, and opened once (R20); so does one that had seen a window.
-        if other.gate != row.gate && !other.window {
-            except(desk, source, row, Some(other), ExceptionKind::CameTwice)?;
-        }
+    if let (Some(other), false) = (others.iter().find(twice), convicted) {
+        except(desk, source, row, Some(other), ExceptionKind::CameTwice)?;
     }
     let card = desk.known_card(row.card)?.clone();
     let terms = desk.terms(card.terms)?;

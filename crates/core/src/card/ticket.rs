@@ -217,6 +217,8 @@ impl Usage {
             (_, Some(true)) if !wanted.window => Verdict::Admit,
             _ if attached => Verdict::Repeat(used.clone()),
             _ if wanted.direction == Direction::Out => Verdict::Refuse(EnterRefusal::NotInside),
+            // A window names no earlier attempts: its holder may be the one who came in, and did not hear of it (R21).
+            _ if wanted.window => Verdict::Refuse(EnterRefusal::Used),
             _ => Verdict::Refuse(EnterRefusal::UsedElsewhere),
         }
     }
@@ -363,7 +365,7 @@ mod tests {
         let mut usage = Usage::new(1, 0);
         usage.count(&terms, Use { window: Some(true), ..used(1, IN, DOORS) });
         let picture = Wanted { window: true, ..wants(1, IN) };
-        assert_eq!(usage.judge(&terms, &picture), Verdict::Refuse(EnterRefusal::UsedElsewhere));
+        assert_eq!(usage.judge(&terms, &picture), Verdict::Refuse(EnterRefusal::Used), "it convicts nobody");
         assert_eq!(usage.judge(&terms, &wants(1, IN)), Verdict::Admit);
     }
 

@@ -243,7 +243,11 @@ impl GateEnter {
         let refused = match verdict {
             Verdict::Admit | Verdict::OpenNow => None,
             Verdict::Refuse(why) => Some(why),
-            Verdict::Repeat(used) => return Self::repeated(&door, &used, passing, context),
+            Verdict::Repeat(used) => match Self::repeated(&door, &used, passing, context) {
+                Some(next) => return next,
+                // Signed, so that the wallet knows that it came in, and goes on with its next entry.
+                None => Some(EnterRefusal::Used),
+            },
         };
         let judged = Judged { shown, hash, passing, refused, journal, usage };
         if wanted.window {
@@ -265,18 +269,14 @@ impl GateEnter {
         Step::new(Self::Signing(door, judged, admission), [Effect::Sign { key: SigningKey::Device, tbs }])
     }
 
-    /// It was let in here before, and did not hear of it: the same bytes again, and nothing opens (R2). What a neighbour has let
-    /// in, the neighbour has said.
-    fn repeated(door: &Door, used: &Use, passing: Passing, context: &Context<'_>) -> Next {
+    /// It was let in here before, and did not hear of it: the same bytes again, and nothing opens (R2). `None`: a neighbour has let
+    /// it in, or what was said is not kept any more, because the provider has it.
+    fn repeated(door: &Door, used: &Use, passing: Passing, context: &Context<'_>) -> Option<Next> {
         let kept = (used.gate == door.gate()).then(|| RecordKey::numbered(Space::Log, used.number));
         let entry = kept.and_then(|key| LogEntry::from_bytes(&context.records.get(&key)?).ok());
-        match entry.and_then(|entry| entry.shown?.admission) {
-            Some(admission) => {
-                let told = send(&EnterMessage::Admission(admission));
-                Step::new(Self::Over, [told, Effect::Show(GateNotice::Repeated(passing))])
-            }
-            None => Self::refuse(EnterRefusal::Used),
-        }
+        let admission = entry.and_then(|entry| entry.shown?.admission)?;
+        let told = send(&EnterMessage::Admission(admission));
+        Some(Step::new(Self::Over, [told, Effect::Show(GateNotice::Repeated(passing))]))
     }
 
     /// The use and the log's entry: one transaction, before anything opens.

@@ -88,6 +88,10 @@ impl Pass {
     pub fn is_pending(&self) -> bool {
         self.attempts.iter().any(|held| held.refused.is_none())
     }
+    /// Whether the holder is inside, or may have come in without hearing of it.
+    fn may_be_inside(&self) -> bool {
+        self.inside || self.attempts.iter().any(|held| held.direction == Direction::In && held.refused.is_none())
+    }
     /// Which entry a gate of this direction is shown. Whoever goes out may have come in without hearing of it.
     pub fn next(&self, direction: Direction) -> u64 {
         let unanswered = |held: &&Attempt| held.direction == Direction::In && held.refused.is_none();
@@ -235,7 +239,9 @@ impl WalletEnter {
             return Self::refuse(EnterRefusal::Unregistered);
         }
         let (pass, _) = Pass::load(context.records, &purse, zone);
-        if pass.next(direction) == 0 {
+        // Whoever has gone out does not go out again: what was shown for that is forgotten, and its first number would be used twice,
+        // as two wallets do (R20).
+        if direction == Direction::Out && !pass.may_be_inside() {
             return Self::refuse(EnterRefusal::NotInside);
         }
         let entry = pass.next(direction);
