@@ -35,6 +35,7 @@ impl Town {
             let now = self.now(0);
             self.close_open(at, now);
         }
+        self.calm_gates();
         for (round, seconds) in ROUNDS.into_iter().enumerate() {
             self.wait(seconds);
             self.finish_credit();
@@ -51,6 +52,7 @@ impl Town {
         self.somebody_pays_by_credit();
         self.somebody_buys();
         self.somebody_writes();
+        self.everybody_enters();
         self.wait(60);
         self.everybody_updates(true);
         self.everybody_updates(true);
@@ -72,6 +74,7 @@ impl Town {
                 self.wrong.push(format!("liveness: terminal {at} cannot update in calm"));
             }
         }
+        self.gates_update(must);
         for at in 0..self.people.len() {
             let good = self.update_wallet(at);
             let exempt = self.people[at].tampered.is_some() || self.causes.revoked.contains_key(&self.people[at].id);
@@ -101,7 +104,7 @@ impl Town {
             }
             let device = &person.wallet.device;
             let mut cards = device.cards().unwrap_or_default();
-            cards.retain(|card| !self.is_given_back(*card));
+            cards.retain(|card| !self.is_given_back(*card) && !self.is_ticket(at, *card));
             let able = cards.iter().all(|card| {
                 load_purse(device, *card).is_some_and(|purse| purse.remaining > 20 && purse.state == PurseState::Active)
             });

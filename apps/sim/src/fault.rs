@@ -183,6 +183,11 @@ pub struct Mix {
     /// How often the operator settles, contracts, and goes to the bank, in the same measure; 0: it only pays merchants. Its way to
     /// the provider fails as often as that of devices.
     pub settling: u64,
+    /// How often people come to an event, its gates work, and its network falls apart, in the same measure; 0: there is no event.
+    /// Needs buying.
+    pub tickets: u64,
+    /// Pages between gates that go wrong.
+    pub lan: u64,
 }
 
 impl Mix {
@@ -209,6 +214,8 @@ impl Mix {
         refusing: 0,
         letters: 0,
         settling: 0,
+        tickets: 0,
+        lan: 0,
     };
 
     /// A seed's own mix. Honest misfortune in most seeds; dishonesty and disasters in fewer, so that the stricter
@@ -259,6 +266,20 @@ impl Mix {
     pub fn draw_settling(self, dice: &mut Dice) -> Self {
         let settling = dice.within(20, 80);
         if self.restore > 0 { self } else { Self { settling, ..self } }
+    }
+
+    /// A seed's own share of an event, drawn apart, too: its tickets are bought by credit. None where the provider may be put back
+    /// from a backup (as credit and buying). Copies and gates put back are drawn more often, so that somebody cheats.
+    pub fn draw_tickets(self, dice: &mut Dice) -> Self {
+        let (tickets, credit, buying) = (dice.within(60, 200), dice.within(5, 20), dice.within(20, 60));
+        let lan = if dice.chance(600) { dice.within(1, 500) } else { 0 };
+        let clone = if dice.chance(250) { dice.within(10, 50) } else { self.clone };
+        let rollback = if dice.chance(200) { dice.within(10, 50) } else { self.rollback };
+        if self.restore > 0 {
+            return self;
+        }
+        let (credit, buying) = (self.credit.max(credit), self.buying.max(buying));
+        Self { tickets, credit, buying, lan, clone, rollback, ..self }
     }
 
     /// A seed's own share of bank cards that refuse in the end, drawn apart. None where there is no credit.

@@ -2,10 +2,11 @@
 
 use crate::town::Town;
 use std::ops::AddAssign;
+use tegata_core::Time;
 use tegata_core::talk::buy::PurchaseState;
 use tegata_core::talk::credit::CreditState;
 use tegata_core::talk::reach::LetterState;
-use tegata_store::{RefundState, StoreError};
+use tegata_store::{ExceptionKind, RefundState, StoreError};
 
 /// Counts of one town, or of many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +29,14 @@ pub struct Figures {
     pub payouts: u64,
     /// Payouts that it gave back.
     pub returned: u64,
+    /// Times that gates opened for tickets.
+    pub entered: u64,
+    /// Pages between gates that went wrong.
+    pub pages: u64,
+    /// Entries that came in twice, because gates could not know, as reported.
+    pub twice: u64,
+    /// Tickets shown by two wallets, as reported.
+    pub cloned: u64,
 }
 
 impl AddAssign for Figures {
@@ -41,6 +50,10 @@ impl AddAssign for Figures {
         self.periods += more.periods;
         self.payouts += more.payouts;
         self.returned += more.returned;
+        self.entered += more.entered;
+        self.pages += more.pages;
+        self.twice += more.twice;
+        self.cloned += more.cloned;
     }
 }
 
@@ -59,9 +72,18 @@ impl Town {
             refused: kept.filter(|kept| kept.state == LetterState::Refused).count() as u64,
             periods: self.settling.as_ref().map_or(0, |it| it.closed.len() as u64),
             payouts: paid.len() as u64,
+            entered: self.venue.as_ref().map_or(0, |venue| venue.opened.len() as u64),
+            pages: self.venue.as_ref().map_or(0, |venue| venue.faults),
+            twice: self.reports(ExceptionKind::CameTwice),
+            cloned: self.reports(ExceptionKind::Cloned),
             returned: paid.iter().filter(|paid| paid.back).count() as u64,
             ..self.refusals().unwrap_or_default()
         }
+    }
+
+    fn reports(&self, kind: ExceptionKind) -> u64 {
+        let rows = self.center.store().and_then(|store| store.exceptions(None, Time(0), Time(u64::MAX >> 1)));
+        rows.unwrap_or_default().iter().filter(|row| row.kind == kind).count() as u64
     }
 
     /// What the bank refused in the end, by the provider's rows.

@@ -23,10 +23,13 @@ mod tap;
 mod template;
 mod town;
 mod trouble;
+mod venue;
+mod visit;
 
 pub use fault::{FrameFault, Mix, NetFault};
 pub use figures::Figures;
 pub use matrix::{Cell, Conversation, matrix, table};
+pub use venue::PageFault;
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -52,6 +55,9 @@ pub struct Options {
     pub letters: Option<bool>,
     /// Whether a seed that draws its own mix has contracts and a bank that pays; absent: it draws that as well.
     pub settling: Option<bool>,
+    /// Whether a seed that draws its own mix has an event; absent: it draws that as well. Its tickets are sold by credit: not where
+    /// `credit` or `buying` say no.
+    pub tickets: Option<bool>,
     /// Whether the story is written down.
     pub traced: bool,
 }
@@ -66,6 +72,7 @@ impl Options {
         refusing: None,
         letters: None,
         settling: None,
+        tickets: None,
         traced: false,
     };
 }

@@ -6,13 +6,19 @@ use crate::courier::Courier;
 use crate::dice::Dice;
 use crate::post::Center;
 use std::sync::OnceLock;
+use tegata_core::card::ticket::TicketTerms;
 use tegata_core::card::{CardKind, Terms};
 use tegata_core::step::Broken;
+use tegata_core::talk::buy::Listing;
+use tegata_core::talk::cards::Done;
 use tegata_core::talk::credit::MerchantDetails;
+use tegata_core::talk::enter::Direction;
+use tegata_core::talk::event::{EventPlan, GateOrder, PlannedDoor, PlannedZone, Seat};
 use tegata_core::talk::join::JoinToken;
 use tegata_core::wire::certificate::Role;
 use tegata_core::wire::signed::Algorithm;
-use tegata_core::{Amount, DeviceId, PartyId, Time, Unit};
+use tegata_core::wire::signed::Verified;
+use tegata_core::{Amount, DeviceId, EventId, PartyId, Time, Unit};
 use tegata_crypto_native::NativeVerifier;
 use tegata_device::{Device, KeyRing, Now, join};
 use tegata_issuer::{Issuer, Offered};
@@ -43,6 +49,14 @@ pub const SELLER: (&str, &str) = ("CARDS", "TOWN CARDS TOWN US");
 /// What the issuer sells over the network, from article 1 on: cents on each, how many, and after how many seconds the money is
 /// captured; absent: before the card is delivered.
 pub const ARTICLES: [(u64, u64, Option<u64>); 2] = [(3_000, 5, None), (4_000, 4, Some(2 * Time::DAY))];
+
+/// The event that the issuer promotes in some towns.
+pub const EVENT: EventId = EventId([0xe7; 16]);
+/// Its gates: door, zone behind it, which way.
+pub const GATES: [(u64, u64, Direction); 4] =
+    [(1, 1, Direction::In), (2, 1, Direction::In), (3, 1, Direction::Out), (4, 2, Direction::In)];
+/// What lets in, from the article after [`ARTICLES`] on: entries, how many are for sale, what one costs in cents.
+pub const TICKETS: [(u64, u64, u64); 2] = [(6, 6, 4_500), (1, 4, 2_500)];
 
 /// What a device starts from.
 pub struct Start {
@@ -91,6 +105,18 @@ pub struct Template {
     pub credit: CreditTemplate,
     /// What a town starts from whose issuer sells over the network as well.
     pub buying: BuyingTemplate,
+    /// What a town starts from whose issuer sells tickets of an event as well.
+    pub event: EventTemplate,
+}
+
+/// The town with an event: it is planned, its tickets are listed, and its gates stand in their places.
+pub struct EventTemplate {
+    /// Provider and processor.
+    pub credit: CreditTemplate,
+    /// The issuer.
+    pub issuer: Start,
+    /// The gates, as [`GATES`] names them; they have not been told of the event yet.
+    pub gates: Vec<Start>,
 }
 
 /// The town whose issuer sells cards over the network: it is enrolled, and has listed [`ARTICLES`].
@@ -231,9 +257,114 @@ fn make() -> Result<Template, Whatever> {
     let (credit, courier) = enrolled(&mut center, &merchants, &mut dice)?;
     center.courier = Some(courier);
     let seller = listed(&mut center, &mut issuer, credit.keys, &mut dice)?;
-    let buying = BuyingTemplate { credit: seller, issuer: start(issuer.device, issuer_seed) };
+    let selling = Start { vault: issuer.device.vault.clone(), seed: issuer_seed, id };
+    center.courier = Some(seller.courier(center.now, dice.fork(), dice.fork())?);
+    let buying = BuyingTemplate { credit: seller, issuer: selling };
+    let gates = planned(&mut center, &mut issuer, &mut dice)?;
+    let mut courier = center.courier.take().ok_or("no line")?;
+    let (processor, keys_of) = (courier.clearing.snapshot()?, credit.keys);
+    let seen = center.provider().ok_or("no provider")?.snapshot()?;
+    let event = EventTemplate {
+        credit: CreditTemplate { image: seen, processor, keys: keys_of },
+        issuer: start(issuer.device, issuer_seed),
+        gates,
+    };
     let issuer = Start { vault, seed: issuer_seed, id };
-    Ok(Template { image, keys, wallets, terminals, issuer, numbers, issuer_party, merchants, credit, buying })
+    Ok(Template { image, keys, wallets, terminals, issuer, numbers, issuer_party, merchants, credit, buying, event })
+}
+
+/// What lets in. The first opens both zones again and again, up to three times a day and two people at once; the second has a
+/// seat, begins a day later, and lets in once.
+fn ticket_terms(number: usize, entries: u64) -> TicketTerms {
+    let festival = number == 0;
+    TicketTerms {
+        event: EVENT,
+        place: "Town hall".into(),
+        from: if festival { START } else { START.after(Time::DAY) },
+        until: START.after(if festival { 300 } else { 60 } * Time::DAY),
+        zones: if festival { vec![1, 2] } else { vec![1] },
+        entries,
+        a_day: festival.then_some(3),
+        day_begins: 4 * 3600,
+        reentry: festival,
+        companions: u64::from(festival),
+        door: festival.then_some(1),
+        give_until: None,
+        give_price: None,
+        refund_until: None,
+        extensions: Default::default(),
+    }
+}
+
+/// The issuer plans an event, lists its tickets and puts gates in their places.
+fn planned(center: &mut Center, issuer: &mut Issuer<SimulatedVault>, dice: &mut Dice) -> Result<Vec<Start>, Whatever> {
+    let (promoter, at) = (issuer.party()?, center.now);
+    let seats = ARTICLES.len() as u64 + TICKETS.len() as u64;
+    let plan = EventPlan {
+        promoter,
+        event: EVENT,
+        revision: 1,
+        name: "Festival".into(),
+        place: "Town hall".into(),
+        zones: [1, 2]
+            .map(|zone| PlannedZone { zone, name: format!("zone {zone}"), extensions: Default::default() })
+            .into(),
+        doors: GATES
+            .map(|(door, zone, _)| PlannedDoor {
+                door,
+                name: format!("door {door}"),
+                zone,
+                extensions: Default::default(),
+            })
+            .into(),
+        seats: (1..=TICKETS[1].1)
+            .map(|seat| Seat { seat, name: format!("Row 1, {seat}"), article: seats, extensions: Default::default() })
+            .collect(),
+        at,
+        extensions: Default::default(),
+    };
+    let signed = issuer.device.signed(plan)?;
+    let now = Now { time: at, entropy: dice.entropy() };
+    let _: Verified<Done> = issuer.device.request(center, &signed, now)?;
+    for (number, (entries, stock, price)) in TICKETS.into_iter().enumerate() {
+        let listing = Listing {
+            issuer: promoter,
+            article: (ARTICLES.len() + number + 1) as u64,
+            revision: 1,
+            terms: Terms {
+                kind: CardKind::Ticket,
+                unit: Unit::ENTRIES,
+                name: format!("Festival, sort {number}"),
+                max_payment: 0,
+                offline_limit: 0,
+                max_balance: entries,
+                ticket: Some(ticket_terms(number, entries)),
+                ..terms(promoter)
+            },
+            face: Amount::new(Unit::ENTRIES, entries).ok_or("entries")?,
+            price: Amount::new(Unit::USD, price).ok_or("a price")?,
+            stock,
+            until: START.after(1000 * Time::DAY),
+            valid_for: 2000 * Time::DAY,
+            clear_after: None,
+            at,
+            extensions: Default::default(),
+        };
+        let signed = issuer.device.signed(listing)?;
+        let now = Now { time: at, entropy: dice.entropy() };
+        let _: Verified<Done> = issuer.device.request(center, &signed, now)?;
+    }
+    let mut gates = Vec::new();
+    for (door, _, direction) in GATES {
+        let (device, seed) = joined(center, Role::Gate, Some(promoter), &format!("door {door}"), dice)?;
+        let gate = device.id().ok_or("a gate")?;
+        let order = GateOrder { promoter, gate, event: EVENT, door, direction, at, extensions: Default::default() };
+        let signed = issuer.device.signed(order)?;
+        let now = Now { time: at, entropy: dice.entropy() };
+        let _: Verified<Done> = issuer.device.request(center, &signed, now)?;
+        gates.push(start(device, seed));
+    }
+    Ok(gates)
 }
 
 /// The issuer is enrolled, and lists what it sells.

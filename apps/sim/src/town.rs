@@ -9,6 +9,7 @@ use crate::post::Center;
 use crate::tap::skewed;
 use crate::template::{self, Number, START, Start, ring, template};
 use crate::trouble::NetPlan;
+use crate::venue::{GateAt, Venue};
 use std::collections::{BTreeMap, BTreeSet};
 use tegata_core::step::{Break, Broken};
 use tegata_core::talk::buy::Article;
@@ -18,6 +19,7 @@ use tegata_core::{CardId, DeviceId, Hash, RequestNumber, Time};
 use tegata_crypto_native::NativeVerifier;
 use tegata_crypto_native::number::InstallationNumber;
 use tegata_device::{Device, Now};
+use tegata_gate::Gate;
 use tegata_issuer::Issuer;
 use tegata_provider::Provider;
 use tegata_store::{NumberState, Store};
@@ -38,6 +40,9 @@ const LETTERS: u64 = 300;
 
 /// How many towns in a thousand have contracts and a bank that pays.
 const SETTLING: u64 = 300;
+
+/// How many towns in a thousand have an event with tickets and gates.
+const TICKETS: u64 = 150;
 
 /// A wallet and what became of it.
 pub struct Person {
@@ -162,6 +167,8 @@ pub struct Town {
     pub given_back: BTreeMap<CardId, Time>,
     /// Payments by credit of which wallets were told that they ended without a payment.
     pub ended: BTreeMap<RequestNumber, CreditRefusal>,
+    /// The event's venue; `None`: there is no event.
+    pub venue: Option<Venue>,
     /// What must never happen, and did.
     pub wrong: Vec<String>,
     /// What explains exceptions.
@@ -233,8 +240,18 @@ impl Town {
             None if options.settling.unwrap_or(drawn) => mix.draw_settling(&mut till),
             _ => mix,
         };
-        let sells = mix.buying > 0;
-        let credit = if sells { &template.buying.credit } else { &template.credit };
+        let mut hall = Dice::new(seed.rotate_left(24) ^ 0x6861_6c6c);
+        let drawn = hall.chance(TICKETS) && options.credit != Some(false) && options.buying != Some(false);
+        let mix = match options.mix {
+            None if options.tickets.unwrap_or(drawn) => mix.draw_tickets(&mut hall),
+            _ => mix,
+        };
+        let (sells, event) = (mix.buying > 0, mix.tickets > 0);
+        let (credit, issuer) = match (event, sells) {
+            (true, _) => (&template.event.credit, &template.event.issuer),
+            (false, true) => (&template.buying.credit, &template.buying.issuer),
+            (false, false) => (&template.credit, &template.issuer),
+        };
         let image = if mix.credit > 0 { &credit.image } else { &template.image };
         let store = Store::restore(image).map_err(|error| error.to_string())?;
         let keys = tegata_provider::Keys::new(template.keys, START);
@@ -273,11 +290,24 @@ impl Town {
             snapshots: Vec::new(),
         });
         let tills = tills.collect();
+        let venue = event.then(|| {
+            let gates = template.event.gates.iter().zip(template::GATES).map(|(start, (door, _, direction))| GateAt {
+                gate: Gate::new(device(start, broken)),
+                id: start.id,
+                door,
+                direction,
+                skew: 0,
+                tampered: None,
+                late: false,
+                snapshots: Vec::new(),
+            });
+            Venue::new(gates.collect(), hall, mix.lan)
+        });
         Ok(Self {
             center,
             people,
             tills,
-            issuer: Issuer::new(device(if sells { &template.buying.issuer } else { &template.issuer }, broken)),
+            issuer: Issuer::new(device(issuer, broken)),
             numbers: template.numbers.clone(),
             used: BTreeMap::new(),
             time,
@@ -295,6 +325,7 @@ impl Town {
             moods,
             seen: Vec::new(),
             given_back: BTreeMap::new(),
+            venue,
             wrong: Vec::new(),
             causes: Causes::default(),
             crossed: 0,

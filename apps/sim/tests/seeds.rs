@@ -4,8 +4,13 @@ use tegata_core::step::Broken;
 use tegata_sim::{Mix, Options, matrix, run, run_many, table, trace};
 
 /// What there was not yet when most seeds below were found: each is the same story without it.
-const EARLIER: Options =
-    Options { refusing: Some(false), letters: Some(false), settling: Some(false), ..Options::PLAIN };
+const EARLIER: Options = Options {
+    refusing: Some(false),
+    letters: Some(false),
+    settling: Some(false),
+    tickets: Some(false),
+    ..Options::PLAIN
+};
 
 /// Seeds that found a fault of the program, which is mended.
 const ONCE_FAILED: [u64; 25] = [
@@ -134,6 +139,15 @@ fn towns_that_settle_are_clean() {
 }
 
 #[test]
+fn towns_with_an_event_are_clean() {
+    let summary = run_many(0..250, &Options { tickets: Some(true), ..Options::PLAIN }, 0, |_| {});
+    assert!(summary.failures.is_empty(), "{:?}", summary.failures);
+    let figures = summary.figures;
+    let lively = figures.entered > 900 && figures.pages > 300 && figures.twice > 10 && figures.cloned > 10;
+    assert!(lively, "the town is too quiet: {figures:?}");
+}
+
+#[test]
 fn towns_with_credit_are_clean() {
     let options = Options { credit: Some(true), ..Options::PLAIN };
     let summary = run_many(0..200, &options, 0, |_| {});
@@ -161,6 +175,12 @@ fn one_thing_going_wrong_all_the_time_is_clean() {
         ("credit, everything", EVERYTHING),
         ("letters", Mix { letters: 150, credit: 60, network: 200, power: 200, ..Mix::CALM }),
         ("settling", Mix { settling: 100, network: 200, ..Mix::CALM }),
+        ("tickets, their network", Mix { tickets: 300, buying: 20, credit: 10, lan: 400, ..Mix::CALM }),
+        ("tickets, power", Mix { tickets: 300, buying: 20, credit: 10, power: 400, frames: 300, ..Mix::CALM }),
+        (
+            "tickets, copies",
+            Mix { tickets: 300, buying: 20, credit: 10, clone: 60, rollback: 40, lan: 100, ..Mix::CALM },
+        ),
         ("buying", Mix { buying: 200, credit: 20, ..Mix::CALM }),
         ("buying, everything", Mix { buying: 300, late: 300, refusing: 300, ..EVERYTHING }),
     ];

@@ -22,6 +22,11 @@ impl Town {
         }
         let article = self.dice.within(1, ARTICLES.len() as u64);
         let card = if self.dice.chance(350) { self.card(at) } else { None };
+        self.buy_article(at, article, card);
+    }
+
+    /// The same, of this article, for this card or as a new one.
+    pub(super) fn buy_article(&mut self, at: usize, article: u64, card: Option<CardId>) {
         self.ready_person(at);
         let kept = self.reserve(at, article, card);
         self.rest(Some(at), None);

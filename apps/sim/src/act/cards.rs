@@ -171,6 +171,9 @@ impl Town {
     /// A card of a wallet. One that was given back is tried now and then, but not in calm.
     pub fn card(&mut self, at: usize) -> Option<CardId> {
         let mut cards = self.people.get(at)?.wallet.device.cards().ok()?;
+        if self.venue.is_some() {
+            cards.retain(|card| !self.is_ticket(at, *card));
+        }
         if self.sells && !(self.mix.buying > 0 && self.dice.chance(150)) {
             cards.retain(|card| !self.is_given_back(*card));
         }

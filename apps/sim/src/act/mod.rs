@@ -3,6 +3,7 @@
 mod buy;
 mod cards;
 mod credit;
+mod event;
 mod operator;
 mod pay;
 mod reach;
@@ -15,6 +16,7 @@ pub use settle::Settling;
 use crate::town::Town;
 use crate::trouble::NetPlan;
 use tegata_core::Time;
+use tegata_core::talk::enter::Direction;
 use tegata_vault::Faults;
 
 /// What can be done on a day.
@@ -47,6 +49,14 @@ enum Action {
     Contract,
     Order,
     BankDay,
+    BuyTicket,
+    Enter,
+    Leave,
+    ShowCode,
+    Screenshot,
+    UpdateGate,
+    Part,
+    GateBack,
 }
 
 /// How often each is done, in parts of their sum.
@@ -80,6 +90,18 @@ const LETTERS: [(Action, u64); 5] =
 const SETTLING: [(Action, u64); 4] =
     [(Action::Settle, 30), (Action::Contract, 12), (Action::Order, 28), (Action::BankDay, 30)];
 
+/// How often each is done that is about an event, in parts of the town's share of it.
+const TICKETS: [(Action, u64); 8] = [
+    (Action::BuyTicket, 16),
+    (Action::Enter, 40),
+    (Action::Leave, 14),
+    (Action::ShowCode, 8),
+    (Action::Screenshot, 5),
+    (Action::UpdateGate, 9),
+    (Action::Part, 6),
+    (Action::GateBack, 2),
+];
+
 /// How many things happen in a seed, at least and at most.
 const ACTIONS: (u64, u64) = (15, 45);
 
@@ -104,6 +126,7 @@ impl Town {
                 self.tills[at].skew = self.skew();
             }
         }
+        self.doors_open();
         for _ in 0..self.dice.within(ACTIONS.0, ACTIONS.1) {
             self.day_in_life();
         }
@@ -163,12 +186,14 @@ impl Town {
         let total = WEIGHTS.iter().map(|(_, weight)| weight).sum();
         let (credit, buying) = (total + self.mix.credit, total + self.mix.credit + self.mix.buying);
         let letters = buying + self.mix.letters;
-        let actions: &[_] = match self.dice.below(letters + self.mix.settling) {
+        let settling = letters + self.mix.settling;
+        let actions: &[_] = match self.dice.below(settling + self.mix.tickets) {
             drawn if drawn < total => return weighed(&WEIGHTS, drawn),
             drawn if drawn < credit => &CREDIT,
             drawn if drawn < buying => &BUYING,
             drawn if drawn < letters => &LETTERS,
-            _ => &SETTLING,
+            drawn if drawn < settling => &SETTLING,
+            _ => &TICKETS,
         };
         let share = actions.iter().map(|(_, weight)| weight).sum();
         weighed(actions, self.dice.below(share))
@@ -211,6 +236,14 @@ impl Town {
             Action::Contract => self.contract_some(),
             Action::Order => self.order_some(),
             Action::BankDay => self.bank_day(),
+            Action::BuyTicket => self.buy_ticket(person),
+            Action::Enter => self.pass_somewhere(person, Direction::In),
+            Action::Leave => self.pass_somewhere(person, Direction::Out),
+            Action::ShowCode => self.show_code_somewhere(person),
+            Action::Screenshot => self.screenshot(),
+            Action::UpdateGate => self.update_some_gate(),
+            Action::Part => self.part_gates(),
+            Action::GateBack => self.gate_back(),
         }
     }
 

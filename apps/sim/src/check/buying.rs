@@ -6,10 +6,12 @@ use crate::courier::Courier;
 use crate::template::{LIST_AGE, RECORD_AGE, SELLER, template};
 use crate::town::Town;
 use std::collections::{BTreeMap, BTreeSet};
+use tegata_core::card::Terms;
 use tegata_core::card::payment::PurseState;
 use tegata_core::talk::buy::{Listing, PurchaseState};
 use tegata_core::talk::contract::Tender;
 use tegata_core::talk::pay::load_purse;
+use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::signed::Signed;
 use tegata_core::{CardId, RequestNumber, Time, Unit};
 use tegata_ledger::Side;
@@ -131,7 +133,11 @@ impl Town {
                 }
                 let since = self.given_back.get(&card).copied();
                 let early = row.asked.zip(since).is_some_and(|(at, since)| at.since(since) < LIST_AGE + RECORD_AGE);
-                if early {
+                // Before the doors open there is nothing to wait for.
+                let terms = store.card(card)?.map(|row| store.terms(row.terms)).transpose()?.flatten();
+                let terms = terms.and_then(|bytes| Terms::from_bytes(&bytes).ok()?.ticket);
+                let unused = terms.zip(since).is_some_and(|(terms, since)| since < terms.from);
+                if early && !unused {
                     wrong.push(format!("R11: {card} was paid back before all that it spent could be known"));
                 }
                 let done = done(&store.refunds_of(card)?);
@@ -154,12 +160,14 @@ impl Town {
         Ok(())
     }
 
-    /// What was bought by credit and delivered, or issued and not known to be captured, in cents.
-    pub(super) fn sold_by_credit(&self) -> Result<u64, StoreError> {
+    /// What was bought by credit and delivered, or issued and not known to be captured, in cents; of tickets, in entries.
+    pub(super) fn sold_by_credit(&self, unit: Unit) -> Result<u64, StoreError> {
         let store = self.center.store()?;
         let rows = store.purchases()?;
         let issued = |row: &&PurchaseRow| row.state.is_delivered() || row.state == PurchaseState::Issued;
-        rows.iter().filter(issued).map(|row| price(store, row)).sum()
+        let faces = rows.iter().filter(issued).map(|row| Ok(listing(store, row)?.face));
+        let faces = faces.collect::<Result<Vec<_>, StoreError>>()?;
+        Ok(faces.iter().filter(|face| face.unit() == unit).map(|face| face.minor()).sum())
     }
 
     /// What the bank refused in the end was refused once each, and each refusal shows.
@@ -230,8 +238,13 @@ impl Town {
 
 /// What a purchase costs, in cents.
 pub(super) fn price(store: &Store, row: &PurchaseRow) -> Result<u64, StoreError> {
+    Ok(listing(store, row)?.price.minor())
+}
+
+/// What was bought.
+pub(super) fn listing(store: &Store, row: &PurchaseRow) -> Result<Listing, StoreError> {
     let (_, body) = store.listing(row.issuer, row.article, row.revision)?.ok_or(StoreError::Damaged)?;
-    Ok(Signed::<Listing>::decode(&body).map_err(|_| StoreError::Damaged)?.claimed().price.minor())
+    Ok(Signed::<Listing>::decode(&body).map_err(|_| StoreError::Damaged)?.claimed().clone())
 }
 
 /// Never more are sold and kept than there are.
@@ -240,7 +253,13 @@ fn stock_is_kept(store: &Store, rows: &[PurchaseRow], wrong: &mut Vec<String>) -
         let said = Signed::<Listing>::decode(&article.body).map_err(|_| StoreError::Damaged)?.claimed().clone();
         let ended = |row: &&PurchaseRow| !matches!(row.state, PurchaseState::Refused | PurchaseState::Returned);
         let ours = rows.iter().filter(|row| (row.issuer, row.article) == (article.issuer, article.article));
-        let sold = ours.filter(ended).count() as u64;
+        // A ticket that goes back is for others again, as soon as its refund is asked for.
+        let refunds = store.refunds()?;
+        let is_back = |row: &&PurchaseRow| {
+            let of = |it: &RefundRow| (it.wallet, it.purchase) == (row.wallet, row.number) && it.card == row.card;
+            said.terms.ticket.is_some() && row.card.is_some() && refunds.iter().any(of)
+        };
+        let sold = ours.filter(ended).filter(|row| !is_back(row)).count() as u64;
         if sold != article.taken || sold > said.stock {
             let (number, stock, taken) = (article.article, said.stock, article.taken);
             wrong.push(format!("article {number}: {sold} sold of {stock}, {taken} counted"));

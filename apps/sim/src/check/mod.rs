@@ -5,6 +5,7 @@ mod buying;
 mod credit;
 mod reach;
 mod settle;
+mod tickets;
 
 use crate::template::template;
 use crate::town::{Person, Till, Town};
@@ -49,6 +50,7 @@ impl Town {
                     self.credit(&evidence, &mut wrong),
                     self.buying(&evidence, &mut wrong),
                     self.settlement(&mut wrong),
+                    self.tickets(&mut wrong),
                     self.exceptions(&evidence, &mut wrong),
                 ];
                 wrong.extend(judged.into_iter().filter_map(Result::err).map(|error| format!("the store: {error}")));
@@ -121,8 +123,8 @@ impl Town {
             if self.is_processor(issuer) {
                 continue;
             }
-            let sold: u64 = self.numbers.iter().filter(|number| number.sold).map(|number| number.face).sum();
-            let sold = sold + self.sold_by_credit()?;
+            let numbers = self.numbers.iter().filter(|number| number.sold && unit == Unit::USD);
+            let sold = numbers.map(|number| number.face).sum::<u64>() + self.sold_by_credit(unit)?;
             let issued = equation.sum(Side::Issued);
             if issued > i128::from(sold) {
                 wrong.push(format!("R10: {issued} issued where numbers for {sold} were sold"));
@@ -393,8 +395,11 @@ impl Town {
         let tampered_till = till.is_some_and(|till| till.tampered.is_some());
         let any_till = self.tills.iter().any(|till| till.tampered.is_some());
         let revoked = !self.causes.revoked.is_empty();
-        let wallet_by_device =
-            self.people.iter().any(|person| Some(person.id) == row.device && person.tampered.is_some());
+        let tampered_gate = self.venue.iter().flat_map(|venue| &venue.gates);
+        let tampered_gate =
+            tampered_gate.into_iter().any(|gate| Some(gate.id) == row.device && gate.tampered.is_some());
+        let wallet_by_device = tampered_gate
+            || self.people.iter().any(|person| Some(person.id) == row.device && person.tampered.is_some());
         match row.kind {
             ExceptionKind::MissingTerminalRecord => any_till || tampered_wallet || revoked,
             ExceptionKind::MissingWalletRecord => tampered_wallet || revoked || any_till,
@@ -411,13 +416,13 @@ impl Town {
             }
             ExceptionKind::Unpaid => self.was_refused(row),
             ExceptionKind::Unreturned => {
-                tampered_wallet || wallet_by_device || self.is_of_numbers(row) || self.was_refused(row)
+                let used = self.was_shown(row);
+                tampered_wallet || wallet_by_device || self.is_of_numbers(row) || self.was_refused(row) || used
             }
-            // No gates in this town.
-            ExceptionKind::Cloned
-            | ExceptionKind::CameTwice
-            | ExceptionKind::BeyondTerms
-            | ExceptionKind::GivenTwice => false,
+            ExceptionKind::Cloned => tampered_wallet,
+            ExceptionKind::CameTwice | ExceptionKind::BeyondTerms => tampered_wallet || self.let_in_badly(row),
+            // Nobody gives a ticket on in these towns.
+            ExceptionKind::GivenTwice => false,
         }
     }
 

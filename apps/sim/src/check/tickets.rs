@@ -1,0 +1,294 @@
+//! What must never happen to tickets, checked when all is quiet: from what the town saw open, gates' and wallets' records, and the
+//! provider's rows.
+
+use crate::template::{EVENT, template};
+use crate::town::{Person, Town};
+use crate::venue::{GateAt, Opened, Venue};
+use std::collections::{BTreeMap, BTreeSet};
+use tegata_core::card::Terms;
+use tegata_core::card::ticket::TicketTerms;
+use tegata_core::record::Space;
+use tegata_core::talk::buy::PurchaseState;
+use tegata_core::talk::enter::{Admitted, Direction, Tally, Told, twice};
+use tegata_core::talk::journal::LogEntry;
+use tegata_core::wire::canonical::Wire;
+use tegata_core::{CardId, Unit};
+use tegata_ledger::Side;
+use tegata_store::{AdmissionRow, ExceptionKind, ExceptionRow, Store, StoreError};
+use tegata_vault::Vault;
+
+/// An entry of a ticket into a zone.
+type Entry = (CardId, u64, u64);
+
+impl Town {
+    pub(super) fn tickets(&self, wrong: &mut Vec<String>) -> Result<(), StoreError> {
+        let Some(venue) = &self.venue else {
+            return Ok(());
+        };
+        let store = self.center.store()?;
+        let rows = store.admissions_at(EVENT)?;
+        let shown = store.exceptions(None, tegata_core::Time(0), tegata_core::Time(u64::MAX >> 1))?;
+        self.each_entry_once(venue, &shown, wrong);
+        self.what_opened_is_recorded(venue, &rows, wrong);
+        for gate in venue.gates.iter().filter(|gate| gate.tampered.is_none()) {
+            is_recorded(gate, &rows, wrong);
+        }
+        counts_agree(venue, &rows, wrong);
+        self.who_showed_twice_is_named(store, &rows, &shown, wrong)?;
+        self.beyond_terms_is_reported(store, &rows, &shown, wrong)?;
+        self.entries_add_up(store, wrong)?;
+        seats_have_one_holder(store, wrong)
+    }
+
+    fn honest_holder(&self, card: CardId) -> Option<&Person> {
+        self.wallet_of(card).filter(|person| person.tampered.is_none())
+    }
+
+    /// No gate opens twice for one entry of an honest wallet, unless that is reported, or it was the opening stored and not done.
+    fn each_entry_once(&self, venue: &Venue, shown: &[ExceptionRow], wrong: &mut Vec<String>) {
+        let mut all: BTreeMap<Entry, Vec<&Opened>> = BTreeMap::new();
+        for opened in &venue.opened {
+            let at = venue.gates.get(opened.gate);
+            if self.honest_holder(opened.card).is_some() && at.is_some_and(|gate| gate.tampered.is_none()) {
+                all.entry((opened.card, opened.zone, opened.entry)).or_default().push(opened);
+            }
+        }
+        for ((card, zone, entry), opened) in all {
+            let sure = opened.iter().filter(|one| !one.unsure).count();
+            let reported = shown
+                .iter()
+                .any(|row| row.kind == ExceptionKind::CameTwice && (row.card, row.seq) == (Some(card), Some(entry)));
+            // One gate says it once.
+            let mut gates = BTreeSet::new();
+            let again = opened.iter().filter(|one| !one.unsure).any(|one| !gates.insert((one.gate, one.window)));
+            if sure > 1 && (again || !reported) {
+                let at: Vec<_> = opened.iter().map(|one| (one.gate, one.window, one.unsure)).collect();
+                wrong.push(format!(
+                    "R20: {card} came into zone {zone} with entry {entry} at {at:?}, reported: {reported}"
+                ));
+            }
+        }
+    }
+
+    /// Every entry of an honest wallet that a gate opened for is in the provider's records.
+    fn what_opened_is_recorded(&self, venue: &Venue, rows: &[AdmissionRow], wrong: &mut Vec<String>) {
+        for opened in &venue.opened {
+            let Some(gate) = venue.gates.get(opened.gate).filter(|gate| gate.tampered.is_none()) else {
+                continue;
+            };
+            if self.honest_holder(opened.card).is_none() {
+                continue;
+            }
+            let of = |row: &&AdmissionRow| {
+                (row.card, row.zone, row.entry, row.direction)
+                    == (opened.card, opened.zone, opened.entry, Direction::In)
+                    && (row.gate, row.done, row.window) == (gate.id, Admitted::In, opened.window)
+            };
+            let found = rows.iter().filter(of).count();
+            let again = venue.opened.iter().any(|one| {
+                (one.card, one.zone, one.entry, one.gate) == (opened.card, opened.zone, opened.entry, opened.gate)
+                    && one.unsure
+            });
+            if found == 0 || (found > 1 && !again && !venue.failed) {
+                wrong.push(format!(
+                    "entry {} of {} at gate {} is recorded {found} times",
+                    opened.entry, opened.card, opened.gate
+                ));
+            }
+        }
+    }
+
+    /// Whoever showed one entry twice without knowing of the first is named with both records, and blocked; nobody honest is.
+    fn who_showed_twice_is_named(
+        &self,
+        store: &Store,
+        rows: &[AdmissionRow],
+        shown: &[ExceptionRow],
+        wrong: &mut Vec<String>,
+    ) -> Result<(), StoreError> {
+        let mut by_entry: BTreeMap<_, Vec<&AdmissionRow>> = BTreeMap::new();
+        for row in rows.iter().filter(|row| !row.window) {
+            let entry = (row.card, row.generation, row.zone, row.entry, row.direction == Direction::In);
+            by_entry.entry(entry).or_default().push(row);
+        }
+        for ((card, ..), all) in by_entry {
+            let differ =
+                |one: &AdmissionRow| all.iter().any(|two| one.shown != two.shown && twice(told(one), told(two)));
+            if !all.iter().any(|one| differ(one)) {
+                continue;
+            }
+            let named = shown.iter().any(|row| {
+                row.kind == ExceptionKind::Cloned
+                    && row.card == Some(card)
+                    && row.wallet_record.is_some()
+                    && row.terminal_record.is_some()
+            });
+            let blocked = store.card(card)?.is_some_and(|row| row.blocked.is_some());
+            if !named || !blocked {
+                wrong.push(format!("R20: {card} was shown by two wallets; named: {named}, blocked: {blocked}"));
+            }
+        }
+        for row in shown.iter().filter(|row| row.kind == ExceptionKind::Cloned) {
+            if row.card.is_some_and(|card| self.honest_holder(card).is_some()) {
+                wrong.push(format!("R20: the holder of {:?} is honest and was convicted", row.card));
+            }
+        }
+        Ok(())
+    }
+
+    /// Nobody was admitted beyond the terms without an exception.
+    fn beyond_terms_is_reported(
+        &self,
+        store: &Store,
+        rows: &[AdmissionRow],
+        shown: &[ExceptionRow],
+        wrong: &mut Vec<String>,
+    ) -> Result<(), StoreError> {
+        let mut days: BTreeMap<(CardId, u64, u64), BTreeSet<u64>> = BTreeMap::new();
+        let mut beyond = BTreeSet::new();
+        for row in rows.iter().filter(|row| row.done == Admitted::In) {
+            let Some(terms) = ticket_terms(store, row.card)? else {
+                continue;
+            };
+            let entries = days.entry((row.card, row.zone, terms.day(row.at))).or_default();
+            entries.insert(row.entry);
+            let today = entries.len() as u64;
+            let bounds = terms.a_day.is_some_and(|most| today > most) || (!terms.reentry && today > 1);
+            if row.entry > terms.entries || bounds {
+                beyond.insert(row.card);
+            }
+        }
+        for card in beyond {
+            let named = |row: &&ExceptionRow| row.card == Some(card) && is_of_gates(row.kind);
+            if !shown.iter().any(|row| named(&row)) {
+                wrong.push(format!("{card} came in beyond its terms, and nobody is told"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What was sold is held, paid back, or in dispute; in entries.
+    fn entries_add_up(&self, store: &Store, wrong: &mut Vec<String>) -> Result<(), StoreError> {
+        let sold = self.sold_by_credit(Unit::ENTRIES)?;
+        let equation = store.equation(template().issuer_party, Unit::ENTRIES)?;
+        let [issued, waiting, held, refunded, disputed] =
+            [Side::Issued, Side::Waiting, Side::Held, Side::Refunded, Side::Disputed].map(|side| equation.sum(side));
+        if issued != i128::from(sold) || held + waiting + refunded + disputed != i128::from(sold) {
+            wrong.push(format!(
+                "{sold} entries were sold, {issued} issued: {waiting} wait, {held} are held, {refunded} paid back, {disputed} in dispute"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether gates that did not know explain that a ticket came in twice, or too often: deaf, failing, by a picture of its code, or
+    /// before they heard that it is dead.
+    pub(super) fn let_in_badly(&self, row: &ExceptionRow) -> bool {
+        let Some(venue) = &self.venue else {
+            return false;
+        };
+        let Some(card) = row.card else {
+            return false;
+        };
+        let of = |one: &&Opened| one.card == card && row.seq.is_none_or(|entry| one.entry == entry);
+        let window = venue.opened.iter().filter(of).any(|one| one.window);
+        let dead = self.is_given_back(card) || self.causes.blocked.contains(&card);
+        let tampered = venue.gates.iter().any(|gate| gate.tampered.is_some());
+        match row.kind {
+            ExceptionKind::CameTwice => {
+                venue.opened.iter().filter(of).count() > 1 || venue.failed || tampered || window
+            }
+            _ => venue.deaf || tampered || dead || venue.failed,
+        }
+    }
+    /// Whether a ticket was used before it was given back: it is worth nothing then.
+    pub(super) fn was_shown(&self, row: &ExceptionRow) -> bool {
+        let rows = row.card.and_then(|card| self.center.store().ok()?.admissions_by(card).ok());
+        rows.is_some_and(|rows| rows.iter().any(|row| row.done == Admitted::In))
+    }
+}
+
+fn is_of_gates(kind: ExceptionKind) -> bool {
+    matches!(kind, ExceptionKind::BeyondTerms | ExceptionKind::Cloned)
+}
+
+fn told(row: &AdmissionRow) -> Told<'_> {
+    Told { hash: &row.shown, attempt: row.attempt, earlier: &row.earlier }
+}
+
+fn ticket_terms(store: &Store, card: CardId) -> Result<Option<TicketTerms>, StoreError> {
+    let Some(row) = store.card(card)? else {
+        return Ok(None);
+    };
+    let terms = store.terms(row.terms)?;
+    Ok(terms.and_then(|bytes| Terms::from_bytes(&bytes).ok()?.ticket))
+}
+
+/// Everything that was presented to this gate is with the provider.
+fn is_recorded(gate: &GateAt, rows: &[AdmissionRow], wrong: &mut Vec<String>) {
+    let found = gate.gate.device.vault.scan(Space::Log, &[], usize::MAX).unwrap_or_default();
+    for entry in found.iter().filter_map(|(_, bytes)| LogEntry::from_bytes(bytes).ok()) {
+        let Some(hash) = entry.shown.as_ref().and_then(|shown| shown.hash(gate.id)) else {
+            continue;
+        };
+        if !rows.iter().any(|row| row.shown == hash && row.by_gate) {
+            wrong.push(format!("gate at door {}: its entry {} is not recorded", gate.door, entry.transaction));
+        }
+    }
+}
+
+/// Gates that hear all count what the records say, where those are plain: no ticket is in them that came in twice.
+fn counts_agree(venue: &Venue, rows: &[AdmissionRow], wrong: &mut Vec<String>) {
+    if venue.gates.iter().any(|gate| gate.tampered.is_some()) {
+        return;
+    }
+    let mut expected: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
+    let mut entries: BTreeMap<(u64, CardId), BTreeMap<u64, (Option<u64>, bool)>> = BTreeMap::new();
+    let mut generations: BTreeMap<CardId, u64> = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.done != Admitted::Refused) {
+        if *generations.entry(row.card).or_insert(row.generation) != row.generation {
+            return;
+        }
+        let one = entries.entry((row.zone, row.card)).or_default().entry(row.entry).or_default();
+        match row.done {
+            Admitted::In if one.0.is_some_and(|people| people != row.people) => return,
+            Admitted::In => one.0 = Some(row.people),
+            _ => one.1 = true,
+        }
+    }
+    for ((zone, _), all) in &entries {
+        let of = expected.entry(*zone).or_default();
+        of.1 += all.values().filter_map(|(people, _)| *people).sum::<u64>();
+        if let Some((people, out)) = all.values().next_back() {
+            of.0 += if *out { 0 } else { people.unwrap_or(0) };
+        }
+    }
+    for (at, gate) in venue.gates.iter().enumerate() {
+        let tally = Tally::load(&gate.gate.device).0;
+        for (zone, (inside, came)) in &expected {
+            let counted = tally.zones.iter().find(|one| one.zone == *zone).map_or((0, 0), |one| (one.inside, one.came));
+            if counted != (*inside, *came) {
+                wrong.push(format!(
+                    "R22: gate {at} counts {counted:?} inside and in all in zone {zone}, the records say {:?}",
+                    (inside, came)
+                ));
+            }
+        }
+    }
+}
+
+/// No seat is sold to two that hold it.
+fn seats_have_one_holder(store: &Store, wrong: &mut Vec<String>) -> Result<(), StoreError> {
+    let mut holders: BTreeMap<u64, BTreeSet<CardId>> = BTreeMap::new();
+    for row in store.purchases()?.iter().filter(|row| row.state == PurchaseState::Delivered) {
+        if let (Some(seat), Some(card)) = (row.seat, row.card)
+            && store.surrender(card)?.is_none()
+        {
+            holders.entry(seat).or_default().insert(card);
+        }
+    }
+    for (seat, cards) in holders.iter().filter(|(_, cards)| cards.len() > 1) {
+        wrong.push(format!("seat {seat} has {} holders", cards.len()));
+    }
+    Ok(())
+}

@@ -1,0 +1,273 @@
+//! The venue of a town with an event: its gates, and the network between them that loses, repeats, delays and changes pages of
+//! their logs, and falls apart (R22).
+
+use crate::dice::{Dice, flip};
+use crate::tap::skewed;
+use crate::town::Town;
+use std::collections::BTreeSet;
+use tegata_core::talk::enter::{Direction, Page};
+use tegata_core::wire::certificate::Certificate;
+use tegata_core::wire::signed::Signed;
+use tegata_core::{CardId, DeviceId, Time};
+use tegata_device::Now;
+use tegata_gate::Gate;
+use tegata_vault::{SimulatedVault, Snapshot};
+
+/// After how many seconds without a word a neighbour is not heard any more, as in the gate's program.
+pub const SILENCE: u64 = 3;
+
+/// A gate and what became of it.
+pub struct GateAt {
+    /// The gate.
+    pub gate: Gate<SimulatedVault>,
+    /// Who it is to the provider.
+    pub id: DeviceId,
+    /// Its door.
+    pub door: u64,
+    /// Which way it lets pass.
+    pub direction: Direction,
+    /// What its clock is off by, in seconds.
+    pub skew: i64,
+    /// Why it is not a gate on a disk that keeps what it stored; `None` if it is.
+    pub tampered: Option<&'static str>,
+    /// It hardly ever uploads.
+    pub late: bool,
+    /// Earlier states of it.
+    pub snapshots: Vec<Snapshot>,
+}
+
+/// A gate that opened, as the town saw it.
+#[derive(Clone, Copy, Debug)]
+pub struct Opened {
+    /// Which gate.
+    pub gate: usize,
+    /// For which ticket.
+    pub card: CardId,
+    /// Into which zone.
+    pub zone: u64,
+    /// For which entry.
+    pub entry: u64,
+    /// That it has opened is not stored: it may open once more (R20).
+    pub unsure: bool,
+    /// By a code on a screen.
+    pub window: bool,
+}
+
+/// A code that was on a screen, and may be on others.
+#[derive(Clone, Debug)]
+pub struct Code {
+    /// What a camera reads.
+    pub bytes: Vec<u8>,
+    /// When, by its wallet's clock.
+    pub at: Time,
+    /// Its ticket.
+    pub card: CardId,
+    /// The only door of this ticket where a gate that hears no other takes it.
+    pub door: Option<u64>,
+}
+
+/// What can happen to a page on its way between gates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PageFault {
+    /// It is lost, or the question was.
+    Lose,
+    /// It arrives twice.
+    Duplicate,
+    /// It arrives after others.
+    Delay,
+    /// A bit changes.
+    Corrupt,
+}
+
+impl PageFault {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::Lose, Self::Duplicate, Self::Delay, Self::Corrupt];
+    /// As the matrix prints it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lose => "page lost",
+            Self::Duplicate => "page duplicated",
+            Self::Delay => "page delayed",
+            Self::Corrupt => "page corrupted",
+        }
+    }
+}
+
+/// When a page goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PagePlan {
+    /// So often, in a thousand.
+    Sometimes(u64),
+    /// The page of this number (from 0), this way.
+    At(u64, PageFault),
+}
+
+struct Flying {
+    to: usize,
+    certificate: Vec<u8>,
+    page: Vec<u8>,
+}
+
+/// The venue.
+pub struct Venue {
+    /// Its gates.
+    pub gates: Vec<GateAt>,
+    /// Dice of their own.
+    pub dice: Dice,
+    /// Gates that opened.
+    pub opened: Vec<Opened>,
+    /// Codes that were seen.
+    pub codes: Vec<Code>,
+    /// A ticket was shown to a gate that did not hear all.
+    pub deaf: bool,
+    /// A gate lost power, or could not store.
+    pub failed: bool,
+    /// What goes wrong with pages.
+    pub plan: PagePlan,
+    /// Pages told so far.
+    pub told: u64,
+    /// Pages that went wrong.
+    pub faults: u64,
+    cut: BTreeSet<(usize, usize)>,
+    flying: Vec<Flying>,
+}
+
+impl Venue {
+    /// A venue with these gates; its network goes wrong so often, in a thousand.
+    pub fn new(gates: Vec<GateAt>, dice: Dice, lan: u64) -> Self {
+        Self {
+            gates,
+            dice,
+            opened: Vec::new(),
+            codes: Vec::new(),
+            deaf: false,
+            failed: false,
+            plan: PagePlan::Sometimes(lan),
+            told: 0,
+            faults: 0,
+            cut: BTreeSet::new(),
+            flying: Vec::new(),
+        }
+    }
+    /// The network falls apart between some, or comes together again.
+    pub fn part(&mut self) {
+        self.cut.clear();
+        if self.dice.chance(350) {
+            return;
+        }
+        let alone = self.dice.index(self.gates.len());
+        for (one, two) in pairs(self.gates.len()) {
+            if one == alone || two == alone || self.dice.chance(250) {
+                self.cut.insert((one, two));
+            }
+        }
+    }
+    /// The network is whole, and nothing goes wrong on it any more.
+    pub fn heal(&mut self) {
+        self.cut.clear();
+        self.flying.clear();
+        self.plan = PagePlan::Sometimes(0);
+    }
+    /// Whether a gate hears all its neighbours now.
+    pub fn hears(&self, at: usize, time: Time) -> bool {
+        let Some(own) = self.gates.get(at) else {
+            return false;
+        };
+        let now = skewed(time, own.skew);
+        let others = self.gates.iter().filter(|other| other.id != own.id);
+        others.map(|other| own.gate.heard(other.id)).all(|heard| heard.is_heard(now, SILENCE))
+    }
+    /// Every gate asks each neighbour that it can reach what is new.
+    pub fn tell(&mut self, time: Time) {
+        for (listener, teller) in pairs(self.gates.len()) {
+            if self.cut.contains(&(listener, teller)) {
+                continue;
+            }
+            let Some((page, certificate)) = self.page(listener, teller, time) else {
+                continue;
+            };
+            let mut flying = Flying { to: listener, certificate, page };
+            let number = self.told;
+            self.told += 1;
+            let fault = match self.plan {
+                PagePlan::Sometimes(rate) => match self.dice.chance(rate) {
+                    true => self.dice.pick(&PageFault::ALL),
+                    false => None,
+                },
+                PagePlan::At(at, fault) => (at == number).then_some(fault),
+            };
+            self.faults += u64::from(fault.is_some());
+            match fault {
+                Some(PageFault::Lose) => continue,
+                Some(PageFault::Delay) => {
+                    self.flying.push(flying);
+                    continue;
+                }
+                Some(PageFault::Duplicate) => self.arrives(&flying, time),
+                Some(PageFault::Corrupt) => flip(&mut flying.page, &mut self.dice),
+                None => {}
+            }
+            self.arrives(&flying, time);
+        }
+        // What was late comes now.
+        if !self.flying.is_empty() && self.dice.chance(600) {
+            let late = self.flying.remove(0);
+            self.arrives(&late, time);
+        }
+    }
+    fn now(&mut self, at: usize, time: Time) -> Now {
+        let skew = self.gates.get(at).map_or(0, |gate| gate.skew);
+        Now { time: skewed(time, skew), entropy: self.dice.entropy() }
+    }
+    fn page(&mut self, listener: usize, teller: usize, time: Time) -> Option<(Vec<u8>, Vec<u8>)> {
+        let now = self.now(teller, time);
+        let id = self.gates.get(teller)?.id;
+        let after = self.gates.get(listener)?.gate.heard(id).number;
+        let (certificate, page) = self.gates.get_mut(teller)?.gate.page(after, now).ok()?;
+        Some((page.encode(), certificate.encode()))
+    }
+    fn arrives(&mut self, flying: &Flying, time: Time) {
+        let now = self.now(flying.to, time);
+        let page = Signed::<Page>::decode(&flying.page);
+        let certificate = Signed::<Certificate>::decode(&flying.certificate);
+        if let (Ok(page), Ok(certificate), Some(to)) = (page, certificate, self.gates.get_mut(flying.to)) {
+            // What is not taken changes nothing; it is asked for again.
+            drop(to.gate.take(certificate, page, now));
+        }
+    }
+}
+
+/// Who may ask whom.
+fn pairs(gates: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..gates).flat_map(move |one| (0..gates).filter(move |two| *two != one).map(move |two| (one, two)))
+}
+
+impl Town {
+    /// A second of the venue's network.
+    pub fn tell_gates(&mut self) {
+        let time = self.time;
+        if let Some(venue) = &mut self.venue {
+            venue.tell(time);
+        }
+    }
+    /// A gate is switched on again, if it was off.
+    pub fn wake_gate(&mut self, at: usize) {
+        let Some(own) = self.venue.as_mut().and_then(|venue| venue.gates.get_mut(at)) else {
+            return;
+        };
+        let device = &mut own.gate.device;
+        if device.vault.is_off() {
+            device.vault.power_cut();
+            device.forget_channel();
+            if device.vault.forgot() {
+                own.tampered = own.tampered.or(Some("its disk lied"));
+            }
+            own.gate.reopen();
+            self.faults += 1;
+            if let Some(venue) = &mut self.venue {
+                venue.failed = true;
+            }
+            self.say(|| format!("gate {at} is switched on again"));
+        }
+    }
+}
