@@ -331,6 +331,22 @@ fn an_honest_repeat_that_came_in_twice_convicts_nobody_and_is_shown() {
 }
 
 #[test]
+fn a_code_that_yielded_to_a_touch_opened_twice_and_is_shown_also_at_one_gate() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    concert.doors_open();
+    let now = concert.world.moment();
+    let code = concert.visitor.window(card, 1, 1, now).expect("a code");
+    concert.gates[0].hear(true);
+    let told = concert.gates[0].camera(&code, now).expect("ready");
+    assert!(matches!(told, GateNotice::Open(_)), "{told:?}");
+    concert.enters(card, 0);
+    concert.brings(0);
+    assert_eq!(concert.world.open_exceptions(), ["came twice"]);
+    concert.clean();
+}
+
+#[test]
 fn what_a_gate_that_did_not_know_let_in_beyond_the_terms_is_reported() {
     let mut concert = Concert::new();
     let (card, other) = (concert.buys(), concert.buys());

@@ -10,6 +10,7 @@ const SEEDS: u64 = 400;
 fn stage(which: Break) -> Option<Mix> {
     let credit = Mix { credit: 150, ..Mix::CALM };
     let buying = Mix { credit: 10, buying: 200, ..Mix::CALM };
+    let event = Mix { credit: 5, buying: 10, tickets: 300, ..Mix::CALM };
     match which {
         Break::ClearWithoutDedupe => Some(Mix { terminal_cheats: 400, ..Mix::CALM }),
         Break::NonceNotBound => Some(Mix { terminal_cheats: 300, ..Mix::CALM }),
@@ -36,6 +37,11 @@ fn stage(which: Break) -> Option<Mix> {
         Break::LetterUnderNewNumber => Some(Mix { letters: 150, network: 250, ..credit }),
         Break::MuteIgnored => Some(Mix { letters: 150, ..credit }),
         Break::OrderedAgain | Break::PaidAgain => Some(Mix { settling: 80, ..Mix::CALM }),
+        Break::ShownBeforeStored => Some(Mix { power: 500, ..event }),
+        Break::AttemptsForgotten | Break::EntryTwice => Some(Mix { frames: 500, ..event }),
+        Break::OpenBeforeStored => Some(Mix { power: 700, ..event }),
+        Break::WindowOfAnyAge => Some(event),
+        Break::WindowAtAnyDoor => Some(Mix { lan: 400, ..event }),
         Break::FeeKept => Some(Mix { settling: 40, ..Mix::CALM }),
         _ => None,
     }
@@ -48,7 +54,12 @@ fn every_broken_rule_is_noticed() {
         let mix = Mix { power: 300, credit: 2_000, ..Mix::CALM };
         (which, Some(mix))
     });
-    for (which, mix) in Break::ALL.iter().map(|which| (*which, stage(*which))).chain(by_credit) {
+    // Presentations that are not compared, as events that are not.
+    let at_gates = [Break::ForkIgnored].map(|which| {
+        let mix = Mix { clone: 60, rollback: 40, lan: 300, credit: 5, buying: 10, tickets: 600, ..Mix::CALM };
+        (which, Some(mix))
+    });
+    for (which, mix) in Break::ALL.iter().map(|which| (*which, stage(*which))).chain(by_credit).chain(at_gates) {
         let options = Options { broken: Broken::only(which), mix, ..Options::default() };
         // The same seed must be clean with the rule kept, or what was found is something else.
         let kept = Options { broken: Broken::NONE, ..options };

@@ -138,6 +138,34 @@ fn towns_that_settle_are_clean() {
     assert!(moved, "the town is too quiet: {figures:?}");
 }
 
+/// Seeds of towns with an event that found a fault of the program, which is mended.
+const TICKETS_ONCE_FAILED: [u64; 6] = [
+    40,  // who had gone out showed a second first attempt at the exit, and was taken for a copy (R20)
+    95,  // as 40
+    183, // as 40
+    111, // a gate that had brought up its log did not tell a wallet for good that it had come in: it could never come in again
+    381, // as 111
+    414, // as 111
+];
+
+#[test]
+fn what_once_failed_at_gates_holds() {
+    let options = Options { tickets: Some(true), ..Options::PLAIN };
+    for seed in TICKETS_ONCE_FAILED {
+        let outcome = run(seed, &options);
+        assert!(outcome.is_clean(), "{}", trace(seed, &options));
+    }
+}
+
+#[test]
+fn towns_with_an_event_are_clean() {
+    let summary = run_many(0..250, &Options { tickets: Some(true), ..Options::PLAIN }, 0, |_| {});
+    assert!(summary.failures.is_empty(), "{:?}", summary.failures);
+    let figures = summary.figures;
+    let lively = figures.entered > 400 && figures.pages > 1_000 && figures.twice > 5 && figures.cloned > 0;
+    assert!(lively, "the town is too quiet: {figures:?}");
+}
+
 #[test]
 fn towns_with_an_event_are_clean() {
     let summary = run_many(0..250, &Options { tickets: Some(true), ..Options::PLAIN }, 0, |_| {});

@@ -169,6 +169,18 @@ codes! {
         PaidAgain = 42,
         /// The fee on a payment that was undone is kept.
         FeeKept = 43,
+        /// A ticket is shown before that is stored (R13, R20).
+        ShownBeforeStored = 44,
+        /// A wallet does not name its earlier attempts, and begins with the first again (R20).
+        AttemptsForgotten = 45,
+        /// A gate opens before it has stored whom it lets in (R13, R20).
+        OpenBeforeStored = 46,
+        /// A gate lets in an entry that it has let in (R20).
+        EntryTwice = 47,
+        /// A gate takes a window of any age (R21).
+        WindowOfAnyAge = 48,
+        /// A gate that hears no other takes windows of tickets for any door (R21).
+        WindowAtAnyDoor = 49,
     }
 }
 

@@ -424,8 +424,8 @@ impl Town {
             self.tell_gates();
             let held = self.people[at].wallet.ticket(card).ok();
             let until = held.as_ref().and_then(|held| Some(ticket::of(&held.terms)?.until));
-            let device = &self.people[at].wallet.device;
-            let tried = held.map_or(0, |held| Pass::load(device, &held.purse, 1).0.attempts.len());
+            let said = held.as_ref().map(|held| held.purse.certificate.claimed().clone());
+            let tried = said.map_or(0, |said| Pass::load(&self.people[at].wallet.device, &said, 1).0.attempts.len());
             if over(self.time, until) || tried >= NAMED {
                 return;
             }

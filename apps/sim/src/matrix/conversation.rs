@@ -2,8 +2,9 @@
 
 use crate::fault::FrameFault;
 use crate::tap::Plan;
-use crate::template::{LIST_AGE, RECORD_AGE};
+use crate::template::{ARTICLES, LIST_AGE, RECORD_AGE};
 use crate::town::Town;
+use tegata_core::talk::enter::Direction;
 use tegata_core::talk::pay::ClaimState;
 use tegata_core::talk::reach::Address;
 use tegata_core::{CardId, Time};
@@ -60,11 +61,19 @@ pub enum Conversation {
     Settle,
     /// A payout comes back, and is settled, ordered and paid again.
     PayoutBack,
+    /// A ticket comes in at a gate.
+    Enter,
+    /// It goes out, and comes in again elsewhere.
+    Leave,
+    /// A gate hears from its neighbours whom they have let in.
+    GatePage,
+    /// A gate brings up its log, and hears what has changed.
+    UpdateGate,
 }
 
 impl Conversation {
     /// Every one.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 28] = [
         Self::Install,
         Self::Load,
         Self::FirstTap,
@@ -89,6 +98,10 @@ impl Conversation {
         Self::LetterMuted,
         Self::Settle,
         Self::PayoutBack,
+        Self::Enter,
+        Self::Leave,
+        Self::GatePage,
+        Self::UpdateGate,
     ];
     /// As the table names it.
     pub fn name(self) -> &'static str {
@@ -117,12 +130,17 @@ impl Conversation {
             Self::LetterMuted => "letter of a muted",
             Self::Settle => "settle and pay out",
             Self::PayoutBack => "payout that comes back",
+            Self::Enter => "enter",
+            Self::Leave => "leave, enter elsewhere",
+            Self::GatePage => "page between gates",
+            Self::UpdateGate => "update (gate)",
         }
     }
     /// Which of the conversations by credit must be over before this one; `None`: it is not about credit.
     pub(super) fn by_credit(self) -> Option<&'static [Self]> {
         match self {
             Self::RegisterCard => Some(&[]),
+            _ if self.at_gates() => Some(&[Self::RegisterCard]),
             Self::CreditTap | Self::BuyCard | Self::BuyLater | Self::BuyCancel => Some(&[Self::RegisterCard]),
             Self::BuyTopUp | Self::GiveBack => Some(&[Self::RegisterCard, Self::BuyCard]),
             Self::CreditAuthorize => Some(&[Self::RegisterCard, Self::CreditTap]),
@@ -144,7 +162,12 @@ impl Conversation {
     }
     /// Whether the issuer must sell over the network.
     pub(super) fn buys(self) -> bool {
-        matches!(self, Self::BuyCard | Self::BuyTopUp | Self::BuyLater | Self::BuyCancel | Self::GiveBack)
+        let buys = matches!(self, Self::BuyCard | Self::BuyTopUp | Self::BuyLater | Self::BuyCancel | Self::GiveBack);
+        buys || self.at_gates()
+    }
+    /// Whether there is an event.
+    pub(super) fn at_gates(self) -> bool {
+        matches!(self, Self::Enter | Self::Leave | Self::GatePage | Self::UpdateGate)
     }
     /// Whether people and merchants write.
     pub(super) fn writes(self) -> bool {
@@ -158,6 +181,13 @@ impl Conversation {
     pub(super) fn prepare(self, town: &mut Town) {
         if let Some(before) = self.by_credit() {
             before.iter().for_each(|earlier| earlier.run(town, &Plan::PLAIN));
+            if self.at_gates() {
+                buy(town, ARTICLES.len() as u64 + 1, None);
+                town.gates_update(true);
+            }
+            if matches!(self, Self::Leave | Self::GatePage | Self::UpdateGate) {
+                enter(town, 0, None);
+            }
             if self == Self::GiveBack {
                 town.tap(0, 0, 500, Plan::PLAIN);
             }
@@ -287,6 +317,19 @@ impl Conversation {
                     write_and_read(town, receipt.clone());
                 }
             }
+            Self::Enter => enter(town, 0, plan.fault),
+            Self::Leave => {
+                enter(town, 2, plan.fault);
+                enter(town, 1, None);
+            }
+            Self::GatePage => {
+                town.tell_gates();
+                // What the wallet shows next is judged by what was heard.
+                if let Some(held) = town.people[0].wallet.tickets().unwrap_or_default().first() {
+                    town.visit(0, 1, (held.card, 1), None);
+                }
+            }
+            Self::UpdateGate => drop(town.update_gate_plain(0)),
             Self::Settle => settle(town),
             Self::PayoutBack => {
                 if let Some(settling) = &mut town.settling {
@@ -305,6 +348,20 @@ impl Conversation {
                 ask_wallet(town);
             }
         }
+    }
+}
+
+/// The wallet's ticket touches this gate; with [`Direction::In`] only where it is not known to be in.
+fn enter(town: &mut Town, gate: usize, fault: Option<(usize, FrameFault)>) {
+    let direction = town.venue.as_ref().map(|venue| venue.gates[gate].direction);
+    let held = town.people[0].wallet.tickets().unwrap_or_default().into_iter().next();
+    let Some(held) = held else {
+        return;
+    };
+    let inside = held.passes.first().is_some_and(|(_, pass)| pass.inside);
+    if inside != (direction == Some(Direction::In)) {
+        town.visit(0, gate, (held.card, 1), fault);
+        town.wake_person(0);
     }
 }
 

@@ -12,6 +12,7 @@ use crate::fault::{FrameFault, Mix, NetFault};
 use crate::tap::Plan;
 use crate::town::Town;
 use crate::trouble::NetPlan;
+use crate::venue::{PageFault, PagePlan};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use tegata_core::step::Broken;
@@ -26,6 +27,8 @@ enum Spot {
     Bank(u64, NetFault),
     WalletStore(u64, CommitFault),
     TerminalStore(u64, CommitFault),
+    Page(u64, PageFault),
+    GateStore(usize, u64, CommitFault),
 }
 
 impl Spot {
@@ -37,13 +40,16 @@ impl Spot {
             Self::Bank(at, _) => format!("bank asked {}", at + 1),
             Self::WalletStore(at, _) => format!("wallet store {at}"),
             Self::TerminalStore(at, _) => format!("terminal store {at}"),
+            Self::Page(at, _) => format!("page {}", at + 1),
+            Self::GateStore(gate, at, _) => format!("gate {} store {at}", gate + 1),
         }
     }
     fn fault(self) -> &'static str {
         match self {
             Self::Frame(_, fault) => fault.name(),
             Self::Exchange(_, fault) | Self::Processor(_, fault) | Self::Bank(_, fault) => fault.name(),
-            Self::WalletStore(_, fault) | Self::TerminalStore(_, fault) => match fault {
+            Self::Page(_, fault) => fault.name(),
+            Self::WalletStore(_, fault) | Self::TerminalStore(_, fault) | Self::GateStore(_, _, fault) => match fault {
                 CommitFault::CutBefore => "power cut before",
                 CommitFault::CutAfter => "power cut after",
                 CommitFault::Full => "disk full",
@@ -77,12 +83,15 @@ struct Steps {
     bank: u64,
     wallet: u64,
     terminal: u64,
+    pages: u64,
+    gates: Vec<u64>,
 }
 
 fn town(conversation: Conversation, broken: Broken) -> Result<Town, String> {
     let credit = u64::from(conversation.by_credit().is_some());
     let (buying, letters) = (u64::from(conversation.buys()), u64::from(conversation.writes()));
-    let mix = Some(Mix { credit, buying, letters, settling: u64::from(conversation.settles()), ..Mix::CALM });
+    let (settling, tickets) = (u64::from(conversation.settles()), u64::from(conversation.at_gates()));
+    let mix = Some(Mix { credit, buying, letters, settling, tickets, ..Mix::CALM });
     let mut town = Town::new(7, &Options { broken, mix, traced: true, ..Options::default() })?;
     conversation.prepare(&mut town);
     Ok(town)
@@ -91,6 +100,11 @@ fn town(conversation: Conversation, broken: Broken) -> Result<Town, String> {
 fn count(conversation: Conversation, broken: Broken) -> Result<Steps, String> {
     let mut town = town(conversation, broken)?;
     let before = (town.people[0].wallet.device.vault.commits(), town.tills[0].terminal.device.vault.commits());
+    let commits = |town: &Town| -> Vec<u64> {
+        let gates = town.venue.iter().flat_map(|venue| &venue.gates);
+        gates.map(|gate| gate.gate.device.vault.commits()).collect()
+    };
+    let (gates, pages) = (commits(&town), town.venue.as_ref().map_or(0, |venue| venue.told));
     plan(&mut town, None);
     let crossed = town.crossed;
     conversation.run(&mut town, &Plan::PLAIN);
@@ -102,6 +116,8 @@ fn count(conversation: Conversation, broken: Broken) -> Result<Steps, String> {
         exchanges: town.center.trouble.exchanges(),
         wallet: town.people[0].wallet.device.vault.commits() - before.0,
         terminal: town.tills[0].terminal.device.vault.commits() - before.1,
+        pages: town.venue.as_ref().map_or(0, |venue| venue.told) - pages,
+        gates: commits(&town).into_iter().zip(gates).map(|(after, before)| after - before).collect(),
     })
 }
 
@@ -114,7 +130,12 @@ fn spots(steps: &Steps) -> Vec<Spot> {
     let bank = (0..steps.bank).flat_map(|at| NetFault::LINE.map(|fault| Spot::Bank(at, fault)));
     let wallet = (1..=steps.wallet).flat_map(|at| stores.map(|fault| Spot::WalletStore(at, fault)));
     let terminal = (1..=steps.terminal).flat_map(|at| stores.map(|fault| Spot::TerminalStore(at, fault)));
-    frames.chain(exchanges).chain(processor).chain(bank).chain(wallet).chain(terminal).collect()
+    let pages = (0..steps.pages).flat_map(|at| PageFault::ALL.map(|fault| Spot::Page(at, fault)));
+    let gates = steps.gates.iter().enumerate();
+    let gates = gates.flat_map(|(gate, count)| (1..=*count).map(move |at| (gate, at)));
+    let gates = gates.flat_map(|(gate, at)| stores.map(|fault| Spot::GateStore(gate, at, fault)));
+    let lines = frames.chain(exchanges).chain(processor).chain(bank).chain(pages);
+    lines.chain(wallet).chain(terminal).chain(gates).collect()
 }
 
 fn planned(done: u64, at: u64, fault: CommitFault) -> Faults {
@@ -136,6 +157,20 @@ fn cell(conversation: Conversation, spot: Spot, broken: Broken) -> Cell {
     match spot {
         Spot::Frame(at, fault) => tap.fault = Some((at, fault)),
         Spot::Exchange(..) | Spot::Processor(..) | Spot::Bank(..) => {}
+        Spot::Page(at, fault) => {
+            if let Some(venue) = &mut town.venue {
+                venue.plan = PagePlan::At(venue.told + at, fault);
+            }
+        }
+        Spot::GateStore(gate, at, fault) => {
+            if let Some(own) = town.venue.as_mut().and_then(|venue| venue.gates.get_mut(gate)) {
+                let vault = &mut own.gate.device.vault;
+                vault.set_faults(planned(vault.commits(), at, fault));
+                if fault == CommitFault::LostSync {
+                    own.tampered = Some("its disk lied");
+                }
+            }
+        }
         Spot::WalletStore(at, fault) => {
             let vault = &mut town.people[0].wallet.device.vault;
             vault.set_faults(planned(vault.commits(), at, fault));
@@ -157,6 +192,7 @@ fn cell(conversation: Conversation, spot: Spot, broken: Broken) -> Cell {
     plan(&mut town, None);
     town.wake_person(0);
     town.wake_till(0);
+    town.calm_gates();
     // Whoever was cut off tries once more, as people do.
     town.wait(20);
     conversation.run(&mut town, &Plan::PLAIN);

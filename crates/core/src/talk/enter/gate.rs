@@ -11,7 +11,7 @@ use crate::card::{CardCertificate, CardKind, ticket};
 use crate::id::{CardId, DeviceId, Hash};
 use crate::money::Time;
 use crate::record::{Batch, RecordKey, Space};
-use crate::step::{Context, Effect, Event, Fault, SigningKey, Step, Talk};
+use crate::step::{Break, Context, Effect, Event, Fault, SigningKey, Step, Talk};
 use crate::talk::journal::{EntryKind, Journal, LogEntry};
 use crate::wire::canonical::Wire;
 use crate::wire::certificate::{Anchors, Certificate, Role, SessionProof, Untrusted};
@@ -77,6 +77,13 @@ pub struct Judged {
     refused: Option<EnterRefusal>,
     journal: Journal,
     usage: Usage,
+}
+
+impl Judged {
+    /// Whether the gate opens.
+    fn opens(&self) -> bool {
+        self.refused.is_none() && self.shown.direction == Direction::In
+    }
 }
 
 /// The gate's states.
@@ -197,12 +204,12 @@ impl GateEnter {
             return Self::refuse(EnterRefusal::NotTrusted);
         };
         let apart = context.now.since(window.at).max(window.at.since(context.now));
-        if apart > Window::SECONDS {
+        if apart > Window::SECONDS && !context.broken.has(Break::WindowOfAnyAge) {
             return Self::refuse(EnterRefusal::WindowOver);
         }
         let terms = door.setup.terms(certificate.claimed().terms).ok().and_then(ticket::of);
         let own = terms.is_some_and(|terms| terms.door == Some(door.setup.door));
-        if !door.hears && !own {
+        if !door.hears && !own && !context.broken.has(Break::WindowAtAnyDoor) {
             return Self::refuse(EnterRefusal::TapNeeded);
         }
         let hash = window.hash();
@@ -239,6 +246,12 @@ impl GateEnter {
             Ok(Some(_)) if usage.generation > said.generation => Verdict::Refuse(EnterRefusal::GivenAway),
             Ok(Some(terms)) if terms.event == door.setup.event => usage.judge(terms, wanted),
             Ok(_) => Verdict::Refuse(EnterRefusal::OtherEvent),
+        };
+        let used = usage.used(wanted.entry, Direction::In).is_some();
+        let again = used && matches!(verdict, Verdict::Repeat(_) | Verdict::Refuse(_));
+        let verdict = match verdict {
+            _ if again && context.broken.has(Break::EntryTwice) => Verdict::Admit,
+            kept => kept,
         };
         let refused = match verdict {
             Verdict::Admit | Verdict::OpenNow => None,
@@ -300,7 +313,7 @@ impl GateEnter {
         };
         let mut judged = judged;
         if let (None, Some(terms)) = (judged.refused, terms) {
-            let opens = judged.shown.direction == Direction::In;
+            let opens = judged.opens();
             let used = Use {
                 entry: judged.passing.entry,
                 direction: judged.shown.direction,
@@ -321,11 +334,15 @@ impl GateEnter {
             batch.replace(key.clone(), context.records.get(&key), judged.usage.to_bytes());
         }
         judged.journal = judged.journal.append(&[entry], &mut batch);
-        Step::new(Self::Storing(judged, admission), [Effect::Store(batch)])
+        let mut effects = vec![Effect::Store(batch)];
+        if context.broken.has(Break::OpenBeforeStored) && judged.opens() {
+            effects.insert(0, Effect::Show(GateNotice::Open(judged.passing)));
+        }
+        Step::new(Self::Storing(judged, admission), effects)
     }
 
     /// Durable: the wallet is told, the gate opens, and that it has is stored.
-    fn stored(judged: Judged, admission: Option<Signed<Admission>>) -> Next {
+    fn stored(judged: Judged, admission: Option<Signed<Admission>>, context: &Context<'_>) -> Next {
         let mut effects: Vec<_> =
             admission.map(|admission| send(&EnterMessage::Admission(admission))).into_iter().collect();
         if let Some(why) = judged.refused {
@@ -336,7 +353,9 @@ impl GateEnter {
             effects.push(Effect::Show(GateNotice::LetOut(judged.passing)));
             return Step::new(Self::Over, effects);
         }
-        effects.push(Effect::Show(GateNotice::Open(judged.passing)));
+        if !context.broken.has(Break::OpenBeforeStored) {
+            effects.push(Effect::Show(GateNotice::Open(judged.passing)));
+        }
         let key = Usage::key(judged.passing.card, judged.shown.zone);
         let before = judged.usage.to_bytes();
         let mut after = judged.usage;
@@ -458,7 +477,7 @@ impl Talk for GateEnter {
                 Self::store(door, judged, Some(admission.sign(signature)), context)
             }
             // Evidence before it opens (R20).
-            (Self::Storing(judged, admission), Event::Stored) => Self::stored(judged, admission),
+            (Self::Storing(judged, admission), Event::Stored) => Self::stored(judged, admission, context),
             (Self::Opening, Event::Stored) => Step::new(Self::Over, vec![]),
             (Self::Opening, _) => Step::new(Self::Over, vec![]),
             (_, Event::Failed(fault)) => Self::fail(fault),

@@ -7,7 +7,7 @@ use crate::card::{Terms, ticket};
 use crate::id::{CardId, DeviceId, EventId, Hash};
 use crate::message;
 use crate::record::{Batch, RecordKey, Space};
-use crate::step::{Context, Effect, Event, Fault, Records, SigningKey, Step, Talk};
+use crate::step::{Break, Context, Effect, Event, Fault, Records, SigningKey, Step, Talk};
 use crate::talk::journal::{EntryKind, Journal, LogEntry};
 use crate::talk::pay::load_purse;
 use crate::wire::canonical::Wire;
@@ -245,9 +245,10 @@ impl WalletEnter {
             return Self::refuse(EnterRefusal::NotInside);
         }
         let entry = pass.next(direction);
-        let earlier: Vec<_> =
-            pass.of(entry, direction).map(|held| held.hash(visitor.card, purse.generation())).collect();
-        let last = pass.of(entry, direction).last().map_or(0, |held| held.presentation.claimed().attempt);
+        let known = |_: &&Attempt| !context.broken.has(Break::AttemptsForgotten);
+        let before: Vec<_> = pass.of(entry, direction).filter(known).collect();
+        let earlier: Vec<_> = before.iter().map(|held| held.hash(visitor.card, purse.generation())).collect();
+        let last = before.last().map_or(0, |held| held.presentation.claimed().attempt);
         let presentation = Presentation {
             entry,
             attempt: last + 1,
@@ -285,7 +286,11 @@ impl WalletEnter {
         pass.keep(attempt.clone());
         let mut batch = Batch::default();
         batch.replace(Pass::key(visitor.card, attempt.zone), before, pass.to_bytes());
-        Step::new(Self::Storing(visitor, attempt, presented), [Effect::Store(batch)])
+        let mut effects = vec![Effect::Store(batch)];
+        if context.broken.has(Break::ShownBeforeStored) {
+            effects.insert(0, send(&EnterMessage::Presented(presented.clone())));
+        }
+        Step::new(Self::Storing(visitor, attempt, presented), effects)
     }
 
     /// The gate's word, in the context of what was shown to it, now or before: a gate that has let in says so again.
@@ -422,8 +427,11 @@ impl Talk for WalletEnter {
             }
             // Durable before sent: it is shown only now.
             (Self::Storing(visitor, attempt, presented), Event::Stored) => {
-                let told = send(&EnterMessage::Presented(presented));
-                Step::new(Self::ExpectAdmission(visitor, attempt), [told])
+                let told = match context.broken.has(Break::ShownBeforeStored) {
+                    true => vec![],
+                    false => vec![send(&EnterMessage::Presented(presented))],
+                };
+                Step::new(Self::ExpectAdmission(visitor, attempt), told)
             }
             (Self::ExpectAdmission(visitor, attempt), Event::Received(bytes)) => match EnterMessage::received(&bytes) {
                 Ok(EnterMessage::Admission(admission)) => Self::answered(&visitor, &attempt, &admission, context),
