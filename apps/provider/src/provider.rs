@@ -406,7 +406,7 @@ impl Provider {
             self.changing = true;
             self.change_on(now, mac(&entropy, "tegata provider change v1", &[]));
             // Each alone: what cannot be ended holds up nothing else.
-            let all: [(&str, Overdue); 4] = [
+            let all: [(&str, Overdue); 5] = [
                 ("payments", credit::overdue),
                 ("reservations", buy::overdue),
                 ("refunds", buy::refunds_due),
