@@ -167,15 +167,6 @@ fn towns_with_an_event_are_clean() {
 }
 
 #[test]
-fn towns_with_an_event_are_clean() {
-    let summary = run_many(0..250, &Options { tickets: Some(true), ..Options::PLAIN }, 0, |_| {});
-    assert!(summary.failures.is_empty(), "{:?}", summary.failures);
-    let figures = summary.figures;
-    let lively = figures.entered > 900 && figures.pages > 300 && figures.twice > 10 && figures.cloned > 10;
-    assert!(lively, "the town is too quiet: {figures:?}");
-}
-
-#[test]
 fn towns_with_credit_are_clean() {
     let options = Options { credit: Some(true), ..Options::PLAIN };
     let summary = run_many(0..200, &options, 0, |_| {});
