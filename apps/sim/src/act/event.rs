@@ -10,9 +10,7 @@ use crate::visit::{Visit, Visited};
 use tegata_core::card::payment::PurseState;
 use tegata_core::card::ticket::Usage;
 use tegata_core::card::{CardKind, ticket};
-use tegata_core::talk::enter::{
-    Direction, EnterRefusal, GateNotice, Pass, Visitor, WalletEnterNotice, Window, read_window,
-};
+use tegata_core::talk::enter::{Direction, EnterRefusal, GateNotice, Visitor, WalletEnterNotice, Window, read_window};
 use tegata_core::talk::pay::load_purse;
 use tegata_core::{CardId, Time};
 use tegata_device::Now;
@@ -424,8 +422,8 @@ impl Town {
             self.tell_gates();
             let held = self.people[at].wallet.ticket(card).ok();
             let until = held.as_ref().and_then(|held| Some(ticket::of(&held.terms)?.until));
-            let said = held.as_ref().map(|held| held.purse.certificate.claimed().clone());
-            let tried = said.map_or(0, |said| Pass::load(&self.people[at].wallet.device, &said, 1).0.attempts.len());
+            let passes = held.as_ref().and_then(|held| held.passes.iter().find(|(zone, _)| *zone == 1));
+            let tried = passes.map_or(0, |(_, pass)| pass.attempts.len());
             if over(self.time, until) || tried >= NAMED {
                 return;
             }

@@ -221,20 +221,17 @@ fn plan(town: &mut Town, spot: Option<Spot>) {
 
 /// Runs every cell.
 pub fn matrix(broken: Broken) -> Vec<Cell> {
-    let mut cells = Vec::new();
-    for conversation in Conversation::ALL {
-        match count(conversation, broken) {
-            Ok(steps) => cells.extend(spots(&steps).into_iter().map(|spot| cell(conversation, spot, broken))),
-            Err(why) => cells.push(Cell {
-                conversation,
-                step: "start".into(),
-                fault: "none",
-                wrong: vec![why],
-                story: Vec::new(),
-            }),
+    Conversation::ALL.into_iter().flat_map(|conversation| cells(conversation, broken)).collect()
+}
+
+/// Runs every cell of one conversation.
+pub fn cells(conversation: Conversation, broken: Broken) -> Vec<Cell> {
+    match count(conversation, broken) {
+        Ok(steps) => spots(&steps).into_iter().map(|spot| cell(conversation, spot, broken)).collect(),
+        Err(why) => {
+            vec![Cell { conversation, step: "start".into(), fault: "none", wrong: vec![why], story: Vec::new() }]
         }
     }
-    cells
 }
 
 /// The matrix for people: a line a step, a mark a fault.
