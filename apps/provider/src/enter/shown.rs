@@ -126,9 +126,9 @@ pub(crate) fn seen(desk: &mut Desk<'_>, source: &Source, seen: &Seen) -> Result<
     }
     // A gate that had stored it and not opened says it twice, and opened once (R20). One that had seen a window opened for whoever
     // showed that, and again for whoever answered (R21).
-    let twice = |other: &&AdmissionRow| came(other) && (other.gate != row.gate || other.window != row.window);
+    let again = |other: &&AdmissionRow| came(other) && (other.gate != row.gate || other.window != row.window);
     let before = others.iter().find(|other| came(other));
-    if let (Some(other), false) = (others.iter().find(twice), convicted) {
+    if let (Some(other), false) = (others.iter().find(again), convicted) {
         except(desk, source, row, Some(other), ExceptionKind::CameTwice)?;
     }
     let card = desk.known_card(row.card)?.clone();
