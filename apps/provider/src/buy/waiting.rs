@@ -105,7 +105,11 @@ fn offered(desk: &mut Desk<'_>, wish: &WaitingRow) -> Result<Option<Wish>, Failu
     let seen = Signed::<Listing>::decode(&seen).map_err(|_| StoreError::Damaged)?;
     let same = |seen: &Listing| (&seen.terms, seen.face, seen.price) == (&listing.terms, listing.face, listing.price);
     // At another price nobody has wished for it.
-    if !same(seen.claimed()) || listing.stock == 0 || desk.now >= listing.until {
+    if !same(seen.claimed())
+        || listing.stock == 0
+        || desk.now >= listing.until
+        || crate::enter::is_replaced(desk, &listing.terms)?
+    {
         return Ok(Some(Wish::Over));
     }
     if row.taken >= listing.stock {
