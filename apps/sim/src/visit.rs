@@ -77,12 +77,12 @@ impl Visit {
         while !(self.up.is_empty() && self.down.is_empty()) {
             while let Some(frame) = self.up.pop_front() {
                 for frame in self.link.cross(frame, air, dice).frames {
-                    self.to_gate(&frame, at_gate(dice), gate, dice);
+                    self.at_gate_side(&frame, at_gate(dice), gate, dice);
                 }
             }
             while let Some(frame) = self.down.pop_front() {
                 for frame in self.link.cross(frame, air, dice).frames {
-                    self.to_wallet(&frame, at_wallet(dice), wallet);
+                    self.at_wallet_side(&frame, at_wallet(dice), wallet);
                 }
             }
         }
@@ -98,7 +98,7 @@ impl Visit {
         self.seen
     }
 
-    fn to_gate(&mut self, frame: &[u8], now: Now, gate: &mut Vaulted, dice: &mut Dice) {
+    fn at_gate_side(&mut self, frame: &[u8], now: Now, gate: &mut Vaulted, dice: &mut Dice) {
         if let Some(session) = &mut self.gate_session {
             let event = session.open(frame).map_or(Event::Lost, Event::Received);
             let outs = self.gate.deliver(event, now, gate, false);
@@ -114,7 +114,7 @@ impl Visit {
         self.gate_outs(outs, Some(pending));
     }
 
-    fn to_wallet(&mut self, frame: &[u8], now: Now, wallet: &mut Vaulted) {
+    fn at_wallet_side(&mut self, frame: &[u8], now: Now, wallet: &mut Vaulted) {
         let event = match (self.hello.take(), &mut self.wallet_session) {
             (Some(hello), _) => match hello.finish(frame) {
                 Ok((session, transcript, first)) => {

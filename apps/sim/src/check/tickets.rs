@@ -20,6 +20,9 @@ use tegata_vault::Vault;
 /// An entry of a ticket into a zone.
 type Entry = (CardId, u64, u64);
 
+/// What the records say of one entry: how many people came in, and whether it went out.
+type Passed = (Option<u64>, bool);
+
 impl Town {
     pub(super) fn tickets(&self, wrong: &mut Vec<String>) -> Result<(), StoreError> {
         let Some(venue) = &self.venue else {
@@ -243,7 +246,7 @@ fn counts_agree(venue: &Venue, rows: &[AdmissionRow], wrong: &mut Vec<String>) {
         return;
     }
     let mut expected: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
-    let mut entries: BTreeMap<(u64, CardId), BTreeMap<u64, (Option<u64>, bool)>> = BTreeMap::new();
+    let mut entries: BTreeMap<(u64, CardId), BTreeMap<u64, Passed>> = BTreeMap::new();
     let mut generations: BTreeMap<CardId, u64> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.done != Admitted::Refused) {
         if *generations.entry(row.card).or_insert(row.generation) != row.generation {
