@@ -87,7 +87,9 @@ fn the_town_walks_a_card_from_printing_to_a_clean_audit() {
     let payouts = credit["settled"]["payouts"].as_array().unwrap();
     let mut paid_out: Vec<_> = payouts.iter().map(|payout| payout["amount"].as_str().unwrap()).collect();
     paid_out.sort_unstable();
-    assert_eq!(paid_out, ["16.50", "20.00"], "the cafe by credit and by the card sold, the issuer for that card");
+    let why = "the cafe by credit and by the card sold, the issuer for that card, the town hall for a ticket";
+    assert_eq!(paid_out, ["16.50", "20.00", "45.00"], "{why}");
+    assert_eq!(credit["concert"]["refused"].as_str().map(|why| why.contains("no entries are left")), Some(true));
     assert_eq!(credit["bought"]["card"]["amount"], "20.00");
     let receipt = &good(data, "wallet alice credits")["credits"][0]["receipt"];
     assert_eq!(receipt["item"], "coffee and cake");
