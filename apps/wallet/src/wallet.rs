@@ -1,7 +1,7 @@
 //! A wallet over its vault: what it can do, whoever asks.
 
-use tegata_core::card::Terms;
 use tegata_core::card::payment::{Purse, PurseState, ceiling};
+use tegata_core::card::{CardKind, Terms};
 use tegata_core::record::{RecordKey, Space};
 use tegata_core::step::{Fault, Records};
 use tegata_core::talk::cards::{Activate, CardNotice, CardRequest, InstallRequest, LoadRequest, Wanted};
@@ -321,6 +321,10 @@ impl<V: Vault> Wallet<V> {
         let purse = load_purse(&self.device, card)?;
         let terms = self.terms(&purse)?;
         let said = purse.certificate.claimed();
+        // Tickets are no money: they are listed by themselves.
+        if said.kind == CardKind::Ticket {
+            return None;
+        }
         let spent = ceiling(said, &purse.raises)?.saturating_sub(purse.remaining);
         let spendable = said.offline_limit.saturating_sub(spent).min(purse.remaining);
         let waiting = purse.waiting.iter().map(|raise| raise.amount().minor()).sum();

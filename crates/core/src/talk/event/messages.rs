@@ -209,7 +209,7 @@ codes! {
 message! {
     /// What became of the ticket. Signed by the provider, in the context of the answer's hash. Whoever answers twice, or late, is
     /// told what was decided first.
-    pub struct ChangeReply kind 58 max 1000 {
+    pub struct ChangeReply kind 33 max 1000 {
         /// The ticket.
         1 card: CardId,
         /// The change.
