@@ -4,21 +4,22 @@
 //! of an input chooses from the list, so one target serves all of them.
 
 use tegata_core::card::payment::Purse;
-use tegata_core::card::{CardCertificate, CardEvent, Load, Raise, Reversal, Terms, Void};
-use tegata_core::talk::buy::{
-    Article, Bought, Cancel, Catalogue, CatalogueRequest, Listing, Purchase, PurchaseAnswer, Refunded, Reserve, TemporaryReceipt, Wait,
-};
 use tegata_core::card::ticket::{TicketTerms, Usage, Use};
 use tegata_core::card::title::Hop;
+use tegata_core::card::{CardCertificate, CardEvent, Load, Raise, Reversal, Terms, Void};
+use tegata_core::talk::buy::{
+    Article, Bought, Cancel, Catalogue, CatalogueRequest, Kept, Listing, Purchase, PurchaseAnswer, Refunded, Reserve,
+    TemporaryReceipt, Wait,
+};
 use tegata_core::talk::cards::{
     Activate, Done, InstallReply, InstallRequest, LoadReply, LoadRequest, NumberKey, Order,
 };
 use tegata_core::talk::contract::Contract;
 use tegata_core::talk::credit::{
-    Agreement, AuthorizationRequest, ClearingNotification, ClearingRequest, CreditAnswer, Credited, CreditOffer, MerchantReceipt,
-    PaymentRequest, RegisterCard, UserReceipt,
-    Authorize, CardDetails, Clear, ClearingCompletion, ClearingInformation, MerchantDetails, OpenAccount, Outcome,
-    ProcessorInfo, ProcessorRefused, Query, Refund, VoidAuthorization,
+    Agreement, AuthorizationRequest, Authorize, CardDetails, Clear, ClearingCompletion, ClearingInformation,
+    ClearingNotification, ClearingRequest, CreditAnswer, CreditOffer, Credited, MerchantDetails, MerchantReceipt,
+    OpenAccount, Outcome, PaymentRequest, ProcessorInfo, ProcessorRefused, Query, Refund, RegisterCard, UserReceipt,
+    VoidAuthorization,
 };
 use tegata_core::talk::enter::{
     Admission, Attempt, EnterMessage, Examination, LeftBefore, Neighbour, Page, Pass, Presentation, Presented, Setup,
@@ -28,7 +29,8 @@ use tegata_core::talk::event::{
     Change, ChangeAnswer, ChangeReply, Changed, EventPlan, GateOrder, KeptChange, PlannedDoor, PlannedZone, Seat,
 };
 use tegata_core::talk::give::{
-    Acceptance, Exit, Gift, GiftKept, GiftRequest, Given, GiveMessage, GiveOffer, HandedOver, Register, Reveal, Taken, Taking,
+    Acceptance, Exit, Gift, GiftKept, GiftRequest, GiveMessage, GiveOffer, Given, HandedOver, Register, Reveal, Taken,
+    Taking,
 };
 use tegata_core::talk::join::{JoinReply, JoinRequest, ProviderInfo};
 use tegata_core::talk::journal::{Journal, LogEntry};
@@ -145,6 +147,7 @@ pub const UNSIGNED: &[Feed] = &[
     unsigned::<Bought>,
     unsigned::<CardDetails>,
     unsigned::<Changed>,
+    unsigned::<Kept>,
     unsigned::<KeptChange>,
     unsigned::<Charged>,
     unsigned::<Checked>,
