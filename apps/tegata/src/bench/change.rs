@@ -218,10 +218,15 @@ impl Hall {
                 replaced.iter().find(|(column, _)| column == name).map_or(name.as_str(), |(_, mark)| *mark)
             });
             let columns = columns.collect::<Vec<_>>().join(", ");
+            // Its wallet may have tried before the bank was there.
+            let bought = match table {
+                "purchase_record" => "AND number = (SELECT number FROM purchase WHERE card = ?5)",
+                _ => "AND ?5 IS NOT NULL",
+            };
             // Each mark is bound, used or not.
             let sql = format!(
                 "INSERT INTO {table} ({}) SELECT {columns} FROM {table}
-                 WHERE {of} = ?4 AND ?1 IS NOT NULL AND ?2 IS NOT NULL AND ?3 IS NOT NULL",
+                 WHERE {of} = ?4 AND ?1 IS NOT NULL AND ?2 IS NOT NULL AND ?3 IS NOT NULL {bought}",
                 names.join(", ")
             );
             let mut insert = connection.prepare(&sql)?;
@@ -232,7 +237,7 @@ impl Hall {
                     id[8..].copy_from_slice(&number.to_be_bytes());
                     id
                 };
-                insert.execute(params![id(0xca), id(0xde), id(0xbb), original])?;
+                insert.execute(params![id(0xca), id(0xde), id(0xbb), original, self.card.0])?;
             }
         }
         // What they hold was issued.
