@@ -284,6 +284,24 @@ fn a_ticket_is_bought_shown_with_no_network_and_brought_up() {
 }
 
 #[test]
+fn a_gate_that_begins_late_hears_what_was_archived_long_ago() {
+    // R22; found by the simulator (seed 304545): the first gate had pruned what is on a second medium (R15).
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    concert.doors_open();
+    concert.enters(card, 0);
+    for _ in 0..3 {
+        concert.brings(0);
+        concert.world.now = concert.world.now.after(15 * Time::DAY);
+    }
+    let now = concert.world.moment();
+    let (certificate, page) = concert.gates[0].page(0, now).expect("signed");
+    let heard = concert.gates[1].take(certificate, page, now).expect("heard");
+    assert_eq!((heard.number, heard.last), (1, 1), "nothing is missing");
+    assert_eq!(concert.gates[1].tally().inside(1), 1);
+}
+
+#[test]
 fn a_copy_that_came_in_elsewhere_is_found_with_both_presentations_and_blocked() {
     let mut concert = Concert::new();
     let card = concert.buys();

@@ -334,12 +334,12 @@ impl Store {
             })
         })
     }
-    /// Adds a reversal.
+    /// Adds a reversal; the one that its wallet has taken up stands for one that was signed anew (R15).
     ///
     /// # Errors
-    /// [`StoreError::Twice`] and others.
+    /// [`StoreError`].
     pub fn put_reversal(&self, row: &ReversalRow) -> Result<(), StoreError> {
-        let sql = "INSERT INTO reversal (card, check_hash, generation, amount, at, hash, body)
+        let sql = "INSERT OR REPLACE INTO reversal (card, check_hash, generation, amount, at, hash, body)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         let (generation, amount) = (n(row.generation), n(row.amount));
         self.sql(sql)?.execute(params![

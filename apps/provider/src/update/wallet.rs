@@ -8,10 +8,13 @@ use crate::desk::{Desk, Failure};
 use crate::give;
 use crate::settle::fees;
 use tegata_core::DeviceId;
-use tegata_core::card::{EventKind, Raise};
+use tegata_core::card::{EventKind, Load, Raise, Reversal};
 use tegata_core::talk::contract::Tender;
+use tegata_core::wire::canonical::Message;
+use tegata_core::wire::signed::Signed;
 use tegata_store::{
-    CardRow, Cause, ClaimRow, ClaimState, EventRow, EventState, ExceptionKind, ExceptionRow, LoadRow, StoreError,
+    CardRow, Cause, ClaimRow, ClaimState, EventRow, EventState, ExceptionKind, ExceptionRow, LoadRow, ReversalRow,
+    StoreError,
 };
 
 /// A check was signed.
@@ -146,9 +149,8 @@ pub(crate) fn took_up(
             returned(desk, of, event)?
         }
         Raise::Reversal(back) => {
-            let check = back.claimed().check;
-            let issued = desk.store.reversal(card.card, &check)?.is_some_and(|row| row.hash == raise.hash());
-            let of = desk.store.event_by_hash(card.card, event.generation, &check)?;
+            let issued = is_issued(desk, source, event, &card, back)?;
+            let of = desk.store.event_by_hash(card.card, event.generation, &back.claimed().check)?;
             returned(desk, of.filter(|_| issued), event)?
         }
     };
@@ -177,6 +179,47 @@ pub(crate) fn surrendered(desk: &mut Desk<'_>, source: &Source, event: &Event) -
     buy::surrendered(desk, event)
 }
 
+/// Whether this reversal is ours. One that a backup does not have, or has signed anew since, counts by our own signature (R15);
+/// that it is used once is seen by its check, which comes back once (R6).
+fn is_issued(
+    desk: &mut Desk<'_>,
+    source: &Source,
+    event: &Event,
+    card: &CardRow,
+    back: &Signed<Reversal>,
+) -> Result<bool, Failure> {
+    let (said, hash) = (back.claimed().clone(), Raise::Reversal(back.clone()).hash());
+    let stored = desk.store.reversal(card.card, &said.check)?;
+    if stored.is_some_and(|row| row.hash == hash) {
+        return Ok(true);
+    }
+    let own = (said.card, said.generation) == (card.card, event.generation);
+    if !own || desk.provider.epoch < 2 || !is_ours(desk, back, said.signer) {
+        return Ok(false);
+    }
+    desk.store.put_reversal(&ReversalRow {
+        card: said.card,
+        check: said.check,
+        generation: said.generation,
+        amount: said.amount.minor(),
+        at: said.at,
+        hash,
+        body: back.encode(),
+    })?;
+    let row = about(desk, source, event, card, ExceptionKind::Restored);
+    desk.except(&ExceptionRow { bearer: "provider", ..row })?;
+    Ok(true)
+}
+
+/// Whether one of our operational keys has signed this, with nothing in its context.
+fn is_ours<T: Message + Clone>(desk: &Desk<'_>, signed: &Signed<T>, signer: u64) -> bool {
+    let key = {
+        let keys = desk.shared.keys();
+        keys.operational.iter().find(|key| key.number == signer).map(|key| key.secret.public())
+    };
+    key.is_some_and(|key| signed.clone().verify(&key, &[], desk.shared.verifier()).is_ok())
+}
+
 /// Whether this load is one of ours for this card, taken up once. One that a backup does not have is taken back in
 /// (R15): our own signature says that it was given.
 fn load_taken(
@@ -184,7 +227,7 @@ fn load_taken(
     source: &Source,
     event: &Event,
     card: &CardRow,
-    load: &tegata_core::wire::signed::Signed<tegata_core::card::Load>,
+    load: &Signed<Load>,
 ) -> Result<bool, Failure> {
     let said = load.claimed().clone();
     if (said.card, said.generation) != (card.card, event.generation) || said.number <= card.last_load {
@@ -194,12 +237,7 @@ fn load_taken(
     if let Some(stored) = desk.store.load(card.card, said.number)? {
         return Ok(stored.hash == raise.hash());
     }
-    let key = {
-        let keys = desk.shared.keys();
-        keys.operational.iter().find(|key| key.number == said.signer).map(|key| key.secret.public())
-    };
-    let ours = key.is_some_and(|key| load.clone().verify(&key, &[], desk.shared.verifier()).is_ok());
-    if !ours || desk.provider.epoch < 2 {
+    if desk.provider.epoch < 2 || !is_ours(desk, load, said.signer) {
         return Ok(false);
     }
     let (amount, hash) = (said.amount.minor(), raise.hash());

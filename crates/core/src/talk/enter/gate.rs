@@ -404,11 +404,13 @@ pub(super) fn prove(
     then: Time,
     context: &Context<'_>,
 ) -> Result<(Holder, Option<EnterRefusal>), EnterRefusal> {
-    let authentic = CardCertificate::certified(certificate.clone(), &door.anchors, context.now, context.verifier)
-        .map_err(|why| match why {
+    // By the keys of that moment, also where a neighbour's log is heard long after it (R16).
+    let authentic = CardCertificate::certified(certificate.clone(), &door.anchors, then, context.verifier).map_err(
+        |why| match why {
             Untrusted::Expired => EnterRefusal::TooLate,
             _ => EnterRefusal::NotTrusted,
-        })?;
+        },
+    )?;
     if authentic.kind != CardKind::Ticket {
         return Err(EnterRefusal::NotTrusted);
     }
