@@ -22,11 +22,11 @@ use tegata_core::talk::credit::{
     VoidAuthorization,
 };
 use tegata_core::talk::enter::{
-    Admission, Attempt, EnterMessage, Examination, LeftBefore, Neighbour, Page, Pass, Presentation, Presented, Setup,
+    Admission, Attempt, ByHand, EnterMessage, EntryOver, Member, Examination, LeftBefore, Neighbour, Page, Pass, Presentation, Presented, Setup,
     Shown, Tally, Window, WindowCode, Zone,
 };
 use tegata_core::talk::event::{
-    Change, ChangeAnswer, ChangeReply, Changed, EventPlan, GateOrder, KeptChange, PlannedDoor, PlannedZone, Seat,
+    Change, ChangeAnswer, ChangeReply, Changed, EventPlan, GateOrder, KeptChange, PlannedDoor, PlannedZone, Seat, StaffOrder,
 };
 use tegata_core::talk::give::{
     Acceptance, Exit, Gift, GiftKept, GiftRequest, GiveMessage, GiveOffer, Given, HandedOver, Register, Reveal, Taken,
@@ -93,6 +93,8 @@ pub const SIGNED: &[Feed] = &[
     signed::<Done>,
     signed::<EventPlan>,
     signed::<GateOrder>,
+    signed::<StaffOrder>,
+    signed::<ByHand>,
     signed::<Gift>,
     signed::<GiftRequest>,
     signed::<InstallReply>,
@@ -175,6 +177,8 @@ pub const UNSIGNED: &[Feed] = &[
     unsigned::<Offer>,
     unsigned::<Offered>,
     unsigned::<OperationalKey>,
+    unsigned::<Member>,
+    unsigned::<EntryOver>,
     unsigned::<Pass>,
     unsigned::<PayMessage>,
     unsigned::<Paying>,

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use tegata_core::record::Space;
 use tegata_core::step::{Broken, Context, Event, Fault};
-use tegata_core::talk::enter::{Door, GateEnter, GateNotice, Neighbour, Page, PageError, Setup, Tally, page, take};
+use tegata_core::talk::enter::{
+    ByHand, Direction, Door, EnterRefusal, GateEnter, GateNotice, HandError, Neighbour, Page, PageError, Setup, Tally,
+    by_hand, inside, next_number, page, take,
+};
 use tegata_core::talk::journal::{Journal, LogEntry};
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::certificate::{Anchors, Certificate};
 use tegata_core::wire::signed::{Signed, Unsigned};
-use tegata_core::{DeviceId, EventId};
-use tegata_crypto_native::NativeVerifier;
+use tegata_core::{CardId, DeviceId, EventId};
+use tegata_crypto_native::{Badge, NativeVerifier};
 use tegata_device::{Device, Now, Out, Post, Summary, Talking, TerminalTap, UpdateError, update};
 use tegata_vault::{Vault, VaultError};
 
@@ -34,9 +37,23 @@ pub enum GateError {
     /// A neighbour's page was not taken.
     #[error(transparent)]
     Neighbour(#[from] PageError),
+    /// What staff wanted by hand cannot be.
+    #[error(transparent)]
+    Hand(#[from] HandError),
     /// The update did not come to its end.
     #[error(transparent)]
     Update(#[from] UpdateError),
+}
+
+/// What staff does by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hand {
+    /// So many people went out with nothing to show.
+    Out(u64),
+    /// So many people came in with nothing to show.
+    In(u64),
+    /// Nobody is inside with this ticket any more.
+    Over(CardId),
 }
 
 /// A gate.
@@ -93,6 +110,53 @@ impl<V: Vault> Gate<V> {
             _ => None,
         });
         Ok(shown.unwrap_or(GateNotice::Failed(Fault::Storage)))
+    }
+    /// What staff does by hand, signed with its badge: people counted out or in, or a ticket's entry ended (R22).
+    ///
+    /// # Errors
+    /// [`GateError::Hand`] and others; nothing has changed.
+    pub fn by_hand(&mut self, badge: &Badge, hand: Hand, now: Now) -> Result<ByHand, GateError> {
+        let door = self.door()?;
+        let key = badge.key();
+        let staff = door.setup.staff.as_deref().unwrap_or_default();
+        let member = staff.iter().find(|member| member.key == key.public()).ok_or(HandError::Unknown)?;
+        let zone = door.setup.zone;
+        let (direction, people, over) = match hand {
+            Hand::Out(people) => (Direction::Out, people, None),
+            Hand::In(people) => (Direction::In, people, None),
+            Hand::Over(card) => {
+                let (over, people) = inside(&self.device, card, zone)?;
+                (Direction::Out, people, Some(over))
+            }
+        };
+        let said = ByHand {
+            staff: member.number,
+            zone,
+            direction,
+            people,
+            over,
+            at: now.time,
+            event: door.setup.event,
+            extensions: Default::default(),
+        };
+        let number = next_number(&self.device).ok_or(GateError::NotJoined)?;
+        let gate = self.device.id().ok_or(GateError::NotJoined)?;
+        let unsigned = Unsigned::new(said.clone(), key.public().algorithm());
+        let signature = key.sign(&unsigned.tbs(&ByHand::context(gate, number)));
+        let batch = by_hand(&door, unsigned.sign(signature), &context(&self.device, now))?;
+        self.device.vault.commit(&batch)?;
+        Ok(said)
+    }
+    /// The ticket that was refused here last because somebody is inside with it.
+    ///
+    /// # Errors
+    /// The vault cannot be read.
+    pub fn last_inside(&self) -> Result<Option<CardId>, GateError> {
+        let inside = |entry: &LogEntry| {
+            let why = entry.shown.as_ref()?.admission.as_ref()?.claimed().why?;
+            (why == EnterRefusal::Inside).then_some(entry.card?)
+        };
+        Ok(self.log()?.iter().rev().find_map(inside))
     }
     /// How many people are inside, by all gates that were heard.
     pub fn tally(&self) -> Tally {

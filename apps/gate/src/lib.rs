@@ -5,5 +5,5 @@ mod gate;
 pub mod lan;
 mod serve;
 
-pub use gate::{Gate, GateError};
+pub use gate::{Gate, GateError, Hand};
 pub use serve::serve;

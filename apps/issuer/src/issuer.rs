@@ -47,6 +47,15 @@ pub enum IssuerError {
     /// No such door.
     #[error("'{0}' is no door of this event; `event show` lists them")]
     NoDoor(String),
+    /// Nobody of that name.
+    #[error("'{0}' is nobody of this event's staff whose badge counts; `event staff` lists it")]
+    NoStaff(String),
+    /// Several of that name.
+    #[error("several of the staff are called '{0}'; say the number, `event staff` lists them")]
+    SeveralStaff(String),
+    /// All numbers are given.
+    #[error("this event has had 200 badges, and no more can be given")]
+    TooManyStaff,
     /// No such zone.
     #[error("zone '{0}' is none of this event; `event show` lists them")]
     NoZone(String),

@@ -8,6 +8,7 @@ mod event;
 mod issuer;
 mod listing;
 mod seats;
+mod staff;
 
 pub use change::Wording;
 pub use event::{Category, Draft, Passes, ZONE};

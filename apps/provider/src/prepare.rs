@@ -11,7 +11,7 @@ use tegata_core::talk::credit::{
     AuthorizationRequest, ClearingRequest, Line, NamedOffer, PaymentRequest, RegisterCard, merchant_line, offered,
     user_line,
 };
-use tegata_core::talk::event::{Change, ChangeAnswer, EventPlan, GateOrder};
+use tegata_core::talk::event::{Change, ChangeAnswer, EventPlan, GateOrder, StaffOrder};
 use tegata_core::talk::give::{GiftRequest, Register};
 use tegata_core::talk::join::JoinRequest;
 use tegata_core::talk::reach::{Carry, KeyAsk, Mute, Reachable, Unopened};
@@ -55,6 +55,7 @@ pub(crate) enum Request {
     Unopened(Verified<Unopened>),
     Plan(Verified<EventPlan>),
     GateOrder(Verified<GateOrder>),
+    Staff(Verified<StaffOrder>),
     /// With the title, if its signatures hold.
     Register(Verified<Register>, Option<give::Title>),
     /// With the hash of the event that locks the card, if its signature holds.
@@ -221,6 +222,7 @@ impl Stage<'_> {
             Ok(Listing::KIND) => self.signed(plain, &[Role::Issuer], |body| body.issuer.into(), Request::List),
             Ok(EventPlan::KIND) => self.signed(plain, &[Role::Issuer], |body| body.promoter.into(), Request::Plan),
             Ok(GateOrder::KIND) => self.signed(plain, &[Role::Issuer], |body| body.promoter.into(), Request::GateOrder),
+            Ok(StaffOrder::KIND) => self.signed(plain, &[Role::Issuer], |body| body.promoter.into(), Request::Staff),
             Ok(Register::KIND) => {
                 let then = |request: Verified<Register>| {
                     let title = give::prove(self.shared, self.by, request.card, request.generation, &request.title);

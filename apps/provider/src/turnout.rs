@@ -4,10 +4,26 @@
 use crate::desk::{Desk, Failure};
 use crate::report::decimal;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use tegata_core::EventId;
 use tegata_core::talk::buy::Listing;
+use tegata_core::talk::enter::Direction;
 use tegata_core::talk::report::{ProviderRefusal, ReportRequest};
 use tegata_core::wire::signed::Signed;
 use tegata_store::StoreError;
+
+/// What was done by hand, by member of the staff, zone and way.
+fn by_hand(desk: &Desk<'_>, event: EventId) -> Result<Vec<Value>, Failure> {
+    let mut sums: BTreeMap<(u64, u64, &str), (u64, u64)> = BTreeMap::new();
+    for row in desk.store.by_hand(event)? {
+        let sum =
+            sums.entry((row.staff, row.zone, if row.direction == Direction::Out { "out" } else { "in" })).or_default();
+        sum.0 += row.people;
+        sum.1 += u64::from(row.card.is_some());
+    }
+    let told = |((staff, zone, way), (people, tickets))| json!({ "staff": staff, "zone": zone, "way": way, "people": people, "tickets_ended": tickets });
+    Ok(sums.into_iter().map(told).collect())
+}
 
 /// The report, for the event's own promoter alone.
 pub(crate) fn report(desk: &Desk<'_>, request: &ReportRequest) -> Result<Value, Failure> {
@@ -51,5 +67,6 @@ pub(crate) fn report(desk: &Desk<'_>, request: &ReportRequest) -> Result<Value, 
         "categories": categories,
         "arrivals": arrivals.collect::<Vec<_>>(),
         "exceptions": exceptions.collect::<Vec<_>>(),
+        "by_hand": by_hand(desk, event)?,
     }))
 }

@@ -1,249 +1,17 @@
 //! Tickets: planned, sold by credit, shown at gates with no network, brought up and compared (R20).
 
 mod clearing;
+mod concert;
 mod says;
 mod world;
 
-use clearing::audited;
-use says::{PROCESSOR, Says};
-use tegata_core::card::ticket::TicketTerms;
-use tegata_core::card::{CardKind, Terms};
-use tegata_core::step::Event;
-use tegata_core::talk::buy::*;
-use tegata_core::talk::credit::*;
-use tegata_core::talk::enter::{Direction, EnterRefusal, GateNotice, Setup, WalletEnterNotice};
+use concert::*;
+use tegata_core::Time;
+use tegata_core::talk::cards::Done;
+use tegata_core::talk::enter::{Direction, EnterRefusal, GateNotice, Setup};
 use tegata_core::talk::event::*;
-use tegata_core::talk::report::{Report, ReportKind, ReportRequest};
-use tegata_core::wire::canonical::Bytes;
 use tegata_core::wire::certificate::Role;
-use tegata_core::wire::sealed::{Profile, Sealed};
-use tegata_core::wire::signed::Algorithm;
-use tegata_core::{Amount, CardId, EventId, Time, Unit};
-use tegata_gate::Gate;
-use tegata_vault::MemoryVault;
-use tegata_wallet::Wallet;
-use world::{World, blank, usd};
-
-type Visitor = Wallet<MemoryVault>;
-type Door = Gate<MemoryVault>;
-
-const EVENT: EventId = EventId([0xe1; 16]);
-
-fn plan(world: &World) -> EventPlan {
-    let door = |door| PlannedDoor { door, name: format!("door {door}"), zone: 1, extensions: Default::default() };
-    let seat = |seat| Seat { seat, name: format!("Row 1, {seat}"), article: 1, extensions: Default::default() };
-    EventPlan {
-        promoter: world.issuer_id(),
-        event: EVENT,
-        revision: 1,
-        name: "Concert".into(),
-        place: "Town hall".into(),
-        zones: vec![PlannedZone { zone: 1, name: "Hall".into(), extensions: Default::default() }],
-        doors: (1..=3).map(door).collect(),
-        seats: (1..=3).map(seat).collect(),
-        at: world.now,
-        extensions: Default::default(),
-    }
-}
-
-fn terms(world: &World) -> Terms {
-    let ticket = TicketTerms {
-        event: EVENT,
-        place: "Town hall".into(),
-        from: world.now.after(10 * Time::DAY),
-        until: world.now.after(10 * Time::DAY + 6 * 3600),
-        zones: vec![1],
-        entries: 2,
-        a_day: None,
-        day_begins: 0,
-        reentry: true,
-        companions: 0,
-        door: None,
-        give_until: None,
-        give_price: None,
-        refund_until: None,
-        extensions: Default::default(),
-    };
-    Terms {
-        kind: CardKind::Ticket,
-        unit: Unit::ENTRIES,
-        name: "Concert, stalls".into(),
-        max_payment: 0,
-        offline_limit: 0,
-        max_balance: 2,
-        ticket: Some(ticket),
-        ..world.terms()
-    }
-}
-
-fn listing(world: &World) -> Listing {
-    Listing {
-        issuer: world.issuer_id(),
-        article: 1,
-        revision: 1,
-        terms: terms(world),
-        face: Amount::new(Unit::ENTRIES, 2).expect("in range"),
-        price: usd(4_500),
-        stock: 3,
-        until: world.now.after(10 * Time::DAY),
-        valid_for: 20 * Time::DAY,
-        clear_after: None,
-        at: world.now,
-        extensions: Default::default(),
-    }
-}
-
-/// A town with a concert: a processor that says what it is told to, a wallet with an account, three gates in their place.
-struct Concert {
-    world: World,
-    says: Says,
-    visitor: Visitor,
-    gates: Vec<Door>,
-    clearings: u8,
-}
-
-impl Concert {
-    fn new() -> Self {
-        let mut world = World::new();
-        let says = Says::registered(&mut world);
-        let (issuer, now, entropy) = (world.issuer_id(), world.now, world.entropy());
-        let details = MerchantDetails {
-            code: "HALL".into(),
-            category: 7922,
-            name: "HALL".into(),
-            extensions: Default::default(),
-        };
-        world.provider.enrol(issuer, details, now, entropy).expect("enrolled");
-        says.open(&mut world, 1);
-        let body = plan(&world);
-        world.issuer_asks(body);
-        let body = listing(&world);
-        world.issuer_asks(body);
-        let mut wallet = world.wallet(80);
-        let card = Sealed {
-            profile: Profile::Hpke,
-            addressee: PROCESSOR,
-            sender: None,
-            header: Bytes(vec![1; 32]),
-            ciphertext: Bytes(vec![2; 32]),
-            extensions: Default::default(),
-        };
-        let id = wallet.id().expect("joined");
-        let register = RegisterCard { wallet: id, card, at: world.now, extensions: Default::default() };
-        let _: CreditAnswer = world.ask(&mut wallet, register).expect("answered");
-        says.open(&mut world, 2);
-        let visitor = Wallet::new(wallet, Algorithm::Ed25519);
-        let mut concert = Self { world, says, visitor, gates: Vec::new(), clearings: 0 };
-        for (door, direction) in [(1, Direction::In), (2, Direction::In), (3, Direction::Out)] {
-            let gate = concert.gate(door, direction);
-            concert.gates.push(gate);
-        }
-        concert
-    }
-    fn gate(&mut self, door: u8, direction: Direction) -> Door {
-        let mut device = blank(100 + door);
-        let promoter = self.world.issuer_id();
-        self.world.join(&mut device, Role::Gate, Some(promoter), &format!("door {door}"));
-        let order = GateOrder {
-            promoter,
-            gate: device.id().expect("joined"),
-            event: EVENT,
-            door: u64::from(door),
-            direction,
-            at: self.world.now,
-            extensions: Default::default(),
-        };
-        self.world.issuer_asks(order);
-        self.world.update(&mut device);
-        Gate::new(device)
-    }
-    /// Buys a ticket for any seat.
-    fn buys(&mut self) -> CardId {
-        let now = self.world.moment();
-        let mut wire = self.world.wire(now, false);
-        let article = self.visitor.catalogue(&mut wire, now).expect("a catalogue").remove(0);
-        let (purchase, kept) = self.visitor.reserve(&mut wire, article, None, now).expect("answered");
-        assert!(matches!(kept, BuyNotice::Reserved { price, .. } if price == usd(4_500)), "{kept:?}");
-        self.visitor.buy(&mut wire, purchase, PaymentOption::Once, now).expect("answered");
-        let authorized = self.says.approve(&mut self.world);
-        self.clearings += 1;
-        self.says.clear(&mut self.world, &authorized, self.clearings);
-        let now = self.world.moment();
-        let mut wire = self.world.wire(now, false);
-        match self.visitor.purchase(&mut wire, purchase, now).expect("answered") {
-            BuyNotice::Delivered { card, .. } => card,
-            other => panic!("no ticket: {other:?}"),
-        }
-    }
-    /// Touches a gate; nothing crosses the network.
-    fn touch(&mut self, card: CardId, gate: usize) -> (Vec<WalletEnterNotice>, Vec<GateNotice>) {
-        let now = self.world.moment();
-        let (mut wallet, hello) = self.visitor.enter(card, 1, now).expect("starts");
-        let gate = &mut self.gates[gate];
-        let mut tap = gate.tap().expect("ready");
-        let (mut up, mut told, mut shown) = (vec![hello], Vec::new(), Vec::new());
-        while let Some(frame) = up.pop() {
-            let step = tap.receive(&frame, self.world.moment(), &mut gate.device).expect("gate");
-            shown.extend(step.notices);
-            for frame in step.frames {
-                let step = wallet.receive(&frame, self.world.moment(), &mut self.visitor.device).expect("wallet");
-                told.extend(step.notices);
-                up.extend(step.frames);
-            }
-        }
-        if !wallet.is_over() {
-            let now = self.world.moment();
-            told.extend(wallet.event(Event::Lost, now, &mut self.visitor.device).expect("lost").notices);
-        }
-        (told, shown)
-    }
-    fn enters(&mut self, card: CardId, gate: usize) {
-        let told = self.touch(card, gate);
-        assert!(matches!(told.1[..], [GateNotice::Open(_) | GateNotice::LetOut(_)]), "{told:?}");
-    }
-    fn refused(&mut self, card: CardId, gate: usize) -> EnterRefusal {
-        let (told, shown) = self.touch(card, gate);
-        match (&told[..], &shown[..]) {
-            ([WalletEnterNotice::Refused { why, .. }], [GateNotice::Refused(same)]) if why == same => *why,
-            other => panic!("both are told: {other:?}"),
-        }
-    }
-    fn brings(&mut self, gate: usize) {
-        let now = self.world.moment();
-        let mut wire = self.world.wire(now, false);
-        self.gates[gate].update(&mut wire, now).expect("updated");
-        self.world.balanced();
-    }
-    fn doors_open(&mut self) {
-        self.world.now = self.world.now.after(10 * Time::DAY + 60);
-    }
-    fn clean(&self) {
-        assert_eq!(audited(&self.world).difference, None);
-    }
-}
-
-/// What the promoter is told of its event.
-fn report(concert: &mut Concert) -> serde_json::Value {
-    let promoter = concert.world.issuer_id();
-    let body = |party| ReportRequest {
-        report: ReportKind::Event,
-        party,
-        from: Time(0),
-        until: Time::END,
-        device: None,
-        event: Some(EVENT),
-        extensions: Default::default(),
-    };
-    let mut other = blank(151);
-    concert.world.join(&mut other, Role::Issuer, None, "Other");
-    let party = tegata_core::PartyId(other.id().expect("joined").0);
-    let refused: Result<Report, _> = concert.world.ask(&mut other, body(party));
-    assert!(refused.is_err(), "another promoter's event");
-    let mut issuer = std::mem::replace(&mut concert.world.issuer, blank(200));
-    let told: Result<Report, _> = concert.world.ask(&mut issuer, body(promoter));
-    concert.world.issuer = issuer;
-    serde_json::from_slice(&told.expect("a report").content.0).expect("JSON")
-}
+use world::blank;
 
 #[test]
 fn a_ticket_is_bought_shown_with_no_network_and_brought_up() {
@@ -414,7 +182,7 @@ fn only_its_promoter_plans_an_event_and_puts_its_gates_in_place() {
     world.join(&mut other, Role::Issuer, None, "Other");
     let promoter = tegata_core::PartyId(other.id().expect("joined").0);
     let stolen = EventPlan { promoter, revision: 2, ..plan(world) };
-    let answer: Result<tegata_core::talk::cards::Done, _> = world.ask(&mut other, stolen);
+    let answer: Result<Done, _> = world.ask(&mut other, stolen);
     assert!(answer.is_err(), "another promoter's event");
     let gate = concert.gates[0].device.id().expect("joined");
     let at = world.now;
@@ -427,15 +195,15 @@ fn only_its_promoter_plans_an_event_and_puts_its_gates_in_place() {
         at,
         extensions: Default::default(),
     };
-    let answer: Result<tegata_core::talk::cards::Done, _> = world.ask(&mut other, order);
+    let answer: Result<Done, _> = world.ask(&mut other, order);
     assert!(answer.is_err(), "another promoter's gate");
     let mut seats = EventPlan { revision: 2, ..plan(world) };
     seats.seats[0].name = "Row 9, 9".into();
     let kept = world.provider.store().planned(EVENT).expect("read").expect("planned").body;
     let same = tegata_core::wire::signed::Signed::<EventPlan>::decode(&kept).expect("a plan").claimed().clone();
     let mut issuer = std::mem::replace(&mut world.issuer, blank(200));
-    let answer: Result<tegata_core::talk::cards::Done, _> = world.ask(&mut issuer, seats);
+    let answer: Result<Done, _> = world.ask(&mut issuer, seats);
     assert!(answer.is_err(), "a seat that may be sold gets no other name");
-    let again: Result<tegata_core::talk::cards::Done, _> = world.ask(&mut issuer, same);
+    let again: Result<Done, _> = world.ask(&mut issuer, same);
     assert!(again.is_ok(), "the same plan again changes nothing: {again:?}");
 }

@@ -14,6 +14,7 @@ use crate::log::Logs;
 use crate::numbers::Numbers;
 use crate::reading::{hex, unit_name};
 use crate::sold::Sold;
+use crate::staff::{self, Staff};
 use crate::trust::Trust;
 use crate::verdicts::Verdicts;
 use rusqlite::{Connection, OpenFlags};
@@ -22,7 +23,7 @@ use tegata_core::Time;
 use tegata_core::wire::signed::PublicKey;
 
 /// The newest format of the provider's database that this program knows, and the mark of such a file ("Tgtp").
-const FORMAT: u32 = 9;
+const FORMAT: u32 = 10;
 const APPLICATION_ID: u32 = 0x5467_7470;
 
 /// Which uploads' signatures are checked; everything else is always checked.
@@ -179,8 +180,12 @@ fn examine(connection: &Connection, options: &Options) -> Result<Audit, AuditErr
     given::examine(connection, &trust, &cards, &mut signatures, &mut findings)?;
     let verdicts = Verdicts::read(connection)?;
     let mut facts = Facts::default();
-    let logs = Logs { connection, trust: &trust, cards: &cards, verdicts: &verdicts, scope: options.scope };
+    let staff = Staff::read(connection, &trust, &mut signatures, &mut findings)?;
+    let (cards_of, verdicts_of) = (&cards, &verdicts);
+    let logs =
+        Logs { connection, trust: &trust, cards: cards_of, staff: &staff, verdicts: verdicts_of, scope: options.scope };
     let counts = logs.read(&mut facts, &mut findings)?;
+    staff::compare(connection, &facts.hands, &mut findings)?;
     let credit = Credit::read(connection, &trust, asked, &mut signatures, &mut findings)?;
     let contracts = Contracts::read(connection, &trust, &mut signatures, &mut findings)?;
     let evidence = Evidence {

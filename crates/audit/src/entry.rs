@@ -3,6 +3,7 @@
 use crate::cards::Cards;
 use crate::facts::{Arrival, By, Facts, Record, Signature};
 use crate::reading::Id;
+use crate::staff::{Hand, Staff};
 use crate::trust::{Trust, holds};
 use tegata_core::card::title::{Holder, Hop};
 use tegata_core::card::{CardEvent, Counterpart, EventKind, Raise, Void};
@@ -55,6 +56,11 @@ pub(crate) enum Said {
     Sale,
     /// A ticket at a gate, or given on: what it has let in, and who holds it, stands with the tickets.
     Shown,
+    /// What a gate's staff did by hand.
+    Hand {
+        number: u64,
+        hand: Hand,
+    },
 }
 
 /// Whose keys entries are checked with.
@@ -62,6 +68,7 @@ pub(crate) enum Said {
 pub(crate) struct Keys<'a> {
     pub trust: &'a Trust,
     pub cards: &'a Cards,
+    pub staff: &'a Staff,
 }
 
 impl Keys<'_> {
@@ -125,7 +132,8 @@ impl Reading<'_, '_> {
         let entry = LogEntry::from_bytes(bytes).map_err(|_| "it cannot be read")?;
         let terminals =
             matches!(entry.kind, EntryKind::Paid | EntryKind::Closed | EntryKind::Voided | EntryKind::Cleared);
-        let gates = matches!(entry.kind, EntryKind::Admitted | EntryKind::Left | EntryKind::TurnedAway);
+        let gates =
+            matches!(entry.kind, EntryKind::Admitted | EntryKind::Left | EntryKind::TurnedAway | EntryKind::ByHand);
         let records = match self.role {
             Role::Terminal => terminals,
             Role::Gate => gates,
@@ -161,6 +169,13 @@ impl Reading<'_, '_> {
             EntryKind::Surrendered => self.surrendered(&entry).map(Said::Fact),
             EntryKind::Admitted | EntryKind::Left | EntryKind::TurnedAway => {
                 self.shown(&entry, DeviceId(self.device)).map(|()| Said::Shown)
+            }
+            EntryKind::ByHand => {
+                let signed = entry.hand.as_ref().ok_or("no badge has signed it")?;
+                let owner = self.keys.trust.member(&self.device).and_then(|member| member.owner);
+                self.signatures += 1;
+                let number = entry.transaction;
+                self.keys.staff.by_hand(signed, (self.device, number, owner)).map(|hand| Said::Hand { number, hand })
             }
             EntryKind::Presented => {
                 let gate = entry.terminal.ok_or("it names no gate")?;

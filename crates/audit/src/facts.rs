@@ -134,6 +134,8 @@ pub(crate) struct Facts {
     pub charges: HashMap<Hash, Charge>,
     pub chains: HashMap<(Id, u64), Chain>,
     pub odd: Vec<Oddity>,
+    /// What badges have signed at gates.
+    pub hands: crate::staff::Hands,
     /// The last event of each card that was given back.
     pub surrendered: HashMap<(Id, u64), Hash>,
     /// Checks by wallet, terminal and transaction.

@@ -27,6 +27,7 @@ mod reading;
 mod seats;
 mod settlement;
 mod sold;
+mod staff;
 mod trust;
 mod verdicts;
 

@@ -8,6 +8,7 @@ use crate::difference::{Difference, Findings, PROVIDER, What};
 use crate::entry::{Keys, Read, Said, Upload};
 use crate::facts::{Arrival, Facts, Place};
 use crate::reading::{Id, each, hex};
+use crate::staff::Staff;
 use crate::trust::{Trust, holds};
 use crate::verdicts::Verdicts;
 use rayon::prelude::*;
@@ -43,6 +44,7 @@ pub(crate) struct Logs<'a> {
     pub connection: &'a Connection,
     pub trust: &'a Trust,
     pub cards: &'a Cards,
+    pub staff: &'a Staff,
     pub verdicts: &'a Verdicts,
     pub scope: Scope,
 }
@@ -131,7 +133,7 @@ impl Logs<'_> {
 
     /// Checks a piece on all cores, then adds what it says.
     fn piece(&self, held: Vec<Upload>, facts: &mut Facts, counts: &mut Counts, findings: &mut Findings) {
-        let keys = Keys { trust: self.trust, cards: self.cards };
+        let keys = Keys { trust: self.trust, cards: self.cards, staff: self.staff };
         let known: &Facts = facts;
         let read: Vec<Read> = held.into_par_iter().map(|upload| keys.upload(upload, known)).collect();
         let mut receipts = Vec::new();
@@ -152,6 +154,11 @@ impl Logs<'_> {
                 let added = match said {
                     Ok(Said::Fact(record)) => facts.add(record, place, arrival, self.cards),
                     Ok(Said::Sale | Said::Shown) => Ok(()),
+                    Ok(Said::Hand { number, hand }) => {
+                        // Brought again under a new number after a restore, it is the same.
+                        facts.hands.entry((device, number)).or_insert((hand, place));
+                        Ok(())
+                    }
                     Ok(Said::Receipt { terminal, transaction, receipt }) => {
                         let check = facts.spent(device, terminal, transaction);
                         let key = self.trust.key(&terminal, Role::Terminal).copied();

@@ -7,6 +7,7 @@
 //!
 //! [`Verifier`]: tegata_core::wire::signed::Verifier
 
+pub mod badge;
 pub mod batch;
 pub mod code;
 pub mod entropy;
@@ -16,6 +17,7 @@ pub mod primitive;
 pub mod seal;
 pub mod verify;
 
+pub use badge::Badge;
 pub use batch::{Gathering, RecordVerifier, is_strict_key};
 pub use keys::{KeyError, SealingSecret, SecretKey};
 pub use seal::{Channel, SealError, open, seal_to};

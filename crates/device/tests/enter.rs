@@ -159,6 +159,7 @@ impl Venue {
             direction,
             at: DOORS,
             gates: vec![],
+            staff: None,
             extensions: Default::default(),
         }
     }

@@ -187,6 +187,7 @@ impl Street {
             direction,
             at: DOORS,
             gates: vec![],
+            staff: None,
             extensions: Default::default(),
         };
         let door = Door {

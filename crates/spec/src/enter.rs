@@ -221,15 +221,14 @@ pub fn Shown() -> Forms<Shown> {
         zone: 1,
         direction: Direction::In,
         admission: Some(signed_admission(0)),
-        staff: None,
         title: None,
         extensions: none(),
     };
     let blank = Shown { presentation: None, session: None, admission: None, ..answered.clone() };
     let window = Shown { window: Some(signed_window()), ..blank.clone() };
-    let hand = Shown { staff: Some("M. Ito".into()), direction: Direction::Out, ..blank };
+    let nothing = Shown { direction: Direction::Out, ..blank };
     // What is missing in the first is missing: its first field is one that must be there.
-    vec![("by hand", hand), ("a presentation", answered), ("a window", window)]
+    vec![("nothing at all", nothing), ("a presentation", answered), ("a window", window)]
 }
 /// Everything at a gate.
 #[allow(non_snake_case)] // named like the message
@@ -257,10 +256,50 @@ pub fn Setup() -> Forms<Setup> {
         direction: Direction::In,
         at: Time(NOW - 600),
         gates: vec![GATE],
+        staff: None,
         extensions: none(),
     };
+    let staffed = Setup { staff: Some(staff()), ..setup.clone() };
     let new = Setup { number: 1, terms: vec![], replaced: vec![], dead: vec![], gates: vec![], ..setup.clone() };
-    vec![("usual", setup), ("with nothing in it", new)]
+    vec![("usual", setup), ("with nothing in it", new), ("with staff", staffed)]
+}
+/// The staff of an event.
+pub fn staff() -> Vec<Member> {
+    let badge = |seed: u8| tegata_crypto_native::Badge::generate([seed; 32]).key().public();
+    let steward = Member { number: 1, key: badge(1), role: StaffRole::Steward, until: None, extensions: none() };
+    let until = Some(Time(NOW + 3600));
+    vec![steward, Member { number: 2, key: badge(2), role: StaffRole::Supervisor, until, extensions: none() }]
+}
+/// Members of the staff.
+#[allow(non_snake_case)] // named like the message
+pub fn Member() -> Forms<Member> {
+    let [steward, supervisor]: [Member; 2] = staff().try_into().unwrap_or_else(|_| unreachable!("two"));
+    vec![("a steward", steward), ("a supervisor that was", supervisor)]
+}
+/// Entries that are over.
+#[allow(non_snake_case)] // named like the message
+pub fn EntryOver() -> Forms<EntryOver> {
+    vec![("usual", EntryOver { card: CARD, generation: 1, entry: 2, extensions: none() })]
+}
+/// What staff did by hand.
+#[allow(non_snake_case)] // named like the message
+pub fn ByHand() -> Forms<ByHand> {
+    let out = ByHand {
+        staff: 1,
+        zone: 1,
+        direction: Direction::Out,
+        people: 3,
+        over: None,
+        at: Time(NOW),
+        event: EVENT,
+        extensions: none(),
+    };
+    let over = ByHand { staff: 2, people: 1, over: Some(EntryOver()[0].1.clone()), ..out.clone() };
+    vec![
+        ("people out", out.clone()),
+        ("an entry over", over),
+        ("people in", ByHand { staff: 2, direction: Direction::In, ..out }),
+    ]
 }
 /// Pieces of gates' logs.
 #[allow(non_snake_case)] // named like the message
@@ -314,7 +353,7 @@ pub fn Usage() -> Forms<Usage> {
 /// People inside a zone.
 #[allow(non_snake_case)] // named like the message
 pub fn Zone() -> Forms<Zone> {
-    vec![("usual", Zone { zone: 1, inside: 412, came: 530, extensions: none() })]
+    vec![("usual", Zone { zone: 1, inside: 412, came: 530, hand_in: None, hand_out: None, extensions: none() })]
 }
 /// People inside.
 #[allow(non_snake_case)] // named like the message
@@ -360,6 +399,11 @@ pub fn admitted_entry() -> LogEntry {
         shown: Some(Shown()[1].1.clone()),
         ..LogEntry::new(EntryKind::Admitted, Time(NOW + 1), 31)
     }
+}
+/// A gate's entry about what its staff did.
+pub fn hand_entry() -> LogEntry {
+    let hand = by(Who::Card, &ByHand::context(GATE, 31), ByHand()[0].1.clone());
+    LogEntry { hand: Some(hand), ..LogEntry::new(EntryKind::ByHand, Time(NOW + 1), 31) }
 }
 /// A wallet's entry about the same.
 pub fn presented_entry() -> LogEntry {

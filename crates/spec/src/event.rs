@@ -62,6 +62,19 @@ pub fn GateOrder() -> Forms<GateOrder> {
     };
     vec![("in", inward.clone()), ("out", GateOrder { direction: Direction::Out, ..inward })]
 }
+/// The staff at gates.
+#[allow(non_snake_case)] // named like the message
+pub fn StaffOrder() -> Forms<StaffOrder> {
+    let order = StaffOrder {
+        promoter: ISSUER,
+        event: EVENT,
+        revision: 1,
+        staff: crate::enter::staff(),
+        at: Time(NOW - Time::DAY),
+        extensions: none(),
+    };
+    vec![("usual", order.clone()), ("nobody yet", StaffOrder { staff: vec![], ..order })]
+}
 /// Changes.
 #[allow(non_snake_case)] // named like the message
 pub fn Change() -> Forms<Change> {

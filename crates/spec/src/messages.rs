@@ -399,6 +399,8 @@ messages! {
         Gift by Provider in samples::REQUEST.to_bytes();
         EventPlan by Issuer in [];
         GateOrder by Issuer in [];
+        StaffOrder by Issuer in [];
+        ByHand by Card in ByHand::context(crate::enter::GATE, 31);
         Change by Issuer in [];
         ChangeAnswer by Wallet in [];
         ChangeReply by Provider in samples::REQUEST.to_bytes();
@@ -408,7 +410,7 @@ messages! {
         Paying Untouched Claim Till ProcessorInfo CardDetails MerchantDetails CreditOffered Credited
         Article Bought ReceiptName Enclosed Delivery KeptLetter
         TicketTerms Examination Presented LeftBefore WindowCode Shown Setup Neighbour Use Usage Zone Tally Attempt Pass
-        PlannedZone PlannedDoor Seat Changed KeptChange Kept
+        Member EntryOver PlannedZone PlannedDoor Seat Changed KeptChange Kept
         Hop GiveOffer Acceptance Reveal Exit Given Taken HandedOver Taking GiftKept
     }
     bodies { Terms }

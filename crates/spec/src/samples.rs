@@ -384,6 +384,7 @@ forms! {
         "a ticket presented" => presented_entry(),
         "a ticket given" => given_entry(),
         "a ticket taken" => taken_entry(),
+        "done by hand" => hand_entry(),
     );
     Journal(
         "new" => Journal::new(1, Time(NOW)),

@@ -53,7 +53,7 @@ macro_rules! codes {
 codes!(Role CardKind EventKind EntryKind CommandKind ProviderRefusal ReportKind Tender Refusal Profile);
 codes!(PurseState PayingState ClaimState);
 codes!(CreditState PurchaseState PurchaseRefusal CreditRefusal LetterState);
-codes!(Direction EnterRefusal Admitted GiveRefusal ChangeOutcome);
+codes!(StaffRole Direction EnterRefusal Admitted GiveRefusal ChangeOutcome);
 codes!(OutcomeState DeclineReason Audience ProcessorRefusal);
 
 impl Show for u64 {
@@ -268,7 +268,7 @@ fields! {
     Receipt { entry at }
     LogEntry {
         kind at transaction terminal charge session card generation event checkpoint raises receipt void sale shown
-        title proof
+        title proof hand
     }
     Journal {
         number head acknowledged acknowledged_head archived commands commands_head epoch updated oldest due turns
@@ -369,11 +369,14 @@ fields! {
     Admission { done number at why }
     Window { entry at people }
     WindowCode { certificate window }
-    Shown { presentation window certificate session event zone direction admission staff title }
-    Setup { number event name terms replaced dead door zone direction at gates }
+    Shown { presentation window certificate session event zone direction admission title }
+    Setup { number event name terms replaced dead door zone direction at gates staff }
+    Member { number key role until }
+    EntryOver { card generation entry }
+    ByHand { staff zone direction people over at event }
     Page { gate event after entries number head at }
     Neighbour { number head last heard }
-    Zone { zone inside came }
+    Zone { zone inside came hand_in hand_out }
     Tally { zones }
     Attempt { presentation session gate event zone direction refused }
     Pass { entry inside attempts left generation }
@@ -395,6 +398,7 @@ fields! {
     Seat { seat name article }
     EventPlan { promoter event revision name place zones doors seats at }
     GateOrder { promoter gate event door direction at }
+    StaffOrder { promoter event revision staff at }
     Change { promoter event before after text answer_until silence_refunds at }
     Changed { change card after text answer_until silence_refunds }
     ChangeAnswer { wallet card change accept at }

@@ -21,6 +21,7 @@ mod provider;
 mod reach;
 mod row;
 mod settle;
+mod staff;
 mod tickets;
 mod turnout;
 mod waiting;
@@ -43,6 +44,7 @@ pub use reach::{LetterRow, LetterState, ReachRow, Side};
 pub use settle::{
     BankAccountRow, ContractRow, FileRow, MovementRow, PositionRow, PositionSide, TransferRow, TransferState,
 };
+pub use staff::{HandRow, StaffRow};
 pub use tickets::{AdmissionRow, GateRow, PlannedRow, TicketRow};
 pub use turnout::{Quarter, Sales, Turnout};
 pub use waiting::{WaitingRow, Wish};

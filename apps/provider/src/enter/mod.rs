@@ -8,9 +8,11 @@
 //! | `change.rs` | an event changed or cancelled after its tickets were sold, and what holders say to that |
 //! | `work.rs` | that for tens of thousands of tickets, piece by piece |
 //! | `progress.rs` | how far it has come, and what it would concern |
+//! | `hand.rs` | the staff at gates, and what it did by hand |
 //! | `shown.rs` | presentations recorded and compared; whoever showed one ticket from two wallets is convicted |
 
 mod change;
+mod hand;
 mod plan;
 mod progress;
 mod setup;
@@ -18,6 +20,7 @@ mod shown;
 mod work;
 
 pub(crate) use change::{answered, change, is_replaced, joined, told_late, undone};
+pub(crate) use hand::{by_hand, order_staff};
 pub(crate) use plan::{order_gate, plan, planned};
 pub(crate) use progress::progress;
 pub(crate) use setup::{due, kill};

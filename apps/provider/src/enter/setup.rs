@@ -1,5 +1,6 @@
 //! What a gate needs to know of its event, whenever that has changed: terms, tickets that let nobody in, and nothing about persons.
 
+use super::hand::staff_of;
 use super::plan::planned;
 use crate::desk::{Desk, Failure};
 use tegata_core::talk::enter::{EnterRefusal, Setup};
@@ -36,6 +37,7 @@ pub(crate) fn due(desk: &mut Desk<'_>, gate: DeviceId) -> Result<(), Failure> {
         direction: place.direction,
         at: desk.now,
         gates: desk.store.gates_of(place.event)?.into_iter().map(|gate| gate.gate).collect(),
+        staff: staff_of(desk, place.event)?,
         extensions: Default::default(),
     };
     desk.command(gate, &Command { setup: Some(setup), ..Command::new(CommandKind::Setup) })?;

@@ -171,6 +171,7 @@ fn judge(desk: &mut Desk<'_>, source: &Source, record: Option<&Record>, ends: &m
         }
         Some(Record::Surrendered(event)) => wallet::surrendered(desk, source, event),
         Some(Record::Seen(seen)) => enter::seen(desk, source, seen),
+        Some(Record::ByHand(signed, number)) => enter::by_hand(desk, source, (signed, *number)),
         Some(Record::Titled(title, proof)) => give::logged(desk, source, title, *proof),
         None => malformed(desk, source),
     }

@@ -6,13 +6,13 @@ use crate::give;
 use crate::shared::Shared;
 use tegata_core::card::{CardEvent, Counterpart, Raise, Void};
 use tegata_core::talk::credit::MerchantReceipt;
-use tegata_core::talk::enter::SessionSignature;
+use tegata_core::talk::enter::{ByHand, SessionSignature};
 use tegata_core::talk::journal::{EntryKind, LogEntry};
 use tegata_core::talk::pay::Charge;
 use tegata_core::talk::update::UpdateRequest;
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::certificate::{Role, Subject};
-use tegata_core::wire::signed::{Verified, Verifier};
+use tegata_core::wire::signed::{Signed, Verified, Verifier};
 use tegata_core::{CardId, DeviceId, Hash};
 
 /// An update whose signature holds.
@@ -45,6 +45,8 @@ pub(crate) enum Record {
     Surrendered(Event),
     /// What a ticket has shown to a gate.
     Seen(Box<enter::Seen>),
+    /// What a gate's staff did by hand; its badge is looked up where it is judged.
+    ByHand(Box<Signed<ByHand>>, u64),
     /// A card handed over; with the new key's proof, if it was to this wallet.
     Titled(give::Title, Option<SessionSignature>),
 }
@@ -101,6 +103,7 @@ pub(crate) fn prove(
         | (Role::Wallet, EntryKind::Presented) => {
             enter::prove(shared, by, (device, known), entry).map(|seen| Record::Seen(Box::new(seen)))
         }
+        (Role::Gate, EntryKind::ByHand) => Some(Record::ByHand(Box::new(entry.hand?), entry.transaction)),
         _ => None,
     }
 }
@@ -126,7 +129,7 @@ fn event(
     shared: &Shared,
     by: &dyn Verifier,
     (card, generation): (CardId, u64),
-    event: tegata_core::wire::signed::Signed<CardEvent>,
+    event: Signed<CardEvent>,
     context: &[u8],
     context_free: bool,
 ) -> Option<Event> {

@@ -270,7 +270,8 @@ fn counts_agree(venue: &Venue, rows: &[AdmissionRow], wrong: &mut Vec<String>) {
     for (at, gate) in venue.gates.iter().enumerate() {
         let tally = Tally::load(&gate.gate.device).0;
         for (zone, (inside, came)) in &expected {
-            let counted = tally.zones.iter().find(|one| one.zone == *zone).map_or((0, 0), |one| (one.inside, one.came));
+            let counted =
+                tally.zones.iter().find(|one| one.zone == *zone).map_or((0, 0), |one| (one.people(), one.arrived()));
             if counted != (*inside, *came) {
                 wrong.push(format!(
                     "R22: gate {at} counts {counted:?} inside and in all in zone {zone}, the records say {:?}",

@@ -9,7 +9,7 @@ use crate::screen::{Answer, Failure, bold, fail, table};
 use serde_json::{Value, json};
 use std::path::Path;
 use tegata_core::talk::buy::Listing;
-use tegata_core::talk::enter::Direction;
+use tegata_core::talk::enter::{Direction, StaffRole};
 use tegata_core::talk::event::EventPlan;
 use tegata_core::{DeviceId, Time};
 use tegata_issuer::{Category, Draft, Issuer, Passes};
@@ -48,6 +48,9 @@ pub fn run(place: &Place, name: &str, command: EventCommand) -> Result<Answer, F
             Ok(Answer::new(text, json!({ "category": category_json(&listed) })))
         }
         EventCommand::Gate { event, gate, door, out } => gate_at(place, name, (&event, &gate, door.as_deref()), out),
+        EventCommand::Staff { event, add, supervisor, end } => {
+            staff(place, name, &event, add.map(|name| (name, supervisor)), end)
+        }
         EventCommand::Numbers { event, category, count } => {
             let mut opened = place.issuer(name)?;
             let batch = opened.part.numbers(&mut place.post()?, (&event, &category), count, now())?;
@@ -176,6 +179,55 @@ fn gate_at(
     Ok(Answer::new(text, json!({ "gate": id.to_string(), "door": order.door, "direction": direction.name() })))
 }
 
+fn staff(
+    place: &Place,
+    name: &str,
+    event: &str,
+    add: Option<(String, bool)>,
+    end: Option<String>,
+) -> Result<Answer, Failure> {
+    let mut opened = place.issuer(name)?;
+    if let Some((who, supervisor)) = add {
+        let role = if supervisor { StaffRole::Supervisor } else { StaffRole::Steward };
+        let (number, badge) = opened.part.take_on(&mut place.post()?, (event, &who), role, now())?;
+        let text = format!(
+            "{} is number {number}, {}. The badge, shown once: {}\n\
+             Gates hear of it by their next update. At a gate: out 2 BADGE counts two people out by hand.",
+            bold(&who),
+            role.name().to_lowercase(),
+            badge.text().as_str()
+        );
+        let json = json!({ "number": number, "role": role.name(), "badge": badge.text().as_str() });
+        return Ok(Answer::new(text, json));
+    }
+    if let Some(who) = end {
+        let number = opened.part.let_go(&mut place.post()?, (event, &who), now())?;
+        let text = format!("Badge {number} counts no more, at each gate from its next update on.");
+        return Ok(Answer::new(text, json!({ "number": number, "ended": true })));
+    }
+    let plan = opened.part.event(event)?;
+    let staff = opened.part.staff(plan.event)?;
+    let rows = staff.iter().map(|(member, called)| {
+        let until = member.until.map_or_else(String::new, super::moment);
+        vec![member.number.to_string(), called.clone(), member.role.name().to_owned(), until]
+    });
+    let rows: Vec<_> = rows.collect();
+    let text = match rows.as_slice() {
+        [] => format!("Nobody yet: tegata issuer {name} event staff \"{}\" --add NAME", plan.name),
+        rows => table(&["number", "name", "role", "ended"], rows),
+    };
+    let json: Vec<Value> = staff
+        .iter()
+        .map(|(member, called)| {
+            json!({
+                "number": member.number, "name": called, "role": member.role.name(),
+                "until": member.until.map(|until| until.0),
+            })
+        })
+        .collect();
+    Ok(Answer::new(text, json!({ "staff": json })))
+}
+
 fn list(issuer: &Issuer<SqliteVault>, name: &str) -> Result<Answer, Failure> {
     let events = issuer.events()?;
     let rows: Vec<Vec<String>> = events
@@ -261,6 +313,7 @@ fn show(issuer: &Issuer<SqliteVault>, plan: &EventPlan) -> Result<Answer, Failur
 
 const SALES: [&str; 10] =
     ["name", "price", "stock", "left", "sold", "reserved", "by_number", "installed_by_number", "waiting", "refunds"];
+const HANDS: [&str; 5] = ["staff", "zone", "way", "people", "tickets_ended"];
 const TICKETS: [&str; 5] = ["installed", "given", "dead", "came", "no_shows"];
 
 fn told(report: &Value) -> String {
@@ -276,6 +329,10 @@ fn told(report: &Value) -> String {
     let arrivals = cells(list_of(report, "arrivals"), &["door", "name", "from", "entries", "people"]);
     if !arrivals.is_empty() {
         parts.push(table(&["door", "", "quarter from", "entries", "people"], &arrivals));
+    }
+    let by_hand = cells(list_of(report, "by_hand"), &HANDS);
+    if !by_hand.is_empty() {
+        parts.push(table(&["staff", "zone", "by hand", "people", "tickets ended"], &by_hand));
     }
     let exceptions = cells(list_of(report, "exceptions"), &["kind", "count", "open"]);
     if !exceptions.is_empty() {
@@ -302,6 +359,12 @@ fn spreadsheet(report: &Value) -> String {
     for quarter in list_of(report, "arrivals") {
         for figure in ["entries", "people"] {
             line("door", cell(quarter, "name"), cell(quarter, "from"), figure, cell(quarter, figure));
+        }
+    }
+    for hand in list_of(report, "by_hand") {
+        let of = format!("staff {} zone {} {}", cell(hand, "staff"), cell(hand, "zone"), cell(hand, "way"));
+        for figure in ["people", "tickets_ended"] {
+            line("by hand", of.clone(), String::new(), figure, cell(hand, figure));
         }
     }
     for exception in list_of(report, "exceptions") {

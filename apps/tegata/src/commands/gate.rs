@@ -9,10 +9,12 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
+use tegata_core::CardId;
 use tegata_core::talk::enter::{GateNotice, Passing};
 use tegata_core::wire::signed::Algorithm;
+use tegata_crypto_native::Badge;
 use tegata_gate::lan::Shared;
-use tegata_gate::{Gate, serve};
+use tegata_gate::{Gate, Hand, serve};
 use tegata_vault::SqliteVault;
 
 /// Does it.
@@ -164,6 +166,7 @@ fn command(place: &Place, gate: &Arc<Shared<SqliteVault>>, line: &str) -> Result
             Ok(Some(Answer::new(format!("Listening to {rest}."), json!({ "neighbour": rest }))))
         }
         "update" => bring(place, gate).map(Some),
+        "out" | "in" | "over" => by_hand(gate, word, rest.trim()).map(Some),
         "camera" => {
             let Ok(code) = base45::decode(rest.trim()) else {
                 return fail("this is no code: it has letters, digits and $%*+-./: only");
@@ -172,8 +175,56 @@ fn command(place: &Place, gate: &Arc<Shared<SqliteVault>>, line: &str) -> Result
             answer.json["camera"] = true.into();
             Ok(Some(answer))
         }
-        other => fail(format!("'{other}' is none of: camera CODE, neighbour ADDRESS, update, status, stop")),
+        other => fail(format!(
+            "'{other}' is none of: camera CODE, out COUNT BADGE, in COUNT BADGE, over [TICKET] BADGE, neighbour ADDRESS, update, status, stop"
+        )),
     }
+}
+
+/// What staff does by hand, with its badge as the last word (R22).
+fn by_hand(gate: &Arc<Shared<SqliteVault>>, word: &str, rest: &str) -> Result<Answer, Failure> {
+    let (what, badge) = match rest.rsplit_once(' ') {
+        Some((what, badge)) => (what.trim(), badge),
+        None => ("", rest),
+    };
+    let badge = match Badge::parse(badge) {
+        Ok(badge) => badge,
+        Err(why) => {
+            return fail(format!(
+                "the badge is not readable: {why}; write it last, such as: out 2 K7QF-2M9X-0TRB-W4HZ"
+            ));
+        }
+    };
+    let people = || match what.parse::<u64>() {
+        Ok(people) => Ok(people),
+        Err(_) => fail(format!("'{what}' is no number of people; write: {word} 2 BADGE")),
+    };
+    let hand = match (word, what) {
+        ("out", _) => Hand::Out(people()?),
+        ("in", _) => Hand::In(people()?),
+        (_, "") => match gate.with(|gate, _| gate.last_inside())? {
+            Some(card) => Hand::Over(card),
+            None => {
+                return fail("no ticket was refused here because somebody is inside with it; write: over TICKET BADGE");
+            }
+        },
+        (_, ticket) => match CardId::parse(ticket) {
+            Some(card) => Hand::Over(card),
+            None => return fail(format!("'{ticket}' is no ticket; `tegata gate NAME log` lists them")),
+        },
+    };
+    let said = gate.with(|gate, now| gate.by_hand(&badge, hand, now))?;
+    let (people, staff) = (said.people, said.staff);
+    let way = said.direction.name().to_lowercase();
+    let text = match &said.over {
+        Some(over) => format!("Entry {} of {} is over, by badge {staff}: it may come in again.", over.entry, over.card),
+        None => format!("{people} counted {way} by hand, by badge {staff}."),
+    };
+    let json = json!({
+        "by_hand": way, "people": people, "staff": staff,
+        "ticket": said.over.as_ref().map(|over| over.card.to_string()),
+    });
+    Ok(Answer::new(text, json))
 }
 
 fn bring(place: &Place, gate: &Arc<Shared<SqliteVault>>) -> Result<Answer, Failure> {
@@ -214,8 +265,11 @@ pub fn told(notice: &GateNotice) -> Answer {
 fn status(gate: &mut Gate<SqliteVault>, neighbours: &[(String, bool)]) -> Result<Answer, Failure> {
     let door = gate.door()?;
     let tally = gate.tally();
-    let zones: Vec<Value> =
-        tally.zones.iter().map(|zone| json!({ "zone": zone.zone, "inside": zone.inside, "came": zone.came })).collect();
+    let zones: Vec<Value> = tally
+        .zones
+        .iter()
+        .map(|zone| json!({ "zone": zone.zone, "inside": zone.people(), "came": zone.arrived() }))
+        .collect();
     let waiting = gate.waiting();
     let heard: Vec<Value> =
         neighbours.iter().map(|(address, heard)| json!({ "address": address, "heard": heard })).collect();
@@ -230,7 +284,7 @@ fn status(gate: &mut Gate<SqliteVault>, neighbours: &[(String, bool)]) -> Result
         door.setup.zone
     );
     for zone in &tally.zones {
-        text.push_str(&format!("\n  zone {}: {} inside, {} came in", zone.zone, zone.inside, zone.came));
+        text.push_str(&format!("\n  zone {}: {} inside, {} came in", zone.zone, zone.people(), zone.arrived()));
     }
     for (address, heard) in neighbours {
         text.push_str(&format!("\n  neighbour {address}: {}", if *heard { "heard" } else { "NOT HEARD" }));

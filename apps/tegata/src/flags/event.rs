@@ -61,6 +61,20 @@ pub enum EventCommand {
         #[arg(long)]
         out: bool,
     },
+    /// The staff at an event's gates: list it, give somebody a badge, or end one
+    Staff {
+        /// Of which event
+        event: String,
+        /// Give somebody of this name a badge; it is shown once
+        #[arg(long, value_name = "NAME", conflicts_with = "end")]
+        add: Option<String>,
+        /// With --add: a supervisor, who may count people in and end a ticket's entry; else a steward, who counts people out
+        #[arg(long, requires = "add")]
+        supervisor: bool,
+        /// This badge counts no more, by name or number
+        #[arg(long, value_name = "NAME")]
+        end: Option<String>,
+    },
     /// Order tickets of a category by number: to be sold over a counter, or as vouchers; out of the same quota
     Numbers {
         /// Of which event

@@ -7,7 +7,7 @@ use crate::money::Time;
 use crate::record::{Batch, RecordKey, Space};
 use crate::step::Records;
 use crate::talk::credit::MerchantReceipt;
-use crate::talk::enter::{SessionSignature, Shown};
+use crate::talk::enter::{ByHand, SessionSignature, Shown};
 use crate::talk::pay::Receipt;
 use crate::wire::canonical::{Bytes, Wire};
 use crate::wire::signed::Signed;
@@ -45,6 +45,8 @@ codes! {
         Given = 13,
         /// Wallet: a card was taken from another wallet.
         Taken = 14,
+        /// Gate: its staff did it by hand.
+        ByHand = 15,
     }
 }
 
@@ -85,6 +87,8 @@ message! {
         16 title: Option<Vec<Hop>>,
         /// Taken: the card's new key says that it is this wallet's.
         17 proof: Option<SessionSignature>,
+        /// ByHand: what the badge has signed.
+        18 hand: Option<Signed<ByHand>>,
     }
 }
 
@@ -109,6 +113,7 @@ impl LogEntry {
             shown: None,
             title: None,
             proof: None,
+            hand: None,
             extensions: Default::default(),
         }
     }

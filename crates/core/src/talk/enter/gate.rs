@@ -379,7 +379,6 @@ fn shown(setup: &Setup, certificate: Signed<CardCertificate>) -> Shown {
         zone: setup.zone,
         direction: setup.direction,
         admission: None,
-        staff: None,
         title: None,
         extensions: Default::default(),
     }

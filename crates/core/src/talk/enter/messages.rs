@@ -9,7 +9,7 @@ use crate::wire::canonical::{DecodeError, Reader, Wire, Writer};
 use crate::wire::certificate::Certificate;
 use crate::wire::signed::{Signature, Signed};
 use crate::{codes, message};
-use alloc::{string::String, vec::Vec};
+use alloc::vec::Vec;
 
 codes! {
     /// Which way a door is passed.
@@ -341,10 +341,8 @@ message! {
         7 direction: Direction,
         /// The gate's word.
         8 admission: Option<Signed<Admission>>,
-        /// A gate's log: let in or out by hand, by this member of its staff.
-        9 staff: Option<String>,
         /// How the ticket was given on since the certificate (R12).
-        10 title: Option<Vec<Hop>>,
+        9 title: Option<Vec<Hop>>,
     }
 }
 

@@ -18,6 +18,7 @@
 //! place, come from two wallets, or from one that was put back: they convict ([`twice`]).
 
 mod gate;
+mod hand;
 mod messages;
 mod setup;
 mod share;
@@ -26,6 +27,7 @@ mod wallet;
 mod window;
 
 pub use gate::{Door, GateEnter, GateNotice, Passing};
+pub use hand::{ByHand, EntryOver, HandError, MOST_BY_HAND, Member, StaffRole, by_hand, check, inside, next_number};
 pub use messages::*;
 pub use setup::{DeadTicket, Setup};
 pub use share::{Neighbour, Page, PageError, page, take};

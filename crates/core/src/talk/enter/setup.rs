@@ -1,5 +1,6 @@
 //! What a gate needs to know of its event, and nothing about persons: set up once, then it works alone.
 
+use super::hand::Member;
 use super::messages::{Direction, EnterRefusal};
 use crate::card::Terms;
 use crate::id::{CardId, DeviceId, EventId, Handle};
@@ -59,6 +60,8 @@ message! {
         10 at: Time,
         /// All gates of the event: one that does not hear them all is alone (R22).
         11 gates: Vec<DeviceId>,
+        /// Its staff, also who is it no more; absent: nobody.
+        12 staff: Option<Vec<Member>>,
     }
 }
 

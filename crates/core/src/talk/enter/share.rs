@@ -2,6 +2,7 @@
 //! numbers only; what counts are presentations that tickets have signed.
 
 use super::gate::{Door, prove};
+use super::hand;
 use super::messages::*;
 use super::tally::count;
 use crate::card::ticket;
@@ -168,6 +169,9 @@ fn hear(
     context: &Context<'_>,
     batch: &mut Batch,
 ) -> Option<()> {
+    if entry.kind == EntryKind::ByHand {
+        return hand::hear(door, (gate.subject.device(), number), entry, context, batch);
+    }
     let shown = entry.shown.as_ref()?;
     let came = matches!(entry.kind, EntryKind::Admitted | EntryKind::Left);
     let given = entry.kind == EntryKind::TurnedAway && !shown.hops().is_empty();

@@ -13,10 +13,14 @@ message! {
     pub struct Zone {
         /// The zone.
         1 zone: u64,
-        /// People inside now.
+        /// People inside by tickets.
         2 inside: u64,
-        /// People who came in, in all.
+        /// People who came in by tickets, in all.
         3 came: u64,
+        /// People counted in by hand.
+        4 hand_in: Option<u64>,
+        /// People counted out by hand, who had no ticket to show.
+        5 hand_out: Option<u64>,
     }
 }
 
@@ -25,6 +29,17 @@ message! {
     pub struct Tally {
         /// By zone.
         1 zones: Vec<Zone>,
+    }
+}
+
+impl Zone {
+    /// People inside now: the same at every gate that has heard the same, in whatever order.
+    pub fn people(&self) -> u64 {
+        self.inside.saturating_add(self.hand_in.unwrap_or(0)).saturating_sub(self.hand_out.unwrap_or(0))
+    }
+    /// People who came in, in all.
+    pub fn arrived(&self) -> u64 {
+        self.came.saturating_add(self.hand_in.unwrap_or(0))
     }
 }
 
@@ -41,11 +56,18 @@ impl Tally {
     }
     /// People inside a zone.
     pub fn inside(&self, zone: u64) -> u64 {
-        self.zones.iter().find(|one| one.zone == zone).map_or(0, |one| one.inside)
+        self.zones.iter().find(|one| one.zone == zone).map_or(0, Zone::people)
     }
     fn of(&mut self, zone: u64) -> Option<&mut Zone> {
         if !self.zones.iter().any(|one| one.zone == zone) {
-            self.zones.push(Zone { zone, inside: 0, came: 0, extensions: Default::default() });
+            self.zones.push(Zone {
+                zone,
+                inside: 0,
+                came: 0,
+                hand_in: None,
+                hand_out: None,
+                extensions: Default::default(),
+            });
         }
         self.zones.iter_mut().find(|one| one.zone == zone)
     }
@@ -59,6 +81,18 @@ impl Tally {
             }
         }
     }
+}
+
+/// People who were counted in or out by hand, with no ticket.
+pub(super) fn adjust(records: &dyn Records, zone: u64, direction: Direction, people: u64, batch: &mut Batch) {
+    let (mut tally, stored) = Tally::load(records);
+    if let Some(one) = tally.of(zone) {
+        match direction {
+            Direction::In => one.hand_in = Some(one.hand_in.unwrap_or(0).saturating_add(people)),
+            Direction::Out => one.hand_out = Some(one.hand_out.unwrap_or(0).saturating_add(people)),
+        }
+    }
+    batch.replace(Tally::key(), stored, tally.to_bytes());
 }
 
 /// Adds a use to what is known of its ticket and to the counts, within `batch`. A use of an entry that is counted already changes

@@ -320,7 +320,6 @@ impl WalletEnter {
             zone,
             direction: attempt.direction,
             admission: Some(said.clone()),
-            staff: None,
             title: purse.title.clone(),
             extensions: Default::default(),
         };

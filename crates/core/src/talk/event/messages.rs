@@ -3,7 +3,7 @@
 use crate::card::{CardCertificate, Terms};
 use crate::id::{CardId, DeviceId, EventId, Handle, Hash, PartyId};
 use crate::money::Time;
-use crate::talk::enter::Direction;
+use crate::talk::enter::{Direction, Member};
 use crate::wire::signed::Signed;
 use crate::{codes, message};
 use alloc::{string::String, vec::Vec};
@@ -131,6 +131,39 @@ message! {
         5 direction: Direction,
         /// When it was made.
         6 at: Time,
+    }
+}
+
+/// The staff of one event, at most.
+pub const MAX_STAFF: usize = 200;
+
+message! {
+    /// The staff at an event's gates. Signed by the promoter; a higher revision replaces it.
+    pub struct StaffOrder kind 34 max 20_000 {
+        /// The promoter.
+        1 promoter: PartyId,
+        /// The event.
+        2 event: EventId,
+        /// Counts up from 1.
+        3 revision: u64,
+        /// Everybody who is or was of the staff, by number.
+        4 staff: Vec<Member>,
+        /// When it was made.
+        5 at: Time,
+    }
+}
+
+impl StaffOrder {
+    /// Whether it can follow `before`: nobody is left out, and nobody's key or role changes, so that what was signed before still
+    /// says who has signed it.
+    pub fn follows(&self, before: &[Member]) -> bool {
+        let numbered = self.staff.iter().zip(1..).all(|(member, number)| member.number == number);
+        let kept = before.iter().all(|old| {
+            let same = |now: &&Member| (now.number, &now.key, now.role) == (old.number, &old.key, old.role);
+            let found = self.staff.iter().find(same);
+            found.is_some_and(|now| old.until.is_none() || now.until == old.until)
+        });
+        numbered && kept && self.staff.len() <= MAX_STAFF
     }
 }
 

@@ -1,0 +1,151 @@
+//! The staff at an event's gates, and what it does by hand (R22).
+
+mod clearing;
+mod concert;
+mod says;
+mod world;
+
+use clearing::audited;
+use concert::*;
+use tegata_core::talk::cards::Done;
+use tegata_core::talk::enter::{ByHand, EnterRefusal, HandError, Member, StaffRole};
+use tegata_core::talk::event::*;
+use tegata_core::wire::certificate::Role;
+use tegata_core::{CardId, Time};
+use tegata_crypto_native::Badge;
+use tegata_gate::{GateError, Hand};
+use world::blank;
+
+/// The steward's and the supervisor's badge, and the order that names them.
+fn staff(concert: &Concert, ended: Option<Time>) -> (StaffOrder, [Badge; 2]) {
+    let badges = [Badge::generate([1; 32]), Badge::generate([2; 32])];
+    let member = |number, badge: &Badge, role, until| Member {
+        number,
+        key: badge.key().public(),
+        role,
+        until,
+        extensions: Default::default(),
+    };
+    let order = StaffOrder {
+        promoter: concert.world.issuer_id(),
+        event: EVENT,
+        revision: if ended.is_some() { 2 } else { 1 },
+        staff: vec![
+            member(1, &badges[0], StaffRole::Steward, ended),
+            member(2, &badges[1], StaffRole::Supervisor, None),
+        ],
+        at: concert.world.now,
+        extensions: Default::default(),
+    };
+    (order, badges)
+}
+
+/// A gate hears another.
+fn tells(concert: &mut Concert, from: usize, to: usize) {
+    let now = concert.world.moment();
+    let id = concert.gates[from].device.id().expect("joined");
+    let after = concert.gates[to].heard(id).number;
+    let (certificate, page) = concert.gates[from].page(after, now).expect("signed");
+    concert.gates[to].take(certificate, page, now).expect("heard");
+}
+
+#[test]
+fn staff_counts_by_hand_under_its_own_signature_and_every_gate_counts_alike() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    let (order, [steward, supervisor]) = staff(&concert, None);
+    let hand = |concert: &mut Concert, gate: usize, badge: &Badge, hand| {
+        let now = concert.world.moment();
+        concert.gates[gate].by_hand(badge, hand, now)
+    };
+    let why = |done: Result<ByHand, GateError>| match done {
+        Err(GateError::Hand(why)) => why,
+        other => panic!("it was done: {other:?}"),
+    };
+    concert.doors_open();
+    let refused = hand(&mut concert, 0, &steward, Hand::Out(1));
+    assert_eq!(why(refused), HandError::Unknown, "before the gate has heard of any staff");
+    concert.world.issuer_asks(order.clone());
+    concert.world.issuer_asks(order);
+    for gate in 0..3 {
+        concert.brings(gate);
+    }
+    concert.enters(card, 0);
+    hand(&mut concert, 0, &supervisor, Hand::In(4)).expect("counted");
+    hand(&mut concert, 2, &steward, Hand::Out(3)).expect("counted");
+    for (badge, done, expected) in [
+        (&steward, Hand::In(1), HandError::NotAllowed),
+        (&steward, Hand::Over(card), HandError::NotAllowed),
+        (&supervisor, Hand::Out(0), HandError::NotAllowed),
+        (&supervisor, Hand::Out(101), HandError::NotAllowed),
+        (&supervisor, Hand::Over(CardId([9; 16])), HandError::NotInside),
+        (&Badge::generate([3; 32]), Hand::Out(1), HandError::Unknown),
+    ] {
+        let refused = hand(&mut concert, 0, badge, done);
+        assert_eq!(why(refused), expected, "{done:?}");
+    }
+    // The phone was dead at the exit: the ticket is inside, until a supervisor says that it is not.
+    tells(&mut concert, 0, 1);
+    assert_eq!(concert.refused(card, 1), EnterRefusal::Inside);
+    assert_eq!(concert.gates[1].last_inside().expect("read"), Some(card));
+    hand(&mut concert, 1, &supervisor, Hand::Over(card)).expect("ended");
+    let again = hand(&mut concert, 1, &supervisor, Hand::Over(card));
+    assert_eq!(why(again), HandError::NotInside);
+    concert.enters(card, 1);
+    // In whatever order they hear each other, and however often.
+    for (from, to) in [(1, 2), (0, 2), (2, 1), (0, 1), (1, 0), (2, 0), (2, 0), (0, 2)] {
+        tells(&mut concert, from, to);
+    }
+    for gate in &concert.gates {
+        let zone = gate.tally().zones[0].clone();
+        assert_eq!((zone.people(), zone.arrived()), (2, 6), "1 by ticket and 4 by hand, less 3; came twice by ticket");
+    }
+    // A badge that was ended counts for what it did before.
+    let (order, _) = staff(&concert, Some(concert.world.now.after(1)));
+    concert.world.issuer_asks(order);
+    concert.world.now = concert.world.now.after(60);
+    for gate in 0..3 {
+        concert.brings(gate);
+    }
+    let refused = hand(&mut concert, 2, &steward, Hand::Out(1));
+    assert_eq!(why(refused), HandError::Unknown);
+    concert.world.update(&mut concert.visitor.device);
+    assert!(concert.world.open_exceptions().is_empty(), "{:?}", concert.world.open_exceptions());
+    let rows = concert.world.provider.store().by_hand(EVENT).expect("read");
+    assert_eq!(rows.iter().map(|row| (row.staff, row.people)).collect::<Vec<_>>().len(), 3);
+    let told = report(&mut concert)["by_hand"].clone();
+    let line = |staff, way, people, tickets| serde_json::json!({ "staff": staff, "zone": 1, "way": way, "people": people, "tickets_ended": tickets });
+    assert_eq!(told, serde_json::json!([line(1, "out", 3, 0), line(2, "in", 4, 0), line(2, "out", 1, 1)]));
+    concert.clean();
+    // What a row says that no badge has signed is found.
+    let connection = concert.world.provider.store().connection();
+    connection.execute("UPDATE by_hand SET people = 30 WHERE staff = 1", []).expect("tampered");
+    let found = audited(&concert.world).difference.expect("found");
+    assert!(found.about.contains("by hand"), "{found:?}");
+}
+
+#[test]
+fn who_is_of_the_staff_is_the_promoters_word_and_nobody_is_left_out_of_it() {
+    let mut concert = Concert::new();
+    let (order, _) = staff(&concert, None);
+    let mut other = blank(152);
+    concert.world.join(&mut other, Role::Issuer, None, "Other");
+    let stranger = StaffOrder { promoter: tegata_core::PartyId(other.id().expect("joined").0), ..order.clone() };
+    let refused: Result<Done, _> = concert.world.ask(&mut other, stranger);
+    assert!(refused.is_err(), "another promoter's event");
+    concert.world.issuer_asks(order.clone());
+    let mut issuer = std::mem::replace(&mut concert.world.issuer, blank(200));
+    let next = StaffOrder { revision: 2, ..order.clone() };
+    let mut swapped = next.clone();
+    swapped.staff[0].key = Badge::generate([7; 32]).key().public();
+    let mut risen = next.clone();
+    risen.staff[0].role = StaffRole::Supervisor;
+    let left_out = StaffOrder { staff: next.staff[..1].to_vec(), ..next.clone() };
+    let renumbered = StaffOrder { staff: next.staff.iter().rev().cloned().collect(), ..next.clone() };
+    for wrong in [swapped, risen, left_out, renumbered, StaffOrder { revision: 4, ..order }] {
+        let refused: Result<Done, _> = concert.world.ask(&mut issuer, wrong);
+        assert!(refused.is_err());
+    }
+    let done: Result<Done, _> = concert.world.ask(&mut issuer, next);
+    assert!(done.is_ok());
+}
