@@ -22,7 +22,7 @@ use tegata_core::talk::credit::{
     VoidAuthorization,
 };
 use tegata_core::talk::enter::{
-    Admission, Attempt, ByHand, EnterMessage, EntryOver, Member, Examination, LeftBefore, Neighbour, Page, Pass, Presentation, Presented, Setup,
+    Admission, Attempt, ByHand, EnterMessage, EntryOver, Member, Listened, PagesAsked, PagesTold, Relay, Examination, LeftBefore, Neighbour, Page, Pass, Presentation, Presented, Setup,
     Shown, Tally, Window, WindowCode, Zone,
 };
 use tegata_core::talk::event::{
@@ -114,6 +114,7 @@ pub const SIGNED: &[Feed] = &[
     signed::<Order>,
     signed::<Outcome>,
     signed::<Page>,
+    signed::<Relay>,
     signed::<PaymentRequest>,
     signed::<Presentation>,
     signed::<ProcessorRefused>,
@@ -174,6 +175,9 @@ pub const UNSIGNED: &[Feed] = &[
     unsigned::<LogEntry>,
     unsigned::<MerchantDetails>,
     unsigned::<Neighbour>,
+    unsigned::<Listened>,
+    unsigned::<PagesAsked>,
+    unsigned::<PagesTold>,
     unsigned::<Offer>,
     unsigned::<Offered>,
     unsigned::<OperationalKey>,

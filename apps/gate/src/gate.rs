@@ -4,8 +4,8 @@ use std::sync::Arc;
 use tegata_core::record::Space;
 use tegata_core::step::{Broken, Context, Event, Fault};
 use tegata_core::talk::enter::{
-    ByHand, Direction, Door, EnterRefusal, GateEnter, GateNotice, HandError, Neighbour, Page, PageError, Setup, Tally,
-    by_hand, inside, next_number, page, take,
+    ByHand, Direction, Door, EnterRefusal, GateEnter, GateNotice, HandError, Listened, Neighbour, Page, PageError,
+    Relay, Setup, Tally, by_hand, inside, next_number, page, relay, take, take_relay,
 };
 use tegata_core::talk::journal::{Journal, LogEntry};
 use tegata_core::wire::canonical::Wire;
@@ -217,6 +217,53 @@ impl<V: Vault> Gate<V> {
         let (batch, heard) = take(&door, certificate, page, &context(&self.device, now))?;
         self.device.vault.commit(&batch)?;
         Ok(heard)
+    }
+    /// How far it has heard each gate that it ever heard, lost ones too.
+    ///
+    /// # Errors
+    /// The vault cannot be read.
+    pub fn neighbours(&self) -> Result<Vec<(DeviceId, Neighbour)>, GateError> {
+        let found = self.device.vault.scan(Space::Event, b"n", usize::MAX)?;
+        let gate = |key: &[u8]| Some(DeviceId(key.get(1..)?.try_into().ok()?));
+        Ok(found.iter().filter_map(|(key, bytes)| Some((gate(key)?, Neighbour::from_bytes(bytes).ok()?))).collect())
+    }
+    /// A page of a gate that has fallen silent, for one that asks and has heard less of it. `heard`: those that it hears itself.
+    ///
+    /// # Errors
+    /// [`GateError`].
+    pub fn relay(&mut self, others: &[Listened], heard: &[DeviceId]) -> Result<Option<Signed<Relay>>, GateError> {
+        let door = self.door()?;
+        for (gate, known) in self.neighbours()? {
+            let after = match others.iter().find(|other| other.gate == gate) {
+                Some(other) if other.heard => continue,
+                Some(other) => other.number,
+                None if heard.contains(&gate) => continue,
+                None => 0,
+            };
+            let found = (known.number > after).then(|| relay(&door, gate, after, &self.device)).flatten();
+            if let Some(found) = found {
+                let key = door.certificate.claimed().key;
+                let found = Unsigned::new(found, key.algorithm());
+                let signature = self.device.ring.sign(&key, &found.tbs(&[])).ok_or(GateError::Key)?;
+                return Ok(Some(found.sign(signature)));
+            }
+        }
+        Ok(None)
+    }
+    /// Takes a page that a neighbour tells on.
+    ///
+    /// # Errors
+    /// [`GateError::Neighbour`] and others; nothing has changed.
+    pub fn take_relay(
+        &mut self,
+        by: Signed<Certificate>,
+        relay: Signed<Relay>,
+        now: Now,
+    ) -> Result<Neighbour, GateError> {
+        let door = self.door()?;
+        let (batch, known) = take_relay(&door, by, relay, &context(&self.device, now))?;
+        self.device.vault.commit(&batch)?;
+        Ok(known)
     }
     /// What was heard of a neighbour.
     pub fn heard(&self, gate: DeviceId) -> Neighbour {

@@ -11,12 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tegata_core::DeviceId;
-use tegata_core::message;
-use tegata_core::talk::enter::Page;
+use tegata_core::talk::enter::{Listened, PagesAsked, PagesTold};
 use tegata_core::talk::journal::Journal;
 use tegata_core::wire::canonical::Wire;
-use tegata_core::wire::certificate::Certificate;
-use tegata_core::wire::signed::Signed;
 use tegata_device::Now;
 use tegata_vault::Vault;
 
@@ -28,24 +25,6 @@ pub const SILENCE: Duration = Duration::from_millis(3_000);
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Largest frame, in bytes.
 const FRAME: usize = 600_000;
-
-message! {
-    /// What follows this entry of your log?
-    pub struct Ask {
-        /// The entry's number; 0: from the beginning.
-        1 after: u64,
-    }
-}
-
-message! {
-    /// A page of a gate's log, and who it is.
-    pub struct Told {
-        /// The gate.
-        1 certificate: Signed<Certificate>,
-        /// The page.
-        2 page: Signed<Page>,
-    }
-}
 
 /// A neighbour as the screen shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,8 +89,21 @@ impl<V: Vault + Send + 'static> Shared<V> {
     fn is_hearing(&self, gate: &mut Gate<V>) -> bool {
         let Ok(door) = gate.door() else { return false };
         let own = door.certificate.claimed().subject.device();
-        let heard: Vec<DeviceId> = self.ears().into_iter().filter(|ear| ear.heard).filter_map(|ear| ear.gate).collect();
+        let heard = self.heard();
         door.setup.gates.iter().all(|one| *one == own || heard.contains(one))
+    }
+    /// Whom it hears.
+    fn heard(&self) -> Vec<DeviceId> {
+        self.ears().into_iter().filter(|ear| ear.heard).filter_map(|ear| ear.gate).collect()
+    }
+    /// How far it has heard each gate, itself included; of those that it `refused` to hear of it wants no more.
+    fn listened(&self, refused: &[DeviceId]) -> Result<Vec<Listened>, GateError> {
+        let heard = self.heard();
+        let gate = locked(&self.gate);
+        let one = |gate, number, heard| Listened { gate, number, heard, extensions: Default::default() };
+        let enough = refused.iter().copied().chain(gate.device.id()).map(|gate| one(gate, 0, true));
+        let others = gate.neighbours()?.into_iter().map(|(gate, known)| one(gate, known.number, heard.contains(&gate)));
+        Ok(enough.chain(others).collect())
     }
     /// Ends its threads within [`HOLD`].
     pub fn stop(&self) {
@@ -148,17 +140,21 @@ impl<V: Vault + Send + 'static> Shared<V> {
     fn answer(&self, mut stream: TcpStream) {
         let quiet = stream.set_nodelay(true).and_then(|()| stream.set_read_timeout(Some(SILENCE)));
         while quiet.is_ok() && !self.is_stopped() {
-            let Some(ask) = read(&mut stream).ok().and_then(|bytes| Ask::from_bytes(&bytes).ok()) else { return };
-            let told = self.told(ask.after);
+            let Some(asked) = read(&mut stream).ok().and_then(|bytes| PagesAsked::from_bytes(&bytes).ok()) else {
+                return;
+            };
+            let told = self.told(&asked);
             if told.is_none_or(|told| write(&mut stream, &told.to_bytes()).is_err()) {
                 return;
             }
         }
     }
-    fn told(&self, after: u64) -> Option<Told> {
-        let until = Instant::now() + HOLD;
+    fn told(&self, asked: &PagesAsked) -> Option<PagesTold> {
+        let (until, after) = (Instant::now() + HOLD, asked.after);
+        let heard = self.heard();
         let mut gate = locked(&self.gate);
-        loop {
+        let relay = asked.others.as_ref().map(|others| gate.relay(others, &heard)).transpose().ok()?.flatten();
+        while relay.is_none() {
             let number = Journal::load(&gate.device)?.number;
             let left = until.saturating_duration_since(Instant::now());
             if number > after || left.is_zero() || self.is_stopped() {
@@ -167,7 +163,7 @@ impl<V: Vault + Send + 'static> Shared<V> {
             gate = self.changed.wait_timeout(gate, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         let (certificate, page) = gate.page(after, (self.now)()).ok()?;
-        Some(Told { certificate, page, extensions: Default::default() })
+        Some(PagesTold { certificate, page, relay, extensions: Default::default() })
     }
 
     /// Listens to a neighbour from now on, in a thread of its own.
@@ -201,10 +197,13 @@ impl<V: Vault + Send + 'static> Shared<V> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(SILENCE))?;
         let mut known: Option<(DeviceId, u64)> = None;
+        let mut refused = Vec::new();
         while !self.is_stopped() {
             let after = known.map_or(0, |(_, number)| number);
-            write(&mut stream, &Ask { after, extensions: Default::default() }.to_bytes())?;
-            let told = Told::from_bytes(&read(&mut stream)?).map_err(|_| LanError::Odd)?;
+            // With the first question of a line it does not know yet who answers.
+            let others = known.map(|_| self.listened(&refused)).transpose()?;
+            write(&mut stream, &PagesAsked { after, others, extensions: Default::default() }.to_bytes())?;
+            let told = PagesTold::from_bytes(&read(&mut stream)?).map_err(|_| LanError::Odd)?;
             let gate = told.certificate.claimed().subject.device();
             let before = locked(&self.gate).heard(gate);
             if known.is_none() && before.number > 0 {
@@ -212,7 +211,16 @@ impl<V: Vault + Send + 'static> Shared<V> {
                 known = Some((gate, before.number));
                 continue;
             }
+            let by = told.certificate.clone();
             let heard = self.with(|own, now| own.take(told.certificate, told.page, now))?;
+            if let Some(relay) = told.relay {
+                // What is told on and does not fit is not asked for again; the teller itself is heard all the same.
+                let of = relay.claimed().page.claimed().gate;
+                if let Err(error) = self.with(|own, now| own.take_relay(by, relay, now)) {
+                    tracing::warn!(%error, "a page of {of} that {gate} tells on is not taken");
+                    refused.push(of);
+                }
+            }
             known = Some((gate, heard.number));
             self.note(line, |line| {
                 line.ear.gate = Some(gate);

@@ -287,6 +287,9 @@ impl Provider {
             desk.known(subject).ok_or(ProviderError::Unknown)?;
             desk.store.set_revoked(subject, now)?;
             desk.learned.push(Learned::Revoked(subject, now));
+            if let Some(place) = desk.store.gate(subject.device())? {
+                desk.store.event_changed(place.event)?;
+            }
             desk.publish();
             Ok(())
         })

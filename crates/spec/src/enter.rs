@@ -317,11 +317,41 @@ pub fn Page() -> Forms<Page> {
     };
     vec![("usual", page.clone()), ("of nothing", Page { after: 31, entries: vec![], ..page })]
 }
+/// Pages told on.
+#[allow(non_snake_case)] // named like the message
+pub fn Relay() -> Forms<Relay> {
+    let page = by(Who::Gate, &[], Page()[0].1.clone());
+    let certificate = gate_certificate();
+    vec![("usual", Relay { by: DeviceId([0x6b; 16]), certificate, page, extensions: none() })]
+}
+/// How far gates are heard.
+#[allow(non_snake_case)] // named like the message
+pub fn Listened() -> Forms<Listened> {
+    let heard = Listened { gate: GATE, number: 31, heard: true, extensions: none() };
+    vec![("silent", Listened { heard: false, ..heard.clone() }), ("heard", heard)]
+}
+/// Questions between gates.
+#[allow(non_snake_case)] // named like the message
+pub fn PagesAsked() -> Forms<PagesAsked> {
+    let first = PagesAsked { after: 0, others: None, extensions: none() };
+    let others = Some(Listened().into_iter().map(|(_, one)| one).collect());
+    vec![("the first", first), ("with others", PagesAsked { after: 31, others, extensions: none() })]
+}
+/// Answers between gates.
+#[allow(non_snake_case)] // named like the message
+pub fn PagesTold() -> Forms<PagesTold> {
+    let page = by(Who::Gate, &[], Page()[0].1.clone());
+    let certificate = gate_certificate();
+    let own = PagesTold { certificate, page, relay: None, extensions: none() };
+    let relay = Some(by(Who::Gate, &[], Relay()[0].1.clone()));
+    vec![("its own", own.clone()), ("with another's", PagesTold { relay, ..own })]
+}
 /// What is known of neighbours.
 #[allow(non_snake_case)] // named like the message
 pub fn Neighbour() -> Forms<Neighbour> {
     let head = Hash::of(b"thirty entries");
-    vec![("usual", Neighbour { number: 30, head, last: 31, heard: Time(NOW), extensions: none() })]
+    let neighbour = Neighbour { number: 30, head, last: 31, heard: Time(NOW), pages: None, extensions: none() };
+    vec![("usual", neighbour.clone()), ("with pages kept", Neighbour { pages: Some(12), ..neighbour })]
 }
 /// Uses.
 #[allow(non_snake_case)] // named like the message

@@ -394,6 +394,7 @@ messages! {
         Admission by Gate in Admission::context(&samples::presentation_hash());
         Window by Card in samples::window_context();
         Page by Gate in [];
+        Relay by Gate in [];
         Register by Wallet in [];
         GiftRequest by Wallet in [];
         Gift by Provider in samples::REQUEST.to_bytes();
@@ -409,7 +410,7 @@ messages! {
         OperationalKey Anchors Offered Offer Charged Checked LogEntry Journal Command Restart ProviderInfo Sealed Purse
         Paying Untouched Claim Till ProcessorInfo CardDetails MerchantDetails CreditOffered Credited
         Article Bought ReceiptName Enclosed Delivery KeptLetter
-        TicketTerms Examination Presented LeftBefore WindowCode Shown Setup Neighbour Use Usage Zone Tally Attempt Pass
+        TicketTerms Examination Presented LeftBefore WindowCode Shown Setup Neighbour Listened PagesAsked PagesTold Use Usage Zone Tally Attempt Pass
         Member EntryOver PlannedZone PlannedDoor Seat Changed KeptChange Kept
         Hop GiveOffer Acceptance Reveal Exit Given Taken HandedOver Taking GiftKept
     }

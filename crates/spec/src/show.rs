@@ -375,7 +375,11 @@ fields! {
     EntryOver { card generation entry }
     ByHand { staff zone direction people over at event }
     Page { gate event after entries number head at }
-    Neighbour { number head last heard }
+    Neighbour { number head last heard pages }
+    Relay { by certificate page }
+    Listened { gate number heard }
+    PagesAsked { after others }
+    PagesTold { certificate page relay }
     Zone { zone inside came hand_in hand_out }
     Tally { zones }
     Attempt { presentation session gate event zone direction refused }

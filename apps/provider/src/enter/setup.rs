@@ -25,6 +25,9 @@ pub(crate) fn due(desk: &mut Desk<'_>, gate: DeviceId) -> Result<(), Failure> {
             None => terms.push(desk.terms(handle)?),
         }
     }
+    // One that was lost is waited for no more: nobody is alone for its sake.
+    let stands = |gate: &DeviceId| desk.known((*gate).into()).is_some_and(|known| known.revoked.is_none());
+    let standing = desk.store.gates_of(place.event)?.into_iter().map(|gate| gate.gate).filter(stands).collect();
     let setup = Setup {
         number: event.changed,
         event: place.event,
@@ -36,7 +39,7 @@ pub(crate) fn due(desk: &mut Desk<'_>, gate: DeviceId) -> Result<(), Failure> {
         zone: place.zone,
         direction: place.direction,
         at: desk.now,
-        gates: desk.store.gates_of(place.event)?.into_iter().map(|gate| gate.gate).collect(),
+        gates: standing,
         staff: staff_of(desk, place.event)?,
         extensions: Default::default(),
     };

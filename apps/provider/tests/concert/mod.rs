@@ -138,7 +138,11 @@ impl Concert {
         concert
     }
     pub fn gate(&mut self, door: u8, direction: Direction) -> Door {
-        let mut device = blank(100 + door);
+        self.gate_of(100 + door, door, direction)
+    }
+    /// A gate with keys from this seed, set up at a door.
+    pub fn gate_of(&mut self, seed: u8, door: u8, direction: Direction) -> Door {
+        let mut device = blank(seed);
         let promoter = self.world.issuer_id();
         self.world.join(&mut device, Role::Gate, Some(promoter), &format!("door {door}"));
         let order = GateOrder {

@@ -276,15 +276,29 @@ impl Anchors {
         now: Time,
         by: &dyn Verifier,
     ) -> Result<Verified<Certificate>, Untrusted> {
+        let verified = self.certified(certificate, role, now, by)?;
+        if self.is_revoked(verified.subject) {
+            return Err(Untrusted::Revoked);
+        }
+        Ok(verified)
+    }
+    /// As [`Self::accept`], of a participant that may have been revoked since.
+    ///
+    /// # Errors
+    /// Why it is [`Untrusted`].
+    pub fn certified(
+        &self,
+        certificate: Signed<Certificate>,
+        role: Role,
+        now: Time,
+        by: &dyn Verifier,
+    ) -> Result<Verified<Certificate>, Untrusted> {
         let key = self.signer(certificate.claimed().signer, now)?;
         let verified = certificate.verify(key, &[], by)?;
         if verified.role != role {
             return Err(Untrusted::WrongRole);
         }
         within(verified.from, verified.until, now)?;
-        if self.is_revoked(verified.subject) {
-            return Err(Untrusted::Revoked);
-        }
         Ok(verified)
     }
 }

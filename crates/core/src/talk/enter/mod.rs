@@ -20,6 +20,7 @@
 mod gate;
 mod hand;
 mod messages;
+mod relay;
 mod setup;
 mod share;
 mod tally;
@@ -29,6 +30,7 @@ mod window;
 pub use gate::{Door, GateEnter, GateNotice, Passing};
 pub use hand::{ByHand, EntryOver, HandError, MOST_BY_HAND, Member, StaffRole, by_hand, check, inside, next_number};
 pub use messages::*;
+pub use relay::{Listened, PagesAsked, PagesTold, Relay, relay, take_relay};
 pub use setup::{DeadTicket, Setup};
 pub use share::{Neighbour, Page, PageError, page, take};
 pub use tally::{Tally, Zone};

@@ -4,6 +4,7 @@
 use super::gate::{Door, prove};
 use super::hand;
 use super::messages::*;
+use super::relay::keep;
 use super::tally::count;
 use crate::card::ticket;
 use crate::card::ticket::{Usage, Use};
@@ -52,6 +53,8 @@ message! {
         3 last: u64,
         /// When it was heard last, by the listener's clock.
         4 heard: Time,
+        /// How many of its pages are kept, to be told on.
+        5 pages: Option<u64>,
     }
 }
 
@@ -84,7 +87,8 @@ impl Neighbour {
     pub fn load(records: &dyn Records, gate: DeviceId) -> (Self, Option<Vec<u8>>) {
         let stored = records.get(&Self::key(gate));
         let known = stored.as_deref().and_then(|bytes| Self::from_bytes(bytes).ok());
-        let new = Self { number: 0, head: Hash::ZERO, last: 0, heard: Time(0), extensions: Default::default() };
+        let new =
+            Self { number: 0, head: Hash::ZERO, last: 0, heard: Time(0), pages: None, extensions: Default::default() };
         (known.unwrap_or(new), stored)
     }
     /// Whether everything that it had when it was heard last is known, and that is not long ago.
@@ -123,6 +127,17 @@ pub fn take(
     context: &Context<'_>,
 ) -> Result<(Batch, Neighbour), PageError> {
     let gate = door.anchors.accept(certificate, Role::Gate, context.now, context.verifier)?;
+    follow(door, &gate, page, context, true)
+}
+
+/// Goes on in a neighbour's log by a page of it. `heard`: from itself, now.
+pub(super) fn follow(
+    door: &Door,
+    gate: &Verified<Certificate>,
+    page: Signed<Page>,
+    context: &Context<'_>,
+    heard: bool,
+) -> Result<(Batch, Neighbour), PageError> {
     let page = page.verify(&gate.key, &[], context.verifier).map_err(Untrusted::from)?;
     if gate.owner != door.certificate.claimed().owner || page.gate != gate.subject.device() {
         return Err(PageError::OtherEvent);
@@ -134,13 +149,15 @@ pub fn take(
         return Err(PageError::Malformed);
     }
     let (known, before) = Neighbour::load(context.records, page.gate);
+    // A page told on may be an old one; from the gate itself it is a log that began anew.
     if page.number < known.number {
-        return Err(PageError::OtherLog);
+        return if heard { Err(PageError::OtherLog) } else { Ok((Batch::default(), known)) };
     }
     if page.after > known.number {
         return Err(PageError::Gap);
     }
-    let mut after = Neighbour { last: page.number.max(known.last), heard: context.now, ..known.clone() };
+    let now = if heard { context.now } else { known.heard };
+    let mut after = Neighbour { last: page.number.max(known.last), heard: now, ..known.clone() };
     let mut overlay = Overlay { records: context.records, batch: Batch::default() };
     // What was heard before is told again where an answer was lost.
     let skip = usize::try_from(known.number - page.after).unwrap_or(usize::MAX);
@@ -150,13 +167,17 @@ pub fn take(
         let entry = LogEntry::from_bytes(&bytes.0).map_err(|_| PageError::Malformed)?;
         let mut drafted = Batch::default();
         let within = Context { records: &overlay, verifier: context.verifier, ..*context };
-        hear(door, &gate, (after.number, &entry), &within, &mut drafted);
+        hear(door, gate, (after.number, &entry), &within, &mut drafted);
         overlay.merge(drafted);
     }
     if after.number == page.number && after.head != page.head {
         return Err(PageError::OtherLog);
     }
     let mut batch = overlay.batch;
+    if after.number > known.number {
+        let kept = known.pages.unwrap_or(0);
+        after.pages = Some(keep(context.records, kept, (gate.signed(), page.signed()), &mut batch));
+    }
     batch.replace(Neighbour::key(page.gate), before, after.to_bytes());
     Ok((batch, after))
 }
