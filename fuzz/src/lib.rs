@@ -14,6 +14,7 @@ use tegata_core::talk::buy::{
 use tegata_core::talk::cards::{
     Activate, Done, InstallReply, InstallRequest, LoadReply, LoadRequest, NumberKey, Order,
 };
+use tegata_core::charging::{CallTariff, Rate, Tariff, WeekTime};
 use tegata_core::talk::contract::Contract;
 use tegata_core::talk::credit::{
     Agreement, AuthorizationRequest, Authorize, CardDetails, Clear, ClearingCompletion, ClearingInformation,
@@ -93,6 +94,8 @@ pub const SIGNED: &[Feed] = &[
     signed::<Done>,
     signed::<EventPlan>,
     signed::<GateOrder>,
+    signed::<Tariff>,
+    signed::<CallTariff>,
     signed::<StaffOrder>,
     signed::<ByHand>,
     signed::<Gift>,
@@ -182,6 +185,8 @@ pub const UNSIGNED: &[Feed] = &[
     unsigned::<Offered>,
     unsigned::<OperationalKey>,
     unsigned::<Member>,
+    unsigned::<Rate>,
+    unsigned::<WeekTime>,
     unsigned::<EntryOver>,
     unsigned::<Pass>,
     unsigned::<PayMessage>,

@@ -8,6 +8,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod card;
+pub mod charging;
 pub mod id;
 pub mod money;
 pub mod record;

@@ -4,6 +4,7 @@
 //! and what it must make of it; [`judge`] is this implementation's answer. No product code depends on this crate.
 
 pub mod buy;
+pub mod call;
 pub mod case;
 pub mod credit;
 pub mod enter;

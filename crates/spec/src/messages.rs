@@ -9,6 +9,7 @@ use tegata_core::card::payment::Purse;
 use tegata_core::card::ticket::{TicketTerms, Usage, Use};
 use tegata_core::card::title::Hop;
 use tegata_core::card::*;
+use tegata_core::charging::{CallTariff, Rate, Tariff, WeekTime};
 use tegata_core::talk::credit::{processor::*, *};
 use tegata_core::talk::{
     buy::*, cards::*, contract::*, enter::*, event::*, give::*, join::*, journal::*, pay::*, reach::*, report::*,
@@ -399,6 +400,8 @@ messages! {
         GiftRequest by Wallet in [];
         Gift by Provider in samples::REQUEST.to_bytes();
         EventPlan by Issuer in [];
+        Tariff by Issuer in [];
+        CallTariff by Terminal in samples::SESSION.to_bytes();
         GateOrder by Issuer in [];
         StaffOrder by Issuer in [];
         ByHand by Card in ByHand::context(crate::enter::GATE, 31);
@@ -411,7 +414,7 @@ messages! {
         Paying Untouched Claim Till ProcessorInfo CardDetails MerchantDetails CreditOffered Credited
         Article Bought ReceiptName Enclosed Delivery KeptLetter
         TicketTerms Examination Presented LeftBefore WindowCode Shown Setup Neighbour Listened PagesAsked PagesTold Use Usage Zone Tally Attempt Pass
-        Member EntryOver PlannedZone PlannedDoor Seat Changed KeptChange Kept
+        WeekTime Rate Member EntryOver PlannedZone PlannedDoor Seat Changed KeptChange Kept
         Hop GiveOffer Acceptance Reveal Exit Given Taken HandedOver Taking GiftKept
     }
     bodies { Terms }

@@ -575,6 +575,7 @@ forms! {
 }
 
 pub use crate::buy::*;
+pub use crate::call::*;
 pub use crate::credit::*;
 pub use crate::enter::*;
 pub use crate::event::*;

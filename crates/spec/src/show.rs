@@ -6,6 +6,7 @@ use tegata_core::card::payment::{Purse, PurseState};
 use tegata_core::card::ticket::{TicketTerms, Usage, Use};
 use tegata_core::card::title::Hop;
 use tegata_core::card::*;
+use tegata_core::charging::{CallTariff, Rate, Tariff, WeekTime};
 use tegata_core::talk::{
     buy::*, cards::*, contract::*, credit::*, enter::*, event::*, give::*, join::*, journal::*, pay::*, reach::*,
     report::*, update::*,
@@ -401,6 +402,10 @@ fields! {
     PlannedDoor { door name zone }
     Seat { seat name article }
     EventPlan { promoter event revision name place zones doors seats at }
+    WeekTime { from until }
+    Rate { prefix when setup price length minimum setup_kept }
+    Tariff { issuer number unit ahead rates at }
+    CallTariff { transaction unit setup price length minimum setup_kept tariff called at expires }
     GateOrder { promoter gate event door direction at }
     StaffOrder { promoter event revision staff at }
     Change { promoter event before after text answer_until silence_refunds at }

@@ -1,0 +1,209 @@
+//! The meter of one session: what is paid, until when, when to ask for more, when to warn and when to cut. Shaped like credit control
+//! of RFC 8506: a session starts, asks for further units while it lasts (interim), is told that a unit is the final one, and stops;
+//! what was granted and not used is given back. It knows neither calls nor cards, and it has no clock.
+
+use super::tariff::CallTariff;
+
+/// For how many milliseconds a session goes on, at most, until its first unit is paid.
+pub const PATIENCE: u64 = 5_000;
+/// How long before the paid time ends the holder is warned, where no more is paid: ten seconds, or half a unit if that is less.
+pub const WARNING: u64 = 10_000;
+
+/// Why a payment is not taken; nothing has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum MeterError {
+    /// Lower than what was paid before.
+    #[error("totals only rise: more has been paid for this session before")]
+    Lower,
+    /// No whole number of units.
+    #[error("the total is no whole number of units of what was agreed")]
+    Uneven,
+    /// More units than were asked for.
+    #[error("more than was asked for")]
+    TooMuch,
+    /// After the end.
+    #[error("the session is over")]
+    Over,
+    /// Before the answer, nothing but the set-up charge is paid (R24).
+    #[error("before the answer nothing but the set-up charge is paid")]
+    Early,
+}
+
+/// What is to be done next, and when. Times are milliseconds of one clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// Ask for this total.
+    Ask {
+        /// The total.
+        total: u64,
+        /// From then on.
+        at: u64,
+    },
+    /// Nobody pays more: warn.
+    Warn {
+        /// From then on.
+        at: u64,
+    },
+    /// What is paid ends.
+    Cut {
+        /// Then.
+        at: u64,
+    },
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stopped {
+    /// How long it lasted since the answer, in milliseconds; `None`: nobody answered.
+    pub lasted: Option<u64>,
+    /// What it costs: never more than was paid.
+    pub cost: u64,
+    /// What was paid and goes back.
+    pub unused: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Waits for the answer.
+    Rings,
+    /// Answered then.
+    Runs(u64),
+    /// Stopped.
+    Over,
+}
+
+/// The meter of one session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meter {
+    agreed: CallTariff,
+    stage: Stage,
+    /// What is paid, in all.
+    paid: u64,
+    /// What was asked for last, if it is not paid yet.
+    asked: Option<u64>,
+    /// Nobody pays more: what is granted is the final unit.
+    is_final: bool,
+    warned: bool,
+    /// How long before the end of what is paid the next unit is asked for.
+    lead: u64,
+}
+
+impl Meter {
+    /// A session under what was agreed. `lead`: how many milliseconds before the end of a unit the next one is asked for, to hide the
+    /// way to the payer and back; never more than half a unit.
+    pub fn start(agreed: CallTariff, lead: u64) -> Self {
+        let lead = lead.min(agreed.length / 2);
+        Self { agreed, stage: Stage::Rings, paid: 0, asked: None, is_final: false, warned: false, lead }
+    }
+    /// What was agreed.
+    pub fn agreed(&self) -> &CallTariff {
+        &self.agreed
+    }
+    /// The total to be paid before it rings (R24).
+    pub fn first(&self) -> u64 {
+        self.agreed.setup
+    }
+    /// What is paid.
+    pub fn paid(&self) -> u64 {
+        self.paid
+    }
+    /// Units that are paid for.
+    fn units(&self) -> u64 {
+        self.paid.saturating_sub(self.agreed.setup).checked_div(self.agreed.price).unwrap_or(u64::MAX)
+    }
+    /// The other side has answered.
+    pub fn answered(&mut self, at: u64) {
+        if self.stage == Stage::Rings {
+            self.stage = Stage::Runs(at);
+        }
+    }
+    /// A total was paid, and that is stored. The same again changes nothing.
+    ///
+    /// # Errors
+    /// [`MeterError`].
+    pub fn pay(&mut self, total: u64, at: u64) -> Result<(), MeterError> {
+        if total == self.paid && total != 0 {
+            return Ok(());
+        }
+        if total < self.paid {
+            return Err(MeterError::Lower);
+        }
+        match self.stage {
+            Stage::Over => return Err(MeterError::Over),
+            Stage::Rings if total != self.agreed.setup => return Err(MeterError::Early),
+            Stage::Rings => {}
+            Stage::Runs(_) if self.ends().is_some_and(|end| at >= end) => return Err(MeterError::Over),
+            Stage::Runs(_) => {
+                let units = total.checked_sub(self.agreed.setup).ok_or(MeterError::Uneven)?;
+                if self.agreed.price == 0 || !units.is_multiple_of(self.agreed.price) {
+                    return Err(MeterError::Uneven);
+                }
+                if self.asked.is_none_or(|asked| total > asked) {
+                    return Err(MeterError::TooMuch);
+                }
+            }
+        }
+        self.paid = total;
+        self.asked = self.asked.filter(|asked| *asked > total);
+        self.is_final = false;
+        self.warned = false;
+        Ok(())
+    }
+    /// Whoever pays has said that no more is to be had: what is granted is the final unit.
+    pub fn no_more(&mut self) {
+        self.is_final = true;
+        self.asked = None;
+    }
+    /// When the time ends that is paid for; before the first unit, how long it is waited for. `None`: never, it costs nothing or does
+    /// not run.
+    pub fn ends(&self) -> Option<u64> {
+        let Stage::Runs(since) = self.stage else {
+            return None;
+        };
+        if self.agreed.price == 0 {
+            return None;
+        }
+        let paid = match self.units() {
+            0 => PATIENCE.min(self.agreed.length),
+            units => units.saturating_mul(self.agreed.length),
+        };
+        Some(since.saturating_add(paid))
+    }
+    /// What is due next.
+    pub fn due(&self) -> Option<Due> {
+        let (Stage::Runs(since), Some(end)) = (self.stage, self.ends()) else {
+            return None;
+        };
+        if self.is_final && !self.warned {
+            let before = WARNING.min(self.agreed.length / 2);
+            return Some(Due::Warn { at: end.saturating_sub(before).max(since) });
+        }
+        if self.is_final || self.asked.is_some() {
+            return Some(Due::Cut { at: end });
+        }
+        let next = match self.units() {
+            0 => self.agreed.minimum.max(1),
+            units => units.checked_add(1)?,
+        };
+        let at = if self.units() == 0 { since } else { end.saturating_sub(self.lead) };
+        Some(Due::Ask { total: self.agreed.total(next)?, at })
+    }
+    /// What was due is done: asked, or warned.
+    pub fn done(&mut self, due: Due) {
+        match due {
+            Due::Ask { total, .. } => self.asked = Some(total),
+            Due::Warn { .. } => self.warned = true,
+            Due::Cut { .. } => {}
+        }
+    }
+    /// It ends now. Nobody is charged for what was not paid: that is the other side's risk, one unit at most.
+    pub fn stop(&mut self, at: u64) -> Stopped {
+        let lasted = match self.stage {
+            Stage::Runs(since) => Some(self.ends().unwrap_or(u64::MAX).min(at).saturating_sub(since)),
+            _ => None,
+        };
+        self.stage = Stage::Over;
+        let cost = self.agreed.cost(lasted).unwrap_or(u64::MAX).min(self.paid);
+        Stopped { lasted, cost, unused: self.paid - cost }
+    }
+}
