@@ -77,7 +77,7 @@ pub enum Command {
         name: String,
         /// What it does
         #[command(subcommand)]
-        command: IssuerCommand,
+        command: Box<IssuerCommand>,
     },
     /// A merchant, who owns terminals and is paid
     Merchant {
