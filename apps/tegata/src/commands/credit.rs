@@ -64,8 +64,7 @@ pub fn pay(
     (option, yes): (PaymentOption, bool),
 ) -> Result<Answer, Failure> {
     let address = place.counter(terminal)?;
-    let mut post = place.post()?;
-    let mut opened = place.wallet(name)?;
+    let (mut opened, mut post) = place.online(name)?;
     let asked = |notice: &CreditNotice| match notice {
         CreditNotice::Consent { merchant, amount, items } => {
             super::wallet::consent(screen, merchant, *amount, items.as_ref(), yes)

@@ -6,6 +6,7 @@ pub mod change;
 pub mod credit;
 pub mod event;
 pub mod gate;
+pub mod give;
 pub mod issuer;
 pub mod merchant;
 pub mod opened;

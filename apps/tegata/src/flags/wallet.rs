@@ -13,7 +13,7 @@ pub enum WalletCommand {
         #[arg(long)]
         p256: bool,
     },
-    /// Install the card of an installation number
+    /// Install the card or ticket of an installation number
     Install {
         /// The number
         number: String,
@@ -67,6 +67,40 @@ pub enum WalletCommand {
         /// How many people
         #[arg(long, default_value_t = 1)]
         people: u64,
+    },
+    /// Give a ticket to the next wallet that touches; works without the provider. Its receiver registers it the next time it is online
+    ///
+    /// Both screens show six digits: agree only if they are the same. Given and not confirmed, give it again to the same wallet.
+    Give {
+        /// The ticket, as `tickets` shows it
+        ticket: String,
+        /// Where to wait for the other wallet
+        #[arg(long, default_value = "127.0.0.1:0")]
+        listen: String,
+        /// Seconds to wait for it
+        #[arg(long, default_value_t = 120)]
+        wait: u64,
+        /// Agree without being asked: where nobody can stand between the two wallets
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Take a ticket: from a wallet that gives, by its name or address, with no network; or by the number of a gift, online
+    Take {
+        /// The wallet that gives, or a gift's number
+        from: String,
+        /// Agree without being asked
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Register tickets that were taken from another wallet; any command that goes online does it, too
+    Register {
+        /// Which, as `tickets` shows it [default: all]
+        ticket: Option<String>,
+    },
+    /// Give a ticket to somebody far away: prints the number that they take it by. What nobody takes comes back
+    Gift {
+        /// The ticket, as `tickets` shows it
+        ticket: String,
     },
     /// Pay at a terminal, by its name or address; works without the provider
     Pay {
