@@ -6,6 +6,7 @@ mod calendar;
 mod commands;
 mod csv;
 mod flags;
+mod hand;
 mod measure;
 mod operator;
 mod place;

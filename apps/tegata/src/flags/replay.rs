@@ -8,7 +8,7 @@ use std::path::PathBuf;
 pub enum ReplayCommand {
     /// Purchases of real customers: columns customer, date, count, dollars
     Sales(SalesFlags),
-    /// A hall and its gates: bought, shown at the doors, two gates cut off, screenshots and cloned wallets
+    /// A hall and its gates: bought, handed on, shown at the doors, two gates cut off, screenshots and cloned wallets
     Event(EventFlags),
 }
 
@@ -18,12 +18,20 @@ pub struct EventFlags {
     /// How many people, each with a ticket
     #[arg(long, default_value_t = 20_000)]
     pub tickets: usize,
-    /// How many gates; the last two are cut off for a while, the one before them is an exit
+    /// How many gates; the last two are cut off, the one before them is an exit
+    ///
+    /// Cut off: from the opening of the doors until two thirds of the people are in, they hear no other gate and none hears them, as
+    /// where the venue's network is down for an hour. The hour is played as fast as people come, and no clock is moved.
     #[arg(long, default_value_t = 12)]
     pub gates: usize,
     /// Screenshots of other people's codes
     #[arg(long, default_value_t = 200)]
     pub copies: usize,
+    /// Tickets handed on in the queue, from wallet to wallet with both offline, in pairs [default: 300 of 20,000, in proportion]
+    ///
+    /// The givers' copies of before are shown to gates, too, once the receivers are in.
+    #[arg(long)]
+    pub gifts: Option<usize>,
     /// Cloned wallets
     #[arg(long, default_value_t = 50)]
     pub clones: usize,
