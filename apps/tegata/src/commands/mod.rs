@@ -112,6 +112,11 @@ pub fn moment(time: Time) -> String {
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}Z", left / 3600, left / 60 % 60, left % 60)
 }
 
+/// The same to the minute, as flags take it.
+pub fn minute(time: Time) -> String {
+    moment(time)[..16].replace(' ', "T")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
