@@ -189,14 +189,21 @@ impl Place {
         Ok(HttpPost::new(&self.provider_url()?)?)
     }
 
-    /// Opens a wallet and its line to the provider. What it took from others and has not registered is registered at once.
+    /// Opens a wallet and its line to the provider.
     pub fn online(&self, name: &str) -> Result<(Opened<Wallet<SqliteVault>>, HttpPost), Failure> {
-        let (mut opened, mut post) = (self.wallet(name)?, self.post()?);
+        let mut opened = self.wallet(name)?;
+        let post = self.line(&mut opened.part)?;
+        Ok((opened, post))
+    }
+
+    /// A wallet's line to the provider. What it took from others and has not registered is registered at once.
+    pub fn line(&self, wallet: &mut Wallet<SqliteVault>) -> Result<HttpPost, Failure> {
+        let mut post = self.post()?;
         // What is refused is told by the update that ends it, and stands in `tickets`.
-        if let Err(why) = opened.part.register_all(&mut post, now) {
+        if let Err(why) = wallet.register_all(&mut post, now) {
             tracing::info!("a ticket is not registered: {why}");
         }
-        Ok((opened, post))
+        Ok(post)
     }
 
     /// The address of a wallet that waits with a ticket to give: given itself, or by the wallet's name.

@@ -85,6 +85,50 @@ fn whatever_goes_online_registers_what_was_taken() {
     assert_eq!(hall.good(&["audit"])["clean"], true);
 }
 
+/// Waits for a process that says where it is touched.
+fn gives(hall: &Hall, ticket: &str) -> std::process::Child {
+    // A giver that was killed has left its address.
+    let _ = std::fs::remove_file(hall.address("alice"));
+    let waiting = hall.start(&["wallet", "alice", "give", ticket, "--yes", "--wait", "20"]);
+    while !hall.address("alice").exists() {
+        std::thread::yield_now();
+    }
+    waiting
+}
+
+#[test]
+fn whichever_wallet_is_killed_in_the_middle_giving_again_ends_with_one_holder() {
+    let hall = Hall::open(&["alice", "bob"], 8, &[]);
+    let tickets: Vec<String> = hall.tickets("alice").iter().map(name).collect();
+    let state = |who: &str, ticket: &str| {
+        let held = hall.tickets(who).into_iter().find(|held| name(held) == ticket);
+        held.map(|held| held["state"].as_str().unwrap().to_owned())
+    };
+    for (number, ticket) in (0..).zip(&tickets) {
+        let mut giver = gives(&hall, ticket);
+        let mut taker = hall.start(&["wallet", "bob", "take", "alice", "--yes"]);
+        std::thread::sleep(std::time::Duration::from_millis(40 + 40 * (number / 2)));
+        let _ = if number % 2 == 0 { taker.kill() } else { giver.kill() };
+        taker.wait().unwrap();
+        if number % 2 == 1 {
+            giver.wait().unwrap();
+            giver = gives(&hall, ticket);
+        }
+        // Who was quick enough has done it.
+        if giver.try_wait().unwrap().is_none() {
+            hall.start(&["wallet", "bob", "take", "alice", "--yes"]).wait_with_output().unwrap();
+        }
+        let told = giver.wait_with_output().unwrap();
+        assert!(told.status.success(), "{number}: {told:?}");
+        let stands = (state("alice", ticket), state("bob", ticket));
+        assert_eq!(stands, (Some("given away".into()), Some("not registered".into())), "{number}");
+    }
+    hall.good(&["wallet", "bob", "update"]);
+    hall.good(&["wallet", "alice", "update"]);
+    assert!(hall.tickets("bob").iter().all(|held| held["standing"]["is"] == "own"));
+    assert_eq!(hall.good(&["audit"])["clean"], true);
+}
+
 #[test]
 fn a_gift_is_a_number_that_one_wallet_takes() {
     let hall = Hall::open(&["alice", "bob", "carol"], 2, &[]);

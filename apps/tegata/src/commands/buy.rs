@@ -182,7 +182,7 @@ pub fn agree(
     let (Some(bought), true) = (found.pop(), found.is_empty()) else {
         return fail("that names no purchase, or several, that is kept for you; `purchases` lists them");
     };
-    let (mut post, number) = (place.post()?, bought.purchase());
+    let (mut post, number) = (place.line(&mut opened.part)?, bought.purchase());
     screen.say(format!(
         "{} costs {}, charged to your bank card.",
         bought.article.terms.name,
@@ -200,7 +200,8 @@ pub fn list(place: &Place, name: &str) -> Result<Answer, Failure> {
     let mut opened = place.wallet(name)?;
     let open = opened.part.purchases()?.iter().any(|bought| !bought.state.is_over());
     let mut note = String::new();
-    if open && let Err(error) = place.post().and_then(|mut post| Ok(opened.part.resume_purchases(&mut post, now())?)) {
+    let part = &mut opened.part;
+    if open && let Err(error) = place.line(part).and_then(|mut post| Ok(part.resume_purchases(&mut post, now())?)) {
         note = format!("\nAs last known; what is open could not be asked for: {}", error.0);
     }
     let all = opened.part.purchases()?;

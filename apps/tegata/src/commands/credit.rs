@@ -36,7 +36,7 @@ pub fn register(place: &Place, name: &str, number: Option<String>, expiry: &str)
     };
     let mut opened = place.wallet(name)?;
     let sealed = opened.part.seal_card(&certificate, (card, month), now())?;
-    let mut post = place.post()?;
+    let mut post = place.line(&mut opened.part)?;
     loop {
         match opened.part.register_card(&mut post, sealed.clone(), now())? {
             CreditNotice::Waiting { again } => wait(again),
