@@ -98,7 +98,7 @@ fn gives(hall: &Hall, ticket: &str) -> std::process::Child {
 
 #[test]
 fn whichever_wallet_is_killed_in_the_middle_giving_again_ends_with_one_holder() {
-    let hall = Hall::open(&["alice", "bob"], 8, &[]);
+    let hall = Hall::open(&["alice", "bob"], 10, &[]);
     let tickets: Vec<String> = hall.tickets("alice").iter().map(name).collect();
     let state = |who: &str, ticket: &str| {
         let held = hall.tickets(who).into_iter().find(|held| name(held) == ticket);
@@ -107,7 +107,7 @@ fn whichever_wallet_is_killed_in_the_middle_giving_again_ends_with_one_holder() 
     for (number, ticket) in (0..).zip(&tickets) {
         let mut giver = gives(&hall, ticket);
         let mut taker = hall.start(&["wallet", "bob", "take", "alice", "--yes"]);
-        std::thread::sleep(std::time::Duration::from_millis(40 + 40 * (number / 2)));
+        std::thread::sleep(std::time::Duration::from_millis(120 + 25 * (number / 2)));
         let _ = if number % 2 == 0 { taker.kill() } else { giver.kill() };
         taker.wait().unwrap();
         if number % 2 == 1 {

@@ -5,7 +5,7 @@ use crate::place::{Opened, Place, forget_address, now, write_address};
 use crate::screen::{Answer, Failure, Screen, bold, fail};
 use serde_json::{Value, json};
 use std::time::Duration;
-use tegata_core::talk::give::{GiverNotice, ReceiverNotice};
+use tegata_core::talk::give::{GiveRefusal, GiverNotice, ReceiverNotice};
 use tegata_core::{Amount, CardId};
 use tegata_crypto_native::number::InstallationNumber;
 use tegata_wallet::{Answer as Consent, Meeting, Standing, Ticket, take_from};
@@ -140,10 +140,15 @@ pub fn gave(
         ));
     }
     match notices.last() {
-        Some(GiverNotice::Refused(why)) => fail(format!("not given: {}", why.for_people())),
+        Some(GiverNotice::Refused(why)) => fail(format!("not given: {}", refused(*why))),
         Some(GiverNotice::Failed(fault)) => fail(format!("not given: {fault}")),
         _ => fail(format!("no wallet took {card} from {name} within {wait} seconds; nothing was given")),
     }
+}
+
+fn refused(why: GiveRefusal) -> String {
+    let hint = if why == GiveRefusal::Declined { ". Without a terminal, agree by --yes" } else { "" };
+    format!("{}{hint}", why.for_people())
 }
 
 /// Takes a ticket from a wallet that gives, or by a gift's number.
@@ -190,7 +195,7 @@ pub fn took(name: &str, notices: &[ReceiverNotice], code: Option<String>) -> Res
             );
             Ok(Answer::new(text, json!({ "taken": card.to_string(), "register_by": until.0, "code": code })))
         }
-        Some(ReceiverNotice::Refused(why)) => fail(format!("not taken: {}", why.for_people())),
+        Some(ReceiverNotice::Refused(why)) => fail(format!("not taken: {}", refused(*why))),
         Some(ReceiverNotice::Failed(fault)) => fail(format!("not taken: {fault}")),
         _ => fail("the other wallet broke off before the ticket was here; touch it again, it may be yours already"),
     }
