@@ -60,6 +60,10 @@ pub struct Passes {
     pub refundable: bool,
     /// How often it may be given away before the provider hears of it.
     pub handovers: u64,
+    /// Until when it may be given away; absent: as long as it is valid.
+    pub give_until: Option<Time>,
+    /// The most for which it may be given on: told to both people, since no money moves with it.
+    pub give_price: Option<Amount>,
 }
 
 /// A price category.
@@ -459,8 +463,8 @@ fn terms(issuer: PartyId, plan: &EventPlan, category: &Category) -> Result<Terms
         reentry: passes.reentry,
         companions: passes.companions,
         door: None,
-        give_until: None,
-        give_price: None,
+        give_until: passes.give_until,
+        give_price: passes.give_price,
         refund_until: passes.refund_until,
         extensions: Default::default(),
     };

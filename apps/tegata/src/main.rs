@@ -6,6 +6,7 @@ mod calendar;
 mod commands;
 mod csv;
 mod flags;
+mod hand;
 mod measure;
 mod operator;
 mod place;
@@ -51,7 +52,7 @@ fn run(flags: Flags, screen: Screen) -> Result<Answer, Failure> {
     match command {
         Command::Town { once, listen } => town::run(place()?, screen, &listen, once),
         Command::Provider { command } => commands::provider::run(&place()?, screen, command),
-        Command::Issuer { name, command } => commands::issuer::run(&place()?, screen, &name, command),
+        Command::Issuer { name, command } => commands::issuer::run(&place()?, screen, &name, *command),
         Command::Merchant { name, command } => commands::merchant::run(&place()?, &name, command),
         Command::Terminal { name, command } => commands::terminal::run(&place()?, screen, &name, command),
         Command::Gate { name, command } => commands::gate::run(&place()?, screen, &name, command),

@@ -189,6 +189,39 @@ impl Place {
         Ok(HttpPost::new(&self.provider_url()?)?)
     }
 
+    /// Opens a wallet and its line to the provider.
+    pub fn online(&self, name: &str) -> Result<(Opened<Wallet<SqliteVault>>, HttpPost), Failure> {
+        let mut opened = self.wallet(name)?;
+        let post = self.line(&mut opened.part)?;
+        Ok((opened, post))
+    }
+
+    /// A wallet's line to the provider. What it took from others and has not registered is registered at once.
+    pub fn line(&self, wallet: &mut Wallet<SqliteVault>) -> Result<HttpPost, Failure> {
+        let mut post = self.post()?;
+        // What is refused is told by the update that ends it, and stands in `tickets`.
+        if let Err(why) = wallet.register_all(&mut post, now) {
+            tracing::info!("a ticket is not registered: {why}");
+        }
+        Ok(post)
+    }
+
+    /// The address of a wallet that waits with a ticket to give: given itself, or by the wallet's name.
+    pub fn giver(&self, from: &str) -> Result<String, Failure> {
+        if from.contains(':') {
+            return Ok(from.to_owned());
+        }
+        match self.found(&self.folder.path().join("wallets").join(from)) {
+            Some(address) => Ok(address),
+            None if !self.exists(Sort::Wallet, from) => fail(format!(
+                "'{from}' is no wallet on this data folder and no gift's number; give the address that its screen shows"
+            )),
+            None => fail(format!(
+                "wallet '{from}' gives nothing at the moment; start there: tegata wallet {from} give TICKET"
+            )),
+        }
+    }
+
     /// The address of a gate that waits for tickets: given itself, or by the gate's name.
     pub fn gateway(&self, at: &str) -> Result<String, Failure> {
         if at.contains(':') {

@@ -55,6 +55,26 @@ fn the_last_seats_are_sold_once_each_to_sixteen_buyers_at_once() {
     assert_eq!((&sold["sold"], &sold["buyers"], &sold["clean"]), (&80.into(), &16.into(), &true.into()), "{sold}");
 }
 
+#[test]
+fn an_evening_with_gifts_in_the_queue_comes_out_though_parts_of_it_are_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let words =
+        ["replay", "event", "--tickets", "240", "--gates", "5", "--copies", "16", "--clones", "4", "--gifts", "20"];
+    let played = good(folder.path(), &[&words[..], &["--kill"]].concat());
+    let figures = |names: &[&str]| names.iter().map(|name| played[name].as_u64().unwrap()).collect::<Vec<_>>();
+    assert_eq!(figures(&["tickets", "admitted", "recorded"]), [240; 3], "{played}");
+    assert_eq!(figures(&["gifts", "gifts_registered", "gift_copies"]), [20; 3], "{played}");
+    assert_eq!(figures(&["clones", "clones_named"]), [4; 2], "{played}");
+    assert_eq!(
+        figures(&["copies_admitted", "gift_copies_admitted", "honest_refused", "unexplained"]),
+        [0; 4],
+        "{played}"
+    );
+    assert!(played["cut_off"]["admitted_meanwhile"].as_u64() > Some(0), "{played}");
+    assert_eq!(played["audit"]["clean"], true);
+    bad(folder.path(), &["replay", "event", "--tickets", "40", "--gifts", "400"], "say fewer --gifts");
+}
+
 const OPEN: [&str; 2] = ["--from", "2099-12-24 19:00"];
 
 #[test]

@@ -145,7 +145,10 @@ fn a_day_is_settled_paid_by_the_bank_and_reconciled() {
     let kiosks = line("to", "kiosk");
     assert_eq!([&kiosks["credited"], &kiosks["fees"], &kiosks["due"]], ["10.00", "0.25", "9.75"]);
     assert_eq!(line("from", "townbank")["amount"], "10.00", "issuer to provider");
-    assert!(text(data, "provider owed 2").contains("77.00"), "the processor owed it for credit, a card and a ticket");
+    assert!(
+        text(data, "provider owed 2").contains("167.00"),
+        "the processor owed it for credit, a card and three tickets"
+    );
 
     // The town's first payouts wait for bank details, too: the cafe's are ordered now, the kiosk's wait.
     let order = format!("provider payouts {period} --pain001");

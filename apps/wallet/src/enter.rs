@@ -1,5 +1,6 @@
 //! Tickets: shown to a gate by a touch, or by a code on the screen.
 
+use crate::give::Standing;
 use crate::pay::touch;
 use crate::wallet::{Wallet, WalletError};
 use std::net::ToSocketAddrs;
@@ -74,6 +75,9 @@ impl<V: Vault> Wallet<V> {
     /// [`WalletError`].
     pub fn window(&self, card: CardId, zone: u64, people: u64, now: Now) -> Result<Vec<u8>, WalletError> {
         let ticket = self.ticket(card)?;
+        if matches!(self.standing(&ticket.purse), Standing::Unregistered(_)) {
+            return Err(WalletError::NotShown);
+        }
         let pass = ticket.passes.into_iter().find(|(of, _)| *of == zone).ok_or(WalletError::NoCard)?.1;
         let event = ticket.terms.ticket.as_ref().ok_or(WalletError::NoCard)?.event;
         let drafted = draft_window(&ticket.purse, &pass, (event, zone), people, now.time);

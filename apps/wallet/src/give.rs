@@ -1,9 +1,12 @@
 //! Tickets given to another wallet, face to face or by a number; and taken.
 
+use crate::enter::Ticket;
 use crate::wallet::{Wallet, WalletError};
 use tegata_core::CardId;
 use tegata_core::card::payment::{Purse, PurseState};
-use tegata_core::talk::give::{Away, AwayNotice, GiftKept, GiveCard, Giver, HandedOver, Receiver, Taker, Taking, Wish};
+use tegata_core::talk::give::{
+    Away, AwayNotice, GiftKept, GiveCard, Giver, HandedOver, Receiver, Taker, Taking, Wish, why_not,
+};
 use tegata_core::talk::pay::load_purse;
 use tegata_device::{Now, Post, TerminalTap, WalletTap, ask};
 use tegata_vault::Vault;
@@ -40,6 +43,22 @@ impl<V: Vault> Wallet<V> {
         let gift = GiftKept::load(&self.device, purse.card()).filter(|kept| kept.generation == purse.generation());
         if gift.is_some() { Standing::Gift } else { Standing::Over }
     }
+    /// A ticket that can be given now, or was given and can be said again. `away`: by a number.
+    ///
+    /// # Errors
+    /// [`WalletError::NoCard`]; [`WalletError::NotGiven`] says what stands in the way.
+    pub fn to_give(&self, card: CardId, now: tegata_core::Time, away: bool) -> Result<Ticket, WalletError> {
+        let ticket = self.ticket(card)?;
+        let again = match self.standing(&ticket.purse) {
+            Standing::Given { .. } => !away,
+            Standing::Gift => away,
+            _ => false,
+        };
+        match why_not(&self.device, &ticket.purse, &ticket.terms, now, away).filter(|_| !again) {
+            Some(why) => Err(WalletError::NotGiven(why.for_people())),
+            None => Ok(ticket),
+        }
+    }
     /// Waits for another wallet to touch and take this ticket.
     ///
     /// # Errors
@@ -68,6 +87,19 @@ impl<V: Vault> Wallet<V> {
             AwayNotice::Registered(_) => Ok(()),
             other => Err(told(other)),
         }
+    }
+    /// Registers whatever was taken from somebody and is not registered yet; gives what is. Updates do that, too.
+    ///
+    /// # Errors
+    /// [`WalletError`], of the first that is not registered.
+    pub fn register_all(&mut self, post: &mut dyn Post, now: impl Fn() -> Now) -> Result<Vec<CardId>, WalletError> {
+        let held = self.tickets()?.into_iter();
+        let open = held.filter(|held| matches!(self.standing(&held.purse), Standing::Unregistered(_)));
+        let open: Vec<CardId> = open.map(|held| held.card).collect();
+        for card in &open {
+            self.register(post, *card, now())?;
+        }
+        Ok(open)
     }
     /// Gives a ticket to somebody far away: the number to be sent, and until when it can be taken. Asked again it is the same.
     ///

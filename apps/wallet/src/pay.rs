@@ -8,7 +8,7 @@ use tegata_core::step::{Event, Talk};
 use tegata_core::talk::credit::{CreditNotice, CreditPay, PaymentOption};
 use tegata_core::talk::pay::{WalletNotice, WalletPay};
 use tegata_device::{Now, TapStep, WalletTap, take_up_all};
-use tegata_link::Traffic;
+use tegata_link::{Traffic, Wire};
 use tegata_vault::Vault;
 
 /// How long the terminal may take for one answer.
@@ -73,12 +73,22 @@ pub(crate) fn touch<V: Vault, T: Talk>(
     wallet: &mut Wallet<V>,
     address: impl ToSocketAddrs,
     talk: T,
+    asked: impl FnMut(&T::Notice) -> Option<Answer>,
+    now: &impl Fn() -> Now,
+) -> Result<(Vec<T::Notice>, Traffic), WalletError> {
+    let wire = tegata_link::connect(address, PATIENCE)?;
+    let touched = WalletTap::touch(talk, now().entropy)?;
+    tapped(wallet, wire, touched, asked, now)
+}
+
+/// A tap that has begun, over this connection.
+pub(crate) fn tapped<V: Vault, T: Talk>(
+    wallet: &mut Wallet<V>,
+    mut wire: Wire,
+    (mut tap, hello): (WalletTap<T>, Vec<u8>),
     mut asked: impl FnMut(&T::Notice) -> Option<Answer>,
     now: &impl Fn() -> Now,
 ) -> Result<(Vec<T::Notice>, Traffic), WalletError> {
-    let mut wire = tegata_link::connect(address, PATIENCE)?;
-    wire.set_timeout(PATIENCE);
-    let (mut tap, hello) = WalletTap::touch(talk, now().entropy)?;
     let mut notices = Vec::new();
     let mut sent = wire.send(&hello).is_ok();
     while !tap.is_over() {

@@ -40,6 +40,12 @@ pub enum WalletError {
     /// The ticket is not given.
     #[error("the ticket cannot be given: {0}")]
     NotGiven(&'static str),
+    /// A code on a screen says nothing of a title.
+    #[error(
+        "this ticket was given on and is not registered yet, so that no camera takes it: tap it at the gate, or go online once: \
+         wallet NAME register"
+    )]
+    NotShown,
     /// A change is answered once.
     #[error("this change was answered before, and the first answer counts: {0}")]
     Answered(&'static str),

@@ -212,6 +212,10 @@ impl Street {
 
     /// One touch of two wallets; both people agree to whatever they are asked. The link is cut after `frames` frames.
     fn give(&mut self, from: usize, to: usize, frames: usize) -> Told {
+        self.asked(from, to, frames, Event::Agreed)
+    }
+    /// The same; the giver answers this.
+    fn asked(&mut self, from: usize, to: usize, frames: usize, answer: Event) -> Told {
         let now = self.tick();
         let algorithm = self.people[to].ring.device_key().unwrap().algorithm();
         let receiving = &mut self.people[to];
@@ -234,7 +238,7 @@ impl Street {
                 down.extend(step.frames);
                 if step.notices.iter().any(|notice| matches!(notice, GiverNotice::Consent { .. })) {
                     gave.extend(step.notices);
-                    step = left.event(Event::Agreed, now, &mut self.people[from]).unwrap();
+                    step = left.event(answer.clone(), now, &mut self.people[from]).unwrap();
                     down.extend(step.frames);
                 }
                 gave.extend(step.notices);
@@ -363,6 +367,18 @@ fn wherever_the_link_is_cut_a_second_touch_ends_with_one_holder() {
         assert!(street.give(0, 1, usize::MAX).0.contains(&GiverNotice::Taken));
         assert_eq!(street.kinds(1).len(), 1);
     }
+}
+
+#[test]
+fn a_giver_who_has_declined_and_is_asked_again_has_a_code_to_compare() {
+    let mut street = Street::new(Algorithm::Ed25519, terms());
+    let (gave, took) = street.asked(0, 1, usize::MAX, Event::Declined);
+    assert_eq!(gave.last(), Some(&GiverNotice::Refused(GiveRefusal::Declined)), "{took:?}");
+    // The receiver has agreed before and is not asked again; the giver is, and both screens show the same.
+    let told = street.give(0, 1, usize::MAX);
+    let (gave, took) = code_of(&told).unwrap();
+    assert_eq!(gave, took);
+    assert!(told.0.contains(&GiverNotice::Taken), "{told:?}");
 }
 
 #[test]

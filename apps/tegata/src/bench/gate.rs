@@ -75,7 +75,7 @@ impl Measured {
 /// So many people before one gate.
 pub fn measure(screen: Screen, count: usize) -> Result<Measured, Failure> {
     screen.say(format!("tickets: {count} sold, shown to one gate, uploaded"));
-    let flags = EventFlags { tickets: count, gates: 1, copies: 0, clones: 0, kill: false, keep: None };
+    let flags = EventFlags { tickets: count, gates: 1, copies: 0, clones: 0, gifts: Some(0), kill: false, keep: None };
     let mut evening = Evening::open(&flags)?;
     let bar = ProgressBar::hidden();
     let crowd = Crowd::gather(&evening.provider, count, &bar)?;

@@ -179,6 +179,8 @@ fn category(name: &str, at: Time) -> Option<Category> {
         refund_until: None,
         refundable: true,
         handovers: 0,
+        give_until: None,
+        give_price: None,
     };
     let price = Amount::new(Unit::USD, 4_500)?;
     Some(Category { name: name.to_owned(), price, stock: None, sold_until: from, passes })

@@ -13,7 +13,8 @@ use tegata_wallet::Wallet;
 
 /// What is for sale.
 pub fn catalogue(place: &Place, name: &str) -> Result<Answer, Failure> {
-    let articles = place.wallet(name)?.part.catalogue(&mut place.post()?, now())?;
+    let (mut opened, mut post) = place.online(name)?;
+    let articles = opened.part.catalogue(&mut post, now())?;
     let rows: Vec<Vec<String>> = articles
         .iter()
         .map(|article| {
@@ -73,8 +74,7 @@ pub struct Wanted<'a> {
 
 /// Reserves, shows the price, pays, and waits until it is known.
 pub fn buy(place: &Place, screen: Screen, name: &str, wanted: &Wanted<'_>) -> Result<Answer, Failure> {
-    let mut opened = place.wallet(name)?;
-    let mut post = place.post()?;
+    let (mut opened, mut post) = place.online(name)?;
     let articles = opened.part.catalogue(&mut post, now())?;
     let article = chosen(articles, wanted)?;
     let card = wanted.card.map(card_of).transpose()?;
@@ -116,7 +116,8 @@ fn card_of(name: &str) -> Result<CardId, Failure> {
     }
 }
 
-fn agreed(question: &str) -> bool {
+/// Asks a person; whoever is none says no.
+pub(super) fn agreed(question: &str) -> bool {
     if !std::io::stdin().is_terminal() {
         return false;
     }
@@ -181,7 +182,7 @@ pub fn agree(
     let (Some(bought), true) = (found.pop(), found.is_empty()) else {
         return fail("that names no purchase, or several, that is kept for you; `purchases` lists them");
     };
-    let (mut post, number) = (place.post()?, bought.purchase());
+    let (mut post, number) = (place.line(&mut opened.part)?, bought.purchase());
     screen.say(format!(
         "{} costs {}, charged to your bank card.",
         bought.article.terms.name,
@@ -199,7 +200,8 @@ pub fn list(place: &Place, name: &str) -> Result<Answer, Failure> {
     let mut opened = place.wallet(name)?;
     let open = opened.part.purchases()?.iter().any(|bought| !bought.state.is_over());
     let mut note = String::new();
-    if open && let Err(error) = place.post().and_then(|mut post| Ok(opened.part.resume_purchases(&mut post, now())?)) {
+    let part = &mut opened.part;
+    if open && let Err(error) = place.line(part).and_then(|mut post| Ok(part.resume_purchases(&mut post, now())?)) {
         note = format!("\nAs last known; what is open could not be asked for: {}", error.0);
     }
     let all = opened.part.purchases()?;
@@ -243,21 +245,24 @@ fn shown(bought: &Bought) -> Value {
 /// Gives a card back by its own key, and tells the provider.
 pub fn refund(place: &Place, screen: Screen, name: &str, card: &str, yes: bool) -> Result<Answer, Failure> {
     let card = card_of(card)?;
-    let mut opened = place.wallet(name)?;
-    let Some(held) = opened.part.cards()?.into_iter().find(|held| held.card == card) else {
-        return fail("this wallet holds no such card; `cards` lists what it holds");
+    let (mut opened, mut post) = place.online(name)?;
+    let ticket = opened.part.ticket(card).ok().map(|ticket| ticket.terms.name);
+    let held = opened.part.cards()?.into_iter().find(|held| held.card == card);
+    let what = match (ticket, held) {
+        (Some(ticket), _) => ticket,
+        (None, Some(held)) => format!("{} and its {}", held.name, bold(held.remaining)),
+        (None, None) => return fail("this wallet holds no such card; `cards` and `tickets` list what it holds"),
     };
     // The provider has to hear of it: nothing is ended that nobody can be told.
-    let mut post = place.post()?;
     opened.part.update(&mut post, now())?;
-    screen.say(format!("{} and its {} are given back. It cannot be undone.", held.name, bold(held.remaining)));
+    screen.say(format!("Given back: {what}. It cannot be undone."));
     if !yes && !agreed("Give it back? [y/N] ") {
         return fail("nothing was given back. Without a terminal, say --yes");
     }
     let amount = opened.part.surrender(card, now())?;
     opened.part.update(&mut post, now())?;
     let text = format!(
-        "{} {amount}. What was paid by bank card goes back to it once no terminal can still hold a payment of this card; an \
+        "{} {amount}. What was paid by bank card goes back to it once nothing of this card can still be on its way; an \
          update of the wallet tells.",
         bold("Given back:")
     );

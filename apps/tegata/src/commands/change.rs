@@ -298,8 +298,8 @@ pub fn answer(place: &Place, name: &str, ticket: &str, accept: bool) -> Result<A
     let Some(card) = CardId::parse(ticket) else {
         return fail(format!("'{ticket}' names no ticket; it is card- and 32 digits, as `changes` shows it"));
     };
-    let mut opened = place.wallet(name)?;
-    let outcome = opened.part.answer_change(&mut place.post()?, card, accept, now())?;
+    let (mut opened, mut post) = place.online(name)?;
+    let outcome = opened.part.answer_change(&mut post, card, accept, now())?;
     let json = json!({ "ticket": ticket, "accept": accept, "stands": outcome.name() });
     Ok(Answer::new(format!("{ticket}: {}.", stands(outcome)), json))
 }

@@ -36,7 +36,7 @@ pub fn register(place: &Place, name: &str, number: Option<String>, expiry: &str)
     };
     let mut opened = place.wallet(name)?;
     let sealed = opened.part.seal_card(&certificate, (card, month), now())?;
-    let mut post = place.post()?;
+    let mut post = place.line(&mut opened.part)?;
     loop {
         match opened.part.register_card(&mut post, sealed.clone(), now())? {
             CreditNotice::Waiting { again } => wait(again),
@@ -64,8 +64,7 @@ pub fn pay(
     (option, yes): (PaymentOption, bool),
 ) -> Result<Answer, Failure> {
     let address = place.counter(terminal)?;
-    let mut post = place.post()?;
-    let mut opened = place.wallet(name)?;
+    let (mut opened, mut post) = place.online(name)?;
     let asked = |notice: &CreditNotice| match notice {
         CreditNotice::Consent { merchant, amount, items } => {
             super::wallet::consent(screen, merchant, *amount, items.as_ref(), yes)

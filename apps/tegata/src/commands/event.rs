@@ -110,7 +110,9 @@ fn described(text: &str, flags: &PassesFlags) -> Result<Category, Failure> {
         companions: flags.companions,
         refund_until: Some(Time(from.since(Time(flags.refund_hours.saturating_mul(3600))))),
         refundable: !flags.no_refund,
-        handovers: u64::from(!flags.not_transferable),
+        handovers: if flags.not_transferable { 0 } else { flags.handovers },
+        give_until: flags.give_hours.map(|hours| Time(from.since(Time(hours.saturating_mul(3600))))),
+        give_price: flags.give_price.as_deref().map(|price| super::amount(price, &flags.currency)).transpose()?,
     };
     let price = super::amount(price, &flags.currency)?;
     Ok(Category { name: name.trim().to_owned(), price, stock, sold_until: until, passes })
@@ -265,6 +267,9 @@ fn category_json(listed: &Listing) -> Value {
         "from": ticket.map(|ticket| ticket.from.0),
         "until": ticket.map(|ticket| ticket.until.0),
         "entries": ticket.map(|ticket| ticket.entries),
+        "handovers": listed.terms.handovers,
+        "give_until": ticket.and_then(|ticket| ticket.give_until).map(|until| until.0),
+        "give_price": ticket.and_then(|ticket| ticket.give_price).map(|most| most.decimal().to_string()),
         "refund_until": ticket.and_then(|ticket| ticket.refund_until).map(|until| until.0),
     })
 }

@@ -6,6 +6,7 @@ pub mod change;
 pub mod credit;
 pub mod event;
 pub mod gate;
+pub mod give;
 pub mod issuer;
 pub mod merchant;
 pub mod opened;
@@ -109,6 +110,11 @@ pub fn moment(time: Time) -> String {
     let (year, month, day) = calendar::date(days);
     let left = time.0 % Time::DAY;
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}Z", left / 3600, left / 60 % 60, left % 60)
+}
+
+/// The same to the minute, as flags take it.
+pub fn minute(time: Time) -> String {
+    moment(time)[..16].replace(' ', "T")
 }
 
 #[cfg(test)]

@@ -11,7 +11,8 @@ use tegata_core::talk::reach::{Address, KeptLetter, LetterState, NotShown, Recei
 /// What a user reads, after sending what waits and fetching what came.
 pub fn wallet_messages(place: &Place, name: &str) -> Result<Answer, Failure> {
     let mut opened = place.wallet(name)?;
-    let exchanged = place.post().and_then(|mut post| Ok(opened.part.exchange_letters(&mut post, now())?));
+    let part = &mut opened.part;
+    let exchanged = place.line(part).and_then(|mut post| Ok(part.exchange_letters(&mut post, now())?));
     let purchases = opened.part.receipts()?;
     let mut shown = Vec::new();
     for read in opened.part.letters(now())? {
@@ -101,7 +102,8 @@ pub fn wallet_writes(place: &Place, name: &str, receipt: &str, text: &str) -> Re
             found.len()
         ));
     };
-    let number = opened.part.write(&mut place.post()?, purchase, text, now())?;
+    let mut post = place.line(&mut opened.part)?;
+    let number = opened.part.write(&mut post, purchase, text, now())?;
     let told = format!("Written to {}. The answer comes with an update: tegata wallet {name} messages", purchase.shop);
     Ok(Answer::new(told, json!({ "written": number.to_string(), "merchant": purchase.merchant.to_string() })))
 }
@@ -156,7 +158,8 @@ pub fn mute(place: &Place, name: &str, merchant: &str, muted: bool) -> Result<An
             ids.join(" or ")
         ));
     };
-    opened.part.mute(&mut place.post()?, *party, muted, now())?;
+    let mut post = place.line(&mut opened.part)?;
+    opened.part.mute(&mut post, *party, muted, now())?;
     let told = match muted {
         true => format!("{shop} is muted: what it writes is dropped, also what waits, and it is not told."),
         false => format!("{shop} can write again, from now on."),

@@ -1,5 +1,6 @@
 //! A wallet's tickets on the command line: listed, shown, entered with.
 
+use super::give;
 use crate::place::{Place, now};
 use crate::screen::{Answer, Failure, Screen, bold, fail, table};
 use qrcode::render::unicode::Dense1x2;
@@ -9,14 +10,17 @@ use tegata_core::CardId;
 use tegata_core::card::payment::PurseState;
 use tegata_core::talk::enter::WalletEnterNotice;
 use tegata_vault::SqliteVault;
-use tegata_wallet::{Ticket, Wallet, enter_at};
+use tegata_wallet::{Standing, Ticket, Wallet, enter_at};
 
 /// Lists them.
 pub fn list(place: &Place, name: &str) -> Result<Answer, Failure> {
-    let tickets = place.wallet(name)?.part.tickets()?;
+    let wallet = place.wallet(name)?.part;
+    let tickets = wallet.tickets()?;
+    let stands: Vec<Standing> = tickets.iter().map(|ticket| wallet.standing(&ticket.purse)).collect();
     let rows: Vec<Vec<String>> = tickets
         .iter()
-        .map(|ticket| {
+        .zip(&stands)
+        .map(|(ticket, stands)| {
             let said = ticket.purse.certificate.claimed();
             let from = ticket.terms.ticket.as_ref().map_or_else(String::new, |terms| super::moment(terms.from));
             vec![
@@ -25,15 +29,20 @@ pub fn list(place: &Place, name: &str) -> Result<Answer, Failure> {
                 from,
                 said.seat.map_or_else(|| "free".to_owned(), |seat| seat.to_string()),
                 left(ticket).to_string(),
-                state(ticket).to_owned(),
+                state(ticket, *stands).to_owned(),
             ]
         })
         .collect();
     let text = match rows.as_slice() {
         [] => format!("No tickets yet. What is for sale: tegata wallet {name} catalogue"),
-        rows => table(&["ticket", "for", "doors open", "seat", "entries left", "state"], rows),
+        rows => {
+            let table = table(&["ticket", "for", "doors open", "seat", "entries left", "state"], rows);
+            let notes = tickets.iter().zip(&stands).filter_map(|(ticket, stands)| give::note(ticket.card, *stands));
+            [table].into_iter().chain(notes).collect::<Vec<_>>().join("\n")
+        }
     };
-    Ok(Answer::new(text, json!({ "tickets": tickets.iter().map(listed).collect::<Vec<_>>() })))
+    let json: Vec<Value> = tickets.iter().zip(&stands).map(|(ticket, stands)| listed(ticket, *stands)).collect();
+    Ok(Answer::new(text, json!({ "tickets": json })))
 }
 
 fn left(ticket: &Ticket) -> u64 {
@@ -41,16 +50,18 @@ fn left(ticket: &Ticket) -> u64 {
     entries.saturating_sub(ticket.passes.iter().map(|(_, pass)| pass.entry).max().unwrap_or(0))
 }
 
-fn state(ticket: &Ticket) -> &'static str {
-    match ticket.purse.state {
-        PurseState::Blocked => "blocked",
-        PurseState::Ended => "over",
-        PurseState::Active if ticket.passes.iter().any(|(_, pass)| pass.inside) => "inside",
-        PurseState::Active => "valid",
+fn state(ticket: &Ticket, stands: Standing) -> &'static str {
+    match (ticket.purse.state, stands) {
+        (_, Standing::Given { .. } | Standing::Gift) => "given away",
+        (PurseState::Blocked, _) => "blocked",
+        (PurseState::Ended, _) => "over",
+        (PurseState::Active, _) if ticket.passes.iter().any(|(_, pass)| pass.inside) => "inside",
+        (PurseState::Active, Standing::Unregistered(_)) => "not registered",
+        (PurseState::Active, _) => "valid",
     }
 }
 
-fn listed(ticket: &Ticket) -> Value {
+fn listed(ticket: &Ticket, stands: Standing) -> Value {
     let terms = ticket.terms.ticket.as_ref();
     json!({
         "ticket": ticket.card.to_string(),
@@ -60,7 +71,9 @@ fn listed(ticket: &Ticket) -> Value {
         "until": terms.map(|terms| terms.until.0),
         "seat": ticket.purse.certificate.claimed().seat,
         "entries_left": left(ticket),
-        "state": state(ticket),
+        "state": state(ticket, stands),
+        "standing": give::standing(stands),
+        "giving": give::bounds(ticket),
     })
 }
 

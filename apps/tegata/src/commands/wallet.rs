@@ -1,6 +1,6 @@
 //! What a wallet does on the command line.
 
-use super::{buy, change, credit, reach, ticket};
+use super::{buy, change, credit, give, reach, ticket};
 use crate::flags::WalletCommand;
 use crate::place::{Place, Sort, now};
 use crate::screen::{Answer, Failure, Screen, bold, fail, table};
@@ -34,6 +34,12 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: WalletCommand) ->
             ticket::enter(place, screen, name, (&gate, ticket.as_deref(), people))
         }
         WalletCommand::Show { ticket, zone, people } => ticket::show(place, name, (ticket.as_deref(), zone, people)),
+        WalletCommand::Give { ticket, listen, wait, yes } => {
+            give::give(place, screen, name, (&ticket, yes), (&listen, wait))
+        }
+        WalletCommand::Take { from, yes } => give::take(place, screen, name, &from, yes),
+        WalletCommand::Register { ticket } => give::register(place, name, ticket.as_deref()),
+        WalletCommand::Gift { ticket } => give::gift(place, name, &ticket),
         WalletCommand::Pay { terminal, yes, credit: true, instalments, .. } => {
             let option = instalments.map_or(PaymentOption::Once, PaymentOption::Instalments);
             credit::pay(place, screen, name, &terminal, (option, yes))
@@ -67,8 +73,8 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: WalletCommand) ->
         WalletCommand::Unmute { merchant } => reach::mute(place, name, &merchant, false),
         WalletCommand::Payments => payments(&place.wallet(name)?.part),
         WalletCommand::Update => {
-            let mut opened = place.wallet(name)?;
-            let summary = opened.part.update(&mut place.post()?, now())?;
+            let (mut opened, mut post) = place.online(name)?;
+            let summary = opened.part.update(&mut post, now())?;
             Ok(super::updated(name, &summary))
         }
         WalletCommand::Untouched { per_payment, cap } => untouched(place, name, &per_payment, &cap),
@@ -103,28 +109,31 @@ fn slip(text: Option<&str>) -> Result<Option<Signed<tegata_core::talk::cards::Ac
     }
 }
 
-fn install(place: &Place, name: &str, number: &str, shown: Option<&str>) -> Result<Answer, Failure> {
+/// Installs what a number stands for.
+pub(super) fn install(place: &Place, name: &str, number: &str, shown: Option<&str>) -> Result<Answer, Failure> {
     // A mistyped number is told before anybody is asked.
     InstallationNumber::parse(number)?;
-    let mut opened = place.wallet(name)?;
-    let mut post = place.post()?;
+    let (mut opened, mut post) = place.online(name)?;
     let card = opened.part.install(&mut post, number, slip(shown)?, now())?;
     opened.part.update(&mut post, now())?;
     let held = opened.part.cards()?.into_iter().find(|held| held.card == card);
+    let ticket = opened.part.ticket(card).ok().map(|ticket| ticket.terms.name);
     let remaining = held.as_ref().map_or_else(String::new, |held| format!(" with {}", bold(held.remaining)));
-    let text = format!("Installed {card}{remaining}.");
+    let called = ticket.as_ref().map_or_else(String::new, |name| format!(": {}", bold(name)));
+    let text = format!("Installed {card}{remaining}{called}.");
     let json = json!({
         "installed": card.to_string(),
         "remaining": held.map(|held| held.remaining.decimal().to_string()),
+        "ticket": ticket,
     });
     Ok(Answer::new(text, json))
 }
 
 fn load(place: &Place, name: &str, number: &str, named: Option<&str>) -> Result<Answer, Failure> {
     InstallationNumber::parse(number)?;
-    let mut opened = place.wallet(name)?;
+    let (mut opened, mut post) = place.online(name)?;
     let card = chosen(&opened.part, named)?;
-    let amount = opened.part.load(&mut place.post()?, card, number, None, now())?;
+    let amount = opened.part.load(&mut post, card, number, None, now())?;
     let text = format!("Loaded {amount} onto {card}.");
     Ok(Answer::new(text, json!({ "loaded": amount.decimal().to_string(), "card": card.to_string() })))
 }

@@ -134,6 +134,15 @@ pub struct PassesFlags {
     #[arg(long)]
     pub no_refund: bool,
     /// Tickets cannot be given away
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["handovers", "give_hours", "give_price"])]
     pub not_transferable: bool,
+    /// How often a ticket may be given on from wallet to wallet before its holder goes online
+    #[arg(long, default_value_t = 1, value_name = "TIMES", value_parser = clap::value_parser!(u64).range(1..=3))]
+    pub handovers: u64,
+    /// Hours before the doors open until which a ticket may be given away [default: until nobody is admitted any more]
+    #[arg(long, value_name = "HOURS")]
+    pub give_hours: Option<u64>,
+    /// The most that may be asked for a ticket that is given on, such as 45.00: told to both people. No money moves through Tegata
+    #[arg(long, value_name = "PRICE")]
+    pub give_price: Option<String>,
 }

@@ -1,6 +1,7 @@
 //! The town: every part on one data folder, each over real connections, with a first walk that a newcomer can watch.
 
 mod concert;
+mod gifts;
 
 use crate::commands::{self, provider::Serving, terminal, wallet};
 use crate::flags::{IssuerCommand, OrderFlags, SellFlags, TermsFlags};
@@ -413,6 +414,8 @@ fn what_next(place: &Place, number: &str) -> String {
          {t} wallet alice buy 1 --issuer ID --yes     # another seat; `catalogue --json` shows the town hall's id\n  \
          {t} gate door1 run &                         # needs no network; in another window:\n  \
          {t} wallet alice enter door1\n  \
+         {t} wallet alice give TICKET &                # `tickets` shows it; needs no network\n  \
+         {t} wallet bob take alice\n  \
          {t} wallet alice mute cafe        # what the cafe writes is dropped, and it is not told\n  \
          {t} terminal cafe messages\n  \
          {t} provider credits              # --open REQUEST shows what all four told each other\n  \

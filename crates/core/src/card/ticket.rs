@@ -47,7 +47,7 @@ message! {
         11 door: Option<u64>,
         /// Until when it may be given away; absent: as long as it is valid.
         12 give_until: Option<Time>,
-        /// The highest price for which it may be given away; absent: for nothing more than it cost.
+        /// The most that may be asked for it when it is given on: told to both people, as no money moves; absent: nothing is said.
         13 give_price: Option<Amount>,
         /// Until when it is refunded; absent: as long as it was not used.
         14 refund_until: Option<Time>,

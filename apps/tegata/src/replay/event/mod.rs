@@ -1,7 +1,9 @@
 //! A hall of thousands with its gates, every part a process of its own: tickets bought by credit, a queue at each door, two gates
-//! cut off for a while, screenshots, cloned wallets; at the end everyone honest is in and every clone is named.
+//! cut off for a while, screenshots, cloned wallets, tickets handed on in the queue; at the end everyone honest is in and every clone is named.
 
+mod cheats;
 pub mod crowd;
+mod gifts;
 pub mod hall;
 mod play;
 mod venue;

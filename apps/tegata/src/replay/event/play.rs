@@ -2,7 +2,8 @@
 #![allow(clippy::float_arithmetic)] // seconds, never money
 
 use super::crowd::Crowd;
-use super::hall::{Evening, ZONE};
+use super::gifts::{self, Gift};
+use super::hall::Evening;
 use super::venue::GateProcess;
 use crate::flags::EventFlags;
 use crate::place::now;
@@ -14,28 +15,43 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use tegata_core::talk::enter::{Direction, WalletEnterNotice};
 use tegata_core::talk::event::GateOrder;
-use tegata_core::{CardId, DeviceId, Time};
+use tegata_core::{CardId, DeviceId};
 use tegata_vault::MemoryVault;
 use tegata_wallet::enter_at;
 
 /// Gates that are cut off for a while.
-const CUT_OFF: usize = 2;
+pub const CUT_OFF: usize = 2;
 /// How long the venue's network may take to bring what is new everywhere.
 const HEARD: Duration = Duration::from_secs(60);
 
 /// What was counted at the doors.
 #[derive(Default)]
-struct Counted {
+pub struct Counted {
     admitted: BTreeSet<CardId>,
     honest_refused: u64,
-    copies_admitted: u64,
-    clones_admitted: u64,
-    whys: BTreeMap<String, u64>,
+    /// Screenshots that came in.
+    pub copies_admitted: u64,
+    /// Cloned wallets that came in.
+    pub clones_admitted: u64,
+    /// Let in by the gates that were cut off, until they were heard again.
+    alone: u64,
+    /// Copies of what was handed on that came in.
+    pub gift_copies_admitted: u64,
+    /// Why somebody was not let in, and how often.
+    pub whys: BTreeMap<String, u64>,
+}
+
+/// What was handed on, and how much of it is registered in the end.
+struct Given {
+    gifts: Vec<Gift>,
+    registered: usize,
 }
 
 /// Plays it.
 pub fn run(screen: Screen, flags: &EventFlags) -> Result<Answer, Failure> {
     let started = Instant::now();
+    // What cannot be played is said before anybody joins.
+    gifts::pairs(flags, flags.tickets - flags.tickets / 3)?;
     let mut evening = Evening::open(flags)?;
     let people = flags.tickets;
     let all: Vec<usize> = (0..people).collect();
@@ -63,11 +79,12 @@ pub fn run(screen: Screen, flags: &EventFlags) -> Result<Answer, Failure> {
     screen.say(format!("{} gates are open, {CUT_OFF} of them cut off", evening.gates.len()));
     let counted = Mutex::new(Counted::default());
     let tickets: Vec<CardId> = crowd.people.iter().filter_map(|person| lock(person).ticket).collect();
-    evening.queue(&crowd, flags, &counted, &bar, screen)?;
+    let given = evening.queue(&crowd, flags, &counted, &bar, screen)?;
     bar.finish_and_clear();
     evening.close(flags, &crowd, &all)?;
     let counted = counted.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    evening.reckoned(flags, screen, &tickets, &counted, started)
+    let given = Given { registered: gifts::registered(&crowd, &given), gifts: given };
+    evening.reckoned(flags, screen, &tickets, (&counted, &given), started)
 }
 
 impl Evening {
@@ -154,7 +171,7 @@ impl Evening {
         counted: &Mutex<Counted>,
         bar: &indicatif::ProgressBar,
         screen: Screen,
-    ) -> Result<(), Failure> {
+    ) -> Result<Vec<Gift>, Failure> {
         let people = crowd.people.len();
         let (heard, gates) = (self.gates.len() - CUT_OFF, self.gates.len());
         let exit = heard - 1;
@@ -170,6 +187,8 @@ impl Evening {
         screen.say("The doors open.");
         let third = people / 3;
         let early: Vec<usize> = (0..people - third).collect();
+        let [first, last] = gifts::pairs(flags, people - third)?;
+        let mut given = gifts::swap(crowd, &first)?;
         let come = |of: &[usize]| {
             crowd.each(of, bar, |person, number, _| {
                 let Some(ticket) = person.ticket else { return fail("somebody has no ticket") };
@@ -200,6 +219,9 @@ impl Evening {
         self.again(crowd, &early, &doors, door_of, counted, bar)?;
         let known = self.agree(0..heard)?;
         self.hear(0..heard)?;
+        for gate in &mut self.gates[heard..] {
+            lock(counted).alone += gate.status()?.pointer("/zones/0/came").and_then(Value::as_u64).unwrap_or(0);
+        }
         screen.say(format!("{known} are in by the gates that hear each other; two know of others only."));
         self.screenshots(crowd, flags, counted, (exit, true))?;
         self.thieves(crowd, &copied, &doors, counted, (heard, exit))?;
@@ -209,9 +231,15 @@ impl Evening {
         self.hear(0..gates)?;
         self.agree(0..gates)?;
         self.screenshots(crowd, flags, counted, (exit, false))?;
+        let entrances: Vec<&String> = (0..gates).filter(|door| *door != exit).map(|door| &doors[door]).collect();
+        gifts::copies(crowd, &given, &entrances, counted)?;
+        let swapped = gifts::swap(crowd, &last)?;
         let late: Vec<usize> = (people - third..people).collect();
         come(&late)?;
         self.again(crowd, &late, &doors, door_of, counted, bar)?;
+        self.agree(0..gates)?;
+        gifts::copies(crowd, &swapped, &entrances, counted)?;
+        given.extend(swapped);
         // Some go out for a while and come in elsewhere.
         let leaving: Vec<usize> = (clones..people).step_by(50).collect();
         crowd.each(&leaving, bar, |person, number, _| {
@@ -224,7 +252,8 @@ impl Evening {
             counted_in(counted, ticket, Some(&back));
             Ok(())
         })?;
-        self.agree(0..gates).map(drop)
+        self.agree(0..gates)?;
+        Ok(given)
     }
     /// Everybody of these who is not in yet touches once more.
     fn again(
@@ -252,77 +281,6 @@ impl Evening {
             }
             Ok(())
         })
-    }
-    /// Pictures of other people's codes before cameras: fresh ones of people who have not come, while not all gates are heard; later
-    /// old ones of those people, and fresh ones of people who are in.
-    fn screenshots(
-        &mut self,
-        crowd: &Crowd,
-        flags: &EventFlags,
-        counted: &Mutex<Counted>,
-        (exit, alone): (usize, bool),
-    ) -> Result<(), Failure> {
-        let people = crowd.people.len();
-        let cut = self.gates.len() - 1;
-        for number in (0..flags.copies).filter(|number| (number % 4 == 3) == alone) {
-            let not_yet = people - 1 - number % (people / 3).max(1);
-            let (of, age, gate) = match number % 4 {
-                0 | 1 => (not_yet, 60 + number as u64, number % exit),
-                2 => (flags.clones + number % (people / 2).max(1), 0, number % exit),
-                _ => (not_yet, 0, if number % 8 == 3 { cut } else { number % exit }),
-            };
-            let code = {
-                let person = lock(&crowd.people[of]);
-                let Some(ticket) = person.ticket else { continue };
-                let at = now();
-                let shot = tegata_device::Now { time: Time(at.time.0 - age), ..at };
-                person.wallet.window(ticket, ZONE, 1, shot)?
-            };
-            // A picture of somebody who is in shows the entry that was used.
-            let code = if number % 4 == 2 { self.shown_before(crowd, of, code)? } else { code };
-            match self.gates[gate].camera(&code)? {
-                Ok(()) => lock(counted).copies_admitted += 1,
-                Err(why) => *lock(counted).whys.entry(format!("screenshot: {why}")).or_default() += 1,
-            }
-        }
-        Ok(())
-    }
-    /// The code that somebody who is in would have shown at the door, a moment before: of the entry that is used by now.
-    fn shown_before(&self, crowd: &Crowd, of: usize, code: Vec<u8>) -> Result<Vec<u8>, Failure> {
-        let person = lock(&crowd.people[of]);
-        let Some(ticket) = person.ticket else { return Ok(code) };
-        let held = person.wallet.ticket(ticket)?;
-        let Some((_, pass)) = held.passes.first() else { return Ok(code) };
-        let before = tegata_core::talk::enter::Pass { entry: pass.entry.saturating_sub(1), ..pass.clone() };
-        let drafted = tegata_core::talk::enter::draft_window(&held.purse, &before, (self.event, ZONE), 1, now().time);
-        let Some((window, tbs)) = drafted else { return Ok(code) };
-        let key = held.purse.certificate.claimed().key;
-        match person.wallet.device.ring.sign(&key, &tbs) {
-            Some(signature) => Ok(tegata_core::talk::enter::code(held.purse.certificate, window, signature)),
-            None => Ok(code),
-        }
-    }
-    /// The cloned wallets: each touches a gate after its owner has come in, half of them where nobody heard of that.
-    fn thieves(
-        &self,
-        crowd: &Crowd,
-        copied: &[(usize, MemoryVault)],
-        doors: &[String],
-        counted: &Mutex<Counted>,
-        (heard, exit): (usize, usize),
-    ) -> Result<(), Failure> {
-        for (number, vault) in copied {
-            let mut person = lock(&crowd.people[*number]);
-            let Some(ticket) = person.ticket else { continue };
-            let owners = std::mem::replace(&mut person.wallet.device.vault, vault.clone());
-            let door = if number % 2 == 0 { heard + (number / 2) % CUT_OFF } else { number % exit };
-            let told = enter_at(&mut person.wallet, doors[door].as_str(), (ticket, 1), now)?;
-            if matches!(told.last(), Some(WalletEnterNotice::In { .. })) {
-                lock(counted).clones_admitted += 1;
-            }
-            person.wallet.device.vault = owners;
-        }
-        Ok(())
     }
     /// Every gate brings its log, every wallet updates.
     fn close(&mut self, flags: &EventFlags, crowd: &Crowd, all: &[usize]) -> Result<(), Failure> {
@@ -354,7 +312,7 @@ impl Evening {
         flags: &EventFlags,
         screen: Screen,
         tickets: &[CardId],
-        counted: &Counted,
+        (counted, given): (&Counted, &Given),
         started: Instant,
     ) -> Result<Answer, Failure> {
         let exceptions = self.provider.operator().ask(&json!({ "do": "exceptions" }))?;
@@ -379,13 +337,16 @@ impl Evening {
         let recorded = recorded(&database)?;
         let audited = crate::audit::audit_file(&database)?;
         let (admitted, tickets) = (counted.admitted.len(), tickets.len());
+        let gifts = given.gifts.iter().filter(|gift| counted.admitted.contains(&gift.ticket)).count();
         let differs = u64::from(recorded != admitted as u64) + u64::from(audited.difference.is_some());
         let clean = differs == 0
             && unexplained.is_empty()
             && admitted == tickets
             && counted.honest_refused == 0
             && counted.copies_admitted == 0
-            && clones_named == clones.len();
+            && clones_named == clones.len()
+            && (gifts, given.registered) == (given.gifts.len(), given.gifts.len())
+            && counted.gift_copies_admitted == 0;
         let json = json!({
             "tickets": tickets,
             "gates": flags.gates,
@@ -396,7 +357,11 @@ impl Evening {
             "clones": clones.len(),
             "clones_admitted": counted.clones_admitted,
             "clones_named": clones_named,
-            "gifts": 0,
+            "gifts": gifts,
+            "gifts_registered": given.registered,
+            "gift_copies": given.gifts.len(),
+            "gift_copies_admitted": counted.gift_copies_admitted,
+            "cut_off": { "gates": CUT_OFF, "admitted_meanwhile": counted.alone },
             "honest_refused": counted.honest_refused,
             "unexplained": unexplained.len() as u64 + differs,
             "exceptions": unexplained,
@@ -407,13 +372,17 @@ impl Evening {
         });
         let text = format!(
             "{tickets} tickets at {} gates: {admitted} admitted, {recorded} by the provider's records; {} of {} screenshots; {clones_named} of {} \
-             clones named with both presentations ({} of them came in where nobody heard of it); {} honest people refused; {} unexplained; \
-             audit {}; {:.0} s.",
+             clones named with both presentations ({} of them came in where nobody heard of it); {gifts} of {} came in by a ticket that was \
+             handed on, {} of the givers' copies; {} let in by gates that were cut off; {} honest people refused; {} unexplained; audit {}; \
+             {:.0} s.",
             flags.gates,
             counted.copies_admitted,
             flags.copies,
             clones.len(),
             counted.clones_admitted,
+            given.gifts.len(),
+            counted.gift_copies_admitted,
+            counted.alone,
             counted.honest_refused,
             unexplained.len() as u64 + differs,
             if audited.difference.is_none() { "clean" } else { "NOT CLEAN" },

@@ -6,6 +6,7 @@ use crate::card::title::{Holder, TitleError, holder, most_hops};
 use crate::card::{CardCertificate, CardKind, ticket};
 use crate::id::{CardId, DeviceId, Hash};
 use crate::message;
+use crate::money::Amount;
 use crate::record::{Batch, RecordKey, Space};
 use crate::step::{Context, Effect, Event, Fault, Records, SigningKey, Step, Talk};
 use crate::talk::enter::{Pass, SessionSignature};
@@ -63,10 +64,12 @@ pub enum ReceiverNotice {
         seat: Option<u64>,
         /// Entries that are left.
         left: u64,
+        /// The most that its terms let anybody ask for it: told to both people, since no money moves here.
+        most: Option<Amount>,
         /// To be registered before then.
         until: crate::Time,
     },
-    /// The code that the giver's screen shows, too.
+    /// The code that the giver's screen shows, too, where the giver is asked.
     Code(String),
     /// It is here. Go online before `until`, or it goes back; until then it is touched, not shown to a camera (R21).
     Taken {
@@ -198,11 +201,12 @@ impl Receiver {
         if offered.known {
             return Self::accept(taker, offered);
         }
-        let entries = ticket::of(&offered.offer.terms).map_or(0, |ticket| ticket.entries);
+        let ticket = ticket::of(&offered.offer.terms);
         let consent = ReceiverNotice::Consent {
             name: offered.offer.terms.name.clone(),
             seat: said.seat,
-            left: entries.saturating_sub(offered.offer.used),
+            left: ticket.map_or(0, |ticket| ticket.entries).saturating_sub(offered.offer.used),
+            most: ticket.and_then(|ticket| ticket.give_price),
             until: offered.offer.until,
         };
         Step::new(Self::Consent(taker, offered), [Effect::Show(consent)])
@@ -233,9 +237,8 @@ impl Receiver {
             return Self::refuse(GiveRefusal::NotTrusted);
         }
         let code = short_code(&offered.session, &reveal.nonce, &offered.nonce);
-        // In a session that goes on with an earlier one the giver is not asked again.
-        let shown = (!offered.known).then_some(Effect::Show(ReceiverNotice::Code(code)));
-        Step::new(Self::ExpectGiven(taker, offered), shown.into_iter().collect::<Vec<_>>())
+        // Also in a session that goes on with an earlier one: the giver may have declined that, and is asked again.
+        Step::new(Self::ExpectGiven(taker, offered), [Effect::Show(ReceiverNotice::Code(code))])
     }
 
     fn given(taker: Taker, offered: Offered, given: Given, context: &Context<'_>) -> Next {

@@ -1,0 +1,91 @@
+//! What a provider's operator does.
+
+use super::SettlementCommand;
+use clap::{Subcommand, ValueEnum};
+
+/// What a provider's operator does.
+#[derive(Subcommand)]
+pub enum ProviderCommand {
+    /// Run it; creates it at first
+    Run {
+        /// Where to listen
+        #[arg(long, default_value = "127.0.0.1:0")]
+        listen: String,
+        /// What people call it
+        #[arg(long, default_value = "Tegata")]
+        name: String,
+        /// Start at this time, in UTC seconds, and let the operator set it; for replays of the past
+        #[arg(long, hide = true, value_name = "SECONDS")]
+        clock: Option<u64>,
+    },
+    /// Make a one-time token with which one participant joins
+    Invite {
+        /// In which role
+        role: InviteRole,
+        /// What people shall call it
+        name: String,
+        /// A terminal's merchant, by id
+        #[arg(long)]
+        owner: Option<String>,
+    },
+    /// Sweep what is payable, close the period, print who owes whom and the trial balance
+    Settle,
+    #[command(flatten)]
+    Settlement(SettlementCommand),
+    /// List what a person has to look at, with both signed records
+    Exceptions,
+    /// Revoke a participant or device, by id
+    Revoke {
+        /// Which
+        subject: String,
+    },
+    /// Block a card, by id
+    Block {
+        /// Which
+        card: String,
+    },
+    /// List payments by credit, or open one: its four messages beside each other, who signed what
+    Credits {
+        /// Open this one, by its request number
+        #[arg(long, value_name = "REQUEST")]
+        open: Option<String>,
+    },
+    /// Counts and balances
+    Status,
+    /// The key that a processor has to admit
+    Key,
+    /// Clear credit with the processor at this address
+    Processor {
+        /// Where it answers, such as http://127.0.0.1:8421
+        url: String,
+    },
+    /// Let a merchant take credit
+    Enrol {
+        /// The merchant, by id
+        merchant: String,
+        /// Its code at the bank, 1 to 15 characters
+        #[arg(long)]
+        code: String,
+        /// Its category (ISO 18245), such as 5814 for a cafe
+        #[arg(long)]
+        category: u64,
+        /// Name and place for the cardholder's statement, at most 40 characters
+        #[arg(long)]
+        name: String,
+    },
+}
+
+/// The roles an operator invites to.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum InviteRole {
+    /// Issues cards
+    Issuer,
+    /// Is paid
+    Merchant,
+    /// Takes payments
+    Terminal,
+    /// Admits tickets; its owner is the promoter
+    Gate,
+    /// Holds cards
+    Wallet,
+}

@@ -1,0 +1,66 @@
+//! A promoter's report as a spreadsheet: what was sold, given, who came in by which door.
+#![allow(clippy::unwrap_used)] // a test that cannot go on says where
+
+mod hall;
+
+use hall::Hall;
+use serde_json::Value;
+
+#[test]
+fn a_promoters_report_is_a_figure_a_line() {
+    let mut hall = Hall::open(&["alice", "bob"], 4, &["--companions", "1"]);
+    let tickets: Vec<String> =
+        hall.tickets("alice").iter().map(|held| held["ticket"].as_str().unwrap().to_owned()).collect();
+    let gift = hall.good(&["wallet", "alice", "gift", &tickets[0]]);
+    hall.good(&["wallet", "bob", "take", gift["number"].as_str().unwrap()]);
+    hall.good(&["wallet", "bob", "enter", "north"]);
+    hall.good(&["wallet", "alice", "enter", "north", "--ticket", &tickets[1], "--people", "2"]);
+    hall.bad(&["wallet", "alice", "enter", "north", "--ticket", &tickets[1]], "the gate stays closed");
+    hall.brings();
+    let report = ["issuer", "hall", "event", "report", "Concert"];
+    let text = hall.text(&[&report[..], &["--csv"]].concat());
+    let lines: Vec<Vec<String>> = text.lines().map(fields).collect();
+    assert_eq!(lines[0], ["sort", "of", "from", "figure", "value"]);
+    assert!(lines.iter().all(|line| line.len() == 5), "{text}");
+    let figure = |sort: &str, of: &str, figure: &str| {
+        let found: Vec<_> =
+            lines.iter().filter(|line| (&*line[0], &*line[1], &*line[3]) == (sort, of, figure)).collect();
+        assert_eq!(found.len(), 1, "{sort} {of} {figure}: {text}");
+        found[0][4].clone()
+    };
+    let standing = "Concert, Standing";
+    assert_eq!(
+        (figure("category", standing, "price"), figure("category", standing, "stock")),
+        ("45.00".into(), "100".into())
+    );
+    assert_eq!(figure("category", standing, "by_number"), "4");
+    assert_eq!(figure("category", standing, "installed_by_number"), "4");
+    assert_eq!(figure("category", standing, "sold"), "0");
+    assert_eq!((figure("tickets", "", "installed"), figure("tickets", "", "given")), ("4".into(), "1".into()));
+    assert_eq!((figure("tickets", "", "came"), figure("tickets", "", "no_shows")), ("2".into(), "2".into()));
+    // A ticket that was given away lets its new holder in: only the giver's copy is dead.
+    assert_eq!(figure("tickets", "", "dead"), "0");
+    // Both may have come in one quarter of an hour, or in two.
+    let at_door = |figure: &str| -> u64 {
+        let of = lines.iter().filter(|line| (&*line[0], &*line[1], &*line[3]) == ("door", "Door", figure));
+        of.map(|line| line[4].parse::<u64>().unwrap()).sum()
+    };
+    assert_eq!((at_door("entries"), at_door("people")), (2, 3));
+    assert!(!lines.iter().any(|line| line[0] == "exception"), "{text}");
+    // The same for programs, and no other figures.
+    let said = hall.good(&report);
+    assert_eq!((&said["tickets"]["came"], &said["tickets"]["given"]), (&Value::from(2), &Value::from(1)));
+}
+
+/// One line of CSV, with quotes where a field has a comma.
+fn fields(line: &str) -> Vec<String> {
+    let (mut all, mut quoted) = (vec![String::new()], false);
+    for character in line.chars() {
+        match character {
+            '"' => quoted = !quoted,
+            ',' if !quoted => all.push(String::new()),
+            other => all.last_mut().unwrap().push(other),
+        }
+    }
+    all
+}
