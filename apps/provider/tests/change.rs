@@ -397,7 +397,7 @@ fn holders_are_told_and_take_the_new_ticket_or_their_money_and_silence_takes_it(
     concert.hears();
     concert.enters(taken, 0);
     concert.enters(silent, 1);
-    assert_eq!(concert.refused(declined, 0), EnterRefusal::GivenAway);
+    assert_eq!(concert.refused(declined, 0), EnterRefusal::Refunded);
     (0..3).for_each(|gate| concert.brings(gate));
     concert.hears();
     assert!(concert.world.open_exceptions().is_empty(), "{:?}", concert.world.open_exceptions());
@@ -457,7 +457,7 @@ fn a_cancelled_event_is_paid_back_to_everyone_also_to_who_came_in_and_once() {
     let mut wire = concert.world.wire(now, false);
     assert!(concert.visitor.catalogue(&mut wire, now).expect("a catalogue").is_empty(), "nothing is sold any more");
     concert.brings(1);
-    assert_eq!(concert.refused(stayed, 1), EnterRefusal::GivenAway, "its wallet knows");
+    assert_eq!(concert.refused(stayed, 1), EnterRefusal::Refunded, "its wallet knows");
     concert.clean();
 }
 

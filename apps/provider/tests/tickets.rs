@@ -154,7 +154,7 @@ fn what_a_gate_that_did_not_know_let_in_beyond_the_terms_is_reported() {
     concert.visitor.device.vault = mine;
     concert.brings(0);
     assert_eq!(concert.world.open_exceptions(), ["beyond terms"]);
-    assert_eq!(concert.refused(other, 1), EnterRefusal::GivenAway, "its wallet knows");
+    assert_eq!(concert.refused(other, 1), EnterRefusal::Refunded, "its wallet knows");
     concert.clean();
 }
 

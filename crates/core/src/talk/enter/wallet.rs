@@ -8,6 +8,7 @@ use crate::id::{CardId, DeviceId, EventId, Hash};
 use crate::message;
 use crate::record::{Batch, RecordKey, Space};
 use crate::step::{Break, Context, Effect, Event, Fault, Records, SigningKey, Step, Talk};
+use crate::talk::give::{GiftKept, HandedOver};
 use crate::talk::journal::{EntryKind, Journal, LogEntry};
 use crate::talk::pay::load_purse;
 use crate::wire::canonical::Wire;
@@ -232,7 +233,7 @@ impl WalletEnter {
         match purse.state {
             PurseState::Active => {}
             PurseState::Blocked => return Self::refuse(EnterRefusal::Blocked),
-            PurseState::Ended => return Self::refuse(EnterRefusal::GivenAway),
+            PurseState::Ended => return Self::refuse(over(&purse, context.records)),
         }
         // Given to this wallet, and not registered in time: no gate takes it (R12).
         if purse.hops().iter().any(|hop| context.now >= hop.until) {
@@ -391,6 +392,12 @@ impl Pass {
             said.entry > entry || (said.entry == entry && over == Direction::In && held.direction == Direction::Out)
         });
     }
+}
+
+/// Why a ticket that is over lets nobody in: it was given, or else it was given back.
+fn over(purse: &Purse, records: &dyn Records) -> EnterRefusal {
+    let gift = GiftKept::load(records, purse.card()).is_some_and(|kept| kept.generation == purse.generation());
+    if gift || HandedOver::load(records, purse).is_some() { EnterRefusal::GivenAway } else { EnterRefusal::Refunded }
 }
 
 /// Whether this certificate is a gate's, and its key signed this session's proof (R17).
