@@ -133,6 +133,9 @@ impl Switch {
         });
         let serving = endpoint.inner.clone();
         tokio::spawn(async move { serving.serve().await });
+        if shared.config.tcp {
+            listening(local).await.map_err(|error| StartError::Listen(local, error))?;
+        }
         tokio::spawn(until(stop.clone(), shared.clone().take_requests(incoming)));
         tokio::spawn(until(stop.clone(), shared.clone().take_commands(commanded)));
         tokio::spawn(until(stop.clone(), shared.clone().tidy()));
@@ -155,6 +158,19 @@ impl Switch {
             transactions: stack.running_transactions,
             finished: stack.finished_transactions,
         }
+    }
+}
+
+/// Waits until the stack has bound its stream socket, which it does in its own time.
+async fn listening(at: SocketAddr) -> Result<(), std::io::Error> {
+    let mut tries = 0;
+    loop {
+        match tokio::net::TcpStream::connect(at).await {
+            Ok(_) => return Ok(()),
+            Err(error) if tries == 200 => return Err(error),
+            Err(_) => tries += 1,
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 

@@ -54,10 +54,11 @@ fn read(message: &impl HeadersExt) -> Option<(Duration, Option<String>)> {
     Some((Duration::from_secs(seconds.into()), refresher))
 }
 
+/// The `Min-SE` of a message that has one.
 fn shortest(message: &impl HeadersExt) -> Duration {
     let value = message.header_value("Min-SE").unwrap_or_default();
     let seconds = value.split(';').next().and_then(|seconds| seconds.trim().parse::<u32>().ok());
-    Duration::from_secs(seconds.unwrap_or(90).into())
+    Duration::from_secs(seconds.unwrap_or(0).into())
 }
 
 /// The peer wants refreshes more often than the switch does: 422 with `Min-SE`.

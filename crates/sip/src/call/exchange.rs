@@ -19,8 +19,8 @@ pub(super) enum Exchange {
     Offered { from: LegId, asked: Box<Asked>, request: Request, late: bool },
     /// The answer comes in the ACK of `from`, and goes into the ACK of `invite`.
     Late { from: LegId, invite: Request },
-    /// The switch's own, to this leg.
-    Refresh { to: LegId, request: Request },
+    /// The switch's own, to this leg: its last offer once more.
+    Refresh { to: LegId, invite: Request },
 }
 
 impl Talking {
@@ -162,16 +162,15 @@ impl Talking {
     pub(super) fn refresh(&mut self, call: &mut Common, to: LegId) {
         let leg = self.leg(call, to);
         let (update, sdp) = (leg.update, leg.sdp.clone());
-        if self.exchange.is_some() || (!update && sdp.is_none()) {
-            call.set(Due::Session(to), Duration::from_secs(5));
-            return;
-        }
-        let request = if update {
-            self.offer(call, to, Method::Update, None, Purpose::Refresh)
+        if update {
+            // No offer is in it: it need not wait for one.
+            self.offer(call, to, Method::Update, None, Purpose::Refresh);
+        } else if self.exchange.is_none() && sdp.is_some() {
+            let request = self.offer(call, to, Method::Invite, sdp, Purpose::Refresh);
+            self.exchange = Some(Exchange::Refresh { to, invite: request });
         } else {
-            self.offer(call, to, Method::Invite, sdp, Purpose::Refresh)
-        };
-        self.exchange = Some(Exchange::Refresh { to, request });
+            call.set(Due::Session(to), Duration::from_secs(1));
+        }
     }
 
     pub(super) async fn on_refreshed(mut self: Box<Self>, call: &mut Common, leg: LegId, response: Response) -> State {
@@ -179,12 +178,13 @@ impl Talking {
         if status < 200 {
             return State::Talking(self);
         }
-        if let Some(Exchange::Refresh { to, request }) = self.exchange.take()
-            && to == leg
-            && status < 300
-            && request.method == Method::Invite
-        {
-            self.acknowledge(call, leg, &request, None).await;
+        match self.exchange.take() {
+            Some(Exchange::Refresh { to, invite }) if to == leg => {
+                if status < 300 {
+                    self.acknowledge(call, leg, &invite, None).await;
+                }
+            }
+            other => self.exchange = other,
         }
         match status {
             200..=299 => self.learned(call, leg, &response),

@@ -63,7 +63,7 @@ impl Reply {
         let mut response = Response {
             status_code: status(self.status, &self.text),
             wire_reason: None,
-            version: request.version,
+            version: rsipstack::sip::Version::V2,
             headers: headers.into(),
             body: Vec::new(),
         };

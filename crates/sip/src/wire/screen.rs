@@ -2,7 +2,9 @@
 //! that is answered nothing sends it for half a minute again.
 
 use crate::reason::phrase;
-use rsipstack::sip::{Header, HeadersExt as _, Method, Request, Response, SipMessage, prelude::ToTypedHeader as _};
+use rsipstack::sip::{
+    Header, HeadersExt as _, Method, Request, Response, SipMessage, Version, prelude::ToTypedHeader as _,
+};
 
 /// Why a message goes no further.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,6 +32,9 @@ pub(crate) fn screen(message: &SipMessage, datagram: bool) -> Result<(), Unfit> 
 
 fn screen_request(request: &Request, datagram: bool) -> Result<(), Unfit> {
     let bad = |what: &str| answer(400, &format!("Bad Request: {what}"));
+    if request.version != Version::V2 {
+        return Err(answer(505, "Version Not Supported"));
+    }
     for (name, header) in [("From", 0), ("To", 1), ("Call-ID", 2), ("CSeq", 3)] {
         let same = |one: &&Header| match header {
             0 => matches!(one, Header::From(_)),
@@ -171,6 +176,7 @@ mod tests {
         };
         assert_eq!(status(&GOOD.replace("INVITE", "JUMP")).as_deref(), Some("501"));
         assert_eq!(status(&GOOD.replace("SIP/2.0\r\n", "SIP/9.0\r\n")).as_deref(), Some("505"));
+        assert_eq!(judged(&GOOD.replace("SIP/2.0\r\n", "SIP/9.0\r\n")), Err(answer(505, "Version Not Supported")));
         assert_eq!(status(&GOOD.replace(" sip:bob@town", "")).as_deref(), Some("400"));
         assert_eq!(status(GOOD.trim_end()).as_deref(), Some("400"));
         assert_eq!(status("SIP/2.0 200 OK\r\nVia: x\r\n\r\n"), None);

@@ -1,6 +1,8 @@
 //! sipp as a peer: started on a free port, waited for, read, and stopped.
 #![allow(dead_code)] // each test file uses its own part of it
 
+pub mod town;
+
 use std::fs::File;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -49,6 +51,15 @@ impl Default for Start<'_> {
 
 impl Start<'_> {
     pub fn run(&self) -> Sipp {
+        self.begin(true)
+    }
+
+    /// Without writing down every message, for many calls.
+    pub fn run_quietly(&self) -> Sipp {
+        self.begin(false)
+    }
+
+    fn begin(&self, messages: bool) -> Sipp {
         let folder = TempDir::new().expect("a folder");
         let out = |name: &str| File::create(folder.path().join(name)).expect("a file");
         let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(format!("{}.xml", self.scenario));
@@ -57,7 +68,10 @@ impl Start<'_> {
         command.args(["-i", "127.0.0.1", "-nostdin", "-timeout", "100s", "-timeout_error"]);
         command.args(["-p", &self.port.to_string(), "-m", &self.calls.to_string()]);
         command.args(["-t", if self.tcp { "t1" } else { "u1" }]);
-        command.args(["-trace_err", "-error_file", "errors", "-trace_msg", "-message_file", "messages"]);
+        command.args(["-trace_err", "-error_file", "errors"]);
+        if messages {
+            command.args(["-trace_msg", "-message_file", "messages"]);
+        }
         command.args(self.more);
         if !self.more.contains(&"caller") {
             command.args(["-key", "caller", "0300"]);
@@ -103,13 +117,19 @@ impl Sipp {
     }
 
     /// Waits for the end; all calls have gone as the scenario says.
-    pub async fn succeeds(mut self) {
+    pub async fn succeeds(self) {
+        self.watch(|| {}).await;
+    }
+
+    /// As [`Self::succeeds`], looking at something meanwhile; gives back the folder of what it wrote.
+    pub async fn watch(mut self, mut look: impl FnMut()) -> Self {
         let until = Instant::now() + Duration::from_secs(120);
         loop {
             if let Some(status) = self.child.try_wait().expect("sipp is ours") {
                 assert!(status.success(), "{} ended with {status}\n{}", self.name, self.story());
-                return;
+                return self;
             }
+            look();
             assert!(Instant::now() < until, "{} does not end\n{}", self.name, self.story());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
