@@ -62,6 +62,7 @@ pub(crate) struct Shared {
     charging: AtomicBool,
     calls: AtomicU64,
     local: SocketAddr,
+    pub stop: CancellationToken,
 }
 
 /// How much a switch holds; all of it but phones goes back to nothing when nobody calls.
@@ -79,7 +80,7 @@ pub struct Sizes {
     pub finished: usize,
 }
 
-/// A running switch. Dropping it ends it, without a word to anybody.
+/// A running switch. Dropping it ends it and its calls, without a word to any phone.
 pub struct Switch {
     shared: Arc<Shared>,
     stop: CancellationToken,
@@ -130,6 +131,7 @@ impl Switch {
             charging: AtomicBool::new(true),
             calls: AtomicU64::new(0),
             local,
+            stop: stop.clone(),
         });
         let serving = endpoint.inner.clone();
         tokio::spawn(async move { serving.serve().await });

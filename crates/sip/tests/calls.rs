@@ -5,6 +5,7 @@ mod support;
 use std::time::{Duration, Instant};
 use support::town::{Town, next};
 use support::{Start, free_port, sipp_is_missing};
+use tegata_sip::config::Proof;
 use tegata_sip::{By, Caller, Event, Number, Route};
 
 fn number(text: &str) -> Number {
@@ -96,9 +97,43 @@ async fn lost_packets_are_made_good() {
         return;
     }
     let town = Town::free(false, |_| {}).await;
-    let callee = town.callee("callee_lossy", 40, &["-lost", "10"]);
+    let callee = town.callee("callee_lossy", 40, &[]);
     let caller = town.caller("caller", 40, &["-lost", "10", "-r", "20"]);
     caller.succeeds().await;
     callee.succeeds().await;
     town.is_empty(Duration::from_secs(40)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_phone_rings_everywhere_and_is_answered_once() {
+    if sipp_is_missing() {
+        return;
+    }
+    let town = Town::free(false, |config| config.proof = Proof::Registration).await;
+    let (desk, pocket) = (free_port(), free_port());
+    let to = |user| Some((town.switch.address(), user));
+    for port in [desk, pocket] {
+        Start { scenario: "register", port, to: to("0300"), ..Start::default() }.run().succeeds().await;
+    }
+    assert_eq!(town.switch.sizes().phones, 1);
+    let rings = Start { scenario: "callee_rings", port: desk, ..Start::default() }.run();
+    let answers = Start { scenario: "callee", port: pocket, ..Start::default() }.run();
+    Start { scenario: "caller", port: town.callers, to: to("0300"), ..Start::default() }.run().succeeds().await;
+    rings.succeeds().await;
+    answers.succeeds().await;
+
+    // From where it registered it need not prove itself again.
+    let callee = town.callee("callee", 1, &[]);
+    Start { scenario: "caller", port: desk, to: to("0912345"), ..Start::default() }.run().succeeds().await;
+    callee.succeeds().await;
+    town.is_empty(Duration::from_secs(10)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_nobody_acknowledges_ends_the_call() {
+    if sipp_is_missing() {
+        return;
+    }
+    let town = Town::free(false, |_| {}).await;
+    town.call("caller_deaf", "callee").await;
 }

@@ -9,6 +9,9 @@ use support::town::{Town, next};
 use support::{Start, sipp_is_missing};
 use tegata_sip::{By, Command, Event, Number, Shown};
 
+/// These tests measure their process: one at a time.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// The lines of sipp's statistics, one a second, by the names of its columns.
 fn statistics(file: &Path) -> Vec<HashMap<String, String>> {
     let text = std::fs::read_to_string(file).expect("statistics");
@@ -74,6 +77,7 @@ async fn a_thousand_calls_at_once_and_a_hundred_a_second() {
     if sipp_is_missing() {
         return;
     }
+    let _alone = ALONE.lock().await;
     let town = Town::free(false, |_| {}).await;
     let (begun, cpu) = (Instant::now(), cpu_ms());
     let (most, lines) = run(&town, 3000, 11_000, 100).await;
@@ -103,6 +107,7 @@ async fn thousands_of_short_calls_leave_nothing_behind() {
     if sipp_is_missing() {
         return;
     }
+    let _alone = ALONE.lock().await;
     let town = Town::free(false, |_| {}).await;
     run(&town, 2500, 10, 250).await;
     forgotten(&town).await;
@@ -142,6 +147,7 @@ async fn calls_that_charging_refuses_leave_nothing_behind() {
     if sipp_is_missing() {
         return;
     }
+    let _alone = ALONE.lock().await;
     let (town, mut control) = Town::charged(false, |_| {}).await;
     let caller = town.caller("caller_busy", 500, &["-r", "200"]);
     for _ in 0..500 {

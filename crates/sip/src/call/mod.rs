@@ -128,6 +128,7 @@ pub(crate) async fn run(
     mut heard: UnboundedReceiver<Input>,
 ) {
     let _listed = Listed(shared.clone(), id);
+    let stopped = shared.stop.clone();
     let emergency = setup.emergency.is_some();
     let mut call =
         Common { shared, id, caller: setup.caller, emergency, inputs, due: Vec::new(), cancelled: Vec::new() };
@@ -151,6 +152,7 @@ pub(crate) async fn run(
                 }
                 None => break By::Switch("the call lost its own inputs"),
             },
+            () = stopped.cancelled() => break By::Switch("the switch has stopped"),
             () = tokio::time::sleep_until(when.into()) => {
                 for due in call.take_due() {
                     state = state.due(&mut call, due).await;
@@ -160,7 +162,7 @@ pub(crate) async fn run(
     };
     let at = call.shared.clock.now();
     call.tell(Event::Ended { call: id, by, at });
-    while !call.cancelled.is_empty() {
+    while !call.cancelled.is_empty() && !stopped.is_cancelled() {
         let Some(input) = heard.recv().await else { return };
         if let Some(Input::Request { asked, .. }) = call.reap(input).await {
             asked.answer(Reply::new(481, ""));

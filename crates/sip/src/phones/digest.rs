@@ -77,14 +77,19 @@ impl Nonces {
         Self { secret: random(32), used: Mutex::default() }
     }
 
-    /// A nonce says when it was made and that it was made here.
+    /// A nonce says when it was made and that it was made here. Each is another one: phones count their uses from 1.
     fn nonce(&self, now_s: u64) -> String {
-        format!("{now_s:x}-{}", Algorithm::Sha256.of(&format!("{}:{now_s}", self.secret)))
+        self.signed(now_s, &random(12))
+    }
+
+    fn signed(&self, made_s: u64, salt: &str) -> String {
+        format!("{made_s:x}-{salt}-{}", Algorithm::Sha256.of(&format!("{}:{made_s}:{salt}", self.secret)))
     }
 
     fn age(&self, nonce: &str, now_s: u64) -> Option<u64> {
-        let made = u64::from_str_radix(nonce.split_once('-')?.0, 16).ok()?;
-        (self.nonce(made) == nonce).then(|| now_s.saturating_sub(made))
+        let mut fields = nonce.split('-');
+        let made = u64::from_str_radix(fields.next()?, 16).ok()?;
+        same(&self.signed(made, fields.next()?), nonce).then(|| now_s.saturating_sub(made))
     }
 
     /// Header values that ask for a proof, the preferred one first.
@@ -259,6 +264,7 @@ mod tests {
         let nonces = Nonces::new();
         let all = [Algorithm::Sha256, Algorithm::Md5];
         let nonce = nonces.nonce(1000);
+        assert_ne!(nonce, nonces.nonce(1000), "two phones that ask in one second count apart");
         let check = |header: &str, now| nonces.check(header, "REGISTER", "town", &all, &One, now);
         let proved = Checked::Proved("alice".into());
         assert_eq!(check(&header(&nonce, Algorithm::Md5, "open sesame", "00000001"), 1001), proved);
