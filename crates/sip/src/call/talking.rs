@@ -118,10 +118,16 @@ impl Talking {
                 return State::Talking(self);
             }
         };
-        call.tell_body(from, parts.tegata.clone());
+        let word = parts.tegata.clone();
+        if asked.request.method == Method::Info {
+            // Answered before it is told: what charging does about it comes after.
+            self.on_info(call, from, asked, parts);
+            call.tell_body(from, word);
+            return State::Talking(self);
+        }
+        call.tell_body(from, word);
         match asked.request.method {
             Method::Bye => return self.hung_up(call, from, asked),
-            Method::Info => self.on_info(call, from, asked, parts),
             Method::Invite | Method::Update => self.on_offer(call, from, asked, parts),
             Method::Options => {
                 let reply = self.leg(call, from).reply(200, "");
