@@ -1,0 +1,54 @@
+//! What an offer or answer says about who wrote it, taken out. Media go end to end: the address that they are sent to
+//! stays, and tells the other side where the phone is in the network. Whoever must hide that too relays the media,
+//! which this crate does not do.
+
+/// The same session without user name, host name, titles, addresses of people and pages (RFC 8866, 5.2-5.6).
+///
+/// `origin` stands in for the host of `o=`; session number and version stay, since re-offers are told apart by them.
+pub fn hide(sdp: &[u8], origin: &str) -> Vec<u8> {
+    let mut hidden = Vec::with_capacity(sdp.len());
+    for line in sdp.split_inclusive(|byte| *byte == b'\n') {
+        let (content, ending) =
+            line.split_at(line.iter().position(|byte| b"\r\n".contains(byte)).unwrap_or(line.len()));
+        match content {
+            [b'o', b'=', rest @ ..] => hidden.extend_from_slice(own(rest, origin).as_bytes()),
+            [b's', b'=', ..] => hidden.extend_from_slice(b"s=-"),
+            [b'i' | b'u' | b'e' | b'p', b'=', ..] => continue,
+            _ => hidden.extend_from_slice(content),
+        }
+        hidden.extend_from_slice(ending);
+    }
+    hidden
+}
+
+fn own(rest: &[u8], origin: &str) -> String {
+    let text = String::from_utf8_lossy(rest);
+    let mut words = text.split_ascii_whitespace().skip(1);
+    let mut number = || words.next().filter(|word| word.bytes().all(|byte| byte.is_ascii_digit())).unwrap_or("0");
+    let (session, version) = (number(), number());
+    let family = if origin.contains(':') { "IP6" } else { "IP4" };
+    format!("o=- {session} {version} IN {family} {origin}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn an_offer_keeps_its_media_and_loses_its_name() {
+        let offer = "v=0\r\no=alice 53655765 2353687637 IN IP4 alice.example\r\ns=Alice's phone\r\ni=hello\r\n\
+                     e=alice@example.org\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\nm=audio 6000 RTP/AVP 0\r\n";
+        let hidden = "v=0\r\no=- 53655765 2353687637 IN IP4 198.51.100.1\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\n\
+                      m=audio 6000 RTP/AVP 0\r\n";
+        assert_eq!(String::from_utf8(hide(offer.as_bytes(), "198.51.100.1")).expect("text"), hidden);
+        assert_eq!(hide(hide(offer.as_bytes(), "198.51.100.1").as_slice(), "198.51.100.1"), hidden.as_bytes());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_come_out(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            hide(&bytes, "::1");
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! One side of a call: a dialog (RFC 3261, 12) with its own Call-ID, tags and addresses. Nothing of a leg is ever copied
+//! to the other one but bodies, and statuses.
+
+use crate::Number;
+use crate::body::Content;
+use crate::call::Input;
+use crate::seam::Shown;
+use crate::switch::Shared;
+use crate::timer::Session;
+use crate::wire::transaction::Way;
+use crate::wire::{self, ALLOW, Reply};
+use rsipstack::sip::{Header, HeadersExt, Method, Request, Response, Uri, prelude::ToTypedHeader as _, uri};
+use rsipstack::sip::{Transport, typed};
+use rsipstack::transport::{SipAddr, SipConnection};
+use std::sync::Arc;
+use tokio::sync::mpsc::UnboundedSender;
+
+/// Which leg of a call: the caller's, or one of those that ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LegId {
+    Caller,
+    Callee(usize),
+}
+
+/// How requests of a dialog find its leg: Call-ID and our tag.
+pub(crate) type LegKey = (String, String);
+
+/// Takes the leg out of the switch's list when it is over, whatever way it ends.
+struct Listed {
+    shared: Arc<Shared>,
+    key: LegKey,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.shared.registry().legs.remove(&self.key);
+    }
+}
+
+/// A dialog.
+pub(crate) struct Leg {
+    listed: Listed,
+    /// Our address as the peer sees it, without tag.
+    local: String,
+    /// The peer's, without tag.
+    remote: String,
+    peer_tag: Option<String>,
+    sequence: u32,
+    peer_sequence: u32,
+    target: Uri,
+    routes: Vec<String>,
+    /// Where the first request goes, or came from.
+    flow: SipAddr,
+    stream: Option<SipConnection>,
+    /// A phone behind a translator of addresses: what it calls its contact cannot be reached.
+    translated: bool,
+    hops: u8,
+    /// The peer takes UPDATE.
+    pub update: bool,
+    /// What the peer was last told of the other side's media.
+    pub sdp: Option<Vec<u8>>,
+    pub session: Option<Session>,
+}
+
+impl Leg {
+    fn listed(shared: &Arc<Shared>, key: LegKey, id: LegId, inputs: &UnboundedSender<Input>) -> Listed {
+        shared.registry().legs.insert(key.clone(), (id, inputs.clone()));
+        Listed { shared: shared.clone(), key }
+    }
+
+    /// The leg of whoever sent this INVITE. `None` where it names no contact.
+    pub(crate) fn of_caller(
+        shared: &Arc<Shared>,
+        invite: &Request,
+        connection: &SipConnection,
+        tag: &str,
+        translated: bool,
+        inputs: &UnboundedSender<Input>,
+    ) -> Option<Self> {
+        let from = invite.from_header().ok()?;
+        let peer_tag = from.tag().ok().flatten().map(|tag| tag.value().to_owned());
+        let key = (invite.call_id_header().ok()?.value().to_owned(), tag.to_owned());
+        let mut leg = Self {
+            local: invite.to_header().ok()?.value().to_owned(),
+            remote: without_tag(&from.typed().ok()?),
+            peer_tag,
+            sequence: 0,
+            peer_sequence: wire::sequence(invite),
+            target: Uri::default(),
+            routes: routes(&invite.record_route_headers().iter().map(|route| route.value()).collect::<Vec<_>>()),
+            flow: connection.get_remote_addr()?.clone(),
+            stream: connection.is_reliable().then(|| connection.clone()),
+            translated,
+            hops: hops(invite)?,
+            update: takes_update(invite),
+            sdp: None,
+            session: None,
+            listed: Self::listed(shared, key, LegId::Caller, inputs),
+        };
+        leg.retarget(&invite.typed_contact_headers().ok()?);
+        (leg.target != Uri::default()).then_some(leg)
+    }
+
+    /// A leg to somebody whom the switch calls.
+    pub(crate) fn to_callee(
+        shared: &Arc<Shared>,
+        id: usize,
+        to: &Destination,
+        shown_as: &Shown,
+        hops: u8,
+        inputs: &UnboundedSender<Input>,
+    ) -> Self {
+        let host = shared.host();
+        let local = match shown_as {
+            Shown::As(number) => format!("<{}>", address(number, &host)),
+            Shown::Anonymous => "\"Anonymous\" <sip:anonymous@anonymous.invalid>".to_owned(),
+        };
+        let key = (format!("{}@{host}", wire::random(24)), wire::random(10));
+        Self {
+            listed: Self::listed(shared, key, LegId::Callee(id), inputs),
+            local,
+            remote: format!("<{}>", address(&to.number, &host)),
+            peer_tag: None,
+            sequence: 0,
+            peer_sequence: 0,
+            target: to.uri.clone(),
+            routes: Vec::new(),
+            flow: to.way.address.clone(),
+            stream: to.way.stream.clone(),
+            translated: to.translated,
+            hops,
+            update: false,
+            sdp: None,
+            session: None,
+        }
+    }
+
+    /// The switch's tag in this dialog.
+    pub(crate) fn tag(&self) -> &str {
+        &self.listed.key.1
+    }
+
+    /// Hops that are left for a request that goes on from here.
+    pub(crate) fn hops(&self) -> u8 {
+        self.hops
+    }
+
+    /// The next request of this dialog.
+    pub(crate) fn request(&mut self, method: Method, content: Option<Content>) -> Request {
+        self.sequence += 1;
+        self.numbered(method, self.sequence, content)
+    }
+
+    /// The ACK of an INVITE of ours that was accepted.
+    pub(crate) fn ack(&self, invite: &Request, content: Option<Content>) -> Request {
+        self.numbered(Method::Ack, wire::sequence(invite), content)
+    }
+
+    fn numbered(&self, method: Method, sequence: u32, content: Option<Content>) -> Request {
+        let shared = &self.listed.shared;
+        let ours = shared.address(self.transport());
+        let mut headers: Vec<Header> = Vec::new();
+        if let Ok(via) = shared.endpoint.get_via(Some(ours), None) {
+            headers.push(Header::Via(via.into()));
+        }
+        headers.push(Header::MaxForwards(self.hops.to_string().into()));
+        headers.push(Header::From(format!("{};tag={}", self.local, self.tag()).into()));
+        let to = match &self.peer_tag {
+            Some(tag) => format!("{};tag={tag}", self.remote),
+            None => self.remote.clone(),
+        };
+        headers.push(Header::To(to.into()));
+        headers.push(Header::CallId(self.listed.key.0.clone().into()));
+        headers.push(Header::CSeq(format!("{sequence} {method}").into()));
+        headers.extend(self.routes.iter().map(|route| Header::Route(route.as_str().into())));
+        if !matches!(method, Method::Ack | Method::Bye) {
+            headers.push(self.contact());
+            headers.push(Header::Allow(ALLOW.into()));
+            headers.push(Header::Supported("timer".into()));
+        }
+        let mut request = Request {
+            method,
+            uri: self.target.clone(),
+            version: rsipstack::sip::Version::V2,
+            headers: headers.into(),
+            body: Vec::new(),
+        };
+        wire::fill(&mut request.headers.0, &mut request.body, content);
+        request
+    }
+
+    /// An answer that sets up or changes this dialog.
+    pub(crate) fn reply(&self, status: u16, text: &str) -> Reply {
+        Reply::new(status, text)
+            .header(self.contact())
+            .header(Header::Allow(ALLOW.into()))
+            .header(Header::Supported("timer".into()))
+    }
+
+    fn contact(&self) -> Header {
+        let uri: Uri = (&self.listed.shared.address(self.transport())).into();
+        Header::Contact(format!("<{uri}>").into())
+    }
+
+    fn transport(&self) -> Transport {
+        self.way().address.r#type.unwrap_or_default()
+    }
+
+    /// Where requests of this dialog go.
+    pub(crate) fn way(&self) -> Way {
+        let uri = match self.routes.first().map(|route| typed::Route::parse(route)) {
+            Some(Ok(route)) => Some(route.uri),
+            _ if self.peer_tag.is_some() && !self.translated => Some(self.target.clone()),
+            _ => None,
+        };
+        let address = uri.and_then(|uri| SipAddr::try_from(&uri).ok()).unwrap_or_else(|| self.flow.clone());
+        Way { address, stream: self.stream.clone() }
+    }
+
+    /// The dialog as a response to our INVITE made it, or made it anew.
+    pub(crate) fn learn(&mut self, response: &Response) {
+        let first = self.peer_tag.is_none();
+        if let Some(tag) = response.to_header().ok().and_then(|to| to.tag().ok().flatten()) {
+            self.peer_tag = Some(tag.value().to_owned());
+        }
+        if first || response.status_code.code() >= 200 {
+            let recorded: Vec<&str> = response.record_route_headers().iter().map(|route| route.value()).collect();
+            if !recorded.is_empty() || first {
+                self.routes = routes(&recorded);
+                self.routes.reverse();
+            }
+        }
+        self.renew(response);
+    }
+
+    /// What a message inside the dialog changes of it: the contact, and what the peer can do.
+    pub(crate) fn renew(&mut self, message: &impl HeadersExt) {
+        if let Ok(contacts) = message.typed_contact_headers() {
+            self.retarget(&contacts);
+        }
+        self.update |= takes_update(message);
+    }
+
+    fn retarget(&mut self, contacts: &[typed::Contact]) {
+        let Some(contact) = contacts.first().filter(|contact| contact.uri.scheme == Some(rsipstack::sip::Scheme::Sip))
+        else {
+            return;
+        };
+        self.target = contact.uri.clone();
+        // The stack escapes what it writes, but leaves escapes alone in what it reads.
+        if let (Some(auth), Ok(number)) = (&mut self.target.auth, Number::read(contact.uri.user().unwrap_or_default()))
+        {
+            auth.user = number.as_str().to_owned();
+        }
+        if self.translated && self.routes.is_empty() {
+            self.target.host_with_port = self.flow.addr.clone();
+        }
+        if self.stream.is_some() && self.routes.is_empty() && self.translated {
+            uri::ParamsExt::set_transport(&mut self.target, Transport::Tcp);
+        }
+    }
+
+    /// Whether a request of the peer comes in order; an older one is answered 500 (RFC 3261, 12.2.2).
+    pub(crate) fn in_order(&mut self, request: &Request) -> bool {
+        let number = wire::sequence(request);
+        let later = number > self.peer_sequence;
+        if later {
+            self.peer_sequence = number;
+        }
+        later
+    }
+}
+
+/// Somebody to call.
+#[derive(Clone)]
+pub(crate) struct Destination {
+    pub number: Number,
+    /// What the request names.
+    pub uri: Uri,
+    pub way: Way,
+    pub translated: bool,
+}
+
+/// A number at the switch.
+pub(crate) fn address(number: &Number, host: &str) -> String {
+    let user = uri::Auth { user: number.as_str().to_owned(), password: None };
+    // The stack leaves '#' alone nowhere, which is what a URI needs.
+    format!("sip:{user}@{host}")
+}
+
+fn without_tag(from: &typed::From) -> String {
+    match &from.display_name {
+        Some(name) if !name.contains(['"', '\\']) => format!("\"{name}\" <{}>", from.uri),
+        _ => format!("<{}>", from.uri),
+    }
+}
+
+fn routes(values: &[&str]) -> Vec<String> {
+    let lists = values.iter().filter_map(|value| typed::RecordRoute::parse_header_list(value).ok());
+    lists.flatten().map(|route| format!("<{}>", route.uri)).collect()
+}
+
+fn takes_update(message: &impl rsipstack::sip::HasHeaders) -> bool {
+    wire::lists(message, "Allow", "UPDATE")
+}
+
+/// One hop less than the request had; `None` if it had none left.
+fn hops(request: &Request) -> Option<u8> {
+    let had = request.max_forwards_header().ok().and_then(|hops| hops.value().trim().parse::<u8>().ok());
+    had.unwrap_or(70).checked_sub(1)
+}

@@ -1,0 +1,135 @@
+//! Around the stack: what its sockets must not see, messages that this switch makes, and transactions as tasks.
+
+pub(crate) mod screen;
+pub(crate) mod socket;
+pub(crate) mod transaction;
+
+use crate::body::Content;
+use crate::number::NumberError;
+use crate::{Number, reason};
+use rsipstack::sip::{Header, HeadersExt as _, Method, Request, Response, Scheme, StatusCode, Uri};
+
+/// Methods that the switch takes.
+pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, INFO, UPDATE, OPTIONS, REGISTER";
+
+/// Letters and digits nobody can guess, from the operating system's seed.
+pub(crate) fn random(length: usize) -> String {
+    rsipstack::transaction::random_text(length)
+}
+
+/// An answer before it has a request.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    pub status: u16,
+    /// Instead of the status's own words, where there is something to say.
+    pub text: String,
+    pub headers: Vec<Header>,
+    pub content: Option<Content>,
+}
+
+impl Reply {
+    pub(crate) fn new(status: u16, text: &str) -> Self {
+        Self { status, text: text.to_owned(), headers: Vec::new(), content: None }
+    }
+
+    pub(crate) fn header(mut self, header: Header) -> Self {
+        self.headers.push(header);
+        self
+    }
+
+    pub(crate) fn content(mut self, content: Option<Content>) -> Self {
+        self.content = content;
+        self
+    }
+
+    /// The answer to this request, with our tag where the request had none.
+    pub(crate) fn to(self, request: &Request, tag: &str) -> Response {
+        let mut headers: Vec<Header> = Vec::new();
+        for header in request.headers.iter() {
+            match header {
+                Header::To(to) if self.status > 100 && !has_tag(to.value()) => {
+                    headers.push(Header::To(format!("{};tag={tag}", to.value()).into()));
+                }
+                Header::Via(_) | Header::From(_) | Header::To(_) | Header::CallId(_) | Header::CSeq(_) => {
+                    headers.push(header.clone());
+                }
+                Header::RecordRoute(_) if request.method == Method::Invite && (101..300).contains(&self.status) => {
+                    headers.push(header.clone());
+                }
+                _ => {}
+            }
+        }
+        headers.extend(self.headers);
+        let mut response = Response {
+            status_code: status(self.status, &self.text),
+            wire_reason: None,
+            version: rsipstack::sip::Version::V2,
+            headers: headers.into(),
+            body: Vec::new(),
+        };
+        fill(&mut response.headers.0, &mut response.body, self.content);
+        response
+    }
+}
+
+/// Puts a body into a message, and says how long it is.
+pub(crate) fn fill(headers: &mut Vec<Header>, body: &mut Vec<u8>, content: Option<Content>) {
+    headers.retain(|header| !matches!(header, Header::ContentLength(_) | Header::ContentType(_)));
+    if let Some(content) = content {
+        headers.push(Header::ContentType(content.kind.into()));
+        *body = content.bytes;
+    }
+    headers.push(Header::ContentLength(body.len().to_string().into()));
+}
+
+/// A status with our own words, or with its usual ones.
+fn status(code: u16, text: &str) -> StatusCode {
+    let text = reason::phrase(text);
+    match StatusCode::from(code) {
+        known if text.is_empty() && !matches!(known, StatusCode::Other(..)) => known,
+        _ => StatusCode::Other(code, if text.is_empty() { "Refused".to_owned() } else { text }),
+    }
+}
+
+/// Whether an address (`To`, `From`) has a tag, outside its angle brackets.
+pub(crate) fn has_tag(address: &str) -> bool {
+    address.rsplit('>').next().unwrap_or_default().to_ascii_lowercase().contains(";tag=")
+}
+
+/// What a request's address means as a number.
+pub(crate) fn dialled(uri: &Uri) -> Result<Number, NumberError> {
+    match &uri.scheme {
+        Some(Scheme::Other(scheme)) if scheme.eq_ignore_ascii_case("tel") => Number::read(&uri.host().to_string()),
+        Some(Scheme::Other(_)) => Err(NumberError::Unknown),
+        _ => Number::read(uri.user().unwrap_or_default()),
+    }
+}
+
+/// An emergency service by its name (RFC 5031).
+pub(crate) fn is_sos(uri: &Uri) -> bool {
+    let urn = matches!(&uri.scheme, Some(Scheme::Other(scheme)) if scheme.eq_ignore_ascii_case("urn"));
+    let service = uri.host_with_port.to_string().to_ascii_lowercase();
+    urn && (service == "service:sos" || service.starts_with("service:sos."))
+}
+
+/// A message's body type.
+pub(crate) fn content_type(message: &impl rsipstack::sip::HasHeaders) -> Option<&str> {
+    message.headers().iter().find_map(|header| match header {
+        Header::ContentType(kind) => Some(kind.value()),
+        _ => None,
+    })
+}
+
+/// Whether a comma-separated header of this name has this token.
+pub(crate) fn lists(message: &impl rsipstack::sip::HasHeaders, name: &str, token: &str) -> bool {
+    message
+        .headers()
+        .iter()
+        .filter(|header| header.name().eq_ignore_ascii_case(name))
+        .any(|header| header.value().split(',').any(|item| item.trim().eq_ignore_ascii_case(token)))
+}
+
+/// The number of a `CSeq`.
+pub(crate) fn sequence(request: &Request) -> u32 {
+    request.cseq_header().and_then(|cseq| cseq.seq()).unwrap_or_default()
+}

@@ -1,0 +1,178 @@
+//! A thousand calls at once at a hundred a second, sipp on both sides; afterwards nothing is left.
+
+mod support;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use support::town::{Town, next};
+use support::{Start, sipp_is_missing};
+use tegata_sip::{By, Command, Event, Number, Shown};
+
+/// These tests measure their process: one at a time.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// The lines of sipp's statistics, one a second, by the names of its columns.
+fn statistics(file: &Path) -> Vec<HashMap<String, String>> {
+    let text = std::fs::read_to_string(file).expect("statistics");
+    let mut lines = text.lines().map(|line| line.split(';').map(str::to_owned));
+    let names: Vec<String> = lines.next().expect("names").collect();
+    lines.map(|values| names.iter().cloned().zip(values).collect()).collect()
+}
+
+/// New calls of the second with the fewest of them, among the first twenty-five.
+fn slowest_second(statistics: &[HashMap<String, String>]) -> u64 {
+    let rate = |line: &HashMap<String, String>| {
+        let whole = line.get("CallRate(P)")?.split('.').next()?.to_owned();
+        whole.parse::<u64>().ok()
+    };
+    statistics.iter().skip(2).take(25).filter_map(rate).min().expect("seconds")
+}
+
+fn figure(statistics: &HashMap<String, String>, name: &str) -> u64 {
+    statistics.get(name).and_then(|value| value.trim().parse().ok()).unwrap_or_else(|| panic!("no {name}"))
+}
+
+/// Milliseconds of a time such as 00:00:00:004000 (microseconds in the end).
+fn milliseconds(time: &str) -> u64 {
+    let mut fields = time.split(':').map(|field| field.parse::<u64>().unwrap_or_default());
+    let mut next = || fields.next().unwrap_or_default();
+    ((next() * 60 + next()) * 60 + next()) * 1000 + next() / 1000
+}
+
+/// CPU time of this process (the switch and its charging; sipp are others), in milliseconds.
+fn cpu_ms() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after = stat.rsplit(')').next().unwrap_or_default().to_owned();
+    // Ticks of ten milliseconds.
+    after.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>() * 10
+}
+
+/// Memory that this process holds, in KiB.
+fn memory_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|size| size.parse().ok()).unwrap_or_default()
+}
+
+/// One run of calls; says the most that were at once.
+async fn run(town: &Town, calls: usize, held_ms: u64, rate: u32) -> (usize, Vec<HashMap<String, String>>) {
+    let held = held_ms.to_string();
+    let quiet = |scenario, port, to, more| Start { scenario, port, to, calls, tcp: false, more }.run_quietly();
+    let callee = quiet("callee", town.callees, None, &["-l", "100000"]);
+    let rate = rate.to_string();
+    let more = ["-l", "100000", "-r", &rate, "-d", &held, "-trace_stat", "-stf", "statistics", "-fd", "1"];
+    let caller = quiet("caller", town.callers, Some((town.switch.address(), "0912345")), &more);
+    let file = caller.file("statistics");
+    let mut most = 0;
+    let ended = caller.watch(|| most = most.max(town.switch.sizes().calls)).await;
+    let statistics = statistics(&file);
+    drop(ended);
+    callee.succeeds().await;
+    (most, statistics)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_calls_at_once_and_a_hundred_a_second() {
+    if sipp_is_missing() {
+        return;
+    }
+    let _alone = ALONE.lock().await;
+    let town = Town::free(false, |_| {}).await;
+    let (begun, cpu) = (Instant::now(), cpu_ms());
+    let (most, lines) = run(&town, 3000, 11_000, 100).await;
+    let statistics = lines.last().expect("seconds");
+    let rate = slowest_second(&lines);
+    let (taken, cpu) = (begun.elapsed(), cpu_ms() - cpu);
+    let answer = milliseconds(&statistics["ResponseTimesetup(C)"]);
+    let (good, failed) = (figure(statistics, "SuccessfulCall(C)"), figure(statistics, "FailedCall(C)"));
+    println!(
+        "load: {good} calls good, {failed} failed, {most} at once, {rate} new ones in the slowest second; answered after {answer} ms on average; \
+         {} retransmissions; {} ms in all, of them {cpu} ms CPU in the switch: {} us a call",
+        statistics["Retransmissions(C)"],
+        taken.as_millis(),
+        cpu * 1000 / 3000,
+    );
+    assert_eq!((good, failed), (3000, 0));
+    assert!(most >= 1000, "{most} at once");
+    assert!(rate >= 90, "{rate} new calls in a second");
+    // 30 s to begin 3,000 calls at the rate that was asked for, 11 s until the last one ends, and some to spare.
+    assert!(taken < Duration::from_secs(60), "{taken:?}");
+    assert!(answer < 200, "{answer} ms to an answer");
+    town.is_empty(Duration::from_secs(10)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thousands_of_short_calls_leave_nothing_behind() {
+    if sipp_is_missing() {
+        return;
+    }
+    let _alone = ALONE.lock().await;
+    let town = Town::free(false, |_| {}).await;
+    run(&town, 2500, 10, 250).await;
+    forgotten(&town).await;
+    let before = memory_kib();
+    run(&town, 2500, 10, 250).await;
+    forgotten(&town).await;
+    let after = memory_kib();
+    println!("memory: {before} KiB after 2,500 calls, {after} KiB after 5,000");
+    assert!(after < before + 4 * 1024, "{before} KiB grew to {after} KiB");
+}
+
+/// Waits until the stack has forgotten what it keeps for half a minute, too.
+async fn forgotten(town: &Town) {
+    town.is_empty(Duration::from_secs(10)).await;
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        let sizes = town.switch.sizes();
+        if sizes.transactions + sizes.finished == 0 {
+            return;
+        }
+        assert!(Instant::now() < until, "the stack keeps {sizes:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Waits for the end of a call.
+async fn end(control: &mut tegata_sip::Control) -> By {
+    loop {
+        if let Event::Ended { by, .. } = next(control).await {
+            return by;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_that_charging_refuses_leave_nothing_behind() {
+    if sipp_is_missing() {
+        return;
+    }
+    let _alone = ALONE.lock().await;
+    let (town, mut control) = Town::charged(false, |_| {}).await;
+    let caller = town.caller("caller_busy", 500, &["-r", "200"]);
+    for _ in 0..500 {
+        let call = loop {
+            if let Event::Asked { call, .. } = next(&mut control).await {
+                break call;
+            }
+        };
+        let refusal = Command::Refuse { call, status: 486, text: String::new(), body: None };
+        control.commands.send(refusal).expect("the switch runs");
+    }
+    caller.succeeds().await;
+    town.is_empty(Duration::from_secs(10)).await;
+
+    // One that is let through to a number that leads nowhere is over, too.
+    let unknown = Some((town.switch.address(), "5555"));
+    let caller = Start { scenario: "caller_unknown", port: town.callers, to: unknown, ..Start::default() }.run();
+    loop {
+        if let Event::Asked { call, called, .. } = next(&mut control).await {
+            let shown_as = Shown::As(Number::read("0300").expect("a number"));
+            control.commands.send(Command::Proceed { call, to: called, shown_as }).expect("the switch runs");
+            break;
+        }
+    }
+    assert_eq!(end(&mut control).await, By::Switch("the number leads nowhere"));
+    caller.succeeds().await;
+    town.is_empty(Duration::from_secs(10)).await;
+}
