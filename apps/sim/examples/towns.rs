@@ -11,6 +11,9 @@ fn main() {
         refusing: has("refusing"),
         letters: has("letters"),
         settling: has("settling"),
+        tickets: has("tickets"),
+        giving: has("giving"),
+        changing: has("changing"),
         ..Options::PLAIN
     };
     let numbers: Vec<u64> = arguments.filter_map(|text| text.parse().ok()).collect();

@@ -40,6 +40,8 @@ impl Town {
             self.wait(seconds);
             self.finish_credit();
             self.finish_buying();
+            self.finish_giving();
+            self.calm_changes();
             self.everybody_updates(round + 1 == ROUNDS.len());
             // People do not type a number for ever: too many wrong ones, and the provider stops answering (R18). One that
             // was restored from a backup says no for L + U, so that they ask once more after that (R15).

@@ -188,6 +188,10 @@ pub struct Mix {
     pub tickets: u64,
     /// Pages between gates that go wrong.
     pub lan: u64,
+    /// Actions after which a ticket is given, registered, given by a number, or taken by one. Needs an event.
+    pub giving: u64,
+    /// Actions after which the promoter changes something, or a holder answers. Needs an event.
+    pub changing: u64,
 }
 
 impl Mix {
@@ -216,6 +220,8 @@ impl Mix {
         settling: 0,
         tickets: 0,
         lan: 0,
+        giving: 0,
+        changing: 0,
     };
 
     /// A seed's own mix. Honest misfortune in most seeds; dishonesty and disasters in fewer, so that the stricter
@@ -280,6 +286,18 @@ impl Mix {
         }
         let (credit, buying) = (self.credit.max(credit), self.buying.max(buying));
         Self { tickets, credit, buying, lan, clone, rollback, ..self }
+    }
+
+    /// A seed's own share of tickets that are given on, drawn apart. None where there is no event.
+    pub fn draw_giving(self, dice: &mut Dice) -> Self {
+        let giving = dice.within(150, 600);
+        if self.tickets > 0 { Self { giving, ..self } } else { self }
+    }
+
+    /// A seed's own share of changes of the event, drawn apart. None where there is no event.
+    pub fn draw_changing(self, dice: &mut Dice) -> Self {
+        let changing = dice.within(80, 350);
+        if self.tickets > 0 { Self { changing, ..self } } else { self }
     }
 
     /// A seed's own share of bank cards that refuse in the end, drawn apart. None where there is no credit.

@@ -37,6 +37,12 @@ pub struct Figures {
     pub twice: u64,
     /// Tickets shown by two wallets, as reported.
     pub cloned: u64,
+    /// Tickets taken from another wallet, and by a number.
+    pub taken: u64,
+    /// Tickets that nobody took or registered in time, and that came back.
+    pub back: u64,
+    /// Generations given to two, as reported.
+    pub given_twice: u64,
 }
 
 impl AddAssign for Figures {
@@ -54,6 +60,9 @@ impl AddAssign for Figures {
         self.pages += more.pages;
         self.twice += more.twice;
         self.cloned += more.cloned;
+        self.taken += more.taken;
+        self.back += more.back;
+        self.given_twice += more.given_twice;
     }
 }
 
@@ -76,9 +85,19 @@ impl Town {
             pages: self.venue.as_ref().map_or(0, |venue| venue.faults),
             twice: self.reports(ExceptionKind::CameTwice),
             cloned: self.reports(ExceptionKind::Cloned),
+            taken: self.hands.as_ref().map_or(0, |hands| hands.taken),
+            back: self.came_back(),
+            given_twice: self.reports(ExceptionKind::GivenTwice),
             returned: paid.iter().filter(|paid| paid.back).count() as u64,
             ..self.refusals().unwrap_or_default()
         }
+    }
+
+    /// Hand-overs and gifts that came to nothing.
+    fn came_back(&self) -> u64 {
+        let sql = "SELECT count(*) FROM handed WHERE state = 4";
+        let back = self.center.store().ok().map(|store| store.connection().query_row(sql, [], |row| row.get(0)));
+        back.and_then(Result::ok).unwrap_or(0_i64).unsigned_abs()
     }
 
     fn reports(&self, kind: ExceptionKind) -> u64 {

@@ -58,6 +58,10 @@ pub struct Options {
     /// Whether a seed that draws its own mix has an event; absent: it draws that as well. Its tickets are sold by credit: not where
     /// `credit` or `buying` say no.
     pub tickets: Option<bool>,
+    /// Whether tickets of a seed that draws its own mix, with an event, are given on; absent: it draws that as well.
+    pub giving: Option<bool>,
+    /// Whether the event of a seed that draws its own mix, and has one, is changed or cancelled; absent: it draws that as well.
+    pub changing: Option<bool>,
     /// Whether the story is written down.
     pub traced: bool,
 }
@@ -73,6 +77,8 @@ impl Options {
         letters: None,
         settling: None,
         tickets: None,
+        giving: None,
+        changing: None,
         traced: false,
     };
 }

@@ -10,6 +10,9 @@ use tegata_device::{Post, PostError};
 use tegata_provider::{Keys, Provider, ProviderError};
 use tegata_store::{Store, StoreError};
 
+/// In so many transactions a change of a few tickets is over.
+const MOST_PIECES: usize = 200;
+
 /// Provider and network.
 pub struct Center {
     provider: Option<Provider>,
@@ -146,6 +149,24 @@ impl Center {
         let now = self.now;
         let provider = self.provider.as_mut().ok_or("no provider")?;
         provider.block(card, now).map_err(|error| error.to_string())
+    }
+    /// Tickets of a change have their turn, one transaction after the other, as the provider's own process has it; it dies between
+    /// them so often, in a thousand.
+    pub fn work_off(&mut self, dies: u64) {
+        for _ in 0..MOST_PIECES {
+            let (now, entropy) = (self.now, self.dice.entropy());
+            let Some(provider) = &mut self.provider else {
+                return;
+            };
+            provider.change_on(now, entropy);
+            if !provider.is_changing() {
+                return;
+            }
+            if self.dice.chance(dies) {
+                self.crash();
+            }
+        }
+        self.broken_down.push("flow 15: a change of a few tickets does not come to an end".into());
     }
     /// The independent auditor's first difference.
     ///

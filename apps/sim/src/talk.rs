@@ -89,7 +89,7 @@ fn sign(device: &Device<SimulatedVault>, key: SigningKey, tbs: &[u8]) -> Option<
     let public = match key {
         SigningKey::Device => device.key()?,
         SigningKey::Offer(key) => key,
-        SigningKey::Card(card) => load_purse(device, card)?.certificate.claimed().key,
+        SigningKey::Card(card) => load_purse(device, card)?.key(),
     };
     device.ring.sign(&public, tbs)
 }

@@ -9,7 +9,6 @@ use std::sync::OnceLock;
 use tegata_core::card::ticket::TicketTerms;
 use tegata_core::card::{CardKind, Terms};
 use tegata_core::step::Broken;
-use tegata_core::talk::buy::Listing;
 use tegata_core::talk::cards::Done;
 use tegata_core::talk::credit::MerchantDetails;
 use tegata_core::talk::enter::Direction;
@@ -57,6 +56,9 @@ pub const GATES: [(u64, u64, Direction); 4] =
     [(1, 1, Direction::In), (2, 1, Direction::In), (3, 1, Direction::Out), (4, 2, Direction::In)];
 /// What lets in, from the article after [`ARTICLES`] on: entries, how many are for sale, what one costs in cents.
 pub const TICKETS: [(u64, u64, u64); 2] = [(6, 6, 4_500), (1, 4, 2_500)];
+
+/// Whoever was given a ticket registers it within so many seconds.
+pub const REGISTER_WITHIN: u64 = 2 * Time::DAY;
 
 /// What a device starts from.
 pub struct Start {
@@ -327,10 +329,8 @@ fn planned(center: &mut Center, issuer: &mut Issuer<SimulatedVault>, dice: &mut 
     let now = Now { time: at, entropy: dice.entropy() };
     let _: Verified<Done> = issuer.device.request(center, &signed, now)?;
     for (number, (entries, stock, price)) in TICKETS.into_iter().enumerate() {
-        let listing = Listing {
-            issuer: promoter,
-            article: (ARTICLES.len() + number + 1) as u64,
-            revision: 1,
+        let article = (ARTICLES.len() + number + 1) as u64;
+        let offered = Offered {
             terms: Terms {
                 kind: CardKind::Ticket,
                 unit: Unit::ENTRIES,
@@ -338,6 +338,8 @@ fn planned(center: &mut Center, issuer: &mut Issuer<SimulatedVault>, dice: &mut 
                 max_payment: 0,
                 offline_limit: 0,
                 max_balance: entries,
+                handovers: 2,
+                register_within: Some(REGISTER_WITHIN),
                 ticket: Some(ticket_terms(number, entries)),
                 ..terms(promoter)
             },
@@ -347,12 +349,9 @@ fn planned(center: &mut Center, issuer: &mut Issuer<SimulatedVault>, dice: &mut 
             until: START.after(1000 * Time::DAY),
             valid_for: 2000 * Time::DAY,
             clear_after: None,
-            at,
-            extensions: Default::default(),
         };
-        let signed = issuer.device.signed(listing)?;
         let now = Now { time: at, entropy: dice.entropy() };
-        let _: Verified<Done> = issuer.device.request(center, &signed, now)?;
+        issuer.list(center, article, offered, now)?;
     }
     let mut gates = Vec::new();
     for (door, _, direction) in GATES {

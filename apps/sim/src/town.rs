@@ -1,7 +1,7 @@
 //! The town of one seed: its people, its tills, its provider, and what has happened so far.
 
 use crate::Options;
-use crate::act::{Letters, Settling};
+use crate::act::{Hands, Letters, Plans, Settling};
 use crate::dice::Dice;
 use crate::fault::Mix;
 use crate::link::Air;
@@ -43,6 +43,12 @@ const SETTLING: u64 = 300;
 
 /// How many towns in a thousand have an event with tickets and gates.
 const TICKETS: u64 = 150;
+
+/// How many towns with an event in a thousand give tickets on.
+const GIVING: u64 = 750;
+
+/// How many towns with an event in a thousand have it changed or cancelled.
+const CHANGING: u64 = 600;
 
 /// A wallet and what became of it.
 pub struct Person {
@@ -169,6 +175,10 @@ pub struct Town {
     pub ended: BTreeMap<RequestNumber, CreditRefusal>,
     /// The event's venue; `None`: there is no event.
     pub venue: Option<Venue>,
+    /// What is known of tickets given on; `None`: nobody gives any.
+    pub hands: Option<Hands>,
+    /// What is known of changes of the event; `None`: it is not changed.
+    pub plans: Option<Plans>,
     /// What must never happen, and did.
     pub wrong: Vec<String>,
     /// What explains exceptions.
@@ -244,6 +254,18 @@ impl Town {
         let drawn = hall.chance(TICKETS) && options.credit != Some(false) && options.buying != Some(false);
         let mix = match options.mix {
             None if options.tickets.unwrap_or(drawn) => mix.draw_tickets(&mut hall),
+            _ => mix,
+        };
+        let mut hands = Dice::new(seed.rotate_left(40) ^ 0x6861_6e64);
+        let drawn = hands.chance(GIVING);
+        let mix = match options.mix {
+            None if options.giving.unwrap_or(drawn) => mix.draw_giving(&mut hands),
+            _ => mix,
+        };
+        let mut plans = Dice::new(seed.rotate_left(56) ^ 0x706c_616e);
+        let drawn = plans.chance(CHANGING);
+        let mix = match options.mix {
+            None if options.changing.unwrap_or(drawn) => mix.draw_changing(&mut plans),
             _ => mix,
         };
         let (sells, event) = (mix.buying > 0, mix.tickets > 0);
@@ -326,6 +348,8 @@ impl Town {
             seen: Vec::new(),
             given_back: BTreeMap::new(),
             venue,
+            hands: (mix.giving > 0).then(|| Hands::new(hands)),
+            plans: (mix.changing > 0).then(|| Plans::new(plans)),
             wrong: Vec::new(),
             causes: Causes::default(),
             crossed: 0,
@@ -351,6 +375,9 @@ impl Town {
     pub fn wait(&mut self, seconds: u64) {
         self.time = self.time.after(seconds);
         self.center.pass(self.time);
+        if self.plans.is_some() {
+            self.center.work_off(self.mix.network / 2);
+        }
     }
 
     /// Time and randomness for one action of a device whose clock is off by this.
@@ -448,12 +475,8 @@ impl Town {
             if let Some(person) = self.people.get_mut(at)
                 && !person.snapshots.is_empty()
             {
-                let snapshot = &person.snapshots[self.dice.index(person.snapshots.len())];
-                person.wallet.device.vault.roll_back(snapshot);
-                let _ = person.wallet.device.ring.reload_in_memory(&person.wallet.device.vault);
-                person.tampered = Some("rolled back");
-                self.faults += 1;
-                self.say(|| format!("wallet {at} is rolled back to an earlier copy"));
+                let snapshot = person.snapshots[self.dice.index(person.snapshots.len())].clone();
+                self.put_back(at, &snapshot);
             }
         } else {
             let at = self.dice.index(self.tills.len());
@@ -469,9 +492,26 @@ impl Town {
         }
     }
 
+    /// A wallet is put back to an earlier state.
+    pub fn put_back(&mut self, at: usize, snapshot: &Snapshot) {
+        let Some(person) = self.people.get_mut(at) else {
+            return;
+        };
+        person.wallet.device.vault.roll_back(snapshot);
+        let _ = person.wallet.device.ring.reload_in_memory(&person.wallet.device.vault);
+        person.tampered = Some("rolled back");
+        self.faults += 1;
+        self.say(|| format!("wallet {at} is rolled back to an earlier copy"));
+    }
+
     /// A wallet is copied; both copies go on.
     pub fn copy_wallet(&mut self) {
         let at = self.dice.index(self.people.len());
+        self.copy_of(at);
+    }
+
+    /// The same, of this wallet.
+    pub fn copy_of(&mut self, at: usize) {
         let broken = self.broken;
         let Some(person) = self.people.get_mut(at) else {
             return;

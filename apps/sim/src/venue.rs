@@ -43,6 +43,8 @@ pub struct Opened {
     pub gate: usize,
     /// For which ticket.
     pub card: CardId,
+    /// Of which generation.
+    pub generation: u64,
     /// Into which zone.
     pub zone: u64,
     /// For which entry.

@@ -150,7 +150,7 @@ const TICKETS_ONCE_FAILED: [u64; 6] = [
 
 #[test]
 fn what_once_failed_at_gates_holds() {
-    let options = Options { tickets: Some(true), ..Options::PLAIN };
+    let options = Options { tickets: Some(true), giving: Some(false), changing: Some(false), ..Options::PLAIN };
     for seed in TICKETS_ONCE_FAILED {
         let outcome = run(seed, &options);
         assert!(outcome.is_clean(), "{}", trace(seed, &options));

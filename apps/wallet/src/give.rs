@@ -72,11 +72,18 @@ impl<V: Vault> Wallet<V> {
     /// # Errors
     /// [`WalletError`].
     pub fn take(&mut self, now: Now) -> Result<(WalletTap<Receiver>, Vec<u8>), WalletError> {
+        Ok(WalletTap::touch(self.receiver(now)?, now.entropy)?)
+    }
+    /// The conversation of [`Wallet::take`], for whoever carries the frames otherwise.
+    ///
+    /// # Errors
+    /// [`WalletError`].
+    pub fn receiver(&mut self, now: Now) -> Result<Receiver, WalletError> {
         let wallet = self.device.id().ok_or(WalletError::NotJoined)?;
         let (anchors, _) = self.trusted()?;
         let seed = tegata_core::Hash::of(&[now.entropy.as_slice(), b"card key"].concat()).0;
         let key = self.device.ring.make(&mut self.device.vault, self.algorithm, &seed)?;
-        Ok(WalletTap::touch(Receiver::new(Taker { wallet, key, anchors }), now.entropy)?)
+        Ok(Receiver::new(Taker { wallet, key, anchors }))
     }
     /// Registers a ticket that was taken from somebody.
     ///

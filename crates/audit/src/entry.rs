@@ -15,7 +15,7 @@ use tegata_core::talk::update::UpdateRequest;
 use tegata_core::wire::canonical::{Bytes, Wire};
 use tegata_core::wire::certificate::Role;
 use tegata_core::wire::signed::{self, PublicKey, Signed, Unsigned};
-use tegata_core::{CardId, DeviceId, Hash};
+use tegata_core::{CardId, DeviceId, Hash, Unit};
 use tegata_crypto_native::RecordVerifier;
 
 /// An upload as stored, with its entries put back.
@@ -360,7 +360,12 @@ impl Reading<'_, '_> {
         if event.claimed().event != EventKind::Surrender || event.claimed().tick.is_some() {
             return Err("the event does something else");
         }
-        self.unit(entry.card).ok_or("the card is another wallet's")?;
+        // A ticket's own key speaks for it, also where the ticket was given to another since.
+        let ticket = entry
+            .card
+            .and_then(|card| self.keys.cards.cards.get(&card.0))
+            .is_some_and(|card| card.book.1 == Unit::ENTRIES.code());
+        (ticket || self.unit(entry.card).is_some()).then_some(()).ok_or("the card is another wallet's")?;
         let (hash, signed) = self.by_card(entry, event, &Counterpart::Provider(self.keys.trust.party))?;
         Ok(Record::Surrendered { hash, signed })
     }

@@ -131,7 +131,8 @@ pub fn HandedOver() -> Forms<HandedOver> {
 /// Cards being taken.
 #[allow(non_snake_case)] // named like the message
 pub fn Taking() -> Forms<Taking> {
-    let named = Taking { generation: 1, key: key(), taken: None, registers: None, extensions: none() };
+    let (key, from) = (key(), Some(key()));
+    let named = Taking { generation: 1, key, taken: None, registers: None, from, extensions: none() };
     let here = Taking { taken: Some(Taken()[0].1.proof), registers: Some(registers()), ..named.clone() };
     vec![("a key", named), ("taken", here)]
 }

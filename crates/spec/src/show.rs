@@ -396,7 +396,7 @@ fields! {
     GiftRequest { wallet card generation event used at }
     Gift { card number until signer }
     HandedOver { generation given taken }
-    Taking { generation key taken registers }
+    Taking { generation key taken registers from }
     GiftKept { generation request number until }
     PlannedZone { zone name }
     PlannedDoor { door name zone }

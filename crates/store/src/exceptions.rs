@@ -136,6 +136,14 @@ impl Store {
         let sql = "SELECT 1 FROM exception WHERE card = ?1 AND kind IN (3, 4) LIMIT 1";
         Ok(one(self.sql(sql)?, [card.0], |row| row.u64())?.is_some())
     }
+    /// Whether a hand-over of a generation before this one does not count: two people may hold this one then, each by title.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn is_disputed(&self, card: CardId, generation: u64) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM exception WHERE card = ?1 AND generation < ?2 AND kind IN (4, 6, 17))";
+        Ok(one(self.sql(sql)?, params![card.0, n(generation)], |row| row.u64())? == Some(1))
+    }
     /// Adds an exception; its number is given here.
     ///
     /// # Errors

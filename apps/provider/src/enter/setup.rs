@@ -20,9 +20,10 @@ pub(crate) fn due(desk: &mut Desk<'_>, gate: DeviceId) -> Result<(), Failure> {
     let plan = planned(&event)?;
     let (mut terms, mut replaced) = (Vec::new(), Vec::new());
     for (handle, since) in desk.store.event_terms(place.event)? {
-        match since {
-            Some(_) => replaced.push(handle),
-            None => terms.push(desk.terms(handle)?),
+        // Replaced ones, too: a neighbour that has not heard of the change lets in under them, and says so (R22).
+        terms.push(desk.terms(handle)?);
+        if since.is_some() {
+            replaced.push(handle);
         }
     }
     // One that was lost is waited for no more: nobody is alone for its sake.

@@ -113,8 +113,10 @@ pub(crate) fn seen(desk: &mut Desk<'_>, source: &Source, seen: &Seen) -> Result<
         return Ok(());
     }
     let mut convicted = false;
+    // Of two to whom one generation was given neither has shown it twice: its giver has cheated, and is named already.
+    let disputed = desk.store.is_disputed(row.card, row.generation)?;
     for other in others.iter().filter(|other| other.generation == row.generation) {
-        let differs = !row.window && !other.window && twice(told(row), told(other));
+        let differs = !disputed && !row.window && !other.window && twice(told(row), told(other));
         if differs && !convicted && !desk.shared.broken.has(Break::ForkIgnored) {
             convict(desk, source, row, other)?;
             convicted = true;

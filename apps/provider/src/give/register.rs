@@ -99,7 +99,13 @@ fn taken_by(
     }
     let state = match row.state {
         HandedState::Open => {
-            desk.known_card(title.card)?.wallet = wallet;
+            let card = desk.known_card(title.card)?;
+            card.wallet = wallet;
+            // Blocked when it was still the giver's, who alone was told.
+            if card.blocked.is_some() {
+                let block = Command { card: Some(title.card), ..Command::new(CommandKind::Block) };
+                desk.command(wallet, &block)?;
+            }
             HandedState::Taken
         }
         state => state,

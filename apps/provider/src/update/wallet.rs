@@ -7,11 +7,11 @@ use crate::buy;
 use crate::desk::{Desk, Failure};
 use crate::give;
 use crate::settle::fees;
-use tegata_core::DeviceId;
 use tegata_core::card::{EventKind, Load, Raise, Reversal};
 use tegata_core::talk::contract::Tender;
 use tegata_core::wire::canonical::Message;
 use tegata_core::wire::signed::Signed;
+use tegata_core::{DeviceId, Unit};
 use tegata_store::{
     CardRow, Cause, ClaimRow, ClaimState, EventRow, EventState, ExceptionKind, ExceptionRow, LoadRow, ReversalRow,
     StoreError,
@@ -163,20 +163,26 @@ pub(crate) fn took_up(
 
 /// A card was given back, with all that remained on it.
 pub(crate) fn surrendered(desk: &mut Desk<'_>, source: &Source, event: &Event) -> Result<(), Failure> {
-    if own_card(desk, source, event)?.is_none() || event.event.event != EventKind::Surrender {
+    let card = desk.card(event.card)?.map(|card| card.clone());
+    let own = card.as_ref().is_some_and(|card| card.wallet == source.device);
+    // Whoever gave a ticket away, and gives it back, has signed that, though it is another's by now.
+    let signs = own || card.is_some_and(|card| card.unit == Unit::ENTRIES);
+    if !signs || event.event.event != EventKind::Surrender {
         return malformed(desk, source);
     }
     if chain::look(desk, source, event)?.same.is_some() {
         return Ok(());
     }
-    advance(desk, source, event, None)?;
+    if own {
+        advance(desk, source, event, None)?;
+    }
     let row = event_row(desk, source, event, EventState::TakenUp);
     desk.store.put_event(&row)?;
     // Given to somebody, and given back: one of the two is a lie (R9).
     if let Some(given) = desk.store.handed(event.card, event.generation)? {
         return give::twice(desk, source, (event.card, event.generation, event.hash), given.body);
     }
-    buy::surrendered(desk, event)
+    if own { buy::surrendered(desk, event) } else { Ok(()) }
 }
 
 /// Whether this reversal is ours. One that a backup does not have, or has signed anew since, counts by our own signature (R15);

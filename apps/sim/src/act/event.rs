@@ -152,7 +152,8 @@ impl Town {
         let person = self.people.get(at)?;
         let ticket = person.wallet.ticket(card).ok()?;
         let visitor = Visitor { card, terms: ticket.terms, people, anchors: person.wallet.device.anchors()? };
-        let said = ticket.purse.certificate.claimed().clone();
+        let purse = ticket.purse;
+        let overdue = purse.hops().iter().map(|hop| hop.until).min();
         let hears = self.venue.as_ref()?.hears(gate_at, self.time);
         let venue = self.venue.as_mut()?;
         venue.deaf |= !hears;
@@ -167,7 +168,7 @@ impl Town {
         let seen = visit.run((wallet, &mut own.gate.device), clocks, &mut self.air, &mut venue.dice);
         self.crossed += seen.crossed;
         self.say(|| format!("wallet {at} shows {card} at gate {gate_at}: {:?} | {:?}", seen.wallet, seen.gate));
-        let honest = self.people.get(at).is_some_and(|person| person.tampered.is_none());
+        let honest = self.is_honest_card(card);
         let elsewhere = |notice: &WalletEnterNotice| {
             matches!(notice, WalletEnterNotice::Refused { why: EnterRefusal::UsedElsewhere, .. })
         };
@@ -175,7 +176,13 @@ impl Town {
             self.wrong
                 .push(format!("R20: wallet {at} is the only one with {card}, and was told that somebody else is"));
         }
-        self.saw_open(gate_at, (zone, false), said.generation, &seen.gate);
+        let own = self.venue.as_ref().and_then(|venue| Some(venue.gates.get(gate_at)?.skew)).unwrap_or(0);
+        let late = overdue.is_some_and(|until| skewed(self.time, own) >= until);
+        let opens = seen.gate.iter().any(|notice| matches!(notice, GateNotice::Open(_)));
+        if late && opens {
+            self.wrong.push(format!("R12: gate {gate_at} let {card} in, which nobody has registered in time"));
+        }
+        self.saw_open(gate_at, (zone, false), purse.generation(), &seen.gate);
         Some(seen)
     }
 
@@ -204,7 +211,7 @@ impl Town {
                 .push(format!("R20: gate {gate_at} opened for {} ({generation}) and has not stored it", passing.card));
         }
         let (card, entry) = (passing.card, passing.entry);
-        venue.opened.push(Opened { gate: gate_at, card, zone, entry, unsure, window });
+        venue.opened.push(Opened { gate: gate_at, card, generation, zone, entry, unsure, window });
         self.payments += 1;
     }
 
@@ -407,6 +414,9 @@ impl Town {
             for held in person.wallet.tickets().unwrap_or_default() {
                 let barred = self.causes.blocked.contains(&held.card)
                     || self.is_given_back(held.card)
+                    || !self.is_honest_card(held.card)
+                    || self.is_undone(held.card)
+                    || ticket::of(&held.terms).is_none_or(|terms| self.time < terms.from)
                     || self.unpaid_on(held.card).is_ok_and(|unpaid| unpaid > 0);
                 if !barred && held.purse.state == PurseState::Active {
                     self.comes_in(at, held.card);

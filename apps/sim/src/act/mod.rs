@@ -2,14 +2,18 @@
 
 mod buy;
 mod cards;
+mod change;
 mod credit;
 mod event;
+mod give;
 mod operator;
 mod pay;
 mod reach;
 mod settle;
 mod update;
 
+pub use change::Plans;
+pub use give::Hands;
 pub use reach::Letters;
 pub use settle::Settling;
 
@@ -174,6 +178,8 @@ impl Town {
         let action = self.draw_action();
         self.center.plan(NetPlan::Sometimes(self.mix.network));
         self.act(action);
+        self.hand_some();
+        self.change_some();
         let seconds = match self.dice.below(20) {
             0..14 => self.dice.within(5, 900),
             14..18 => self.dice.within(900, 20_000),

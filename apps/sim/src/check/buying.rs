@@ -4,7 +4,7 @@
 use super::Evidence;
 use crate::courier::Courier;
 use crate::template::{LIST_AGE, RECORD_AGE, SELLER, template};
-use crate::town::Town;
+use crate::town::{Person, Town};
 use std::collections::{BTreeMap, BTreeSet};
 use tegata_core::card::Terms;
 use tegata_core::card::payment::PurseState;
@@ -16,6 +16,7 @@ use tegata_core::wire::signed::Signed;
 use tegata_core::{CardId, RequestNumber, Time, Unit};
 use tegata_ledger::Side;
 use tegata_store::{ExceptionKind, ExceptionRow, PurchaseRow, RefundRow, RefundState, Store, StoreError};
+use tegata_wallet::Standing;
 
 impl Town {
     pub(super) fn buying(&self, evidence: &Evidence, wrong: &mut Vec<String>) -> Result<(), StoreError> {
@@ -117,7 +118,11 @@ impl Town {
         let store = self.center.store()?;
         for (at, person) in self.people.iter().enumerate().filter(|(_, person)| self.is_honest_person(person)) {
             for card in person.wallet.device.cards().unwrap_or_default() {
-                let given = self.is_given_back(card);
+                let given = self.given_back.contains_key(&card) && is_over(person, card);
+                // Another may have given it back that it was given to.
+                if store.surrender(card)?.is_some_and(|row| row.wallet != person.id) {
+                    continue;
+                }
                 let (Some(row), Some(purse)) = (store.surrender(card)?, load_purse(&person.wallet.device, card)) else {
                     if given {
                         wrong.push(format!("wallet {at} gave {card} back, and the provider does not know it"));
@@ -137,7 +142,7 @@ impl Town {
                 let terms = store.card(card)?.map(|row| store.terms(row.terms)).transpose()?.flatten();
                 let terms = terms.and_then(|bytes| Terms::from_bytes(&bytes).ok()?.ticket);
                 let unused = terms.zip(since).is_some_and(|(terms, since)| since < terms.from);
-                if early && !unused {
+                if early && !unused && !self.is_undone(card) {
                     wrong.push(format!("R11: {card} was paid back before all that it spent could be known"));
                 }
                 let done = done(&store.refunds_of(card)?);
@@ -218,10 +223,7 @@ impl Town {
 
     /// Whether a wallet has given this card back.
     pub fn is_given_back(&self, card: CardId) -> bool {
-        self.given_back.contains_key(&card)
-            && self.people.iter().any(|person| {
-                load_purse(&person.wallet.device, card).is_some_and(|purse| purse.state == PurseState::Ended)
-            })
+        self.given_back.contains_key(&card) && self.people.iter().any(|person| is_over(person, card))
     }
 
     /// Whether an exception is about what was left on a card given back because numbers paid for it, not a bank card.
@@ -232,8 +234,14 @@ impl Town {
         let bought = store.purchases_on(card).unwrap_or_default();
         let whole: u64 = bought.iter().filter_map(|row| price(store, row).ok()).sum();
         let back = done(&store.refunds_of(card).unwrap_or_default());
-        self.given_back.contains_key(&card) && back == whole
+        (self.given_back.contains_key(&card) || self.is_undone(card)) && back == whole
     }
+}
+
+/// Whether this wallet's card is over, and not because it was given to somebody.
+fn is_over(person: &Person, card: CardId) -> bool {
+    let ended = load_purse(&person.wallet.device, card).filter(|purse| purse.state == PurseState::Ended);
+    ended.is_some_and(|purse| person.wallet.standing(&purse) == Standing::Over)
 }
 
 /// What a purchase costs, in cents.
@@ -284,7 +292,10 @@ fn each_has_its_end(store: &Store, rows: &[PurchaseRow], wrong: &mut Vec<String>
         }
         let is_there = match (row.card, row.load) {
             (Some(card), Some(load)) => store.load(card, load)?.is_some(),
-            (Some(card), None) => store.card(card)?.is_some_and(|card| card.wallet == row.wallet),
+            // A ticket may be another's by now.
+            (Some(card), None) => {
+                store.card(card)?.is_some_and(|card| card.wallet == row.wallet || card.unit == Unit::ENTRIES)
+            }
             (None, _) => false,
         };
         if row.state.is_delivered() {

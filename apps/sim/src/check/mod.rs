@@ -2,7 +2,9 @@
 //! what the town saw.
 
 mod buying;
+mod changes;
 mod credit;
+mod given;
 mod reach;
 mod settle;
 mod tickets;
@@ -51,6 +53,8 @@ impl Town {
                     self.buying(&evidence, &mut wrong),
                     self.settlement(&mut wrong),
                     self.tickets(&mut wrong),
+                    self.given(&mut wrong),
+                    self.changed(&mut wrong),
                     self.exceptions(&evidence, &mut wrong),
                 ];
                 wrong.extend(judged.into_iter().filter_map(Result::err).map(|error| format!("the store: {error}")));
@@ -231,11 +235,16 @@ impl Town {
                     wrong.push(format!("wallet {at} holds {card}, which the provider does not know"));
                     continue;
                 };
-                let unpaid = self.unpaid_on(card)? > 0;
-                if self.causes.blocked.contains(&card) || self.is_given_back(card) || unpaid {
+                // What was given is another's; whose, is looked at elsewhere.
+                if row.wallet != person.id || self.is_given_on(person, &purse) {
                     continue;
                 }
-                if purse.state != PurseState::Active || row.blocked.is_some() {
+                let unpaid = self.unpaid_on(card)? > 0;
+                let undone = self.is_undone(card);
+                if self.causes.blocked.contains(&card) || self.is_given_back(card) || unpaid || undone {
+                    continue;
+                }
+                if (purse.state != PurseState::Active || row.blocked.is_some()) && self.is_honest_card(card) {
                     wrong.push(format!("wallet {at} is honest, and {card} is blocked"));
                 }
                 let waiting: u64 = purse.waiting.iter().map(|raise| raise.amount().minor()).sum();
@@ -369,7 +378,9 @@ impl Town {
         }
         for person in &self.people {
             for card in person.wallet.device.cards().unwrap_or_default() {
-                if person.tampered.is_none() && rows.iter().any(|row| row.card == Some(card) && accuses(row)) {
+                let accused =
+                    self.is_honest_card(card) && rows.iter().any(|row| row.card == Some(card) && accuses(row));
+                if person.tampered.is_none() && accused {
                     wrong.push(format!("R9: the holder of {card} is honest and was convicted"));
                 }
             }
@@ -390,7 +401,7 @@ impl Town {
         if passing && !row.open {
             return true;
         }
-        let tampered_wallet = row.card.is_some_and(|card| self.wallet_of(card).is_none_or(|it| it.tampered.is_some()));
+        let tampered_wallet = row.card.is_some_and(|card| !self.is_honest_card(card));
         let till = self.tills.iter().find(|till| Some(till.id) == row.device);
         let tampered_till = till.is_some_and(|till| till.tampered.is_some());
         let any_till = self.tills.iter().any(|till| till.tampered.is_some());
@@ -405,7 +416,7 @@ impl Town {
             ExceptionKind::MissingWalletRecord => tampered_wallet || revoked || any_till,
             ExceptionKind::Fork | ExceptionKind::Altered => tampered_wallet || wallet_by_device,
             ExceptionKind::Overspent => tampered_wallet || wallet_by_device || tampered_till,
-            ExceptionKind::Late => self.causes.late || tampered_till,
+            ExceptionKind::Late => self.causes.late || tampered_till || self.given_late(row, tampered_wallet),
             ExceptionKind::AfterBlock => revoked || tampered_wallet || tampered_till,
             ExceptionKind::OverLimit => tampered_wallet || tampered_till,
             ExceptionKind::Restored => self.causes.restored,
@@ -421,8 +432,7 @@ impl Town {
             }
             ExceptionKind::Cloned => tampered_wallet,
             ExceptionKind::CameTwice | ExceptionKind::BeyondTerms => tampered_wallet || self.let_in_badly(row),
-            // Nobody gives a ticket on in these towns.
-            ExceptionKind::GivenTwice => false,
+            ExceptionKind::GivenTwice => tampered_wallet,
         }
     }
 
@@ -454,7 +464,7 @@ impl Town {
 }
 
 fn accuses(row: &ExceptionRow) -> bool {
-    matches!(row.kind, ExceptionKind::Fork | ExceptionKind::Altered)
+    given::convicts(row.kind)
 }
 
 fn is_recorded(store: &tegata_store::Store, card: CardId, generation: u64, hash: &Hash) -> bool {

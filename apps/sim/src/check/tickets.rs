@@ -2,7 +2,7 @@
 //! provider's rows.
 
 use crate::template::{EVENT, template};
-use crate::town::{Person, Town};
+use crate::town::Town;
 use crate::venue::{GateAt, Opened, Venue};
 use std::collections::{BTreeMap, BTreeSet};
 use tegata_core::card::Terms;
@@ -43,16 +43,12 @@ impl Town {
         seats_have_one_holder(store, wrong)
     }
 
-    fn honest_holder(&self, card: CardId) -> Option<&Person> {
-        self.wallet_of(card).filter(|person| person.tampered.is_none())
-    }
-
     /// No gate opens twice for one entry of an honest wallet, unless that is reported, or it was the opening stored and not done.
     fn each_entry_once(&self, venue: &Venue, shown: &[ExceptionRow], wrong: &mut Vec<String>) {
         let mut all: BTreeMap<Entry, Vec<&Opened>> = BTreeMap::new();
         for opened in &venue.opened {
             let at = venue.gates.get(opened.gate);
-            if self.honest_holder(opened.card).is_some() && at.is_some_and(|gate| gate.tampered.is_none()) {
+            if self.is_honest_card(opened.card) && at.is_some_and(|gate| gate.tampered.is_none()) {
                 all.entry((opened.card, opened.zone, opened.entry)).or_default().push(opened);
             }
         }
@@ -79,7 +75,7 @@ impl Town {
             let Some(gate) = venue.gates.get(opened.gate).filter(|gate| gate.tampered.is_none()) else {
                 continue;
             };
-            if self.honest_holder(opened.card).is_none() {
+            if !self.is_honest_card(opened.card) {
                 continue;
             }
             let of = |row: &&AdmissionRow| {
@@ -117,7 +113,8 @@ impl Town {
         for ((card, generation, ..), all) in by_entry {
             let differ =
                 |one: &AdmissionRow| all.iter().any(|two| one.shown != two.shown && twice(told(one), told(two)));
-            if !all.iter().any(|one| differ(one)) {
+            // Two may hold it whose giver gave it twice: that one is named.
+            if !all.iter().any(|one| differ(one)) || store.is_disputed(card, generation)? {
                 continue;
             }
             let named = shown.iter().any(|row| {
@@ -133,7 +130,7 @@ impl Town {
             }
         }
         for row in shown.iter().filter(|row| row.kind == ExceptionKind::Cloned) {
-            if row.card.is_some_and(|card| self.honest_holder(card).is_some()) {
+            if row.card.is_some_and(|card| self.is_honest_card(card)) {
                 wrong.push(format!("R20: the holder of {:?} is honest and was convicted", row.card));
             }
         }
@@ -202,6 +199,8 @@ impl Town {
             ExceptionKind::CameTwice => {
                 venue.opened.iter().filter(of).count() > 1 || venue.failed || tampered || window
             }
+            // A code that was taken without its wallet hearing of it, which then gave the ticket away.
+            _ if window && self.given_on(card, row.generation) => true,
             _ => venue.deaf || tampered || dead || venue.failed,
         }
     }

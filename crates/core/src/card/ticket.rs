@@ -153,12 +153,19 @@ impl Usage {
     /// What is known of a ticket of this generation, which may have been issued anew since it was used.
     pub fn of(records: &dyn Records, holder: &Holder, zone: u64) -> Self {
         match Self::load(records, holder.card, zone) {
-            Some(known) if known.generation >= holder.generation => known,
+            Some(known) if known.generation > holder.generation => known,
+            Some(known) if known.generation == holder.generation => {
+                // It was still held by title when it was refused here, because whoever gave it might have been inside.
+                let inherited = !holder.is_titled() && known.uses.is_empty();
+                Self { inside: if inherited { 0 } else { known.inside }, ..known }
+            }
             // Its new holder has not come in. Where nobody but those who held it says so, whoever was inside has to be shown to
             // have gone out: a ticket is not handed back over the fence.
             Some(known) => {
                 let inside = if holder.is_titled() { known.inside } else { 0 };
-                Self { generation: holder.generation, entry: known.entry.max(holder.used), inside, ..known }
+                // What others have used of it is used, and no attempt of this one's.
+                let (entry, uses) = (known.entry.max(holder.used), Vec::new());
+                Self { generation: holder.generation, entry, inside, uses, ..known }
             }
             None => Self::new(holder.generation, holder.used),
         }

@@ -369,8 +369,10 @@ impl Pass {
                 let why = admission.why.unwrap_or(EnterRefusal::Malformed);
                 let hash = attempt.hash(card, generation);
                 match why {
-                    // The gate knows that an earlier attempt of ours came in.
-                    EnterRefusal::Used if attempt.direction == Direction::In => self.settled(entry, true),
+                    // The gate knows that an earlier attempt of ours came in; or, if there was none, whoever had it before.
+                    EnterRefusal::Used if attempt.direction == Direction::In => {
+                        self.settled(entry, attempt.presentation.claimed().attempt > 1);
+                    }
                     _ => {
                         let held = self.attempts.iter_mut().find(|held| held.hash(card, generation) == hash);
                         if let Some(held) = held {

@@ -28,6 +28,8 @@ message! {
         3 taken: Option<SessionSignature>,
         /// That it is this wallet's, as the provider is told.
         4 registers: Option<SessionSignature>,
+        /// The key that gives it.
+        5 from: Option<PublicKey>,
     }
 }
 
@@ -174,7 +176,10 @@ impl Receiver {
             Err(TitleError::Unregistered) => return Self::refuse(GiveRefusal::Unregistered),
         };
         let card = held.card;
-        let known = Taking::load(context.records, card).filter(|taking| taking.generation == held.generation);
+        // Of two that say to hold one generation each is somebody else.
+        let same =
+            |taking: &Taking| taking.generation == held.generation && taking.from.is_none_or(|it| it == held.key);
+        let known = Taking::load(context.records, card).filter(same);
         // It is here already, and the giver has not heard of it.
         if let Some(proof) = known.as_ref().and_then(|taking| taking.taken) {
             let until = offer.until;
@@ -225,6 +230,7 @@ impl Receiver {
             key: offered.key,
             taken: None,
             registers: None,
+            from: Some(offered.held.key),
             extensions: Default::default(),
         };
         let mut batch = Batch::default();
@@ -278,6 +284,7 @@ impl Receiver {
             key: *key,
             taken: arriving.taken,
             registers: Some(registers),
+            from: Some(held.key),
             extensions: Default::default(),
         };
         let entry = LogEntry {

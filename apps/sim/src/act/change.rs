@@ -1,0 +1,189 @@
+//! The promoter changes its event, or cancels it; holders answer, or say nothing, and copies of their wallets answer otherwise.
+
+use crate::dice::Dice;
+use crate::tap::skewed;
+use crate::template::EVENT;
+use crate::town::Town;
+use crate::trouble::NetPlan;
+use std::collections::BTreeMap;
+use tegata_core::card::Terms;
+use tegata_core::talk::event::ChangeOutcome;
+use tegata_core::{CardId, Hash, Time};
+use tegata_device::{Now, RequestError};
+use tegata_issuer::{IssuerError, Wording};
+use tegata_vault::Faults;
+
+/// A change that the promoter has signed.
+#[derive(Clone, Debug)]
+struct Signed {
+    before: Terms,
+    after: Option<Terms>,
+    wording: Wording,
+    /// It is not known yet whether the provider has it.
+    open: bool,
+}
+
+/// What the town knows of changes.
+pub struct Plans {
+    /// Dice of their own.
+    pub dice: Dice,
+    signed: Vec<Signed>,
+    /// What holders were told became of their tickets.
+    stands: BTreeMap<(CardId, Hash), ChangeOutcome>,
+}
+
+impl Plans {
+    /// Nothing is changed yet.
+    pub fn new(dice: Dice) -> Self {
+        Self { dice, signed: Vec::new(), stands: BTreeMap::new() }
+    }
+}
+
+impl Town {
+    fn plan_draw(&mut self, bound: u64) -> u64 {
+        self.plans.as_mut().map_or(0, |plans| plans.dice.below(bound))
+    }
+    fn plan_now(&mut self, skew: i64) -> Now {
+        let time = skewed(self.time, skew);
+        Now { time, entropy: self.plans.as_mut().map_or([0; 32], |plans| plans.dice.entropy()) }
+    }
+
+    /// The promoter changes something, or holders answer, if it is the day for it.
+    pub(super) fn change_some(&mut self) {
+        if self.plan_draw(1000) >= self.mix.changing {
+            return;
+        }
+        match self.plan_draw(100) {
+            0..22 => self.change_event(false),
+            22..29 => self.change_event(true),
+            29..38 => self.finish_changing(),
+            _ => {
+                for _ in 0..=self.plan_draw(2) {
+                    self.answer_some();
+                }
+            }
+        }
+    }
+
+    /// One category is changed, or cancelled: the next day, another hall, longer.
+    pub fn change_event(&mut self, cancels: bool) {
+        let listed = self.issuer.listings().unwrap_or_default();
+        let listed: Vec<_> =
+            listed.into_iter().filter(|it| it.terms.ticket.as_ref().is_some_and(|it| it.event == EVENT)).collect();
+        let at = usize::try_from(self.plan_draw(listed.len() as u64)).unwrap_or(0);
+        let Some(before) = listed.get(at).map(|listing| listing.terms.clone()) else {
+            return;
+        };
+        let mut after = before.clone();
+        if let Some(ticket) = &mut after.ticket {
+            let later = self.plan_draw(3) * Time::DAY / 2;
+            ticket.from = ticket.from.after(later);
+            ticket.until = ticket.until.after(later + 60);
+            ticket.place = format!("{}, later", ticket.place);
+            ticket.place.truncate(60);
+        }
+        let answer_until = self.time.after(3_600 + self.plan_draw(6 * Time::DAY));
+        let wording = Wording { text: "It is later.".into(), answer_until, silence_refunds: self.plan_draw(2) == 0 };
+        let after = (!cancels).then_some(after);
+        let signed = Signed { before, after, wording, open: true };
+        let Some(plans) = &mut self.plans else {
+            return;
+        };
+        plans.signed.push(signed);
+        let at = plans.signed.len() - 1;
+        self.send_change(at);
+        // The provider dies somewhere among the tickets.
+        if self.plan_draw(100) < 30 {
+            self.center.crash();
+            self.faults += 1;
+        }
+    }
+    fn send_change(&mut self, at: usize) {
+        let Some(Signed { before, after, wording, .. }) =
+            self.plans.as_ref().and_then(|plans| plans.signed.get(at).cloned())
+        else {
+            return;
+        };
+        let now = self.plan_now(0);
+        let (cancels, text) = (after.is_none(), before.name.clone());
+        let done = self.issuer.change(&mut self.center, &before, after, wording, now);
+        // Refused for good, or answered: it is known.
+        let over = match &done {
+            Ok(_) => true,
+            Err(IssuerError::Request(RequestError::Refused(refused))) => !refused.why.is_transient(),
+            Err(_) => false,
+        };
+        if let Some(signed) = self.plans.as_mut().and_then(|plans| plans.signed.get_mut(at)) {
+            signed.open = !over;
+        }
+        let what = if cancels { "cancels" } else { "changes" };
+        self.say(|| format!("the promoter {what} {text}: {:?}", done.map(|change| change.answer_until)));
+    }
+    /// What the promoter does not know yet is said again (R26).
+    pub fn finish_changing(&mut self) {
+        let count = self.plans.as_ref().map_or(0, |plans| plans.signed.len());
+        for at in 0..count {
+            if self.plans.as_ref().is_some_and(|plans| plans.signed[at].open) {
+                self.send_change(at);
+            }
+        }
+    }
+
+    /// A holder answers, or a copy of its wallet does; somebody who has answered asks how that stands, or wants otherwise now.
+    fn answer_some(&mut self) {
+        let open: Vec<(usize, CardId)> = (0..self.people.len())
+            .flat_map(|at| {
+                let offered = self.people[at].wallet.changes().unwrap_or_default();
+                offered.into_iter().map(move |it| (at, it.offered.changed.card)).collect::<Vec<_>>()
+            })
+            .collect();
+        let at = usize::try_from(self.plan_draw(open.len() as u64)).unwrap_or(0);
+        let Some((at, card)) = open.get(at).copied() else {
+            // Nobody has heard of a change: somebody updates.
+            let at = usize::try_from(self.plan_draw(self.people.len() as u64)).unwrap_or(0);
+            self.update_wallet_plain(at);
+            return;
+        };
+        let accept = self.plan_draw(2) == 0;
+        self.wake_person(at);
+        if let (Some(person), Some(plans)) = (self.people.get_mut(at), &mut self.plans) {
+            Self::arm(&self.mix, &mut person.wallet.device.vault, &mut plans.dice);
+        }
+        self.answer_change(at, card, accept);
+        if let Some(person) = self.people.get_mut(at) {
+            person.wallet.device.vault.set_faults(Faults::none());
+        }
+        self.wake_person(at);
+    }
+    /// The same, without misfortune of the wallet's own: what a holder is told once stays so.
+    pub fn answer_change(&mut self, at: usize, card: CardId, accept: bool) -> Option<ChangeOutcome> {
+        let skew = self.people.get(at)?.skew;
+        let now = self.plan_now(skew);
+        let person = self.people.get_mut(at)?;
+        let change = person.wallet.change(card)?.offered.changed.change;
+        let told = person.wallet.answer_change(&mut self.center, card, accept, now);
+        self.say(|| format!("wallet {at} answers the change of {card}, takes it: {accept}: {told:?}"));
+        let outcome = told.ok()?;
+        let before = self.plans.as_mut()?.stands.insert((card, change), outcome);
+        if before.is_some_and(|before| before != outcome) {
+            self.wrong.push(format!("flow 15: {card} was {before:?} by change {change}, and is {outcome:?} now"));
+        }
+        Some(outcome)
+    }
+
+    /// In calm: what was answered is asked about until it is known (R26), and the promoter knows what became of its changes.
+    pub fn calm_changes(&mut self) {
+        if self.plans.is_none() {
+            return;
+        }
+        self.center.plan(NetPlan::Never);
+        self.finish_changing();
+        for at in 0..self.people.len() {
+            for offered in self.people[at].wallet.changes().unwrap_or_default() {
+                if let (Some(accept), None) = (offered.offered.accepts(), offered.offered.outcome) {
+                    self.answer_change(at, offered.offered.changed.card, accept);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What must never happen to tickets whose event was changed or cancelled, checked when all is quiet: each has its turn and one end,
+//! each answer counts once, and what goes back is what was paid (flow 15).
+
+use super::buying::price;
+use super::given::{convicts, tickets};
+use crate::template::template;
+use crate::town::Town;
+use tegata_core::card::payment::PurseState;
+use tegata_core::talk::buy::PurchaseState;
+use tegata_core::talk::enter::Admitted;
+use tegata_core::talk::event::{ChangeOutcome, KeptChange};
+use tegata_core::{CardId, Time};
+use tegata_store::{ChangeRow, ChangeState, ChangeTicketRow, ExceptionRow, RefundState, Store, StoreError};
+
+impl Town {
+    pub(super) fn changed(&self, wrong: &mut Vec<String>) -> Result<(), StoreError> {
+        if self.plans.is_none() {
+            return Ok(());
+        }
+        let store = self.center.store()?;
+        let shown = store.exceptions(None, Time(0), Time(u64::MAX >> 1))?;
+        for change in store.changes_by(template().issuer_party)? {
+            if change.ended.is_none() || change.cursor.is_some() {
+                wrong.push(format!("flow 15: change {} is under way for ever", change.change));
+            }
+            for card in tickets(store)? {
+                let Some(row) = store.change_ticket(card, &change.change)? else {
+                    let left = store.card(card)?.is_some_and(|row| row.terms == change.before);
+                    if left {
+                        wrong.push(format!("flow 15: {card} has no turn in change {}", change.change));
+                    }
+                    continue;
+                };
+                self.has_an_end(store, &change, &row, wrong)?;
+                self.is_paid_back_once(store, &shown, &row, wrong)?;
+                self.answer_counts(&row, wrong);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a change has paid this ticket back, or will.
+    pub fn is_undone(&self, card: CardId) -> bool {
+        let rows = self.center.store().and_then(|store| store.changes_to(card));
+        rows.is_ok_and(|rows| rows.iter().any(|row| row.state.is_refund()))
+    }
+
+    /// Whoever takes the new ticket has it, under the new terms; whoever does not, has none.
+    fn has_an_end(
+        &self,
+        store: &Store,
+        change: &ChangeRow,
+        row: &ChangeTicketRow,
+        wrong: &mut Vec<String>,
+    ) -> Result<(), StoreError> {
+        let Some(card) = store.card(row.card)? else {
+            return Ok(());
+        };
+        if row.state.is_open() || row.state == ChangeState::Failed {
+            wrong.push(format!("flow 15: {} is {} for ever", row.card, row.state.name()));
+        }
+        let fits = match row.state {
+            state if state.is_taken() => card.terms != change.before,
+            state if state.is_refund() => store.surrender(row.card)?.is_some(),
+            _ => true,
+        };
+        if !fits {
+            wrong.push(format!("flow 15: {} is {}, and its card is not", row.card, row.state.name()));
+        }
+        for (at, person) in self.people.iter().enumerate() {
+            let honest = person.tampered.is_none() && !self.causes.revoked.contains_key(&person.id);
+            let Some(held) = person.wallet.ticket(row.card).ok().filter(|_| honest && card.wallet == person.id) else {
+                continue;
+            };
+            if held.purse.state == PurseState::Active && held.purse.certificate.claimed().terms != card.terms {
+                wrong.push(format!("flow 15: wallet {at} holds {} under other terms than the provider", row.card));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is undone is paid back as it was bought, unless it let somebody in or its holder cheated, or the bank refuses.
+    fn is_paid_back_once(
+        &self,
+        store: &Store,
+        shown: &[ExceptionRow],
+        row: &ChangeTicketRow,
+        wrong: &mut Vec<String>,
+    ) -> Result<(), StoreError> {
+        if !row.state.is_refund() || self.center.processor_revoked.is_some() {
+            return Ok(());
+        }
+        let accused = shown.iter().any(|it| it.card == Some(row.card) && convicts(it.kind));
+        let came = store.admissions_by(row.card)?.iter().any(|one| one.done == Admitted::In);
+        let used = row.state != ChangeState::Cancelled
+            && (came || store.ticket(row.card)?.is_some_and(|ticket| ticket.used > 0));
+        let mut paid = 0;
+        for bought in store.purchases_on(row.card)?.iter().filter(|it| it.state == PurchaseState::Delivered) {
+            paid += price(store, bought)?;
+        }
+        let refunds = store.refunds_of(row.card)?;
+        let sum = |state| refunds.iter().filter(|it| it.state == state).map(|it| it.amount).sum::<u64>();
+        let (done, refused) = (sum(RefundState::Done), sum(RefundState::Refused));
+        let whole = done + refused == paid;
+        if done + refused > paid || !(whole || used || accused) {
+            wrong.push(format!(
+                "flow 15: {} is {}, {paid} was paid, {done} paid back and {refused} refused",
+                row.card,
+                row.state.name()
+            ));
+        }
+        Ok(())
+    }
+
+    /// What an honest wallet answered is what the provider went by, if it was in time; and what it was told is so.
+    fn answer_counts(&self, row: &ChangeTicketRow, wrong: &mut Vec<String>) {
+        for (at, person) in self.people.iter().enumerate() {
+            let kept = KeptChange::load(&person.wallet.device, row.card);
+            let Some(kept) = kept.filter(|kept| kept.changed.change == row.change) else {
+                continue;
+            };
+            let honest = person.tampered.is_none() && self.is_honest_card(row.card);
+            if !honest || row.wallet != person.id {
+                continue;
+            }
+            let answer = kept.answer.as_ref().map(tegata_core::wire::signed::Signed::encode);
+            if row.answer.is_some() && row.answer != answer {
+                wrong.push(format!("flow 15: the answer of wallet {at} for {} is not what counted", row.card));
+            }
+            let stands = match row.state {
+                state if state.is_refund() => ChangeOutcome::Refunded,
+                ChangeState::Kept => ChangeOutcome::Kept,
+                state if state.is_taken() => ChangeOutcome::Taken,
+                ChangeState::Over => ChangeOutcome::Over,
+                _ => ChangeOutcome::Failed,
+            };
+            if kept.outcome.is_some_and(|outcome| outcome != stands) {
+                wrong.push(format!(
+                    "flow 15: wallet {at} was told {:?} of {}, it is {stands:?}",
+                    kept.outcome, row.card
+                ));
+            }
+            let said = kept.accepts();
+            let other = match row.state {
+                ChangeState::Accepted => said == Some(false),
+                ChangeState::Declined => said == Some(true),
+                _ => false,
+            };
+            if other {
+                wrong.push(format!(
+                    "flow 15: wallet {at} said {said:?} of {}, which is {}",
+                    row.card,
+                    row.state.name()
+                ));
+            }
+        }
+    }
+}
