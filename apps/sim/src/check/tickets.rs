@@ -193,7 +193,7 @@ impl Town {
         };
         let of = |one: &&Opened| one.card == card && row.seq.is_none_or(|entry| one.entry == entry);
         let window = venue.opened.iter().filter(of).any(|one| one.window);
-        let dead = self.is_given_back(card) || self.causes.blocked.contains(&card);
+        let dead = self.is_given_back(card) || self.is_undone(card) || self.causes.blocked.contains(&card);
         let tampered = venue.gates.iter().any(|gate| gate.tampered.is_some());
         match row.kind {
             ExceptionKind::CameTwice => {
