@@ -44,7 +44,7 @@ message! {
         2 event: EventId,
         /// What people call it.
         3 name: String,
-        /// The terms of its tickets.
+        /// The terms of its tickets, those that were replaced too.
         4 terms: Vec<Terms>,
         /// Terms that were replaced by a change: their tickets are to be taken up anew.
         5 replaced: Vec<Handle>,
@@ -88,6 +88,10 @@ impl Setup {
         if self.replaced.contains(&handle) {
             return Err(EnterRefusal::Changed);
         }
-        self.terms.iter().find(|terms| terms.handle() == handle).ok_or(EnterRefusal::OtherEvent)
+        self.known_terms(handle).ok_or(EnterRefusal::OtherEvent)
+    }
+    /// Terms of this event, also those that are replaced.
+    pub fn known_terms(&self, handle: Handle) -> Option<&Terms> {
+        self.terms.iter().find(|terms| terms.handle() == handle)
     }
 }
