@@ -5,7 +5,7 @@ use crate::dice::{Dice, flip};
 use crate::tap::skewed;
 use crate::town::Town;
 use std::collections::BTreeSet;
-use tegata_core::talk::enter::{Direction, Page};
+use tegata_core::talk::enter::{Direction, Listened, Page};
 use tegata_core::wire::certificate::Certificate;
 use tegata_core::wire::signed::Signed;
 use tegata_core::{CardId, DeviceId, Time};
@@ -210,12 +210,35 @@ impl Venue {
                 None => {}
             }
             self.arrives(&flying, time);
+            self.tells_on(listener, teller, time);
         }
         // What was late comes now.
         if !self.flying.is_empty() && self.dice.chance(600) {
             let late = self.flying.remove(0);
             self.arrives(&late, time);
         }
+    }
+    /// What the teller has heard of gates that the listener cannot hear goes on to it, a page a second (R22).
+    fn tells_on(&mut self, listener: usize, teller: usize, time: Time) -> Option<()> {
+        let now = self.now(listener, time);
+        let hears = |at: usize| {
+            let reached = |other: &usize| *other != at && !self.cut.contains(&(at, *other));
+            (0..self.gates.len())
+                .filter(reached)
+                .filter_map(|other| Some(self.gates.get(other)?.id))
+                .collect::<Vec<_>>()
+        };
+        let (own, heard) = (hears(listener), hears(teller));
+        let to = self.gates.get(listener)?;
+        let one = |gate, number, heard| Listened { gate, number, heard, extensions: Default::default() };
+        let known = to.gate.neighbours().ok()?.into_iter();
+        let mut others: Vec<_> = known.map(|(gate, known)| one(gate, known.number, own.contains(&gate))).collect();
+        others.push(one(to.id, 0, true));
+        let told = self.gates.get_mut(teller)?;
+        let relay = told.gate.relay(&others, &heard).ok()??;
+        let certificate = told.gate.device.certificate()?;
+        // What does not fit is not taken, and changes nothing.
+        self.gates.get_mut(listener)?.gate.take_relay(certificate, relay, now).ok().map(drop)
     }
     fn now(&mut self, at: usize, time: Time) -> Now {
         let skew = self.gates.get(at).map_or(0, |gate| gate.skew);

@@ -7,6 +7,7 @@ use crate::town::Town;
 use crate::trouble::NetPlan;
 use std::collections::BTreeMap;
 use tegata_core::card::Terms;
+use tegata_core::talk::buy::Listing;
 use tegata_core::talk::event::ChangeOutcome;
 use tegata_core::{CardId, Hash, Time};
 use tegata_device::{Now, RequestError};
@@ -65,12 +66,28 @@ impl Town {
         }
     }
 
+    /// The categories of the event.
+    fn tickets_listed(&self) -> Vec<Listing> {
+        let mut listed = self.issuer.listings().unwrap_or_default();
+        listed.retain(|it| it.terms.ticket.as_ref().is_some_and(|it| it.event == EVENT));
+        listed
+    }
+
     /// One category is changed, or cancelled: the next day, another hall, longer.
     pub fn change_event(&mut self, cancels: bool) {
-        let listed = self.issuer.listings().unwrap_or_default();
-        let listed: Vec<_> =
-            listed.into_iter().filter(|it| it.terms.ticket.as_ref().is_some_and(|it| it.event == EVENT)).collect();
+        let listed = self.tickets_listed();
         let at = usize::try_from(self.plan_draw(listed.len() as u64)).unwrap_or(0);
+        self.change_category(at, cancels);
+    }
+    /// The first category is changed, or cancelled, if nothing was yet; else what is not known of that is said again.
+    pub fn change_once(&mut self, cancels: bool) {
+        match self.plans.as_ref().is_some_and(|plans| plans.signed.is_empty()) {
+            true => self.change_category(0, cancels),
+            false => self.finish_changing(),
+        }
+    }
+    fn change_category(&mut self, at: usize, cancels: bool) {
+        let listed = self.tickets_listed();
         let Some(before) = listed.get(at).map(|listing| listing.terms.clone()) else {
             return;
         };

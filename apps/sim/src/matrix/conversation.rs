@@ -69,11 +69,23 @@ pub enum Conversation {
     GatePage,
     /// A gate brings up its log, and hears what has changed.
     UpdateGate,
+    /// A ticket is handed to another wallet, which registers it.
+    GiveTicket,
+    /// A ticket is taken from another wallet, and registered.
+    TakeTicket,
+    /// A ticket is locked to the provider, and another wallet takes it by the number.
+    GiftTicket,
+    /// A ticket that another wallet has sent is taken by its number.
+    TakeGift,
+    /// An event is changed, and its holder answers.
+    AnswerChange,
+    /// An event is cancelled, and its holder is paid back.
+    CancelEvent,
 }
 
 impl Conversation {
     /// Every one.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 34] = [
         Self::Install,
         Self::Load,
         Self::FirstTap,
@@ -102,6 +114,12 @@ impl Conversation {
         Self::Leave,
         Self::GatePage,
         Self::UpdateGate,
+        Self::GiveTicket,
+        Self::TakeTicket,
+        Self::GiftTicket,
+        Self::TakeGift,
+        Self::AnswerChange,
+        Self::CancelEvent,
     ];
     /// As the table names it.
     pub fn name(self) -> &'static str {
@@ -134,6 +152,12 @@ impl Conversation {
             Self::Leave => "leave, enter elsewhere",
             Self::GatePage => "page between gates",
             Self::UpdateGate => "update (gate)",
+            Self::GiveTicket => "give a ticket",
+            Self::TakeTicket => "take a ticket",
+            Self::GiftTicket => "give by a number",
+            Self::TakeGift => "take by a number",
+            Self::AnswerChange => "change, answer",
+            Self::CancelEvent => "cancel, refund",
         }
     }
     /// Which of the conversations by credit must be over before this one; `None`: it is not about credit.
@@ -167,7 +191,15 @@ impl Conversation {
     }
     /// Whether there is an event.
     pub(super) fn at_gates(self) -> bool {
-        matches!(self, Self::Enter | Self::Leave | Self::GatePage | Self::UpdateGate)
+        matches!(self, Self::Enter | Self::Leave | Self::GatePage | Self::UpdateGate) || self.gives() || self.changes()
+    }
+    /// Whether tickets are given on.
+    pub(super) fn gives(self) -> bool {
+        matches!(self, Self::GiveTicket | Self::TakeTicket | Self::GiftTicket | Self::TakeGift)
+    }
+    /// Whether the promoter changes its event.
+    pub(super) fn changes(self) -> bool {
+        matches!(self, Self::AnswerChange | Self::CancelEvent)
     }
     /// Whether people and merchants write.
     pub(super) fn writes(self) -> bool {
@@ -187,6 +219,9 @@ impl Conversation {
             }
             if matches!(self, Self::Leave | Self::GatePage | Self::UpdateGate) {
                 enter(town, 0, None);
+            }
+            if matches!(self, Self::TakeTicket | Self::TakeGift) {
+                Self::GiveTicket.run(town, &Plan::PLAIN);
             }
             if self == Self::GiveBack {
                 town.tap(0, 0, 500, Plan::PLAIN);
@@ -330,6 +365,27 @@ impl Conversation {
                 }
             }
             Self::UpdateGate => drop(town.update_gate_plain(0)),
+            Self::GiveTicket => hand_over(town, (0, 1), plan.fault),
+            Self::TakeTicket => hand_over(town, (1, 0), plan.fault),
+            Self::GiftTicket => send(town, (0, 1)),
+            Self::TakeGift => send(town, (1, 0)),
+            Self::AnswerChange => {
+                town.change_once(false);
+                town.update_wallet_plain(0);
+                town.wake_person(0);
+                for held in town.people[0].wallet.tickets().unwrap_or_default() {
+                    town.answer_change(0, held.card, true);
+                    town.wake_person(0);
+                }
+                town.update_wallet_plain(0);
+            }
+            Self::CancelEvent => {
+                town.change_once(true);
+                town.update_wallet_plain(0);
+                town.wake_person(0);
+                town.wait(LIST_AGE + RECORD_AGE + 60);
+                town.update_wallet_plain(0);
+            }
             Self::Settle => settle(town),
             Self::PayoutBack => {
                 if let Some(settling) = &mut town.settling {
@@ -361,6 +417,35 @@ fn enter(town: &mut Town, gate: usize, fault: Option<(usize, FrameFault)>) {
     let inside = held.passes.first().is_some_and(|(_, pass)| pass.inside);
     if inside != (direction == Some(Direction::In)) {
         town.visit(0, gate, (held.card, 1), fault);
+        town.wake_person(0);
+    }
+}
+
+/// The first ticket that a wallet has.
+fn ticket(town: &Town, at: usize) -> Option<CardId> {
+    town.people.get(at)?.wallet.tickets().ok()?.first().map(|held| held.card)
+}
+
+/// One wallet hands its ticket to another, which registers it.
+fn hand_over(town: &mut Town, (from, to): (usize, usize), fault: Option<(usize, FrameFault)>) {
+    if let Some(card) = ticket(town, from) {
+        town.hand(from, to, card, fault, (true, true));
+        town.wake_person(0);
+        town.saw_hands(card);
+        town.register_ticket_plain(to, card);
+        town.wake_person(0);
+    }
+}
+
+/// One wallet sends its ticket by a number, which another installs.
+fn send(town: &mut Town, (from, to): (usize, usize)) {
+    if let Some(card) = ticket(town, from) {
+        town.gift(from, card);
+        town.wake_person(0);
+        let sent = town.hands.as_ref().map_or(0, |hands| hands.gifts.len());
+        for gift in 0..sent {
+            town.take_gift(to, gift);
+        }
         town.wake_person(0);
     }
 }
