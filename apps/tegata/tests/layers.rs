@@ -43,6 +43,7 @@ fn arrows_point_down() {
         "iso20022",
         "ledger",
         "iso8583",
+        "sip",
         "crypto-native",
         "vault",
         "link",

@@ -228,6 +228,10 @@ fn decide(
         let card = desk.known_card(row.card)?.clone();
         kill(desk, row.card, card.generation, EnterRefusal::Refunded)?;
         let due = refunded_from(desk, change, &card)?;
+        // It is paid back later, perhaps much later, and lets nobody in from now on: its wallet shall not show it as good.
+        if row.state == ChangeState::SilentRefunded {
+            desk.command(card.wallet, &Command { card: Some(row.card), ..Command::new(CommandKind::Block) })?;
+        }
         return buy::undone(desk, &card, due);
     }
     match (row.state.is_taken(), change.after) {

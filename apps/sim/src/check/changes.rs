@@ -90,6 +90,10 @@ impl Town {
         if !row.state.is_refund() || self.center.processor_revoked.is_some() {
             return Ok(());
         }
+        // It is paid back when no gate can say otherwise any more, L + U later.
+        if store.surrender(row.card)?.is_some_and(|row| row.asked.is_none() && self.time < row.due) {
+            return Ok(());
+        }
         let accused = shown.iter().any(|it| it.card == Some(row.card) && convicts(it.kind));
         let came = store.admissions_by(row.card)?.iter().any(|one| one.done == Admitted::In);
         let used = row.state != ChangeState::Cancelled

@@ -10,6 +10,7 @@ use crate::message;
 use crate::money::{Amount, Time};
 use crate::record::{Batch, RecordKey, Space};
 use crate::step::{Context, Effect, Event, Fault, SigningKey, Step, Talk};
+use crate::talk::event::KeptChange;
 use crate::talk::pay::{load_purse, purse_key};
 use crate::talk::report::Refused;
 use crate::talk::update::{Answered, read_reply};
@@ -296,7 +297,7 @@ impl CardRequest {
         if before.as_ref().is_none_or(over) {
             let dead = anchors.is_dead(card, certificate.generation);
             let mut purse = Purse::new(certificate.into_signed());
-            purse.state = if dead { PurseState::Blocked } else { purse.state };
+            purse.state = if dead { PurseState::Blocked } else { KeptChange::state_of(context.records, card) };
             batch.replace(purse_key(card), before.map(|purse| purse.to_bytes()), purse.to_bytes());
         }
         Step::new(Self::Keeping(CardNotice::Installed { card, remaining }), [Effect::Store(batch)])

@@ -10,6 +10,7 @@ use crate::money::{Amount, Time};
 use crate::record::{Batch, RecordKey, Space};
 use crate::step::{Context, Effect, Event, Fault, Records, SigningKey, Step, Talk};
 use crate::talk::credit::{PaymentOption, UserReceipt};
+use crate::talk::event::KeptChange;
 use crate::talk::pay::{load_purse, purse_key};
 use crate::talk::report::Refused;
 use crate::talk::update::{Answered, read_reply};
@@ -393,7 +394,7 @@ impl Buying {
         batch.put(RecordKey::new(Space::Terms, certificate.terms.0), terms.to_bytes());
         if context.records.get(&purse_key(card)).is_none() {
             let mut purse = Purse::new(certificate.into_signed());
-            purse.state = if dead { PurseState::Blocked } else { purse.state };
+            purse.state = if dead { PurseState::Blocked } else { KeptChange::state_of(context.records, card) };
             batch.replace(purse_key(card), None, purse.to_bytes());
         }
         Some(card)

@@ -417,7 +417,7 @@ pub(super) fn prove(
         [] => Holder::certified(&authentic),
         hops => {
             // Also under terms that are replaced by now: a neighbour may have let it in before it heard of that.
-            let terms = door.setup.known_terms(authentic.terms).ok_or(EnterRefusal::OtherEvent)?;
+            let terms = door.setup.known(authentic.terms).ok_or(EnterRefusal::OtherEvent)?;
             holder(&authentic, hops, terms, then, context.verifier).map_err(|why| match why {
                 TitleError::Forged => EnterRefusal::NotTrusted,
                 TitleError::TooMany | TitleError::Unregistered => EnterRefusal::Unregistered,

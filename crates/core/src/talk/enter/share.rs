@@ -5,7 +5,7 @@ use super::gate::{Door, prove};
 use super::hand;
 use super::messages::*;
 use super::relay::keep;
-use super::tally::count;
+use super::tally::{count, former};
 use crate::card::ticket;
 use crate::card::ticket::{Usage, Use};
 use crate::id::{DeviceId, EventId, Hash};
@@ -219,12 +219,7 @@ fn hear(
         }
         _ => return None,
     }
-    let terms = {
-        let handle = shown.certificate.claimed().terms;
-        let of_event = &door.setup.terms;
-        // Under terms that only the neighbour has heard of somebody is in all the same; any of the event say when its day begins.
-        of_event.iter().find(|terms| terms.handle() == handle).or(of_event.first()).and_then(ticket::of)?
-    };
+    let terms = door.setup.known(shown.certificate.claimed().terms).and_then(ticket::of)?;
     let (of_entry, people) = shown.entry()?;
     let usage = Usage::of(context.records, &said, shown.zone);
     if given {
@@ -238,8 +233,13 @@ fn hear(
     }
     // What this gate knows by an answer is known better than by a window (R21).
     let known = usage.used(of_entry, shown.direction).map(|used| used.window);
-    if known.is_some_and(|window| window.is_none() || shown.window.is_some()) || usage.generation > said.generation {
+    if known.is_some_and(|window| window.is_none() || shown.window.is_some()) && usage.generation == said.generation {
         return None;
+    }
+    if usage.generation > said.generation {
+        let key = Usage::key(said.card, shown.zone);
+        former(context.records, (key, usage), shown.zone, (of_entry, shown.direction, people), batch);
+        return Some(());
     }
     let used = Use {
         entry: of_entry,

@@ -107,6 +107,8 @@ pub(super) fn count(
     let stored = records.get(&key);
     let (mut tally, counts) = Tally::load(records);
     let mut after = usage.clone();
+    // Whoever was inside before a new holder came is not counted beside that one.
+    let before = stored.as_deref().and_then(|bytes| Usage::from_bytes(bytes).ok()).map_or(0, |known| known.inside);
     // The same entry opened now, or by an answer after a window: the use is replaced, nobody more came in.
     let known = usage.used(used.entry, used.direction).is_some();
     if known {
@@ -114,9 +116,31 @@ pub(super) fn count(
         after.uses.push(used);
     } else {
         after.count(terms, used.clone());
-        tally.count(zone, usage.inside, &after, &used);
+        tally.count(zone, before, &after, &used);
         batch.replace(Tally::key(), counts, tally.to_bytes());
     }
     batch.replace(key, stored, after.to_bytes());
     after
+}
+
+/// Counts what somebody did who has given the ticket on since, where its receiver was seen first: who came is counted, and whether
+/// somebody is inside is known better as long as the receiver has not come in.
+pub(super) fn former(
+    records: &dyn Records,
+    (key, usage): (RecordKey, Usage),
+    zone: u64,
+    (entry, direction, people): (u64, Direction, u64),
+    batch: &mut Batch,
+) {
+    let (mut tally, counts) = Tally::load(records);
+    let mut after = usage.clone();
+    if usage.uses.is_empty() && entry >= usage.entry {
+        (after.entry, after.inside) = (entry, if direction == Direction::In { people } else { 0 });
+    }
+    if let Some(one) = tally.of(zone) {
+        one.inside = one.inside.saturating_sub(usage.inside).saturating_add(after.inside);
+        one.came = one.came.saturating_add(if direction == Direction::In { people } else { 0 });
+    }
+    batch.replace(Tally::key(), counts, tally.to_bytes());
+    batch.replace(key.clone(), records.get(&key), after.to_bytes());
 }

@@ -10,6 +10,7 @@ use crate::id::{CardId, DeviceId, Handle, Hash};
 use crate::message;
 use crate::record::{Batch, RecordKey, Space};
 use crate::step::{Context, Effect, Event, Fault, Records, SigningKey, Step, Talk};
+use crate::talk::buy::Refunded;
 use crate::talk::pay::{load_purse, purse_key};
 use crate::talk::report::Refused;
 use crate::talk::update::{Answered, load_terms, read_reply};
@@ -59,27 +60,34 @@ impl KeptChange {
             (None, _) => taken.then_some(ChangeOutcome::Taken),
         }
     }
+    /// How a ticket stands that comes only now: its event may be cancelled since it was bought, or its money on its way back.
+    pub fn state_of(records: &dyn Records, card: CardId) -> PurseState {
+        let cancelled = Self::load(records, card).is_some_and(|kept| kept.changed.after.is_none());
+        match cancelled || records.get(&Refunded::key(card)).is_some() {
+            true => PurseState::Ended,
+            false => PurseState::Active,
+        }
+    }
     /// Keeps what the provider tells of a ticket of this wallet. The same change again changes nothing. With the new terms at hand
     /// the ticket's next checkpoint can be shown; a cancelled one is over at once.
     pub fn take_in(changed: &Changed, records: &dyn Records) -> Batch {
         let mut batch = Batch::default();
         let (card, stored) = (changed.card, records.get(&Self::key(changed.card)));
         let known = stored.as_ref().and_then(|bytes| Self::from_bytes(bytes).ok());
-        let Some(purse) = load_purse(records, card) else {
-            return batch;
-        };
+        // It may be told before the wallet has asked for the ticket that it bought.
+        let purse = load_purse(records, card);
         if known.is_some_and(|known| known.changed.change == changed.change) {
             return batch;
         }
-        match &changed.after {
-            Some(terms) => batch.put(RecordKey::new(Space::Terms, terms.handle().0), terms.to_bytes()),
-            None if purse.state == PurseState::Active => {
+        match (&changed.after, &purse) {
+            (Some(terms), _) => batch.put(RecordKey::new(Space::Terms, terms.handle().0), terms.to_bytes()),
+            (None, Some(purse)) if purse.state == PurseState::Active => {
                 let over = Purse { state: PurseState::Ended, ..purse.clone() };
                 batch.replace(purse_key(card), Some(purse.to_bytes()), over.to_bytes());
             }
-            None => {}
+            (None, _) => {}
         }
-        let before = purse.certificate.claimed().terms;
+        let before = purse.map_or(Handle([0; 8]), |purse| purse.certificate.claimed().terms);
         let kept =
             Self { changed: changed.clone(), before, answer: None, outcome: None, extensions: Default::default() };
         batch.replace(Self::key(card), stored, kept.to_bytes());

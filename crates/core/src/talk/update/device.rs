@@ -370,7 +370,7 @@ impl Apply<'_> {
         (refund.wallet == self.device && refund.provider == self.anchors.provider).then_some(())?;
         self.over.batch.put(Refunded::key(refund.card), refund.signed().encode());
         // One that its holder did not give back was paid back by its issuer: it is over all the same.
-        if let Some(purse) = load_purse(&self.over, refund.card).filter(|purse| purse.state == PurseState::Active) {
+        if let Some(purse) = load_purse(&self.over, refund.card).filter(|purse| purse.state != PurseState::Ended) {
             let over = Purse { state: PurseState::Ended, ..purse.clone() };
             self.over.batch.replace(purse_key(refund.card), Some(purse.to_bytes()), over.to_bytes());
         }
