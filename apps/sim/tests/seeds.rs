@@ -159,7 +159,7 @@ fn what_once_failed_at_gates_holds() {
 
 #[test]
 fn towns_with_an_event_are_clean() {
-    let summary = run_many(0..250, &Options { tickets: Some(true), ..Options::PLAIN }, 0, |_| {});
+    let summary = run_many(0..300, &Options { tickets: Some(true), ..Options::PLAIN }, 0, |_| {});
     assert!(summary.failures.is_empty(), "{:?}", summary.failures);
     let figures = summary.figures;
     let lively = figures.entered > 400 && figures.pages > 1_000 && figures.twice > 5 && figures.cloned > 0;
