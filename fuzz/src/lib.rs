@@ -6,7 +6,7 @@
 use tegata_core::card::payment::Purse;
 use tegata_core::card::ticket::{TicketTerms, Usage, Use};
 use tegata_core::card::title::Hop;
-use tegata_core::card::{CardCertificate, CardEvent, Load, Raise, Reversal, Terms, Void};
+use tegata_core::card::{CallReceipt, CardCertificate, CardEvent, Load, Raise, Reversal, Terms, Void};
 use tegata_core::talk::buy::{
     Article, Bought, Cancel, Catalogue, CatalogueRequest, Kept, Listing, Purchase, PurchaseAnswer, Refunded, Reserve,
     TemporaryReceipt, Wait,
@@ -14,6 +14,7 @@ use tegata_core::talk::buy::{
 use tegata_core::talk::cards::{
     Activate, Done, InstallReply, InstallRequest, LoadReply, LoadRequest, NumberKey, Order,
 };
+use tegata_core::talk::call::{Call, CallMessage, CallRequest, Calling, Tariffed, Ticked};
 use tegata_core::charging::{CallTariff, Rate, Tariff, WeekTime};
 use tegata_core::talk::contract::Contract;
 use tegata_core::talk::credit::{
@@ -96,6 +97,7 @@ pub const SIGNED: &[Feed] = &[
     signed::<GateOrder>,
     signed::<Tariff>,
     signed::<CallTariff>,
+    signed::<CallReceipt>,
     signed::<StaffOrder>,
     signed::<ByHand>,
     signed::<Gift>,
@@ -190,6 +192,12 @@ pub const UNSIGNED: &[Feed] = &[
     unsigned::<EntryOver>,
     unsigned::<Pass>,
     unsigned::<PayMessage>,
+    unsigned::<CallMessage>,
+    unsigned::<CallRequest>,
+    unsigned::<Tariffed>,
+    unsigned::<Ticked>,
+    unsigned::<Calling>,
+    unsigned::<Call>,
     unsigned::<Paying>,
     unsigned::<PlannedDoor>,
     unsigned::<PlannedZone>,

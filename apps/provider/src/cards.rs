@@ -5,14 +5,14 @@ use crate::desk::{Desk, Failure};
 use crate::directory::Learned;
 use crate::prepare::may_sell;
 use std::collections::BTreeSet;
-use tegata_core::card::Terms;
+use tegata_core::card::{CardKind, Terms};
 use tegata_core::talk::cards::{Activate, Done, NumberKey, Order};
 use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::talk::update::{Command, CommandKind};
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::certificate::{Role, Subject};
 use tegata_core::wire::signed::{Signed, Verified};
-use tegata_core::{Amount, Hash, IssuerId, Time};
+use tegata_core::{Amount, DeviceId, Hash, IssuerId, Time};
 use tegata_ledger::{Account, Kind};
 use tegata_store::{ActivationRow, BatchRow, Cause};
 
@@ -89,23 +89,29 @@ pub(crate) fn keep_terms(desk: &mut Desk<'_>, issuer: IssuerId, terms: &Terms) -
     Ok(new)
 }
 
-/// New terms: every terminal learns what it may accept.
+/// New terms: every terminal, or switch, learns what it may accept.
 pub(crate) fn equip(desk: &mut Desk<'_>, issuer: IssuerId, terms: &Terms) -> Result<(), Failure> {
     if keep_terms(desk, issuer, terms)? {
-        let mut terminals = desk.store.devices_in_role(Role::Terminal)?;
-        let joined_now = desk.devices.keys().copied().filter(|id| {
-            desk.learned.iter().any(|learned| {
-                matches!(learned, Learned::Participant(subject, known)
-                    if subject.device() == *id && known.role == Role::Terminal)
-            })
-        });
-        terminals.extend(joined_now.collect::<Vec<_>>());
-        for terminal in terminals {
+        let role = if terms.kind == CardKind::Telephone { Role::Switch } else { Role::Terminal };
+        for device in in_role(desk, role)? {
             let command = Command { terms: Some(terms.clone()), ..Command::new(CommandKind::Terms) };
-            desk.command(terminal, &command)?;
+            desk.command(device, &command)?;
         }
     }
     Ok(())
+}
+
+/// All devices in a role, also those that join with this batch.
+pub(crate) fn in_role(desk: &Desk<'_>, role: Role) -> Result<Vec<DeviceId>, Failure> {
+    let mut devices = desk.store.devices_in_role(role)?;
+    let joined_now = desk.devices.keys().copied().filter(|id| {
+        desk.learned.iter().any(|learned| {
+            matches!(learned, Learned::Participant(subject, known)
+                if subject.device() == *id && known.role == role)
+        })
+    });
+    devices.extend(joined_now.collect::<Vec<_>>());
+    Ok(devices)
 }
 
 /// Numbers become value, online.

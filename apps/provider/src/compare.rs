@@ -17,7 +17,7 @@ pub(crate) fn compare(desk: &mut Desk<'_>) -> Result<u64, ProviderError> {
             Some(_) => (ExceptionKind::MissingTerminalRecord, "holder"),
             None => (ExceptionKind::MissingWalletRecord, "nobody"),
         };
-        if desk.store.has_exception(kind, event.card, &event.hash)? {
+        if desk.store.has_exception(kind, event.card, &event.reference())? {
             continue;
         }
         let merchant = event.terminal.and_then(|id| desk.known(Subject::from(id))).and_then(|known| known.owner);
@@ -37,7 +37,7 @@ pub(crate) fn compare(desk: &mut Desk<'_>) -> Result<u64, ProviderError> {
             card: Some(event.card),
             generation: Some(event.generation),
             seq: Some(event.seq),
-            check: Some(event.hash),
+            check: Some(event.reference()),
             amount: Some((card.unit, event.amount)),
             bearer,
             wallet_record,

@@ -3,6 +3,7 @@
 use crate::desk::{Desk, Failure, refusal};
 use crate::directory::Learned;
 use crate::prepare::{Opened, Prepared, Request};
+use crate::tariffs;
 use crate::{ProviderError, buy, cards, credit, enter, give, install, join, reach, report, update};
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::sealed::Profile;
@@ -68,6 +69,7 @@ fn handle(desk: &mut Desk<'_>, request: &Request, opened: &Opened) -> Result<Vec
         Request::Plan(request) => enter::plan(desk, request),
         Request::GateOrder(request) => enter::order_gate(desk, request),
         Request::Staff(request) => enter::order_staff(desk, request),
+        Request::Tariff(request) => tariffs::tariff(desk, request),
         Request::Register(request, title) => give::register(desk, request, title.as_ref()),
         Request::Gift(request, locked) => give::gift(desk, request, *locked),
         Request::Change(request) => enter::change(desk, request),

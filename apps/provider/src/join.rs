@@ -2,6 +2,8 @@
 
 use crate::desk::{Desk, Failure};
 use crate::directory::{Known, Learned};
+use crate::tariffs;
+use tegata_core::card::CardKind;
 use tegata_core::talk::join::{JoinReply, JoinRequest};
 use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::talk::update::{Command, CommandKind};
@@ -58,7 +60,7 @@ fn enrol(
     let name = if token.name.is_empty() { request.name.clone() } else { token.name.clone() };
     let (now, epoch, until) = (desk.now, desk.provider.epoch, desk.now.after(CERTIFICATE));
     // A terminal's certificate travels on every tap: it leaves the sealing key out.
-    let sealing = request.sealing.filter(|_| !matches!(request.role, Role::Terminal | Role::Gate));
+    let sealing = request.sealing.filter(|_| !matches!(request.role, Role::Terminal | Role::Gate | Role::Switch));
     let certificate = desk.sign(&[], |signer| Certificate {
         subject,
         role: request.role,
@@ -94,19 +96,25 @@ fn enrol(
     if matches!(request.role, Role::Wallet | Role::Terminal | Role::Gate | Role::Switch) {
         desk.devices.insert(subject.device(), DeviceRow::new(subject.device(), now, epoch, 0));
     }
-    if request.role == Role::Terminal {
-        equip(desk, subject)?;
+    if matches!(request.role, Role::Terminal | Role::Switch) {
+        equip(desk, subject, request.role)?;
     }
     Ok(certificate)
 }
 
-/// Gives a new terminal the terms of every issuer.
-fn equip(desk: &mut Desk<'_>, terminal: Subject) -> Result<(), Failure> {
+/// Gives a new terminal the terms of every issuer; a new switch those of telephone cards, and the tariffs.
+fn equip(desk: &mut Desk<'_>, terminal: Subject, role: Role) -> Result<(), Failure> {
     use tegata_core::wire::canonical::Wire;
     for body in desk.store.all_terms()? {
         let terms = tegata_core::card::Terms::from_bytes(&body).map_err(|_| StoreError::Damaged)?;
+        if (terms.kind == CardKind::Telephone) != (role == Role::Switch) {
+            continue;
+        }
         let command = Command { terms: Some(terms), ..Command::new(CommandKind::Terms) };
         desk.command(terminal.device(), &command)?;
+    }
+    if role == Role::Switch {
+        tariffs::equip(desk, terminal.device())?;
     }
     Ok(())
 }

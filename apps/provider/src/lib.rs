@@ -31,6 +31,7 @@ mod reach;
 mod report;
 mod settle;
 mod shared;
+mod tariffs;
 mod turnout;
 mod update;
 

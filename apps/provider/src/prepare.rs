@@ -4,6 +4,7 @@ use crate::directory::Known;
 use crate::give;
 use crate::shared::Shared;
 use crate::update::record::{Upload, prove};
+use tegata_core::charging::Tariff;
 use tegata_core::step::Break;
 use tegata_core::talk::buy::{Cancel, CatalogueRequest, Listing, Purchase, Reserve, Wait};
 use tegata_core::talk::cards::{Activate, InstallRequest, LoadRequest, NumberKey, Order};
@@ -56,6 +57,7 @@ pub(crate) enum Request {
     Plan(Verified<EventPlan>),
     GateOrder(Verified<GateOrder>),
     Staff(Verified<StaffOrder>),
+    Tariff(Verified<Tariff>),
     /// With the title, if its signatures hold.
     Register(Verified<Register>, Option<give::Title>),
     /// With the hash of the event that locks the card, if its signature holds.
@@ -223,6 +225,7 @@ impl Stage<'_> {
             Ok(EventPlan::KIND) => self.signed(plain, &[Role::Issuer], |body| body.promoter.into(), Request::Plan),
             Ok(GateOrder::KIND) => self.signed(plain, &[Role::Issuer], |body| body.promoter.into(), Request::GateOrder),
             Ok(StaffOrder::KIND) => self.signed(plain, &[Role::Issuer], |body| body.promoter.into(), Request::Staff),
+            Ok(Tariff::KIND) => self.signed(plain, &[Role::Issuer], |body| body.issuer.into(), Request::Tariff),
             Ok(Register::KIND) => {
                 let then = |request: Verified<Register>| {
                     let title = give::prove(self.shared, self.by, request.card, request.generation, &request.title);
@@ -363,7 +366,7 @@ impl Stage<'_> {
         let Some((known, request, signature)) = found else {
             return Found { sender: None, hash, request: Err(ProviderRefusal::NotAllowed) };
         };
-        let request = if matches!(known.role, Role::Wallet | Role::Terminal | Role::Gate) {
+        let request = if matches!(known.role, Role::Wallet | Role::Terminal | Role::Gate | Role::Switch) {
             Ok(Request::Update(Box::new(self.upload(device, known, request, signature))))
         } else {
             Err(ProviderRefusal::NotAllowed)

@@ -333,7 +333,7 @@ impl<V: Vault> Wallet<V> {
         }
         let spent = ceiling(said, &purse.raises)?.saturating_sub(purse.remaining);
         let spendable = said.offline_limit.saturating_sub(spent).min(purse.remaining);
-        let waiting = purse.waiting.iter().map(|raise| raise.amount().minor()).sum();
+        let waiting = tegata_core::talk::pay::waiting(&purse, &self.device);
         Some(Held {
             card,
             name: terms.name,

@@ -149,6 +149,8 @@ pub(crate) struct Books<'a> {
     periods: Periods,
     /// Checks of each card.
     checks: HashMap<Id, Vec<Hash>>,
+    /// Calls of each card.
+    calls: HashMap<Id, Vec<Hash>>,
     /// Cards that postings were found for.
     seen: HashMap<Id, Sums>,
     /// What each card holds, less what its guarantor covers; split between the two once all value is counted.
@@ -176,6 +178,12 @@ impl<'a> Books<'a> {
         for of_card in checks.values_mut() {
             of_card.sort_unstable();
         }
+        let mut calls: HashMap<Id, Vec<Hash>> = HashMap::new();
+        for (name, call) in &evidence.facts.calls {
+            if let Some((card, _)) = call.life() {
+                calls.entry(card).or_default().push(*name);
+            }
+        }
         Self {
             evidence,
             connection,
@@ -184,6 +192,7 @@ impl<'a> Books<'a> {
             fees: BTreeMap::new(),
             periods: Periods::default(),
             checks,
+            calls,
             seen: HashMap::new(),
             nets: HashMap::new(),
             activated: HashMap::new(),
@@ -206,6 +215,9 @@ impl<'a> Books<'a> {
         self.cards(findings)?;
         self.claims(findings)?;
         self.events(findings)?;
+        if has_table(self.connection, "tariff")? {
+            self.evidence.call_rows(self.connection, findings)?;
+        }
         self.balances(findings)?;
         self.trial_balances(findings)?;
         self.periods.compare(self.connection, self.evidence.contracts.provider, findings)
@@ -258,6 +270,20 @@ impl<'a> Books<'a> {
                     }
                 }
                 net -= amount;
+            }
+            for name in self.calls.get(id).into_iter().flatten() {
+                let Some(call) = self.evidence.facts.calls.get(name) else { continue };
+                self.totals.checks += 1;
+                let places = self.evidence.places(call);
+                let sums = self.totals.books.entry(card.book).or_default();
+                net += places.net;
+                sums[IN_FLIGHT] += places.in_flight;
+                if let Some((merchant, used)) = places.payable {
+                    sums[PAYABLE] += i128::from(used);
+                    self.totals.merchants.entry((merchant, card.book)).or_default().0 += i128::from(used);
+                    let at = call.claim.map_or(0, |claim| claim.arrival.at);
+                    charged.push(((merchant, *name), card.book, at, used));
+                }
             }
             net -= self.given_back(id, card);
             self.nets.insert(*id, net);
@@ -451,6 +477,21 @@ impl<'a> Books<'a> {
                 (account, evidence, said(ledger), format!("{}; {}", place(event), nearest(&moved, "that check")))
             });
         }
+        for name in self.calls.get(&id).into_iter().flatten() {
+            let Some(call) = self.evidence.facts.calls.get(name) else { continue };
+            let places = self.evidence.places(call);
+            let moved = folded.moved.remove(name).unwrap_or_default();
+            let (party, used) = places.payable.map_or((None, 0), |(party, used)| (Some(party), i128::from(used)));
+            let same_party = used == 0 || moved.party == party;
+            let fits = (moved.net, moved.in_flight, moved.merchants, moved.waiting, moved.other)
+                == (places.net, places.in_flight, used, 0, 0);
+            findings.expect(fits && same_party, What::Posting, || {
+                let evidence =
+                    format!("{} held, {} in flight, {used} payable for call {name}", places.net, places.in_flight);
+                let ledger = format!("{}, {}, {}", moved.net, moved.in_flight, moved.merchants);
+                (about("a call"), evidence, ledger, nearest(&moved, "that call"))
+            });
+        }
         self.surrendered(&id, &mut folded, findings);
         self.rest(&id, &mut folded, findings);
         self.seen.insert(id, folded.sums);
@@ -625,6 +666,9 @@ impl<'a> Books<'a> {
         each(self.connection, sql, [], |row| {
             let (terminal, transaction, charge) = (row.get::<Id>(0)?, row.u64(1)?, Hash(row.get(2)?));
             let state = row.u64(3)?;
+            if facts.calls.contains_key(&charge) {
+                return Ok(());
+            }
             let check = row.get::<Option<[u8; 32]>>(8)?.map(Hash);
             let event = check.and_then(|check| facts.events.get(&check).map(|event| (check, event)));
             let expected = match event {
@@ -695,6 +739,9 @@ impl<'a> Books<'a> {
         let mut rows = HashSet::new();
         each(self.connection, sql, [], |row| {
             let (card, hash, state) = (row.get::<Id>(0)?, Hash(row.get(3)?), row.u64(7)?);
+            if row.u64(4)? == EventKind::Session.code() {
+                return Ok(());
+            }
             let Some(event) = facts.events.get(&hash) else {
                 let shown = self.evidence.verdicts.has(&card, &hash, kind::MALFORMED);
                 findings.expect(shown, What::Row, || {

@@ -1,12 +1,14 @@
 //! One upload put together as its device signed it, and its entries read: whose signatures hold, what they say.
 
+use crate::calls::Side;
 use crate::cards::Cards;
 use crate::facts::{Arrival, By, Facts, Record, Signature};
 use crate::reading::Id;
 use crate::staff::{Hand, Staff};
 use crate::trust::{Trust, holds};
 use tegata_core::card::title::{Holder, Hop};
-use tegata_core::card::{CardEvent, Counterpart, EventKind, Raise, Void};
+use tegata_core::card::{CallReceipt, CardEvent, Counterpart, EventKind, Raise, Void};
+use tegata_core::charging::CallTariff;
 use tegata_core::talk::enter::{Admission, Direction, Gateway, Presentation, Window};
 use tegata_core::talk::give::Proof;
 use tegata_core::talk::journal::{EntryKind, LogEntry};
@@ -135,6 +137,7 @@ impl Reading<'_, '_> {
         let gates =
             matches!(entry.kind, EntryKind::Admitted | EntryKind::Left | EntryKind::TurnedAway | EntryKind::ByHand);
         let records = match self.role {
+            Role::Switch => entry.kind == EntryKind::Called,
             Role::Terminal => terminals,
             Role::Gate => gates,
             Role::Wallet => !terminals && !gates,
@@ -165,6 +168,7 @@ impl Reading<'_, '_> {
                 let receipt = Box::new(entry.receipt.ok_or("it has no receipt")?);
                 Ok(Said::Receipt { terminal, transaction: entry.transaction, receipt })
             }
+            EntryKind::Called => self.called(&entry).map(Said::Fact),
             EntryKind::TookUp => self.took_up(&entry).map(Said::Fact),
             EntryKind::Surrendered => self.surrendered(&entry).map(Said::Fact),
             EntryKind::Admitted | EntryKind::Left | EntryKind::TurnedAway => {
@@ -226,7 +230,7 @@ impl Reading<'_, '_> {
     fn unit(&self, card: Option<CardId>) -> Option<u16> {
         let card = self.keys.cards.cards.get(&card?.0)?;
         // A wallet speaks for its own cards only.
-        (self.role == Role::Terminal || card.wallet == self.device).then_some(card.book.1)
+        (matches!(self.role, Role::Terminal | Role::Switch) || card.wallet == self.device).then_some(card.book.1)
     }
 
     /// A check for a charge of this terminal.
@@ -245,6 +249,56 @@ impl Reading<'_, '_> {
         }
         let (hash, signed) = self.by_card(entry, event, &counterpart)?;
         Ok((hash, signed, name))
+    }
+
+    /// The end of a call: what the card signed for this very tariff, and what its switch says that it cost.
+    fn called(&mut self, entry: &LogEntry) -> Result<Record, &'static str> {
+        let of_switch = self.role == Role::Switch;
+        let switch = if of_switch { DeviceId(self.device) } else { entry.terminal.ok_or("it names no switch")? };
+        let key = *self.keys.trust.key(&switch.0, Role::Switch).ok_or("it names no switch that is known")?;
+        let bytes = &entry.charge.as_ref().ok_or("it has no tariff")?.0;
+        let session = entry.session.ok_or("it names no session")?;
+        let tariff = CallTariff::from_bytes(bytes).map_err(|_| "its tariff cannot be read")?;
+        let name = CallTariff::named(&session, switch, bytes);
+        if tariff.transaction != entry.transaction {
+            return Err("its tariff has another number");
+        }
+        let check = match &entry.event {
+            Some(event) => {
+                let said = event.claimed();
+                if said.event != EventKind::Session || said.tick.is_none() {
+                    return Err("the event does something else");
+                }
+                if self.unit(entry.card) != Some(tariff.unit.code()) {
+                    return Err("the card is another wallet's, or in another unit than the tariff");
+                }
+                let counterpart = Counterpart::Charge { session, terminal: switch, charge: bytes };
+                Some(self.by_card(entry, event, &counterpart)?)
+            }
+            None => None,
+        };
+        let most = entry.card.and_then(|card| self.keys.cards.cards.get(&card.0)).map_or(0, |card| card.most);
+        if !of_switch && check.is_none_or(|(_, signed)| signed.amount > most) {
+            return Err("it has no check, or one over more than its card may pay at once");
+        }
+        let receipt = match &entry.call {
+            Some(receipt) => {
+                let said = receipt.claimed();
+                self.signatures += 1;
+                if self.checked && !holds(receipt, &key, &CallReceipt::context(switch)) {
+                    return Err("the receipt is not the switch's");
+                }
+                if (said.transaction, said.call, said.used.unit()) != (entry.transaction, name, tariff.unit) {
+                    return Err("the receipt is for another call");
+                }
+                let paid = check.map_or(0, |(_, signed)| signed.amount);
+                let most = said.lasted.and_then(|lasted| tariff.cost(Some(lasted))).unwrap_or(paid).min(paid);
+                Some((said.used.minor(), said.used.minor() <= most))
+            }
+            None => None,
+        };
+        let side = Side { switch: switch.0, transaction: entry.transaction, name, check, receipt };
+        Ok(Record::Called { side, of_switch })
     }
 
     /// What a ticket showed to this gate, and the gate's word on it.
@@ -375,11 +429,19 @@ impl Reading<'_, '_> {
         let event = entry.event.as_ref().ok_or("it has no event")?;
         let raise = entry.raises.as_ref().and_then(|raises| raises.first()).ok_or("it names no raise")?;
         let kind = if matches!(raise, Raise::Load(_)) { EventKind::Load } else { EventKind::CreditBack };
-        let (said, amount) = (event.claimed(), raise.amount());
-        if said.event != kind || said.tick.is_some() || said.amount != amount.minor() {
+        let said = event.claimed();
+        // What a call leaves over is known with the call.
+        let (amount, unit) = match raise {
+            Raise::Call(_, receipt) => (None, receipt.claimed().used.unit()),
+            _ => {
+                let amount = raise.amount().ok_or("its raise has no amount")?;
+                (Some(amount.minor()), amount.unit())
+            }
+        };
+        if said.event != kind || said.tick.is_some() || amount.is_some_and(|amount| amount != said.amount) {
             return Err("the event is over another amount than its raise");
         }
-        if self.unit(entry.card) != Some(amount.unit().code()) {
+        if self.unit(entry.card) != Some(unit.code()) {
             return Err("the card is another wallet's, or in another unit than the raise");
         }
         let name = raise.hash();
@@ -387,6 +449,18 @@ impl Reading<'_, '_> {
         match raise {
             // Known by its hash: the provider's signature was checked with its own copy.
             Raise::Load(_) => Ok(Record::Loaded { hash, signed, load: name }),
+            Raise::Call(switch, receipt) => {
+                let key = self.keys.trust.key(&switch.0, Role::Switch).ok_or("its receipt is by nobody known")?;
+                if self.checked {
+                    self.signatures += 1;
+                    if !holds(receipt, key, &CallReceipt::context(*switch)) {
+                        return Err("its receipt is not the switch's");
+                    }
+                }
+                let said = receipt.claimed();
+                let by = By::Call { name: said.call, switch: switch.0, used: said.used.minor() };
+                Ok(Record::Returned { hash, signed, by })
+            }
             Raise::Reversal(_) => {
                 // One that the provider does not know returns no check.
                 let known = self.keys.cards.reversals.get(&name).filter(|back| back.card == signed.card);

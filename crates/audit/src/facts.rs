@@ -1,8 +1,9 @@
 //! What the logs of all devices say together, one fact a check. Devices come in any order; what comes out is the same.
 
+use crate::calls::{Call, Side};
 use crate::cards::Cards;
 use crate::reading::Id;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use tegata_core::Hash;
 use tegata_core::card::EventKind;
 
@@ -107,13 +108,45 @@ pub(crate) struct Oddity {
 /// What an entry says, verified.
 #[derive(Clone, Debug)]
 pub(crate) enum Record {
-    Claimed { hash: Hash, signed: Signature, transaction: u64, charge: Hash },
-    Closed { charge: Hash },
-    Voided { charge: Hash, check: Hash },
-    Spent { hash: Hash, signed: Signature, terminal: Id, transaction: u64, charge: Hash },
-    Loaded { hash: Hash, signed: Signature, load: Hash },
-    Returned { hash: Hash, signed: Signature, by: By },
-    Surrendered { hash: Hash, signed: Signature },
+    Claimed {
+        hash: Hash,
+        signed: Signature,
+        transaction: u64,
+        charge: Hash,
+    },
+    Closed {
+        charge: Hash,
+    },
+    Voided {
+        charge: Hash,
+        check: Hash,
+    },
+    Spent {
+        hash: Hash,
+        signed: Signature,
+        terminal: Id,
+        transaction: u64,
+        charge: Hash,
+    },
+    Loaded {
+        hash: Hash,
+        signed: Signature,
+        load: Hash,
+    },
+    Returned {
+        hash: Hash,
+        signed: Signature,
+        by: By,
+    },
+    Surrendered {
+        hash: Hash,
+        signed: Signature,
+    },
+    /// A call that has ended, for its wallet or, if there is a receipt, its switch.
+    Called {
+        side: Side,
+        of_switch: bool,
+    },
 }
 
 /// What returns a check.
@@ -123,6 +156,8 @@ pub(crate) enum By {
     Void { terminal: Id, transaction: u64, check: Option<Hash>, amount: u64 },
     /// The provider's reversal of it.
     Reversal { check: Hash },
+    /// A switch's receipt of the call.
+    Call { name: Hash, switch: Id, used: u64 },
 }
 
 /// All facts.
@@ -132,6 +167,8 @@ pub(crate) struct Facts {
     pub(crate) unread: HashSet<Id>,
     pub events: HashMap<Hash, Event>,
     pub charges: HashMap<Hash, Charge>,
+    /// Calls, by their names.
+    pub calls: BTreeMap<Hash, Call>,
     pub chains: HashMap<(Id, u64), Chain>,
     pub odd: Vec<Oddity>,
     /// What badges have signed at gates.
@@ -219,6 +256,16 @@ impl Facts {
                     self.odd(Odd::Unfair(why), &signed, hash, place);
                 }
             }
+            Record::Called { side, of_switch: true } => {
+                let receipt = side.receipt.ok_or("it has no receipt")?;
+                self.claimed_call(&side, receipt, (place, arrival));
+            }
+            Record::Called { side, .. } => {
+                let (hash, signed) = side.check.ok_or("it has no check")?;
+                if self.called(&side, hash, signed, (place, arrival)) {
+                    self.follow(hash, &signed, place, cards);
+                }
+            }
             Record::Surrendered { hash, signed } => {
                 if !self.is_repeated(&hash) {
                     self.event(hash, signed, ([0; 16], 0, Hash::ZERO), arrival).wallet = Some(place);
@@ -236,7 +283,11 @@ impl Facts {
 
     /// A check's money is taken back: by an authority, once, the same amount.
     fn returned(&mut self, signed: &Signature, by: By, place: Place) -> Result<(), &'static str> {
+        if let By::Call { name, switch, used } = by {
+            return self.returned_call(signed, (name, switch, used), place);
+        }
         let check = match by {
+            By::Call { .. } => None,
             By::Void { check: Some(check), .. } | By::Reversal { check } => Some(check),
             By::Void { terminal, transaction, .. } => self.spent(place.device, terminal, transaction),
         };
@@ -296,13 +347,13 @@ impl Facts {
         });
         let Some(before) = before else { return (0, false) };
         let remaining = match signed.kind {
-            EventKind::Spend => before.remaining.checked_sub(signed.amount),
+            EventKind::Spend | EventKind::Session => before.remaining.checked_sub(signed.amount),
             EventKind::Surrender => (before.remaining == signed.amount).then_some(0),
             _ => before.remaining.checked_add(signed.amount),
         };
         let follows = signed.seq == before.seq + 1
             && signed.previous == before.head
-            && signed.tick == 0
+            && (signed.tick == 0) == (signed.kind != EventKind::Session)
             && Some(signed.remaining) == remaining;
         if follows {
             let (seq, remaining, place) = (signed.seq, signed.remaining, Some(place));

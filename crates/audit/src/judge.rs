@@ -48,7 +48,7 @@ pub(crate) struct Evidence<'a> {
 }
 
 /// When cards died: by which list, up to which generation.
-type Dead = HashMap<Id, Vec<(u64, u64)>>;
+pub(crate) type Dead = HashMap<Id, Vec<(u64, u64)>>;
 
 impl Evidence<'_> {
     /// Where a check ends up, by what both sides signed.
@@ -79,7 +79,9 @@ impl Evidence<'_> {
     pub fn judge(&self, connection: &Connection, findings: &mut Findings) -> Result<u64, AuditError> {
         let forks = self.forks(findings);
         self.oddities(findings);
-        self.refusals(&self.dead(connection, findings)?, findings);
+        let dead = self.dead(connection, findings)?;
+        self.refusals(&dead, findings);
+        let forks = forks + self.calls(&dead, findings);
         self.reversals(findings);
         self.checkpoints(findings);
         Ok(forks)
@@ -213,7 +215,7 @@ impl Evidence<'_> {
         }
     }
 
-    fn bears_out(&self, why: u64, event: &Event, dead: &Dead) -> bool {
+    pub(crate) fn bears_out(&self, why: u64, event: &Event, dead: &Dead) -> bool {
         let card = self.cards.cards.get(&event.signed.card);
         let terms = card.and_then(|card| self.numbers.terms.get(&card.terms));
         let arrival = event.arrival;
@@ -294,6 +296,15 @@ impl Evidence<'_> {
                 .filter(|(hash, event)| matches!(self.state(hash, event), State::Payable(_) | State::InFlight))
                 .map(|(_, event)| event.signed.amount)
                 .sum();
+            let called: i128 = self
+                .facts
+                .calls
+                .values()
+                .filter(|call| call.life() == Some((*id, generation.number - 1)))
+                .filter(|call| call.heard() < generation.from && call.back.is_none())
+                .map(|call| -self.places(call).net)
+                .sum();
+            let spent = spent.saturating_add(u64::try_from(called).unwrap_or(0));
             let allowed = card.put.saturating_sub(later).saturating_sub(spent);
             findings.expect(generation.remaining <= allowed, What::Card, || {
                 let about = format!("generation {} of card-{}", generation.number, hex(id));

@@ -11,6 +11,7 @@
 mod asked;
 mod audit;
 mod books;
+mod calls;
 mod cards;
 mod changes;
 mod contracts;

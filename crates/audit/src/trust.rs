@@ -155,9 +155,9 @@ impl Trust {
     pub fn key(&self, id: &Id, role: Role) -> Option<&PublicKey> {
         self.members.get(id).filter(|member| member.role == role).map(|member| &member.key)
     }
-    /// Whom a terminal's claims are owed to.
+    /// Whom a terminal's or switch's claims are owed to.
     pub fn merchant(&self, terminal: &Id) -> Option<Id> {
-        self.members.get(terminal).filter(|member| member.role == Role::Terminal)?.owner
+        self.members.get(terminal).filter(|member| matches!(member.role, Role::Terminal | Role::Switch))?.owner
     }
     /// The key that an activation must be signed with: the till's that it names, else the issuer's.
     pub fn activator(&self, body: &Activate) -> Option<&PublicKey> {

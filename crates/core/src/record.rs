@@ -33,6 +33,10 @@ codes! {
         Ticket = 12,
         /// A gate's event, and what it has heard of its neighbours (R22).
         Event = 13,
+        /// Calls: a wallet's by switch and number, a switch's by number.
+        Call = 14,
+        /// What calls cost, by issuer and unit.
+        Tariff = 15,
     }
 }
 

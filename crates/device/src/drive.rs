@@ -76,6 +76,14 @@ impl<T: Talk> Talking<T> {
     pub fn is_over(&self) -> bool {
         self.0.as_ref().is_none_or(Talk::is_over)
     }
+    /// Tells it something that is no event: it looks at the next one.
+    pub fn tell(&mut self, change: impl FnOnce(T) -> T) {
+        self.0 = self.0.take().map(change);
+    }
+    /// Looks at it.
+    pub fn look<R>(&self, read: impl FnOnce(&T) -> R) -> Option<R> {
+        self.0.as_ref().map(read)
+    }
     /// Hands it an event and carries out what follows, until it waits for the outside again.
     pub fn deliver<V: Vault>(&mut self, event: Event, now: Now, device: &mut Device<V>) -> Vec<Out<T::Notice>> {
         let mut out = Vec::new();

@@ -72,6 +72,10 @@ impl<T: Talk> WalletTap<T> {
     pub fn is_over(&self) -> bool {
         self.talking.is_over()
     }
+    /// The conversation, to be told what is no event.
+    pub fn talking(&mut self) -> &mut Talking<T> {
+        &mut self.talking
+    }
     /// A frame came.
     ///
     /// # Errors
@@ -129,6 +133,10 @@ impl<T: Talk> TerminalTap<T> {
     /// Whether it has ended.
     pub fn is_over(&self) -> bool {
         self.talking.is_over()
+    }
+    /// The conversation, to be told what is no event.
+    pub fn talking(&mut self) -> &mut Talking<T> {
+        &mut self.talking
     }
     /// A frame came.
     ///

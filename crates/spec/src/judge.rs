@@ -5,6 +5,7 @@ use crate::show::Show;
 use serde_json::{Value, json};
 use tegata_core::card::payment::{CannotSpend, accept_check};
 use tegata_core::card::{CardCertificate, CardEvent, Counterpart, ForkProof, Position, RaiseError, Terms};
+use tegata_core::talk::call::CallMessage;
 use tegata_core::talk::enter::{EnterMessage, read_window};
 use tegata_core::talk::give::GiveMessage;
 use tegata_core::talk::join::operational_keys;
@@ -62,6 +63,15 @@ pub(crate) fn key(bytes: &[u8]) -> Result<PublicKey, String> {
 /// Reads what came over the link while paying.
 pub fn pay_message(case: &Case) -> Verdict {
     let message = PayMessage::received(&case.bytes).map_err(|error| decode_name(&error))?;
+    if message.to_bytes() != case.bytes {
+        return Err("does not encode to the same bytes".into());
+    }
+    Ok(message.show())
+}
+
+/// Reads what was said about a call.
+pub fn call_message(case: &Case) -> Verdict {
+    let message = CallMessage::received(&case.bytes).map_err(|error| decode_name(&error))?;
     if message.to_bytes() != case.bytes {
         return Err("does not encode to the same bytes".into());
     }
@@ -175,7 +185,7 @@ fn check(case: &Case) -> Verdict {
     let context = CardEvent::context(card.card, card.generation, &counterpart);
     let event = checked.check.clone().verify(&card.key, &context, &NativeVerifier).map_err(|_| "BadSignature")?;
     let raises = checked.raises.clone().unwrap_or_default();
-    for raise in raises.iter().filter(|raise| !matches!(raise, tegata_core::card::Raise::Void(..))) {
+    for raise in raises.iter().filter(|raise| raise.is_by_provider()) {
         raise.check_by_provider(card.card, card.generation, &anchors, now, &NativeVerifier).map_err(
             |why| match why {
                 RaiseError::Untrusted(why) => untrusted(why),

@@ -5,11 +5,13 @@ use crate::keys::{Who, envelope, protected, public, secret, sign, sign1, tbs};
 use crate::samples::{self, Forms};
 use crate::show::Show;
 use serde_json::json;
+use tegata_core::card::CallReceipt;
 use tegata_core::card::payment::Purse;
 use tegata_core::card::ticket::{TicketTerms, Usage, Use};
 use tegata_core::card::title::Hop;
 use tegata_core::card::*;
 use tegata_core::charging::{CallTariff, Rate, Tariff, WeekTime};
+use tegata_core::talk::call::{Call, CallRequest, Calling, Tariffed, Ticked};
 use tegata_core::talk::credit::{processor::*, *};
 use tegata_core::talk::{
     buy::*, cards::*, contract::*, enter::*, event::*, give::*, join::*, journal::*, pay::*, reach::*, report::*,
@@ -301,6 +303,7 @@ macro_rules! messages {
                 ("plain_PayMessage.json", pay_messages()),
                 ("plain_EnterMessage.json", enter_messages()),
                 ("plain_GiveMessage.json", give_messages()),
+                ("plain_CallMessage.json", choices("CallMessage", samples::CallMessage(), "Kind")),
                 ("plain_Raise.json", choices("Raise", samples::Raise(), "Value")),
                 ("plain_Address.json", choices("Address", samples::Address(), "Value")),
                 ("values.json", values()),
@@ -316,6 +319,7 @@ macro_rules! messages {
                 "EnterMessage" => crate::judge::enter_message(case),
                 "GiveMessage" => crate::judge::give_message(case),
                 "TicketCode" => crate::judge::ticket_code(case),
+                "CallMessage" => crate::judge::call_message(case),
                 "Raise" => crate::judge::plain::<Raise>(case),
                 "Address" => crate::judge::plain::<Address>(case),
                 _ => return None,
@@ -401,7 +405,8 @@ messages! {
         Gift by Provider in samples::REQUEST.to_bytes();
         EventPlan by Issuer in [];
         Tariff by Issuer in [];
-        CallTariff by Terminal in samples::SESSION.to_bytes();
+        CallTariff by Terminal in CallTariff::context(&samples::SESSION, samples::TERMINAL);
+        CallReceipt by Terminal in CallReceipt::context(samples::TERMINAL);
         GateOrder by Issuer in [];
         StaffOrder by Issuer in [];
         ByHand by Card in ByHand::context(crate::enter::GATE, 31);
@@ -414,6 +419,7 @@ messages! {
         Paying Untouched Claim Till ProcessorInfo CardDetails MerchantDetails CreditOffered Credited
         Article Bought ReceiptName Enclosed Delivery KeptLetter
         TicketTerms Examination Presented LeftBefore WindowCode Shown Setup Neighbour Listened PagesAsked PagesTold Use Usage Zone Tally Attempt Pass
+        CallRequest Tariffed Ticked Calling Call
         WeekTime Rate Member EntryOver PlannedZone PlannedDoor Seat Changed KeptChange Kept
         Hop GiveOffer Acceptance Reveal Exit Given Taken HandedOver Taking GiftKept
     }

@@ -370,7 +370,8 @@ forms! {
         "a refusal" => PayMessage::Refused(Refusal::Declined),
         "an offer of credit" => PayMessage::Credit(CreditOffered()[1].1.clone()),
     );
-    Raise("a load" => raises()[0].clone(), "a void" => raises()[1].clone(), "a reversal" => raises()[2].clone());
+    Raise("a load" => raises()[0].clone(), "a void" => raises()[1].clone(), "a reversal" => raises()[2].clone(),
+        "a call" => Raise::Call(TERMINAL, signed_call_receipt()));
     LogEntry(
         "paid" => paid_entry(),
         "with nothing in it" => LogEntry::new(EntryKind::TookUp, Time(NOW), 0),
@@ -385,6 +386,10 @@ forms! {
         "a ticket given" => given_entry(),
         "a ticket taken" => taken_entry(),
         "done by hand" => hand_entry(),
+        "called" => LogEntry {
+            kind: EntryKind::Called, charge: Some(Bytes(CallTariff()[0].1.to_bytes())), call: Some(signed_call_receipt()),
+            ..paid_entry()
+        },
     );
     Journal(
         "new" => Journal::new(1, Time(NOW)),
@@ -549,7 +554,7 @@ forms! {
     );
     Purse("usual" => Purse {
         certificate: signed_card(), state: PurseState::Active, seq: 5, head: check_hash(), remaining: 18_750,
-        raises: vec![raises()[0].clone()], waiting: vec![], last_load: 3, title: None, extensions: none(),
+        raises: vec![raises()[0].clone()], waiting: vec![], last_load: 3, title: None, session: None, extensions: none(),
     }, "held by title" => Purse::received(signed_ticket(), vec![hop()]));
     Paying(
         "paid" => Paying {

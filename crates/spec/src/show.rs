@@ -6,7 +6,9 @@ use tegata_core::card::payment::{Purse, PurseState};
 use tegata_core::card::ticket::{TicketTerms, Usage, Use};
 use tegata_core::card::title::Hop;
 use tegata_core::card::*;
+use tegata_core::card::{CallEnd, CallReceipt};
 use tegata_core::charging::{CallTariff, Rate, Tariff, WeekTime};
+use tegata_core::talk::call::{Call, CallMessage, CallRequest, CallState, Calling, CallingState, Tariffed, Ticked};
 use tegata_core::talk::{
     buy::*, cards::*, contract::*, credit::*, enter::*, event::*, give::*, join::*, journal::*, pay::*, reach::*,
     report::*, update::*,
@@ -52,7 +54,7 @@ macro_rules! codes {
     )*};
 }
 codes!(Role CardKind EventKind EntryKind CommandKind ProviderRefusal ReportKind Tender Refusal Profile);
-codes!(PurseState PayingState ClaimState);
+codes!(PurseState PayingState ClaimState CallEnd CallingState CallState);
 codes!(CreditState PurchaseState PurchaseRefusal CreditRefusal LetterState);
 codes!(StaffRole Direction EnterRefusal Admitted GiveRefusal ChangeOutcome);
 codes!(OutcomeState DeclineReason Audience ProcessorRefusal);
@@ -181,6 +183,7 @@ impl Show for Raise {
             Self::Load(load) => json!({ "load": load.show() }),
             Self::Void(terminal, void) => json!({ "void": void.show(), "terminal": terminal.show() }),
             Self::Reversal(reversal) => json!({ "reversal": reversal.show() }),
+            Self::Call(switch, receipt) => json!({ "call": receipt.show(), "switch": switch.show() }),
         }
     }
 }
@@ -202,6 +205,21 @@ impl Show for PayMessage {
             Self::Ended(body) => json!({ "ended": body.show() }),
             Self::Refused(why) => json!({ "refused": why.show() }),
             Self::Credit(body) => json!({ "credit": body.show() }),
+        }
+    }
+}
+
+impl Show for CallMessage {
+    fn show(&self) -> Value {
+        match self {
+            Self::Request(body) => json!({ "request": body.show() }),
+            Self::Tariffed(body) => json!({ "tariffed": body.show() }),
+            Self::Ticked(body) => json!({ "ticked": body.show() }),
+            Self::Ask(total) => json!({ "ask": total }),
+            Self::NoMore | Self::Stop => json!({}),
+            Self::Warned(left) => json!({ "warned": left }),
+            Self::Receipt(body) => json!({ "receipt": body.show() }),
+            Self::Refused(why) => json!({ "refused": why.show() }),
         }
     }
 }
@@ -269,7 +287,7 @@ fields! {
     Receipt { entry at }
     LogEntry {
         kind at transaction terminal charge session card generation event checkpoint raises receipt void sale shown
-        title proof hand
+        title proof hand call
     }
     Journal {
         number head acknowledged acknowledged_head archived commands commands_head epoch updated oldest due turns
@@ -278,7 +296,7 @@ fields! {
         device epoch acknowledged acknowledged_head entries number commands commands_head list turn challenge
     }
     Challenge { device challenge signer }
-    Command { kind card certificate raise keys terms renewed receipt refund letter setup change kept }
+    Command { kind card certificate raise keys terms renewed receipt refund letter setup change kept tariff }
     Restart { number head commands commands_head next_transaction turn }
     UpdateReply {
         device epoch recorded recorded_head archived commands checkpoints list due restart at signer
@@ -313,7 +331,7 @@ fields! {
     }
     ProcessorRefused { processor why at }
     Sealed { profile addressee sender header ciphertext }
-    Purse { certificate state seq head remaining raises waiting last_load title }
+    Purse { certificate state seq head remaining raises waiting last_load title session }
     Paying { state terminal merchant charge session card generation check raises receipt }
     Untouched { per_payment cap used }
     Claim {
@@ -406,6 +424,12 @@ fields! {
     Rate { prefix when setup price length minimum setup_kept }
     Tariff { issuer number unit ahead rates at }
     CallTariff { transaction unit setup price length minimum setup_kept tariff called at expires }
+    CallReceipt { transaction call check used lasted ended at }
+    CallRequest { card checkpoint unknown called }
+    Tariffed { tariff certificate known }
+    Ticked { tick certificate raises }
+    Calling { state switch name tariff session card generation tick raises receipt }
+    Call { state tariff session card generation tick checkpoint raises certain receipt }
     GateOrder { promoter gate event door direction at }
     StaffOrder { promoter event revision staff at }
     Change { promoter event before after text answer_until silence_refunds at }

@@ -92,9 +92,9 @@ fn r2_a_purse_keeps_and_takes_up_a_raise_once_whatever_its_signature() {
     purse.keep(one.clone());
     purse.keep(twin.clone());
     assert_eq!(purse.waiting, std::slice::from_ref(&one));
-    let after = purse.take_up(&one).expect("is taken up").purse;
+    let after = purse.take_up(&one, one.amount().expect("an amount")).expect("is taken up").purse;
     assert!(after.waiting.is_empty());
-    assert!(matches!(after.take_up(&twin), Err(CannotSpend::Repeated)));
+    assert!(matches!(after.take_up(&twin, one.amount().expect("an amount")), Err(CannotSpend::Repeated)));
 }
 
 #[test]

@@ -60,6 +60,22 @@ pub struct EventRow {
     pub at: Time,
     /// The tick (R1).
     pub tick: u64,
+    /// Calls: what of it was used, by its switch; `None` while the end is not known.
+    pub used: Option<u64>,
+}
+
+impl EventRow {
+    /// By what its postings and exceptions name it: a check by itself, a call by its name, since its last check may not be known yet.
+    pub fn reference(&self) -> Hash {
+        match (self.kind, self.charge) {
+            (EventKind::Session, Some(call)) => call,
+            _ => self.hash,
+        }
+    }
+    /// What of it comes back to the card where it has ended: all of a check, what is left over of a call.
+    pub fn rest(&self) -> u64 {
+        self.amount.saturating_sub(self.used.unwrap_or(0))
+    }
 }
 
 /// How a charge ended.
@@ -107,11 +123,11 @@ pub struct ClaimRow {
 }
 
 const NEAR: &str = "SELECT card, generation, seq, hash, kind, amount, remaining, state, wallet_entry, terminal, \
-    terminal_entry, transaction_number, charge, at, tick FROM event WHERE card = ?1 AND generation = ?2 AND seq BETWEEN ?3 AND ?4";
+    terminal_entry, transaction_number, charge, at, tick, used FROM event WHERE card = ?1 AND generation = ?2 AND seq BETWEEN ?3 AND ?4";
 const PUT: &str = "INSERT INTO event (card, generation, seq, hash, kind, amount, remaining, state, wallet_entry, \
-    terminal, terminal_entry, transaction_number, charge, at, tick) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15) \
+    terminal, terminal_entry, transaction_number, charge, at, tick, used) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16) \
     ON CONFLICT (card, generation, seq, tick, hash) DO UPDATE SET state = ?8, wallet_entry = ?9, terminal = ?10, \
-    terminal_entry = ?11, transaction_number = ?12, charge = ?13";
+    terminal_entry = ?11, transaction_number = ?12, charge = ?13, used = ?16";
 const CLAIM: &str = "INSERT INTO claim (terminal, transaction_number, charge, state, entry, end_entry, merchant, \
     unit, amount, at, card, generation, seq, check_hash, issuer) \
     VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15) ON CONFLICT DO NOTHING";
@@ -135,6 +151,7 @@ fn event(row: &mut Columns<'_, '_>) -> rusqlite::Result<EventRow> {
         charge: row.get::<Option<_>>()?.map(Hash),
         at: row.time()?,
         tick: row.u64()?,
+        used: row.opt_u64()?,
     })
 }
 
@@ -173,7 +190,7 @@ impl Store {
     /// [`StoreError`].
     pub fn event_by_hash(&self, id: CardId, generation: u64, hash: &Hash) -> Result<Option<EventRow>, StoreError> {
         let sql = "SELECT card, generation, seq, hash, kind, amount, remaining, state, wallet_entry, terminal,
-            terminal_entry, transaction_number, charge, at, tick FROM event WHERE card = ?1 AND generation = ?2 AND hash = ?3";
+            terminal_entry, transaction_number, charge, at, tick, used FROM event WHERE card = ?1 AND generation = ?2 AND hash = ?3";
         one(self.sql(sql)?, params![id.0, n(generation), hash.0], event)
     }
     /// Checks first heard of before `then` that only one side has recorded, and that have not ended.
@@ -182,8 +199,8 @@ impl Store {
     /// [`StoreError`].
     pub fn one_sided(&self, then: Time) -> Result<Vec<EventRow>, StoreError> {
         let sql = "SELECT card, generation, seq, hash, kind, amount, remaining, state, wallet_entry, terminal,
-            terminal_entry, transaction_number, charge, at, tick FROM event
-            WHERE at < ?1 AND kind = 1 AND (wallet_entry IS NULL OR (terminal_entry IS NULL AND state = 1))";
+            terminal_entry, transaction_number, charge, at, tick, used FROM event
+            WHERE at < ?1 AND kind IN (1, 8) AND (wallet_entry IS NULL OR (terminal_entry IS NULL AND state = 1))";
         all(self.sql(sql)?, [n(then.0)], event)
     }
     /// Writes an event.
@@ -207,8 +224,19 @@ impl Store {
             row.charge.map(|hash| hash.0),
             n(row.at.0),
             n(row.tick),
+            opt(row.used),
         ])?;
         Ok(())
+    }
+    /// Writes the last tick of a session in the place of an earlier one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn supersede(&self, before: &EventRow, row: &EventRow) -> Result<(), StoreError> {
+        let sql = "DELETE FROM event WHERE card = ?1 AND generation = ?2 AND seq = ?3 AND tick = ?4 AND hash = ?5";
+        let (generation, seq, tick) = (n(before.generation), n(before.seq), n(before.tick));
+        self.sql(sql)?.execute(params![before.card.0, generation, seq, tick, before.hash.0])?;
+        self.put_event(row)
     }
     /// Adds the end of a charge, unless one is there; says whether it is new.
     ///
@@ -288,8 +316,8 @@ impl Store {
         transaction: u64,
     ) -> Result<Option<EventRow>, StoreError> {
         let sql = "SELECT card, generation, seq, hash, kind, amount, remaining, state, wallet_entry, terminal,
-            terminal_entry, transaction_number, charge, at, tick FROM event
-            WHERE card = ?1 AND generation = ?2 AND terminal = ?3 AND transaction_number = ?4 AND kind = 1
+            terminal_entry, transaction_number, charge, at, tick, used FROM event
+            WHERE card = ?1 AND generation = ?2 AND terminal = ?3 AND transaction_number = ?4 AND kind IN (1, 8)
             ORDER BY wallet_entry IS NULL, seq LIMIT 1";
         one(self.sql(sql)?, params![id.0, n(generation), terminal.0, n(transaction)], event)
     }
@@ -299,8 +327,8 @@ impl Store {
     /// [`StoreError`].
     pub fn ended_before(&self, id: CardId, generation: u64) -> Result<Vec<EventRow>, StoreError> {
         let sql = "SELECT card, generation, seq, hash, kind, amount, remaining, state, wallet_entry, terminal,
-            terminal_entry, transaction_number, charge, at, tick FROM event
-            WHERE card = ?1 AND generation < ?2 AND kind = 1 AND state = 3";
+            terminal_entry, transaction_number, charge, at, tick, used FROM event
+            WHERE card = ?1 AND generation < ?2 AND state = 3 AND (kind = 1 OR kind = 8 AND wallet_entry IS NOT NULL)";
         all(self.sql(sql)?, params![id.0, n(generation)], event)
     }
     /// What terminals claim of this generation and its wallet has not recorded, in minor units.
@@ -308,8 +336,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn unseen(&self, id: CardId, generation: u64) -> Result<u64, StoreError> {
-        let sql = "SELECT coalesce(sum(amount), 0) FROM event
-            WHERE card = ?1 AND generation = ?2 AND kind = 1 AND wallet_entry IS NULL AND state = 2";
+        let sql = "SELECT coalesce(sum(coalesce(used, amount)), 0) FROM event
+            WHERE card = ?1 AND generation = ?2 AND wallet_entry IS NULL AND (kind = 1 AND state = 2 OR kind = 8 AND state IN (2, 3))";
         Ok(one(self.sql(sql)?, params![id.0, n(generation)], |row| row.u64())?.unwrap_or(0))
     }
     /// A wallet's check waits for its terminal's report.

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Marks the file as ours: "Tgtp".
 const APPLICATION_ID: u32 = 0x5467_7470;
 /// One migration after the other; a file's format is how many it has had.
-const MIGRATIONS: [&str; 10] = [
+const MIGRATIONS: [&str; 11] = [
     include_str!("migrations/001.sql"),
     include_str!("migrations/002.sql"),
     include_str!("migrations/003.sql"),
@@ -22,6 +22,7 @@ const MIGRATIONS: [&str; 10] = [
     include_str!("migrations/008.sql"),
     include_str!("migrations/009.sql"),
     include_str!("migrations/010.sql"),
+    include_str!("migrations/011.sql"),
 ];
 /// How long another process's commit is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);

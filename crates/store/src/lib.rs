@@ -22,6 +22,7 @@ mod reach;
 mod row;
 mod settle;
 mod staff;
+mod tariffs;
 mod tickets;
 mod turnout;
 mod waiting;
@@ -45,6 +46,7 @@ pub use settle::{
     BankAccountRow, ContractRow, FileRow, MovementRow, PositionRow, PositionSide, TransferRow, TransferState,
 };
 pub use staff::{HandRow, StaffRow};
+pub use tariffs::TariffRow;
 pub use tickets::{AdmissionRow, GateRow, PlannedRow, TicketRow};
 pub use turnout::{Quarter, Sales, Turnout};
 pub use waiting::{WaitingRow, Wish};

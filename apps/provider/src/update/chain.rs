@@ -1,7 +1,7 @@
 //! A card's chain: two contents under one position, or numbers that do not follow, convict the holder (R1, R9).
 
 use super::record::Event;
-use super::{Source, exception};
+use super::{Source, call, exception};
 use crate::desk::{Desk, Failure};
 use tegata_core::CardId;
 use tegata_core::card::EventKind;
@@ -23,12 +23,16 @@ pub(crate) fn look(desk: &mut Desk<'_>, source: &Source, event: &Event) -> Resul
     let mut other = None;
     let mut fits = true;
     for row in near {
-        if row.seq == seq && row.tick == tick {
+        if row.seq == seq && (row.tick == tick || !call::goes_with(&row, event)) {
             if row.hash == event.hash {
                 same = Some(row);
             } else {
                 other = Some(row);
             }
+        } else if row.seq == seq {
+            // Another tick of the same session: the later one stands for it ([`call`]).
+        } else if row.seq < seq && row.kind == EventKind::Session && row.wallet_entry.is_none() {
+            // The last tick that its switch has: the wallet may have signed more.
         } else if row.seq < seq {
             fits &= follows(row.remaining, event.event.event, event.event.amount, event.event.remaining);
         } else {
@@ -48,7 +52,7 @@ pub(crate) fn look(desk: &mut Desk<'_>, source: &Source, event: &Event) -> Resul
 /// Whether an event that leaves `after` can follow one that left `before`.
 pub(crate) fn follows(before: u64, kind: EventKind, amount: u64, after: u64) -> bool {
     match kind {
-        EventKind::Spend => before.checked_sub(amount) == Some(after),
+        EventKind::Spend | EventKind::Session => before.checked_sub(amount) == Some(after),
         EventKind::Load | EventKind::CreditBack | EventKind::Receive => before.checked_add(amount) == Some(after),
         EventKind::Surrender => (before, 0) == (amount, after),
         _ => true,

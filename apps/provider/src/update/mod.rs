@@ -1,5 +1,6 @@
 //! The provider's side of the update: the log recorded and judged, the answer signed, in one transaction (R13-R16).
 
+mod call;
 mod chain;
 mod fit;
 pub(crate) mod money;
@@ -165,6 +166,8 @@ fn judge(desk: &mut Desk<'_>, source: &Source, record: Option<&Record>, ends: &m
             true => Ok(()),
             false => malformed(desk, source),
         },
+        Some(Record::Called(called)) if source.known.role == Role::Switch => call::claimed(desk, source, called),
+        Some(Record::Called(called)) => call::signed(desk, source, called),
         Some(Record::Receipted) => Ok(()),
         Some(Record::TookUp(event, raise, of, transaction)) => {
             wallet::took_up(desk, source, event, raise, (*of, *transaction))
@@ -185,7 +188,7 @@ pub(crate) fn malformed(desk: &mut Desk<'_>, source: &Source) -> Result<(), Fail
 
 /// An exception about the entry at hand.
 pub(crate) fn exception(desk: &Desk<'_>, source: &Source, kind: ExceptionKind, bearer: &'static str) -> ExceptionRow {
-    let terminal = source.known.role == Role::Terminal;
+    let terminal = matches!(source.known.role, Role::Terminal | Role::Switch);
     ExceptionRow {
         number: 0,
         kind,

@@ -48,12 +48,12 @@ pub(crate) fn repay(desk: &mut Desk<'_>, card: CardId, reference: Hash) -> Resul
     Ok(())
 }
 
-/// A check's money is back on its card.
+/// A check's money is back on its card; of a call, what was not used.
 pub(crate) fn give_back(desk: &mut Desk<'_>, event: &EventRow) -> Result<(), Failure> {
     let accounts = Accounts::of(desk.known_card(event.card)?);
-    let key = (event.card.0, Cause::Returned, event.hash);
-    desk.books.post(desk.store, key, accounts.in_flight(), accounts.held(), event.amount)?;
-    repay(desk, event.card, event.hash)
+    let key = (event.card.0, Cause::Returned, event.reference());
+    desk.books.post(desk.store, key, accounts.in_flight(), accounts.held(), event.rest())?;
+    repay(desk, event.card, event.reference())
 }
 
 /// A claim is undone: the merchant is not owed it any more and gets its fee back; what was paid out already is taken off
@@ -144,7 +144,7 @@ pub(crate) fn hold_back(desk: &mut Desk<'_>, event: &EventRow) -> Result<(), Fai
     desk.store.put_event(&EventRow { state: EventState::Returned, ..event.clone() })?;
     let until = desk.now.after(desk.shared.directory().lateness());
     let card = desk.known_card(event.card)?;
-    card.held_back += event.amount;
+    card.held_back += event.rest();
     card.release_at = card.release_at.or(Some(until));
     buy::came_back(desk, event.card)
 }

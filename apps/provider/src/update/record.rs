@@ -4,7 +4,8 @@ use crate::directory::Known;
 use crate::enter;
 use crate::give;
 use crate::shared::Shared;
-use tegata_core::card::{CardEvent, Counterpart, Raise, Void};
+use tegata_core::card::{CallReceipt, CardEvent, Counterpart, EventKind, Raise, Void};
+use tegata_core::charging::CallTariff;
 use tegata_core::talk::credit::MerchantReceipt;
 use tegata_core::talk::enter::{ByHand, SessionSignature};
 use tegata_core::talk::journal::{EntryKind, LogEntry};
@@ -47,6 +48,8 @@ pub(crate) enum Record {
     Seen(Box<enter::Seen>),
     /// What a gate's staff did by hand; its badge is looked up where it is judged.
     ByHand(Box<Signed<ByHand>>, u64),
+    /// A call has ended, for its switch or its wallet.
+    Called(Box<Called>),
     /// A card handed over; with the new key's proof, if it was to this wallet.
     Titled(give::Title, Option<SessionSignature>),
 }
@@ -59,6 +62,19 @@ pub(crate) struct Charged {
     pub(crate) hash: Hash,
 }
 
+/// A call, as one side's log ends it.
+#[derive(Debug, Clone)]
+pub(crate) struct Called {
+    pub(crate) switch: DeviceId,
+    pub(crate) tariff: CallTariff,
+    /// What names it: session, switch and tariff.
+    pub(crate) name: Hash,
+    /// The last check that this side has.
+    pub(crate) event: Option<Event>,
+    /// The switch's word on what it cost.
+    pub(crate) receipt: Option<Signed<CallReceipt>>,
+}
+
 /// A card's event whose signature holds.
 #[derive(Debug, Clone)]
 pub(crate) struct Event {
@@ -66,6 +82,8 @@ pub(crate) struct Event {
     pub(crate) generation: u64,
     pub(crate) event: CardEvent,
     pub(crate) hash: Hash,
+    /// A tick of a session: the name of its call.
+    pub(crate) session: Option<Hash>,
 }
 
 /// A check and what it answers.
@@ -94,6 +112,15 @@ pub(crate) fn prove(
             let subject = Subject::from(terminal);
             shared.directory().participants.get(&subject).filter(|known| known.role == Role::Terminal)?;
             check(shared, by, terminal, entry, context_free).map(Record::Check)
+        }
+        (Role::Switch, EntryKind::Called) => called(shared, by, (device, known), entry),
+        (Role::Wallet, EntryKind::Called) => {
+            let switch = entry.terminal?;
+            let known = shared.directory().participants.get(&Subject::from(switch))?.clone();
+            if known.role != Role::Switch || entry.event.is_none() {
+                return None;
+            }
+            called(shared, by, (switch, &known), entry)
         }
         (Role::Wallet, EntryKind::Receipted) => Some(Record::Receipted),
         (Role::Wallet, EntryKind::TookUp) => took_up(shared, by, entry),
@@ -136,7 +163,7 @@ fn event(
     let key = *shared.directory().card_keys.get(&(card, generation))?;
     let bare = context_free.then(|| event.hash(&[]));
     let proven = event.verify(&key, context, by).ok()?;
-    Some(Event { card, generation, hash: bare.unwrap_or(proven.hash()), event: (*proven).clone() })
+    Some(Event { card, generation, hash: bare.unwrap_or(proven.hash()), event: (*proven).clone(), session: None })
 }
 
 fn end(by: &dyn Verifier, device: DeviceId, known: &Known, entry: LogEntry) -> Option<Record> {
@@ -164,9 +191,39 @@ fn cleared(by: &dyn Verifier, device: DeviceId, known: &Known, entry: LogEntry) 
     fits.then(|| Record::Cleared(Box::new(receipt)))
 }
 
+/// The end of a call: what the card signed for this very tariff, and what the switch says that it cost.
+fn called(shared: &Shared, by: &dyn Verifier, (switch, known): (DeviceId, &Known), entry: LogEntry) -> Option<Record> {
+    let bytes = &entry.charge.as_ref()?.0;
+    let tariff = CallTariff::from_bytes(bytes).ok()?;
+    let session = entry.session?;
+    let name = CallTariff::named(&session, switch, bytes);
+    let event = match entry.event {
+        Some(signed) => {
+            let (card, generation) = (entry.card?, entry.generation?);
+            let counterpart = Counterpart::Charge { session, terminal: switch, charge: bytes };
+            let context = CardEvent::context(card, generation, &counterpart);
+            let event = event(shared, by, (card, generation), signed, &context, false)?;
+            Some(Event { session: Some(name), ..event })
+        }
+        None => None,
+    };
+    if let Some(receipt) = &entry.call {
+        receipt.clone().verify(&known.key, &CallReceipt::context(switch), by).ok()?;
+        let said = receipt.claimed();
+        let fits = (said.transaction, said.call, said.used.unit()) == (entry.transaction, name, tariff.unit);
+        fits.then_some(())?;
+    }
+    let fits = tariff.transaction == entry.transaction && event.as_ref().is_none_or(|one| is_tick(&one.event));
+    fits.then(|| Record::Called(Box::new(Called { switch, tariff, name, event, receipt: entry.call })))
+}
+
+fn is_tick(event: &CardEvent) -> bool {
+    event.event == EventKind::Session && event.tick.is_some()
+}
+
 fn took_up(shared: &Shared, by: &dyn Verifier, entry: LogEntry) -> Option<Record> {
     let raise = entry.raises?.into_iter().next()?;
-    if let Raise::Void(terminal, _) = &raise {
+    if let Raise::Void(terminal, _) | Raise::Call(terminal, _) = &raise {
         let key = shared.directory().participants.get(&Subject::from(*terminal))?.key;
         raise.check_by_terminal(&key, by).ok()?;
     }

@@ -111,6 +111,7 @@ fn write(
         charge: Some(check.charged.hash),
         at: same.map_or(desk.now, |same| same.at),
         tick: event.event.tick.map_or(0, core::num::NonZero::get),
+        used: None,
     };
     Ok(desk.store.put_event(&row)?)
 }

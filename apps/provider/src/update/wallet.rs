@@ -1,7 +1,7 @@
 //! A wallet's log: what its cards spent and took up (R6, R7, R9).
 
 use super::record::{Check, Event};
-use super::{Source, chain, exception, money};
+use super::{Source, call, chain, exception, money};
 use crate::books::Accounts;
 use crate::buy;
 use crate::desk::{Desk, Failure};
@@ -11,7 +11,7 @@ use tegata_core::card::{EventKind, Load, Raise, Reversal};
 use tegata_core::talk::contract::Tender;
 use tegata_core::wire::canonical::Message;
 use tegata_core::wire::signed::Signed;
-use tegata_core::{DeviceId, Unit};
+use tegata_core::{Amount, DeviceId, Unit};
 use tegata_store::{
     CardRow, Cause, ClaimRow, ClaimState, EventRow, EventState, ExceptionKind, ExceptionRow, LoadRow, ReversalRow,
     StoreError,
@@ -128,9 +128,9 @@ pub(crate) fn took_up(
         return malformed(desk, source);
     };
     let expected = if raise.load_number().is_some() { EventKind::Load } else { EventKind::CreditBack };
-    let amount = raise.amount();
-    let fits = event.event.event == expected && event.event.amount == amount.minor() && amount.unit() == card.unit;
-    if !fits {
+    // What a call leaves over is said by the row of the call.
+    let over = |amount: Amount| event.event.amount == amount.minor() && amount.unit() == card.unit;
+    if event.event.event != expected || !raise.amount().is_none_or(over) {
         return chain::convict(desk, source, event, ExceptionKind::Altered, None);
     }
     let around = chain::look(desk, source, event)?;
@@ -148,6 +148,7 @@ pub(crate) fn took_up(
             let of = of.filter(|of| of.terminal == Some(*by) && terminal.is_none_or(|terminal| terminal == *by));
             returned(desk, of, event)?
         }
+        Raise::Call(by, receipt) => call::returned(desk, source, event, (*by, receipt))?,
         Raise::Reversal(back) => {
             let issued = is_issued(desk, source, event, &card, back)?;
             let of = desk.store.event_by_hash(card.card, event.generation, &back.claimed().check)?;
@@ -295,7 +296,7 @@ fn returned(desk: &mut Desk<'_>, of: Option<EventRow>, event: &Event) -> Result<
 }
 
 /// Moves the card's checkpoint on, if this is the next event of its chain.
-fn advance(desk: &mut Desk<'_>, source: &Source, event: &Event, load: Option<u64>) -> Result<(), Failure> {
+pub(super) fn advance(desk: &mut Desk<'_>, source: &Source, event: &Event, load: Option<u64>) -> Result<(), Failure> {
     let card = desk.known_card(event.card)?;
     let said = &event.event;
     if event.generation != card.generation {
@@ -313,17 +314,17 @@ fn advance(desk: &mut Desk<'_>, source: &Source, event: &Event, load: Option<u64
 }
 
 /// The card, if it is this wallet's.
-fn own_card(desk: &mut Desk<'_>, source: &Source, event: &Event) -> Result<Option<CardRow>, Failure> {
+pub(super) fn own_card(desk: &mut Desk<'_>, source: &Source, event: &Event) -> Result<Option<CardRow>, Failure> {
     let card = desk.card(event.card)?.map(|card| card.clone());
     Ok(card.filter(|card| card.wallet == source.device))
 }
 
-fn malformed(desk: &mut Desk<'_>, source: &Source) -> Result<(), Failure> {
+pub(super) fn malformed(desk: &mut Desk<'_>, source: &Source) -> Result<(), Failure> {
     let row = exception(desk, source, ExceptionKind::Malformed, "holder");
     Ok(desk.except(&row)?)
 }
 
-fn event_row(desk: &Desk<'_>, source: &Source, event: &Event, state: EventState) -> EventRow {
+pub(super) fn event_row(desk: &Desk<'_>, source: &Source, event: &Event, state: EventState) -> EventRow {
     EventRow {
         card: event.card,
         generation: event.generation,
@@ -340,10 +341,17 @@ fn event_row(desk: &Desk<'_>, source: &Source, event: &Event, state: EventState)
         charge: None,
         at: desk.now,
         tick: event.event.tick.map_or(0, core::num::NonZero::get),
+        used: None,
     }
 }
 
-fn about(desk: &Desk<'_>, source: &Source, event: &Event, card: &CardRow, kind: ExceptionKind) -> ExceptionRow {
+pub(super) fn about(
+    desk: &Desk<'_>,
+    source: &Source,
+    event: &Event,
+    card: &CardRow,
+    kind: ExceptionKind,
+) -> ExceptionRow {
     ExceptionRow {
         issuer: Some(card.issuer),
         card: Some(card.card),

@@ -160,13 +160,17 @@ impl World {
     }
     /// Orders a batch of numbers of this face; activates them if asked to.
     pub fn order(&mut self, count: u8, face: u64, activate: bool) -> Vec<InstallationNumber> {
+        self.order_of(self.terms(), count, face, activate)
+    }
+    /// The same, of other terms.
+    pub fn order_of(&mut self, terms: Terms, count: u8, face: u64, activate: bool) -> Vec<InstallationNumber> {
         self.batch += 1;
         let batch = self.batch;
         let numbers: Vec<_> = (0..count).map(|_| InstallationNumber::generate(self.entropy())).collect();
         let order = Order {
             issuer: self.issuer_id(),
             batch,
-            terms: self.terms(),
+            terms,
             face: usd(face),
             numbers: numbers.iter().map(|number| number.keyed_hash(&NUMBER_KEY)).collect(),
             at: self.now,

@@ -247,7 +247,7 @@ impl Town {
                 if (purse.state != PurseState::Active || row.blocked.is_some()) && self.is_honest_card(card) {
                     wrong.push(format!("wallet {at} is honest, and {card} is blocked"));
                 }
-                let waiting: u64 = purse.waiting.iter().map(|raise| raise.amount().minor()).sum();
+                let waiting = tegata_core::talk::pay::waiting(&purse, device);
                 let owed = row.held - row.held_back.min(row.held);
                 if purse.remaining + waiting != owed || row.in_flight != self.stuck(person, card) {
                     wrong.push(format!(

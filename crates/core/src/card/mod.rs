@@ -4,11 +4,13 @@ mod certificate;
 mod chain;
 pub mod payment;
 mod raise;
+mod session;
 mod terms;
 pub mod ticket;
 pub mod title;
 
 pub use certificate::CardCertificate;
 pub use chain::{CardEvent, Counterpart, EventKind, ForkProof, Position};
-pub use raise::{Load, Raise, RaiseError, Reversal, Void};
+pub use raise::{CallEnd, CallReceipt, Load, Raise, RaiseError, Reversal, Void};
+pub use session::{Rise, accept_tick, agree};
 pub use terms::{CardKind, Terms};

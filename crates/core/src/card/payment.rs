@@ -7,6 +7,7 @@ use super::title::{Handover, Hop};
 use super::{CardCertificate, CardEvent, Counterpart, EventKind, Raise, Terms};
 use crate::id::{Hash, PartyId};
 use crate::money::{Amount, Time};
+use crate::wire::canonical::Bytes;
 use crate::wire::signed::{PublicKey, Signed, Unsigned};
 use crate::{codes, message};
 use alloc::vec::Vec;
@@ -47,6 +48,8 @@ message! {
         8 last_load: u64,
         /// How it came to this wallet from the one that the certificate names, until the provider issues it anew (R12).
         9 title: Option<Vec<Hop>>,
+        /// In a session: the name of its record. It pays nothing else until that has ended.
+        10 session: Option<Bytes>,
     }
 }
 
@@ -92,6 +95,9 @@ pub enum CannotSpend {
     /// Numbers do not fit.
     #[error("the amounts do not add up")]
     Overflow,
+    /// In a session.
+    #[error("the card is paying for a call; hang up first, or use another")]
+    InSession,
 }
 
 /// The ceiling of R6: the checkpoint's remaining and the loads numbered above its last.
@@ -103,11 +109,12 @@ pub fn ceiling(certificate: &CardCertificate, raises: &[Raise]) -> Option<u64> {
             continue;
         };
         // Shown twice, or in another unit: not this card's wallet, nothing to add.
-        if counted.contains(&number) || raise.amount().unit() != certificate.face.unit() {
+        let amount = raise.amount().filter(|amount| amount.unit() == certificate.face.unit())?;
+        if counted.contains(&number) {
             return None;
         }
         counted.push(number);
-        sum = sum.checked_add(raise.amount().minor())?;
+        sum = sum.checked_add(amount.minor())?;
     }
     Some(sum)
 }
@@ -119,7 +126,7 @@ fn holds(raises: &[Raise], raise: &Raise) -> bool {
 }
 
 /// The bounds that wallet and terminal both compute for a payment of `amount` that leaves `remaining`.
-fn within_bounds(
+pub(super) fn within_bounds(
     certificate: &CardCertificate,
     terms: &Terms,
     raises: &[Raise],
@@ -129,9 +136,6 @@ fn within_bounds(
 ) -> Result<(), CannotSpend> {
     if amount.unit() != terms.unit {
         return Err(CannotSpend::OtherUnit);
-    }
-    if amount.is_zero() {
-        return Err(CannotSpend::Zero);
     }
     if now >= certificate.until {
         return Err(CannotSpend::Expired);
@@ -177,6 +181,7 @@ impl Purse {
             waiting: Vec::new(),
             last_load: said.last_load,
             title: None,
+            session: None,
             certificate,
             extensions: Default::default(),
         }
@@ -244,6 +249,10 @@ impl Purse {
         if self.state != PurseState::Active {
             return Err(CannotSpend::NotActive);
         }
+        self.is_free()?;
+        if amount.is_zero() {
+            return Err(CannotSpend::Zero);
+        }
         let remaining = self.remaining.checked_sub(amount.minor()).ok_or(CannotSpend::TooLittle)?;
         within_bounds(self.said(), terms, &self.raises, amount, remaining, now)?;
         Ok(self.advance(EventKind::Spend, amount.minor(), remaining, counterpart))
@@ -261,9 +270,14 @@ impl Purse {
             return Err(CannotSpend::TooManyRaises);
         }
         self.registered()?;
+        self.is_free()?;
         let mut advance = self.advance(EventKind::Surrender, self.remaining, 0, &Counterpart::Provider(provider));
         advance.purse.state = PurseState::Ended;
         Ok(advance)
+    }
+    /// A session is one event of the chain that has not ended: nothing follows it yet.
+    fn is_free(&self) -> Result<(), CannotSpend> {
+        if self.is_in_session() { Err(CannotSpend::InSession) } else { Ok(()) }
     }
     fn registered(&self) -> Result<(), CannotSpend> {
         if self.hops().is_empty() { Ok(()) } else { Err(CannotSpend::Unregistered) }
@@ -290,6 +304,7 @@ impl Purse {
         if !self.waiting.is_empty() {
             return Err(CannotSpend::TooManyRaises);
         }
+        self.is_free()?;
         let mut advance = self.advance(kind, self.remaining, 0, counterpart);
         advance.purse.state = PurseState::Ended;
         Ok(advance)
@@ -300,14 +315,16 @@ impl Purse {
             self.waiting.push(raise);
         }
     }
-    /// Drafts the event that takes up a raise whose authority has been checked.
+    /// Drafts the event that takes up a raise whose authority has been checked. `amount`: what it returns or adds, see
+    /// [`Raise::amount`].
     ///
     /// # Errors
     /// [`CannotSpend::Repeated`], [`CannotSpend::TooManyRaises`] and others; nothing has changed.
-    pub fn take_up(&self, raise: &Raise) -> Result<Advance, CannotSpend> {
+    pub fn take_up(&self, raise: &Raise, amount: Amount) -> Result<Advance, CannotSpend> {
         if self.state != PurseState::Active {
             return Err(CannotSpend::NotActive);
         }
+        self.is_free()?;
         if holds(&self.raises, raise) || raise.load_number().is_some_and(|number| number <= self.last_load) {
             return Err(CannotSpend::Repeated);
         }
@@ -317,7 +334,6 @@ impl Purse {
         if self.raises.len() >= MAX_RAISES {
             return Err(CannotSpend::TooManyRaises);
         }
-        let amount = raise.amount();
         if amount.unit() != self.said().face.unit() {
             return Err(CannotSpend::OtherUnit);
         }
@@ -358,6 +374,9 @@ pub fn accept_check(
 ) -> Result<(), CannotSpend> {
     if check.event != EventKind::Spend || check.tick.is_some() || check.amount != charged.minor() {
         return Err(CannotSpend::Overflow);
+    }
+    if charged.is_zero() {
+        return Err(CannotSpend::Zero);
     }
     if check.seq <= certificate.seq {
         return Err(CannotSpend::Repeated);

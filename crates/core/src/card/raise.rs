@@ -2,11 +2,11 @@
 //! taken up once by one event of the chain (R6).
 
 use crate::id::{CardId, DeviceId, Hash};
-use crate::message;
 use crate::money::{Amount, Time};
 use crate::wire::canonical::{DecodeError, Reader, Wire, Writer};
 use crate::wire::certificate::{Anchors, Untrusted};
 use crate::wire::signed::{PublicKey, Signed, Verifier};
+use crate::{codes, message};
 use alloc::vec::Vec;
 
 message! {
@@ -66,6 +66,62 @@ message! {
     }
 }
 
+codes! {
+    /// How a call ended.
+    pub enum CallEnd {
+        /// Whoever called hung up.
+        HungUp = 1,
+        /// Whoever was called hung up.
+        CalledHungUp = 2,
+        /// Whoever was called is busy, or did not want to be called.
+        Busy = 3,
+        /// Nobody answered.
+        NoAnswer = 4,
+        /// Whoever called hung up before it was answered.
+        Cancelled = 5,
+        /// It could not be connected, or the connection broke.
+        Failed = 6,
+        /// What was paid for was over.
+        PaidTimeOver = 7,
+        /// The switch was restarted; it charges no time that it has not seen.
+        SwitchRestarted = 8,
+        /// The wallet or the switch did not agree to go on.
+        NotAgreed = 9,
+    }
+}
+
+message! {
+    /// The end of a call: what of it is used, by the switch's record. What else the card has paid for the call comes back (R8): how
+    /// much that is follows from the last check that the wallet has signed.
+    pub struct CallReceipt kind 38 max 260 {
+        /// The call's number at the switch.
+        1 transaction: u64,
+        /// The call: its session, switch and tariff, hashed.
+        2 call: Hash,
+        /// The last check that the switch has; absent if it has none.
+        3 check: Option<Hash>,
+        /// What it costs.
+        4 used: Amount,
+        /// How long it lasted since it was answered, in milliseconds; absent if nobody answered.
+        5 lasted: Option<u64>,
+        /// How it ended.
+        6 ended: CallEnd,
+        /// When, by the switch's clock.
+        7 at: Time,
+    }
+}
+
+impl CallReceipt {
+    /// Context: the switch.
+    pub fn context(switch: DeviceId) -> Vec<u8> {
+        switch.to_bytes()
+    }
+    /// What comes back to a card that has paid `total`. `None`: the receipt is over more than that.
+    pub fn unused(&self, total: u64) -> Option<Amount> {
+        Amount::new(self.used.unit(), total.checked_sub(self.used.minor())?)
+    }
+}
+
 /// A raise as it travels and is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Raise {
@@ -75,6 +131,8 @@ pub enum Raise {
     Void(DeviceId, Signed<Void>),
     /// By the provider.
     Reversal(Signed<Reversal>),
+    /// By a switch, which is named because its certificate does not travel along.
+    Call(DeviceId, Signed<CallReceipt>),
 }
 
 /// Why a raise was not accepted.
@@ -95,15 +153,22 @@ impl Raise {
             Self::Load(load) => load.hash(&[]),
             Self::Void(terminal, void) => void.hash(&Void::context(*terminal)),
             Self::Reversal(reversal) => reversal.hash(&[]),
+            Self::Call(switch, receipt) => receipt.hash(&CallReceipt::context(*switch)),
         }
     }
-    /// How much it returns or adds.
-    pub fn amount(&self) -> Amount {
+    /// How much it returns or adds. `None`: what a call leaves over follows from what the card has signed for it
+    /// ([`CallReceipt::unused`]).
+    pub fn amount(&self) -> Option<Amount> {
         match self {
-            Self::Load(load) => load.claimed().amount,
-            Self::Void(_, void) => void.claimed().amount,
-            Self::Reversal(reversal) => reversal.claimed().amount,
+            Self::Load(load) => Some(load.claimed().amount),
+            Self::Void(_, void) => Some(void.claimed().amount),
+            Self::Reversal(reversal) => Some(reversal.claimed().amount),
+            Self::Call(..) => None,
         }
+    }
+    /// Whether the provider is its authority.
+    pub fn is_by_provider(&self) -> bool {
+        matches!(self, Self::Load(_) | Self::Reversal(_))
     }
     /// The load's number, if it is one.
     pub fn load_number(&self) -> Option<u64> {
@@ -127,7 +192,7 @@ impl Raise {
         let (named, signer) = match self {
             Self::Load(load) => ((load.claimed().card, load.claimed().generation), load.claimed().signer),
             Self::Reversal(back) => ((back.claimed().card, back.claimed().generation), back.claimed().signer),
-            Self::Void(..) => return Err(RaiseError::Untrusted(Untrusted::WrongRole)),
+            Self::Void(..) | Self::Call(..) => return Err(RaiseError::Untrusted(Untrusted::WrongRole)),
         };
         if named != (card, generation) {
             return Err(RaiseError::OtherCard);
@@ -136,12 +201,12 @@ impl Raise {
         match self {
             Self::Load(load) => load.clone().verify(key, &[], by).map(drop),
             Self::Reversal(back) => back.clone().verify(key, &[], by).map(drop),
-            Self::Void(..) => Ok(()),
+            Self::Void(..) | Self::Call(..) => Ok(()),
         }
         .map_err(Untrusted::from)?;
         Ok(())
     }
-    /// Checks a void by the terminal's key.
+    /// Checks a void by the terminal's key, a call's end by the switch's.
     ///
     /// # Errors
     /// [`RaiseError`].
@@ -149,6 +214,10 @@ impl Raise {
         match self {
             Self::Void(terminal, void) => {
                 void.clone().verify(key, &Void::context(*terminal), by).map_err(Untrusted::from)?;
+                Ok(())
+            }
+            Self::Call(switch, receipt) => {
+                receipt.clone().verify(key, &CallReceipt::context(*switch), by).map_err(Untrusted::from)?;
                 Ok(())
             }
             _ => Err(RaiseError::Untrusted(Untrusted::WrongRole)),
@@ -175,6 +244,12 @@ impl Wire for Raise {
                 to.uint(3);
                 reversal.write(to);
             }
+            Self::Call(switch, receipt) => {
+                to.array(3);
+                to.uint(4);
+                receipt.write(to);
+                switch.write(to);
+            }
         }
     }
     fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -186,6 +261,10 @@ impl Wire for Raise {
                 Ok(Self::Void(DeviceId::read(from)?, void))
             }
             (3, 2) => Signed::read(from).map(Self::Reversal),
+            (4, 3) => {
+                let receipt = Signed::read(from)?;
+                Ok(Self::Call(DeviceId::read(from)?, receipt))
+            }
             _ => Err(DecodeError::Value("unknown raise")),
         }
     }

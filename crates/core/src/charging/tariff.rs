@@ -3,6 +3,7 @@
 use crate::id::{Hash, PartyId};
 use crate::message;
 use crate::money::{Time, Unit};
+use crate::record::{RecordKey, Space};
 use alloc::{string::String, vec::Vec};
 
 /// Minutes of a week.
@@ -129,6 +130,12 @@ fn is_digits(text: &str) -> bool {
 const LONGEST: u64 = WEEK * 60_000;
 
 impl Tariff {
+    /// Where a switch keeps the one that counts, as its issuer has signed it.
+    pub fn key(&self) -> RecordKey {
+        let mut name = self.issuer.0.to_vec();
+        name.extend_from_slice(&self.unit.code().to_be_bytes());
+        RecordKey::new(Space::Tariff, name)
+    }
     /// Whether it says one price for every number and moment that it names.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The log that every device keeps: numbered without gaps, chained by hash, sent up by the update (R14).
 
 use crate::card::title::Hop;
-use crate::card::{CardEvent, Raise, Void};
+use crate::card::{CallReceipt, CardEvent, Raise, Void};
 use crate::id::{CardId, DeviceId, Handle, Hash};
 use crate::money::Time;
 use crate::record::{Batch, RecordKey, Space};
@@ -47,6 +47,8 @@ codes! {
         Taken = 14,
         /// Gate: its staff did it by hand.
         ByHand = 15,
+        /// Wallet, switch: a call has ended.
+        Called = 16,
     }
 }
 
@@ -89,6 +91,9 @@ message! {
         17 proof: Option<SessionSignature>,
         /// ByHand: what the badge has signed.
         18 hand: Option<Signed<ByHand>>,
+        /// Called: what it cost, by the switch; a wallet that did not hear of it has none. `charge` is the tariff then, and `event`
+        /// the last check that this side has.
+        19 call: Option<Signed<CallReceipt>>,
     }
 }
 
@@ -114,6 +119,7 @@ impl LogEntry {
             title: None,
             proof: None,
             hand: None,
+            call: None,
             extensions: Default::default(),
         }
     }

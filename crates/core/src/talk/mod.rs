@@ -1,6 +1,7 @@
 //! The conversations: one room each, both sides in it.
 
 pub mod buy;
+pub mod call;
 pub mod cards;
 pub mod contract;
 pub mod credit;

@@ -17,7 +17,7 @@ use crate::talk::pay::{Charge, CreditOffered, PayMessage, Refusal, prove};
 use crate::talk::report::Refused;
 use crate::talk::update::{Answered, read_reply};
 use crate::wire::canonical::Wire;
-use crate::wire::certificate::{Anchors, Certificate};
+use crate::wire::certificate::{Anchors, Certificate, Role};
 use crate::wire::sealed::Sealed;
 use crate::wire::signed::{PublicKey, Signature, Signed, Unsigned, Verified};
 use alloc::{string::String, vec, vec::Vec};
@@ -209,7 +209,7 @@ impl CreditPay {
         let mut counter = Counter { session, handle, proof, terminal: None, offer: None };
         let stored = context.records.get(&RecordKey::new(Space::Certificate, handle.0));
         if let Some(certificate) = stored.and_then(|bytes| Signed::decode(&bytes).ok()) {
-            match prove(&payer.anchors, (&session, proof), certificate, context) {
+            match prove(&payer.anchors, Role::Terminal, (&session, proof), certificate, context) {
                 Some(terminal) => counter.terminal = Some(terminal),
                 None => return Self::refuse(Refusal::TerminalNotTrusted),
             }
@@ -248,7 +248,7 @@ impl CreditPay {
                 return Self::refuse(Refusal::TerminalNotTrusted);
             }
             learned = Some(certificate.clone());
-            terminal = prove(&payer.anchors, (&session, proof), certificate, context);
+            terminal = prove(&payer.anchors, Role::Terminal, (&session, proof), certificate, context);
         }
         let (Some(terminal), Some(offer), None) = (terminal, offer, charged.session) else {
             return Self::refuse(Refusal::TerminalNotTrusted);

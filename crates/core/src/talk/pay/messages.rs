@@ -155,6 +155,10 @@ codes! {
         ChargeExpired = 13,
         /// The transaction asked for is not known here.
         UnknownTransaction = 14,
+        /// Nobody can be called under that number.
+        UnknownDestination = 15,
+        /// Not enough is left for one unit.
+        TooLittle = 16,
     }
 }
 
@@ -178,6 +182,8 @@ impl Refusal {
             Self::CertificateNeeded => "the terminal no longer knows this card; touch again",
             Self::ChargeExpired => "the charge has expired; ask for a new one",
             Self::UnknownTransaction => "the terminal does not know that transaction",
+            Self::UnknownDestination => "nobody can be called under that number with this card; check the number",
+            Self::TooLittle => "the card holds too little for one unit of this call; load it or use another",
         }
     }
 }

@@ -122,7 +122,7 @@ impl Paying {
                     && void.amount == amount
             }
             Raise::Reversal(back) => Some(back.claimed().check) == check && back.claimed().amount == amount,
-            Raise::Load(_) => false,
+            Raise::Load(_) | Raise::Call(..) => false,
         }
     }
     /// The payment that this raise returns, if it is one of this wallet's and still out.
@@ -130,7 +130,7 @@ impl Paying {
         let paying = match raise {
             Raise::Void(terminal, void) => Self::load(records, *terminal, void.claimed().transaction)?,
             Raise::Reversal(back) => Self::of_check(records, &back.claimed().check)?,
-            Raise::Load(_) => return None,
+            Raise::Load(_) | Raise::Call(..) => return None,
         };
         let out = matches!(paying.state, PayingState::Spent | PayingState::Paid | PayingState::Returning);
         (out && paying.check.is_some() && paying.is_returned_by(raise)).then_some(paying)

@@ -1,13 +1,14 @@
 //! The wallet takes up what is kept for a card: loads, voids, closes, reversals. Each once (R6, R7).
 
 use super::paying::{Paying, PayingState, load_purse, purse_key};
-use super::wallet::terminal_key;
+use super::wallet::{terminal_certificate, terminal_key};
 use crate::card::payment::{Advance, CannotSpend, Purse};
 use crate::card::{Raise, RaiseError};
 use crate::id::CardId;
 use crate::money::Amount;
 use crate::record::Batch;
-use crate::step::{Context, Effect, Event, Fault, SigningKey, Step, Talk};
+use crate::step::{Context, Effect, Event, Fault, Records, SigningKey, Step, Talk};
+use crate::talk::call::Calling;
 use crate::talk::journal::{EntryKind, Journal, LogEntry};
 use crate::wire::canonical::Wire;
 use crate::wire::certificate::Anchors;
@@ -59,7 +60,7 @@ impl TakeUp {
             return Self::over(TakeUpNotice::Nothing);
         };
         // A load that waits for an earlier one holds nothing else up.
-        let in_order = |raise: &&Raise| !matches!(purse.take_up(raise), Err(CannotSpend::LoadMissing));
+        let in_order = |raise: &&Raise| raise.load_number().is_none_or(|number| number <= purse.last_load + 1);
         let Some(raise) = purse.waiting.iter().find(in_order).cloned() else {
             return Self::over(TakeUpNotice::Nothing);
         };
@@ -70,7 +71,10 @@ impl TakeUp {
             batch.replace(purse_key(card), Some(purse.to_bytes()), after.to_bytes());
             return Step::new(Self::Storing(TakeUpNotice::Dropped(why)), [Effect::Store(batch)]);
         }
-        match purse.take_up(&raise) {
+        let Some(amount) = returned_amount(&raise, context.records) else {
+            return Self::over(TakeUpNotice::Nothing);
+        };
+        match purse.take_up(&raise, amount) {
             Err(CannotSpend::Repeated) => {
                 let mut after = purse.clone();
                 after.waiting.retain(|waiting| *waiting != raise);
@@ -88,6 +92,19 @@ impl TakeUp {
     }
 }
 
+/// What waits to be taken up by a card, in minor units.
+pub fn waiting(purse: &Purse, records: &dyn Records) -> u64 {
+    purse.waiting.iter().filter_map(|raise| returned_amount(raise, records)).map(Amount::minor).sum()
+}
+
+/// What a raise returns or adds: of a call, what its last check was over beyond what it cost.
+fn returned_amount(raise: &Raise, records: &dyn Records) -> Option<Amount> {
+    match raise {
+        Raise::Call(_, receipt) => Calling::returned_by(records, raise)?.unused(receipt.claimed()),
+        _ => raise.amount(),
+    }
+}
+
 /// Whether the raise is by its authority, for this card, and not returned before (R7: one credit-back per check).
 fn trusted(purse: &Purse, raise: &Raise, anchors: &Anchors, context: &Context<'_>) -> Result<(), RaiseError> {
     let said = purse.certificate.claimed();
@@ -96,6 +113,11 @@ fn trusted(purse: &Purse, raise: &Raise, anchors: &Anchors, context: &Context<'_
             let paying = Paying::returned_by(context.records, raise).ok_or(RaiseError::OtherCard)?;
             let terminal = terminal_key(&paying, context).ok_or(RaiseError::OtherCard)?;
             raise.check_by_terminal(&terminal.key, context.verifier)
+        }
+        Raise::Call(switch, _) => {
+            Calling::returned_by(context.records, raise).ok_or(RaiseError::OtherCard)?;
+            let switch = terminal_certificate(context.records, *switch).ok_or(RaiseError::OtherCard)?;
+            raise.check_by_terminal(&switch.claimed().key, context.verifier)
         }
         Raise::Reversal(_) => {
             Paying::returned_by(context.records, raise).ok_or(RaiseError::OtherCard)?;
@@ -121,25 +143,30 @@ impl Talk for TakeUp {
                 };
                 let said = purse.certificate.claimed();
                 let paying = Paying::returned_by(context.records, &raise);
+                let calling = Calling::returned_by(context.records, &raise);
+                let of_call = calling.as_ref().map(|calling| (calling.switch, calling.tariff.claimed().transaction));
+                let of =
+                    paying.as_ref().map(|paying| (paying.terminal, paying.charge.claimed().transaction)).or(of_call);
+                let unit = said.face.unit();
+                let amount = Amount::new(unit, advance.event.body().amount).unwrap_or(Amount::zero(unit));
                 let entry = LogEntry {
                     card: Some(said.card),
                     generation: Some(said.generation),
                     event: Some(advance.event.sign(signature)),
                     raises: Some(vec![raise.clone()]),
-                    terminal: paying.as_ref().map(|paying| paying.terminal),
-                    ..LogEntry::new(
-                        EntryKind::TookUp,
-                        context.now,
-                        paying.as_ref().map_or(0, |paying| paying.charge.claimed().transaction),
-                    )
+                    terminal: of.map(|(terminal, _)| terminal),
+                    ..LogEntry::new(EntryKind::TookUp, context.now, of.map_or(0, |(_, transaction)| transaction))
                 };
                 let mut batch = Batch::default();
                 batch.replace(purse_key(said.card), Some(purse.to_bytes()), advance.purse.to_bytes());
                 if let Some(before) = paying {
                     Paying { state: PayingState::Returned, ..before.clone() }.store(Some(&before), &mut batch);
                 }
+                if let Some(calling) = calling {
+                    calling.returned(&mut batch);
+                }
                 journal.append(&[entry], &mut batch);
-                let notice = TakeUpNotice::TookUp { amount: raise.amount(), remaining: advance.purse.remaining };
+                let notice = TakeUpNotice::TookUp { amount, remaining: advance.purse.remaining };
                 Step::new(Self::Storing(notice), [Effect::Store(batch)])
             }
             (Self::Storing(notice), Event::Stored) => Self::over(notice),

@@ -572,11 +572,11 @@ impl Talk for TerminalPay {
     }
 }
 
-fn seen_key(handle: Handle) -> RecordKey {
+pub(crate) fn seen_key(handle: Handle) -> RecordKey {
     RecordKey::new(Space::Certificate, handle.0)
 }
 
-fn seen(handle: Handle, records: &dyn Records) -> Option<Signed<CardCertificate>> {
+pub(crate) fn seen(handle: Handle, records: &dyn Records) -> Option<Signed<CardCertificate>> {
     Signed::decode(&records.get(&seen_key(handle))?).ok()
 }
 
@@ -588,7 +588,7 @@ pub(crate) fn close_till(records: &dyn Records, transaction: u64, batch: &mut Ba
 }
 
 /// L and U of R11: past either, the terminal stops selling offline.
-fn stale(anchors: &Anchors, terms: &Terms, context: &Context<'_>) -> bool {
+pub(crate) fn stale(anchors: &Anchors, terms: &Terms, context: &Context<'_>) -> bool {
     if context.broken.has(Break::StaleListAccepted) {
         return false;
     }
@@ -619,8 +619,7 @@ fn may_pay(
     })?;
     let terms = sale.terms(card.terms).ok_or(Refusal::NotAccepted)?;
     for raise in raises {
-        let by_provider = !matches!(raise, Raise::Void(..));
-        if by_provider {
+        if raise.is_by_provider() {
             raise
                 .check_by_provider(card.card, card.generation, &sale.anchors, context.now, context.verifier)
                 .map_err(|_| Refusal::CardNotTrusted)?;

@@ -150,7 +150,7 @@ impl WalletPay {
         let mut met = Met { session, handle: Handle(*handle), proof: Signature(proof), terminal: None };
         let stored = context.records.get(&RecordKey::new(Space::Certificate, *handle));
         if let Some(certificate) = stored.and_then(|bytes| Signed::decode(&bytes).ok()) {
-            match prove(&payer.anchors, (&met.session, met.proof), certificate, context) {
+            match prove(&payer.anchors, Role::Terminal, (&met.session, met.proof), certificate, context) {
                 Some(terminal) => met.terminal = Some(terminal),
                 None => return Self::refuse(Refusal::TerminalNotTrusted),
             }
@@ -180,7 +180,7 @@ impl WalletPay {
                 return Self::refuse(Refusal::TerminalNotTrusted);
             }
             learned = Some(certificate.clone());
-            met.terminal = prove(&payer.anchors, (&met.session, met.proof), certificate, context);
+            met.terminal = prove(&payer.anchors, Role::Terminal, (&met.session, met.proof), certificate, context);
         }
         let Some(terminal) = met.terminal else {
             return Self::refuse(Refusal::TerminalNotTrusted);
@@ -473,14 +473,15 @@ pub fn terminal_certificate(records: &dyn Records, terminal: DeviceId) -> Option
     Signed::decode(&records.get(&RecordKey::new(Space::Certificate, terminal.0))?).ok()
 }
 
-/// Whether this certificate is a terminal's, and its key signed this session's proof (R17).
+/// Whether this certificate is in this role, and its key signed this session's proof (R17).
 pub(crate) fn prove(
     anchors: &Anchors,
+    role: Role,
     (session, proof): (&Hash, Signature),
     certificate: Signed<Certificate>,
     context: &Context<'_>,
 ) -> Option<Verified<Certificate>> {
-    let terminal = anchors.accept(certificate, Role::Terminal, context.now, context.verifier).ok()?;
+    let terminal = anchors.accept(certificate, role, context.now, context.verifier).ok()?;
     let proof = SessionProof::unsigned(&terminal.key).sign(proof);
     proof.verify(&terminal.key, &SessionProof::context(session), context.verifier).ok()?;
     Some(terminal)

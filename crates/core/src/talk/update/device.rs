@@ -7,6 +7,7 @@ use crate::id::{DeviceId, Hash};
 use crate::record::{Batch, Overlay, RecordKey, Space};
 use crate::step::{Context, Effect, Event, Fault, Records, SigningKey, Step, Talk};
 use crate::talk::buy::{Bought, Kept, PurchaseState, Refunded};
+use crate::talk::call::Calling;
 use crate::talk::credit::{Credited, UserReceipt};
 use crate::talk::enter::Setup;
 use crate::talk::event::KeptChange;
@@ -328,6 +329,10 @@ impl Apply<'_> {
                 let setup = command.setup.as_ref().filter(|setup| setup.is_sorted())?;
                 self.over.batch.put(Setup::key(), setup.to_bytes());
             }
+            CommandKind::Tariff => {
+                let tariff = command.tariff.as_ref()?;
+                self.over.batch.put(tariff.claimed().key(), tariff.encode());
+            }
             CommandKind::Change => {
                 if let Some(changed) = &command.change {
                     let more = KeptChange::take_in(changed, &self.over);
@@ -418,7 +423,7 @@ impl Apply<'_> {
 
     fn raise(&mut self, command: &Command) -> Option<()> {
         let raise = command.raise.as_ref()?;
-        if let (Raise::Void(terminal, _), Some(certificate)) = (raise, &command.renewed) {
+        if let (Raise::Void(terminal, _) | Raise::Call(terminal, _), Some(certificate)) = (raise, &command.renewed) {
             // The terminal's certificate comes along, so that its void can be checked when it is taken up. It may have
             // expired or been revoked since: what it signed before still returns the money.
             let key = self.anchors.signer(certificate.claimed().signer, self.context.now).ok()?;
@@ -435,6 +440,16 @@ impl Apply<'_> {
                 after.keep(raise.clone());
             }
             self.over.batch.replace(purse_key(load.claimed().card), Some(purse.to_bytes()), after.to_bytes());
+            return Some(());
+        }
+        if let Raise::Call(switch, receipt) = raise {
+            // Ended here first, so that it is known what comes back; a call that this wallet is still in ends when it is told so.
+            let transaction = receipt.claimed().transaction;
+            if let Some(calling) = Calling::load(&self.over, *switch, transaction) {
+                let mut more = Batch::default();
+                calling.keep_receipt(receipt.clone(), &self.over, &mut more);
+                self.over.merge(more);
+            }
             return Some(());
         }
         // Returned before, by a close shown at the counter or by this command itself: nothing to do.

@@ -1,6 +1,7 @@
 //! What device and provider say to each other in an update, and how a reply is read.
 
 use crate::card::{CardCertificate, Raise, Terms};
+use crate::charging::Tariff;
 use crate::id::{CardId, DeviceId, Hash};
 use crate::money::Time;
 use crate::step::Context;
@@ -90,6 +91,8 @@ codes! {
         Setup = 13,
         /// What was waited for is reserved.
         Kept = 15,
+        /// What calls cost that cards of an issuer pay for.
+        Tariff = 16,
     }
 }
 
@@ -108,7 +111,7 @@ message! {
         5 keys: Option<Vec<Signed<Certificate>>>,
         /// Terms, Install: the terms.
         6 terms: Option<Terms>,
-        /// Renew: the device's certificate. Raise with a void: the terminal's.
+        /// Renew: the device's certificate. Raise with a void or a call: the terminal's or switch's.
         7 renewed: Option<Signed<Certificate>>,
         /// Receipt: the user's receipt of a payment by credit \[8421\].
         8 receipt: Option<Signed<UserReceipt>>,
@@ -122,6 +125,8 @@ message! {
         14 change: Option<Changed>,
         /// Kept: what is reserved now.
         15 kept: Option<Kept>,
+        /// Tariff: as its issuer has signed it.
+        16 tariff: Option<Signed<Tariff>>,
     }
 }
 
@@ -142,6 +147,7 @@ impl Command {
             setup: None,
             change: None,
             kept: None,
+            tariff: None,
             extensions: Default::default(),
         }
     }

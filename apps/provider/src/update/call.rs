@@ -1,0 +1,355 @@
+//! Calls: what the wallet signed for one and what its switch claims of it, in either order (R1, R7, R8).
+//!
+//! A call is one event of the card's chain; of its ticks the last one that is known stands for it. In the books it goes by its name,
+//! which both sides know from the beginning. The wallet's record takes all of it from the card; the switch's claim is over what was used;
+//! what is left over comes back on the switch's receipt, taken up by the wallet.
+
+use super::record::{Called, Event};
+use super::wallet::{advance, event_row, malformed, own_card};
+use super::{Source, chain, exception, money};
+use crate::books::Accounts;
+use crate::desk::{Desk, Failure};
+use crate::settle::fees;
+use core::num::NonZero;
+use tegata_core::card::{CallReceipt, EventKind, Raise};
+use tegata_core::step::Break;
+use tegata_core::talk::contract::Tender;
+use tegata_core::talk::journal::LogEntry;
+use tegata_core::wire::canonical::Wire;
+use tegata_core::wire::signed::Signed;
+use tegata_core::{DeviceId, Hash};
+use tegata_store::{
+    CardRow, Cause, ClaimRow, ClaimState, EventRow, EventState, ExceptionKind, ExceptionRow, StoreError,
+};
+
+/// Whether this row is another tick of the session that the event belongs to.
+pub(super) fn goes_with(row: &EventRow, event: &Event) -> bool {
+    let said = &event.event;
+    let tick = said.tick.map_or(0, NonZero::get);
+    let rises = if row.tick < tick { row.amount <= said.amount } else { row.amount >= said.amount };
+    row.kind == EventKind::Session
+        && said.event == EventKind::Session
+        && row.charge.is_some()
+        && row.charge == event.session
+        && rises
+        && row.amount.checked_add(row.remaining) == said.amount.checked_add(said.remaining)
+        // The wallet logs a call once it signs no more for it.
+        && (row.wallet_entry.is_none() || tick <= row.tick)
+}
+
+/// The row of this call, whichever tick of it is known. One that contradicts this one is another row.
+fn row_of(desk: &Desk<'_>, event: &Event) -> Result<Option<EventRow>, Failure> {
+    let near = desk.store.events(event.card, event.generation, event.event.seq, event.event.seq)?;
+    let tick = event.event.tick.map_or(0, NonZero::get);
+    let of_call = |row: &EventRow| row.hash == event.hash || row.tick != tick && goes_with(row, event);
+    Ok(near.into_iter().find(of_call))
+}
+
+/// A call as its wallet logs it: all that was signed for it leaves the card.
+pub(super) fn signed(desk: &mut Desk<'_>, source: &Source, called: &Called) -> Result<(), Failure> {
+    let Some(event) = &called.event else {
+        return malformed(desk, source);
+    };
+    let Some(card) = own_card(desk, source, event)? else {
+        return malformed(desk, source);
+    };
+    if called.tariff.unit != card.unit || event.event.amount > desk.terms(card.terms)?.max_payment {
+        return malformed(desk, source);
+    }
+    let mut before = row_of(desk, event)?;
+    if before.as_ref().is_some_and(|row| row.wallet_entry.is_some()) {
+        return Ok(());
+    }
+    chain::look(desk, source, event)?;
+    if let Some(claimed) = before.take_if(|row| row.tick > event.event.tick.map_or(0, NonZero::get)) {
+        // The switch shows more than this wallet says to have signed: both count (R9).
+        chain::convict(desk, source, event, ExceptionKind::Altered, Some(&claimed))?;
+    }
+    advance(desk, source, event, None)?;
+    let used = before.as_ref().and_then(|row| row.used).unwrap_or(0);
+    let accounts = Accounts::of(&card);
+    let out = event.event.amount.saturating_sub(used);
+    let missing = money::take(desk, card.card, (Cause::Spent, called.name), accounts.in_flight(), out)?;
+    if missing > 0 {
+        let row = about(desk, source, event, &card, called.name, ExceptionKind::Overspent);
+        money::overspent(desk, row, missing)?;
+    }
+    let mut row = event_row(desk, source, event, EventState::InFlight);
+    row.terminal = Some(called.switch);
+    row.transaction = Some(called.tariff.transaction);
+    row.charge = Some(called.name);
+    match before {
+        Some(before) => {
+            row = EventRow {
+                state: before.state,
+                used: before.used,
+                terminal_entry: before.terminal_entry,
+                at: before.at,
+                ..row
+            };
+            desk.store.resolve(ExceptionKind::MissingWalletRecord, card.card, &called.name)?;
+            desk.store.supersede(&before, &row)?;
+        }
+        None => desk.store.put_event(&row)?,
+    }
+    match desk.store.claim(called.switch, called.tariff.transaction, &called.name)? {
+        None => Ok(desk.store.await_claim(&row)?),
+        Some(claim) if is_over(&claim, &row) => ended(desk, row, &claim),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Whether this claim is over this row, and not over more than the wallet says to have signed.
+fn is_over(claim: &ClaimRow, row: &EventRow) -> bool {
+    claim.check.is_none_or(|(card, generation, seq, ..)| {
+        (card, generation, seq) == (row.card, row.generation, row.seq) && row.terminal_entry.is_some()
+    })
+}
+
+/// A call as its switch logs it: the claim of what was used, or its end without any check.
+pub(super) fn claimed(desk: &mut Desk<'_>, source: &Source, called: &Called) -> Result<(), Failure> {
+    let merchant = source.known.owner.ok_or(StoreError::Damaged)?;
+    let Some(receipt) = called.receipt.as_ref().map(|receipt| receipt.claimed().clone()) else {
+        return malformed(desk, source);
+    };
+    let mut claim = ClaimRow {
+        terminal: source.device,
+        transaction: called.tariff.transaction,
+        charge: called.name,
+        state: ClaimState::Closed,
+        entry: Some(source.number),
+        end_entry: None,
+        merchant,
+        unit: called.tariff.unit,
+        amount: receipt.used.minor(),
+        at: desk.now,
+        check: None,
+    };
+    let Some(event) = &called.event else {
+        // Without a check nothing is used.
+        if claim.amount > 0 {
+            return malformed(desk, source);
+        }
+        if desk.store.add_claim(&claim)? {
+            return awaited(desk, called, &claim);
+        }
+        return Ok(());
+    };
+    let Some(card) = desk.card(event.card)?.map(|card| card.clone()) else {
+        return Err(StoreError::Damaged.into());
+    };
+    let row = row_of(desk, event)?;
+    chain::look(desk, source, event)?;
+    claim.state = ClaimState::Paid;
+    claim.check = Some((event.card, event.generation, event.event.seq, event.hash, card.issuer));
+    let refused = refusal(desk, source, (called, event), &receipt, (&card, row.as_ref()))?;
+    if refused.is_some() {
+        claim.state = ClaimState::Refused;
+    }
+    if !desk.store.add_claim(&claim)? {
+        let stored = desk.store.claim(source.device, claim.transaction, &claim.charge)?.ok_or(StoreError::Damaged)?;
+        let same = (stored.check, stored.amount) == (claim.check, claim.amount);
+        if !same {
+            desk.except(&about(desk, source, event, &card, called.name, ExceptionKind::DoubleClaim))?;
+        }
+        return Ok(());
+    }
+    if let Some(kind) = refused {
+        let found = about(desk, source, event, &card, called.name, kind);
+        desk.except(&ExceptionRow { bearer: "merchant", ..found })?;
+    }
+    if row.is_none() {
+        let mut row = event_row(desk, source, event, EventState::InFlight);
+        row.wallet_entry = None;
+        row.terminal = Some(source.device);
+        row.transaction = Some(claim.transaction);
+        row.charge = Some(called.name);
+        desk.store.put_event(&row)?;
+    }
+    awaited(desk, called, &claim)?;
+    credit(desk, source, called, &claim)
+}
+
+/// Posts a claim that stands, and sends what is left over on its way.
+fn credit(desk: &mut Desk<'_>, source: &Source, called: &Called, claim: &ClaimRow) -> Result<(), Failure> {
+    let Some(event) = &called.event else {
+        return Ok(());
+    };
+    let row = row_of(desk, event)?.ok_or(StoreError::Damaged)?;
+    let card = desk.known_card(event.card)?.clone();
+    let accounts = Accounts::of(&card);
+    desk.store.resolve(ExceptionKind::MissingTerminalRecord, card.card, &called.name)?;
+    let row = EventRow { terminal_entry: Some(source.number), ..row };
+    if claim.state == ClaimState::Refused {
+        let state = if row.state == EventState::InFlight { EventState::Refused } else { row.state };
+        return Ok(desk.store.put_event(&EventRow { state, ..row })?);
+    }
+    let used = claim.amount;
+    // What the wallet has taken back already, it took by the same receipt, or else this claim would be refused.
+    let to = accounts.payable(claim.merchant);
+    if row.wallet_entry.is_some() {
+        let key = (card.card.0, Cause::Claimed, called.name);
+        desk.books.post(desk.store, key, accounts.in_flight(), to, used)?;
+    } else {
+        let missing = money::take(desk, card.card, (Cause::Claimed, called.name), to, used)?;
+        if missing > 0 {
+            let found = about(desk, source, event, &card, called.name, ExceptionKind::Overspent);
+            money::overspent(desk, found, missing)?;
+        }
+    }
+    fees::charge(desk, (Tender::Cards, (card.issuer, card.unit)), claim.merchant, called.name, used, claim.at)?;
+    let row = EventRow { used: Some(used), ..row };
+    if row.state == EventState::Returned {
+        return Ok(desk.store.put_event(&row)?);
+    }
+    ended(desk, row, claim)
+}
+
+/// Calls of wallets that waited for the end of this one.
+fn awaited(desk: &mut Desk<'_>, called: &Called, claim: &ClaimRow) -> Result<(), Failure> {
+    for (card, generation, _) in desk.store.awaited(called.switch, &called.name)? {
+        if claim.state != ClaimState::Closed {
+            continue;
+        }
+        let row = desk.store.event_of(card, generation, called.switch, claim.transaction)?;
+        if let Some(row) = row.filter(|row| row.state == EventState::InFlight) {
+            desk.store.resolve(ExceptionKind::MissingTerminalRecord, card, &called.name)?;
+            ended(desk, row, claim)?;
+        }
+    }
+    Ok(())
+}
+
+/// The end of a call is known: what is left over goes back to its card, by the switch's receipt or as what is held back (R9, R11).
+fn ended(desk: &mut Desk<'_>, row: EventRow, claim: &ClaimRow) -> Result<(), Failure> {
+    if claim.state == ClaimState::Refused {
+        return Ok(desk.store.put_event(&row)?);
+    }
+    let used = if claim.state == ClaimState::Closed { 0 } else { claim.amount };
+    let row = EventRow { used: Some(used), ..row };
+    if row.rest() == 0 {
+        return Ok(desk.store.put_event(&EventRow { state: EventState::Claimed, ..row })?);
+    }
+    let row = EventRow { state: EventState::Ended, ..row };
+    desk.store.put_event(&row)?;
+    if row.wallet_entry.is_some() && money::is_over(desk, &row)? {
+        return money::hold_back(desk, &row);
+    }
+    let receipt = receipt_of(desk, claim)?;
+    let wallet = desk.known_card(row.card)?.wallet;
+    Ok(desk.raise(wallet, row.card, Raise::Call(claim.terminal, receipt))?)
+}
+
+/// The receipt that the switch has logged for a call.
+fn receipt_of(desk: &Desk<'_>, claim: &ClaimRow) -> Result<Signed<CallReceipt>, Failure> {
+    let number = claim.entry.ok_or(StoreError::Damaged)?;
+    let bytes = desk.store.entry(claim.terminal, number)?.ok_or(StoreError::Damaged)?;
+    let entry = LogEntry::from_bytes(&bytes).map_err(|_| StoreError::Damaged)?;
+    Ok(entry.call.ok_or(StoreError::Damaged)?)
+}
+
+/// The wallet has taken up what a call left over; says whether that was its due.
+pub(super) fn returned(
+    desk: &mut Desk<'_>,
+    source: &Source,
+    event: &Event,
+    (by, receipt): (DeviceId, &Signed<CallReceipt>),
+) -> Result<bool, Failure> {
+    let said = receipt.claimed();
+    let row = desk.store.event_of(event.card, event.generation, by, said.transaction)?;
+    let of_call = |row: &EventRow| row.charge == Some(said.call) && row.wallet_entry.is_some();
+    let Some(row) = row.filter(|row| row.kind == EventKind::Session && of_call(row)) else {
+        return Ok(false);
+    };
+    if row.amount.checked_sub(said.used.minor()) != Some(event.event.amount) {
+        return Ok(false);
+    }
+    let out = matches!(row.state, EventState::InFlight | EventState::Ended | EventState::Refused);
+    if !out {
+        return Ok(false);
+    }
+    let used = said.used.minor();
+    if let Some(other) = row.used.filter(|other| *other != used) {
+        // Two receipts of one switch for one call: it is paid what the lower one says at most, and a person looks (R9).
+        let card = desk.known_card(row.card)?.clone();
+        let mut found = about(desk, source, event, &card, said.call, ExceptionKind::DoubleClaim);
+        found.bearer = "merchant";
+        desk.except(&found)?;
+        lower(desk, &row, (by, said), other)?;
+    }
+    let row = EventRow { used: Some(used), ..row };
+    money::give_back(desk, &row)?;
+    desk.store.put_event(&EventRow { state: EventState::Returned, ..row })?;
+    Ok(true)
+}
+
+/// The claim ends: all that was credited for it is in flight again.
+fn lower(
+    desk: &mut Desk<'_>,
+    row: &EventRow,
+    (by, said): (DeviceId, &CallReceipt),
+    credited: u64,
+) -> Result<(), Failure> {
+    let Some(claim) = desk.store.claim(by, said.transaction, &said.call)? else {
+        return Ok(());
+    };
+    if claim.state != ClaimState::Paid {
+        return Ok(());
+    }
+    let merchant = claim.merchant;
+    desk.store.set_claim(&ClaimRow { state: ClaimState::Voided, ..claim })?;
+    let credited = EventRow { amount: credited, hash: said.call, ..row.clone() };
+    money::unclaim(desk, &credited, merchant)
+}
+
+/// Why a claim is not paid.
+fn refusal(
+    desk: &mut Desk<'_>,
+    source: &Source,
+    (called, event): (&Called, &Event),
+    receipt: &CallReceipt,
+    (card, row): (&CardRow, Option<&EventRow>),
+) -> Result<Option<ExceptionKind>, Failure> {
+    let used = receipt.used.minor();
+    let most = receipt.lasted.and_then(|lasted| called.tariff.cost(Some(lasted))).unwrap_or(event.event.amount);
+    let fits = called.tariff.unit == card.unit && used <= event.event.amount.min(most);
+    let taken = row.is_some_and(|row| row.state == EventState::Returned && row.used != Some(used));
+    if !fits || taken {
+        return Ok(Some(ExceptionKind::Malformed));
+    }
+    let terms = desk.terms(card.terms)?;
+    if used > terms.max_payment {
+        return Ok(Some(ExceptionKind::OverLimit));
+    }
+    // By the list that the switch held when it wrote the entry, not by what is known now (R16).
+    let dead = event.generation <= card.dead_generation;
+    if dead && (source.list >= card.dead_list || desk.shared.broken.has(Break::JudgedAtArrival)) {
+        return Ok(Some(ExceptionKind::AfterBlock));
+    }
+    let late = desk.now.since(source.before) > terms.list_age.saturating_add(terms.record_age);
+    let waits = row.is_some_and(|row| row.wallet_entry.is_some());
+    if late && !waits && desk.books.balance(desk.store, Accounts::of(card).held())? < used {
+        return Ok(Some(ExceptionKind::Late));
+    }
+    Ok(None)
+}
+
+/// An exception about a call.
+fn about(
+    desk: &Desk<'_>,
+    source: &Source,
+    event: &Event,
+    card: &CardRow,
+    name: Hash,
+    kind: ExceptionKind,
+) -> ExceptionRow {
+    ExceptionRow {
+        issuer: Some(card.issuer),
+        card: Some(card.card),
+        generation: Some(event.generation),
+        seq: Some(event.event.seq),
+        check: Some(name),
+        amount: Some((card.unit, event.event.amount)),
+        ..exception(desk, source, kind, "holder")
+    }
+}

@@ -1,0 +1,437 @@
+//! Calls, told against the real provider: what they cost, who has it, and that the auditor agrees, whichever side is heard first.
+
+mod world;
+
+use std::sync::Arc;
+use tegata_audit::{Options, audit};
+use tegata_core::card::{CallEnd, CallReceipt, CardKind, Terms};
+use tegata_core::charging::{Rate, Tariff};
+use tegata_core::record::Space;
+use tegata_core::step::Event;
+use tegata_core::talk::call::{
+    Call, Caller, CallerNotice, Calling, EndOfCall, Exchange, HangUp, SwitchCall, SwitchNotice, WalletCall,
+};
+use tegata_core::talk::pay::{Payer, Refusal, load_purse};
+use tegata_core::talk::update::load_terms;
+use tegata_core::wire::certificate::Role;
+use tegata_core::wire::signed::Signed;
+use tegata_core::{CardId, Unit};
+use tegata_device::{Now, Talking, TerminalTap, WalletTap};
+use tegata_vault::Vault;
+use world::{Person, World, blank, usd};
+
+const MINUTE: u64 = 60_000;
+
+/// A wallet with a telephone card, and a switch.
+struct Lines {
+    world: World,
+    wallet: Person,
+    switch: Person,
+    card: CardId,
+    /// Milliseconds of everybody's clock.
+    ms: u64,
+}
+
+/// One call.
+struct Line {
+    left: WalletTap<WalletCall>,
+    right: TerminalTap<SwitchCall>,
+    /// What is on its way: whether to the switch, and the frame.
+    queue: Vec<(bool, Vec<u8>)>,
+    /// Frames that still arrive.
+    frames: usize,
+    rings: bool,
+    hung_up: Option<CallEnd>,
+    heard: Vec<CallerNotice>,
+    said: Vec<SwitchNotice>,
+}
+
+fn terms(world: &World) -> Terms {
+    Terms { kind: CardKind::Telephone, name: "Town calls".into(), max_payment: 100_000, ..world.terms() }
+}
+
+fn tariff(world: &World, number: u64, price: u64) -> Tariff {
+    let rate = |prefix: &str, setup, price, length, setup_kept| Rate {
+        prefix: prefix.into(),
+        when: None,
+        setup,
+        price,
+        length,
+        minimum: 1,
+        setup_kept,
+        extensions: Default::default(),
+    };
+    Tariff {
+        issuer: world.issuer_id(),
+        number,
+        unit: Unit::USD,
+        ahead: 0,
+        rates: vec![rate("49", 20, price, MINUTE, None), rate("1", 30, 5, 1_000, Some(true))],
+        at: world.now,
+        extensions: Default::default(),
+    }
+}
+
+impl Lines {
+    fn new(face: u64) -> Self {
+        let mut world = World::new();
+        let terms = terms(&world);
+        let numbers = world.order_of(terms, 1, face, true);
+        let body = tariff(&world, 1, 100);
+        world.issuer_asks(body);
+        let mut wallet = world.wallet(10);
+        let mut switch = blank(20);
+        let owner = world.merchant_id();
+        world.join(&mut switch, Role::Switch, Some(owner), "exchange");
+        world.update(&mut switch);
+        let card = world.install(&mut wallet, &numbers[0], 30);
+        Self { world, wallet, switch, card, ms: 0 }
+    }
+    fn now(&mut self) -> Now {
+        self.world.moment()
+    }
+    fn exchange(&self) -> Arc<Exchange> {
+        let tariffs = self.switch.vault.scan(Space::Tariff, &[], usize::MAX).expect("scanned");
+        let tariffs = tariffs.into_iter().map(|(_, bytes)| {
+            let signed = Signed::<Tariff>::decode(&bytes).expect("a tariff");
+            (signed.hash(&[]), signed.claimed().clone())
+        });
+        Arc::new(Exchange {
+            certificate: self.switch.certificate().expect("joined"),
+            anchors: self.switch.anchors().expect("joined"),
+            terms: load_terms(&self.switch, terms(&self.world).handle()).into_iter().collect(),
+            tariffs: tariffs.collect(),
+            valid_for: 60,
+            lead: 2_000,
+        })
+    }
+    fn caller(&self, called: &str) -> Caller {
+        let payer = Payer {
+            card: self.card,
+            terms: load_terms(&self.wallet, terms(&self.world).handle()).expect("terms"),
+            anchors: self.wallet.anchors().expect("joined"),
+        };
+        Caller { payer, called: called.into(), limit: None }
+    }
+    /// Dials; `frames`: how many of what both say arrives.
+    fn dial(&mut self, called: &str, frames: usize) -> Line {
+        let (left, hello) = WalletTap::touch(WalletCall::new(self.caller(called)), self.now().entropy).expect("starts");
+        let mut line = Line {
+            left,
+            right: TerminalTap::waiting(SwitchCall::new(self.exchange(), called.into())),
+            queue: vec![(true, hello)],
+            frames,
+            rings: false,
+            hung_up: None,
+            heard: Vec::new(),
+            said: Vec::new(),
+        };
+        self.carry(&mut line);
+        line
+    }
+    /// Carries what is on its way, and what follows from it.
+    fn carry(&mut self, line: &mut Line) {
+        while let Some((to_switch, frame)) = (!line.queue.is_empty()).then(|| line.queue.remove(0)) {
+            if line.frames == 0 {
+                continue;
+            }
+            line.frames -= 1;
+            let (now, ms) = (self.now(), self.ms);
+            if to_switch {
+                line.right.talking().tell(|call| call.at(ms));
+                let step = line.right.receive(&frame, now, &mut self.switch).expect("the session holds");
+                self.switched(line, step);
+            } else {
+                line.left.talking().tell(|call| call.at(ms));
+                let step = line.left.receive(&frame, now, &mut self.wallet).expect("the session holds");
+                self.walleted(line, step);
+            }
+        }
+    }
+    fn switched(&mut self, line: &mut Line, step: tegata_device::TapStep<SwitchNotice>) {
+        for notice in step.notices {
+            match &notice {
+                SwitchNotice::Proceed => line.rings = true,
+                SwitchNotice::HangUp(how) => line.hung_up = Some(*how),
+                _ => {}
+            }
+            line.said.push(notice);
+        }
+        line.queue.extend(step.frames.into_iter().map(|frame| (false, frame)));
+    }
+    fn walleted(&mut self, line: &mut Line, step: tegata_device::TapStep<CallerNotice>) {
+        line.queue.extend(step.frames.into_iter().map(|frame| (true, frame)));
+        let asked = step.notices.iter().any(|notice| matches!(notice, CallerNotice::Consent { .. }));
+        line.heard.extend(step.notices);
+        if asked {
+            let now = self.now();
+            let step = line.left.event(Event::Agreed, now, &mut self.wallet).expect("agreed");
+            self.walleted(line, step);
+        }
+    }
+    /// Both sides look.
+    fn look(&mut self, line: &mut Line) {
+        let (now, ms) = (self.now(), self.ms);
+        line.left.talking().tell(|call| call.at(ms));
+        line.right.talking().tell(|call| call.at(ms));
+        let step = line.left.event(Event::Tick, now, &mut self.wallet).expect("looks");
+        self.walleted(line, step);
+        let step = line.right.event(Event::Tick, now, &mut self.switch).expect("looks");
+        self.switched(line, step);
+        self.carry(line);
+        if let Some(how) = line.hung_up.take() {
+            self.end(line, how);
+        }
+    }
+    fn answer(&mut self, line: &mut Line) {
+        assert!(line.rings, "nobody rings before the first check is stored: {:?} {:?}", line.heard, line.said);
+        let ms = self.ms;
+        line.left.talking().tell(|call| call.at(ms).answered());
+        line.right.talking().tell(|call| call.at(ms).answered());
+        self.look(line);
+    }
+    /// Time goes by; both sides look when they want to.
+    fn speak(&mut self, line: &mut Line, lasts: u64) {
+        let until = self.ms + lasts;
+        while !line.right.is_over() {
+            let left = line.left.talking().look(WalletCall::due).flatten();
+            let right = line.right.talking().look(SwitchCall::due).flatten();
+            let due = left.into_iter().chain(right).min().filter(|due| *due <= until);
+            self.ms = due.unwrap_or(until).max(self.ms);
+            self.look(line);
+            if due.is_none() {
+                break;
+            }
+        }
+    }
+    /// The call is over for SIP, and both hear of it.
+    fn end(&mut self, line: &mut Line, how: CallEnd) {
+        let (now, ms) = (self.now(), self.ms);
+        line.right.talking().tell(|call| call.at(ms).ended(how));
+        let step = line.right.event(Event::Tick, now, &mut self.switch).expect("ends");
+        self.switched(line, step);
+        self.carry(line);
+        line.left.talking().tell(|call| call.at(ms).hung_up());
+        let step = line.left.event(Event::Tick, now, &mut self.wallet).expect("ends");
+        self.walleted(line, step);
+    }
+    fn take_up(&mut self) {
+        let now = self.now();
+        tegata_device::take_up_all(&mut self.wallet, self.card, now).expect("taken up");
+    }
+    fn remaining(&self) -> u64 {
+        self.world.remaining(&self.wallet, self.card)
+    }
+    /// The calls that the wallet keeps.
+    fn calls(&self) -> Vec<Calling> {
+        use tegata_core::wire::canonical::Wire;
+        let found = self.wallet.vault.scan(Space::Call, &[], usize::MAX).expect("scanned");
+        found.into_iter().map(|(_, bytes)| Calling::from_bytes(&bytes).expect("a call")).collect()
+    }
+    /// What a device does when it is back: calls that it was in end.
+    fn come_back(&mut self) {
+        let now = self.now();
+        for call in self.calls() {
+            let (switch, transaction) = (call.switch, call.tariff.claimed().transaction);
+            Talking::new(HangUp::Start { switch, transaction }).deliver(Event::Tick, now, &mut self.wallet);
+        }
+        let (switch, key) = self.switch.id().zip(self.switch.key()).expect("joined");
+        for (name, _) in self.switch.vault.scan(Space::Call, &[], usize::MAX).expect("scanned") {
+            let transaction = u64::from_be_bytes(name.try_into().expect("a number"));
+            let talk = EndOfCall::Start { transaction, switch, key };
+            Talking::new(talk).deliver(Event::Tick, now, &mut self.switch);
+        }
+    }
+    /// Both update until nothing is left to say; then everybody agrees, and the auditor too. `switch_first`: who is heard first.
+    fn agree(&mut self, switch_first: bool, used: u64) {
+        for round in 0..3 {
+            for of_switch in [switch_first, !switch_first] {
+                let device = if of_switch { &mut self.switch } else { &mut self.wallet };
+                self.world.update(device);
+                self.audited();
+            }
+            self.take_up();
+            assert!(round < 2 || load_purse(&self.wallet, self.card).expect("a card").waiting.is_empty());
+        }
+        let [_, held, in_flight, payable, ..] = self.world.sums();
+        assert_eq!((held, in_flight, payable), (i128::from(self.remaining()), 0, i128::from(used)));
+        assert!(self.world.open_exceptions().is_empty(), "{:?}", self.world.open_exceptions());
+        let blocked = load_purse(&self.wallet, self.card).expect("a card").state;
+        assert_eq!(blocked, tegata_core::card::payment::PurseState::Active);
+    }
+    fn audited(&self) {
+        let done = audit(self.world.provider.store().connection(), &Options::default()).expect("audited");
+        assert!(done.difference.is_none(), "{:?}", done.difference);
+    }
+}
+
+impl Line {
+    fn receipt(&self) -> CallReceipt {
+        let over = self.said.iter().find_map(|notice| match notice {
+            SwitchNotice::Over(receipt) => Some(receipt.clone()),
+            _ => None,
+        });
+        over.unwrap_or_else(|| panic!("{:?}", self.said))
+    }
+}
+
+#[test]
+fn a_call_costs_what_was_agreed_to_the_unit_whoever_is_heard_first() {
+    for switch_first in [true, false] {
+        for (lasts, used) in [(1, 120), (59_999, 120), (60_000, 120), (60_001, 220), (150_000, 320)] {
+            let mut lines = Lines::new(10_000);
+            let mut line = lines.dial("+49 30 123", usize::MAX);
+            lines.answer(&mut line);
+            lines.speak(&mut line, lasts);
+            lines.end(&mut line, CallEnd::CalledHungUp);
+            let receipt = line.receipt();
+            assert_eq!((receipt.used, receipt.lasted), (usd(used), Some(lasts)), "{:?}", line.said);
+            assert!(line.left.is_over() && line.right.is_over());
+            lines.take_up();
+            assert_eq!(lines.remaining(), 10_000 - used);
+            lines.agree(switch_first, used);
+        }
+    }
+}
+
+#[test]
+fn a_call_ends_when_the_card_does_and_is_warned_before() {
+    let mut lines = Lines::new(450);
+    let mut line = lines.dial("49301", usize::MAX);
+    lines.answer(&mut line);
+    lines.speak(&mut line, 10 * MINUTE);
+    let receipt = line.receipt();
+    assert_eq!((receipt.used, receipt.lasted), (usd(420), Some(4 * MINUTE)));
+    assert_eq!(receipt.ended, CallEnd::PaidTimeOver);
+    assert!(line.said.iter().any(|said| matches!(said, SwitchNotice::Warn(left) if *left <= 10_000)));
+    assert!(line.heard.iter().any(|heard| matches!(heard, CallerNotice::Ending { .. })));
+    assert_eq!(lines.remaining(), 30);
+    lines.agree(true, 420);
+}
+
+#[test]
+fn nobody_answers_and_it_costs_nothing_but_what_the_tariff_keeps() {
+    for (called, used) in [("4930", 0), ("1900", 30)] {
+        for switch_first in [true, false] {
+            let mut lines = Lines::new(10_000);
+            let mut line = lines.dial(called, usize::MAX);
+            assert!(line.rings);
+            lines.ms += 20_000;
+            lines.end(&mut line, CallEnd::NoAnswer);
+            assert_eq!((line.receipt().used, line.receipt().lasted), (usd(used), None));
+            lines.agree(switch_first, used);
+            assert_eq!(lines.remaining(), 10_000 - used);
+        }
+    }
+}
+
+#[test]
+fn the_user_hangs_up_and_has_the_receipt_at_once() {
+    let mut lines = Lines::new(10_000);
+    let mut line = lines.dial("4930", usize::MAX);
+    lines.answer(&mut line);
+    lines.speak(&mut line, 59_000);
+    // The next minute is paid for already, two seconds ahead.
+    assert_eq!(lines.remaining(), 10_000 - 220);
+    line.left.talking().tell(WalletCall::stop);
+    lines.look(&mut line);
+    let over = line.heard.iter().find_map(|heard| match heard {
+        CallerNotice::Over { receipt, doubtful, .. } => Some((receipt.clone().expect("a receipt").used, *doubtful)),
+        _ => None,
+    });
+    assert_eq!(over, Some((usd(120), false)), "{:?}", line.heard);
+    lines.take_up();
+    assert_eq!(lines.remaining(), 10_000 - 120);
+    lines.agree(true, 120);
+}
+
+#[test]
+fn what_cannot_be_called_or_paid_is_refused_before_it_rings() {
+    let mut lines = Lines::new(100);
+    let line = lines.dial("4930", usize::MAX);
+    assert!(!line.rings);
+    assert!(line.heard.iter().any(|heard| matches!(heard, CallerNotice::Cannot(_))), "{:?}", line.heard);
+    let line = lines.dial("33", usize::MAX);
+    assert!(line.heard.contains(&CallerNotice::Refused(Refusal::UnknownDestination)), "{:?}", line.heard);
+    lines.come_back();
+    lines.agree(true, 0);
+    assert_eq!(lines.remaining(), 100);
+}
+
+#[test]
+fn a_tariff_that_changes_in_mid_call_does_not_change_the_call() {
+    let mut lines = Lines::new(10_000);
+    let mut line = lines.dial("4930", usize::MAX);
+    lines.answer(&mut line);
+    lines.speak(&mut line, MINUTE / 2);
+    let dearer = tariff(&lines.world, 2, 500);
+    lines.world.issuer_asks(dearer);
+    lines.world.update(&mut lines.switch);
+    lines.speak(&mut line, MINUTE);
+    lines.end(&mut line, CallEnd::CalledHungUp);
+    assert_eq!(line.receipt().used, usd(220));
+    lines.agree(false, 220);
+    let mut line = lines.dial("4930", usize::MAX);
+    lines.answer(&mut line);
+    lines.end(&mut line, CallEnd::HungUp);
+    assert_eq!(line.receipt().used, usd(520));
+}
+
+#[test]
+fn a_card_in_a_call_pays_nothing_else() {
+    let mut lines = Lines::new(10_000);
+    let mut line = lines.dial("4930", usize::MAX);
+    lines.answer(&mut line);
+    let second = lines.dial("4931", usize::MAX);
+    assert!(!second.rings, "one call at a time");
+    lines.end(&mut line, CallEnd::HungUp);
+    let third = lines.dial("4931", usize::MAX);
+    assert!(third.rings);
+    lines.come_back();
+    lines.agree(true, 120);
+}
+
+/// The link is gone after so many frames, in a call of three minutes; both come back, and agree on what it cost.
+#[test]
+fn cut_off_anywhere_both_agree_on_what_it_cost_and_at_most_one_unit_is_at_risk() {
+    for frames in 0..16 {
+        for switch_first in [true, false] {
+            let mut lines = Lines::new(10_000);
+            let mut line = lines.dial("4930", frames);
+            if line.rings {
+                lines.answer(&mut line);
+                lines.speak(&mut line, 150_000);
+            }
+            lines.come_back();
+            for _ in 0..2 {
+                lines.world.update(&mut lines.switch);
+                lines.world.update(&mut lines.wallet);
+                lines.take_up();
+            }
+            // What the switch has signed, before or after it was back.
+            let receipt =
+                Call::load(&lines.switch, 1).and_then(|call| call.receipt).map(|signed| signed.claimed().clone());
+            let used = receipt.as_ref().map_or(0, |receipt| receipt.used.minor());
+            let units = receipt.and_then(|receipt| receipt.lasted).map_or(3, |lasted| lasted.div_ceil(MINUTE));
+            assert!(used <= 20 + 100 * units.max(1), "{frames}: {used} for {units}");
+            assert_eq!(lines.remaining(), 10_000 - used, "{frames}: {:?} {:?}", line.heard, line.said);
+            lines.agree(switch_first, used);
+        }
+    }
+}
+
+/// Both die at once while they speak: the switch charges no time that it has not seen begin.
+#[test]
+fn a_switch_that_is_restarted_charges_what_is_certain() {
+    for switch_first in [true, false] {
+        let mut lines = Lines::new(10_000);
+        let mut line = lines.dial("4930", usize::MAX);
+        lines.answer(&mut line);
+        lines.speak(&mut line, 130_000);
+        assert_eq!(lines.remaining(), 10_000 - 320);
+        lines.come_back();
+        lines.agree(switch_first, 220);
+        assert_eq!(lines.remaining(), 10_000 - 220);
+        assert!(!line.right.is_over(), "it knew of no end");
+    }
+}
