@@ -32,6 +32,9 @@ pub enum IssuerError {
     /// No such batch.
     #[error("there is no batch {0}; `batches` lists them")]
     NoBatch(u64),
+    /// A tariff that says nothing certain.
+    #[error(transparent)]
+    Tariff(#[from] tegata_core::charging::TariffError),
     /// No such article.
     #[error("there is no article {0}; `articles` lists them")]
     NoArticle(u64),

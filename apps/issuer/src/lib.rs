@@ -1,4 +1,4 @@
-//! The issuing systems: payment cards by installation number (R18) or over the network, tickets of events with their seats and
+//! The issuing systems: payment and telephone cards by installation number (R18) or over the network, tickets of events with their seats and
 //! gates; statements.
 //!
 //! Numbers are derived from the issuer's own key, so that a batch can be exported again and no list of secrets is kept.
@@ -9,9 +9,11 @@ mod issuer;
 mod listing;
 mod seats;
 mod staff;
+mod tariff;
 
 pub use change::Wording;
 pub use event::{Category, Draft, Passes, ZONE};
 pub use issuer::{Issuer, IssuerError, Numbered, Printed};
 pub use listing::Offered;
 pub use seats::{SeatError, read_seats};
+pub use tariff::{RateError, read_rates};

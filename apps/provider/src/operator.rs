@@ -115,8 +115,9 @@ fn invite(provider: &mut Provider, question: &Value, now: Time, entropy: [u8; 32
         Some("merchant") => Role::Merchant,
         Some("terminal") => Role::Terminal,
         Some("gate") => Role::Gate,
+        Some("switch") => Role::Switch,
         Some("wallet") => Role::Wallet,
-        _ => return Err("a role is issuer, merchant, terminal, gate or wallet".to_owned()),
+        _ => return Err("a role is issuer, merchant, terminal, gate, switch or wallet".to_owned()),
     };
     let owner = match question.get("owner").and_then(Value::as_str) {
         Some(owner) => Some(PartyId::parse(owner).ok_or("an owner's id is party- and 32 digits")?),

@@ -435,3 +435,19 @@ fn a_switch_that_is_restarted_charges_what_is_certain() {
         assert!(!line.right.is_over(), "it knew of no end");
     }
 }
+
+/// The switch has only the first checks of a call, and its log brings that when the wallet's next call is known: nobody is convicted.
+#[test]
+fn a_check_that_never_reached_the_switch_convicts_nobody() {
+    let mut lines = Lines::new(10_000);
+    // The last frame that arrives is the first check for a minute; the wallet has signed one more.
+    let mut line = lines.dial("4930", 8);
+    lines.answer(&mut line);
+    lines.speak(&mut line, 59_000);
+    lines.end(&mut line, CallEnd::CalledHungUp);
+    lines.come_back();
+    let mut second = lines.dial("4931", usize::MAX);
+    lines.answer(&mut second);
+    lines.end(&mut second, CallEnd::HungUp);
+    lines.agree(false, 120 + 120);
+}

@@ -36,6 +36,7 @@ impl Town {
             self.close_open(at, now);
         }
         self.calm_gates();
+        self.calm_lines();
         for (round, seconds) in ROUNDS.into_iter().enumerate() {
             self.wait(seconds);
             self.finish_credit();
@@ -51,6 +52,7 @@ impl Town {
             }
         }
         self.everybody_pays();
+        self.everybody_calls();
         self.somebody_pays_by_credit();
         self.somebody_buys();
         self.somebody_writes();
@@ -77,6 +79,9 @@ impl Town {
             }
         }
         self.gates_update(must);
+        if !self.update_switch() && must {
+            self.wrong.push("liveness: the switch cannot update in calm".into());
+        }
         for at in 0..self.people.len() {
             let good = self.update_wallet(at);
             let exempt = self.people[at].tampered.is_some() || self.causes.revoked.contains_key(&self.people[at].id);
@@ -106,7 +111,9 @@ impl Town {
             }
             let device = &person.wallet.device;
             let mut cards = device.cards().unwrap_or_default();
-            cards.retain(|card| !self.is_given_back(*card) && !self.is_ticket(at, *card));
+            cards.retain(|card| {
+                !self.is_given_back(*card) && !self.is_ticket(at, *card) && !self.is_telephone(at, *card)
+            });
             let able = cards.iter().all(|card| {
                 load_purse(device, *card).is_some_and(|purse| purse.remaining > 20 && purse.state == PurseState::Active)
             });

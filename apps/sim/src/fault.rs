@@ -192,6 +192,8 @@ pub struct Mix {
     pub giving: u64,
     /// Actions after which the promoter changes something, or a holder answers. Needs an event.
     pub changing: u64,
+    /// Actions after which somebody calls, or the switch updates.
+    pub calls: u64,
 }
 
 impl Mix {
@@ -222,6 +224,7 @@ impl Mix {
         lan: 0,
         giving: 0,
         changing: 0,
+        calls: 0,
     };
 
     /// A seed's own mix. Honest misfortune in most seeds; dishonesty and disasters in fewer, so that the stricter
@@ -298,6 +301,11 @@ impl Mix {
     pub fn draw_changing(self, dice: &mut Dice) -> Self {
         let changing = dice.within(80, 350);
         if self.tickets > 0 { Self { changing, ..self } } else { self }
+    }
+
+    /// A seed's own share of calls, drawn apart.
+    pub fn draw_calls(self, dice: &mut Dice) -> Self {
+        Self { calls: dice.within(150, 600), ..self }
     }
 
     /// A seed's own share of bank cards that refuse in the end, drawn apart. None where there is no credit.

@@ -43,6 +43,12 @@ pub struct Figures {
     pub back: u64,
     /// Generations given to two, as reported.
     pub given_twice: u64,
+    /// Calls that were answered.
+    pub connected: u64,
+    /// Calls that were cut when what was paid was over.
+    pub cut: u64,
+    /// Calls that a wallet ended from its records, or was told the end of by the provider.
+    pub hung_up: u64,
 }
 
 impl AddAssign for Figures {
@@ -63,6 +69,9 @@ impl AddAssign for Figures {
         self.taken += more.taken;
         self.back += more.back;
         self.given_twice += more.given_twice;
+        self.connected += more.connected;
+        self.cut += more.cut;
+        self.hung_up += more.hung_up;
     }
 }
 
@@ -88,6 +97,9 @@ impl Town {
             taken: self.hands.as_ref().map_or(0, |hands| hands.taken),
             back: self.came_back(),
             given_twice: self.reports(ExceptionKind::GivenTwice),
+            connected: self.lines.as_ref().map_or(0, |lines| lines.connected),
+            cut: self.lines.as_ref().map_or(0, |lines| lines.cut),
+            hung_up: self.lines.as_ref().map_or(0, |lines| lines.hung_up),
             returned: paid.iter().filter(|paid| paid.back).count() as u64,
             ..self.refusals().unwrap_or_default()
         }

@@ -12,6 +12,7 @@ mod check;
 mod clearing;
 mod counter;
 mod courier;
+mod dial;
 mod dice;
 mod fault;
 mod figures;
@@ -62,6 +63,8 @@ pub struct Options {
     pub giving: Option<bool>,
     /// Whether the event of a seed that draws its own mix, and has one, is changed or cancelled; absent: it draws that as well.
     pub changing: Option<bool>,
+    /// Whether people of a seed that draws its own mix call each other; absent: it draws that as well.
+    pub calls: Option<bool>,
     /// Whether the story is written down.
     pub traced: bool,
 }
@@ -79,6 +82,7 @@ impl Options {
         tickets: None,
         giving: None,
         changing: None,
+        calls: None,
         traced: false,
     };
 }

@@ -1,7 +1,7 @@
 //! The town of one seed: its people, its tills, its provider, and what has happened so far.
 
 use crate::Options;
-use crate::act::{Hands, Letters, Plans, Settling};
+use crate::act::{Hands, Letters, Lines, Plans, Settling};
 use crate::dice::Dice;
 use crate::fault::Mix;
 use crate::link::Air;
@@ -49,6 +49,9 @@ const GIVING: u64 = 750;
 
 /// How many towns with an event in a thousand have it changed or cancelled.
 const CHANGING: u64 = 600;
+
+/// How many towns in a thousand call.
+const CALLS: u64 = 200;
 
 /// A wallet and what became of it.
 pub struct Person {
@@ -179,6 +182,8 @@ pub struct Town {
     pub hands: Option<Hands>,
     /// What is known of changes of the event; `None`: it is not changed.
     pub plans: Option<Plans>,
+    /// The switch and its calls; `None`: nobody calls.
+    pub lines: Option<Lines>,
     /// What must never happen, and did.
     pub wrong: Vec<String>,
     /// What explains exceptions.
@@ -203,8 +208,13 @@ impl Verifier for Believes {
 }
 
 fn device(start: &Start, broken: Broken) -> Device<SimulatedVault> {
+    new_device(start.vault.clone(), start.seed, broken)
+}
+
+/// A device over this vault.
+pub fn new_device(vault: SimulatedVault, seed: [u8; 32], broken: Broken) -> Device<SimulatedVault> {
     let verifier: &'static dyn Verifier = if broken.has(Break::SignatureIgnored) { &Believes } else { &NativeVerifier };
-    let mut device = Device::new(start.vault.clone(), ring(&start.seed), verifier);
+    let mut device = Device::new(vault, ring(&seed), verifier);
     device.broken = broken;
     device
 }
@@ -268,6 +278,12 @@ impl Town {
             None if options.changing.unwrap_or(drawn) => mix.draw_changing(&mut plans),
             _ => mix,
         };
+        let mut lines = Dice::new(seed.rotate_left(4) ^ 0x6c69_6e65);
+        let drawn = lines.chance(CALLS);
+        let mix = match options.mix {
+            None if options.calls.unwrap_or(drawn) => mix.draw_calls(&mut lines),
+            _ => mix,
+        };
         let (sells, event) = (mix.buying > 0, mix.tickets > 0);
         let (credit, issuer) = match (event, sells) {
             (true, _) => (&template.event.credit, &template.event.issuer),
@@ -287,6 +303,11 @@ impl Town {
             courier.clearing.trouble.plan(NetPlan::Sometimes(mix.bank));
             center.courier = Some(courier);
         }
+        let mut issuer = Issuer::new(device(issuer, broken));
+        let lines = match mix.calls {
+            0 => None,
+            _ => Some(Lines::open(&mut center, &mut issuer, broken, lines)?),
+        };
         let wallets = usize::try_from(dice.within(3, template::WALLETS as u64)).unwrap_or(3);
         let people = template.wallets.iter().take(wallets).map(|start| Person {
             wallet: Wallet::new(device(start, broken), Algorithm::Ed25519),
@@ -329,7 +350,7 @@ impl Town {
             center,
             people,
             tills,
-            issuer: Issuer::new(device(issuer, broken)),
+            issuer,
             numbers: template.numbers.clone(),
             used: BTreeMap::new(),
             time,
@@ -350,6 +371,7 @@ impl Town {
             venue,
             hands: (mix.giving > 0).then(|| Hands::new(hands)),
             plans: (mix.changing > 0).then(|| Plans::new(plans)),
+            lines,
             wrong: Vec::new(),
             causes: Causes::default(),
             crossed: 0,
@@ -397,6 +419,16 @@ impl Town {
             return;
         }
         if let Some(fault) = dice.pick(&[CommitFault::CutBefore, CommitFault::CutAfter, CommitFault::Full]) {
+            vault.set_faults(Faults::none().at(at, fault));
+        }
+    }
+
+    /// The same, during some of what it stores next: within so many commits.
+    pub fn arm_within(vault: &mut SimulatedVault, dice: &mut Dice, (lost_sync, within): (u64, u64)) {
+        let at = vault.commits() + 1 + dice.below(within);
+        if dice.chance(lost_sync) {
+            vault.set_faults(Faults::none().at(at, CommitFault::LostSync).at(at + 1, CommitFault::CutBefore));
+        } else if let Some(fault) = dice.pick(&[CommitFault::CutBefore, CommitFault::CutAfter, CommitFault::Full]) {
             vault.set_faults(Faults::none().at(at, fault));
         }
     }

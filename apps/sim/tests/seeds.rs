@@ -158,6 +158,15 @@ fn what_once_failed_at_gates_holds() {
 }
 
 #[test]
+fn towns_that_call_are_clean() {
+    let summary = run_many(0..200, &Options { calls: Some(true), ..Options::PLAIN }, 0, |_| {});
+    assert!(summary.failures.is_empty(), "{:?}", summary.failures);
+    let figures = summary.figures;
+    let lively = figures.connected > 500 && figures.cut > 20 && figures.hung_up > 20;
+    assert!(lively, "the town is too quiet: {figures:?}");
+}
+
+#[test]
 fn towns_with_an_event_are_clean() {
     let summary = run_many(0..300, &Options { tickets: Some(true), ..Options::PLAIN }, 0, |_| {});
     assert!(summary.failures.is_empty(), "{:?}", summary.failures);
@@ -222,4 +231,11 @@ fn every_fault_at_every_step_of_every_conversation() {
     println!("{}", table(&cells));
     let wrong: Vec<_> = cells.iter().filter(|cell| !cell.wrong.is_empty()).collect();
     assert!(cells.len() > 1_750 && wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+#[ignore = "for people"]
+fn look_at_calls() {
+    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
+    println!("{}", trace(seed, &Options { calls: Some(true), ..Options::PLAIN }));
 }

@@ -10,6 +10,7 @@ mod processor;
 mod provider;
 mod replay;
 mod settlement;
+mod switch;
 mod terminal;
 mod wallet;
 
@@ -23,6 +24,7 @@ pub use processor::{BankCommand, ProcessorCommand};
 pub use provider::{InviteRole, ProviderCommand};
 pub use replay::{EventFlags, ReplayCommand, SalesFlags, Tender};
 pub use settlement::SettlementCommand;
+pub use switch::SwitchCommand;
 pub use terminal::TerminalCommand;
 pub use wallet::WalletCommand;
 
@@ -102,6 +104,14 @@ pub enum Command {
         /// What it does
         #[command(subcommand)]
         command: GateCommand,
+    },
+    /// A switching center: connects calls, and takes telephone cards while they last
+    Switch {
+        /// Which one
+        name: String,
+        /// What it does
+        #[command(subcommand)]
+        command: SwitchCommand,
     },
     /// A wallet
     Wallet {

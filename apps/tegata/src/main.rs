@@ -56,6 +56,7 @@ fn run(flags: Flags, screen: Screen) -> Result<Answer, Failure> {
         Command::Merchant { name, command } => commands::merchant::run(&place()?, &name, command),
         Command::Terminal { name, command } => commands::terminal::run(&place()?, screen, &name, command),
         Command::Gate { name, command } => commands::gate::run(&place()?, screen, &name, command),
+        Command::Switch { name, command } => commands::switch::run(&place()?, screen, &name, command),
         Command::Wallet { name, command } => commands::wallet::run(&place()?, screen, &name, command),
         Command::Processor { command } => commands::processor::run(&place()?, screen, command),
         Command::Bank { command } => commands::bank::run(&place()?, screen, &command),

@@ -12,6 +12,7 @@ use tegata_crypto_native::{NativeVerifier, entropy};
 use tegata_device::{Device, HttpPost, KeyRing, Now};
 use tegata_gate::Gate;
 use tegata_issuer::Issuer;
+use tegata_switch::Switch;
 use tegata_terminal::Terminal;
 use tegata_vault::{DataFolder, PartFolder, SqliteVault, VaultError};
 use tegata_wallet::Wallet;
@@ -57,6 +58,8 @@ pub enum Sort {
     /// Nobody does.
     Gate,
     /// Nobody does.
+    Switch,
+    /// Nobody does.
     Issuer,
     /// Nobody does.
     Merchant,
@@ -74,6 +77,7 @@ impl Place {
                 Sort::Wallet => self.folder.wallet(name),
                 Sort::Terminal => self.folder.terminal(name),
                 Sort::Gate => self.folder.gate(name),
+                Sort::Switch => self.folder.switch(name),
                 Sort::Issuer => self.folder.issuer(name),
                 Sort::Merchant => self.folder.merchant(name),
             };
@@ -90,6 +94,7 @@ impl Place {
             Sort::Wallet => "wallets",
             Sort::Terminal => "terminals",
             Sort::Gate => "gates",
+            Sort::Switch => "switches",
             Sort::Issuer => "issuers",
             Sort::Merchant => "merchants",
         };
@@ -140,6 +145,12 @@ impl Place {
     pub fn gate(&self, name: &str) -> Result<Opened<Gate<SqliteVault>>, Failure> {
         let Opened { part, folder } = self.open(Sort::Gate, name)?;
         Ok(Opened { part: Gate::new(part), folder })
+    }
+
+    /// Opens a switch.
+    pub fn switch(&self, name: &str) -> Result<Opened<Switch<SqliteVault>>, Failure> {
+        let Opened { part, folder } = self.open(Sort::Switch, name)?;
+        Ok(Opened { part: Switch::new(part), folder })
     }
 
     /// Opens an issuer.

@@ -54,6 +54,7 @@ fn arrows_point_down() {
         "wallet",
         "terminal",
         "gate",
+        "switch",
         "issuer",
         "provider",
         "processor",

@@ -2,7 +2,8 @@
 
 use crate::ring::KeyRing;
 use std::cell::OnceCell;
-use tegata_core::record::{RecordKey, Space};
+use std::collections::BTreeMap;
+use tegata_core::record::{Batch, RecordKey, Space};
 use tegata_core::step::{Broken, Context, Effect, Event, Fault, Records, SigningKey, Talk};
 use tegata_core::talk::pay::load_purse;
 use tegata_core::talk::update::load_anchors;
@@ -33,6 +34,16 @@ pub struct Device<V> {
     verifier: &'static dyn Verifier,
     /// Read once; forgotten where the records it comes from change.
     identity: OnceCell<Identity>,
+    /// What is gathered, and not written yet; `None`: every batch is written by itself.
+    gathered: Option<Gathered>,
+}
+
+/// Batches that are to be written as one.
+#[derive(Default)]
+struct Gathered {
+    batch: Batch,
+    /// What will stand there; `None`: nothing.
+    records: BTreeMap<RecordKey, Option<Vec<u8>>>,
 }
 
 /// Who the device is and whom it writes to, as its certificate and anchors say.
@@ -116,16 +127,53 @@ impl<T: Talk> Talking<T> {
 impl<V: Vault> Device<V> {
     /// A device over its records; its keys are locked until the ring is opened.
     pub fn new(vault: V, ring: KeyRing, verifier: &'static dyn Verifier) -> Self {
-        Self { vault, ring, broken: Broken::NONE, channel: None, verifier, identity: OnceCell::new() }
+        Self { vault, ring, broken: Broken::NONE, channel: None, verifier, identity: OnceCell::new(), gathered: None }
     }
 
-    fn commit(&mut self, batch: &tegata_core::record::Batch) -> Result<(), VaultError> {
+    /// Gathers from now on what conversations store, so that one durable write serves many of them. Whatever they say meanwhile is to be
+    /// kept back until [`Device::write`] has ended well: durable before sent.
+    pub fn gather(&mut self) {
+        self.gathered.get_or_insert_default();
+    }
+    /// Writes what was gathered, all or nothing.
+    ///
+    /// # Errors
+    /// The vault; nothing has changed. The conversations that stored something have gone on as if it had: end them, and begin anew from
+    /// what is stored.
+    pub fn write(&mut self) -> Result<(), VaultError> {
+        match self.gathered.take() {
+            Some(gathered) if !gathered.batch.writes.is_empty() => self.commit(&gathered.batch),
+            _ => Ok(()),
+        }
+    }
+    fn add(&mut self, batch: &Batch) -> Result<(), VaultError> {
+        let holds = batch.guards.iter().all(|(key, before)| Records::get(self, key) == *before);
+        let Some(gathered) = self.gathered.as_mut().filter(|_| holds) else {
+            return Err(VaultError::Raced);
+        };
+        for (key, before) in &batch.guards {
+            // What was written meanwhile has had its guard.
+            if !gathered.records.contains_key(key) {
+                gathered.batch.guards.push((key.clone(), before.clone()));
+            }
+        }
+        for (key, value) in &batch.writes {
+            gathered.records.insert(key.clone(), value.clone());
+            gathered.batch.writes.push((key.clone(), value.clone()));
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<(), VaultError> {
+        if self.gathered.is_some() {
+            return self.add(batch);
+        }
         if batch.writes.iter().any(|(key, _)| *key == Certificate::own_key()) {
             self.identity = OnceCell::new();
         }
         if self.broken.has(tegata_core::step::Break::NoCompareAndSwap) {
             let writes = batch.writes.clone();
-            return self.vault.commit(&tegata_core::record::Batch { guards: Vec::new(), writes });
+            return self.vault.commit(&Batch { guards: Vec::new(), writes });
         }
         self.vault.commit(batch)
     }
@@ -186,6 +234,9 @@ impl<V: Vault> Device<V> {
 
 impl<V: Vault> Records for Device<V> {
     fn get(&self, key: &RecordKey) -> Option<Vec<u8>> {
+        if let Some(value) = self.gathered.as_ref().and_then(|gathered| gathered.records.get(key)) {
+            return value.clone();
+        }
         Reading(&self.vault).get(key)
     }
 }

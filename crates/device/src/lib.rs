@@ -2,6 +2,7 @@
 //!
 //! Nothing here decides: conversations of the core do.
 
+mod calls;
 mod drive;
 mod fleet;
 mod join;
@@ -12,6 +13,7 @@ mod ring;
 mod tap;
 mod update;
 
+pub use calls::hang_up_all;
 pub use drive::{Device, Now, Out, Talking};
 pub use fleet::{ask_all, update_all};
 pub use join::{JoinError, Joining, join};

@@ -5,7 +5,7 @@ use crate::config::{Config, Proof, Transport, Trunk};
 use crate::leg::{self, Destination, LegId, LegKey};
 use crate::phones::Phones;
 use crate::phones::digest::Passwords;
-use crate::seam::{CallId, Caller, Clock, Command, Control, Event, Route};
+use crate::seam::{At, CallId, Caller, Clock, Command, Control, Event, Route};
 use crate::wire::socket::{Gatekeeper, Socket};
 use crate::wire::transaction::{Asked, Way, answer};
 use crate::wire::{self, Reply};
@@ -147,6 +147,11 @@ impl Switch {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.shared.local
+    }
+
+    /// Now, by the clock of its events.
+    pub fn now(&self) -> At {
+        self.shared.clock.now()
     }
 
     /// How much it holds.

@@ -289,7 +289,7 @@ mod tests {
             (&|bytes| bytes[0] = b'X', StoreError::Foreign),
             (&|bytes| bytes[68] = 0, StoreError::Foreign),
             (&|bytes| bytes[63] = 0, StoreError::HalfMade),
-            (&|bytes| bytes[63] = 11, StoreError::Newer { found: 11, known: 10 }),
+            (&|bytes| bytes[63] = 12, StoreError::Newer { found: 12, known: 11 }),
         ] {
             let mut bytes = whole.clone();
             change(&mut bytes);

@@ -7,6 +7,7 @@
 //! issuers/NAME/        VERSION  LOCK  ...
 //! terminals/NAME/      VERSION  LOCK  vault.db
 //! gates/NAME/          VERSION  LOCK  vault.db
+//! switches/NAME/       VERSION  LOCK  vault.db
 //! wallets/NAME/        VERSION  LOCK  vault.db
 //! ```
 //!
@@ -109,6 +110,13 @@ impl DataFolder {
     /// [`FolderError`].
     pub fn gate(&self, name: &str) -> Result<PartFolder, FolderError> {
         self.named("gates", name)
+    }
+    /// A switch's folder.
+    ///
+    /// # Errors
+    /// [`FolderError`].
+    pub fn switch(&self, name: &str) -> Result<PartFolder, FolderError> {
+        self.named("switches", name)
     }
     /// A terminal's folder.
     ///

@@ -7,6 +7,7 @@ use tegata_core::CardId;
 use tegata_core::card::EventKind;
 use tegata_core::step::Break;
 use tegata_core::talk::update::{Command, CommandKind};
+use tegata_core::wire::certificate::Role;
 use tegata_store::{EventRow, ExceptionKind, ExceptionRow, StoreError};
 
 /// What is known around an event.
@@ -33,6 +34,8 @@ pub(crate) fn look(desk: &mut Desk<'_>, source: &Source, event: &Event) -> Resul
             // Another tick of the same session: the later one stands for it ([`call`]).
         } else if row.seq < seq && row.kind == EventKind::Session && row.wallet_entry.is_none() {
             // The last tick that its switch has: the wallet may have signed more.
+        } else if row.seq > seq && event.session.is_some() && source.known.role == Role::Switch {
+            // As above: what follows it follows the last tick that the wallet signed.
         } else if row.seq < seq {
             fits &= follows(row.remaining, event.event.event, event.event.amount, event.event.remaining);
         } else {

@@ -174,6 +174,9 @@ impl Town {
         if self.venue.is_some() {
             cards.retain(|card| !self.is_ticket(at, *card));
         }
+        if self.lines.is_some() {
+            cards.retain(|card| !self.is_telephone(at, *card));
+        }
         if self.sells && !(self.mix.buying > 0 && self.dice.chance(150)) {
             cards.retain(|card| !self.is_given_back(*card));
         }

@@ -1,6 +1,7 @@
 //! What people, merchants and the operator do on a day, as apps and their users do it.
 
 mod buy;
+mod call;
 mod cards;
 mod change;
 mod credit;
@@ -12,6 +13,7 @@ mod reach;
 mod settle;
 mod update;
 
+pub use call::{Lines, PRINTED};
 pub use change::Plans;
 pub use give::Hands;
 pub use reach::Letters;
@@ -180,6 +182,7 @@ impl Town {
         self.act(action);
         self.hand_some();
         self.change_some();
+        self.call_some();
         let seconds = match self.dice.below(20) {
             0..14 => self.dice.within(5, 900),
             14..18 => self.dice.within(900, 20_000),

@@ -2,6 +2,7 @@
 //! what the town saw.
 
 mod buying;
+mod calls;
 mod changes;
 mod credit;
 mod given;
@@ -55,6 +56,7 @@ impl Town {
                     self.tickets(&mut wrong),
                     self.given(&mut wrong),
                     self.changed(&mut wrong),
+                    self.calls(&mut wrong),
                     self.exceptions(&evidence, &mut wrong),
                 ];
                 wrong.extend(judged.into_iter().filter_map(Result::err).map(|error| format!("the store: {error}")));
@@ -128,7 +130,8 @@ impl Town {
                 continue;
             }
             let numbers = self.numbers.iter().filter(|number| number.sold && unit == Unit::USD);
-            let sold = numbers.map(|number| number.face).sum::<u64>() + self.sold_by_credit(unit)?;
+            let telephone = if self.lines.is_some() && unit == Unit::USD { crate::act::PRINTED } else { 0 };
+            let sold = numbers.map(|number| number.face).sum::<u64>() + self.sold_by_credit(unit)? + telephone;
             let issued = equation.sum(Side::Issued);
             if issued > i128::from(sold) {
                 wrong.push(format!("R10: {issued} issued where numbers for {sold} were sold"));
@@ -273,7 +276,8 @@ impl Town {
             let event = hash.and_then(|hash| store.event_by_hash(card, paying.generation, &hash).ok().flatten());
             silent && event.is_some_and(|event| matches!(event.state, EventState::InFlight | EventState::Refused))
         });
-        stuck.map(|paying| paying.charge.claimed().amount.minor()).sum()
+        let paid: u64 = stuck.map(|paying| paying.charge.claimed().amount.minor()).sum();
+        paid + self.stuck_in_calls(card)
     }
 
     fn payment(
@@ -403,8 +407,9 @@ impl Town {
         }
         let tampered_wallet = row.card.is_some_and(|card| !self.is_honest_card(card));
         let till = self.tills.iter().find(|till| Some(till.id) == row.device);
-        let tampered_till = till.is_some_and(|till| till.tampered.is_some());
-        let any_till = self.tills.iter().any(|till| till.tampered.is_some());
+        let lied = |device| self.lines.as_ref().is_some_and(|lines| lines.id == device && lines.tampered.is_some());
+        let tampered_till = till.is_some_and(|till| till.tampered.is_some()) || row.device.is_some_and(lied);
+        let any_till = self.tills.iter().any(|till| till.tampered.is_some()) || row.device.is_some_and(lied);
         let revoked = !self.causes.revoked.is_empty();
         let tampered_gate = self.venue.iter().flat_map(|venue| &venue.gates);
         let tampered_gate =

@@ -6,11 +6,12 @@ use crate::screen::{Answer, Failure, Screen, fail, table};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tegata_core::card::{CardKind, Terms};
-use tegata_core::wire::signed::Algorithm;
-use tegata_core::{IssuerId, Time};
-use tegata_issuer::{Issuer, Offered};
+use tegata_core::charging::{Rate, Tariff, WEEK, WeekTime};
+use tegata_core::wire::signed::{Algorithm, Signed};
+use tegata_core::{Amount, IssuerId, Time, Unit};
+use tegata_issuer::{Issuer, Offered, read_rates};
 use tegata_vault::SqliteVault;
 
 /// Does it.
@@ -40,6 +41,7 @@ pub fn run(place: &Place, _screen: Screen, name: &str, command: IssuerCommand) -
             Ok(Answer::new(text, json!({ "article": article, "stock": stock })))
         }
         IssuerCommand::Event { command } => super::event::run(place, name, command),
+        IssuerCommand::Tariff { file, unit, ahead } => tariff(place, name, file.as_deref(), (&unit, ahead)),
         IssuerCommand::Change(command) => super::change::run(place, name, &command),
         IssuerCommand::Articles => articles(&place.issuer(name)?.part),
         IssuerCommand::Statement { csv } => {
@@ -57,7 +59,7 @@ pub fn terms(issuer: IssuerId, flags: &TermsFlags) -> Result<Terms, Failure> {
     let single = money(&flags.max_payment)?;
     Ok(Terms {
         issuer,
-        kind: CardKind::Payment,
+        kind: if flags.telephone { CardKind::Telephone } else { CardKind::Payment },
         unit: single.unit(),
         name: flags.card_name.clone(),
         max_payment: single.minor(),
@@ -108,6 +110,67 @@ fn sell(place: &Place, name: &str, flags: &SellFlags) -> Result<Answer, Failure>
         listed.article, listed.terms.name, listed.face, listed.stock, listed.issuer
     );
     Ok(Answer::new(text, json!({ "article": listed.article, "revision": listed.revision, "stock": listed.stock })))
+}
+
+/// Sets what calls cost, or shows it.
+fn tariff(place: &Place, name: &str, file: Option<&Path>, (unit, ahead): (&str, i64)) -> Result<Answer, Failure> {
+    let mut opened = place.issuer(name)?;
+    let Some(file) = file else {
+        return Ok(tariffs(&opened.part.tariffs()?));
+    };
+    let Some(unit) = Unit::parse(unit) else {
+        return fail(format!("'{unit}' is no unit; use USD, EUR, JPY or units"));
+    };
+    let rates = read_rates(&std::fs::read_to_string(file)?, unit)?;
+    let week = i64::try_from(WEEK)?;
+    let ahead = u64::try_from(ahead.rem_euclid(week))?;
+    let set = opened.part.set_tariff(&mut place.post()?, (unit, ahead), rates, now())?;
+    let text = format!(
+        "Tariff {} in {} is set, with {} rates. Switches have it after their next update; calls under way keep theirs.",
+        set.number,
+        unit.name(),
+        set.rates.len()
+    );
+    Ok(Answer::new(text, json!({ "tariff": set.number, "unit": unit.name(), "rates": set.rates.len() })))
+}
+
+fn tariffs(set: &[Signed<Tariff>]) -> Answer {
+    let rated: Vec<(&Tariff, &Rate)> =
+        set.iter().flat_map(|signed| signed.claimed().rates.iter().map(|rate| (signed.claimed(), rate))).collect();
+    let money = |unit, minor| Amount::new(unit, minor).map_or_else(String::new, |amount| amount.decimal().to_string());
+    let row = |(tariff, rate): &(&Tariff, &Rate)| {
+        vec![
+            tariff.unit.name().to_owned(),
+            if rate.prefix.is_empty() { "everywhere else".to_owned() } else { rate.prefix.clone() },
+            rate.when.as_ref().map_or_else(|| "always".to_owned(), week_time),
+            money(tariff.unit, rate.setup),
+            money(tariff.unit, rate.price),
+            format!("{} s", rate.length / 1000),
+        ]
+    };
+    let rows: Vec<Vec<String>> = rated.iter().map(row).collect();
+    let json: Vec<Value> = rated
+        .iter()
+        .map(|(tariff, rate)| {
+            json!({ "unit": tariff.unit.name(), "tariff": tariff.number, "prefix": rate.prefix,
+                "when": rate.when.as_ref().map(week_time), "setup": rate.setup, "price": rate.price,
+                "length_ms": rate.length, "minimum": rate.minimum, "kept": rate.setup_kept.unwrap_or(false) })
+        })
+        .collect();
+    let text = if rows.is_empty() {
+        "No tariff is set yet: tegata issuer NAME tariff FILE.csv".to_owned()
+    } else {
+        table(&["unit", "prefix", "when", "set-up", "price", "for each"], &rows)
+    };
+    Answer::new(text, json!({ "rates": json }))
+}
+
+/// A part of a week as people write it.
+fn week_time(when: &WeekTime) -> String {
+    const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+    let clock = |minute: u64| format!("{:02}:{:02}", minute / 60, minute % 60);
+    let day = usize::try_from(when.from / 1440).ok().and_then(|day| DAYS.get(day)).unwrap_or(&"?");
+    format!("{day} {}-{}", clock(when.from % 1440), clock(when.until - when.from / 1440 * 1440))
 }
 
 fn articles(issuer: &Issuer<SqliteVault>) -> Result<Answer, Failure> {

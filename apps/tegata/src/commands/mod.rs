@@ -15,6 +15,7 @@ pub mod provider;
 pub mod reach;
 pub mod settlement;
 pub mod statement;
+pub mod switch;
 pub mod terminal;
 pub mod ticket;
 pub mod wallet;
@@ -52,6 +53,7 @@ pub fn join_part(place: &Place, sort: Sort, name: &str, token: &str, algorithm: 
         Sort::Wallet => Role::Wallet,
         Sort::Terminal => Role::Terminal,
         Sort::Gate => Role::Gate,
+        Sort::Switch => Role::Switch,
         Sort::Issuer => Role::Issuer,
         Sort::Merchant => Role::Merchant,
     };
@@ -67,7 +69,7 @@ pub fn join_part(place: &Place, sort: Sort, name: &str, token: &str, algorithm: 
     }
     let certificate = joined?;
     // Parties keep no log; devices fetch keys, terms and the revocation list at once.
-    if matches!(role, Role::Wallet | Role::Terminal | Role::Gate) {
+    if matches!(role, Role::Wallet | Role::Terminal | Role::Gate | Role::Switch) {
         tegata_device::update(&mut opened.part, &mut post, now())?;
     }
     let subject = subject_text(certificate.claimed());
@@ -78,7 +80,7 @@ pub fn join_part(place: &Place, sort: Sort, name: &str, token: &str, algorithm: 
 /// A participant's id as people see it.
 pub fn subject_text(certificate: &Certificate) -> String {
     match certificate.role {
-        Role::Terminal | Role::Wallet | Role::Gate => certificate.subject.device().to_string(),
+        Role::Terminal | Role::Wallet | Role::Gate | Role::Switch => certificate.subject.device().to_string(),
         _ => certificate.subject.party().to_string(),
     }
 }

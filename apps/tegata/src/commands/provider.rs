@@ -29,6 +29,7 @@ pub fn run(place: &Place, screen: Screen, command: ProviderCommand) -> Result<An
                 InviteRole::Merchant => "merchant",
                 InviteRole::Terminal => "terminal",
                 InviteRole::Gate => "gate",
+                InviteRole::Switch => "switch",
                 InviteRole::Wallet => "wallet",
             };
             let answer = ask(json!({ "do": "invite", "role": role, "names": [name], "owner": owner }))?;

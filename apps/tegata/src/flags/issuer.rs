@@ -49,6 +49,20 @@ pub enum IssuerCommand {
     },
     /// List what is sold over the network
     Articles,
+    /// Set what calls cost that telephone cards pay for, from a CSV file; without a file, show it
+    ///
+    /// Columns: prefix, setup, price, seconds; and when (like Mon-Fri 18:00-24:00), minimum, kept (yes: the set-up charge is kept also
+    /// where nobody answers). Calls under way keep what was agreed.
+    Tariff {
+        /// The file
+        file: Option<PathBuf>,
+        /// In which unit: a currency, or units
+        #[arg(long, default_value = "USD")]
+        unit: String,
+        /// Minutes that the clock of `when` is ahead of UTC
+        #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+        ahead: i64,
+    },
     /// Tickets: plan events, number seats, sell categories, place gates
     Event {
         /// What is done
@@ -104,6 +118,9 @@ pub struct SellFlags {
 /// The terms of cards.
 #[derive(Args)]
 pub struct TermsFlags {
+    /// Telephone cards: they pay for calls, in money or, with --currency units, in units
+    #[arg(long)]
+    pub telephone: bool,
     /// Currency
     #[arg(long, default_value = "USD")]
     pub currency: String,

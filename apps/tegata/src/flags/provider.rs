@@ -86,6 +86,8 @@ pub enum InviteRole {
     Terminal,
     /// Admits tickets; its owner is the promoter
     Gate,
+    /// Connects calls; its owner is who is paid for them
+    Switch,
     /// Holds cards
     Wallet,
 }

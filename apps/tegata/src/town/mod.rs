@@ -281,6 +281,7 @@ fn settle_in(place: &Place, screen: Screen) -> Result<(), Failure> {
 /// The terms of the town's cards.
 fn town_terms() -> TermsFlags {
     TermsFlags {
+        telephone: false,
         currency: "USD".into(),
         card_name: "Town card".into(),
         max_payment: "100.00".into(),

@@ -153,6 +153,20 @@ impl SwitchCall {
         }
     }
 
+    /// Its number, once it has one.
+    pub fn transaction(&self) -> Option<u64> {
+        match &self.stage {
+            Stage::StoringTariff(line, _)
+            | Stage::ExpectFirst(line)
+            | Stage::StoringFirst(line)
+            | Stage::Open(line)
+            | Stage::StoringTick(line)
+            | Stage::SigningReceipt(line, _) => Some(line.call.transaction()),
+            Stage::StoringReceipt(call) => Some(call.transaction()),
+            _ => None,
+        }
+    }
+
     fn next(self, stage: Stage, effects: impl Into<Effects>) -> Next {
         Step::new(Self { stage, ..self }, effects)
     }

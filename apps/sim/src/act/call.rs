@@ -1,0 +1,331 @@
+//! People call: each has a telephone card, and one switch connects them. Calls end in every way, wallets and switch lose power in them,
+//! and the words between them get lost.
+
+use crate::dial::{Dial, Dialled, Ends, Spoken};
+use crate::dice::Dice;
+use crate::fault::FrameFault;
+use crate::post::Center;
+use crate::tap::Clocks;
+use crate::template::{LIST_AGE, RECORD_AGE, template};
+use crate::town::Town;
+use tegata_core::card::{CallEnd, CardKind, Terms};
+use tegata_core::charging::Rate;
+use tegata_core::step::Broken;
+use tegata_core::talk::call::{Caller, SwitchNotice};
+use tegata_core::talk::pay::load_purse;
+use tegata_core::wire::certificate::Role;
+use tegata_core::{Amount, CardId, DeviceId, Unit};
+use tegata_device::{Now, hang_up_all, join};
+use tegata_issuer::Issuer;
+use tegata_switch::Switch;
+use tegata_vault::{Faults, SimulatedVault};
+
+/// What a telephone card holds at first, in cents.
+const FACE: u64 = 2_000;
+/// What all telephone cards hold at first, in cents.
+pub const PRINTED: u64 = FACE * crate::template::WALLETS as u64;
+/// Milliseconds of a unit.
+const UNIT: u64 = 60_000;
+
+/// What the town knows of calls.
+pub struct Lines {
+    /// Dice of their own.
+    pub dice: Dice,
+    /// The switch.
+    pub switch: Switch<SimulatedVault>,
+    /// Who it is to the provider.
+    pub id: DeviceId,
+    /// Why it is not an honest switch on a disk that keeps what it stored; `None` if it is.
+    pub tampered: Option<&'static str>,
+    /// Telephone cards by number, not installed yet.
+    numbers: Vec<String>,
+    /// Calls that were connected.
+    pub connected: u64,
+    /// Calls that were cut when what was paid was over.
+    pub cut: u64,
+    /// Calls that wallets ended from their records.
+    pub hung_up: u64,
+}
+
+/// The sort of card that pays for calls.
+fn terms() -> Terms {
+    Terms {
+        kind: CardKind::Telephone,
+        name: "Town calls".into(),
+        max_payment: 5_000,
+        list_age: LIST_AGE,
+        record_age: RECORD_AGE,
+        ..crate::template::terms(template().issuer_party)
+    }
+}
+
+impl Lines {
+    /// A switch joins, the issuer prints telephone cards and says what calls cost; before the first day.
+    ///
+    /// # Errors
+    /// In words.
+    pub fn open(
+        center: &mut Center,
+        issuer: &mut Issuer<SimulatedVault>,
+        broken: Broken,
+        mut dice: Dice,
+    ) -> Result<Self, String> {
+        let told = |error: &dyn std::fmt::Display| error.to_string();
+        let seed = dice.entropy();
+        let mut device = crate::town::new_device(SimulatedVault::new(Faults::none()), seed, broken);
+        let owner = template().merchants.first().copied();
+        let (time, entropy) = (center.now, dice.entropy());
+        let provider = center.provider().ok_or("no provider")?;
+        let token = provider.invite(Role::Switch, owner, "Exchange", time, entropy).map_err(|error| told(&error))?;
+        let info = provider.info().clone();
+        let mut now = || Now { time, entropy: dice.entropy() };
+        join(&mut device, center, &info, &token, Role::Switch, "Exchange", now()).map_err(|error| told(&error))?;
+        let amount = Amount::new(Unit::USD, FACE).ok_or("a face")?;
+        let until = time.after(2000 * tegata_core::Time::DAY);
+        let count = crate::template::WALLETS as u64;
+        let batch = issuer.order(center, terms(), amount, (count, until), now()).map_err(|error| told(&error))?;
+        issuer.activate(center, batch, (1, count), now()).map_err(|error| told(&error))?;
+        let printed = issuer.print(batch).map_err(|error| told(&error))?;
+        let rate = |prefix: &str, (setup, price, length), setup_kept| Rate {
+            prefix: prefix.into(),
+            when: None,
+            setup,
+            price,
+            length,
+            minimum: 1,
+            setup_kept,
+            extensions: Default::default(),
+        };
+        let rates = vec![rate("", (10, 60, UNIT), None), rate("1", (25, 45, UNIT), Some(true))];
+        issuer.set_tariff(center, (Unit::USD, 0), rates, now()).map_err(|error| told(&error))?;
+        let mut switch = Switch::new(device);
+        switch.update(center, now()).map_err(|error| told(&error))?;
+        let id = switch.device.id().ok_or("a switch")?;
+        let numbers = printed.into_iter().map(|printed| printed.number.to_string()).collect();
+        Ok(Self { dice, switch, id, tampered: None, numbers, connected: 0, cut: 0, hung_up: 0 })
+    }
+}
+
+impl Town {
+    fn line_odds(&mut self, per_mille: u64) -> bool {
+        self.lines.as_mut().is_some_and(|lines| lines.dice.chance(per_mille))
+    }
+    fn line_below(&mut self, bound: u64) -> u64 {
+        self.lines.as_mut().map_or(0, |lines| lines.dice.below(bound))
+    }
+    fn line_now(&mut self, skew: i64) -> Now {
+        let time = crate::tap::skewed(self.time, skew);
+        Now { time, entropy: self.lines.as_mut().map_or([0; 32], |lines| lines.dice.entropy()) }
+    }
+    /// Whether this card pays for calls, and for nothing else.
+    pub fn is_telephone(&self, at: usize, card: CardId) -> bool {
+        let device = self.people.get(at).map(|person| &person.wallet.device);
+        device
+            .and_then(|device| load_purse(device, card))
+            .is_some_and(|purse| purse.certificate.claimed().kind == CardKind::Telephone)
+    }
+    /// The telephone card of a wallet.
+    pub fn telephone(&self, at: usize) -> Option<CardId> {
+        let cards = self.people.get(at)?.wallet.device.cards().ok()?;
+        cards.into_iter().find(|card| self.is_telephone(at, *card))
+    }
+
+    /// Somebody calls, or the switch updates, if it is the day for it.
+    pub(super) fn call_some(&mut self) {
+        if !self.line_odds(self.mix.calls) {
+            return;
+        }
+        match self.line_below(100) {
+            0..70 => {
+                let people = self.people.len() as u64;
+                let at = usize::try_from(self.line_below(people)).unwrap_or(0);
+                self.call_from(at);
+            }
+            _ => {
+                self.update_switch();
+            }
+        }
+    }
+
+    /// A wallet gets its telephone card, if it has none.
+    fn equip_caller(&mut self, at: usize) -> Option<CardId> {
+        if let Some(card) = self.telephone(at) {
+            return Some(card);
+        }
+        let number = self.lines.as_mut()?.numbers.pop()?;
+        let now = self.line_now(self.people.get(at)?.skew);
+        let person = self.people.get_mut(at)?;
+        let done = person.wallet.install(&mut self.center, &number, None, now);
+        self.say(|| format!("wallet {at} installs a telephone card: {done:?}"));
+        if done.is_err() {
+            // Typed again some other day.
+            self.lines.as_mut()?.numbers.push(number);
+        }
+        done.ok()
+    }
+
+    /// Somebody calls somebody.
+    pub fn call_from(&mut self, at: usize) -> Option<Dialled> {
+        self.wake_person(at);
+        self.wake_switch();
+        let card = self.equip_caller(at)?;
+        if self.line_odds(self.mix.power)
+            && let (Some(person), Some(lines)) = (self.people.get_mut(at), &mut self.lines)
+        {
+            // In the middle of it, mostly.
+            let vault =
+                if lines.dice.chance(500) { &mut person.wallet.device.vault } else { &mut lines.switch.device.vault };
+            Self::arm_within(vault, &mut lines.dice, (self.mix.lost_sync, 8));
+        }
+        let speaks = match self.line_below(10) {
+            0 => None,
+            1..3 => Some(self.line_below(30 * UNIT)),
+            _ => Some(self.line_below(4 * UNIT)),
+        };
+        let ends = [Ends::Stop, Ends::HangsUp, Ends::Called, Ends::Vanishes];
+        let ends = ends.get(usize::try_from(self.line_below(4)).unwrap_or(0)).copied().unwrap_or(Ends::Stop);
+        let plan = Spoken { rings: self.line_below(30_000), speaks, ends };
+        let fault = match self.line_odds(self.mix.frames) {
+            true => {
+                let number = usize::try_from(self.line_below(14)).unwrap_or(0);
+                let fault = self.lines.as_mut()?.dice.pick(&FrameFault::ALL);
+                fault.map(|fault| (if fault == FrameFault::Version { 0 } else { number }, fault))
+            }
+            false => None,
+        };
+        let seen = self.dial(at, card, plan, fault);
+        if let Some(person) = self.people.get_mut(at) {
+            person.wallet.device.vault.set_faults(Faults::none());
+        }
+        if let Some(lines) = &mut self.lines {
+            lines.switch.device.vault.set_faults(Faults::none());
+        }
+        // Whoever was in it and is here still ends it: the app does when it is opened again, the switch when it is started.
+        if self.line_odds(700) {
+            self.hang_up(at);
+        }
+        seen
+    }
+
+    /// The call itself.
+    pub fn dial(
+        &mut self,
+        at: usize,
+        card: CardId,
+        plan: Spoken,
+        fault: Option<(usize, FrameFault)>,
+    ) -> Option<Dialled> {
+        self.hang_up(at);
+        let person = self.people.get_mut(at)?;
+        let payer = person.wallet.payer(card).ok()?;
+        let called = if self.lines.as_mut()?.dice.chance(300) { "1900" } else { "4930" };
+        let caller = Caller { payer, called: called.into(), limit: None };
+        let lines = self.lines.as_mut()?;
+        let exchange = lines.switch.exchange().ok()?;
+        let clocks = Clocks { time: self.time, wallet: self.people.get(at)?.skew, terminal: 0 };
+        let dial = Dial::start((caller, exchange), clocks, fault, &mut lines.dice).ok()?;
+        let sides = (&mut self.people.get_mut(at)?.wallet.device, &mut lines.switch.device);
+        let seen = dial.run(sides, plan, &mut self.air, &mut lines.dice);
+        self.crossed = seen.crossed;
+        let (rang, spoke) = (seen.rang, seen.spoke);
+        lines.connected += u64::from(rang && spoke > 0);
+        lines.cut += u64::from(seen.switch.contains(&SwitchNotice::HangUp(CallEnd::PaidTimeOver)));
+        self.say(|| format!("wallet {at} calls {called} with {card} ({plan:?}, {fault:?}): {seen:?}"));
+        self.no_more_than_a_unit(&seen);
+        Some(seen)
+    }
+
+    /// Nobody speaks more than one unit beyond what is stored as paid (R24).
+    fn no_more_than_a_unit(&mut self, seen: &Dialled) {
+        let Some(lines) = self.lines.as_ref().filter(|lines| lines.tampered.is_none()) else { return };
+        let Ok(calls) = lines.switch.calls() else { return };
+        let Some(call) = calls.last() else { return };
+        let tariff = call.tariff.claimed();
+        let paid = call.paid().saturating_sub(tariff.setup) / tariff.price.max(1);
+        if seen.spoke > (paid + 1) * tariff.length {
+            self.wrong.push(format!("R24: they spoke {} ms where {paid} units are paid", seen.spoke));
+        }
+    }
+
+    /// A wallet ends the calls that it was in, and the switch those that it does not connect any more.
+    pub fn hang_up(&mut self, at: usize) {
+        self.wake_switch();
+        let skew = self.people.get(at).map_or(0, |person| person.skew);
+        let now = self.line_now(skew);
+        let person = self.people.get_mut(at);
+        let ended = person.and_then(|person| hang_up_all(&mut person.wallet.device, now).ok()).unwrap_or(0);
+        let now = self.line_now(0);
+        if let Some(lines) = &mut self.lines {
+            lines.hung_up += ended as u64;
+            let _ = lines.switch.recover(now);
+        }
+    }
+
+    /// The switch is started again, if it was off.
+    pub fn wake_switch(&mut self) {
+        let Some(lines) = self.lines.as_mut().filter(|lines| lines.switch.device.vault.is_off()) else { return };
+        let device = &mut lines.switch.device;
+        device.vault.power_cut();
+        device.vault.set_faults(Faults::none());
+        device.forget_channel();
+        if device.vault.forgot() {
+            lines.tampered = lines.tampered.or(Some("its disk lied"));
+        }
+        self.faults += 1;
+        let now = self.line_now(0);
+        if let Some(lines) = &mut self.lines {
+            let _ = lines.switch.recover(now);
+        }
+        self.say(|| "the switch is started again".into());
+    }
+
+    /// The switch brings its log to the provider.
+    pub fn update_switch(&mut self) -> bool {
+        self.wake_switch();
+        let now = self.line_now(0);
+        let Some(lines) = &mut self.lines else { return true };
+        let done = lines.switch.update(&mut self.center, now).map_err(|error| error.to_string());
+        let id = lines.id;
+        if done.is_ok() {
+            self.causes.heard(id, self.time);
+        }
+        self.say(|| format!("the switch updates: {done:?}"));
+        done.is_ok()
+    }
+
+    /// In calm: every call has ended, the switch updates, and everybody can call again.
+    pub fn calm_lines(&mut self) {
+        if self.lines.is_none() {
+            return;
+        }
+        self.wake_switch();
+        for at in 0..self.people.len() {
+            self.hang_up(at);
+        }
+    }
+
+    /// In calm, everybody can call.
+    pub fn everybody_calls(&mut self) {
+        if self.lines.as_ref().is_none_or(|lines| lines.tampered.is_some()) {
+            return;
+        }
+        for at in 0..self.people.len() {
+            let Some(card) = self.telephone(at) else { continue };
+            let person = &self.people[at];
+            let barred = person.tampered.is_some()
+                || self.causes.revoked.contains_key(&person.id)
+                || self.causes.blocked.contains(&card)
+                || self.is_lost(card)
+                || self.is_given_back(card);
+            let enough = load_purse(&person.wallet.device, card).is_some_and(|purse| purse.remaining > 500);
+            if barred || !enough {
+                continue;
+            }
+            let plan = Spoken { rings: 1_000, speaks: Some(90_000), ends: Ends::Stop };
+            let seen = self.dial(at, card, plan, None);
+            if seen.is_none_or(|seen| seen.spoke != 90_000) {
+                self.wrong.push(format!("liveness: wallet {at} cannot call in calm"));
+            }
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! Charging's end of the seam: what SIP tells goes to the calls of the core, what they want goes back.
+//!
+//! The desk takes all that has happened since it looked last, and what has fallen due, hands it to the calls one after the other, writes
+//! what they store in one batch, and only then says what they have said. Where that write fails, what was said is dropped, and the
+//! calls that stored something end from what is stored.
+
+use crate::switch::{Switch, SwitchError};
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::time::Duration;
+use tegata_core::card::CallEnd;
+use tegata_core::step::Event;
+use tegata_core::talk::call::{SwitchCall, SwitchNotice};
+use tegata_core::talk::pay::Refusal;
+use tegata_device::{Now, TapStep, TerminalTap};
+use tegata_sip::reason::Reason;
+use tegata_sip::{self as sip, At, Body, By, CallId, Command, Control, Number, Route, Shown, Side};
+use tegata_vault::Vault;
+use tokio::sync::watch;
+
+/// How many happenings are answered by one durable write, at most.
+const AT_ONCE: usize = 512;
+/// How long the desk waits, at most, before it looks again.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A call as the desk knows it.
+struct Line {
+    tap: TerminalTap<SwitchCall>,
+    to: Number,
+    shown_as: Shown,
+    /// What the caller said last: SIP may bring it twice.
+    heard: Vec<u8>,
+    answered: bool,
+    /// SIP has let go of it: nothing can be said any more.
+    gone: bool,
+}
+
+/// What the desk has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Calls that asked for a tariff.
+    pub asked: u64,
+    /// Calls that have ended and are logged.
+    pub ended: u64,
+    /// Calls that were refused.
+    pub refused: u64,
+    /// Durable writes.
+    pub writes: u64,
+}
+
+/// The desk.
+pub struct Desk<V> {
+    /// Its records and keys.
+    pub switch: Switch<V>,
+    lines: HashMap<CallId, Line>,
+    due: BinaryHeap<Reverse<(u64, CallId)>>,
+    out: Vec<Command>,
+    /// Calls that were touched since the last write.
+    touched: BTreeSet<CallId>,
+    done: Done,
+}
+
+impl<V: Vault> Desk<V> {
+    /// A desk with no calls.
+    pub fn new(switch: Switch<V>) -> Self {
+        Self {
+            switch,
+            lines: HashMap::new(),
+            due: BinaryHeap::new(),
+            out: Vec::new(),
+            touched: BTreeSet::new(),
+            done: Done::default(),
+        }
+    }
+    /// What it has done.
+    pub fn done(&self) -> Done {
+        self.done
+    }
+    /// Serves calls until it is stopped, or SIP goes away. `idle` is run between calls about once a second.
+    ///
+    /// # Errors
+    /// The vault cannot be read any more.
+    pub async fn run(
+        &mut self,
+        sip: &sip::Switch,
+        control: &mut Control,
+        mut stop: watch::Receiver<bool>,
+        clock: fn() -> Now,
+        mut idle: impl FnMut(&mut Switch<V>),
+    ) -> Result<(), SwitchError> {
+        let mut looked = tokio::time::Instant::now();
+        while !*stop.borrow() {
+            let wait = self.wait(sip.now());
+            let first = tokio::select! {
+                event = control.events.recv() => match event {
+                    Some(event) => Some(event),
+                    None => return Ok(()),
+                },
+                () = tokio::time::sleep(wait) => None,
+                _ = stop.changed() => None,
+            };
+            let mut events: Vec<sip::Event> = first.into_iter().collect();
+            while let Some(event) = (events.len() < AT_ONCE).then(|| control.events.try_recv().ok()).flatten() {
+                events.push(event);
+            }
+            self.turn(events, sip.now(), clock)?;
+            for command in self.out.drain(..) {
+                // SIP that has gone away is noticed above.
+                let _ = control.commands.send(command);
+            }
+            if looked.elapsed() >= LOOK {
+                looked = tokio::time::Instant::now();
+                tokio::task::block_in_place(|| idle(&mut self.switch));
+            }
+        }
+        Ok(())
+    }
+    /// How long nothing falls due.
+    fn wait(&self, now: At) -> Duration {
+        let next = self.due.peek().map_or(u64::MAX, |Reverse((at, _))| *at);
+        Duration::from_millis(next.saturating_sub(now.0)).min(LOOK)
+    }
+
+    /// Everything that happened, in one durable write.
+    fn turn(&mut self, events: Vec<sip::Event>, now: At, clock: fn() -> Now) -> Result<(), SwitchError> {
+        self.switch.device.gather();
+        for event in events {
+            self.happened(event, clock());
+        }
+        while self.due.peek().is_some_and(|Reverse((at, _))| *at <= now.0) {
+            let Some(Reverse((_, call))) = self.due.pop() else { break };
+            self.tell(call, now, clock(), |call| call);
+        }
+        let (written, touched) = (self.switch.device.write(), std::mem::take(&mut self.touched));
+        self.done.writes += 1;
+        let Err(error) = written else {
+            return Ok(());
+        };
+        tracing::error!(%error, "what {} calls stored is lost; they end", touched.len());
+        self.out.clear();
+        for call in &touched {
+            self.lines.remove(call);
+            self.fail(*call, 500, "The switch could not store");
+        }
+        // Whatever else is open is still on its line.
+        for call in self.switch.calls()? {
+            let transaction = call.tariff.claimed().transaction;
+            let held = self
+                .lines
+                .values_mut()
+                .any(|line| line.tap.talking().look(SwitchCall::transaction) == Some(Some(transaction)));
+            if !held {
+                self.switch.end(transaction, clock())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn happened(&mut self, event: sip::Event, now: Now) {
+        match event {
+            sip::Event::Asked { call, caller, called, route, body, at } => {
+                let shown_as = match caller {
+                    sip::Caller::Phone(number) => Shown::As(number),
+                    sip::Caller::Trunk { number, .. } => number.map_or(Shown::Anonymous, Shown::As),
+                };
+                self.asked(call, (called, route, shown_as), body, (at, now));
+            }
+            sip::Event::Body { call, from: Side::Caller, body, at } => self.heard(call, body, at, now),
+            sip::Event::Answered { call, at } => {
+                if let Some(line) = self.lines.get_mut(&call) {
+                    line.answered = true;
+                }
+                self.tell(call, at, now, SwitchCall::answered);
+            }
+            sip::Event::Ended { call, by, at } => {
+                let Some(line) = self.lines.get_mut(&call) else { return };
+                line.gone = true;
+                let how = how(&by, line.answered);
+                self.tell(call, at, now, |call| call.ended(how));
+            }
+            sip::Event::Emergency { call, called, .. } => tracing::warn!("{call} for help, to {called}"),
+            sip::Event::Body { .. } | sip::Event::Ringing { .. } => {}
+        }
+    }
+
+    fn asked(
+        &mut self,
+        call: CallId,
+        (called, route, shown_as): (Number, Route, Shown),
+        body: Option<Body>,
+        (at, now): (At, Now),
+    ) {
+        self.done.asked += 1;
+        if route == Route::Unknown {
+            return self.refuse(call, Refusal::UnknownDestination, None);
+        }
+        let Some(hello) = body else {
+            return self.fail(call, 402, "This call is paid by a telephone card: dial with a wallet");
+        };
+        let tap = match self.switch.tap(called.as_str()) {
+            Ok(tap) => tap,
+            Err(error) => {
+                tracing::warn!(%error, "nobody can call");
+                return self.fail(call, 503, "The switch is not set up for calls");
+            }
+        };
+        let line = Line { tap, to: called, shown_as, heard: Vec::new(), answered: false, gone: false };
+        self.lines.insert(call, line);
+        self.heard(call, hello, at, now);
+    }
+
+    /// The caller says something.
+    fn heard(&mut self, call: CallId, Body(bytes): Body, at: At, now: Now) {
+        let Some(line) = self.lines.get_mut(&call) else { return };
+        if std::mem::replace(&mut line.heard, bytes.clone()) == bytes {
+            return;
+        }
+        self.touched.insert(call);
+        line.tap.talking().tell(|call| call.at(at.0));
+        match line.tap.receive(&bytes, now, &mut self.switch.device) {
+            Ok(step) => self.after(call, step, (at, now)),
+            Err(error) => {
+                // What is paid stays paid: the call ends, and its end is logged.
+                tracing::info!(%error, "{call}: the payment conversation broke");
+                self.tell(call, at, now, |call| call.ended(CallEnd::NotAgreed));
+                self.fail(call, 400, "The payment conversation broke");
+            }
+        }
+    }
+    /// Tells a call something that is no word, and lets it look.
+    fn tell(&mut self, call: CallId, at: At, now: Now, change: impl FnOnce(SwitchCall) -> SwitchCall) {
+        let Some(line) = self.lines.get_mut(&call) else { return };
+        self.touched.insert(call);
+        line.tap.talking().tell(|call| change(call.at(at.0)));
+        match line.tap.event(Event::Tick, now, &mut self.switch.device) {
+            Ok(step) => self.after(call, step, (at, now)),
+            Err(error) => tracing::warn!(%error, "{call}: nothing can be said"),
+        }
+    }
+
+    /// Does what a call wants. The last frame of one that ends is the last word to its wallet.
+    fn after(&mut self, call: CallId, step: TapStep<SwitchNotice>, (at, now): (At, Now)) {
+        let TapStep { mut frames, notices } = step;
+        for notice in notices {
+            match notice {
+                SwitchNotice::Proceed => {
+                    if let Some(Line { to, shown_as, .. }) = self.lines.get(&call) {
+                        self.out.push(Command::Proceed { call, to: to.clone(), shown_as: shown_as.clone() });
+                    }
+                }
+                SwitchNotice::Warn(left) => {
+                    let (left, body) = (Duration::from_millis(left), frames.pop().map(Body));
+                    self.out.push(Command::Warn { call, left, body });
+                }
+                SwitchNotice::HangUp(how) => return self.tell(call, at, now, |call| call.ended(how)),
+                SwitchNotice::Refused(why) => {
+                    let word = (!frames.is_empty()).then(|| frames.remove(0));
+                    self.refuse(call, why, word);
+                    frames.clear();
+                }
+                SwitchNotice::Over(receipt) => {
+                    self.done.ended += 1;
+                    let body = frames.pop().map(Body);
+                    if self.lines.remove(&call).is_some_and(|line| !line.gone) {
+                        let reason = reason(receipt.ended);
+                        self.out.push(Command::HangUp { call, reason, body });
+                    }
+                }
+                SwitchNotice::Failed(fault) => {
+                    tracing::error!(%fault, "{call} ends");
+                    self.lines.remove(&call);
+                    self.fail(call, 500, "The switch failed");
+                }
+            }
+        }
+        let Some(line) = self.lines.get_mut(&call) else { return };
+        self.out.extend(frames.into_iter().map(|frame| Command::Tell { call, body: Body(frame) }));
+        if line.tap.is_over() {
+            self.lines.remove(&call);
+        } else if let Some(due) = line.tap.talking().look(SwitchCall::due).flatten() {
+            self.due.push(Reverse((due, call)));
+        }
+    }
+
+    fn refuse(&mut self, call: CallId, why: Refusal, word: Option<Vec<u8>>) {
+        self.done.refused += 1;
+        let (status, text) = (status(why), why.advice().to_owned());
+        self.out.push(Command::Refuse { call, status, text, body: word.map(Body) });
+    }
+    fn fail(&mut self, call: CallId, status: u16, text: &str) {
+        self.done.refused += 1;
+        self.out.push(Command::Refuse { call, status, text: text.to_owned(), body: None });
+    }
+}
+
+/// How a call ended, by what SIP says.
+fn how(by: &By, answered: bool) -> CallEnd {
+    match (by, answered) {
+        (By::Caller, true) => CallEnd::HungUp,
+        (By::Caller, false) => CallEnd::Cancelled,
+        (By::Callee { refused: Some(408 | 480) }, _) | (By::Switch(_), false) => CallEnd::NoAnswer,
+        (By::Callee { refused: Some(486 | 600 | 603) }, _) => CallEnd::Busy,
+        (By::Callee { refused: Some(_) }, _) | (By::Switch(_), true) => CallEnd::Failed,
+        (By::Callee { refused: None }, _) => CallEnd::CalledHungUp,
+        (By::Control, _) => CallEnd::NotAgreed,
+    }
+}
+
+/// The SIP status that says the same.
+fn status(why: Refusal) -> u16 {
+    match why {
+        Refusal::Malformed => 400,
+        Refusal::BeyondTerms | Refusal::TooLittle | Refusal::NotAccepted | Refusal::CertificateNeeded => 402,
+        Refusal::UnknownDestination | Refusal::UnknownTransaction => 404,
+        Refusal::ChargeExpired => 408,
+        Refusal::OutOfOrder => 500,
+        Refusal::TerminalStale => 503,
+        Refusal::Declined => 603,
+        _ => 403,
+    }
+}
+
+/// What the caller's phone shows.
+fn reason(how: CallEnd) -> Reason {
+    match how {
+        CallEnd::PaidTimeOver => Reason::new(402, "What was paid for is over"),
+        CallEnd::NotAgreed => Reason::new(402, "The call was not agreed on"),
+        _ => Reason::new(200, "The call has ended"),
+    }
+}

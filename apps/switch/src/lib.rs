@@ -1,0 +1,11 @@
+//! The switching center [105]: connects calls and takes telephone cards while they last.
+//!
+//! `tegata_sip` speaks SIP and rings nobody before it is told to; the core says what a call costs and when it is paid. [`desk`] stands
+//! between the two: it carries words from one to the other, and gathers what many calls store into one durable write.
+
+pub mod desk;
+mod records;
+mod switch;
+
+pub use records::CallRecord;
+pub use switch::{Switch, SwitchError};

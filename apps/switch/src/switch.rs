@@ -1,0 +1,132 @@
+//! A switch over its vault: what it works with, calls that it was in when it went down, its line to the provider.
+
+use crate::records::CallRecord;
+use std::sync::Arc;
+use tegata_core::charging::Tariff;
+use tegata_core::record::Space;
+use tegata_core::step::{Event, Fault};
+use tegata_core::talk::call::{Call, CallState, EndNotice, EndOfCall, Exchange, SwitchCall};
+use tegata_core::wire::canonical::Wire;
+use tegata_core::wire::signed::Signed;
+use tegata_device::{Device, Now, Out, Post, Summary, Talking, TerminalTap, UpdateError, update};
+use tegata_vault::{Vault, VaultError};
+
+/// Seconds within which a caller agrees to the tariff of a call.
+const VALID_FOR: u64 = 60;
+/// How long before a unit ends the next one is asked for, in milliseconds; never more than half a unit.
+const LEAD: u64 = 2_000;
+
+/// Why the switch did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum SwitchError {
+    /// Not joined.
+    #[error("this switch has not joined a provider yet; ask its operator for a token and join")]
+    NotJoined,
+    /// Nothing to charge by.
+    #[error("this switch knows no tariff yet; an issuer of telephone cards sets one, then update this switch once")]
+    NotReady,
+    /// The device failed.
+    #[error(transparent)]
+    Device(#[from] Fault),
+    /// The vault failed.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The update did not come to its end.
+    #[error(transparent)]
+    Update(#[from] UpdateError),
+    /// SIP could not be spoken.
+    #[error(transparent)]
+    Sip(#[from] tegata_sip::StartError),
+}
+
+/// A switch.
+pub struct Switch<V> {
+    /// Its records and keys.
+    pub device: Device<V>,
+    exchange: Option<Arc<Exchange>>,
+}
+
+impl<V: Vault> Switch<V> {
+    /// Over this device.
+    pub fn new(device: Device<V>) -> Self {
+        Self { device, exchange: None }
+    }
+    /// With what it works, read once and again after each update.
+    ///
+    /// # Errors
+    /// [`SwitchError::NotJoined`], [`SwitchError::NotReady`].
+    pub fn exchange(&mut self) -> Result<Arc<Exchange>, SwitchError> {
+        if let Some(exchange) = &self.exchange {
+            return Ok(exchange.clone());
+        }
+        let certificate = self.device.certificate().ok_or(SwitchError::NotJoined)?;
+        let anchors = self.device.anchors().ok_or(SwitchError::NotJoined)?;
+        let tariffs = self.device.vault.scan(Space::Tariff, &[], usize::MAX)?;
+        let tariffs = tariffs.iter().filter_map(|(_, bytes)| Signed::<Tariff>::decode(bytes).ok());
+        let tariffs: Vec<_> = tariffs.map(|signed| (signed.hash(&[]), signed.claimed().clone())).collect();
+        if tariffs.is_empty() {
+            return Err(SwitchError::NotReady);
+        }
+        let terms = self.device.vault.scan(Space::Terms, &[], usize::MAX)?;
+        let terms = terms.iter().filter_map(|(_, bytes)| tegata_core::card::Terms::from_bytes(bytes).ok()).collect();
+        let exchange = Exchange { certificate, anchors, terms, tariffs, valid_for: VALID_FOR, lead: LEAD };
+        Ok(self.exchange.insert(Arc::new(exchange)).clone())
+    }
+    /// Waits for the words of a caller who dials this number.
+    ///
+    /// # Errors
+    /// [`SwitchError`].
+    pub fn tap(&mut self, called: &str) -> Result<TerminalTap<SwitchCall>, SwitchError> {
+        Ok(TerminalTap::waiting(SwitchCall::new(self.exchange()?, called.to_owned())))
+    }
+    /// The calls in its records, oldest first.
+    ///
+    /// # Errors
+    /// The vault cannot be read.
+    pub fn calls(&self) -> Result<Vec<Call>, SwitchError> {
+        let found = self.device.vault.scan(Space::Call, &[], usize::MAX)?;
+        Ok(found.iter().filter_map(|(_, bytes)| Call::from_bytes(bytes).ok()).collect())
+    }
+    /// The calls that have ended, as an operator counts them.
+    ///
+    /// # Errors
+    /// The vault cannot be read.
+    pub fn records(&self) -> Result<Vec<CallRecord>, SwitchError> {
+        Ok(self.calls()?.iter().filter_map(CallRecord::of).collect())
+    }
+    /// Ends the calls that it was in when it went down; says how many (R8).
+    ///
+    /// # Errors
+    /// [`SwitchError`].
+    pub fn recover(&mut self, now: Now) -> Result<usize, SwitchError> {
+        let open = self.calls()?.into_iter().filter(|call| call.state == CallState::Open);
+        let open: Vec<u64> = open.map(|call| call.tariff.claimed().transaction).collect();
+        for transaction in &open {
+            self.end(*transaction, now)?;
+        }
+        Ok(open.len())
+    }
+    /// Ends one call from what is stored of it.
+    ///
+    /// # Errors
+    /// [`SwitchError`].
+    pub fn end(&mut self, transaction: u64, now: Now) -> Result<(), SwitchError> {
+        let (switch, key) = self.device.id().zip(self.device.key()).ok_or(SwitchError::NotJoined)?;
+        let mut talking = Talking::new(EndOfCall::Start { transaction, switch, key });
+        for out in talking.deliver(Event::Tick, now, &mut self.device) {
+            if let Out::Show(EndNotice::Failed(fault)) = out {
+                return Err(fault.into());
+            }
+        }
+        Ok(())
+    }
+    /// Brings the log to the provider, and takes in tariffs, terms and lists.
+    ///
+    /// # Errors
+    /// [`SwitchError::Update`].
+    pub fn update(&mut self, post: &mut dyn Post, now: Now) -> Result<Summary, SwitchError> {
+        let summary = update(&mut self.device, post, now)?;
+        self.exchange = None;
+        Ok(summary)
+    }
+}

@@ -1,0 +1,263 @@
+//! What a switching center does on the command line.
+
+use crate::csv;
+use crate::flags::SwitchCommand;
+use crate::place::{Opened, Place, Sort, forget_address, now, write_address};
+use crate::screen::{Answer, Failure, Screen, bold, fail, table};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tegata_core::talk::journal::Journal;
+use tegata_core::wire::signed::Algorithm;
+use tegata_sip::config::{Transport, Trunk};
+use tegata_sip::phones::digest::secret;
+use tegata_sip::{Algorithm as Digest, Config, Number, Passwords};
+use tegata_switch::desk::Desk;
+use tegata_switch::{CallRecord, Switch};
+use tegata_vault::SqliteVault;
+
+/// The realm of phones' passwords.
+pub const REALM: &str = "tegata";
+
+/// Does it.
+pub fn run(place: &Place, screen: Screen, name: &str, command: SwitchCommand) -> Result<Answer, Failure> {
+    match command {
+        SwitchCommand::Join { token } => super::join_part(place, Sort::Switch, name, &token, Algorithm::Ed25519),
+        SwitchCommand::Phone { number, remove } => {
+            phone(&place.switch(name)?.folder.path().to_owned(), &number, remove)
+        }
+        SwitchCommand::Phones => phones(place.switch(name)?.folder.path()),
+        SwitchCommand::Run { listen, trunk, emergency, most_calls, update_every } => {
+            let config = config(&listen, &trunk, &emergency, most_calls)?;
+            open(place, screen, name, config, update_every)
+        }
+        SwitchCommand::Status => status(&mut place.switch(name)?.part),
+        SwitchCommand::Update => {
+            let summary = place.switch(name)?.part.update(&mut place.post()?, now())?;
+            Ok(super::updated(name, &summary))
+        }
+        SwitchCommand::Calls { csv } => Ok(calls(&place.switch(name)?.part.records()?, csv)),
+    }
+}
+
+/// The phones that may register: digests of their passwords, in the switch's folder.
+#[derive(Default)]
+pub struct Phones(BTreeMap<String, [String; 2]>);
+
+impl Phones {
+    fn file(folder: &Path) -> PathBuf {
+        folder.join("phones.csv")
+    }
+    /// Reads them.
+    pub fn read(folder: &Path) -> Result<Self, Failure> {
+        let text = match std::fs::read_to_string(Self::file(folder)) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(error.into()),
+        };
+        let line = |line: &str| {
+            let mut fields = line.split(',').map(str::to_owned);
+            Some((fields.next()?, [fields.next()?, fields.next()?]))
+        };
+        match text.lines().skip(1).map(line).collect() {
+            Some(known) => Ok(Self(known)),
+            None => fail("phones.csv in the switch's folder is damaged: a line has number, sha256 and md5"),
+        }
+    }
+    fn write(&self, folder: &Path) -> Result<(), Failure> {
+        let lines = self.0.iter().map(|(number, [sha256, md5])| format!("{number},{sha256},{md5}\n"));
+        let written = folder.join("phones.new");
+        std::fs::write(&written, format!("number,sha256,md5\n{}", lines.collect::<String>()))?;
+        Ok(std::fs::rename(written, Self::file(folder))?)
+    }
+    /// Lets a phone register with this password.
+    pub fn add(folder: &Path, number: &Number, password: &str) -> Result<(), Failure> {
+        let mut phones = Self::read(folder)?;
+        let of = |digest| secret(number.as_str(), REALM, password, digest);
+        phones.0.insert(number.as_str().to_owned(), [of(Digest::Sha256), of(Digest::Md5)]);
+        phones.write(folder)
+    }
+}
+
+impl Passwords for Phones {
+    fn secret(&self, name: &str, realm: &str, algorithm: Digest) -> Option<String> {
+        let [sha256, md5] = self.0.get(name).filter(|_| realm == REALM)?;
+        match algorithm {
+            Digest::Sha256 => Some(sha256.clone()),
+            Digest::Md5 => Some(md5.clone()),
+        }
+    }
+}
+
+fn phone(folder: &Path, number: &str, remove: bool) -> Result<Answer, Failure> {
+    let number = match Number::read(number) {
+        Ok(number) => number,
+        Err(_) => return fail(format!("'{number}' is no number or name of a phone")),
+    };
+    if remove {
+        let mut phones = Phones::read(folder)?;
+        if phones.0.remove(number.as_str()).is_none() {
+            return fail(format!("there is no phone {number}; `phones` lists them"));
+        }
+        phones.write(folder)?;
+        return Ok(Answer::new(format!("{number} cannot register any more."), json!({ "removed": number.as_str() })));
+    }
+    let password: String =
+        tegata_crypto_native::entropy::fresh().iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+    Phones::add(folder, &number, &password)?;
+    let text = format!(
+        "{number} may register, with this password, which is shown this once: {password}\n\
+         With a wallet: tegata wallet NAME phone {number} --password {password}; a running switch knows it after a restart."
+    );
+    Ok(Answer::new(text, json!({ "phone": number.as_str(), "password": password })))
+}
+
+fn phones(folder: &Path) -> Result<Answer, Failure> {
+    let phones = Phones::read(folder)?;
+    let rows: Vec<Vec<String>> = phones.0.keys().map(|number| vec![number.clone()]).collect();
+    let text =
+        if rows.is_empty() { "No phone may register yet: phone NUMBER".to_owned() } else { table(&["phone"], &rows) };
+    Ok(Answer::new(text, json!({ "phones": phones.0.keys().collect::<Vec<_>>() })))
+}
+
+/// What the flags say.
+pub fn config(listen: &str, trunks: &[String], emergency: &[String], most_calls: usize) -> Result<Config, Failure> {
+    let Ok(listen) = listen.parse() else {
+        return fail(format!("'{listen}' is no address; write it like 0.0.0.0:5060"));
+    };
+    let trunks = trunks.iter().map(|text| trunk(text)).collect::<Result<Vec<_>, _>>()?;
+    let mut config = Config::new(listen, REALM);
+    config.most_calls = most_calls;
+    if !trunks.is_empty() {
+        config.emergency.numbers = emergency.to_vec();
+        config.emergency.trunks = trunks.iter().map(|trunk| trunk.name.clone()).collect();
+    }
+    config.trunks = trunks;
+    Ok(config)
+}
+
+/// `NAME=ADDRESS/PREFIX,PREFIX`.
+fn trunk(text: &str) -> Result<Trunk, Failure> {
+    let parts = text.split_once('=').map(|(name, rest)| (name, rest.split_once('/').unwrap_or((rest, ""))));
+    match parts.map(|(name, (address, prefixes))| (name, address.parse::<SocketAddr>(), prefixes)) {
+        Some((name, Ok(address), prefixes)) => Ok(Trunk {
+            name: name.to_owned(),
+            prefixes: prefixes.split(',').map(str::to_owned).collect(),
+            least_digits: 3,
+            address,
+            transport: Transport::Udp,
+        }),
+        _ => fail(format!("'{text}' is no trunk; write it like carrier=192.0.2.7:5060/49,1")),
+    }
+}
+
+/// Connects calls until it is stopped.
+fn open(place: &Place, screen: Screen, name: &str, config: Config, update_every: u64) -> Result<Answer, Failure> {
+    let Opened { part: mut switch, folder } = place.switch(name)?;
+    switch.exchange()?;
+    let recovered = switch.recover(now())?;
+    let phones = Phones::read(folder.path())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut desk = Desk::new(switch);
+    let served = runtime.block_on(async {
+        let (sip, mut control) = tegata_sip::Switch::start(config, phones).await?;
+        let address = sip.address();
+        write_address(folder.path(), &address.to_string())?;
+        let text = format!(
+            "{} connects calls at {address}. {}Now dial with a wallet, in another window:\n  tegata wallet alice call NUMBER --at {name}",
+            bold(name),
+            if recovered == 0 { String::new() } else { format!("{recovered} calls that were cut off have ended. ") }
+        );
+        screen.show(&Answer::new(text, json!({ "listening": address.to_string(), "recovered": recovered })));
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        tokio::spawn(async move {
+            crate::interrupted().await;
+            stop.send(true)
+        });
+        let every = Duration::from_secs(update_every);
+        let mut next = Instant::now() + every;
+        let idle = |switch: &mut Switch<SqliteVault>| {
+            if update_every > 0 && Instant::now() >= next {
+                next = Instant::now() + every;
+                // With no network it goes on; what waits goes up with the next try.
+                let brought = place.post().and_then(|mut post| Ok(switch.update(&mut post, now())?));
+                if let Err(failure) = brought {
+                    tracing::info!("the log waits: {}", failure.0);
+                }
+            }
+        };
+        let served = desk.run(&sip, &mut control, stopped, now, idle).await;
+        forget_address(folder.path());
+        served.map_err(Failure::from)
+    });
+    served?;
+    // Whoever still speaks is cut off with the switch; what that costs is logged now.
+    let cut = desk.switch.recover(now())?;
+    let done = desk.done();
+    let text = format!(
+        "The switch is closed. {} calls asked for a tariff, {} were connected or ended, {cut} cut off.",
+        done.asked, done.ended
+    );
+    Ok(Answer::new(
+        text,
+        json!({ "closed": true, "asked": done.asked, "ended": done.ended, "refused": done.refused, "cut": cut }),
+    ))
+}
+
+fn status(switch: &mut Switch<SqliteVault>) -> Result<Answer, Failure> {
+    let exchange = switch.exchange()?;
+    let waiting = Journal::load(&switch.device).map_or(0, |journal| journal.number - journal.acknowledged);
+    let tariffs: Vec<Value> = exchange
+        .tariffs
+        .iter()
+        .map(|(_, tariff)| json!({ "issuer": tariff.issuer.to_string(), "unit": tariff.unit.name(), "tariff": tariff.number, "rates": tariff.rates.len() }))
+        .collect();
+    let text = format!(
+        "Charges by {} tariffs, for {} sorts of telephone card. {waiting} records wait for the provider.",
+        exchange.tariffs.len(),
+        exchange.terms.len()
+    );
+    Ok(Answer::new(text, json!({ "tariffs": tariffs, "cards": exchange.terms.len(), "waiting": waiting })))
+}
+
+fn calls(records: &[CallRecord], as_csv: bool) -> Answer {
+    let seconds = |lasted: Option<u64>| {
+        lasted.map_or_else(String::new, |lasted| format!("{}.{:03}", lasted / 1000, lasted % 1000))
+    };
+    let row = |record: &CallRecord| {
+        vec![
+            record.number.to_string(),
+            super::moment(record.at),
+            record.called.clone(),
+            seconds(record.lasted),
+            record.paid.decimal().to_string(),
+            record.used.decimal().to_string(),
+            record.used.unit().name().to_owned(),
+            record.ended.name().to_owned(),
+            record.card.map_or_else(String::new, |card| card.to_string()),
+            record.evidence.to_string(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = records.iter().map(row).collect();
+    let head = ["number", "at", "called", "seconds", "paid", "used", "unit", "ended", "card", "evidence"];
+    let json: Vec<Value> = records
+        .iter()
+        .map(|record| {
+            json!({ "number": record.number, "at": record.at.0, "called": record.called, "lasted_ms": record.lasted,
+                "paid": record.paid.minor(), "used": record.used.minor(), "unit": record.used.unit().name(),
+                "ended": record.ended.name(), "card": record.card.map(|card| card.to_string()),
+                "evidence": record.evidence.to_string() })
+        })
+        .collect();
+    let text = match (as_csv, rows.is_empty()) {
+        (true, _) => csv::csv(&head, &rows),
+        (false, true) => "No call has ended yet.".to_owned(),
+        (false, false) => {
+            let short: Vec<Vec<String>> = rows.iter().map(|row| row.iter().take(8).cloned().collect()).collect();
+            table(head.get(..8).unwrap_or_default(), &short)
+        }
+    };
+    Answer::new(text, json!({ "calls": json }))
+}

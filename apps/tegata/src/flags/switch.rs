@@ -1,0 +1,51 @@
+//! What a switch does.
+
+use clap::Subcommand;
+
+/// What a switch does.
+#[derive(Subcommand)]
+pub enum SwitchCommand {
+    /// Join a provider with a token
+    Join {
+        /// The token
+        token: String,
+    },
+    /// Let a phone register here; prints its password, which is kept nowhere else
+    Phone {
+        /// Its number or name
+        number: String,
+        /// Take it away again
+        #[arg(long)]
+        remove: bool,
+    },
+    /// List the phones that may register
+    Phones,
+    /// Connect calls until Ctrl-C
+    Run {
+        /// Where phones and trunks find it (SIP over UDP and TCP)
+        #[arg(long, default_value = "127.0.0.1:5060")]
+        listen: String,
+        /// A way to other networks: NAME=ADDRESS, or NAME=ADDRESS/PREFIX,PREFIX; may be given several times
+        #[arg(long)]
+        trunk: Vec<String>,
+        /// A number for calls for help: always free, never blocked, through the trunks in their order; may be given several times
+        #[arg(long, default_values = ["112", "911"])]
+        emergency: Vec<String>,
+        /// Calls at once
+        #[arg(long, default_value_t = 10_000)]
+        most_calls: usize,
+        /// Seconds between two tries to bring the log to the provider; 0: only when asked
+        #[arg(long, default_value_t = 30)]
+        update_every: u64,
+    },
+    /// Show what it charges by and what waits for the provider
+    Status,
+    /// Send the log, receive tariffs, terms and the revocation list
+    Update,
+    /// List its calls, each with the name of its evidence
+    Calls {
+        /// As CSV
+        #[arg(long)]
+        csv: bool,
+    },
+}
