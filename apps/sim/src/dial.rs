@@ -22,6 +22,8 @@ pub struct Spoken {
     pub speaks: Option<u64>,
     /// How it ends then.
     pub ends: Ends,
+    /// The most that the user pays, in cents.
+    pub limit: Option<u64>,
 }
 
 /// How a call ends.
@@ -152,9 +154,9 @@ impl Dial {
         self.wallet.talking().tell(|call| call.at(ms));
         self.switch.talking().tell(|call| call.at(ms));
         let now = self.now(self.clocks.wallet, dice);
-        self.to_wallet(Event::Tick, now, wallet);
+        self.tell_wallet(Event::Tick, now, wallet);
         let now = self.now(self.clocks.terminal, dice);
-        self.to_switch(Event::Tick, now, switch);
+        self.tell_switch(Event::Tick, now, switch);
         self.carry((wallet, switch), air, dice);
         if let Some(how) = self.hung_up.take() {
             self.over(how, (wallet, switch), air, dice);
@@ -167,11 +169,11 @@ impl Dial {
         let ms = self.ms;
         self.switch.talking().tell(|call| call.at(ms).ended(how));
         let now = self.now(self.clocks.terminal, dice);
-        self.to_switch(Event::Tick, now, switch);
+        self.tell_switch(Event::Tick, now, switch);
         self.carry((wallet, switch), air, dice);
         self.wallet.talking().tell(|call| call.at(ms).hung_up());
         let now = self.now(self.clocks.wallet, dice);
-        self.to_wallet(Event::Tick, now, wallet);
+        self.tell_wallet(Event::Tick, now, wallet);
     }
 
     fn carry(&mut self, sides: (&mut Vaulted, &mut Vaulted), air: &mut Air, dice: &mut Dice) {
@@ -200,7 +202,7 @@ impl Dial {
         self.switch.talking().tell(|call| call.at(ms));
         match self.switch.receive(frame, now, switch) {
             Ok(step) => self.switched(step, switch),
-            Err(_) => self.to_switch(Event::Lost, now, switch),
+            Err(_) => self.tell_switch(Event::Lost, now, switch),
         }
     }
     fn at_wallet(&mut self, frame: &[u8], now: Now, wallet: &mut Vaulted) {
@@ -211,15 +213,15 @@ impl Dial {
         self.wallet.talking().tell(|call| call.at(ms));
         match self.wallet.receive(frame, now, wallet) {
             Ok(step) => self.walleted(step, now, wallet),
-            Err(_) => self.to_wallet(Event::Lost, now, wallet),
+            Err(_) => self.tell_wallet(Event::Lost, now, wallet),
         }
     }
-    fn to_switch(&mut self, event: Event, now: Now, switch: &mut Vaulted) {
+    fn tell_switch(&mut self, event: Event, now: Now, switch: &mut Vaulted) {
         if let Ok(step) = self.switch.event(event, now, switch) {
             self.switched(step, switch);
         }
     }
-    fn to_wallet(&mut self, event: Event, now: Now, wallet: &mut Vaulted) {
+    fn tell_wallet(&mut self, event: Event, now: Now, wallet: &mut Vaulted) {
         if let Ok(step) = self.wallet.event(event, now, wallet) {
             self.walleted(step, now, wallet);
         }
@@ -248,7 +250,7 @@ impl Dial {
         self.seen.wallet.extend(step.notices);
         self.up.extend(step.frames);
         if asked {
-            self.to_wallet(Event::Agreed, now, wallet);
+            self.tell_wallet(Event::Agreed, now, wallet);
         }
     }
 }

@@ -232,10 +232,3 @@ fn every_fault_at_every_step_of_every_conversation() {
     let wrong: Vec<_> = cells.iter().filter(|cell| !cell.wrong.is_empty()).collect();
     assert!(cells.len() > 1_750 && wrong.is_empty(), "{wrong:#?}");
 }
-
-#[test]
-#[ignore = "for people"]
-fn look_at_calls() {
-    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
-    println!("{}", trace(seed, &Options { calls: Some(true), ..Options::PLAIN }));
-}

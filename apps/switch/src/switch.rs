@@ -36,7 +36,13 @@ pub enum SwitchError {
     Update(#[from] UpdateError),
     /// SIP could not be spoken.
     #[error(transparent)]
-    Sip(#[from] tegata_sip::StartError),
+    Sip(Box<tegata_sip::StartError>),
+}
+
+impl From<tegata_sip::StartError> for SwitchError {
+    fn from(error: tegata_sip::StartError) -> Self {
+        Self::Sip(Box::new(error))
+    }
 }
 
 /// A switch.

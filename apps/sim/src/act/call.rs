@@ -148,7 +148,7 @@ impl Town {
     }
 
     /// A wallet gets its telephone card, if it has none.
-    fn equip_caller(&mut self, at: usize) -> Option<CardId> {
+    pub fn equip_caller(&mut self, at: usize) -> Option<CardId> {
         if let Some(card) = self.telephone(at) {
             return Some(card);
         }
@@ -184,7 +184,8 @@ impl Town {
         };
         let ends = [Ends::Stop, Ends::HangsUp, Ends::Called, Ends::Vanishes];
         let ends = ends.get(usize::try_from(self.line_below(4)).unwrap_or(0)).copied().unwrap_or(Ends::Stop);
-        let plan = Spoken { rings: self.line_below(30_000), speaks, ends };
+        let limit = self.line_odds(150).then(|| self.line_below(200));
+        let plan = Spoken { rings: self.line_below(30_000), speaks, ends, limit };
         let fault = match self.line_odds(self.mix.frames) {
             true => {
                 let number = usize::try_from(self.line_below(14)).unwrap_or(0);
@@ -219,7 +220,7 @@ impl Town {
         let person = self.people.get_mut(at)?;
         let payer = person.wallet.payer(card).ok()?;
         let called = if self.lines.as_mut()?.dice.chance(300) { "1900" } else { "4930" };
-        let caller = Caller { payer, called: called.into(), limit: None };
+        let caller = Caller { payer, called: called.into(), limit: plan.limit };
         let lines = self.lines.as_mut()?;
         let exchange = lines.switch.exchange().ok()?;
         let clocks = Clocks { time: self.time, wallet: self.people.get(at)?.skew, terminal: 0 };
@@ -321,7 +322,7 @@ impl Town {
             if barred || !enough {
                 continue;
             }
-            let plan = Spoken { rings: 1_000, speaks: Some(90_000), ends: Ends::Stop };
+            let plan = Spoken { rings: 1_000, speaks: Some(90_000), ends: Ends::Stop, limit: None };
             let seen = self.dial(at, card, plan, None);
             if seen.is_none_or(|seen| seen.spoke != 90_000) {
                 self.wrong.push(format!("liveness: wallet {at} cannot call in calm"));

@@ -1,5 +1,6 @@
 //! The conversations of the fault matrix: what must have been so before each, and how it goes.
 
+use crate::dial::{Ends, Spoken};
 use crate::fault::FrameFault;
 use crate::tap::Plan;
 use crate::template::{ARTICLES, LIST_AGE, RECORD_AGE};
@@ -81,11 +82,21 @@ pub enum Conversation {
     AnswerChange,
     /// An event is cancelled, and its holder is paid back.
     CancelEvent,
+    /// A call of some minutes, until the user hangs up.
+    Call,
+    /// A call that whoever was called ends.
+    CallCalled,
+    /// Nobody answers.
+    CallUnanswered,
+    /// A call until the card is empty.
+    CallToTheEnd,
+    /// A call that both vanish from; what it cost, as the provider hears of it.
+    CallSettled,
 }
 
 impl Conversation {
     /// Every one.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 39] = [
         Self::Install,
         Self::Load,
         Self::FirstTap,
@@ -120,6 +131,11 @@ impl Conversation {
         Self::TakeGift,
         Self::AnswerChange,
         Self::CancelEvent,
+        Self::Call,
+        Self::CallCalled,
+        Self::CallUnanswered,
+        Self::CallToTheEnd,
+        Self::CallSettled,
     ];
     /// As the table names it.
     pub fn name(self) -> &'static str {
@@ -158,6 +174,11 @@ impl Conversation {
             Self::TakeGift => "take by a number",
             Self::AnswerChange => "change, answer",
             Self::CancelEvent => "cancel, refund",
+            Self::Call => "call",
+            Self::CallCalled => "call, the called hangs up",
+            Self::CallUnanswered => "call, nobody answers",
+            Self::CallToTheEnd => "call until the card ends",
+            Self::CallSettled => "call, cut off, settled",
         }
     }
     /// Which of the conversations by credit must be over before this one; `None`: it is not about credit.
@@ -201,6 +222,10 @@ impl Conversation {
     pub(super) fn changes(self) -> bool {
         matches!(self, Self::AnswerChange | Self::CancelEvent)
     }
+    /// Whether somebody calls.
+    pub(super) fn calls(self) -> bool {
+        matches!(self, Self::Call | Self::CallCalled | Self::CallUnanswered | Self::CallToTheEnd | Self::CallSettled)
+    }
     /// Whether people and merchants write.
     pub(super) fn writes(self) -> bool {
         matches!(self, Self::LetterToCustomer | Self::LetterAbout | Self::LetterMuted)
@@ -227,6 +252,10 @@ impl Conversation {
                 town.tap(0, 0, 500, Plan::PLAIN);
             }
             return town.wait(5);
+        }
+        if self.calls() {
+            town.equip_caller(0);
+            return town.wait(30);
         }
         if self != Self::Install {
             town.install_number(0, 0, None);
@@ -386,6 +415,19 @@ impl Conversation {
                 town.wait(LIST_AGE + RECORD_AGE + 60);
                 town.update_wallet_plain(0);
             }
+            Self::Call => call(town, (Some(150_000), Ends::Stop), plan.fault),
+            Self::CallCalled => call(town, (Some(61_000), Ends::Called), plan.fault),
+            Self::CallUnanswered => call(town, (None, Ends::Stop), plan.fault),
+            Self::CallToTheEnd => call(town, (Some(90 * 60_000), Ends::Stop), plan.fault),
+            Self::CallSettled => {
+                call(town, (Some(90_000), Ends::Vanishes), plan.fault);
+                town.hang_up(0);
+                town.update_switch();
+                town.wake_switch();
+                town.update_wallet_plain(0);
+                town.wake_person(0);
+                town.update_switch();
+            }
             Self::Settle => settle(town),
             Self::PayoutBack => {
                 if let Some(settling) = &mut town.settling {
@@ -404,6 +446,16 @@ impl Conversation {
                 ask_wallet(town);
             }
         }
+    }
+}
+
+/// The wallet calls with its telephone card.
+fn call(town: &mut Town, (speaks, ends): (Option<u64>, Ends), fault: Option<(usize, FrameFault)>) {
+    if let Some(card) = town.telephone(0) {
+        // The user's own limit ends a long one as an empty card would.
+        town.dial(0, card, Spoken { rings: 3_000, speaks, ends, limit: Some(200) }, fault);
+        town.wake_person(0);
+        town.wake_switch();
     }
 }
 

@@ -29,6 +29,7 @@ enum Spot {
     TerminalStore(u64, CommitFault),
     Page(u64, PageFault),
     GateStore(usize, u64, CommitFault),
+    SwitchStore(u64, CommitFault),
 }
 
 impl Spot {
@@ -42,6 +43,7 @@ impl Spot {
             Self::TerminalStore(at, _) => format!("terminal store {at}"),
             Self::Page(at, _) => format!("page {}", at + 1),
             Self::GateStore(gate, at, _) => format!("gate {} store {at}", gate + 1),
+            Self::SwitchStore(at, _) => format!("switch store {at}"),
         }
     }
     fn fault(self) -> &'static str {
@@ -49,7 +51,10 @@ impl Spot {
             Self::Frame(_, fault) => fault.name(),
             Self::Exchange(_, fault) | Self::Processor(_, fault) | Self::Bank(_, fault) => fault.name(),
             Self::Page(_, fault) => fault.name(),
-            Self::WalletStore(_, fault) | Self::TerminalStore(_, fault) | Self::GateStore(_, _, fault) => match fault {
+            Self::WalletStore(_, fault)
+            | Self::TerminalStore(_, fault)
+            | Self::SwitchStore(_, fault)
+            | Self::GateStore(_, _, fault) => match fault {
                 CommitFault::CutBefore => "power cut before",
                 CommitFault::CutAfter => "power cut after",
                 CommitFault::Full => "disk full",
@@ -85,6 +90,7 @@ struct Steps {
     terminal: u64,
     pages: u64,
     gates: Vec<u64>,
+    switch: u64,
 }
 
 fn town(conversation: Conversation, broken: Broken) -> Result<Town, String> {
@@ -92,7 +98,8 @@ fn town(conversation: Conversation, broken: Broken) -> Result<Town, String> {
     let (buying, letters) = (u64::from(conversation.buys()), u64::from(conversation.writes()));
     let (settling, tickets) = (u64::from(conversation.settles()), u64::from(conversation.at_gates()));
     let (giving, changing) = (u64::from(conversation.gives()), u64::from(conversation.changes()));
-    let mix = Some(Mix { credit, buying, letters, settling, tickets, giving, changing, ..Mix::CALM });
+    let calls = u64::from(conversation.calls());
+    let mix = Some(Mix { credit, buying, letters, settling, tickets, giving, changing, calls, ..Mix::CALM });
     let mut town = Town::new(7, &Options { broken, mix, traced: true, ..Options::default() })?;
     conversation.prepare(&mut town);
     Ok(town)
@@ -105,6 +112,8 @@ fn count(conversation: Conversation, broken: Broken) -> Result<Steps, String> {
         let gates = town.venue.iter().flat_map(|venue| &venue.gates);
         gates.map(|gate| gate.gate.device.vault.commits()).collect()
     };
+    let switched = |town: &Town| town.lines.as_ref().map_or(0, |lines| lines.switch.device.vault.commits());
+    let switch = switched(&town);
     let (gates, pages) = (commits(&town), town.venue.as_ref().map_or(0, |venue| venue.told));
     plan(&mut town, None);
     let crossed = town.crossed;
@@ -118,6 +127,7 @@ fn count(conversation: Conversation, broken: Broken) -> Result<Steps, String> {
         wallet: town.people[0].wallet.device.vault.commits() - before.0,
         terminal: town.tills[0].terminal.device.vault.commits() - before.1,
         pages: town.venue.as_ref().map_or(0, |venue| venue.told) - pages,
+        switch: switched(&town) - switch,
         gates: commits(&town).into_iter().zip(gates).map(|(after, before)| after - before).collect(),
     })
 }
@@ -135,8 +145,9 @@ fn spots(steps: &Steps) -> Vec<Spot> {
     let gates = steps.gates.iter().enumerate();
     let gates = gates.flat_map(|(gate, count)| (1..=*count).map(move |at| (gate, at)));
     let gates = gates.flat_map(|(gate, at)| stores.map(|fault| Spot::GateStore(gate, at, fault)));
+    let switch = (1..=steps.switch).flat_map(|at| stores.map(|fault| Spot::SwitchStore(at, fault)));
     let lines = frames.chain(exchanges).chain(processor).chain(bank).chain(pages);
-    lines.chain(wallet).chain(terminal).chain(gates).collect()
+    lines.chain(wallet).chain(terminal).chain(gates).chain(switch).collect()
 }
 
 fn planned(done: u64, at: u64, fault: CommitFault) -> Faults {
@@ -172,6 +183,15 @@ fn cell(conversation: Conversation, spot: Spot, broken: Broken) -> Cell {
                 }
             }
         }
+        Spot::SwitchStore(at, fault) => {
+            if let Some(lines) = &mut town.lines {
+                let vault = &mut lines.switch.device.vault;
+                vault.set_faults(planned(vault.commits(), at, fault));
+                if fault == CommitFault::LostSync {
+                    lines.tampered = Some("its disk lied");
+                }
+            }
+        }
         Spot::WalletStore(at, fault) => {
             let vault = &mut town.people[0].wallet.device.vault;
             vault.set_faults(planned(vault.commits(), at, fault));
@@ -193,6 +213,10 @@ fn cell(conversation: Conversation, spot: Spot, broken: Broken) -> Cell {
     plan(&mut town, None);
     town.wake_person(0);
     town.wake_till(0);
+    town.wake_switch();
+    if let Some(lines) = &mut town.lines {
+        lines.switch.device.vault.set_faults(Faults::none());
+    }
     town.calm_gates();
     // Whoever was cut off tries once more, as people do.
     town.wait(20);

@@ -26,7 +26,7 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: SwitchCommand) ->
     match command {
         SwitchCommand::Join { token } => super::join_part(place, Sort::Switch, name, &token, Algorithm::Ed25519),
         SwitchCommand::Phone { number, remove } => {
-            phone(&place.switch(name)?.folder.path().to_owned(), &number, remove)
+            phone(place.switch(name)?.folder.path(), &number, remove)
         }
         SwitchCommand::Phones => phones(place.switch(name)?.folder.path()),
         SwitchCommand::Run { listen, trunk, emergency, most_calls, update_every } => {
