@@ -22,7 +22,7 @@ pub use issuer::{IssuerCommand, OrderFlags, SellFlags, TermsFlags};
 pub use merchant::MerchantCommand;
 pub use processor::{BankCommand, ProcessorCommand};
 pub use provider::{InviteRole, ProviderCommand};
-pub use replay::{EventFlags, ReplayCommand, SalesFlags, Tender};
+pub use replay::{CallsFlags, EventFlags, ReplayCommand, SalesFlags, Tender};
 pub use settlement::SettlementCommand;
 pub use switch::SwitchCommand;
 pub use terminal::TerminalCommand;

@@ -62,6 +62,7 @@ fn run(flags: Flags, screen: Screen) -> Result<Answer, Failure> {
         Command::Bank { command } => commands::bank::run(&place()?, screen, &command),
         Command::Replay { command: ReplayCommand::Sales(flags) } => replay::run(screen, &flags),
         Command::Replay { command: ReplayCommand::Event(flags) } => replay::event::run(screen, &flags),
+        Command::Replay { command: ReplayCommand::Calls(flags) } => replay::calls::run(screen, &flags),
         Command::Audit { store } => audit::run(&store.unwrap_or_else(|| data.join("provider").join("provider.db"))),
         Command::Sim(flags) => sim::run(screen, &flags),
         Command::Bench(flags) => bench::run(screen, &flags),

@@ -1,5 +1,6 @@
 //! What a tap and an upload cost, beside a floor measured in the same run; and how fast tens of thousands of tickets are changed.
 
+mod calls;
 mod change;
 mod credit;
 mod gate;
@@ -21,6 +22,10 @@ pub fn run(screen: Screen, flags: &BenchFlags) -> Result<Answer, Failure> {
     if flags.only == Some(BenchPart::Tickets) {
         let sold = tickets::measure(screen, flags.last_seats, flags.seats)?;
         return Ok(Answer::new(sold.told(), json!({ "tickets": sold.json(), "measured_on": measure::machine() })));
+    }
+    if flags.only == Some(BenchPart::Calls) {
+        let called = calls::measure(screen, flags.calls)?;
+        return Ok(Answer::new(called.text(), json!({ "calls": called.json(), "measured_on": measure::machine() })));
     }
     let changed = change::measure(screen, flags.changed)?;
     let by_change = table(&change::Changed::HEADS, &changed.rows());
@@ -56,11 +61,12 @@ pub fn run(screen: Screen, flags: &BenchFlags) -> Result<Answer, Failure> {
     let sold = tickets::measure(screen, flags.last_seats, flags.seats)?;
     let by_credit = table(&credit::Measured::HEADS, &[paid.row("payment"), bought.row("purchase")]);
     let gate = gate::measure(screen, flags.tickets)?;
+    let called = calls::measure(screen, flags.calls)?;
     let machine = measure::machine();
     let text = format!(
         "{}\n{by_credit}\n{by_change}\n{count} purchases resumed after SIGKILL in {seconds:.1} s\n{}\nMeasured on {machine}",
         table(&head, &rows),
-        format_args!("{}\n{}", gate.text(), sold.told())
+        format_args!("{}\n{}\n{}", gate.text(), sold.told(), called.text())
     );
     let json = json!({
         "tap": {
@@ -75,6 +81,7 @@ pub fn run(screen: Screen, flags: &BenchFlags) -> Result<Answer, Failure> {
         "purchase": bought.json(),
         "resumed": { "count": count, "seconds": measure::rounded(seconds, 2) },
         "tickets": together(together(gate.json(), sold.json()), json!({ "change": changed.json() })),
+        "calls": called.json(),
         "measured_on": machine,
     });
     Ok(Answer::new(text, json))

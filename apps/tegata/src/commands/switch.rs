@@ -25,9 +25,7 @@ pub const REALM: &str = "tegata";
 pub fn run(place: &Place, screen: Screen, name: &str, command: SwitchCommand) -> Result<Answer, Failure> {
     match command {
         SwitchCommand::Join { token } => super::join_part(place, Sort::Switch, name, &token, Algorithm::Ed25519),
-        SwitchCommand::Phone { number, remove } => {
-            phone(place.switch(name)?.folder.path(), &number, remove)
-        }
+        SwitchCommand::Phone { number, remove } => phone(place.switch(name)?.folder.path(), &number, remove),
         SwitchCommand::Phones => phones(place.switch(name)?.folder.path()),
         SwitchCommand::Run { listen, trunk, emergency, most_calls, update_every } => {
             let config = config(&listen, &trunk, &emergency, most_calls)?;

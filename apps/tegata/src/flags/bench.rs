@@ -43,6 +43,9 @@ pub struct BenchFlags {
     /// Numbered seats of the event's plan
     #[arg(long, default_value_t = 50_000)]
     pub seats: usize,
+    /// Calls of four minutes, charged by the second
+    #[arg(long, default_value_t = 20)]
+    pub calls: usize,
     /// Tickets to change and then to cancel
     #[arg(long, default_value_t = 50_000)]
     pub changed: usize,
@@ -58,4 +61,6 @@ pub enum BenchPart {
     Tickets,
     /// Tickets changed and cancelled
     Change,
+    /// Calls at their switch
+    Calls,
 }

@@ -10,6 +10,25 @@ pub enum ReplayCommand {
     Sales(SalesFlags),
     /// A hall and its gates: bought, handed on, shown at the doors, two gates cut off, screenshots and cloned wallets
     Event(EventFlags),
+    /// A day of generated calls: prices, times, cards that end, phones that vanish
+    Calls(CallsFlags),
+}
+
+/// How the day is played.
+#[derive(Args)]
+pub struct CallsFlags {
+    /// How many calls
+    #[arg(long, default_value_t = 20_000)]
+    pub calls: u64,
+    /// How many phones, each with a card of 20.00
+    #[arg(long, default_value_t = 2_000)]
+    pub phones: u64,
+    /// What is drawn
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Keep the provider's folder here, for `audit` [default: a folder that is removed]
+    #[arg(long)]
+    pub keep: Option<PathBuf>,
 }
 
 /// How the evening is played.

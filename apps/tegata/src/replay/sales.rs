@@ -203,13 +203,16 @@ impl Credit {
 }
 
 /// The folder that the provider works in: kept if it was named, else removed.
-struct Folder {
-    path: std::path::PathBuf,
+/// The provider's folder.
+pub(super) struct Folder {
+    /// Where.
+    pub(super) path: std::path::PathBuf,
     keep: bool,
 }
 
 impl Folder {
-    fn new(keep: Option<&Path>) -> Result<Self, Failure> {
+    /// There, or one that is removed in the end.
+    pub(super) fn new(keep: Option<&Path>) -> Result<Self, Failure> {
         let path = match keep {
             Some(path) => path.to_owned(),
             None => std::env::temp_dir().join(format!("tegata-replay-{}", std::process::id())),

@@ -1,0 +1,338 @@
+//! A day of calls: every one the whole conversation between a wallet and a switch, the provider a process of its own. What each call must
+//! cost is calculated here once more, from the rates as they are written and from nothing of the program.
+#![allow(clippy::float_arithmetic)] // seconds and microseconds, never money
+
+use super::phone::{Heard, Plan, call, drawn};
+use super::sales::Folder;
+use super::shop::device;
+use crate::flags::CallsFlags;
+use crate::measure::rounded;
+use crate::rig::ProviderProcess;
+use crate::screen::{Answer, Failure, Screen, fail};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::Instant;
+use tegata_core::card::{CallEnd, CardKind, Terms};
+use tegata_core::talk::call::{Call, Caller};
+use tegata_core::talk::pay::{Till, load_purse};
+use tegata_core::wire::certificate::Role;
+use tegata_core::wire::signed::Algorithm;
+use tegata_core::{Amount, CardId, PartyId, Time, Unit};
+use tegata_crypto_native::entropy;
+use tegata_device::{Device, HttpPost, Now, hang_up_all, join, take_up_all};
+use tegata_issuer::{Issuer, read_rates};
+use tegata_switch::Switch;
+use tegata_vault::{MemoryVault, Vault};
+use tegata_wallet::Wallet;
+
+/// What a telephone card holds, in cents.
+const FACE: u64 = 2_000;
+/// What calls cost, as an issuer writes it. Nights are cheap, a service charges by the second and keeps its set-up charge.
+const RATES: &str = "prefix,when,setup,price,seconds,minimum,kept\n\
+    49,,0.05,0.12,60,1,\n\
+    49,Mon-Sun 00:00-07:00,0.05,0.06,60,1,\n\
+    1900,,0.30,0.02,1,10,yes\n\
+    ,,0.20,0.90,30,2,\n";
+/// Who is called.
+const CALLED: [&str; 4] = ["4930123456", "4989765432", "19005551234", "81312345678"];
+/// The first second of the day: a Monday.
+pub const START: u64 = 20_000 * 86_400 + 4 * 86_400;
+
+/// The day's people and machines.
+pub struct Day<S> {
+    provider: ProviderProcess,
+    post: HttpPost,
+    /// The switch.
+    pub switch: Switch<S>,
+    /// Wallets with their telephone cards.
+    pub phones: Vec<(Wallet<MemoryVault>, CardId)>,
+    operator: PartyId,
+}
+
+/// What is counted.
+#[derive(Default)]
+struct Counts {
+    connected: u64,
+    unanswered: u64,
+    refused: u64,
+    cut: u64,
+    vanished: u64,
+    mispriced: u64,
+    most_at_risk: u64,
+    checks: u64,
+    switch_ns: u64,
+    seconds: u64,
+}
+
+/// Plays a day.
+pub fn run(screen: Screen, flags: &CallsFlags) -> Result<Answer, Failure> {
+    let started = Instant::now();
+    let folder = Folder::new(flags.keep.as_deref())?;
+    let mut day = Day::open(&folder.path, flags.phones.max(1), device(Algorithm::Ed25519))?;
+    let mut counts = Counts::default();
+    let bar = screen.progress(flags.calls, "calls");
+    let mut hour = 0;
+    for number in 0..flags.calls {
+        let at = START + number * 86_400 / flags.calls.max(1);
+        if (at - START) / 3_600 > hour {
+            hour = (at - START) / 3_600;
+            day.provider.set_clock(Time(at))?;
+            day.switch.update(&mut day.post, moment(Time(at)))?;
+        }
+        let (spent, plan, called) = day.call(flags.seed, number, at)?;
+        counts.add(&spent, &plan, called);
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    let end = Time(START + 2 * 86_400);
+    day.provider.set_clock(end)?;
+    let sums = day.close(end, &mut counts)?;
+    let audited =
+        tegata_audit::audit_file(&folder.path.join("provider").join("provider.db"), &tegata_audit::Options::default())?;
+    let unexplained = audited.differences + audited.open_exceptions + sums.disagreements;
+    let wall = started.elapsed().as_secs_f64();
+    let check_us = counts.switch_ns as f64 / 1_000.0 / counts.checks.max(1) as f64;
+    let text = format!(
+        "{} calls of {} phones: {} connected ({} hours), {} unanswered, {} refused, {} cut when the card was empty, {} cut off.\n\
+         {} mispriced; at most {} units at risk. Cards lost {}, the operator is owed {}; {unexplained} unexplained.\n\
+         {check_us:.0} us of the switch's CPU for each word that it hears; {wall:.1} s.",
+        flags.calls,
+        flags.phones,
+        counts.connected,
+        counts.seconds / 3_600,
+        counts.unanswered,
+        counts.refused,
+        counts.cut,
+        counts.vanished,
+        counts.mispriced,
+        counts.most_at_risk,
+        money(sums.lost),
+        money(sums.owed)
+    );
+    let json = json!({
+        "calls": flags.calls, "phones": flags.phones, "connected": counts.connected, "unanswered": counts.unanswered,
+        "refused": counts.refused, "cut": counts.cut, "vanished": counts.vanished, "mispriced": counts.mispriced,
+        "max_units_at_risk": counts.most_at_risk, "lost_cents": sums.lost, "owed_cents": sums.owed,
+        "unexplained": unexplained, "switch_us_a_word": rounded(check_us, 1), "wall_s": rounded(wall, 1),
+    });
+    if counts.mispriced + unexplained > 0 || counts.most_at_risk > 1 {
+        return fail(format!("{text}\n{json}"));
+    }
+    Ok(Answer::new(text, json))
+}
+
+fn moment(time: Time) -> Now {
+    Now { time, entropy: entropy::fresh() }
+}
+
+fn money(cents: u64) -> String {
+    Amount::new(Unit::USD, cents).map_or_else(|| cents.to_string(), |amount| amount.to_string())
+}
+
+/// What a call costs by [`RATES`], calculated from nothing of the program: `spoke` in milliseconds, `None` if nobody answered.
+fn price(called: &str, at: u64, spoke: Option<u64>) -> u64 {
+    let night = at % 86_400 < 7 * 3_600;
+    let (setup, price, length, least, kept) = match called {
+        _ if called.starts_with("1900") => (30, 2, 1_000, 10, true),
+        _ if called.starts_with("49") && night => (5, 6, 60_000, 1, false),
+        _ if called.starts_with("49") => (5, 12, 60_000, 1, false),
+        _ => (20, 90, 30_000, 2, false),
+    };
+    match spoke {
+        Some(spoke) => {
+            let begun = spoke / length + u64::from(spoke % length > 0);
+            setup + price * begun.max(least)
+        }
+        None if kept => setup,
+        None => 0,
+    }
+}
+
+/// Milliseconds of a unit.
+fn price_length(called: &str) -> u64 {
+    match called {
+        _ if called.starts_with("1900") => 1_000,
+        _ if called.starts_with("49") => 60_000,
+        _ => 30_000,
+    }
+}
+
+impl Counts {
+    fn add(&mut self, heard: &Heard, plan: &Plan, called: &str) {
+        self.checks += heard.checks;
+        self.switch_ns += heard.switch_ns;
+        if !heard.rang {
+            self.refused += 1;
+            return;
+        }
+        let answered = plan.speaks.map(|_| heard.spoke);
+        match answered {
+            Some(spoke) => {
+                self.connected += 1;
+                self.seconds += spoke / 1_000;
+            }
+            None => self.unanswered += 1,
+        }
+        let Some(receipt) = &heard.receipt else {
+            // A call that rang has an end at its switch.
+            self.mispriced += 1;
+            return;
+        };
+        self.cut += u64::from(receipt.ended == CallEnd::PaidTimeOver);
+        let (due, used) = (price(called, plan.at.0, answered), receipt.used.minor());
+        if plan.ends.is_none() {
+            // Both went down: the switch charges what is certain, and not more than was spoken.
+            self.vanished += 1;
+            self.mispriced += u64::from(used > due);
+        } else {
+            self.mispriced += u64::from(used != due);
+        }
+        // What was spoken and is not paid, in units that have begun.
+        let hour = 3_600_000;
+        let unit = price(called, plan.at.0, Some(hour + 60_000)) - price(called, plan.at.0, Some(hour));
+        let unit = unit * price_length(called) / 60_000;
+        self.most_at_risk = self.most_at_risk.max(due.saturating_sub(used).div_ceil(unit.max(1)));
+    }
+}
+
+/// What the cards have lost, what the operator is owed, and how often the two, or a card and the provider, disagree.
+struct Sums {
+    lost: u64,
+    owed: u64,
+    disagreements: u64,
+}
+
+impl<S: Vault> Day<S> {
+    /// Opens it: everybody has joined and has a card, and the switch is this device.
+    pub fn open(folder: &Path, phones: u64, mut switch: Device<S>) -> Result<Self, Failure> {
+        let provider = ProviderProcess::start(folder, Time(START))?;
+        let (info, mut post) = (provider.info()?, HttpPost::new(&provider.url())?);
+        let now = || moment(Time(START));
+        let token = |role: &str, name: &str, owner| -> Result<_, Failure> {
+            Ok(provider.invite(role, &[name.to_owned()], owner)?.remove(0))
+        };
+        let mut joining = |role, name: &str, of: &str, owner| -> Result<_, Failure> {
+            let mut joined = device(Algorithm::Ed25519);
+            join(&mut joined, &mut post, &info, &token(of, name, owner)?, role, name, now())?;
+            Ok(joined)
+        };
+        let mut issuer = Issuer::new(joining(Role::Issuer, "Calls Inc", "issuer", None)?);
+        let merchant = joining(Role::Merchant, "Exchange", "merchant", None)?;
+        let Some(operator) = merchant.certificate().map(|it| it.claimed().subject.party()) else {
+            return fail("the operator did not join");
+        };
+        let wallets = (0..phones).map(|_| joining(Role::Wallet, "", "wallet", None)).collect::<Result<Vec<_>, _>>()?;
+        let mut post = HttpPost::new(&provider.url())?;
+        let token = token("switch", "Exchange", Some(operator))?;
+        join(&mut switch, &mut post, &info, &token, Role::Switch, "Exchange", now())?;
+        let mut switch = Switch::new(switch);
+        issuer.set_tariff(&mut post, (Unit::USD, 0), read_rates(RATES, Unit::USD)?, now())?;
+        let terms = Terms {
+            issuer: issuer.party()?,
+            kind: CardKind::Telephone,
+            unit: Unit::USD,
+            name: "Phone card".into(),
+            max_payment: FACE,
+            offline_limit: FACE,
+            due_after: 30 * Time::DAY,
+            list_age: 7 * Time::DAY,
+            record_age: 7 * Time::DAY,
+            max_balance: FACE,
+            handovers: 0,
+            refundable: true,
+            max_untouched: 0,
+            register_within: None,
+            program: None,
+            ticket: None,
+            extensions: Default::default(),
+        };
+        let Some(face) = Amount::new(Unit::USD, FACE) else { return fail("a face value") };
+        let batch = issuer.order(&mut post, terms, face, (phones, Time(START).after(1_000 * Time::DAY)), now())?;
+        issuer.activate(&mut post, batch, (1, phones), now())?;
+        let mut held = Vec::new();
+        for (printed, wallet) in issuer.print(batch)?.into_iter().zip(wallets) {
+            let mut wallet = Wallet::new(wallet, Algorithm::Ed25519);
+            let card = wallet.install(&mut post, &printed.number.to_string(), None, now())?;
+            held.push((wallet, card));
+        }
+        switch.update(&mut post, now())?;
+        Ok(Self { provider, post, switch, phones: held, operator })
+    }
+
+    /// The call of this number.
+    fn call(&mut self, seed: u64, number: u64, at: u64) -> Result<(Heard, Plan, &'static str), Failure> {
+        let draw = |what: u64, bound| drawn(seed, &[number, what], bound);
+        let phones = self.phones.len() as u64;
+        let (wallet, card) = &mut self.phones[usize::try_from(draw(0, phones))?];
+        let called = match draw(1, 100) {
+            0..45 => CALLED[0],
+            45..80 => CALLED[1],
+            80..92 => CALLED[2],
+            _ => CALLED[3],
+        };
+        let speaks = match draw(2, 100) {
+            0..12 => None,
+            12..30 => Some(draw(3, 20_000)),
+            30..90 => Some(draw(3, 240_000)),
+            // Many a card ends in one of these.
+            _ => Some(draw(3, 3_600_000)),
+        };
+        let ends = match draw(4, 100) {
+            0..3 => None,
+            3..50 => Some(CallEnd::HungUp),
+            _ => Some(CallEnd::CalledHungUp),
+        };
+        let plan = Plan { at: Time(at), rings: draw(5, 25_000), speaks, ends };
+        let now = moment(Time(at));
+        hang_up_all(&mut wallet.device, now)?;
+        take_up_all(&mut wallet.device, *card, now)?;
+        let payer = wallet.payer(*card)?;
+        let caller = Caller { payer, called: called.to_owned(), limit: None };
+        let mut heard = call((&mut wallet.device, &mut self.switch), caller, plan)?;
+        if heard.rang && ends.is_none() && heard.receipt.is_none() {
+            let last = Till::load(&self.switch.device).0.next - 1;
+            self.switch.end(last, moment(Time(at)))?;
+            heard.receipt = Call::load(&self.switch.device, last)
+                .and_then(|call| call.receipt)
+                .map(|receipt| receipt.claimed().clone());
+        }
+        // Who has called often brings it up, and may spend again.
+        if draw(6, 100) < 5 {
+            wallet.update(&mut self.post, moment(Time(at)))?;
+        }
+        Ok((heard, plan, called))
+    }
+
+    /// Everybody brings up what is left, and all totals are compared.
+    fn close(&mut self, end: Time, counts: &mut Counts) -> Result<Sums, Failure> {
+        self.switch.recover(moment(end))?;
+        self.switch.update(&mut self.post, moment(end))?;
+        for (wallet, _) in &mut self.phones {
+            hang_up_all(&mut wallet.device, moment(end))?;
+            // The second brings up what the first has let it take up.
+            wallet.update(&mut self.post, moment(end))?;
+            wallet.update(&mut self.post, moment(end))?;
+        }
+        let records = self.switch.records()?;
+        let used: u64 = records.iter().map(|record| record.used.minor()).sum();
+        for record in &records {
+            // What is certain of a call that was cut off is never more than it cost.
+            let most = price(&record.called, record.at.0, record.lasted);
+            counts.mispriced += u64::from(record.lasted.is_some() && record.used.minor() > most);
+        }
+        let lost: u64 = self
+            .phones
+            .iter()
+            .filter_map(|(wallet, card)| load_purse(&wallet.device, *card))
+            .map(|purse| FACE - purse.remaining)
+            .sum();
+        let settled = self.provider.operator().ask(&json!({ "do": "settle" }))?;
+        let payouts = settled.get("payouts").and_then(Value::as_array).cloned().unwrap_or_default();
+        let operator = self.operator.to_string();
+        let of_operator = payouts.iter().filter(|paid| paid.to_string().contains(&operator));
+        let owed =
+            of_operator.filter_map(|paid| paid.get("amount")?.as_str().and_then(|text| Amount::parse(Unit::USD, text)));
+        let owed: u64 = owed.map(Amount::minor).sum();
+        Ok(Sums { lost, owed, disagreements: u64::from(lost != used) + u64::from(owed != used) })
+    }
+}

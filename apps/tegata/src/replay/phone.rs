@@ -1,0 +1,198 @@
+//! One call in a time of its own: wallet and switch say to each other what they do over SIP, and the clock stands still in between.
+
+use crate::measure::thread_nanoseconds;
+use crate::screen::Failure;
+use std::collections::VecDeque;
+use tegata_core::card::{CallEnd, CallReceipt};
+use tegata_core::step::Event;
+use tegata_core::talk::call::{Caller, CallerNotice, SwitchCall, SwitchNotice, WalletCall};
+use tegata_core::{Hash, Time};
+use tegata_crypto_native::entropy;
+use tegata_device::{Device, Now, TapStep, TerminalTap, WalletTap};
+use tegata_switch::Switch;
+use tegata_vault::Vault;
+
+/// How a call goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// When it is dialled.
+    pub at: Time,
+    /// How long it rings, in milliseconds.
+    pub rings: u64,
+    /// How long they would speak; `None`: nobody answers.
+    pub speaks: Option<u64>,
+    /// Who ends it; `None`: both vanish.
+    pub ends: Option<CallEnd>,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Heard {
+    /// The switch's receipt, if it signed one.
+    pub receipt: Option<CallReceipt>,
+    /// How long they spoke.
+    pub spoke: u64,
+    /// It rang.
+    pub rang: bool,
+    /// The wallet did not want to, or could not.
+    pub refused: Option<String>,
+    /// Checks that the switch took in.
+    pub checks: u64,
+    /// What the switch's thread spent, in nanoseconds.
+    pub switch_ns: u64,
+}
+
+/// A call under way.
+struct Line<'a, W, S> {
+    wallet: WalletTap<WalletCall>,
+    right: TerminalTap<SwitchCall>,
+    sides: (&'a mut Device<W>, &'a mut Switch<S>),
+    up: VecDeque<Vec<u8>>,
+    down: VecDeque<Vec<u8>>,
+    plan: Plan,
+    ms: u64,
+    hung_up: Option<CallEnd>,
+    heard: Heard,
+}
+
+/// Makes a call.
+pub fn call<W: Vault, S: Vault>(
+    sides: (&mut Device<W>, &mut Switch<S>),
+    caller: Caller,
+    plan: Plan,
+) -> Result<Heard, Failure> {
+    let called = caller.called.clone();
+    let (wallet, hello) = WalletTap::touch(WalletCall::new(caller), entropy::fresh())?;
+    let right = sides.1.tap(&called)?;
+    let (up, down) = (VecDeque::from([hello]), VecDeque::new());
+    let mut line = Line { wallet, right, sides, up, down, plan, ms: 0, hung_up: None, heard: Heard::default() };
+    line.carry()?;
+    if line.heard.rang {
+        line.ms += plan.rings;
+        match plan.speaks {
+            Some(speaks) => line.speak(speaks)?,
+            None => line.over(CallEnd::NoAnswer)?,
+        }
+    }
+    match plan.ends {
+        None => {}
+        Some(CallEnd::HungUp) if !line.wallet.is_over() => {
+            line.wallet.talking().tell(WalletCall::stop);
+            line.look()?;
+        }
+        Some(how) => line.over(how)?,
+    }
+    Ok(line.heard)
+}
+
+impl<W: Vault, S: Vault> Line<'_, W, S> {
+    fn now(&self) -> Now {
+        Now { time: self.plan.at.after(self.ms / 1_000), entropy: entropy::fresh() }
+    }
+    fn speak(&mut self, lasts: u64) -> Result<(), Failure> {
+        let (since, ms) = (self.ms, self.ms);
+        self.wallet.talking().tell(|call| call.at(ms).answered());
+        self.right.talking().tell(|call| call.at(ms).answered());
+        self.look()?;
+        let until = since + lasts;
+        while !self.right.is_over() && self.ms < until {
+            let left = self.wallet.talking().look(WalletCall::due).flatten();
+            let right = self.right.talking().look(SwitchCall::due).flatten();
+            let next = left.into_iter().chain(right).filter(|due| *due > self.ms).min();
+            self.ms = next.unwrap_or(until).min(until);
+            self.look()?;
+        }
+        self.heard.spoke = self.ms - since;
+        Ok(())
+    }
+    fn look(&mut self) -> Result<(), Failure> {
+        let (now, ms) = (self.now(), self.ms);
+        self.wallet.talking().tell(|call| call.at(ms));
+        let step = self.wallet.event(Event::Tick, now, self.sides.0)?;
+        self.walleted(step)?;
+        self.at_switch(|right, switch| {
+            right.talking().tell(|call| call.at(ms));
+            Ok(right.event(Event::Tick, now, &mut switch.device)?)
+        })?;
+        self.carry()?;
+        match self.hung_up.take() {
+            Some(how) => self.over(how),
+            None => Ok(()),
+        }
+    }
+    fn over(&mut self, how: CallEnd) -> Result<(), Failure> {
+        let (now, ms) = (self.now(), self.ms);
+        self.at_switch(|right, switch| {
+            right.talking().tell(|call| call.at(ms).ended(how));
+            Ok(right.event(Event::Tick, now, &mut switch.device)?)
+        })?;
+        self.carry()?;
+        self.wallet.talking().tell(|call| call.at(ms).hung_up());
+        let step = self.wallet.event(Event::Tick, now, self.sides.0)?;
+        self.walleted(step)
+    }
+    fn carry(&mut self) -> Result<(), Failure> {
+        loop {
+            let (now, ms) = (self.now(), self.ms);
+            if let Some(frame) = self.up.pop_front() {
+                self.heard.checks += 1;
+                self.at_switch(|right, switch| {
+                    right.talking().tell(|call| call.at(ms));
+                    Ok(right.receive(&frame, now, &mut switch.device)?)
+                })?;
+            } else if let Some(frame) = self.down.pop_front() {
+                self.wallet.talking().tell(|call| call.at(ms));
+                let step = self.wallet.receive(&frame, now, self.sides.0)?;
+                self.walleted(step)?;
+            } else {
+                return Ok(());
+            }
+        }
+    }
+    /// The switch does something, and its time is counted.
+    fn at_switch(
+        &mut self,
+        what: impl FnOnce(&mut TerminalTap<SwitchCall>, &mut Switch<S>) -> Result<TapStep<SwitchNotice>, Failure>,
+    ) -> Result<(), Failure> {
+        let before = thread_nanoseconds();
+        let step = what(&mut self.right, self.sides.1)?;
+        self.heard.switch_ns += thread_nanoseconds().zip(before).map_or(0, |(after, before)| after - before);
+        for notice in step.notices {
+            match notice {
+                SwitchNotice::Proceed => self.heard.rang = true,
+                SwitchNotice::HangUp(how) => self.hung_up = Some(how),
+                SwitchNotice::Over(receipt) => self.heard.receipt = Some(receipt),
+                SwitchNotice::Refused(why) => self.heard.refused = Some(why.advice().to_owned()),
+                SwitchNotice::Failed(fault) => return Err(fault.into()),
+                SwitchNotice::Warn(_) => {}
+            }
+        }
+        self.down.extend(step.frames);
+        Ok(())
+    }
+    fn walleted(&mut self, step: TapStep<CallerNotice>) -> Result<(), Failure> {
+        self.up.extend(step.frames);
+        for notice in step.notices {
+            match notice {
+                CallerNotice::Consent { .. } => {
+                    let now = self.now();
+                    let step = self.wallet.event(Event::Agreed, now, self.sides.0)?;
+                    self.up.extend(step.frames);
+                }
+                CallerNotice::Cannot(why) => self.heard.refused = Some(why.to_string()),
+                CallerNotice::Failed(fault) => return Err(fault.into()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A number drawn from a seed and a place, below a bound.
+pub fn drawn(seed: u64, place: &[u64], bound: u64) -> u64 {
+    let mut bytes = seed.to_be_bytes().to_vec();
+    bytes.extend(place.iter().flat_map(|part| part.to_be_bytes()));
+    let hash = Hash::of(&bytes).0;
+    let number = hash.first_chunk::<8>().map_or(0, |chunk| u64::from_be_bytes(*chunk));
+    number % bound.max(1)
+}
