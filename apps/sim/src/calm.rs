@@ -42,6 +42,9 @@ impl Town {
             self.finish_buying();
             self.finish_giving();
             self.calm_changes();
+            if round == 0 {
+                self.finish_staff();
+            }
             self.everybody_updates(round + 1 == ROUNDS.len());
             // People do not type a number for ever: too many wrong ones, and the provider stops answering (R18). One that
             // was restored from a backup says no for L + U, so that they ask once more after that (R15).

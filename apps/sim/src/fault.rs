@@ -192,6 +192,8 @@ pub struct Mix {
     pub giving: u64,
     /// Actions after which the promoter changes something, or a holder answers. Needs an event.
     pub changing: u64,
+    /// Actions after which staff does something by hand at a gate, is taken on or let go. Needs an event.
+    pub staff: u64,
 }
 
 impl Mix {
@@ -222,6 +224,7 @@ impl Mix {
         lan: 0,
         giving: 0,
         changing: 0,
+        staff: 0,
     };
 
     /// A seed's own mix. Honest misfortune in most seeds; dishonesty and disasters in fewer, so that the stricter
@@ -298,6 +301,12 @@ impl Mix {
     pub fn draw_changing(self, dice: &mut Dice) -> Self {
         let changing = dice.within(80, 350);
         if self.tickets > 0 { Self { changing, ..self } } else { self }
+    }
+
+    /// A seed's own share of staff at the gates, drawn apart. None where there is no event.
+    pub fn draw_staff(self, dice: &mut Dice) -> Self {
+        let staff = dice.within(100, 500);
+        if self.tickets > 0 { Self { staff, ..self } } else { self }
     }
 
     /// A seed's own share of bank cards that refuse in the end, drawn apart. None where there is no credit.

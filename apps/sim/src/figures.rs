@@ -43,6 +43,8 @@ pub struct Figures {
     pub back: u64,
     /// Generations given to two, as reported.
     pub given_twice: u64,
+    /// Times that a gate took something by hand.
+    pub by_hand: u64,
 }
 
 impl AddAssign for Figures {
@@ -63,6 +65,7 @@ impl AddAssign for Figures {
         self.taken += more.taken;
         self.back += more.back;
         self.given_twice += more.given_twice;
+        self.by_hand += more.by_hand;
     }
 }
 
@@ -88,6 +91,7 @@ impl Town {
             taken: self.hands.as_ref().map_or(0, |hands| hands.taken),
             back: self.came_back(),
             given_twice: self.reports(ExceptionKind::GivenTwice),
+            by_hand: self.staff.as_ref().map_or(0, |staff| staff.done),
             returned: paid.iter().filter(|paid| paid.back).count() as u64,
             ..self.refusals().unwrap_or_default()
         }

@@ -62,6 +62,8 @@ pub struct Options {
     pub giving: Option<bool>,
     /// Whether the event of a seed that draws its own mix, and has one, is changed or cancelled; absent: it draws that as well.
     pub changing: Option<bool>,
+    /// Whether the gates of a seed that draws its own mix, with an event, have staff; absent: it draws that as well.
+    pub staff: Option<bool>,
     /// Whether the story is written down.
     pub traced: bool,
 }
@@ -79,6 +81,7 @@ impl Options {
         tickets: None,
         giving: None,
         changing: None,
+        staff: None,
         traced: false,
     };
 }

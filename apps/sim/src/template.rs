@@ -9,14 +9,12 @@ use std::sync::OnceLock;
 use tegata_core::card::ticket::TicketTerms;
 use tegata_core::card::{CardKind, Terms};
 use tegata_core::step::Broken;
-use tegata_core::talk::cards::Done;
 use tegata_core::talk::credit::MerchantDetails;
 use tegata_core::talk::enter::Direction;
-use tegata_core::talk::event::{EventPlan, GateOrder, PlannedDoor, PlannedZone, Seat};
+use tegata_core::talk::event::{EventPlan, PlannedDoor, PlannedZone, Seat};
 use tegata_core::talk::join::JoinToken;
 use tegata_core::wire::certificate::Role;
 use tegata_core::wire::signed::Algorithm;
-use tegata_core::wire::signed::Verified;
 use tegata_core::{Amount, DeviceId, EventId, PartyId, Time, Unit};
 use tegata_crypto_native::NativeVerifier;
 use tegata_device::{Device, KeyRing, Now, join};
@@ -325,9 +323,8 @@ fn planned(center: &mut Center, issuer: &mut Issuer<SimulatedVault>, dice: &mut 
         at,
         extensions: Default::default(),
     };
-    let signed = issuer.device.signed(plan)?;
     let now = Now { time: at, entropy: dice.entropy() };
-    let _: Verified<Done> = issuer.device.request(center, &signed, now)?;
+    issuer.plan_drafted(center, plan, now)?;
     for (number, (entries, stock, price)) in TICKETS.into_iter().enumerate() {
         let article = (ARTICLES.len() + number + 1) as u64;
         let offered = Offered {
@@ -357,10 +354,8 @@ fn planned(center: &mut Center, issuer: &mut Issuer<SimulatedVault>, dice: &mut 
     for (door, _, direction) in GATES {
         let (device, seed) = joined(center, Role::Gate, Some(promoter), &format!("door {door}"), dice)?;
         let gate = device.id().ok_or("a gate")?;
-        let order = GateOrder { promoter, gate, event: EVENT, door, direction, at, extensions: Default::default() };
-        let signed = issuer.device.signed(order)?;
         let now = Now { time: at, entropy: dice.entropy() };
-        let _: Verified<Done> = issuer.device.request(center, &signed, now)?;
+        issuer.gate(center, (gate, &EVENT.to_string(), &door.to_string()), direction, now)?;
         gates.push(start(device, seed));
     }
     Ok(gates)

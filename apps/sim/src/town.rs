@@ -1,7 +1,7 @@
 //! The town of one seed: its people, its tills, its provider, and what has happened so far.
 
 use crate::Options;
-use crate::act::{Hands, Letters, Plans, Settling};
+use crate::act::{Hands, Letters, Plans, Settling, Staff};
 use crate::dice::Dice;
 use crate::fault::Mix;
 use crate::link::Air;
@@ -49,6 +49,9 @@ const GIVING: u64 = 750;
 
 /// How many towns with an event in a thousand have it changed or cancelled.
 const CHANGING: u64 = 600;
+
+/// How many towns with an event in a thousand have staff at the gates.
+const STAFF: u64 = 600;
 
 /// A wallet and what became of it.
 pub struct Person {
@@ -179,6 +182,8 @@ pub struct Town {
     pub hands: Option<Hands>,
     /// What is known of changes of the event; `None`: it is not changed.
     pub plans: Option<Plans>,
+    /// The staff at the event's gates; `None`: there is none.
+    pub staff: Option<Staff>,
     /// What must never happen, and did.
     pub wrong: Vec<String>,
     /// What explains exceptions.
@@ -268,6 +273,12 @@ impl Town {
             None if options.changing.unwrap_or(drawn) => mix.draw_changing(&mut plans),
             _ => mix,
         };
+        let mut staff = Dice::new(seed.rotate_left(12) ^ 0x7374_6166);
+        let drawn = staff.chance(STAFF);
+        let mix = match options.mix {
+            None if options.staff.unwrap_or(drawn) => mix.draw_staff(&mut staff),
+            _ => mix,
+        };
         let (sells, event) = (mix.buying > 0, mix.tickets > 0);
         let (credit, issuer) = match (event, sells) {
             (true, _) => (&template.event.credit, &template.event.issuer),
@@ -350,6 +361,7 @@ impl Town {
             venue,
             hands: (mix.giving > 0).then(|| Hands::new(hands)),
             plans: (mix.changing > 0).then(|| Plans::new(plans)),
+            staff: (mix.staff > 0).then(|| Staff::new(staff)),
             wrong: Vec::new(),
             causes: Causes::default(),
             crossed: 0,

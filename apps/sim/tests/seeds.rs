@@ -150,7 +150,8 @@ const TICKETS_ONCE_FAILED: [u64; 6] = [
 
 #[test]
 fn what_once_failed_at_gates_holds() {
-    let options = Options { tickets: Some(true), giving: Some(false), changing: Some(false), ..Options::PLAIN };
+    let plain = Options { giving: Some(false), changing: Some(false), staff: Some(false), ..Options::PLAIN };
+    let options = Options { tickets: Some(true), ..plain };
     for seed in TICKETS_ONCE_FAILED {
         let outcome = run(seed, &options);
         assert!(outcome.is_clean(), "{}", trace(seed, &options));
@@ -159,11 +160,23 @@ fn what_once_failed_at_gates_holds() {
 
 #[test]
 fn towns_with_an_event_are_clean() {
-    let summary = run_many(0..300, &Options { tickets: Some(true), ..Options::PLAIN }, 0, |_| {});
+    // Who has staff has fewer that come twice.
+    let options = Options { tickets: Some(true), staff: Some(false), ..Options::PLAIN };
+    let summary = run_many(0..300, &options, 0, |_| {});
     assert!(summary.failures.is_empty(), "{:?}", summary.failures);
     let figures = summary.figures;
     let lively = figures.entered > 400 && figures.pages > 1_000 && figures.twice > 5 && figures.cloned > 0;
     assert!(lively, "the town is too quiet: {figures:?}");
+}
+
+#[test]
+fn towns_with_staff_at_the_gates_are_clean() {
+    let summary = run_many(0..200, &Options { tickets: Some(true), staff: Some(true), ..Options::PLAIN }, 0, |_| {});
+    assert!(summary.failures.is_empty(), "{:?}", summary.failures);
+    assert!(summary.figures.by_hand > 500, "hardly anything is done by hand: {:?}", summary.figures);
+    // The promoter's word that a badge was over came when what it had signed since was recorded.
+    let options = Options { tickets: Some(true), staff: Some(true), ..Options::PLAIN };
+    assert!(run(1005, &options).is_clean(), "{}", trace(1005, &options));
 }
 
 #[test]

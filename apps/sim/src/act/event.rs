@@ -288,7 +288,7 @@ impl Town {
     }
 
     /// Readies a gate for what it does next: awake, and perhaps about to lose power.
-    fn ready_gate(&mut self, at: usize) {
+    pub(super) fn ready_gate(&mut self, at: usize) {
         self.wake_gate(at);
         if let Some(venue) = &mut self.venue
             && let Some(own) = venue.gates.get_mut(at)
@@ -297,7 +297,7 @@ impl Town {
             Self::arm(&mix, &mut own.gate.device.vault, &mut venue.dice);
         }
     }
-    fn rest_gate(&mut self, at: usize) {
+    pub(super) fn rest_gate(&mut self, at: usize) {
         self.wake_gate(at);
         if let Some(own) = self.venue.as_mut().and_then(|venue| venue.gates.get_mut(at)) {
             own.gate.device.vault.set_faults(Faults::none());

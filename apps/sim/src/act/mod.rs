@@ -10,12 +10,14 @@ mod operator;
 mod pay;
 mod reach;
 mod settle;
+mod staff;
 mod update;
 
 pub use change::Plans;
 pub use give::Hands;
 pub use reach::Letters;
 pub use settle::Settling;
+pub use staff::Staff;
 
 use crate::town::Town;
 use crate::trouble::NetPlan;
@@ -131,6 +133,7 @@ impl Town {
             }
         }
         self.doors_open();
+        self.staff_comes();
         for _ in 0..self.dice.within(ACTIONS.0, ACTIONS.1) {
             self.day_in_life();
         }
@@ -180,6 +183,7 @@ impl Town {
         self.act(action);
         self.hand_some();
         self.change_some();
+        self.staff_some();
         let seconds = match self.dice.below(20) {
             0..14 => self.dice.within(5, 900),
             14..18 => self.dice.within(900, 20_000),

@@ -7,6 +7,7 @@ mod credit;
 mod given;
 mod reach;
 mod settle;
+mod staff;
 mod tickets;
 
 use crate::template::template;
@@ -53,6 +54,7 @@ impl Town {
                     self.buying(&evidence, &mut wrong),
                     self.settlement(&mut wrong),
                     self.tickets(&mut wrong),
+                    self.by_hands(&mut wrong),
                     self.given(&mut wrong),
                     self.changed(&mut wrong),
                     self.exceptions(&evidence, &mut wrong),
@@ -423,7 +425,8 @@ impl Town {
             ExceptionKind::DoubleClaim | ExceptionKind::Malformed => {
                 // What a processor says whose key was revoked is kept as malformed.
                 let revoked = self.center.processor_revoked.is_some() && row.bearer == "processor";
-                tampered_till || tampered_wallet || wallet_by_device || revoked || self.shows_lost(row)
+                let let_go = self.was_let_go(row);
+                tampered_till || tampered_wallet || wallet_by_device || revoked || let_go || self.shows_lost(row)
             }
             ExceptionKind::Unpaid => self.was_refused(row),
             ExceptionKind::Unreturned => {

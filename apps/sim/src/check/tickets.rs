@@ -1,6 +1,7 @@
 //! What must never happen to tickets, checked when all is quiet: from what the town saw open, gates' and wallets' records, and the
 //! provider's rows.
 
+use super::staff::Done;
 use crate::template::{EVENT, template};
 use crate::town::Town;
 use crate::venue::{GateAt, Opened, Venue};
@@ -36,7 +37,7 @@ impl Town {
         for gate in venue.gates.iter().filter(|gate| gate.tampered.is_none()) {
             is_recorded(gate, &rows, wrong);
         }
-        counts_agree(venue, &rows, wrong);
+        counts_agree(venue, &rows, &self.done_by_hand(), wrong);
         self.who_showed_twice_is_named(store, &rows, &shown, wrong)?;
         self.beyond_terms_is_reported(store, &rows, &shown, wrong)?;
         self.entries_add_up(store, wrong)?;
@@ -241,7 +242,7 @@ fn is_recorded(gate: &GateAt, rows: &[AdmissionRow], wrong: &mut Vec<String>) {
 }
 
 /// Gates that hear all count what the records say, where those are plain: no ticket is in them that came in twice.
-fn counts_agree(venue: &Venue, rows: &[AdmissionRow], wrong: &mut Vec<String>) {
+fn counts_agree(venue: &Venue, rows: &[AdmissionRow], by_hand: &[Done], wrong: &mut Vec<String>) {
     if venue.gates.iter().any(|gate| gate.tampered.is_some()) {
         return;
     }
@@ -259,6 +260,16 @@ fn counts_agree(venue: &Venue, rows: &[AdmissionRow], wrong: &mut Vec<String>) {
             _ => one.1 = true,
         }
     }
+    for one in by_hand {
+        let Some(over) = &one.said.over else {
+            continue;
+        };
+        // An entry that somebody ended whose badge was over is so only where nobody had heard of that.
+        if !one.counts || generations.get(&over.card).is_some_and(|generation| *generation != over.generation) {
+            return;
+        }
+        entries.entry((one.said.zone, over.card)).or_default().entry(over.entry).or_default().1 = true;
+    }
     for ((zone, _), all) in &entries {
         let of = expected.entry(*zone).or_default();
         of.1 += all.values().filter_map(|(people, _)| *people).sum::<u64>();
@@ -269,8 +280,7 @@ fn counts_agree(venue: &Venue, rows: &[AdmissionRow], wrong: &mut Vec<String>) {
     for (at, gate) in venue.gates.iter().enumerate() {
         let tally = Tally::load(&gate.gate.device).0;
         for (zone, (inside, came)) in &expected {
-            let counted =
-                tally.zones.iter().find(|one| one.zone == *zone).map_or((0, 0), |one| (one.people(), one.arrived()));
+            let counted = tally.zones.iter().find(|one| one.zone == *zone).map_or((0, 0), |one| (one.inside, one.came));
             if counted != (*inside, *came) {
                 wrong.push(format!(
                     "R22: gate {at} counts {counted:?} inside and in all in zone {zone}, the records say {:?}",

@@ -4,10 +4,11 @@ use crate::fault::FrameFault;
 use crate::tap::Plan;
 use crate::template::{ARTICLES, LIST_AGE, RECORD_AGE};
 use crate::town::Town;
-use tegata_core::talk::enter::Direction;
+use tegata_core::talk::enter::{Direction, StaffRole};
 use tegata_core::talk::pay::ClaimState;
 use tegata_core::talk::reach::Address;
 use tegata_core::{CardId, Time};
+use tegata_gate::Hand;
 use tegata_processor::bank::TestCard;
 
 /// The conversations of the matrix.
@@ -81,11 +82,15 @@ pub enum Conversation {
     AnswerChange,
     /// An event is cancelled, and its holder is paid back.
     CancelEvent,
+    /// The promoter takes somebody on and lets somebody go, and gates hear of it.
+    StaffOrder,
+    /// People are counted in by hand, and an entry is ended; neighbours hear of it, and the ticket comes in again.
+    ByHand,
 }
 
 impl Conversation {
     /// Every one.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 36] = [
         Self::Install,
         Self::Load,
         Self::FirstTap,
@@ -120,6 +125,8 @@ impl Conversation {
         Self::TakeGift,
         Self::AnswerChange,
         Self::CancelEvent,
+        Self::StaffOrder,
+        Self::ByHand,
     ];
     /// As the table names it.
     pub fn name(self) -> &'static str {
@@ -158,6 +165,8 @@ impl Conversation {
             Self::TakeGift => "take by a number",
             Self::AnswerChange => "change, answer",
             Self::CancelEvent => "cancel, refund",
+            Self::StaffOrder => "staff comes and goes",
+            Self::ByHand => "count by hand",
         }
     }
     /// Which of the conversations by credit must be over before this one; `None`: it is not about credit.
@@ -191,7 +200,12 @@ impl Conversation {
     }
     /// Whether there is an event.
     pub(super) fn at_gates(self) -> bool {
-        matches!(self, Self::Enter | Self::Leave | Self::GatePage | Self::UpdateGate) || self.gives() || self.changes()
+        let gates = matches!(self, Self::Enter | Self::Leave | Self::GatePage | Self::UpdateGate);
+        gates || self.gives() || self.changes() || self.by_staff()
+    }
+    /// Whether there is staff at the gates.
+    pub(super) fn by_staff(self) -> bool {
+        matches!(self, Self::StaffOrder | Self::ByHand)
     }
     /// Whether tickets are given on.
     pub(super) fn gives(self) -> bool {
@@ -217,7 +231,11 @@ impl Conversation {
                 buy(town, ARTICLES.len() as u64 + 1, None);
                 town.gates_update(true);
             }
-            if matches!(self, Self::Leave | Self::GatePage | Self::UpdateGate) {
+            if self.by_staff() {
+                town.take_on(StaffRole::Supervisor);
+                town.gates_update(true);
+            }
+            if matches!(self, Self::Leave | Self::GatePage | Self::UpdateGate | Self::ByHand) {
                 enter(town, 0, None);
             }
             if matches!(self, Self::TakeTicket | Self::TakeGift) {
@@ -385,6 +403,21 @@ impl Conversation {
                 town.wake_person(0);
                 town.wait(LIST_AGE + RECORD_AGE + 60);
                 town.update_wallet_plain(0);
+            }
+            Self::StaffOrder => {
+                town.take_on(StaffRole::Steward);
+                town.update_gate_plain(0);
+                town.let_go(1);
+                town.update_gate_plain(0);
+            }
+            Self::ByHand => {
+                town.by_hand(0, Some(1), Hand::In(3));
+                town.tell_gates();
+                if let Some(card) = ticket(town, 0) {
+                    town.by_hand(1, Some(1), Hand::Over(card));
+                    town.visit(0, 1, (card, 1), None);
+                }
+                town.tell_gates();
             }
             Self::Settle => settle(town),
             Self::PayoutBack => {

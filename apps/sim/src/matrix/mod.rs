@@ -92,7 +92,8 @@ fn town(conversation: Conversation, broken: Broken) -> Result<Town, String> {
     let (buying, letters) = (u64::from(conversation.buys()), u64::from(conversation.writes()));
     let (settling, tickets) = (u64::from(conversation.settles()), u64::from(conversation.at_gates()));
     let (giving, changing) = (u64::from(conversation.gives()), u64::from(conversation.changes()));
-    let mix = Some(Mix { credit, buying, letters, settling, tickets, giving, changing, ..Mix::CALM });
+    let staff = u64::from(conversation.by_staff());
+    let mix = Some(Mix { credit, buying, letters, settling, tickets, giving, changing, staff, ..Mix::CALM });
     let mut town = Town::new(7, &Options { broken, mix, traced: true, ..Options::default() })?;
     conversation.prepare(&mut town);
     Ok(town)
