@@ -176,6 +176,34 @@ fn an_entry_ended_by_hand_of_a_holder_not_seen_here_before_stays_ended() {
 }
 
 #[test]
+fn an_entry_ended_by_hand_whose_ticket_was_given_on_since_is_over_wherever_its_receiver_was_seen_first() {
+    // Found by the simulator (seed 721 with lost gates and staff).
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    let (order, [_, supervisor]) = staff(&concert, None);
+    concert.doors_open();
+    concert.world.issuer_asks(order);
+    (0..3).for_each(|gate| concert.brings(gate));
+    concert.enters(card, 0);
+    let now = concert.world.moment();
+    concert.gates[0].by_hand(&supervisor, Hand::Over(card), now).expect("ended");
+    // Put back, its wallet gets another generation (R14), which another gate sees first.
+    let old = concert.visitor.device.vault.clone();
+    concert.world.update(&mut concert.visitor.device);
+    concert.visitor.device.vault = old;
+    concert.world.update(&mut concert.visitor.device);
+    concert.world.update(&mut concert.visitor.device);
+    assert_eq!(concert.visitor.ticket(card).expect("a ticket").purse.generation(), 2);
+    concert.enters(card, 1);
+    let now = concert.world.moment();
+    concert.gates[1].by_hand(&supervisor, Hand::Over(card), now).expect("ended");
+    tells(&mut concert, 0, 1);
+    tells(&mut concert, 1, 0);
+    let zones = [0, 1].map(|gate| concert.gates[gate].tally().zones[0].clone());
+    assert_eq!(zones.each_ref().map(|zone| (zone.inside, zone.came)), [(0, 2), (0, 2)]);
+}
+
+#[test]
 fn what_a_badge_signed_after_it_was_ended_counts_no_more_also_where_the_end_is_heard_last() {
     // Found by the simulator (seed 1005 with staff): the promoter's word was late, and the auditor found a row that nobody had signed.
     let mut concert = Concert::new();

@@ -194,6 +194,8 @@ pub struct Mix {
     pub changing: u64,
     /// Actions after which staff does something by hand at a gate, is taken on or let go. Needs an event.
     pub staff: u64,
+    /// Actions after which a gate is lost with its store, declared lost, or replaced. Needs an event.
+    pub losing: u64,
 }
 
 impl Mix {
@@ -225,6 +227,7 @@ impl Mix {
         giving: 0,
         changing: 0,
         staff: 0,
+        losing: 0,
     };
 
     /// A seed's own mix. Honest misfortune in most seeds; dishonesty and disasters in fewer, so that the stricter
@@ -307,6 +310,12 @@ impl Mix {
     pub fn draw_staff(self, dice: &mut Dice) -> Self {
         let staff = dice.within(100, 500);
         if self.tickets > 0 { Self { staff, ..self } } else { self }
+    }
+
+    /// A seed's own share of gates that are lost, drawn apart. None where there is no event.
+    pub fn draw_losing(self, dice: &mut Dice) -> Self {
+        let losing = dice.within(50, 300);
+        if self.tickets > 0 { Self { losing, ..self } } else { self }
     }
 
     /// A seed's own share of bank cards that refuse in the end, drawn apart. None where there is no credit.

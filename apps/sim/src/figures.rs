@@ -45,6 +45,10 @@ pub struct Figures {
     pub given_twice: u64,
     /// Times that a gate took something by hand.
     pub by_hand: u64,
+    /// Gates that were lost.
+    pub lost: u64,
+    /// Pages of silent gates that others told on, and that were news.
+    pub relayed: u64,
 }
 
 impl AddAssign for Figures {
@@ -66,6 +70,8 @@ impl AddAssign for Figures {
         self.back += more.back;
         self.given_twice += more.given_twice;
         self.by_hand += more.by_hand;
+        self.lost += more.lost;
+        self.relayed += more.relayed;
     }
 }
 
@@ -91,6 +97,8 @@ impl Town {
             taken: self.hands.as_ref().map_or(0, |hands| hands.taken),
             back: self.came_back(),
             given_twice: self.reports(ExceptionKind::GivenTwice),
+            lost: self.venue.iter().flat_map(|venue| &venue.gates).filter(|gate| gate.lost).count() as u64,
+            relayed: self.venue.as_ref().map_or(0, |venue| venue.relayed),
             by_hand: self.staff.as_ref().map_or(0, |staff| staff.done),
             returned: paid.iter().filter(|paid| paid.back).count() as u64,
             ..self.refusals().unwrap_or_default()

@@ -64,6 +64,8 @@ pub struct Options {
     pub changing: Option<bool>,
     /// Whether the gates of a seed that draws its own mix, with an event, have staff; absent: it draws that as well.
     pub staff: Option<bool>,
+    /// Whether gates of a seed that draws its own mix, with an event, are lost; absent: it draws that as well.
+    pub losing: Option<bool>,
     /// Whether the story is written down.
     pub traced: bool,
 }
@@ -82,6 +84,7 @@ impl Options {
         giving: None,
         changing: None,
         staff: None,
+        losing: None,
         traced: false,
     };
 }

@@ -1,7 +1,7 @@
 //! The town of one seed: its people, its tills, its provider, and what has happened so far.
 
 use crate::Options;
-use crate::act::{Hands, Letters, Plans, Settling, Staff};
+use crate::act::{Hands, Letters, Losing, Plans, Settling, Staff};
 use crate::dice::Dice;
 use crate::fault::Mix;
 use crate::link::Air;
@@ -19,7 +19,6 @@ use tegata_core::{CardId, DeviceId, Hash, RequestNumber, Time};
 use tegata_crypto_native::NativeVerifier;
 use tegata_crypto_native::number::InstallationNumber;
 use tegata_device::{Device, Now};
-use tegata_gate::Gate;
 use tegata_issuer::Issuer;
 use tegata_provider::Provider;
 use tegata_store::{NumberState, Store};
@@ -52,6 +51,9 @@ const CHANGING: u64 = 600;
 
 /// How many towns with an event in a thousand have staff at the gates.
 const STAFF: u64 = 600;
+
+/// How many towns with an event in a thousand lose gates.
+const LOSING: u64 = 400;
 
 /// A wallet and what became of it.
 pub struct Person {
@@ -184,6 +186,8 @@ pub struct Town {
     pub plans: Option<Plans>,
     /// The staff at the event's gates; `None`: there is none.
     pub staff: Option<Staff>,
+    /// What is known of gates that were lost; `None`: none is.
+    pub losing: Option<Losing>,
     /// What must never happen, and did.
     pub wrong: Vec<String>,
     /// What explains exceptions.
@@ -279,6 +283,12 @@ impl Town {
             None if options.staff.unwrap_or(drawn) => mix.draw_staff(&mut staff),
             _ => mix,
         };
+        let mut losing = Dice::new(seed.rotate_left(20) ^ 0x6c6f_7374);
+        let drawn = losing.chance(LOSING);
+        let mix = match options.mix {
+            None if options.losing.unwrap_or(drawn) => mix.draw_losing(&mut losing),
+            _ => mix,
+        };
         let (sells, event) = (mix.buying > 0, mix.tickets > 0);
         let (credit, issuer) = match (event, sells) {
             (true, _) => (&template.event.credit, &template.event.issuer),
@@ -324,18 +334,12 @@ impl Town {
         });
         let tills = tills.collect();
         let venue = event.then(|| {
-            let gates = template.event.gates.iter().zip(template::GATES).map(|(start, (door, _, direction))| GateAt {
-                gate: Gate::new(device(start, broken)),
-                id: start.id,
-                door,
-                direction,
-                skew: 0,
-                tampered: None,
-                late: false,
-                snapshots: Vec::new(),
-            });
+            let gates = template.event.gates.iter().zip(template::GATES);
+            let gates = gates
+                .map(|(start, (door, _, direction))| GateAt::new(device(start, broken), start.id, (door, direction)));
             Venue::new(gates.collect(), hall, mix.lan)
         });
+        let spares = template.event.spares.iter().map(|start| (device(start, broken), start.id)).collect();
         Ok(Self {
             center,
             people,
@@ -362,6 +366,7 @@ impl Town {
             hands: (mix.giving > 0).then(|| Hands::new(hands)),
             plans: (mix.changing > 0).then(|| Plans::new(plans)),
             staff: (mix.staff > 0).then(|| Staff::new(staff)),
+            losing: (mix.losing > 0).then(|| Losing::new(losing, spares)),
             wrong: Vec::new(),
             causes: Causes::default(),
             crossed: 0,

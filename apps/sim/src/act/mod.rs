@@ -6,6 +6,7 @@ mod change;
 mod credit;
 mod event;
 mod give;
+mod lose;
 mod operator;
 mod pay;
 mod reach;
@@ -15,6 +16,7 @@ mod update;
 
 pub use change::Plans;
 pub use give::Hands;
+pub use lose::Losing;
 pub use reach::Letters;
 pub use settle::Settling;
 pub use staff::Staff;
@@ -184,6 +186,7 @@ impl Town {
         self.hand_some();
         self.change_some();
         self.staff_some();
+        self.lose_some();
         let seconds = match self.dice.below(20) {
             0..14 => self.dice.within(5, 900),
             14..18 => self.dice.within(900, 20_000),

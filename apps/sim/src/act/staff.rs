@@ -157,7 +157,7 @@ impl Town {
         let staff = self.staff.as_mut()?;
         let hired = badge.and_then(|number| staff.hired.get(usize::try_from(number).ok()?.checked_sub(1)?));
         let nobody = Badge::generate(now.entropy);
-        let own = self.venue.as_mut()?.gates.get_mut(at)?;
+        let own = self.venue.as_mut()?.gates.get_mut(at).filter(|own| !own.lost)?;
         let done = own.gate.by_hand(hired.map_or(&nobody, |hired| &hired.badge), hand, now);
         if done.is_ok() {
             staff.done += 1;

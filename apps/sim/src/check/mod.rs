@@ -5,6 +5,7 @@ mod buying;
 mod changes;
 mod credit;
 mod given;
+mod lost;
 mod reach;
 mod settle;
 mod staff;
@@ -55,6 +56,7 @@ impl Town {
                     self.settlement(&mut wrong),
                     self.tickets(&mut wrong),
                     self.by_hands(&mut wrong),
+                    self.lost_gates(&mut wrong),
                     self.given(&mut wrong),
                     self.changed(&mut wrong),
                     self.exceptions(&evidence, &mut wrong),

@@ -25,6 +25,10 @@ pub(super) struct Done {
     pub said: ByHand,
     /// Whether its badge was good at that moment, by the promoter's word.
     pub counts: bool,
+    /// Whether anybody has heard of it who is there still.
+    pub is_told: bool,
+    /// Whether the gate knows that the provider has it, or had all the time to bring it.
+    is_brought: bool,
     bytes: Vec<u8>,
 }
 
@@ -38,7 +42,7 @@ impl Town {
         let shown = store.exceptions(None, tegata_core::Time(0), tegata_core::Time(u64::MAX >> 1))?;
         let mut all = Vec::new();
         for gate in venue.gates.iter().filter(|gate| gate.tampered.is_none()) {
-            let done = done_at(gate, staff, wrong);
+            let done = done_at(venue, gate, staff, wrong);
             for one in &done {
                 is_recorded(one, &rows, &shown, wrong);
             }
@@ -62,7 +66,7 @@ impl Town {
             return Vec::new();
         };
         let gates = venue.gates.iter().filter(|gate| gate.tampered.is_none());
-        gates.flat_map(|gate| done_at(gate, staff, &mut Vec::new())).collect()
+        gates.flat_map(|gate| done_at(venue, gate, staff, &mut Vec::new())).collect()
     }
     /// Whether an exception is about what somebody signed whose badge was over, at a gate that had not heard of that.
     pub(super) fn was_let_go(&self, row: &ExceptionRow) -> bool {
@@ -75,7 +79,7 @@ fn names(row: &ExceptionRow, one: &Done) -> bool {
 }
 
 /// What a gate's log says was done there by hand; each was signed by somebody with a badge.
-fn done_at(gate: &GateAt, staff: &Staff, wrong: &mut Vec<String>) -> Vec<Done> {
+fn done_at(venue: &Venue, gate: &GateAt, staff: &Staff, wrong: &mut Vec<String>) -> Vec<Done> {
     let found = gate.gate.device.vault.scan(Space::Log, &[], usize::MAX).unwrap_or_default();
     let mut all = Vec::new();
     for (bytes, entry) in found.iter().filter_map(|(_, bytes)| Some((bytes, LogEntry::from_bytes(bytes).ok()?))) {
@@ -91,7 +95,8 @@ fn done_at(gate: &GateAt, staff: &Staff, wrong: &mut Vec<String>) -> Vec<Done> {
             continue;
         };
         let counts = hired.until.is_none_or(|until| said.at < until);
-        all.push(Done { gate: gate.id, number, said, counts, bytes: bytes.clone() });
+        let (is_told, is_brought) = (venue.is_told(gate, number), gate.has_brought(number));
+        all.push(Done { gate: gate.id, number, said, counts, is_told, is_brought, bytes: bytes.clone() });
     }
     all
 }
@@ -108,6 +113,8 @@ fn is_recorded(one: &Done, rows: &[HandRow], shown: &[ExceptionRow], wrong: &mut
     let found: Vec<_> = rows.iter().filter(of).collect();
     let named = shown.iter().any(|row| row.kind == ExceptionKind::Malformed && names(row, one));
     let good = match one.counts {
+        // Lost, it may have brought it up and not have heard so.
+        _ if found.is_empty() && !named && !one.is_brought => true,
         true => found.len() == 1 && found.iter().all(|row| same(row)) && !named,
         false => found.is_empty() && named,
     };
@@ -129,12 +136,12 @@ fn sums_agree(venue: &Venue, staff: &Staff, all: &[Done], wrong: &mut Vec<String
         return;
     }
     let mut sums: BTreeMap<u64, [(u64, u64); 2]> = BTreeMap::new();
-    for one in all.iter().filter(|one| one.said.over.is_none()) {
+    for one in all.iter().filter(|one| one.is_told && one.said.over.is_none()) {
         let sum = &mut sums.entry(one.said.zone).or_default()[usize::from(one.said.direction == Direction::Out)];
         sum.0 += if one.counts { one.said.people } else { 0 };
         sum.1 += one.said.people;
     }
-    for (at, gate) in venue.gates.iter().enumerate().filter(|(_, gate)| gate.tampered.is_none()) {
+    for (at, gate) in venue.standing() {
         let tally = Tally::load(&gate.gate.device).0;
         for (zone, sums) in &sums {
             let counted = tally.zones.iter().find(|one| one.zone == *zone);

@@ -1,13 +1,15 @@
 //! The conversations of the fault matrix: what must have been so before each, and how it goes.
 
+use super::steps::{
+    ask_purchases, ask_till, ask_wallet, buy, enter, hand_over, lose, send, settle, ticket, write_and_read,
+};
 use crate::fault::FrameFault;
 use crate::tap::Plan;
 use crate::template::{ARTICLES, LIST_AGE, RECORD_AGE};
 use crate::town::Town;
-use tegata_core::talk::enter::{Direction, StaffRole};
+use tegata_core::Time;
+use tegata_core::talk::enter::StaffRole;
 use tegata_core::talk::pay::ClaimState;
-use tegata_core::talk::reach::Address;
-use tegata_core::{CardId, Time};
 use tegata_gate::Hand;
 use tegata_processor::bank::TestCard;
 
@@ -86,11 +88,15 @@ pub enum Conversation {
     StaffOrder,
     /// People are counted in by hand, and an entry is ended; neighbours hear of it, and the ticket comes in again.
     ByHand,
+    /// A gate is lost, declared lost and replaced.
+    LostGate,
+    /// Gates tell on what they have heard of a lost one.
+    Relay,
 }
 
 impl Conversation {
     /// Every one.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 38] = [
         Self::Install,
         Self::Load,
         Self::FirstTap,
@@ -127,6 +133,8 @@ impl Conversation {
         Self::CancelEvent,
         Self::StaffOrder,
         Self::ByHand,
+        Self::LostGate,
+        Self::Relay,
     ];
     /// As the table names it.
     pub fn name(self) -> &'static str {
@@ -167,6 +175,8 @@ impl Conversation {
             Self::CancelEvent => "cancel, refund",
             Self::StaffOrder => "staff comes and goes",
             Self::ByHand => "count by hand",
+            Self::LostGate => "lost gate, replaced",
+            Self::Relay => "pages of a lost gate",
         }
     }
     /// Which of the conversations by credit must be over before this one; `None`: it is not about credit.
@@ -201,7 +211,11 @@ impl Conversation {
     /// Whether there is an event.
     pub(super) fn at_gates(self) -> bool {
         let gates = matches!(self, Self::Enter | Self::Leave | Self::GatePage | Self::UpdateGate);
-        gates || self.gives() || self.changes() || self.by_staff()
+        gates || self.gives() || self.changes() || self.by_staff() || self.loses()
+    }
+    /// Whether a gate is lost.
+    pub(super) fn loses(self) -> bool {
+        matches!(self, Self::LostGate | Self::Relay)
     }
     /// Whether there is staff at the gates.
     pub(super) fn by_staff(self) -> bool {
@@ -237,6 +251,12 @@ impl Conversation {
             }
             if matches!(self, Self::Leave | Self::GatePage | Self::UpdateGate | Self::ByHand) {
                 enter(town, 0, None);
+            }
+            if self.loses() {
+                lose(town);
+            }
+            if self == Self::Relay {
+                Self::LostGate.run(town, &Plan::PLAIN);
             }
             if matches!(self, Self::TakeTicket | Self::TakeGift) {
                 Self::GiveTicket.run(town, &Plan::PLAIN);
@@ -419,6 +439,19 @@ impl Conversation {
                 }
                 town.tell_gates();
             }
+            Self::LostGate => {
+                town.declare_lost(0);
+                town.replace_gate(0);
+                town.update_gate_plain(1);
+            }
+            Self::Relay => {
+                town.tell_gates();
+                town.tell_gates();
+                // Who came in at the lost gate does not come in again at the one in its place.
+                if let Some(card) = ticket(town, 0) {
+                    town.visit(0, 4, (card, 1), None);
+                }
+            }
             Self::Settle => settle(town),
             Self::PayoutBack => {
                 if let Some(settling) = &mut town.settling {
@@ -437,100 +470,5 @@ impl Conversation {
                 ask_wallet(town);
             }
         }
-    }
-}
-
-/// The wallet's ticket touches this gate; with [`Direction::In`] only where it is not known to be in.
-fn enter(town: &mut Town, gate: usize, fault: Option<(usize, FrameFault)>) {
-    let direction = town.venue.as_ref().map(|venue| venue.gates[gate].direction);
-    let held = town.people[0].wallet.tickets().unwrap_or_default().into_iter().next();
-    let Some(held) = held else {
-        return;
-    };
-    let inside = held.passes.first().is_some_and(|(_, pass)| pass.inside);
-    if inside != (direction == Some(Direction::In)) {
-        town.visit(0, gate, (held.card, 1), fault);
-        town.wake_person(0);
-    }
-}
-
-/// The first ticket that a wallet has.
-fn ticket(town: &Town, at: usize) -> Option<CardId> {
-    town.people.get(at)?.wallet.tickets().ok()?.first().map(|held| held.card)
-}
-
-/// One wallet hands its ticket to another, which registers it.
-fn hand_over(town: &mut Town, (from, to): (usize, usize), fault: Option<(usize, FrameFault)>) {
-    if let Some(card) = ticket(town, from) {
-        town.hand(from, to, card, fault, (true, true));
-        town.wake_person(0);
-        town.saw_hands(card);
-        town.register_ticket_plain(to, card);
-        town.wake_person(0);
-    }
-}
-
-/// One wallet sends its ticket by a number, which another installs.
-fn send(town: &mut Town, (from, to): (usize, usize)) {
-    if let Some(card) = ticket(town, from) {
-        town.gift(from, card);
-        town.wake_person(0);
-        let sent = town.hands.as_ref().map_or(0, |hands| hands.gifts.len());
-        for gift in 0..sent {
-            town.take_gift(to, gift);
-        }
-        town.wake_person(0);
-    }
-}
-
-/// The terminal writes to this address, and the wallet reads.
-fn write_and_read(town: &mut Town, to: Option<Address>) {
-    if let Some(to) = to {
-        town.write_to(0, to);
-        town.wake_till(0);
-    }
-    town.read_till(0);
-    town.wake_till(0);
-    town.read_wallet(0);
-    town.wake_person(0);
-}
-
-/// The operator settles and takes the orders to the bank, and the bank says what it did.
-fn settle(town: &mut Town) {
-    town.settle();
-    let last = town.center.store().and_then(|store| store.last_period()).unwrap_or(0);
-    town.order(last);
-    town.end_bank_day();
-    town.tell();
-}
-
-/// The wallet has one kept, pays, and asks until it is there.
-fn buy(town: &mut Town, article: u64, card: Option<CardId>) {
-    if let Some(number) = town.reserve(0, article, card) {
-        town.pay_purchase_plain(0, number);
-    }
-    for _ in 0..2 {
-        town.wait(2);
-        ask_purchases(town);
-    }
-}
-
-fn ask_purchases(town: &mut Town) {
-    for (number, _) in town.open_purchases(0) {
-        town.ask_purchase(0, number);
-    }
-}
-
-/// The wallet asks for what it does not know yet.
-fn ask_wallet(town: &mut Town) {
-    for request in town.open_credits(0) {
-        town.ask_wallet_plain(0, request);
-    }
-}
-
-/// The terminal asks for what it does not know yet; one that lost power is switched on first.
-fn ask_till(town: &mut Town) {
-    for transaction in town.open_claims(0) {
-        town.ask_till_plain(0, transaction);
     }
 }

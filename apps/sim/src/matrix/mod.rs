@@ -4,6 +4,7 @@
 //! Steps are not listed by hand: each conversation is run once undisturbed to count its frames, exchanges and stores.
 
 mod conversation;
+mod steps;
 
 pub use conversation::Conversation;
 
@@ -92,8 +93,8 @@ fn town(conversation: Conversation, broken: Broken) -> Result<Town, String> {
     let (buying, letters) = (u64::from(conversation.buys()), u64::from(conversation.writes()));
     let (settling, tickets) = (u64::from(conversation.settles()), u64::from(conversation.at_gates()));
     let (giving, changing) = (u64::from(conversation.gives()), u64::from(conversation.changes()));
-    let staff = u64::from(conversation.by_staff());
-    let mix = Some(Mix { credit, buying, letters, settling, tickets, giving, changing, staff, ..Mix::CALM });
+    let (staff, losing) = (u64::from(conversation.by_staff()), u64::from(conversation.loses()));
+    let mix = Some(Mix { credit, buying, letters, settling, tickets, giving, changing, staff, losing, ..Mix::CALM });
     let mut town = Town::new(7, &Options { broken, mix, traced: true, ..Options::default() })?;
     conversation.prepare(&mut town);
     Ok(town)

@@ -3,7 +3,7 @@
 
 use super::gate::Door;
 use super::messages::Direction;
-use super::tally::{adjust, count};
+use super::tally::{adjust, count, former};
 use crate::card::ticket::{Usage, Use};
 use crate::card::{CardKind, ticket};
 use crate::id::{CardId, DeviceId, EventId, Hash};
@@ -299,9 +299,13 @@ fn counts(
         Some(known) => known,
         None => Usage::new(over.generation, 0),
     };
-    let is_over = usage.generation > over.generation
-        || usage.entry > over.entry
-        || usage.used(over.entry, Direction::Out).is_some();
+    if usage.generation > over.generation {
+        // It was given on since, and its receiver was seen here first.
+        let of = (over.entry, Direction::Out, said.people);
+        former(records, (Usage::key(over.card, said.zone), usage), said.zone, of, batch);
+        return Some(());
+    }
+    let is_over = usage.entry > over.entry || usage.used(over.entry, Direction::Out).is_some();
     let terms = door.setup.terms.iter().filter(|terms| terms.kind == CardKind::Ticket).find_map(ticket::of)?;
     if is_over {
         return None;
