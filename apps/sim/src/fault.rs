@@ -196,6 +196,10 @@ pub struct Mix {
     pub staff: u64,
     /// Actions after which a gate is lost with its store, declared lost, or replaced. Needs an event.
     pub losing: u64,
+    /// Actions after which numbers of tickets are printed, sold over a counter, or typed in. Needs an event.
+    pub booth: u64,
+    /// Actions after which somebody waits for a ticket, gives that up or hears of one; there are few. Needs an event.
+    pub queue: u64,
 }
 
 impl Mix {
@@ -228,6 +232,8 @@ impl Mix {
         changing: 0,
         staff: 0,
         losing: 0,
+        booth: 0,
+        queue: 0,
     };
 
     /// A seed's own mix. Honest misfortune in most seeds; dishonesty and disasters in fewer, so that the stricter
@@ -316,6 +322,18 @@ impl Mix {
     pub fn draw_losing(self, dice: &mut Dice) -> Self {
         let losing = dice.within(50, 300);
         if self.tickets > 0 { Self { losing, ..self } } else { self }
+    }
+
+    /// A seed's own share of tickets by number, drawn apart. None where there is no event.
+    pub fn draw_booth(self, dice: &mut Dice) -> Self {
+        let booth = dice.within(100, 500);
+        if self.tickets > 0 { Self { booth, ..self } } else { self }
+    }
+
+    /// A seed's own share of people who wait for tickets, drawn apart. None where there is no event.
+    pub fn draw_queue(self, dice: &mut Dice) -> Self {
+        let queue = dice.within(150, 500);
+        if self.tickets > 0 { Self { queue, ..self } } else { self }
     }
 
     /// A seed's own share of bank cards that refuse in the end, drawn apart. None where there is no credit.

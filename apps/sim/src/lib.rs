@@ -66,6 +66,10 @@ pub struct Options {
     pub staff: Option<bool>,
     /// Whether gates of a seed that draws its own mix, with an event, are lost; absent: it draws that as well.
     pub losing: Option<bool>,
+    /// Whether tickets of a seed that draws its own mix, with an event, are sold by number; absent: it draws that as well.
+    pub booth: Option<bool>,
+    /// Whether people of a seed that draws its own mix, with an event, wait for few tickets; absent: it draws that as well.
+    pub queue: Option<bool>,
     /// Whether the story is written down.
     pub traced: bool,
 }
@@ -85,6 +89,8 @@ impl Options {
         changing: None,
         staff: None,
         losing: None,
+        booth: None,
+        queue: None,
         traced: false,
     };
 }

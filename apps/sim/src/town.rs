@@ -1,7 +1,7 @@
 //! The town of one seed: its people, its tills, its provider, and what has happened so far.
 
 use crate::Options;
-use crate::act::{Hands, Letters, Losing, Plans, Settling, Staff};
+use crate::act::{Booth, Hands, Letters, Losing, Plans, Queue, Settling, Staff};
 use crate::dice::Dice;
 use crate::fault::Mix;
 use crate::link::Air;
@@ -54,6 +54,12 @@ const STAFF: u64 = 600;
 
 /// How many towns with an event in a thousand lose gates.
 const LOSING: u64 = 400;
+
+/// How many towns with an event in a thousand sell tickets by number.
+const BOOTH: u64 = 400;
+
+/// How many towns with an event in a thousand have few tickets, and people who wait for them.
+const QUEUE: u64 = 400;
 
 /// A wallet and what became of it.
 pub struct Person {
@@ -188,6 +194,10 @@ pub struct Town {
     pub staff: Option<Staff>,
     /// What is known of gates that were lost; `None`: none is.
     pub losing: Option<Losing>,
+    /// What is known of tickets by number; `None`: there are none.
+    pub booth: Option<Booth>,
+    /// What is known of waiting lists; `None`: nobody waits.
+    pub queue: Option<Queue>,
     /// What must never happen, and did.
     pub wrong: Vec<String>,
     /// What explains exceptions.
@@ -289,6 +299,18 @@ impl Town {
             None if options.losing.unwrap_or(drawn) => mix.draw_losing(&mut losing),
             _ => mix,
         };
+        let mut booth = Dice::new(seed.rotate_left(28) ^ 0x626f_6f74);
+        let drawn = booth.chance(BOOTH);
+        let mix = match options.mix {
+            None if options.booth.unwrap_or(drawn) => mix.draw_booth(&mut booth),
+            _ => mix,
+        };
+        let mut queue = Dice::new(seed.rotate_left(36) ^ 0x7175_6575);
+        let drawn = queue.chance(QUEUE);
+        let mix = match options.mix {
+            None if options.queue.unwrap_or(drawn) => mix.draw_queue(&mut queue),
+            _ => mix,
+        };
         let (sells, event) = (mix.buying > 0, mix.tickets > 0);
         let (credit, issuer) = match (event, sells) {
             (true, _) => (&template.event.credit, &template.event.issuer),
@@ -366,6 +388,8 @@ impl Town {
             hands: (mix.giving > 0).then(|| Hands::new(hands)),
             plans: (mix.changing > 0).then(|| Plans::new(plans)),
             staff: (mix.staff > 0).then(|| Staff::new(staff)),
+            booth: (mix.booth > 0).then(|| Booth::new(booth)),
+            queue: (mix.queue > 0).then(|| Queue::new(queue)),
             losing: (mix.losing > 0).then(|| Losing::new(losing, spares)),
             wrong: Vec::new(),
             causes: Causes::default(),

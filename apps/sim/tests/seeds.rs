@@ -151,7 +151,8 @@ const TICKETS_ONCE_FAILED: [u64; 6] = [
 #[test]
 fn what_once_failed_at_gates_holds() {
     let plain = Options { giving: Some(false), changing: Some(false), ..Options::PLAIN };
-    let options = Options { tickets: Some(true), staff: Some(false), losing: Some(false), ..plain };
+    let plain = Options { staff: Some(false), losing: Some(false), booth: Some(false), queue: Some(false), ..plain };
+    let options = Options { tickets: Some(true), ..plain };
     for seed in TICKETS_ONCE_FAILED {
         let outcome = run(seed, &options);
         assert!(outcome.is_clean(), "{}", trace(seed, &options));
@@ -161,7 +162,8 @@ fn what_once_failed_at_gates_holds() {
 #[test]
 fn towns_with_an_event_are_clean() {
     // Who has staff has fewer that come twice.
-    let options = Options { tickets: Some(true), staff: Some(false), losing: Some(false), ..Options::PLAIN };
+    let plain = Options { booth: Some(false), queue: Some(false), ..Options::PLAIN };
+    let options = Options { tickets: Some(true), staff: Some(false), losing: Some(false), ..plain };
     let summary = run_many(0..300, &options, 0, |_| {});
     assert!(summary.failures.is_empty(), "{:?}", summary.failures);
     let figures = summary.figures;
@@ -185,7 +187,7 @@ fn towns_with_staff_at_the_gates_are_clean() {
     let summary = run_many(0..150, &options, 0, |_| {});
     assert!(summary.failures.is_empty(), "{:?}", summary.failures);
     assert!(summary.figures.by_hand > 500, "hardly anything is done by hand: {:?}", summary.figures);
-    let options = Options { losing: Some(false), ..options };
+    let options = Options { losing: Some(false), booth: Some(false), queue: Some(false), ..options };
     for seed in STAFF_ONCE_FAILED {
         assert!(run(seed, &options).is_clean(), "{}", trace(seed, &options));
     }
@@ -198,9 +200,20 @@ fn towns_that_lose_gates_are_clean() {
     assert!(summary.failures.is_empty(), "{:?}", summary.failures);
     let figures = summary.figures;
     assert!(figures.lost > 100 && figures.relayed > 80, "hardly a gate is lost, or nobody tells on: {figures:?}");
+    let options = Options { booth: Some(false), queue: Some(false), ..options };
     for seed in LOSING_ONCE_FAILED {
         assert!(run(seed, &options).is_clean(), "{}", trace(seed, &options));
     }
+}
+
+#[test]
+fn towns_that_sell_by_number_and_wait_for_tickets_are_clean() {
+    let options = Options { tickets: Some(true), booth: Some(true), queue: Some(true), ..Options::PLAIN };
+    let summary = run_many(0..150, &options, 0, |_| {});
+    assert!(summary.failures.is_empty(), "{:?}", summary.failures);
+    let figures = summary.figures;
+    let lively = figures.by_number > 30 && figures.listed > 80 && figures.offered > 25;
+    assert!(lively, "hardly anybody waits, or buys at the counter: {figures:?}");
 }
 
 #[test]

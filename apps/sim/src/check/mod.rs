@@ -6,6 +6,7 @@ mod changes;
 mod credit;
 mod given;
 mod lost;
+mod queue;
 mod reach;
 mod settle;
 mod staff;
@@ -57,6 +58,8 @@ impl Town {
                     self.tickets(&mut wrong),
                     self.by_hands(&mut wrong),
                     self.lost_gates(&mut wrong),
+                    self.queues(&mut wrong),
+                    self.slips(&mut wrong),
                     self.given(&mut wrong),
                     self.changed(&mut wrong),
                     self.exceptions(&evidence, &mut wrong),
@@ -132,7 +135,8 @@ impl Town {
                 continue;
             }
             let numbers = self.numbers.iter().filter(|number| number.sold && unit == Unit::USD);
-            let sold = numbers.map(|number| number.face).sum::<u64>() + self.sold_by_credit(unit)?;
+            let by_number = if unit == Unit::ENTRIES { self.sold_by_number() } else { 0 };
+            let sold = numbers.map(|number| number.face).sum::<u64>() + self.sold_by_credit(unit)? + by_number;
             let issued = equation.sum(Side::Issued);
             if issued > i128::from(sold) {
                 wrong.push(format!("R10: {issued} issued where numbers for {sold} were sold"));

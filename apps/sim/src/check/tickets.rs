@@ -172,7 +172,7 @@ impl Town {
 
     /// What was sold is held, paid back, or in dispute; in entries.
     fn entries_add_up(&self, store: &Store, wrong: &mut Vec<String>) -> Result<(), StoreError> {
-        let sold = self.sold_by_credit(Unit::ENTRIES)?;
+        let sold = self.sold_by_credit(Unit::ENTRIES)? + self.sold_by_number();
         let equation = store.equation(template().issuer_party, Unit::ENTRIES)?;
         let [issued, waiting, held, refunded, disputed] =
             [Side::Issued, Side::Waiting, Side::Held, Side::Refunded, Side::Disputed].map(|side| equation.sum(side));

@@ -1,7 +1,8 @@
 //! The conversations of the fault matrix: what must have been so before each, and how it goes.
 
 use super::steps::{
-    ask_purchases, ask_till, ask_wallet, buy, enter, hand_over, lose, send, settle, ticket, write_and_read,
+    FESTIVAL, ask_purchases, ask_till, ask_wallet, buy, enter, hand_over, lose, sell_out, send, settle, ticket,
+    write_and_read,
 };
 use crate::fault::FrameFault;
 use crate::tap::Plan;
@@ -92,11 +93,15 @@ pub enum Conversation {
     LostGate,
     /// Gates tell on what they have heard of a lost one.
     Relay,
+    /// A ticket is printed with a number, sold over a counter, and typed in.
+    TicketNumber,
+    /// A wallet waits for a ticket, which another one lets go, hears of it and pays.
+    WaitList,
 }
 
 impl Conversation {
     /// Every one.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 40] = [
         Self::Install,
         Self::Load,
         Self::FirstTap,
@@ -135,6 +140,8 @@ impl Conversation {
         Self::ByHand,
         Self::LostGate,
         Self::Relay,
+        Self::TicketNumber,
+        Self::WaitList,
     ];
     /// As the table names it.
     pub fn name(self) -> &'static str {
@@ -177,6 +184,8 @@ impl Conversation {
             Self::ByHand => "count by hand",
             Self::LostGate => "lost gate, replaced",
             Self::Relay => "pages of a lost gate",
+            Self::TicketNumber => "ticket by a number",
+            Self::WaitList => "waiting list",
         }
     }
     /// Which of the conversations by credit must be over before this one; `None`: it is not about credit.
@@ -211,7 +220,16 @@ impl Conversation {
     /// Whether there is an event.
     pub(super) fn at_gates(self) -> bool {
         let gates = matches!(self, Self::Enter | Self::Leave | Self::GatePage | Self::UpdateGate);
-        gates || self.gives() || self.changes() || self.by_staff() || self.loses()
+        let sold = self.numbers() || self.queues();
+        gates || sold || self.gives() || self.changes() || self.by_staff() || self.loses()
+    }
+    /// Whether tickets are sold by number.
+    pub(super) fn numbers(self) -> bool {
+        self == Self::TicketNumber
+    }
+    /// Whether people wait for tickets.
+    pub(super) fn queues(self) -> bool {
+        self == Self::WaitList
     }
     /// Whether a gate is lost.
     pub(super) fn loses(self) -> bool {
@@ -251,6 +269,9 @@ impl Conversation {
             }
             if matches!(self, Self::Leave | Self::GatePage | Self::UpdateGate | Self::ByHand) {
                 enter(town, 0, None);
+            }
+            if self.queues() {
+                sell_out(town);
             }
             if self.loses() {
                 lose(town);
@@ -451,6 +472,29 @@ impl Conversation {
                 if let Some(card) = ticket(town, 0) {
                     town.visit(0, 4, (card, 1), None);
                 }
+            }
+            Self::TicketNumber => {
+                if town.booth.as_ref().is_some_and(|booth| booth.slips.is_empty()) {
+                    town.print_tickets(1, false);
+                }
+                town.sell_ticket(0);
+                town.take_ticket(0, 0);
+                town.wake_person(0);
+            }
+            Self::WaitList => {
+                town.wait_for(0, FESTIVAL);
+                town.wake_person(0);
+                for (number, _) in town.open_purchases(1) {
+                    town.cancel_purchase(1, number);
+                }
+                town.wait(2);
+                town.update_wallet_plain(0);
+                town.wake_person(0);
+                for (number, _) in town.open_purchases(0) {
+                    town.pay_purchase_plain(0, number);
+                }
+                town.wait(2);
+                ask_purchases(town);
             }
             Self::Settle => settle(town),
             Self::PayoutBack => {

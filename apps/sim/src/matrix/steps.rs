@@ -1,10 +1,15 @@
 //! What conversations of the matrix have in common: what people and devices do in them, one after the other.
 
 use crate::fault::FrameFault;
+use crate::template::ARTICLES;
 use crate::town::Town;
 use tegata_core::CardId;
 use tegata_core::talk::enter::Direction;
 use tegata_core::talk::reach::Address;
+use tegata_processor::bank::TestCard;
+
+/// The article of the first sort of ticket.
+pub(super) const FESTIVAL: u64 = ARTICLES.len() as u64 + 1;
 
 /// The wallet's ticket touches this gate; with [`Direction::In`] only where it is not known to be in.
 pub(super) fn enter(town: &mut Town, gate: usize, fault: Option<(usize, FrameFault)>) {
@@ -78,6 +83,15 @@ pub(super) fn settle(town: &mut Town) {
     town.order(last);
     town.end_bank_day();
     town.tell();
+}
+
+/// The last ticket is kept for another wallet, which does not pay.
+pub(super) fn sell_out(town: &mut Town) {
+    town.few_tickets();
+    town.register(1, TestCard::Approved, false, 3);
+    town.seen.clear();
+    town.reserve(1, FESTIVAL, None);
+    town.seen.clear();
 }
 
 /// The wallet has one kept, pays, and asks until it is there.
