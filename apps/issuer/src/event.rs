@@ -146,6 +146,21 @@ impl<V: Vault> Issuer<V> {
         Ok((plan, listed))
     }
 
+    /// Sends a plan that somebody else has drafted, as it is.
+    ///
+    /// # Errors
+    /// [`IssuerError`].
+    pub fn plan_drafted(
+        &mut self,
+        post: &mut dyn Post,
+        plan: EventPlan,
+        mut now: Now,
+    ) -> Result<EventPlan, IssuerError> {
+        plan.check()?;
+        let before = self.events()?.into_iter().find(|event| event.event == plan.event);
+        self.publish_plan(post, before, plan, &mut now)
+    }
+
     /// Reads seats into an event's plan; a category of the file has as many tickets as it has seats then.
     ///
     /// # Errors

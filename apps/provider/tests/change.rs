@@ -405,6 +405,21 @@ fn holders_are_told_and_take_the_new_ticket_or_their_money_and_silence_takes_it(
 }
 
 #[test]
+fn the_answer_is_its_holders_also_where_another_one_was_told_who_gave_it_on() {
+    // Found by the simulator (seed 209 with lost gates): the row named whoever was told, who had signed no such answer.
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    let after = moved(&concert, 1);
+    concert.changes(&after, false);
+    concert.work();
+    concert.hears();
+    let connection = concert.world.provider.store().connection();
+    connection.execute("UPDATE change_ticket SET wallet = zeroblob(16)", []).expect("told to another");
+    assert_eq!(concert.answers(card, true).expect("answered"), ChangeOutcome::Taken);
+    concert.clean();
+}
+
+#[test]
 fn silence_is_paid_back_where_the_promoter_says_so_and_a_late_answer_is_told_so() {
     let mut concert = Concert::new();
     let (late, silent) = (concert.buys(), concert.buys());

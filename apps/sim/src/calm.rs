@@ -43,6 +43,10 @@ impl Town {
             self.finish_buying();
             self.finish_giving();
             self.calm_changes();
+            if round == 0 {
+                self.finish_staff();
+                self.finish_booth();
+            }
             self.everybody_updates(round + 1 == ROUNDS.len());
             // People do not type a number for ever: too many wrong ones, and the provider stops answering (R18). One that
             // was restored from a backup says no for L + U, so that they ask once more after that (R15).
@@ -57,6 +61,7 @@ impl Town {
         self.somebody_buys();
         self.somebody_writes();
         self.everybody_enters();
+        self.finish_queue();
         self.wait(60);
         self.everybody_updates(true);
         self.everybody_updates(true);

@@ -8,8 +8,10 @@ use crate::post::Center;
 use crate::template::START;
 use crate::trouble::{NetPlan, Trouble};
 use std::collections::BTreeMap;
+use tegata_core::talk::buy::Listing;
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::sealed::Sealed;
+use tegata_core::wire::signed::Signed;
 use tegata_core::{RequestNumber, Time};
 use tegata_crypto_native::Channel;
 use tegata_processor::Ticket;
@@ -237,11 +239,26 @@ impl Center {
     }
     /// When a reservation runs out or a card given back is paid back next, in milliseconds and not before this moment.
     fn next_end(&self, least: u64) -> u64 {
+        if self.is_waited_for() {
+            return least;
+        }
         let sql = "SELECT min(at) FROM (SELECT min(expires) AS at FROM purchase WHERE state = 1 \
                    UNION ALL SELECT min(due) FROM surrender WHERE asked IS NULL)";
         let next = self.store().ok().map(|store| store.connection().query_row(sql, [], |row| row.get(0)));
         let next = next.and_then(Result::ok).flatten();
         next.map_or(u64::MAX, |at: i64| (Time(at.unsigned_abs()).since(START) * 1000).max(least))
+    }
+    /// Whether something has become free that somebody waits for.
+    fn is_waited_for(&self) -> bool {
+        let Ok(store) = self.store() else {
+            return false;
+        };
+        let free = |(issuer, article)| {
+            let row = store.article(issuer, article).ok()??;
+            let stock = Signed::<Listing>::decode(&row.body).ok()?.claimed().stock;
+            (row.taken < stock).then_some(())
+        };
+        store.waited_for().unwrap_or_default().into_iter().any(|article| free(article).is_some())
     }
     /// The provider says what is due, and it leaves.
     fn ask(&mut self, courier: &mut Courier) {

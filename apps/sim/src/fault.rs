@@ -194,6 +194,14 @@ pub struct Mix {
     pub changing: u64,
     /// Actions after which somebody calls, or the switch updates.
     pub calls: u64,
+    /// Actions after which staff does something by hand at a gate, is taken on or let go. Needs an event.
+    pub staff: u64,
+    /// Actions after which a gate is lost with its store, declared lost, or replaced. Needs an event.
+    pub losing: u64,
+    /// Actions after which numbers of tickets are printed, sold over a counter, or typed in. Needs an event.
+    pub booth: u64,
+    /// Actions after which somebody waits for a ticket, gives that up or hears of one; there are few. Needs an event.
+    pub queue: u64,
 }
 
 impl Mix {
@@ -225,6 +233,10 @@ impl Mix {
         giving: 0,
         changing: 0,
         calls: 0,
+        staff: 0,
+        losing: 0,
+        booth: 0,
+        queue: 0,
     };
 
     /// A seed's own mix. Honest misfortune in most seeds; dishonesty and disasters in fewer, so that the stricter
@@ -306,6 +318,30 @@ impl Mix {
     /// A seed's own share of calls, drawn apart.
     pub fn draw_calls(self, dice: &mut Dice) -> Self {
         Self { calls: dice.within(150, 600), ..self }
+    }
+
+    /// A seed's own share of staff at the gates, drawn apart. None where there is no event.
+    pub fn draw_staff(self, dice: &mut Dice) -> Self {
+        let staff = dice.within(100, 500);
+        if self.tickets > 0 { Self { staff, ..self } } else { self }
+    }
+
+    /// A seed's own share of gates that are lost, drawn apart. None where there is no event.
+    pub fn draw_losing(self, dice: &mut Dice) -> Self {
+        let losing = dice.within(50, 300);
+        if self.tickets > 0 { Self { losing, ..self } } else { self }
+    }
+
+    /// A seed's own share of tickets by number, drawn apart. None where there is no event.
+    pub fn draw_booth(self, dice: &mut Dice) -> Self {
+        let booth = dice.within(100, 500);
+        if self.tickets > 0 { Self { booth, ..self } } else { self }
+    }
+
+    /// A seed's own share of people who wait for tickets, drawn apart. None where there is no event.
+    pub fn draw_queue(self, dice: &mut Dice) -> Self {
+        let queue = dice.within(150, 500);
+        if self.tickets > 0 { Self { queue, ..self } } else { self }
     }
 
     /// A seed's own share of bank cards that refuse in the end, drawn apart. None where there is no credit.

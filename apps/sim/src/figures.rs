@@ -49,6 +49,18 @@ pub struct Figures {
     pub cut: u64,
     /// Calls that a wallet ended from its records, or was told the end of by the provider.
     pub hung_up: u64,
+    /// Times that a gate took something by hand.
+    pub by_hand: u64,
+    /// Gates that were lost.
+    pub lost: u64,
+    /// Pages of silent gates that others told on, and that were news.
+    pub relayed: u64,
+    /// Times that a wallet was told that it stands in a waiting list.
+    pub listed: u64,
+    /// Wishes that became reservations.
+    pub offered: u64,
+    /// Tickets taken by a number that was sold over a counter.
+    pub by_number: u64,
 }
 
 impl AddAssign for Figures {
@@ -72,6 +84,12 @@ impl AddAssign for Figures {
         self.connected += more.connected;
         self.cut += more.cut;
         self.hung_up += more.hung_up;
+        self.by_hand += more.by_hand;
+        self.lost += more.lost;
+        self.relayed += more.relayed;
+        self.listed += more.listed;
+        self.offered += more.offered;
+        self.by_number += more.by_number;
     }
 }
 
@@ -100,6 +118,12 @@ impl Town {
             connected: self.lines.as_ref().map_or(0, |lines| lines.connected),
             cut: self.lines.as_ref().map_or(0, |lines| lines.cut),
             hung_up: self.lines.as_ref().map_or(0, |lines| lines.hung_up),
+            lost: self.venue.iter().flat_map(|venue| &venue.gates).filter(|gate| gate.lost).count() as u64,
+            relayed: self.venue.as_ref().map_or(0, |venue| venue.relayed),
+            listed: self.queue.as_ref().map_or(0, |queue| queue.listed),
+            offered: self.rows("SELECT count(*) FROM waiting WHERE state = 2"),
+            by_number: self.booth.iter().flat_map(|it| &it.slips).filter(|slip| slip.taken.is_some()).count() as u64,
+            by_hand: self.staff.as_ref().map_or(0, |staff| staff.done),
             returned: paid.iter().filter(|paid| paid.back).count() as u64,
             ..self.refusals().unwrap_or_default()
         }
@@ -107,9 +131,11 @@ impl Town {
 
     /// Hand-overs and gifts that came to nothing.
     fn came_back(&self) -> u64 {
-        let sql = "SELECT count(*) FROM handed WHERE state = 4";
-        let back = self.center.store().ok().map(|store| store.connection().query_row(sql, [], |row| row.get(0)));
-        back.and_then(Result::ok).unwrap_or(0_i64).unsigned_abs()
+        self.rows("SELECT count(*) FROM handed WHERE state = 4")
+    }
+    fn rows(&self, sql: &str) -> u64 {
+        let count = self.center.store().ok().map(|store| store.connection().query_row(sql, [], |row| row.get(0)));
+        count.and_then(Result::ok).unwrap_or(0_i64).unsigned_abs()
     }
 
     fn reports(&self, kind: ExceptionKind) -> u64 {

@@ -65,6 +65,14 @@ pub struct Options {
     pub changing: Option<bool>,
     /// Whether people of a seed that draws its own mix call each other; absent: it draws that as well.
     pub calls: Option<bool>,
+    /// Whether the gates of a seed that draws its own mix, with an event, have staff; absent: it draws that as well.
+    pub staff: Option<bool>,
+    /// Whether gates of a seed that draws its own mix, with an event, are lost; absent: it draws that as well.
+    pub losing: Option<bool>,
+    /// Whether tickets of a seed that draws its own mix, with an event, are sold by number; absent: it draws that as well.
+    pub booth: Option<bool>,
+    /// Whether people of a seed that draws its own mix, with an event, wait for few tickets; absent: it draws that as well.
+    pub queue: Option<bool>,
     /// Whether the story is written down.
     pub traced: bool,
 }
@@ -83,6 +91,10 @@ impl Options {
         giving: None,
         changing: None,
         calls: None,
+        staff: None,
+        losing: None,
+        booth: None,
+        queue: None,
         traced: false,
     };
 }

@@ -9,14 +9,12 @@ use std::sync::OnceLock;
 use tegata_core::card::ticket::TicketTerms;
 use tegata_core::card::{CardKind, Terms};
 use tegata_core::step::Broken;
-use tegata_core::talk::cards::Done;
 use tegata_core::talk::credit::MerchantDetails;
 use tegata_core::talk::enter::Direction;
-use tegata_core::talk::event::{EventPlan, GateOrder, PlannedDoor, PlannedZone, Seat};
+use tegata_core::talk::event::{EventPlan, PlannedDoor, PlannedZone, Seat};
 use tegata_core::talk::join::JoinToken;
 use tegata_core::wire::certificate::Role;
 use tegata_core::wire::signed::Algorithm;
-use tegata_core::wire::signed::Verified;
 use tegata_core::{Amount, DeviceId, EventId, PartyId, Time, Unit};
 use tegata_crypto_native::NativeVerifier;
 use tegata_device::{Device, KeyRing, Now, join};
@@ -54,6 +52,8 @@ pub const EVENT: EventId = EventId([0xe7; 16]);
 /// Its gates: door, zone behind it, which way.
 pub const GATES: [(u64, u64, Direction); 4] =
     [(1, 1, Direction::In), (2, 1, Direction::In), (3, 1, Direction::Out), (4, 2, Direction::In)];
+/// Gates in reserve.
+const SPARES: usize = 2;
 /// What lets in, from the article after [`ARTICLES`] on: entries, how many are for sale, what one costs in cents.
 pub const TICKETS: [(u64, u64, u64); 2] = [(6, 6, 4_500), (1, 4, 2_500)];
 
@@ -119,6 +119,8 @@ pub struct EventTemplate {
     pub issuer: Start,
     /// The gates, as [`GATES`] names them; they have not been told of the event yet.
     pub gates: Vec<Start>,
+    /// Gates in reserve: they have joined, and stand nowhere.
+    pub spares: Vec<Start>,
 }
 
 /// The town whose issuer sells cards over the network: it is enrolled, and has listed [`ARTICLES`].
@@ -263,6 +265,11 @@ fn make() -> Result<Template, Whatever> {
     center.courier = Some(seller.courier(center.now, dice.fork(), dice.fork())?);
     let buying = BuyingTemplate { credit: seller, issuer: selling };
     let gates = planned(&mut center, &mut issuer, &mut dice)?;
+    let mut spares = Vec::new();
+    for _ in 0..SPARES {
+        let (device, seed) = joined(&mut center, Role::Gate, Some(issuer_party), "in reserve", &mut dice)?;
+        spares.push(start(device, seed));
+    }
     let mut courier = center.courier.take().ok_or("no line")?;
     let (processor, keys_of) = (courier.clearing.snapshot()?, credit.keys);
     let seen = center.provider().ok_or("no provider")?.snapshot()?;
@@ -270,6 +277,7 @@ fn make() -> Result<Template, Whatever> {
         credit: CreditTemplate { image: seen, processor, keys: keys_of },
         issuer: start(issuer.device, issuer_seed),
         gates,
+        spares,
     };
     let issuer = Start { vault, seed: issuer_seed, id };
     Ok(Template { image, keys, wallets, terminals, issuer, numbers, issuer_party, merchants, credit, buying, event })
@@ -325,9 +333,8 @@ fn planned(center: &mut Center, issuer: &mut Issuer<SimulatedVault>, dice: &mut 
         at,
         extensions: Default::default(),
     };
-    let signed = issuer.device.signed(plan)?;
     let now = Now { time: at, entropy: dice.entropy() };
-    let _: Verified<Done> = issuer.device.request(center, &signed, now)?;
+    issuer.plan_drafted(center, plan, now)?;
     for (number, (entries, stock, price)) in TICKETS.into_iter().enumerate() {
         let article = (ARTICLES.len() + number + 1) as u64;
         let offered = Offered {
@@ -357,10 +364,8 @@ fn planned(center: &mut Center, issuer: &mut Issuer<SimulatedVault>, dice: &mut 
     for (door, _, direction) in GATES {
         let (device, seed) = joined(center, Role::Gate, Some(promoter), &format!("door {door}"), dice)?;
         let gate = device.id().ok_or("a gate")?;
-        let order = GateOrder { promoter, gate, event: EVENT, door, direction, at, extensions: Default::default() };
-        let signed = issuer.device.signed(order)?;
         let now = Now { time: at, entropy: dice.entropy() };
-        let _: Verified<Done> = issuer.device.request(center, &signed, now)?;
+        issuer.gate(center, (gate, &EVENT.to_string(), &door.to_string()), direction, now)?;
         gates.push(start(device, seed));
     }
     Ok(gates)

@@ -1,7 +1,7 @@
 //! The town of one seed: its people, its tills, its provider, and what has happened so far.
 
 use crate::Options;
-use crate::act::{Hands, Letters, Lines, Plans, Settling};
+use crate::act::{Booth, Hands, Letters, Lines, Losing, Plans, Queue, Settling, Staff};
 use crate::dice::Dice;
 use crate::fault::Mix;
 use crate::link::Air;
@@ -19,7 +19,6 @@ use tegata_core::{CardId, DeviceId, Hash, RequestNumber, Time};
 use tegata_crypto_native::NativeVerifier;
 use tegata_crypto_native::number::InstallationNumber;
 use tegata_device::{Device, Now};
-use tegata_gate::Gate;
 use tegata_issuer::Issuer;
 use tegata_provider::Provider;
 use tegata_store::{NumberState, Store};
@@ -52,6 +51,18 @@ const CHANGING: u64 = 600;
 
 /// How many towns in a thousand call.
 const CALLS: u64 = 200;
+
+/// How many towns with an event in a thousand have staff at the gates.
+const STAFF: u64 = 600;
+
+/// How many towns with an event in a thousand lose gates.
+const LOSING: u64 = 400;
+
+/// How many towns with an event in a thousand sell tickets by number.
+const BOOTH: u64 = 400;
+
+/// How many towns with an event in a thousand have few tickets, and people who wait for them.
+const QUEUE: u64 = 400;
 
 /// A wallet and what became of it.
 pub struct Person {
@@ -184,6 +195,14 @@ pub struct Town {
     pub plans: Option<Plans>,
     /// The switch and its calls; `None`: nobody calls.
     pub lines: Option<Lines>,
+    /// The staff at the event's gates; `None`: there is none.
+    pub staff: Option<Staff>,
+    /// What is known of gates that were lost; `None`: none is.
+    pub losing: Option<Losing>,
+    /// What is known of tickets by number; `None`: there are none.
+    pub booth: Option<Booth>,
+    /// What is known of waiting lists; `None`: nobody waits.
+    pub queue: Option<Queue>,
     /// What must never happen, and did.
     pub wrong: Vec<String>,
     /// What explains exceptions.
@@ -284,6 +303,30 @@ impl Town {
             None if options.calls.unwrap_or(drawn) => mix.draw_calls(&mut lines),
             _ => mix,
         };
+        let mut staff = Dice::new(seed.rotate_left(12) ^ 0x7374_6166);
+        let drawn = staff.chance(STAFF);
+        let mix = match options.mix {
+            None if options.staff.unwrap_or(drawn) => mix.draw_staff(&mut staff),
+            _ => mix,
+        };
+        let mut losing = Dice::new(seed.rotate_left(20) ^ 0x6c6f_7374);
+        let drawn = losing.chance(LOSING);
+        let mix = match options.mix {
+            None if options.losing.unwrap_or(drawn) => mix.draw_losing(&mut losing),
+            _ => mix,
+        };
+        let mut booth = Dice::new(seed.rotate_left(28) ^ 0x626f_6f74);
+        let drawn = booth.chance(BOOTH);
+        let mix = match options.mix {
+            None if options.booth.unwrap_or(drawn) => mix.draw_booth(&mut booth),
+            _ => mix,
+        };
+        let mut queue = Dice::new(seed.rotate_left(36) ^ 0x7175_6575);
+        let drawn = queue.chance(QUEUE);
+        let mix = match options.mix {
+            None if options.queue.unwrap_or(drawn) => mix.draw_queue(&mut queue),
+            _ => mix,
+        };
         let (sells, event) = (mix.buying > 0, mix.tickets > 0);
         let (credit, issuer) = match (event, sells) {
             (true, _) => (&template.event.credit, &template.event.issuer),
@@ -334,18 +377,12 @@ impl Town {
         });
         let tills = tills.collect();
         let venue = event.then(|| {
-            let gates = template.event.gates.iter().zip(template::GATES).map(|(start, (door, _, direction))| GateAt {
-                gate: Gate::new(device(start, broken)),
-                id: start.id,
-                door,
-                direction,
-                skew: 0,
-                tampered: None,
-                late: false,
-                snapshots: Vec::new(),
-            });
+            let gates = template.event.gates.iter().zip(template::GATES);
+            let gates = gates
+                .map(|(start, (door, _, direction))| GateAt::new(device(start, broken), start.id, (door, direction)));
             Venue::new(gates.collect(), hall, mix.lan)
         });
+        let spares = template.event.spares.iter().map(|start| (device(start, broken), start.id)).collect();
         Ok(Self {
             center,
             people,
@@ -372,6 +409,10 @@ impl Town {
             hands: (mix.giving > 0).then(|| Hands::new(hands)),
             plans: (mix.changing > 0).then(|| Plans::new(plans)),
             lines,
+            staff: (mix.staff > 0).then(|| Staff::new(staff)),
+            booth: (mix.booth > 0).then(|| Booth::new(booth)),
+            queue: (mix.queue > 0).then(|| Queue::new(queue)),
+            losing: (mix.losing > 0).then(|| Losing::new(losing, spares)),
             wrong: Vec::new(),
             causes: Causes::default(),
             crossed: 0,

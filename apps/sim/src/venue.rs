@@ -3,18 +3,23 @@
 
 use crate::dice::{Dice, flip};
 use crate::tap::skewed;
+use crate::template::GATES;
 use crate::town::Town;
 use std::collections::BTreeSet;
-use tegata_core::talk::enter::{Direction, Listened, Page};
+use tegata_core::talk::enter::{Direction, Listened, Page, Relay};
+use tegata_core::talk::journal::Journal;
 use tegata_core::wire::certificate::Certificate;
 use tegata_core::wire::signed::Signed;
 use tegata_core::{CardId, DeviceId, Time};
-use tegata_device::Now;
+use tegata_device::{Device, Now};
 use tegata_gate::Gate;
 use tegata_vault::{SimulatedVault, Snapshot};
 
 /// After how many seconds without a word a neighbour is not heard any more, as in the gate's program.
 pub const SILENCE: u64 = 3;
+
+/// Rounds of pages until what a lost gate has told is with everybody, at most: a page a round.
+const MOST_TOLD: usize = 200;
 
 /// A gate and what became of it.
 pub struct GateAt {
@@ -32,8 +37,26 @@ pub struct GateAt {
     pub tampered: Option<&'static str>,
     /// It hardly ever uploads.
     pub late: bool,
+    /// Its store is gone for good; what it was is kept here to judge by, and takes part in nothing.
+    pub lost: bool,
     /// Earlier states of it.
     pub snapshots: Vec<Snapshot>,
+}
+
+impl GateAt {
+    /// A gate that begins here.
+    pub fn new(device: Device<SimulatedVault>, id: DeviceId, (door, direction): (u64, Direction)) -> Self {
+        let gate = Gate::new(device);
+        Self { gate, id, door, direction, skew: 0, tampered: None, late: false, lost: false, snapshots: Vec::new() }
+    }
+    /// Whether the provider has an entry of its log, as far as it knows; one that is there brings everything in the end.
+    pub fn has_brought(&self, number: u64) -> bool {
+        !self.lost || Journal::load(&self.gate.device).is_some_and(|journal| number <= journal.acknowledged)
+    }
+    /// The zone behind its door.
+    pub fn zone(&self) -> u64 {
+        GATES.iter().find(|(door, ..)| *door == self.door).map_or(0, |(_, zone, _)| *zone)
+    }
 }
 
 /// A gate that opened, as the town saw it.
@@ -104,10 +127,12 @@ pub enum PagePlan {
     At(u64, PageFault),
 }
 
+/// An answer on its way: a page of the teller's own log, and one that it tells on of a gate that the listener cannot hear (R22).
 struct Flying {
     to: usize,
     certificate: Vec<u8>,
     page: Vec<u8>,
+    relay: Option<Vec<u8>>,
 }
 
 /// The venue.
@@ -128,6 +153,8 @@ pub struct Venue {
     pub plan: PagePlan,
     /// Pages told so far.
     pub told: u64,
+    /// Pages told on that brought something new.
+    pub relayed: u64,
     /// Pages that went wrong.
     pub faults: u64,
     cut: BTreeSet<(usize, usize)>,
@@ -146,6 +173,7 @@ impl Venue {
             failed: false,
             plan: PagePlan::Sometimes(lan),
             told: 0,
+            relayed: 0,
             faults: 0,
             cut: BTreeSet::new(),
             flying: Vec::new(),
@@ -170,47 +198,47 @@ impl Venue {
         self.flying.clear();
         self.plan = PagePlan::Sometimes(0);
     }
-    /// Whether a gate hears all its neighbours now.
-    pub fn hears(&self, at: usize, time: Time) -> bool {
+    /// Whether a gate is there.
+    pub fn stands(&self, at: usize) -> bool {
+        self.gates.get(at).is_some_and(|gate| !gate.lost)
+    }
+    /// Gates that are there, and kept what they stored.
+    pub fn standing(&self) -> impl Iterator<Item = (usize, &GateAt)> {
+        self.gates.iter().enumerate().filter(|(_, gate)| !gate.lost && gate.tampered.is_none())
+    }
+    /// How far any of them has heard a gate.
+    pub fn told_of(&self, gate: DeviceId) -> u64 {
+        self.standing().map(|(_, other)| other.gate.heard(gate).number).max().unwrap_or(0)
+    }
+    /// Whether an entry of a gate's log is not lost with it.
+    pub fn is_told(&self, gate: &GateAt, number: u64) -> bool {
+        !gate.lost || number <= self.told_of(gate.id)
+    }
+    /// Whether a gate hears all whom its set-up names, as the gate's program has it.
+    pub fn hears(&mut self, at: usize, time: Time) -> bool {
+        let Some(own) = self.gates.get_mut(at) else {
+            return false;
+        };
+        let (id, now) = (own.id, skewed(time, own.skew));
+        let Ok(door) = own.gate.door() else {
+            return false;
+        };
+        let mut others = door.setup.gates.iter().filter(|other| **other != id);
+        others.all(|other| own.gate.heard(*other).is_heard(now, SILENCE))
+    }
+    /// Whether it hears every gate that is there, whatever it was told of them.
+    pub fn hears_everybody(&self, at: usize, time: Time) -> bool {
         let Some(own) = self.gates.get(at) else {
             return false;
         };
         let now = skewed(time, own.skew);
-        let others = self.gates.iter().filter(|other| other.id != own.id);
-        others.map(|other| own.gate.heard(other.id)).all(|heard| heard.is_heard(now, SILENCE))
+        let mut others = self.gates.iter().filter(|other| other.id != own.id && !other.lost);
+        others.all(|other| own.gate.heard(other.id).is_heard(now, SILENCE))
     }
     /// Every gate asks each neighbour that it can reach what is new.
     pub fn tell(&mut self, time: Time) {
         for (listener, teller) in pairs(self.gates.len()) {
-            if self.cut.contains(&(listener, teller)) {
-                continue;
-            }
-            let Some((page, certificate)) = self.page(listener, teller, time) else {
-                continue;
-            };
-            let mut flying = Flying { to: listener, certificate, page };
-            let number = self.told;
-            self.told += 1;
-            let fault = match self.plan {
-                PagePlan::Sometimes(rate) => match self.dice.chance(rate) {
-                    true => self.dice.pick(&PageFault::ALL),
-                    false => None,
-                },
-                PagePlan::At(at, fault) => (at == number).then_some(fault),
-            };
-            self.faults += u64::from(fault.is_some());
-            match fault {
-                Some(PageFault::Lose) => continue,
-                Some(PageFault::Delay) => {
-                    self.flying.push(flying);
-                    continue;
-                }
-                Some(PageFault::Duplicate) => self.arrives(&flying, time),
-                Some(PageFault::Corrupt) => flip(&mut flying.page, &mut self.dice),
-                None => {}
-            }
-            self.arrives(&flying, time);
-            self.tells_on(listener, teller, time);
+            self.tell_one(listener, teller, time);
         }
         // What was late comes now.
         if !self.flying.is_empty() && self.dice.chance(600) {
@@ -218,15 +246,46 @@ impl Venue {
             self.arrives(&late, time);
         }
     }
-    /// What the teller has heard of gates that the listener cannot hear goes on to it, a page a second (R22).
-    fn tells_on(&mut self, listener: usize, teller: usize, time: Time) -> Option<()> {
-        let now = self.now(listener, time);
-        let hears = |at: usize| {
-            let reached = |other: &usize| *other != at && !self.cut.contains(&(at, *other));
-            (0..self.gates.len())
-                .filter(reached)
-                .filter_map(|other| Some(self.gates.get(other)?.id))
-                .collect::<Vec<_>>()
+    /// One gate asks another what is new, if it can reach it.
+    pub fn tell_one(&mut self, listener: usize, teller: usize, time: Time) -> Option<()> {
+        if !self.reaches(listener, teller) {
+            return None;
+        }
+        let mut flying = self.answer(listener, teller, time)?;
+        let number = self.told;
+        self.told += 1;
+        let fault = match self.plan {
+            PagePlan::Sometimes(rate) => match self.dice.chance(rate) {
+                true => self.dice.pick(&PageFault::ALL),
+                false => None,
+            },
+            PagePlan::At(at, fault) => (at == number).then_some(fault),
+        };
+        self.faults += u64::from(fault.is_some());
+        match fault {
+            Some(PageFault::Lose) => return None,
+            Some(PageFault::Delay) => {
+                self.flying.push(flying);
+                return None;
+            }
+            Some(PageFault::Duplicate) => self.arrives(&flying, time),
+            Some(PageFault::Corrupt) => match &mut flying.relay {
+                Some(relay) if self.dice.chance(500) => flip(relay, &mut self.dice),
+                _ => flip(&mut flying.page, &mut self.dice),
+            },
+            None => {}
+        }
+        self.arrives(&flying, time);
+        Some(())
+    }
+    fn reaches(&self, one: usize, two: usize) -> bool {
+        one != two && self.stands(one) && self.stands(two) && !self.cut.contains(&(one, two))
+    }
+    /// What the teller has heard of a gate that the listener cannot hear (R22).
+    fn tells_on(&mut self, listener: usize, teller: usize) -> Option<Vec<u8>> {
+        let hears = |at: usize| -> Vec<DeviceId> {
+            let reached = (0..self.gates.len()).filter(|other| self.reaches(at, *other));
+            reached.filter_map(|other| Some(self.gates.get(other)?.id)).collect()
         };
         let (own, heard) = (hears(listener), hears(teller));
         let to = self.gates.get(listener)?;
@@ -234,30 +293,38 @@ impl Venue {
         let known = to.gate.neighbours().ok()?.into_iter();
         let mut others: Vec<_> = known.map(|(gate, known)| one(gate, known.number, own.contains(&gate))).collect();
         others.push(one(to.id, 0, true));
-        let told = self.gates.get_mut(teller)?;
-        let relay = told.gate.relay(&others, &heard).ok()??;
-        let certificate = told.gate.device.certificate()?;
-        // What does not fit is not taken, and changes nothing.
-        self.gates.get_mut(listener)?.gate.take_relay(certificate, relay, now).ok().map(drop)
+        let relay = self.gates.get_mut(teller)?.gate.relay(&others, &heard).ok()??;
+        Some(relay.encode())
     }
     fn now(&mut self, at: usize, time: Time) -> Now {
         let skew = self.gates.get(at).map_or(0, |gate| gate.skew);
         Now { time: skewed(time, skew), entropy: self.dice.entropy() }
     }
-    fn page(&mut self, listener: usize, teller: usize, time: Time) -> Option<(Vec<u8>, Vec<u8>)> {
+    fn answer(&mut self, listener: usize, teller: usize, time: Time) -> Option<Flying> {
         let now = self.now(teller, time);
         let id = self.gates.get(teller)?.id;
         let after = self.gates.get(listener)?.gate.heard(id).number;
         let (certificate, page) = self.gates.get_mut(teller)?.gate.page(after, now).ok()?;
-        Some((page.encode(), certificate.encode()))
+        let relay = self.tells_on(listener, teller);
+        Some(Flying { to: listener, certificate: certificate.encode(), page: page.encode(), relay })
     }
     fn arrives(&mut self, flying: &Flying, time: Time) {
         let now = self.now(flying.to, time);
-        let page = Signed::<Page>::decode(&flying.page);
-        let certificate = Signed::<Certificate>::decode(&flying.certificate);
-        if let (Ok(page), Ok(certificate), Some(to)) = (page, certificate, self.gates.get_mut(flying.to)) {
+        let (Ok(certificate), Some(to)) =
+            (Signed::<Certificate>::decode(&flying.certificate), self.gates.get_mut(flying.to).filter(|to| !to.lost))
+        else {
+            return;
+        };
+        if let Ok(page) = Signed::<Page>::decode(&flying.page) {
             // What is not taken changes nothing; it is asked for again.
-            drop(to.gate.take(certificate, page, now));
+            drop(to.gate.take(certificate.clone(), page, now));
+        }
+        let relay = flying.relay.as_deref().and_then(|relay| Signed::<Relay>::decode(relay).ok());
+        if let Some(relay) = relay {
+            let of = relay.claimed().page.claimed().gate;
+            let before = to.gate.heard(of).number;
+            let taken = to.gate.take_relay(certificate, relay, now);
+            self.relayed += u64::from(taken.is_ok_and(|known| known.number > before));
         }
     }
 }
@@ -273,6 +340,16 @@ impl Town {
         let time = self.time;
         if let Some(venue) = &mut self.venue {
             venue.tell(time);
+        }
+    }
+    /// Gates tell each other, and on, what they have heard, until nobody hears anything new.
+    pub fn tell_gates_all(&mut self) {
+        for _ in 0..MOST_TOLD {
+            let before = self.venue.as_ref().map_or(0, |venue| venue.relayed);
+            self.tell_gates();
+            if self.venue.as_ref().is_none_or(|venue| venue.relayed == before) {
+                return;
+            }
         }
     }
     /// A gate is switched on again, if it was off.

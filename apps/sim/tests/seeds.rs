@@ -150,7 +150,9 @@ const TICKETS_ONCE_FAILED: [u64; 6] = [
 
 #[test]
 fn what_once_failed_at_gates_holds() {
-    let options = Options { tickets: Some(true), giving: Some(false), changing: Some(false), ..Options::PLAIN };
+    let plain = Options { giving: Some(false), changing: Some(false), ..Options::PLAIN };
+    let plain = Options { staff: Some(false), losing: Some(false), booth: Some(false), queue: Some(false), ..plain };
+    let options = Options { tickets: Some(true), ..plain };
     for seed in TICKETS_ONCE_FAILED {
         let outcome = run(seed, &options);
         assert!(outcome.is_clean(), "{}", trace(seed, &options));
@@ -168,11 +170,59 @@ fn towns_that_call_are_clean() {
 
 #[test]
 fn towns_with_an_event_are_clean() {
-    let summary = run_many(0..300, &Options { tickets: Some(true), ..Options::PLAIN }, 0, |_| {});
+    // Who has staff has fewer that come twice.
+    let plain = Options { booth: Some(false), queue: Some(false), ..Options::PLAIN };
+    let options = Options { tickets: Some(true), staff: Some(false), losing: Some(false), ..plain };
+    let summary = run_many(0..300, &options, 0, |_| {});
     assert!(summary.failures.is_empty(), "{:?}", summary.failures);
     let figures = summary.figures;
-    let lively = figures.entered > 400 && figures.pages > 1_000 && figures.twice > 5 && figures.cloned > 0;
+    let lively = figures.entered > 400 && figures.pages > 1_000 && figures.twice > 2 && figures.cloned > 0;
     assert!(lively, "the town is too quiet: {figures:?}");
+}
+
+/// Seeds of towns with staff, or that lose gates, that found a fault of the program, which is mended.
+const STAFF_ONCE_FAILED: [u64; 2] = [
+    1005, // the promoter's word that a badge was over came when what it had signed since was recorded already
+    947,  // a holder's answer to a change stood under the name of one who had given the ticket on
+];
+const LOSING_ONCE_FAILED: [u64; 2] = [
+    721, // an entry ended by hand before its ticket was given on was inside for ever where its receiver was seen first
+    209, // as 947
+];
+
+#[test]
+fn towns_with_staff_at_the_gates_are_clean() {
+    let options = Options { tickets: Some(true), staff: Some(true), ..Options::PLAIN };
+    let summary = run_many(0..150, &options, 0, |_| {});
+    assert!(summary.failures.is_empty(), "{:?}", summary.failures);
+    assert!(summary.figures.by_hand > 500, "hardly anything is done by hand: {:?}", summary.figures);
+    let options = Options { losing: Some(false), booth: Some(false), queue: Some(false), ..options };
+    for seed in STAFF_ONCE_FAILED {
+        assert!(run(seed, &options).is_clean(), "{}", trace(seed, &options));
+    }
+}
+
+#[test]
+fn towns_that_lose_gates_are_clean() {
+    let options = Options { tickets: Some(true), losing: Some(true), ..Options::PLAIN };
+    let summary = run_many(0..150, &options, 0, |_| {});
+    assert!(summary.failures.is_empty(), "{:?}", summary.failures);
+    let figures = summary.figures;
+    assert!(figures.lost > 100 && figures.relayed > 80, "hardly a gate is lost, or nobody tells on: {figures:?}");
+    let options = Options { booth: Some(false), queue: Some(false), ..options };
+    for seed in LOSING_ONCE_FAILED {
+        assert!(run(seed, &options).is_clean(), "{}", trace(seed, &options));
+    }
+}
+
+#[test]
+fn towns_that_sell_by_number_and_wait_for_tickets_are_clean() {
+    let options = Options { tickets: Some(true), booth: Some(true), queue: Some(true), ..Options::PLAIN };
+    let summary = run_many(0..150, &options, 0, |_| {});
+    assert!(summary.failures.is_empty(), "{:?}", summary.failures);
+    let figures = summary.figures;
+    let lively = figures.by_number > 30 && figures.listed > 80 && figures.offered > 25;
+    assert!(lively, "hardly anybody waits, or buys at the counter: {figures:?}");
 }
 
 #[test]

@@ -82,6 +82,14 @@ impl Store {
         ])?;
         Ok(())
     }
+    /// Removes what was done by hand under a badge that was over.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn drop_hand(&self, gate: DeviceId, number: u64) -> Result<(), StoreError> {
+        self.sql("DELETE FROM by_hand WHERE gate = ?1 AND number = ?2")?.execute(params![gate.0, n(number)])?;
+        Ok(())
+    }
     /// What was done by hand at an event, by gate and number.
     ///
     /// # Errors

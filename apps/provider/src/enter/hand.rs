@@ -6,7 +6,9 @@ use crate::update::{Source, malformed};
 use tegata_core::EventId;
 use tegata_core::talk::enter::{ByHand, Member, check};
 use tegata_core::talk::event::StaffOrder;
+use tegata_core::talk::journal::LogEntry;
 use tegata_core::talk::report::ProviderRefusal;
+use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::signed::{Signed, Verified};
 use tegata_store::{HandRow, StaffRow, StoreError};
 
@@ -35,7 +37,28 @@ pub(crate) fn order_staff(desk: &mut Desk<'_>, request: &Verified<StaffOrder>) -
     let body = request.signed().encode();
     desk.store.put_staff(&StaffRow { event: request.event, revision: request.revision, body })?;
     desk.store.event_changed(request.event)?;
+    over_since(desk, request.event, &request.staff)?;
     Ok(done(desk, &request.hash(), request.at))
+}
+
+/// What was recorded under a badge that was over by then, as is only heard now: it counts no more, and is shown to a person.
+fn over_since(desk: &mut Desk<'_>, event: EventId, staff: &[Member]) -> Result<(), Failure> {
+    for row in desk.store.by_hand(event)? {
+        let over = |member: &&Member| member.number == row.staff && member.until.is_some_and(|until| row.at >= until);
+        if staff.iter().find(over).is_none() {
+            continue;
+        }
+        let entries = desk.store.entries(row.gate, row.number, u64::MAX >> 1)?;
+        let is_it = |bytes: &Vec<u8>| {
+            LogEntry::from_bytes(bytes).is_ok_and(|entry| entry.hand.is_some() && entry.transaction == row.number)
+        };
+        let (number, bytes) = (row.number..).zip(entries).find(|(_, bytes)| is_it(bytes)).ok_or(StoreError::Damaged)?;
+        let known = desk.known(row.gate.into()).ok_or(StoreError::Damaged)?;
+        let source = Source { device: row.gate, known, number, bytes, before: row.at, list: 0 };
+        malformed(desk, &source)?;
+        desk.store.drop_hand(row.gate, row.number)?;
+    }
+    Ok(())
 }
 
 /// Who is or was of the staff of an event; `None`: nobody yet.

@@ -57,10 +57,11 @@ impl Town {
             self.seen = seen.ok()?;
         }
         let wanted = self.seen.iter().find(|seen| seen.article == article).or(self.seen.first())?.clone();
-        let (article, now) = (wanted.article, self.now(skew));
+        let (article, issuer, now) = (wanted.article, wanted.issuer, self.now(skew));
         let told = self.people.get_mut(at)?.wallet.reserve(&mut self.center, wanted, card, now);
         self.say(|| format!("wallet {at} has article {article} kept for {card:?}: {told:?}"));
         let (number, told) = told.ok()?;
+        self.nobody_waited((issuer, article), at, &told);
         matches!(told, BuyNotice::Reserved { .. }).then_some(number)
     }
 
@@ -253,7 +254,8 @@ impl Town {
                 for (number, state) in self.open_purchases(at) {
                     // A temporary receipt is asked about again some other day.
                     // What the bank would not pay back stays on its way back, for a person.
-                    let later = state == PurchaseState::Provisional || self.stays_returning(at, number);
+                    let waits = matches!(state, PurchaseState::Provisional | PurchaseState::Listed);
+                    let later = waits || self.stays_returning(at, number);
                     open |= !self.ask_purchase(at, number) && !later;
                 }
             }

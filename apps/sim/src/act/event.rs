@@ -5,7 +5,7 @@ use crate::fault::{FrameFault, Mix};
 use crate::tap::{Clocks, skewed};
 use crate::template::{ARTICLES, TICKETS};
 use crate::town::Town;
-use crate::venue::{Code, Opened};
+use crate::venue::{Code, GateAt, Opened};
 use crate::visit::{Visit, Visited};
 use tegata_core::card::payment::PurseState;
 use tegata_core::card::ticket::Usage;
@@ -83,7 +83,7 @@ impl Town {
         let wrong = self.odds(50);
         let gates = self.venue.iter().flat_map(|venue| venue.gates.iter().enumerate());
         let these: Vec<usize> =
-            gates.filter(|(_, gate)| wrong || gate.direction == direction).map(|(at, _)| at).collect();
+            gates.filter(|(_, gate)| !gate.lost && (wrong || gate.direction == direction)).map(|(at, _)| at).collect();
         self.venue.as_mut().and_then(|venue| venue.dice.pick(&these)).unwrap_or(0)
     }
     fn enter_fault(&mut self) -> Option<(usize, FrameFault)> {
@@ -154,9 +154,12 @@ impl Town {
         let visitor = Visitor { card, terms: ticket.terms, people, anchors: person.wallet.device.anchors()? };
         let purse = ticket.purse;
         let overdue = purse.hops().iter().map(|hop| hop.until).min();
-        let hears = self.venue.as_ref()?.hears(gate_at, self.time);
-        let venue = self.venue.as_mut()?;
-        venue.deaf |= !hears;
+        let (time, venue) = (self.time, self.venue.as_mut()?);
+        if !venue.stands(gate_at) {
+            return None;
+        }
+        let hears = venue.hears(gate_at, time);
+        venue.deaf |= !hears || !venue.hears_everybody(gate_at, time);
         let own = venue.gates.get_mut(gate_at)?;
         own.gate.hear(hears);
         let door = own.gate.door().ok()?;
@@ -260,10 +263,12 @@ impl Town {
         if !self.odds(250) {
             self.tell_gates();
         }
-        let hears = self.venue.as_ref()?.hears(gate_at, self.time);
-        let time = self.time;
-        let venue = self.venue.as_mut()?;
-        venue.deaf |= !hears;
+        let (time, venue) = (self.time, self.venue.as_mut()?);
+        if !venue.stands(gate_at) {
+            return None;
+        }
+        let hears = venue.hears(gate_at, time);
+        venue.deaf |= !hears || !venue.hears_everybody(gate_at, time);
         let entropy = venue.dice.entropy();
         let own = venue.gates.get_mut(gate_at)?;
         own.gate.hear(hears);
@@ -288,7 +293,7 @@ impl Town {
     }
 
     /// Readies a gate for what it does next: awake, and perhaps about to lose power.
-    fn ready_gate(&mut self, at: usize) {
+    pub(super) fn ready_gate(&mut self, at: usize) {
         self.wake_gate(at);
         if let Some(venue) = &mut self.venue
             && let Some(own) = venue.gates.get_mut(at)
@@ -297,7 +302,7 @@ impl Town {
             Self::arm(&mix, &mut own.gate.device.vault, &mut venue.dice);
         }
     }
-    fn rest_gate(&mut self, at: usize) {
+    pub(super) fn rest_gate(&mut self, at: usize) {
         self.wake_gate(at);
         if let Some(own) = self.venue.as_mut().and_then(|venue| venue.gates.get_mut(at)) {
             own.gate.device.vault.set_faults(Faults::none());
@@ -325,7 +330,7 @@ impl Town {
             return true;
         };
         let entropy = venue.dice.entropy();
-        let Some(own) = venue.gates.get_mut(at) else {
+        let Some(own) = venue.gates.get_mut(at).filter(|own| !own.lost) else {
             return true;
         };
         let done = own.gate.update(&mut self.center, Now { time: skewed(time, own.skew), entropy });
@@ -359,7 +364,7 @@ impl Town {
         let Some(venue) = &mut self.venue else {
             return;
         };
-        let Some(own) = venue.gates.get_mut(at) else {
+        let Some(own) = venue.gates.get_mut(at).filter(|own| !own.lost) else {
             return;
         };
         let kept = own.snapshots.get(venue.dice.index(own.snapshots.len())).filter(|_| back);
@@ -387,7 +392,8 @@ impl Town {
         if let Some(venue) = &mut self.venue {
             venue.heal();
         }
-        self.tell_gates();
+        self.finish_losing();
+        self.tell_gates_all();
     }
     /// In calm: every gate updates.
     pub fn gates_update(&mut self, must: bool) {
@@ -398,7 +404,21 @@ impl Town {
                 self.wrong.push(format!("liveness: gate {at} cannot update in calm"));
             }
         }
-        self.tell_gates();
+        self.tell_gates_all();
+        if must {
+            self.nobody_is_alone();
+        }
+    }
+    /// In calm nobody is alone, also where a gate was lost: others wait for it no more (R22).
+    fn nobody_is_alone(&mut self) {
+        let time = self.time;
+        let Some(venue) = self.venue.as_mut().filter(|venue| venue.gates.iter().all(|gate| gate.tampered.is_none()))
+        else {
+            return;
+        };
+        let alone: Vec<usize> =
+            (0..venue.gates.len()).filter(|at| venue.stands(*at) && !venue.hears(*at, time)).collect();
+        self.wrong.extend(alone.iter().map(|at| format!("R22: gate {at} is alone in calm")));
     }
     /// In calm: every good ticket of an honest wallet comes in, unless its terms say no.
     pub fn everybody_enters(&mut self) {
@@ -427,8 +447,16 @@ impl Town {
     fn comes_in(&mut self, at: usize, card: CardId) {
         let over = |time: Time, until: Option<Time>| until.is_none_or(|until| time >= until);
         let mut told = Vec::new();
+        let standing = |town: &Self, direction: Direction| -> Vec<usize> {
+            let gates = town.venue.iter().flat_map(|venue| venue.gates.iter().enumerate());
+            let here = |gate: &GateAt| !gate.lost && gate.direction == direction && gate.zone() == 1;
+            gates.filter(|(_, gate)| here(gate)).map(|(at, _)| at).collect()
+        };
+        let (entries, exits) = (standing(self, Direction::In), standing(self, Direction::Out));
         for touch in 0..TOUCHES {
-            let gate = touch % 2;
+            let Some(gate) = entries.get(touch % entries.len().max(1)).copied() else {
+                return;
+            };
             self.tell_gates();
             let held = self.people[at].wallet.ticket(card).ok();
             let until = held.as_ref().and_then(|held| Some(ticket::of(&held.terms)?.until));
@@ -443,7 +471,9 @@ impl Town {
                 Some(WalletEnterNotice::In { .. }) => return,
                 Some(WalletEnterNotice::Refused { why, .. }) => match why {
                     EnterRefusal::UsedUp | EnterRefusal::UsedToday | EnterRefusal::NoReentry => return,
-                    EnterRefusal::Inside => drop(self.visit(at, 2, (card, 1), None)),
+                    // The gate that let it out is lost, and its word counts no more: a supervisor says so instead.
+                    EnterRefusal::Inside if self.left_where_lost(at, card) => self.supervised(gate, card),
+                    EnterRefusal::Inside => exits.iter().for_each(|exit| drop(self.visit(at, *exit, (card, 1), None))),
                     // It came in, by a code or without hearing of it, and knows now.
                     _ => {}
                 },

@@ -1,5 +1,6 @@
 //! What people, merchants and the operator do on a day, as apps and their users do it.
 
+mod booth;
 mod buy;
 mod call;
 mod cards;
@@ -7,17 +8,24 @@ mod change;
 mod credit;
 mod event;
 mod give;
+mod lose;
 mod operator;
 mod pay;
+mod queue;
 mod reach;
 mod settle;
+mod staff;
 mod update;
 
+pub use booth::Booth;
 pub use call::{Lines, PRINTED};
 pub use change::Plans;
 pub use give::Hands;
+pub use lose::Losing;
+pub use queue::Queue;
 pub use reach::Letters;
 pub use settle::Settling;
+pub use staff::Staff;
 
 use crate::town::Town;
 use crate::trouble::NetPlan;
@@ -132,7 +140,9 @@ impl Town {
                 self.tills[at].skew = self.skew();
             }
         }
+        self.few_tickets();
         self.doors_open();
+        self.staff_comes();
         for _ in 0..self.dice.within(ACTIONS.0, ACTIONS.1) {
             self.day_in_life();
         }
@@ -183,6 +193,10 @@ impl Town {
         self.hand_some();
         self.change_some();
         self.call_some();
+        self.staff_some();
+        self.lose_some();
+        self.booth_some();
+        self.queue_some();
         let seconds = match self.dice.below(20) {
             0..14 => self.dice.within(5, 900),
             14..18 => self.dice.within(900, 20_000),

@@ -3,7 +3,7 @@
 
 use super::Evidence;
 use crate::courier::Courier;
-use crate::template::{LIST_AGE, RECORD_AGE, SELLER, template};
+use crate::template::{ARTICLES, LIST_AGE, RECORD_AGE, SELLER, template};
 use crate::town::{Person, Town};
 use std::collections::{BTreeMap, BTreeSet};
 use tegata_core::card::Terms;
@@ -15,7 +15,7 @@ use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::signed::Signed;
 use tegata_core::{CardId, RequestNumber, Time, Unit};
 use tegata_ledger::Side;
-use tegata_store::{ExceptionKind, ExceptionRow, PurchaseRow, RefundRow, RefundState, Store, StoreError};
+use tegata_store::{ArticleRow, ExceptionKind, ExceptionRow, PurchaseRow, RefundRow, RefundState, Store, StoreError};
 use tegata_wallet::Standing;
 
 impl Town {
@@ -25,7 +25,7 @@ impl Town {
         };
         let store = self.center.store()?;
         let rows = store.purchases()?;
-        stock_is_kept(store, &rows, wrong)?;
+        stock_is_kept(store, &rows, self.printed(), wrong)?;
         // What is under way with a processor whose key is revoked stays so, for a person (ARCHITECTURE, limits).
         if self.center.processor_revoked.is_none() {
             each_has_its_end(store, &rows, wrong)?;
@@ -90,8 +90,10 @@ impl Town {
                 let ended = theirs.is_none_or(PurchaseState::is_over);
                 let stays = self.stays_returning(at, number) || (self.center.processor_revoked.is_some() && !ended);
                 let stays = stays && !bought.state.is_over();
-                let same =
-                    theirs.map_or(bought.state == PurchaseState::Refused, |state| state == bought.state) || stays;
+                let listed = bought.state == PurchaseState::Listed && self.stands_in_list(person.id, number);
+                let same = theirs
+                    .map_or(bought.state == PurchaseState::Refused || listed, |state| state == bought.state)
+                    || stays;
                 if !same {
                     let ours = bought.state;
                     wrong.push(format!(
@@ -256,9 +258,11 @@ pub(super) fn listing(store: &Store, row: &PurchaseRow) -> Result<Listing, Store
 }
 
 /// Never more are sold and kept than there are.
-fn stock_is_kept(store: &Store, rows: &[PurchaseRow], wrong: &mut Vec<String>) -> Result<(), StoreError> {
+fn stock_is_kept(store: &Store, rows: &[PurchaseRow], printed: u64, wrong: &mut Vec<String>) -> Result<(), StoreError> {
     for article in store.articles()? {
-        let said = Signed::<Listing>::decode(&article.body).map_err(|_| StoreError::Damaged)?.claimed().clone();
+        let said = said(&article)?;
+        // Those that were printed with numbers are of the first sort of ticket.
+        let printed = if article.article == ARTICLES.len() as u64 + 1 { printed } else { 0 };
         let ended = |row: &&PurchaseRow| !matches!(row.state, PurchaseState::Refused | PurchaseState::Returned);
         let ours = rows.iter().filter(|row| (row.issuer, row.article) == (article.issuer, article.article));
         // A ticket that goes back is for others again, as soon as its refund is asked for.
@@ -267,13 +271,18 @@ fn stock_is_kept(store: &Store, rows: &[PurchaseRow], wrong: &mut Vec<String>) -
             let of = |it: &RefundRow| (it.wallet, it.purchase) == (row.wallet, row.number) && it.card == row.card;
             said.terms.ticket.is_some() && row.card.is_some() && refunds.iter().any(of)
         };
-        let sold = ours.filter(ended).filter(|row| !is_back(row)).count() as u64;
+        let sold = ours.filter(ended).filter(|row| !is_back(row)).count() as u64 + printed;
         if sold != article.taken || sold > said.stock {
             let (number, stock, taken) = (article.article, said.stock, article.taken);
             wrong.push(format!("article {number}: {sold} sold of {stock}, {taken} counted"));
         }
     }
     Ok(())
+}
+
+/// What is sold, as it is listed now.
+pub(super) fn said(article: &ArticleRow) -> Result<Listing, StoreError> {
+    Ok(Signed::<Listing>::decode(&article.body).map_err(|_| StoreError::Damaged)?.claimed().clone())
 }
 
 /// Each purchase has ended; what was captured was delivered once or paid back whole, what was delivered was captured; and never

@@ -6,8 +6,11 @@ mod calls;
 mod changes;
 mod credit;
 mod given;
+mod lost;
+mod queue;
 mod reach;
 mod settle;
+mod staff;
 mod tickets;
 
 use crate::template::template;
@@ -54,6 +57,10 @@ impl Town {
                     self.buying(&evidence, &mut wrong),
                     self.settlement(&mut wrong),
                     self.tickets(&mut wrong),
+                    self.by_hands(&mut wrong),
+                    self.lost_gates(&mut wrong),
+                    self.queues(&mut wrong),
+                    self.slips(&mut wrong),
                     self.given(&mut wrong),
                     self.changed(&mut wrong),
                     self.calls(&mut wrong),
@@ -131,7 +138,8 @@ impl Town {
             }
             let numbers = self.numbers.iter().filter(|number| number.sold && unit == Unit::USD);
             let telephone = if self.lines.is_some() && unit == Unit::USD { crate::act::PRINTED } else { 0 };
-            let sold = numbers.map(|number| number.face).sum::<u64>() + self.sold_by_credit(unit)? + telephone;
+            let by_number = if unit == Unit::ENTRIES { self.sold_by_number() } else { telephone };
+            let sold = numbers.map(|number| number.face).sum::<u64>() + self.sold_by_credit(unit)? + by_number;
             let issued = equation.sum(Side::Issued);
             if issued > i128::from(sold) {
                 wrong.push(format!("R10: {issued} issued where numbers for {sold} were sold"));
@@ -428,7 +436,8 @@ impl Town {
             ExceptionKind::DoubleClaim | ExceptionKind::Malformed => {
                 // What a processor says whose key was revoked is kept as malformed.
                 let revoked = self.center.processor_revoked.is_some() && row.bearer == "processor";
-                tampered_till || tampered_wallet || wallet_by_device || revoked || self.shows_lost(row)
+                let let_go = self.was_let_go(row);
+                tampered_till || tampered_wallet || wallet_by_device || revoked || let_go || self.shows_lost(row)
             }
             ExceptionKind::Unpaid => self.was_refused(row),
             ExceptionKind::Unreturned => {

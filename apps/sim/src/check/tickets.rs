@@ -1,6 +1,7 @@
 //! What must never happen to tickets, checked when all is quiet: from what the town saw open, gates' and wallets' records, and the
 //! provider's rows.
 
+use super::staff::Done;
 use crate::template::{EVENT, template};
 use crate::town::Town;
 use crate::venue::{GateAt, Opened, Venue};
@@ -10,9 +11,9 @@ use tegata_core::card::ticket::TicketTerms;
 use tegata_core::record::Space;
 use tegata_core::talk::buy::PurchaseState;
 use tegata_core::talk::enter::{Admitted, Direction, Tally, Told, twice};
-use tegata_core::talk::journal::LogEntry;
+use tegata_core::talk::journal::{EntryKind, LogEntry};
 use tegata_core::wire::canonical::Wire;
-use tegata_core::{CardId, Unit};
+use tegata_core::{CardId, DeviceId, Unit};
 use tegata_ledger::Side;
 use tegata_store::{AdmissionRow, ExceptionKind, ExceptionRow, Store, StoreError};
 use tegata_vault::Vault;
@@ -31,12 +32,12 @@ impl Town {
         let store = self.center.store()?;
         let rows = store.admissions_at(EVENT)?;
         let shown = store.exceptions(None, tegata_core::Time(0), tegata_core::Time(u64::MAX >> 1))?;
-        self.each_entry_once(venue, &shown, wrong);
+        self.each_entry_once(venue, &rows, &shown, wrong);
         self.what_opened_is_recorded(venue, &rows, wrong);
         for gate in venue.gates.iter().filter(|gate| gate.tampered.is_none()) {
             is_recorded(gate, &rows, wrong);
         }
-        counts_agree(venue, &rows, wrong);
+        counts_agree(venue, &rows, &self.done_by_hand(), wrong);
         self.who_showed_twice_is_named(store, &rows, &shown, wrong)?;
         self.beyond_terms_is_reported(store, &rows, &shown, wrong)?;
         self.entries_add_up(store, wrong)?;
@@ -44,7 +45,7 @@ impl Town {
     }
 
     /// No gate opens twice for one entry of an honest wallet, unless that is reported, or it was the opening stored and not done.
-    fn each_entry_once(&self, venue: &Venue, shown: &[ExceptionRow], wrong: &mut Vec<String>) {
+    fn each_entry_once(&self, venue: &Venue, rows: &[AdmissionRow], shown: &[ExceptionRow], wrong: &mut Vec<String>) {
         let mut all: BTreeMap<Entry, Vec<&Opened>> = BTreeMap::new();
         for opened in &venue.opened {
             let at = venue.gates.get(opened.gate);
@@ -57,10 +58,15 @@ impl Town {
             let reported = shown
                 .iter()
                 .any(|row| row.kind == ExceptionKind::CameTwice && (row.card, row.seq) == (Some(card), Some(entry)));
+            // What a gate had not brought up that was lost nobody can compare.
+            let lost = opened.iter().any(|one| {
+                let gate = venue.gates.get(one.gate).filter(|gate| gate.lost);
+                gate.is_some_and(|gate| !rows.iter().any(|row| is_of(row, one, gate)))
+            });
             // One gate says it once.
             let mut gates = BTreeSet::new();
             let again = opened.iter().filter(|one| !one.unsure).any(|one| !gates.insert((one.gate, one.window)));
-            if sure > 1 && (again || !reported) {
+            if sure > 1 && (again || !(reported || lost)) {
                 let at: Vec<_> = opened.iter().map(|one| (one.gate, one.window, one.unsure)).collect();
                 wrong.push(format!(
                     "R20: {card} came into zone {zone} with entry {entry} at {at:?}, reported: {reported}"
@@ -78,17 +84,13 @@ impl Town {
             if !self.is_honest_card(opened.card) {
                 continue;
             }
-            let of = |row: &&AdmissionRow| {
-                (row.card, row.zone, row.entry, row.direction)
-                    == (opened.card, opened.zone, opened.entry, Direction::In)
-                    && (row.gate, row.done, row.window) == (gate.id, Admitted::In, opened.window)
-            };
-            let found = rows.iter().filter(of).count();
+            let found = rows.iter().filter(|row| is_of(row, opened, gate)).count();
             let again = venue.opened.iter().any(|one| {
                 (one.card, one.zone, one.entry, one.gate) == (opened.card, opened.zone, opened.entry, opened.gate)
                     && one.unsure
             });
-            if found == 0 || (found > 1 && !again && !venue.failed) {
+            // A gate that was lost may not have brought it up; what it had is looked at elsewhere.
+            if (found == 0 && !gate.lost) || (found > 1 && !again && !venue.failed) {
                 wrong.push(format!(
                     "entry {} of {} at gate {} is recorded {found} times",
                     opened.entry, opened.card, opened.gate
@@ -170,7 +172,7 @@ impl Town {
 
     /// What was sold is held, paid back, or in dispute; in entries.
     fn entries_add_up(&self, store: &Store, wrong: &mut Vec<String>) -> Result<(), StoreError> {
-        let sold = self.sold_by_credit(Unit::ENTRIES)?;
+        let sold = self.sold_by_credit(Unit::ENTRIES)? + self.sold_by_number();
         let equation = store.equation(template().issuer_party, Unit::ENTRIES)?;
         let [issued, waiting, held, refunded, disputed] =
             [Side::Issued, Side::Waiting, Side::Held, Side::Refunded, Side::Disputed].map(|side| equation.sum(side));
@@ -211,6 +213,12 @@ impl Town {
     }
 }
 
+/// Whether the provider's row is about this opening.
+fn is_of(row: &AdmissionRow, opened: &Opened, gate: &GateAt) -> bool {
+    (row.card, row.zone, row.entry, row.direction) == (opened.card, opened.zone, opened.entry, Direction::In)
+        && (row.gate, row.done, row.window) == (gate.id, Admitted::In, opened.window)
+}
+
 fn is_of_gates(kind: ExceptionKind) -> bool {
     matches!(kind, ExceptionKind::BeyondTerms | ExceptionKind::Cloned)
 }
@@ -234,30 +242,80 @@ fn is_recorded(gate: &GateAt, rows: &[AdmissionRow], wrong: &mut Vec<String>) {
         let Some(hash) = entry.shown.as_ref().and_then(|shown| shown.hash(gate.id)) else {
             continue;
         };
-        if !rows.iter().any(|row| row.shown == hash && row.by_gate) {
+        let recorded = rows.iter().any(|row| row.shown == hash && row.by_gate);
+        if !recorded && gate.has_brought(entry.transaction) {
             wrong.push(format!("gate at door {}: its entry {} is not recorded", gate.door, entry.transaction));
         }
     }
 }
 
+/// A use of a ticket that gates count.
+struct Came {
+    card: CardId,
+    generation: u64,
+    zone: u64,
+    entry: u64,
+    people: u64,
+    is_in: bool,
+}
+
+/// What is recorded of gates that are there, and what lost ones had told somebody who is there still.
+fn all_came(venue: &Venue, rows: &[AdmissionRow]) -> Vec<Came> {
+    let lost = |gate: DeviceId| venue.gates.iter().any(|one| one.lost && one.id == gate);
+    let rows = rows.iter().filter(|row| row.done != Admitted::Refused && !lost(row.gate)).map(|row| Came {
+        card: row.card,
+        generation: row.generation,
+        zone: row.zone,
+        entry: row.entry,
+        people: row.people,
+        is_in: row.done == Admitted::In,
+    });
+    let told = venue.gates.iter().filter(|gate| gate.lost).flat_map(|gate| {
+        let entries = gate.gate.log().unwrap_or_default().into_iter();
+        entries.filter(|entry| venue.is_told(gate, entry.transaction)).filter_map(|entry| came(&entry))
+    });
+    rows.chain(told).collect()
+}
+
+fn came(entry: &LogEntry) -> Option<Came> {
+    let is_in = match entry.kind {
+        EntryKind::Admitted => true,
+        EntryKind::Left => false,
+        _ => return None,
+    };
+    let shown = entry.shown.as_ref()?;
+    let (of_entry, people) = shown.entry()?;
+    Some(Came { card: entry.card?, generation: entry.generation?, zone: shown.zone, entry: of_entry, people, is_in })
+}
+
 /// Gates that hear all count what the records say, where those are plain: no ticket is in them that came in twice.
-fn counts_agree(venue: &Venue, rows: &[AdmissionRow], wrong: &mut Vec<String>) {
+fn counts_agree(venue: &Venue, rows: &[AdmissionRow], by_hand: &[Done], wrong: &mut Vec<String>) {
     if venue.gates.iter().any(|gate| gate.tampered.is_some()) {
         return;
     }
     let mut expected: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
     let mut entries: BTreeMap<(u64, CardId), BTreeMap<u64, Passed>> = BTreeMap::new();
     let mut generations: BTreeMap<CardId, u64> = BTreeMap::new();
-    for row in rows.iter().filter(|row| row.done != Admitted::Refused) {
-        if *generations.entry(row.card).or_insert(row.generation) != row.generation {
+    for one in all_came(venue, rows) {
+        if *generations.entry(one.card).or_insert(one.generation) != one.generation {
             return;
         }
-        let one = entries.entry((row.zone, row.card)).or_default().entry(row.entry).or_default();
-        match row.done {
-            Admitted::In if one.0.is_some_and(|people| people != row.people) => return,
-            Admitted::In => one.0 = Some(row.people),
-            _ => one.1 = true,
+        let passed = entries.entry((one.zone, one.card)).or_default().entry(one.entry).or_default();
+        match one.is_in {
+            true if passed.0.is_some_and(|people| people != one.people) => return,
+            true => passed.0 = Some(one.people),
+            false => passed.1 = true,
         }
+    }
+    for one in by_hand.iter().filter(|one| one.is_told) {
+        let Some(over) = &one.said.over else {
+            continue;
+        };
+        // An entry that somebody ended whose badge was over is so only where nobody had heard of that.
+        if !one.counts || generations.get(&over.card).is_some_and(|generation| *generation != over.generation) {
+            return;
+        }
+        entries.entry((one.said.zone, over.card)).or_default().entry(over.entry).or_default().1 = true;
     }
     for ((zone, _), all) in &entries {
         let of = expected.entry(*zone).or_default();
@@ -266,11 +324,10 @@ fn counts_agree(venue: &Venue, rows: &[AdmissionRow], wrong: &mut Vec<String>) {
             of.0 += if *out { 0 } else { people.unwrap_or(0) };
         }
     }
-    for (at, gate) in venue.gates.iter().enumerate() {
+    for (at, gate) in venue.standing() {
         let tally = Tally::load(&gate.gate.device).0;
         for (zone, (inside, came)) in &expected {
-            let counted =
-                tally.zones.iter().find(|one| one.zone == *zone).map_or((0, 0), |one| (one.people(), one.arrived()));
+            let counted = tally.zones.iter().find(|one| one.zone == *zone).map_or((0, 0), |one| (one.inside, one.came));
             if counted != (*inside, *came) {
                 wrong.push(format!(
                     "R22: gate {at} counts {counted:?} inside and in all in zone {zone}, the records say {:?}",

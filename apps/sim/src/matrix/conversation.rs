@@ -1,14 +1,18 @@
 //! The conversations of the fault matrix: what must have been so before each, and how it goes.
 
-use crate::dial::{Ends, Spoken};
+use super::steps::{
+    FESTIVAL, ask_purchases, ask_till, ask_wallet, buy, call, enter, hand_over, lose, sell_out, send, settle, ticket,
+    write_and_read,
+};
+use crate::dial::Ends;
 use crate::fault::FrameFault;
 use crate::tap::Plan;
 use crate::template::{ARTICLES, LIST_AGE, RECORD_AGE};
 use crate::town::Town;
-use tegata_core::talk::enter::Direction;
+use tegata_core::Time;
+use tegata_core::talk::enter::StaffRole;
 use tegata_core::talk::pay::ClaimState;
-use tegata_core::talk::reach::Address;
-use tegata_core::{CardId, Time};
+use tegata_gate::Hand;
 use tegata_processor::bank::TestCard;
 
 /// The conversations of the matrix.
@@ -92,11 +96,23 @@ pub enum Conversation {
     CallToTheEnd,
     /// A call that both vanish from; what it cost, as the provider hears of it.
     CallSettled,
+    /// The promoter takes somebody on and lets somebody go, and gates hear of it.
+    StaffOrder,
+    /// People are counted in by hand, and an entry is ended; neighbours hear of it, and the ticket comes in again.
+    ByHand,
+    /// A gate is lost, declared lost and replaced.
+    LostGate,
+    /// Gates tell on what they have heard of a lost one.
+    Relay,
+    /// A ticket is printed with a number, sold over a counter, and typed in.
+    TicketNumber,
+    /// A wallet waits for a ticket, which another one lets go, hears of it and pays.
+    WaitList,
 }
 
 impl Conversation {
     /// Every one.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 45] = [
         Self::Install,
         Self::Load,
         Self::FirstTap,
@@ -136,6 +152,12 @@ impl Conversation {
         Self::CallUnanswered,
         Self::CallToTheEnd,
         Self::CallSettled,
+        Self::StaffOrder,
+        Self::ByHand,
+        Self::LostGate,
+        Self::Relay,
+        Self::TicketNumber,
+        Self::WaitList,
     ];
     /// As the table names it.
     pub fn name(self) -> &'static str {
@@ -179,6 +201,12 @@ impl Conversation {
             Self::CallUnanswered => "call, nobody answers",
             Self::CallToTheEnd => "call until the card ends",
             Self::CallSettled => "call, cut off, settled",
+            Self::StaffOrder => "staff comes and goes",
+            Self::ByHand => "count by hand",
+            Self::LostGate => "lost gate, replaced",
+            Self::Relay => "pages of a lost gate",
+            Self::TicketNumber => "ticket by a number",
+            Self::WaitList => "waiting list",
         }
     }
     /// Which of the conversations by credit must be over before this one; `None`: it is not about credit.
@@ -212,7 +240,25 @@ impl Conversation {
     }
     /// Whether there is an event.
     pub(super) fn at_gates(self) -> bool {
-        matches!(self, Self::Enter | Self::Leave | Self::GatePage | Self::UpdateGate) || self.gives() || self.changes()
+        let gates = matches!(self, Self::Enter | Self::Leave | Self::GatePage | Self::UpdateGate);
+        let sold = self.numbers() || self.queues();
+        gates || sold || self.gives() || self.changes() || self.by_staff() || self.loses()
+    }
+    /// Whether tickets are sold by number.
+    pub(super) fn numbers(self) -> bool {
+        self == Self::TicketNumber
+    }
+    /// Whether people wait for tickets.
+    pub(super) fn queues(self) -> bool {
+        self == Self::WaitList
+    }
+    /// Whether a gate is lost.
+    pub(super) fn loses(self) -> bool {
+        matches!(self, Self::LostGate | Self::Relay)
+    }
+    /// Whether there is staff at the gates.
+    pub(super) fn by_staff(self) -> bool {
+        matches!(self, Self::StaffOrder | Self::ByHand)
     }
     /// Whether tickets are given on.
     pub(super) fn gives(self) -> bool {
@@ -242,8 +288,21 @@ impl Conversation {
                 buy(town, ARTICLES.len() as u64 + 1, None);
                 town.gates_update(true);
             }
-            if matches!(self, Self::Leave | Self::GatePage | Self::UpdateGate) {
+            if self.by_staff() {
+                town.take_on(StaffRole::Supervisor);
+                town.gates_update(true);
+            }
+            if matches!(self, Self::Leave | Self::GatePage | Self::UpdateGate | Self::ByHand) {
                 enter(town, 0, None);
+            }
+            if self.queues() {
+                sell_out(town);
+            }
+            if self.loses() {
+                lose(town);
+            }
+            if self == Self::Relay {
+                Self::LostGate.run(town, &Plan::PLAIN);
             }
             if matches!(self, Self::TakeTicket | Self::TakeGift) {
                 Self::GiveTicket.run(town, &Plan::PLAIN);
@@ -428,6 +487,57 @@ impl Conversation {
                 town.wake_person(0);
                 town.update_switch();
             }
+            Self::StaffOrder => {
+                town.take_on(StaffRole::Steward);
+                town.update_gate_plain(0);
+                town.let_go(1);
+                town.update_gate_plain(0);
+            }
+            Self::ByHand => {
+                town.by_hand(0, Some(1), Hand::In(3));
+                town.tell_gates();
+                if let Some(card) = ticket(town, 0) {
+                    town.by_hand(1, Some(1), Hand::Over(card));
+                    town.visit(0, 1, (card, 1), None);
+                }
+                town.tell_gates();
+            }
+            Self::LostGate => {
+                town.declare_lost(0);
+                town.replace_gate(0);
+                town.update_gate_plain(1);
+            }
+            Self::Relay => {
+                town.tell_gates();
+                town.tell_gates();
+                // Who came in at the lost gate does not come in again at the one in its place.
+                if let Some(card) = ticket(town, 0) {
+                    town.visit(0, 4, (card, 1), None);
+                }
+            }
+            Self::TicketNumber => {
+                if town.booth.as_ref().is_some_and(|booth| booth.slips.is_empty()) {
+                    town.print_tickets(1, false);
+                }
+                town.sell_ticket(0);
+                town.take_ticket(0, 0);
+                town.wake_person(0);
+            }
+            Self::WaitList => {
+                town.wait_for(0, FESTIVAL);
+                town.wake_person(0);
+                for (number, _) in town.open_purchases(1) {
+                    town.cancel_purchase(1, number);
+                }
+                town.wait(2);
+                town.update_wallet_plain(0);
+                town.wake_person(0);
+                for (number, _) in town.open_purchases(0) {
+                    town.pay_purchase_plain(0, number);
+                }
+                town.wait(2);
+                ask_purchases(town);
+            }
             Self::Settle => settle(town),
             Self::PayoutBack => {
                 if let Some(settling) = &mut town.settling {
@@ -446,110 +556,5 @@ impl Conversation {
                 ask_wallet(town);
             }
         }
-    }
-}
-
-/// The wallet calls with its telephone card.
-fn call(town: &mut Town, (speaks, ends): (Option<u64>, Ends), fault: Option<(usize, FrameFault)>) {
-    if let Some(card) = town.telephone(0) {
-        // The user's own limit ends a long one as an empty card would.
-        town.dial(0, card, Spoken { rings: 3_000, speaks, ends, limit: Some(200) }, fault);
-        town.wake_person(0);
-        town.wake_switch();
-    }
-}
-
-/// The wallet's ticket touches this gate; with [`Direction::In`] only where it is not known to be in.
-fn enter(town: &mut Town, gate: usize, fault: Option<(usize, FrameFault)>) {
-    let direction = town.venue.as_ref().map(|venue| venue.gates[gate].direction);
-    let held = town.people[0].wallet.tickets().unwrap_or_default().into_iter().next();
-    let Some(held) = held else {
-        return;
-    };
-    let inside = held.passes.first().is_some_and(|(_, pass)| pass.inside);
-    if inside != (direction == Some(Direction::In)) {
-        town.visit(0, gate, (held.card, 1), fault);
-        town.wake_person(0);
-    }
-}
-
-/// The first ticket that a wallet has.
-fn ticket(town: &Town, at: usize) -> Option<CardId> {
-    town.people.get(at)?.wallet.tickets().ok()?.first().map(|held| held.card)
-}
-
-/// One wallet hands its ticket to another, which registers it.
-fn hand_over(town: &mut Town, (from, to): (usize, usize), fault: Option<(usize, FrameFault)>) {
-    if let Some(card) = ticket(town, from) {
-        town.hand(from, to, card, fault, (true, true));
-        town.wake_person(0);
-        town.saw_hands(card);
-        town.register_ticket_plain(to, card);
-        town.wake_person(0);
-    }
-}
-
-/// One wallet sends its ticket by a number, which another installs.
-fn send(town: &mut Town, (from, to): (usize, usize)) {
-    if let Some(card) = ticket(town, from) {
-        town.gift(from, card);
-        town.wake_person(0);
-        let sent = town.hands.as_ref().map_or(0, |hands| hands.gifts.len());
-        for gift in 0..sent {
-            town.take_gift(to, gift);
-        }
-        town.wake_person(0);
-    }
-}
-
-/// The terminal writes to this address, and the wallet reads.
-fn write_and_read(town: &mut Town, to: Option<Address>) {
-    if let Some(to) = to {
-        town.write_to(0, to);
-        town.wake_till(0);
-    }
-    town.read_till(0);
-    town.wake_till(0);
-    town.read_wallet(0);
-    town.wake_person(0);
-}
-
-/// The operator settles and takes the orders to the bank, and the bank says what it did.
-fn settle(town: &mut Town) {
-    town.settle();
-    let last = town.center.store().and_then(|store| store.last_period()).unwrap_or(0);
-    town.order(last);
-    town.end_bank_day();
-    town.tell();
-}
-
-/// The wallet has one kept, pays, and asks until it is there.
-fn buy(town: &mut Town, article: u64, card: Option<CardId>) {
-    if let Some(number) = town.reserve(0, article, card) {
-        town.pay_purchase_plain(0, number);
-    }
-    for _ in 0..2 {
-        town.wait(2);
-        ask_purchases(town);
-    }
-}
-
-fn ask_purchases(town: &mut Town) {
-    for (number, _) in town.open_purchases(0) {
-        town.ask_purchase(0, number);
-    }
-}
-
-/// The wallet asks for what it does not know yet.
-fn ask_wallet(town: &mut Town) {
-    for request in town.open_credits(0) {
-        town.ask_wallet_plain(0, request);
-    }
-}
-
-/// The terminal asks for what it does not know yet; one that lost power is switched on first.
-fn ask_till(town: &mut Town) {
-    for transaction in town.open_claims(0) {
-        town.ask_till_plain(0, transaction);
     }
 }

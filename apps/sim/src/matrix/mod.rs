@@ -4,6 +4,7 @@
 //! Steps are not listed by hand: each conversation is run once undisturbed to count its frames, exchanges and stores.
 
 mod conversation;
+mod steps;
 
 pub use conversation::Conversation;
 
@@ -99,7 +100,23 @@ fn town(conversation: Conversation, broken: Broken) -> Result<Town, String> {
     let (settling, tickets) = (u64::from(conversation.settles()), u64::from(conversation.at_gates()));
     let (giving, changing) = (u64::from(conversation.gives()), u64::from(conversation.changes()));
     let calls = u64::from(conversation.calls());
-    let mix = Some(Mix { credit, buying, letters, settling, tickets, giving, changing, calls, ..Mix::CALM });
+    let (staff, losing) = (u64::from(conversation.by_staff()), u64::from(conversation.loses()));
+    let (booth, queue) = (u64::from(conversation.numbers()), u64::from(conversation.queues()));
+    let mix = Some(Mix {
+        booth,
+        queue,
+        credit,
+        buying,
+        letters,
+        settling,
+        tickets,
+        giving,
+        changing,
+        staff,
+        losing,
+        calls,
+        ..Mix::CALM
+    });
     let mut town = Town::new(7, &Options { broken, mix, traced: true, ..Options::default() })?;
     conversation.prepare(&mut town);
     Ok(town)

@@ -3,21 +3,23 @@
 
 use super::gate::Door;
 use super::messages::Direction;
-use super::tally::{adjust, count};
+use super::tally::{adjust, count, former};
 use crate::card::ticket::{Usage, Use};
 use crate::card::{CardKind, ticket};
 use crate::id::{CardId, DeviceId, EventId, Hash};
 use crate::money::Time;
-use crate::record::Batch;
+use crate::record::{Batch, Overlay, RecordKey, Space};
 use crate::step::{Context, Records};
 use crate::talk::journal::{EntryKind, Journal, LogEntry};
-use crate::wire::canonical::{Wire, Writer};
+use crate::wire::canonical::{Bytes, DecodeError, Reader, Wire, Writer};
 use crate::wire::signed::{PublicKey, Signed, Verifier};
 use crate::{codes, message};
 use alloc::vec::Vec;
 
 /// People counted by hand at once, at most.
 pub const MOST_BY_HAND: u64 = 100;
+/// How much a gate keeps that was done by hand elsewhere under badges it has not been told of, at most.
+const MOST_UNPROVEN: usize = 1000;
 
 codes! {
     /// What a member of the staff may do at the gates of an event.
@@ -151,7 +153,39 @@ pub fn by_hand(door: &Door, signed: Signed<ByHand>, context: &Context<'_>) -> Re
     Ok(batch)
 }
 
-/// Counts what a neighbour's log says was done by hand there, if a badge of this event has signed it.
+/// What a neighbour's log says was done by hand there, under a badge that this gate has not been told of yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Unproven {
+    gate: DeviceId,
+    number: u64,
+    signed: Bytes,
+}
+
+impl Wire for Unproven {
+    fn write(&self, to: &mut Writer) {
+        to.array(3);
+        self.gate.write(to);
+        to.uint(self.number);
+        self.signed.write(to);
+    }
+    fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        from.array(3)?;
+        Ok(Self { gate: DeviceId::read(from)?, number: u64::read(from)?, signed: Bytes::read(from)? })
+    }
+}
+
+impl Unproven {
+    fn key() -> RecordKey {
+        RecordKey::new(Space::Event, *b"unproven")
+    }
+    fn load(records: &dyn Records) -> (Vec<Self>, Option<Vec<u8>>) {
+        let stored = records.get(&Self::key());
+        (stored.as_deref().and_then(|bytes| Vec::from_bytes(bytes).ok()).unwrap_or_default(), stored)
+    }
+}
+
+/// Counts what a neighbour's log says was done by hand there, if a badge of this event has signed it. Who took the badge on may have
+/// told that neighbour first: what nobody known here has signed is kept until the set-up names its member.
 pub(super) fn hear(
     door: &Door,
     (gate, number): (DeviceId, u64),
@@ -161,7 +195,54 @@ pub(super) fn hear(
 ) -> Option<()> {
     // Counted at its own place alone.
     let signed = entry.hand.as_ref().filter(|_| entry.transaction == number)?;
-    let hash = verified(door, signed, (gate, number), entry.at, context.verifier).ok()?;
+    if is_known(door, signed) {
+        return heard(door, signed, (gate, number), context, batch);
+    }
+    let (mut kept, stored) = Unproven::load(context.records);
+    if kept.len() < MOST_UNPROVEN {
+        kept.push(Unproven { gate, number, signed: Bytes(signed.encode()) });
+        batch.replace(Unproven::key(), stored, kept.to_bytes());
+    }
+    Some(())
+}
+
+/// Counts what was kept under badges that this gate has been told of since.
+pub(super) fn hear_again(door: &Door, context: &Context<'_>, overlay: &mut Overlay<'_>) {
+    let (kept, stored) = Unproven::load(overlay);
+    let read = |one: &Unproven| Signed::decode(&one.signed.0).ok();
+    let told = |one: &Unproven| read(one).is_none_or(|signed| is_known(door, &signed));
+    let (told, left): (Vec<_>, Vec<_>) = kept.into_iter().partition(told);
+    if told.is_empty() {
+        return;
+    }
+    for one in &told {
+        let mut drafted = Batch::default();
+        let within = Context { records: &*overlay, ..*context };
+        if let Some(signed) = read(one) {
+            heard(door, &signed, (one.gate, one.number), &within, &mut drafted);
+        }
+        overlay.merge(drafted);
+    }
+    let mut drafted = Batch::default();
+    drafted.replace(Unproven::key(), stored, left.to_bytes());
+    overlay.merge(drafted);
+}
+
+fn is_known(door: &Door, signed: &Signed<ByHand>) -> bool {
+    let said = signed.claimed();
+    let staff = door.setup.staff.as_deref().unwrap_or_default();
+    // Of another event nothing will ever be known here: it is dropped.
+    said.event != door.setup.event || staff.iter().any(|member| member.number == said.staff)
+}
+
+fn heard(
+    door: &Door,
+    signed: &Signed<ByHand>,
+    (gate, number): (DeviceId, u64),
+    context: &Context<'_>,
+    batch: &mut Batch,
+) -> Option<()> {
+    let hash = verified(door, signed, (gate, number), signed.claimed().at, context.verifier).ok()?;
     counts(door, signed.claimed(), (gate, number, hash), context.records, batch)
 }
 
@@ -210,11 +291,21 @@ fn counts(
         adjust(records, said.zone, said.direction, said.people, batch);
         return Some(());
     };
-    let known = Usage::load(records, over.card, said.zone);
-    let usage = known.unwrap_or_else(|| Usage::new(over.generation, 0));
-    let is_over = usage.generation > over.generation
-        || usage.entry > over.entry
-        || usage.used(over.entry, Direction::Out).is_some();
+    let usage = match Usage::load(records, over.card, said.zone) {
+        // Who has it now was not seen here yet: what its former holder did is no use of this one's.
+        Some(known) if known.generation < over.generation => {
+            Usage { generation: over.generation, uses: Vec::new(), ..known }
+        }
+        Some(known) => known,
+        None => Usage::new(over.generation, 0),
+    };
+    if usage.generation > over.generation {
+        // It was given on since, and its receiver was seen here first.
+        let of = (over.entry, Direction::Out, said.people);
+        former(records, (Usage::key(over.card, said.zone), usage), said.zone, of, batch);
+        return Some(());
+    }
+    let is_over = usage.entry > over.entry || usage.used(over.entry, Direction::Out).is_some();
     let terms = door.setup.terms.iter().filter(|terms| terms.kind == CardKind::Ticket).find_map(ticket::of)?;
     if is_over {
         return None;

@@ -159,6 +159,7 @@ pub(super) fn follow(
     let now = if heard { context.now } else { known.heard };
     let mut after = Neighbour { last: page.number.max(known.last), heard: now, ..known.clone() };
     let mut overlay = Overlay { records: context.records, batch: Batch::default() };
+    hand::hear_again(door, context, &mut overlay);
     // What was heard before is told again where an answer was lost.
     let skip = usize::try_from(known.number - page.after).unwrap_or(usize::MAX);
     for bytes in page.entries.iter().skip(skip) {

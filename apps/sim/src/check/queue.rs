@@ -1,0 +1,110 @@
+//! What must be so with waiting lists and tickets by number, checked when all is quiet: first come, first served, nobody waits while
+//! there is one, and each number that was sold lets one in.
+
+use crate::town::Town;
+use std::collections::BTreeMap;
+use tegata_core::RequestNumber;
+use tegata_core::{CardId, DeviceId};
+use tegata_crypto_native::number::InstallationNumber;
+use tegata_store::{ArticleRow, NumberRow, NumberState, Store, StoreError, WaitingRow, Wish};
+
+impl Town {
+    pub(super) fn queues(&self, wrong: &mut Vec<String>) -> Result<(), StoreError> {
+        if self.queue.is_none() {
+            return Ok(());
+        }
+        let store = self.center.store()?;
+        for article in store.articles()? {
+            let wishes = wishes(store, &article)?;
+            let last = wishes.iter().filter(|it| it.state == Wish::Offered).map(|it| it.number).max().unwrap_or(0);
+            for wish in wishes.iter().filter(|it| it.state == Wish::Waits) {
+                if wish.number < last {
+                    wrong.push(format!(
+                        "{} waits for article {}, and one after it has it",
+                        wish.wallet, article.article
+                    ));
+                }
+            }
+            let stock = super::buying::said(&article)?.stock;
+            let waits = wishes.iter().any(|it| it.state == Wish::Waits);
+            if waits && article.taken < stock {
+                let (number, taken) = (article.article, article.taken);
+                wrong.push(format!("somebody waits for article {number}, of which {taken} of {stock} are sold"));
+            }
+            for wish in wishes.iter().filter(|it| it.state == Wish::Offered) {
+                if store.purchase(wish.wallet, wish.purchase)?.is_none() {
+                    wrong.push(format!("a wish of {} became a reservation that is none", wish.wallet));
+                }
+            }
+        }
+        Ok(())
+    }
+    /// Whether a wallet stands in a list for this, as it says.
+    pub(super) fn stands_in_list(&self, wallet: DeviceId, number: RequestNumber) -> bool {
+        let wish = self.center.store().and_then(|store| store.wish(wallet, number)).ok().flatten();
+        wish.is_some_and(|wish| wish.state == Wish::Waits)
+    }
+
+    /// Entries that were sold over the counter.
+    pub(super) fn sold_by_number(&self) -> u64 {
+        let slips = self.booth.iter().flat_map(|booth| &booth.slips);
+        slips.filter(|slip| slip.active).map(|slip| slip.face).sum()
+    }
+    /// Tickets printed with numbers, which count like those that are sold over the network.
+    pub(super) fn printed(&self) -> u64 {
+        let stands =
+            |batch: u64| self.booth.iter().flat_map(|booth| &booth.batches).any(|it| *it == (batch, Some(true)));
+        self.booth.iter().flat_map(|booth| &booth.slips).filter(|slip| stands(slip.batch)).count() as u64
+    }
+
+    /// Each number is as far as the counter and the wallets know, and let one ticket in at most.
+    pub(super) fn slips(&self, wrong: &mut Vec<String>) -> Result<(), StoreError> {
+        let store = self.center.store()?;
+        let mut cards: BTreeMap<CardId, usize> = BTreeMap::new();
+        for (at, slip) in self.booth.iter().flat_map(|booth| booth.slips.iter().enumerate()) {
+            let row = number(store, &slip.text)?;
+            let (state, card) = row.as_ref().map_or((None, None), |row| (Some(row.state), row.card));
+            let sold = matches!(state, Some(NumberState::Activated | NumberState::Used));
+            if sold != slip.active || (sold && !slip.sold) {
+                wrong.push(format!("R18: slip {at} is {state:?}, activated as the counter knows: {}", slip.active));
+            }
+            if slip.taken.is_some() && slip.taken.map(|(_, card)| card) != card {
+                wrong.push(format!("R18: slip {at} became {card:?}, and {:?} has it as another", slip.taken));
+            }
+            if let Some(card) = card {
+                *cards.entry(card).or_default() += 1;
+                if store.ticket(card)?.is_none() {
+                    wrong.push(format!("slip {at} became {card}, which is no ticket"));
+                }
+            }
+        }
+        if cards.values().any(|slips| *slips > 1) {
+            wrong.push("R18: two numbers became one ticket".into());
+        }
+        Ok(())
+    }
+}
+
+fn wishes(store: &Store, article: &ArticleRow) -> Result<Vec<WaitingRow>, StoreError> {
+    let sql = "SELECT wallet, purchase FROM waiting WHERE issuer = ?1 AND article = ?2";
+    let connection = store.connection();
+    let mut found = connection.prepare(sql)?;
+    let number = i64::try_from(article.article).unwrap_or(0);
+    let names =
+        found.query_map((article.issuer.0, number), |row| Ok((DeviceId(row.get(0)?), RequestNumber(row.get(1)?))))?;
+    let names: Vec<_> = names.collect::<Result<_, _>>()?;
+    let rows = names.into_iter().map(|(wallet, purchase)| store.wish(wallet, purchase));
+    Ok(rows.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+fn number(store: &Store, text: &str) -> Result<Option<NumberRow>, StoreError> {
+    let Ok(number) = InstallationNumber::parse(text) else {
+        return Ok(None);
+    };
+    for key in store.number_keys()? {
+        if let Some(row) = store.number(&number.keyed_hash(&key))? {
+            return Ok(Some(row));
+        }
+    }
+    Ok(None)
+}

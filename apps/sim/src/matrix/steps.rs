@@ -1,0 +1,137 @@
+//! What conversations of the matrix have in common: what people and devices do in them, one after the other.
+
+use crate::dial::{Ends, Spoken};
+use crate::fault::FrameFault;
+use crate::template::ARTICLES;
+use crate::town::Town;
+use tegata_core::CardId;
+use tegata_core::talk::enter::Direction;
+use tegata_core::talk::reach::Address;
+use tegata_processor::bank::TestCard;
+
+/// The article of the first sort of ticket.
+pub(super) const FESTIVAL: u64 = ARTICLES.len() as u64 + 1;
+
+/// The wallet's ticket touches this gate; with [`Direction::In`] only where it is not known to be in.
+pub(super) fn enter(town: &mut Town, gate: usize, fault: Option<(usize, FrameFault)>) {
+    let direction = town.venue.as_ref().map(|venue| venue.gates[gate].direction);
+    let held = town.people[0].wallet.tickets().unwrap_or_default().into_iter().next();
+    let Some(held) = held else {
+        return;
+    };
+    let inside = held.passes.first().is_some_and(|(_, pass)| pass.inside);
+    if inside != (direction == Some(Direction::In)) {
+        town.visit(0, gate, (held.card, 1), fault);
+        town.wake_person(0);
+    }
+}
+
+/// A ticket comes in at the first gate, the second one alone hears of it, and the first is lost.
+pub(super) fn lose(town: &mut Town) {
+    enter(town, 0, None);
+    let time = town.time;
+    if let Some(venue) = &mut town.venue {
+        venue.tell_one(1, 0, time);
+    }
+    town.lose_gate(0);
+}
+
+/// The first ticket that a wallet has.
+pub(super) fn ticket(town: &Town, at: usize) -> Option<CardId> {
+    town.people.get(at)?.wallet.tickets().ok()?.first().map(|held| held.card)
+}
+
+/// One wallet hands its ticket to another, which registers it.
+pub(super) fn hand_over(town: &mut Town, (from, to): (usize, usize), fault: Option<(usize, FrameFault)>) {
+    if let Some(card) = ticket(town, from) {
+        town.hand(from, to, card, fault, (true, true));
+        town.wake_person(0);
+        town.saw_hands(card);
+        town.register_ticket_plain(to, card);
+        town.wake_person(0);
+    }
+}
+
+/// One wallet sends its ticket by a number, which another installs.
+pub(super) fn send(town: &mut Town, (from, to): (usize, usize)) {
+    if let Some(card) = ticket(town, from) {
+        town.gift(from, card);
+        town.wake_person(0);
+        let sent = town.hands.as_ref().map_or(0, |hands| hands.gifts.len());
+        for gift in 0..sent {
+            town.take_gift(to, gift);
+        }
+        town.wake_person(0);
+    }
+}
+
+/// The terminal writes to this address, and the wallet reads.
+pub(super) fn write_and_read(town: &mut Town, to: Option<Address>) {
+    if let Some(to) = to {
+        town.write_to(0, to);
+        town.wake_till(0);
+    }
+    town.read_till(0);
+    town.wake_till(0);
+    town.read_wallet(0);
+    town.wake_person(0);
+}
+
+/// The operator settles and takes the orders to the bank, and the bank says what it did.
+pub(super) fn settle(town: &mut Town) {
+    town.settle();
+    let last = town.center.store().and_then(|store| store.last_period()).unwrap_or(0);
+    town.order(last);
+    town.end_bank_day();
+    town.tell();
+}
+
+/// The last ticket is kept for another wallet, which does not pay.
+pub(super) fn sell_out(town: &mut Town) {
+    town.few_tickets();
+    town.register(1, TestCard::Approved, false, 3);
+    town.seen.clear();
+    town.reserve(1, FESTIVAL, None);
+    town.seen.clear();
+}
+
+/// The wallet has one kept, pays, and asks until it is there.
+pub(super) fn buy(town: &mut Town, article: u64, card: Option<CardId>) {
+    if let Some(number) = town.reserve(0, article, card) {
+        town.pay_purchase_plain(0, number);
+    }
+    for _ in 0..2 {
+        town.wait(2);
+        ask_purchases(town);
+    }
+}
+
+pub(super) fn ask_purchases(town: &mut Town) {
+    for (number, _) in town.open_purchases(0) {
+        town.ask_purchase(0, number);
+    }
+}
+
+/// The wallet asks for what it does not know yet.
+pub(super) fn ask_wallet(town: &mut Town) {
+    for request in town.open_credits(0) {
+        town.ask_wallet_plain(0, request);
+    }
+}
+
+/// The terminal asks for what it does not know yet; one that lost power is switched on first.
+pub(super) fn ask_till(town: &mut Town) {
+    for transaction in town.open_claims(0) {
+        town.ask_till_plain(0, transaction);
+    }
+}
+
+/// The wallet calls with its telephone card.
+pub(super) fn call(town: &mut Town, (speaks, ends): (Option<u64>, Ends), fault: Option<(usize, FrameFault)>) {
+    if let Some(card) = town.telephone(0) {
+        // The user's own limit ends a long one as an empty card would.
+        town.dial(0, card, Spoken { rings: 3_000, speaks, ends, limit: Some(200) }, fault);
+        town.wake_person(0);
+        town.wake_switch();
+    }
+}
