@@ -96,13 +96,17 @@ impl Town {
             self.wrong.push(format!("numbers of seats are printed: {done:?}"));
         }
         // Kept before it is sent: it may stand, though nobody says so.
+        // Telephone cards are printed before the first day.
+        let before = crate::template::BATCHES.len() as u64 + u64::from(self.lines.is_some());
         let Some(last) = self.issuer.batches().unwrap_or_default().last().map(|it| (it.batch, it.face.minor())) else {
             return;
         };
         let printed = self.issuer.print(last.0).unwrap_or_default();
-        let Some(booth) = self.booth.as_mut().filter(|booth| {
-            last.0 > crate::template::BATCHES.len() as u64 && booth.batches.iter().all(|(batch, _)| *batch != last.0)
-        }) else {
+        let Some(booth) = self
+            .booth
+            .as_mut()
+            .filter(|booth| last.0 > before && booth.batches.iter().all(|(batch, _)| *batch != last.0))
+        else {
             return;
         };
         booth.batches.push((last.0, done.is_ok().then_some(true)));
