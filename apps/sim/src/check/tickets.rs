@@ -61,7 +61,7 @@ impl Town {
             let mut gates = BTreeSet::new();
             let again = opened.iter().filter(|one| !one.unsure).any(|one| !gates.insert((one.gate, one.window)));
             if sure > 1 && (again || !reported) {
-                let at: Vec<_> = opened.iter().map(|one| (one.gate, one.window, one.unsure)).collect();
+                let at: Vec<_> = opened.iter().map(|one| (one.gate, one.generation, one.window, one.unsure)).collect();
                 wrong.push(format!(
                     "R20: {card} came into zone {zone} with entry {entry} at {at:?}, reported: {reported}"
                 ));

@@ -241,9 +241,10 @@ impl GateEnter {
         let usage = Usage::of(context.records, said, wanted.zone);
         let certified = shown.certificate.claimed();
         let passing = Passing { card: said.card, entry: wanted.entry, people: wanted.people, seat: certified.seat };
+        let given = usage.generation > said.generation && !context.broken.has(Break::GiverLetIn);
         let verdict = match door.setup.terms(certified.terms).map(|terms| ticket::of(terms)) {
             Err(why) => Verdict::Refuse(why),
-            Ok(Some(_)) if usage.generation > said.generation => Verdict::Refuse(EnterRefusal::GivenAway),
+            Ok(Some(_)) if given => Verdict::Refuse(EnterRefusal::GivenAway),
             Ok(Some(terms)) if terms.event == door.setup.event => usage.judge(terms, wanted),
             Ok(_) => Verdict::Refuse(EnterRefusal::OtherEvent),
         };
