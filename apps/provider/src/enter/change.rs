@@ -115,6 +115,8 @@ pub(crate) fn answered(desk: &mut Desk<'_>, request: &Verified<ChangeAnswer>) ->
             () if change.after.is_none() => ChangeState::Cancelled,
             () if desk.now >= change.answer_until => silence(&change),
             () => {
+                // It may have been told when another one held it, which gave it to this one.
+                row.wallet = request.wallet;
                 row.answer = Some(request.signed().encode());
                 if request.accept { ChangeState::Accepted } else { ChangeState::Declined }
             }
