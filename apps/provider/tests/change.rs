@@ -862,3 +862,24 @@ fn whoever_changes_what_became_of_a_ticket_is_found() {
         assert!(words.iter().all(|word| named.contains(word)), "{story}: {named}");
     }
 }
+
+#[test]
+fn who_was_convicted_is_not_paid_back_before_a_person_has_looked_though_the_event_is_cancelled() {
+    let mut concert = Concert::new();
+    let (shared, honest) = (concert.buys(), concert.buys());
+    concert.doors_open();
+    let copy = concert.visitor.device.vault.clone();
+    concert.enters(shared, 0);
+    concert.visitor.device.vault = copy;
+    concert.enters(shared, 1);
+    concert.brings(0);
+    concert.brings(1);
+    assert!(concert.world.open_exceptions().contains(&"cloned"), "{:?}", concert.world.open_exceptions());
+    concert.cancels();
+    concert.work();
+    assert_eq!([shared, honest].map(|card| concert.state(card)), [Some(ChangeState::Cancelled); 2]);
+    assert_eq!(concert.bank_pays_back(), [4_500], "the other one");
+    assert_eq!((concert.refunds(shared), concert.refunds(honest)), (0, 1));
+    assert!(concert.world.open_exceptions().contains(&"unreturned"), "{:?}", concert.world.open_exceptions());
+    concert.clean();
+}

@@ -580,3 +580,94 @@ fn the_auditor_names_a_generation_without_a_transfer_and_a_transfer_that_nobody_
         assert!(found.contains(words), "{sql}: {found}");
     }
 }
+
+#[test]
+fn who_gave_a_ticket_twice_is_not_paid_back_before_a_person_has_looked() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    let copy = concert.people[0].device.vault.clone();
+    concert.gives(0, 1, card);
+    concert.people[0].device.vault = copy;
+    concert.gives(0, 2, card);
+    concert.registers(1, card).expect("registered");
+    assert!(concert.registers(2, card).is_err());
+    // Its honest holder gives it back; the money would go to who bought it, and cheated.
+    let now = concert.world.moment();
+    concert.people[1].surrender(card, now).expect("given back");
+    concert.updates(1);
+    concert.later(15 * Time::DAY);
+    assert!(concert.world.provider.store().refunds_of(card).expect("read").is_empty());
+    assert_eq!(concert.world.open_exceptions(), ["given twice", "unreturned"], "it waits for a person");
+    concert.clean();
+}
+
+#[test]
+fn who_has_a_ticket_back_from_somebody_who_cheated_with_it_is_paid_back() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    concert.gives(0, 1, card);
+    concert.registers(1, card).expect("registered");
+    let copy = concert.people[1].device.vault.clone();
+    concert.gives(1, 0, card);
+    concert.people[1].device.vault = copy;
+    concert.gives(1, 2, card);
+    concert.registers(0, card).expect("registered");
+    assert!(concert.registers(2, card).is_err());
+    assert_eq!(concert.world.open_exceptions(), ["given twice"]);
+    let now = concert.world.moment();
+    concert.people[0].surrender(card, now).expect("given back");
+    concert.updates(0);
+    concert.later(15 * Time::DAY);
+    let refunds = concert.world.provider.store().refunds_of(card).expect("read");
+    let buyer = concert.id(0);
+    assert!(matches!(&refunds[..], [refund] if refund.wallet == buyer && refund.amount == 4_500), "{refunds:?}");
+    concert.clean();
+}
+
+#[test]
+fn whoever_copies_a_ticket_that_was_given_twice_is_convicted_for_that() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    concert.doors_open();
+    let copy = concert.people[0].device.vault.clone();
+    concert.gives(0, 1, card);
+    concert.people[0].device.vault = copy;
+    concert.gives(0, 2, card);
+    concert.registers(1, card).expect("registered");
+    assert!(concert.registers(2, card).is_err());
+    // Two hold generation 2. That each has shown it accuses neither ...
+    let copy = concert.people[1].device.vault.clone();
+    concert.enters(1, card, 0);
+    assert_eq!(concert.refused(2, card, 0), EnterRefusal::UsedElsewhere);
+    concert.brings(0);
+    assert!(!concert.world.open_exceptions().contains(&"cloned"), "{:?}", concert.world.open_exceptions());
+    // ... but one of them has a copy of his own.
+    concert.people[1].device.vault = copy;
+    concert.enters(1, card, 1);
+    concert.brings(1);
+    assert!(concert.world.open_exceptions().contains(&"cloned"), "{:?}", concert.world.open_exceptions());
+    concert.clean();
+}
+
+#[test]
+fn a_ticket_issued_anew_after_a_loss_is_not_reported_as_given() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    let given = |concert: &Concert| concert.world.provider.store().turnout(EVENT).expect("read").given;
+    let copy = concert.people[0].device.vault.clone();
+    concert.updates(0);
+    concert.updates(0);
+    concert.people[0].device.vault = copy;
+    concert.updates(0);
+    assert_eq!((concert.purse(0, card).generation(), given(&concert)), (2, 0), "put back from a copy");
+    let (number, _) = concert.gift(0, card, false).expect("a number");
+    assert_eq!(given(&concert), 0, "nobody has it yet");
+    concert.installs(1, &number).expect("taken");
+    assert_eq!(given(&concert), 1);
+    concert.gives(1, 2, card);
+    concert.updates(1);
+    concert.later(11 * Time::DAY);
+    concert.updates(1);
+    assert_eq!((concert.wallet_of(card), given(&concert)), (concert.id(1), 1), "that came back, the gift did not");
+    concert.clean();
+}

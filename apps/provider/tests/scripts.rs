@@ -299,6 +299,72 @@ fn everything_again_gets_the_same_bytes_and_revoked_devices_are_heard_once_more(
 }
 
 #[test]
+fn an_old_update_that_a_carrier_brings_late_is_not_the_one_that_a_revoked_device_is_heard_for() {
+    let mut world = World::new();
+    let numbers = world.order(1, 10_000, true);
+    let (mut wallet, mut terminal) = (world.wallet(10), world.terminal(20));
+    let card = world.install(&mut wallet, &numbers[0], 30);
+    let sold = world.pay(&mut wallet, card, &mut terminal, 1_000);
+    world.update(&mut wallet);
+    let carried = asked(&mut world, &mut terminal);
+    // The carrier is slow; meanwhile the terminal takes its sale back, and is revoked.
+    world.end(&mut terminal, sold, true);
+    world.now = world.now.after(60);
+    let id = terminal.id().expect("joined");
+    world.provider.revoke(Subject::from(id), world.now).expect("revoked");
+    world.now = world.now.after(60);
+    sent(&mut world, &mut terminal, &carried, 60);
+    world.update(&mut terminal);
+    world.update(&mut wallet);
+    world.update(&mut wallet);
+    assert_eq!(world.remaining(&wallet, card), 10_000, "what was undone before the block has arrived");
+    assert_eq!(world.sums(), [0, 10_000, 0, 0, 0, 0]);
+    // Once is enough.
+    let again = world.try_update(&mut terminal);
+    assert!(matches!(again, Err(UpdateError::Refused(refused)) if refused.why == ProviderRefusal::Revoked));
+    sent(&mut world, &mut terminal, &carried, 61);
+    assert_eq!(world.sums(), [0, 10_000, 0, 0, 0, 0]);
+}
+
+#[test]
+fn a_revoked_device_that_was_put_back_is_heard_when_it_knows_where_to_go_on() {
+    let mut world = World::new();
+    let numbers = world.order(1, 10_000, true);
+    let (mut wallet, mut terminal) = (world.wallet(10), world.terminal(20));
+    let card = world.install(&mut wallet, &numbers[0], 30);
+    world.pay(&mut wallet, card, &mut terminal, 1_000);
+    let copy = terminal.vault.clone();
+    world.update(&mut terminal);
+    world.update(&mut terminal);
+    terminal.vault = copy;
+    world.pay(&mut wallet, card, &mut terminal, 500);
+    world.now = world.now.after(60);
+    let id = terminal.id().expect("joined");
+    world.provider.revoke(Subject::from(id), world.now).expect("revoked");
+    world.update(&mut terminal);
+    assert_eq!(world.sums(), [0, 8_500, 0, 1_500, 0, 0], "sold before the block");
+    assert!(world.try_update(&mut terminal).is_err(), "once");
+}
+
+/// What a device asks in its next update, before it is sent.
+fn asked(world: &mut World, device: &mut world::Person) -> Vec<u8> {
+    use tegata_core::step::Event;
+    let (id, key) = device.id().zip(device.key()).expect("joined");
+    let mut talking = tegata_device::Talking::new(tegata_core::talk::update::DeviceUpdate::Start(id, key));
+    match talking.deliver(Event::Tick, world.moment(), device).remove(0) {
+        tegata_device::Out::Send(bytes) => bytes,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Sends that, and gives the answer.
+fn sent(world: &mut World, device: &mut world::Person, request: &[u8], seed: u8) -> Vec<u8> {
+    let entropy = [seed; 32];
+    let mut wire = world::Wire { provider: &mut world.provider, now: world.now, entropy, lose_answer: false };
+    device.exchange(&mut wire, entropy, request).expect("answered")
+}
+
+#[test]
 fn statements_are_for_their_subject_alone() {
     let mut world = World::new();
     world.order(1, 10_000, true);
@@ -330,7 +396,7 @@ fn tegata_of_nobody() -> world::Person {
 
 #[test]
 fn a_repeated_request_gets_the_same_bytes_whatever_happened_since() {
-    use tegata_core::step::{Event, Talk};
+    use tegata_core::step::Talk;
     use tegata_core::talk::update::DeviceUpdate;
     let mut world = World::new();
     let numbers = world.order(1, 10_000, true);
@@ -338,22 +404,12 @@ fn a_repeated_request_gets_the_same_bytes_whatever_happened_since() {
     let card = world.install(&mut wallet, &numbers[0], 30);
     world.pay(&mut wallet, card, &mut terminal, 1_000);
     let (id, key) = terminal.id().zip(terminal.key()).expect("joined");
-    let now = world.moment();
-    let mut talking = tegata_device::Talking::new(DeviceUpdate::Start(id, key));
-    let request = match talking.deliver(Event::Tick, now, &mut terminal).remove(0) {
-        tegata_device::Out::Send(bytes) => bytes,
-        other => panic!("{other:?}"),
-    };
-    let send = |world: &mut World, terminal: &mut world::Person, seed: u8| {
-        let entropy = [seed; 32];
-        let mut wire = world::Wire { provider: &mut world.provider, now: world.now, entropy, lose_answer: false };
-        terminal.exchange(&mut wire, entropy, &request).expect("answered")
-    };
-    let first = send(&mut world, &mut terminal, 60);
+    let request = asked(&mut world, &mut terminal);
+    let first = sent(&mut world, &mut terminal, &request, 60);
     world.order(1, 700, false);
     world.provider.block(card, world.now).expect("blocked");
     world.now = world.now.after(100 * Time::DAY);
-    assert_eq!(send(&mut world, &mut terminal, 61), first);
+    assert_eq!(sent(&mut world, &mut terminal, &request, 61), first);
     assert_eq!(world.sums(), [0, 9_000, 0, 1_000, 0, 0]);
     assert!(!DeviceUpdate::Start(id, key).is_over());
 }

@@ -42,6 +42,11 @@ fn stage(which: Break) -> Option<Mix> {
         Break::OpenBeforeStored => Some(Mix { power: 700, ..event }),
         Break::WindowOfAnyAge => Some(event),
         Break::WindowAtAnyDoor => Some(Mix { lan: 400, ..event }),
+        Break::GivenBeforeStored => Some(Mix { power: 600, giving: 500, ..event }),
+        Break::GivenTwiceIgnored => Some(Mix { clone: 60, giving: 500, ..event }),
+        Break::TakenBackEarly => Some(Mix { giving: 500, ..event }),
+        Break::GiverLetIn => Some(Mix { clone: 100, rollback: 60, giving: 500, tickets: 900, ..event }),
+        Break::LaterAnswerCounts => Some(Mix { clone: 100, changing: 500, ..event }),
         Break::FeeKept => Some(Mix { settling: 40, ..Mix::CALM }),
         _ => None,
     }

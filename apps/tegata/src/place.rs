@@ -244,13 +244,14 @@ impl Place {
         }
     }
 
-    /// The address in a folder, once its part has said it.
+    /// The address in a folder, once its part has said it. One that was killed has left its address: who answers holds the folder.
     fn found(&self, folder: &Path) -> Option<String> {
+        let answering = || read_address(folder).filter(|_| tegata_vault::folder::is_held(folder));
         let until = Instant::now() + PATIENCE;
-        let mut found = read_address(folder);
+        let mut found = answering();
         while found.is_none() && folder.exists() && Instant::now() < until {
             std::thread::sleep(LOOK);
-            found = read_address(folder);
+            found = answering();
         }
         found
     }

@@ -131,7 +131,7 @@ fn whichever_wallet_is_killed_in_the_middle_giving_again_ends_with_one_holder() 
 
 #[test]
 fn a_gift_is_a_number_that_one_wallet_takes() {
-    let hall = Hall::open(&["alice", "bob", "carol"], 2, &[]);
+    let hall = Hall::open(&["alice", "bob", "carol"], 2, &["--give-price", "50.00"]);
     let tickets: Vec<String> = hall.tickets("alice").iter().map(name).collect();
     let gift = hall.good(&["wallet", "alice", "gift", &tickets[0]]);
     let number = gift["number"].as_str().unwrap();
@@ -141,6 +141,7 @@ fn a_gift_is_a_number_that_one_wallet_takes() {
     assert_eq!((&given["state"], &given["standing"]["is"]), (&"given away".into(), &"gift".into()));
     let taken = hall.good(&["wallet", "bob", "take", number]);
     assert_eq!((&taken["installed"], &taken["ticket"]), (&tickets[0].clone().into(), &"Concert, Standing".into()));
+    assert_eq!(taken["most"], "50.00", "whoever takes it is told, too");
     hall.bad(&["wallet", "carol", "take", number], "refused");
     assert_eq!(hall.good(&["wallet", "bob", "enter", "north"])["entry"], 1);
     // Tickets are no money, and are given back by the same command: here it is too late for that.
@@ -159,6 +160,11 @@ fn what_people_do_wrong_when_they_give_is_told_to_them() {
     hall.bad(&["wallet", "bob", "take", "127.0.0.1:1"], "127.0.0.1:1");
     let hall = Hall::open(&["alice", "bob"], 1, &[]);
     let ticket = name(&hall.tickets("alice")[0]);
+    hall.bad(&["wallet", "bob", "take", "alice"], "gives nothing at the moment");
+    let mut killed = gives(&hall, &ticket);
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert!(hall.address("alice").exists(), "that it has left");
     hall.bad(&["wallet", "bob", "take", "alice"], "gives nothing at the moment");
     hall.bad(&["wallet", "alice", "give", &ticket, "--wait", "1"], "no wallet took");
     assert_eq!(hall.tickets("alice")[0]["state"], "valid");

@@ -181,6 +181,16 @@ codes! {
         WindowOfAnyAge = 48,
         /// A gate that hears no other takes windows of tickets for any door (R21).
         WindowAtAnyDoor = 49,
+        /// A hand-over leaves before the end of the giver's copy is stored (R12, R13).
+        GivenBeforeStored = 50,
+        /// Whoever gives one generation of a ticket to two is not convicted (R9, R12).
+        GivenTwiceIgnored = 51,
+        /// A ticket that was given comes back before its receiver is late (R12).
+        TakenBackEarly = 52,
+        /// A gate lets in who has given a ticket away, where its receiver was seen already (R12).
+        GiverLetIn = 53,
+        /// A holder's later answer to a change counts, too (flow 15).
+        LaterAnswerCounts = 54,
     }
 }
 

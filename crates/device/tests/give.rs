@@ -7,7 +7,7 @@ use tegata_core::card::payment::{Purse, PurseState};
 use tegata_core::card::ticket::TicketTerms;
 use tegata_core::card::{CardCertificate, CardEvent, CardKind, Counterpart, ForkProof, Position, Terms};
 use tegata_core::record::{Batch, RecordKey, Space};
-use tegata_core::step::Event;
+use tegata_core::step::{Context, Event};
 use tegata_core::talk::enter::*;
 use tegata_core::talk::give::*;
 use tegata_core::talk::journal::{EntryKind, Journal, LogEntry};
@@ -308,6 +308,40 @@ impl Street {
         let (seen, shown) = self.enter(who, at, usize::MAX);
         matches!(seen[..], [WalletEnterNotice::In { .. }]) && matches!(shown[..], [GateNotice::Open(_)])
     }
+    /// Shows a code to the camera of a gate.
+    fn shows(&mut self, who: usize, at: usize) -> GateNotice {
+        let purse = self.purse(who).unwrap();
+        let (pass, _) = Pass::load(&self.people[who], &purse, 1);
+        let (window, tbs) = draft_window(&purse, &pass, (EVENT, 1), 1, self.now).unwrap();
+        let signature = self.people[who].ring.sign(&purse.key(), &tbs).unwrap();
+        let shown = code(purse.certificate, window, signature);
+        let now = self.tick();
+        let Gate { device, door } = &mut self.gates[at];
+        let mut talking = Talking::new(GateEnter::camera(door.clone()));
+        let outs = talking.deliver(Event::Received(shown), now, device);
+        outs.into_iter().find_map(|out| if let Out::Show(notice) = out { Some(notice) } else { None }).unwrap()
+    }
+    /// Gate `from` tells gate `to` all that it has.
+    fn tell(&mut self, from: usize, to: usize) {
+        let (now, broken) = (self.now, tegata_core::step::Broken::NONE);
+        let within = |records| Context { now, entropy: [0; 32], verifier: &NativeVerifier, records, broken };
+        let (teller, listener) = (&self.gates[from], &self.gates[to]);
+        let certificate = teller.door.certificate.clone();
+        let (known, _) = Neighbour::load(&listener.device, certificate.claimed().subject.device());
+        let page = Unsigned::new(
+            page(&teller.door, known.number, &within(&teller.device)).unwrap(),
+            certificate.claimed().key.algorithm(),
+        );
+        let tbs = page.tbs(&[]);
+        let page = page.sign(teller.device.ring.sign(&certificate.claimed().key, &tbs).unwrap());
+        let (batch, _) = take(&listener.door, certificate, page, &within(&listener.device)).unwrap();
+        self.gates[to].device.vault.commit(&batch).unwrap();
+    }
+    /// People inside, and people who came in all, as a gate counts them.
+    fn counts(&self, at: usize) -> (u64, u64) {
+        let tally = Tally::load(&self.gates[at].device).0;
+        tally.zones.first().map_or((0, 0), |zone| (zone.people(), zone.arrived()))
+    }
     fn turned_away(&mut self, who: usize, at: usize) -> EnterRefusal {
         let (seen, shown) = self.enter(who, at, usize::MAX);
         match (&seen[..], &shown[..]) {
@@ -559,4 +593,61 @@ fn a_gift_is_locked_before_it_is_asked_for_and_asked_for_again_with_the_same_byt
     assert_eq!(street.purse(0).unwrap().state, PurseState::Ended);
     assert_eq!(ask(&mut street), Some(first));
     assert_eq!(street.refusal(0, 1), GiveRefusal::Blocked);
+}
+
+#[test]
+fn what_a_giver_did_counts_once_in_whatever_order_gates_hear_of_it() {
+    for early in [true, false] {
+        let mut street = Street::new(Algorithm::Ed25519, terms());
+        // A code gets somebody in, and its owner's touch gets her in all the same (R21).
+        assert!(matches!(street.shows(0, 0), GateNotice::Open(_)));
+        if early {
+            street.tell(0, 1);
+        }
+        assert!(street.comes_in(0, 0));
+        if early {
+            street.tell(0, 1);
+        }
+        assert!(matches!(street.enter(0, 2, usize::MAX).1[..], [GateNotice::LetOut(_)]));
+        street.given(0, 1);
+        // The other gate sees the receiver before it hears the rest.
+        if early {
+            street.tell(2, 1);
+        }
+        assert!(street.comes_in(1, 1));
+        for gate in [2, 0] {
+            street.tell(gate, 1);
+        }
+        street.tell(1, 0);
+        street.tell(2, 0);
+        assert_eq!([street.counts(0), street.counts(1)], [(1, 2); 2], "two entries, one inside; heard early: {early}");
+    }
+}
+
+#[test]
+fn a_window_and_the_answer_after_it_count_once_also_where_the_receiver_was_seen_between() {
+    let mut street = Street::new(Algorithm::Ed25519, terms());
+    assert!(matches!(street.shows(0, 0), GateNotice::Open(_)));
+    street.tell(0, 1);
+    assert!(street.comes_in(0, 0));
+    assert!(matches!(street.enter(0, 2, usize::MAX).1[..], [GateNotice::LetOut(_)]));
+    street.given(0, 1);
+    street.tell(2, 1);
+    assert!(street.comes_in(1, 1));
+    street.tell(0, 1);
+    assert_eq!(street.counts(1), (1, 2), "the giver once, the receiver once");
+}
+
+#[test]
+fn under_terms_that_a_gate_has_not_heard_of_what_others_let_in_counts_and_nobody_comes_in() {
+    let mut street = Street::new(Algorithm::Ed25519, terms());
+    // All that the second gate knows is a category that cannot be given at all.
+    let mut setup = (*street.gates[1].door.setup).clone();
+    setup.terms = vec![Terms { handovers: 0, name: "Concert, balcony".into(), ..terms() }];
+    street.gates[1].door.setup = Arc::new(setup);
+    street.given(0, 1);
+    assert_eq!(street.turned_away(1, 1), EnterRefusal::OtherEvent);
+    assert!(street.comes_in(1, 0));
+    street.tell(0, 1);
+    assert_eq!(street.counts(1), (1, 1));
 }

@@ -377,8 +377,10 @@ pub fn Use() -> Forms<Use> {
 pub fn Usage() -> Forms<Usage> {
     let one = Use()[0].1.clone();
     let day = ticket_terms().day(one.at);
-    let inside = Usage { generation: 1, entry: 2, inside: 1, day, today: 1, uses: vec![one], extensions: none() };
-    vec![("inside", inside), ("never seen", Usage::new(1, 0))]
+    let uses = vec![one.clone()];
+    let inside = Usage { entry: 2, inside: 1, day, today: 1, uses, ..Usage::new(1, 0) };
+    let given = Usage { former: Some(vec![one]), ..Usage::new(2, 2) };
+    vec![("inside", inside), ("never seen", Usage::new(1, 0)), ("given on", given)]
 }
 /// People inside a zone.
 #[allow(non_snake_case)] // named like the message

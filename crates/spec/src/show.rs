@@ -380,7 +380,7 @@ fields! {
         event place from until zones entries a_day day_begins reentry companions door give_until give_price refund_until
     }
     Use { entry direction shown gate number at people opening window }
-    Usage { generation entry inside day today uses }
+    Usage { generation entry inside day today uses former }
     Examination { certificate proof event zone direction }
     Presentation { entry people at attempt earlier }
     Presented { presentation certificate left title }

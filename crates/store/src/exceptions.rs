@@ -128,21 +128,14 @@ pub struct ExceptionRow {
 const BEARERS: [&str; 7] = ["holder", "merchant", "guarantor", "nobody", "provider", "processor", "issuer"];
 
 impl Store {
-    /// Whether the holder of a card was convicted by its chain (R9).
+    /// The generations of a card whose holder was convicted: by its chain, by what it showed, or by whom it gave it to (R9).
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn is_convicted(&self, card: CardId) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 FROM exception WHERE card = ?1 AND kind IN (3, 4) LIMIT 1";
-        Ok(one(self.sql(sql)?, [card.0], |row| row.u64())?.is_some())
-    }
-    /// Whether a hand-over of a generation before this one does not count: two people may hold this one then, each by title.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn is_disputed(&self, card: CardId, generation: u64) -> Result<bool, StoreError> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM exception WHERE card = ?1 AND generation < ?2 AND kind IN (4, 6, 17))";
-        Ok(one(self.sql(sql)?, params![card.0, n(generation)], |row| row.u64())? == Some(1))
+    pub fn convicted(&self, card: CardId) -> Result<Vec<u64>, StoreError> {
+        let sql = "SELECT DISTINCT generation FROM exception WHERE card = ?1 AND kind IN (3, 4, 14, 17)
+            AND generation IS NOT NULL ORDER BY generation";
+        all(self.sql(sql)?, [card.0], |row| row.u64())
     }
     /// Adds an exception; its number is given here.
     ///

@@ -95,6 +95,8 @@ pub struct AdmissionRow {
     pub by_gate: bool,
     /// The wallet's log has said it.
     pub by_wallet: bool,
+    /// The key that signed it, as its bytes; empty: it is not known (before format 11).
+    pub holder: Vec<u8>,
 }
 
 fn planned(row: &mut Columns<'_, '_>) -> rusqlite::Result<PlannedRow> {
@@ -125,7 +127,7 @@ fn gate(row: &mut Columns<'_, '_>) -> rusqlite::Result<GateRow> {
     })
 }
 
-const ADMISSION: &str = "card, zone, entry, direction, shown, generation, gate, number, at, people, done, window, attempt, earlier, gates, wallets";
+const ADMISSION: &str = "card, zone, entry, direction, shown, generation, gate, number, at, people, done, window, attempt, earlier, gates, wallets, holder";
 
 fn hashes(bytes: &[u8]) -> rusqlite::Result<Vec<Hash>> {
     let (all, rest) = bytes.as_chunks::<32>();
@@ -150,6 +152,7 @@ fn admission(row: &mut Columns<'_, '_>) -> rusqlite::Result<AdmissionRow> {
         earlier: hashes(&row.get::<Vec<u8>>()?)?,
         by_gate: row.u64()? != 0,
         by_wallet: row.u64()? != 0,
+        holder: row.get()?,
     })
 }
 
@@ -394,8 +397,8 @@ impl Store {
     /// [`StoreError`].
     pub fn put_admission(&self, row: &AdmissionRow) -> Result<(), StoreError> {
         let sql = "INSERT INTO admission (card, zone, entry, direction, shown, generation, gate, number, at, people, done, window,
-            attempt, earlier, gates, wallets)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+            attempt, earlier, gates, wallets, holder)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
             ON CONFLICT (card, zone, entry, direction, shown)
             DO UPDATE SET gates = max(gates, ?15), wallets = max(wallets, ?16)";
         let earlier: Vec<u8> = row.earlier.iter().flat_map(|hash| hash.0).collect();
@@ -416,6 +419,7 @@ impl Store {
             earlier,
             i64::from(row.by_gate),
             i64::from(row.by_wallet),
+            row.holder,
         ])?;
         Ok(())
     }

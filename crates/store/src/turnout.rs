@@ -88,8 +88,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn turnout(&self, event: EventId) -> Result<Turnout, StoreError> {
-        let sql =
-            "SELECT count(*), coalesce(sum(card.generation > 1), 0), coalesce(sum(ticket.dead >= card.generation), 0),
+        let sql = "SELECT count(*), coalesce(sum(EXISTS
+            (SELECT 1 FROM handed WHERE handed.card = card.card AND state <> 4 AND NOT (gift = 1 AND state = 1))), 0),
+            coalesce(sum(ticket.dead >= card.generation), 0),
             coalesce(sum(EXISTS (SELECT 1 FROM admission WHERE admission.card = ticket.card AND done = 1)), 0)
             FROM ticket JOIN card ON card.card = ticket.card WHERE ticket.event = ?1";
         let found = one(self.sql(sql)?, [event.0], |row| {

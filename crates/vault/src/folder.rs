@@ -170,6 +170,11 @@ pub fn is_name(name: &str) -> bool {
     name.len() <= 64 && name.starts_with(|first: char| first.is_ascii_alphanumeric()) && name.bytes().all(inner)
 }
 
+/// Whether a process holds the part in this folder at this moment. One that was killed holds nothing, whatever else it has left there.
+pub fn is_held(part: &Path) -> bool {
+    File::open(part.join(LOCK)).is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Hold {
     Alone,
@@ -314,7 +319,11 @@ mod tests {
         let _others = (other.processor(), other.issuer("baker"), other.terminal("till-1"), other.wallet("bob"));
         assert_eq!(refusal(data.wallet("bob")), Some(VaultError::Locked));
         assert_eq!(refusal(data.wallet("alice")), None);
+        let held = |part: &str| is_held(&folder.path().join(part));
+        assert_eq!([held("provider"), held("wallets/bob"), held("wallets/alice")], [true, true, false]);
+        assert!(!held("wallets/carol"), "there is none");
         drop(provider);
+        assert!(!held("provider"));
         assert_eq!(refusal(other.provider()), None, "free again");
     }
 

@@ -11,6 +11,7 @@ use crate::books::Accounts;
 use crate::credit::{Sort, book_of, ends, outcome_of, send};
 use crate::desk::{Desk, Failure};
 use crate::enter;
+use crate::give;
 use crate::install::reconciling;
 use crate::settle::fees;
 use crate::update::money;
@@ -135,11 +136,14 @@ fn pay_back(desk: &mut Desk<'_>, mut row: SurrenderRow) -> Result<(), Failure> {
         left = left.saturating_sub(listing(desk, unpaid)?.price.minor());
     }
     let terms = desk.known_card(row.card)?.terms;
-    // Whoever cheated with it gets nothing back before a person has looked (R9).
     let refundable = undone.is_some() || desk.terms(terms)?.refundable;
-    let refundable = refundable && !desk.store.is_convicted(row.card)?;
+    // Whoever cheated with it gets nothing back before a person has looked (R9): neither for what it holds nor for what it bought.
+    let refundable = refundable && !give::is_convicted(desk, &card, row.wallet)?;
     // Each purchase takes back at most what it cost and was not paid back before.
     for purchase in purchases.iter().filter(|one| refundable && one.state == PurchaseState::Delivered) {
+        if give::is_convicted(desk, &card, purchase.wallet)? {
+            continue;
+        }
         let price = listing(desk, purchase)?.price;
         let before = desk.store.refunded(purchase.wallet, purchase.number)?;
         let amount = left.min(price.minor().saturating_sub(before));

@@ -20,6 +20,7 @@ use crate::desk::{Desk, Failure};
 use crate::install::reconciling;
 use tegata_core::card::Terms;
 use tegata_core::card::ticket::GATE_TOLERANCE;
+use tegata_core::step::Break;
 use tegata_core::talk::enter::{Admitted, EnterRefusal};
 use tegata_core::talk::event::{Change, ChangeAnswer, ChangeOutcome, ChangeReply, Changed};
 use tegata_core::talk::report::ProviderRefusal;
@@ -109,12 +110,12 @@ pub(crate) fn answered(desk: &mut Desk<'_>, request: &Verified<ChangeAnswer>) ->
     let change = desk.store.change(&request.change)?.filter(|_| ours).ok_or(ProviderRefusal::Unknown)?;
     let row = desk.store.change_ticket(request.card, &request.change)?;
     let mut row = row.ok_or(ProviderRefusal::Unknown)?;
-    if row.state.is_open() {
+    if row.state.is_open() || desk.shared.broken.has(Break::LaterAnswerCounts) {
         let wanted = match () {
             () if change.after.is_none() => ChangeState::Cancelled,
             () if desk.now >= change.answer_until => silence(&change),
             () => {
-                // It may have been told to another one that held it meanwhile: the answer is this one's.
+                // It may have been told when another one held it, which gave it to this one.
                 row.wallet = request.wallet;
                 row.answer = Some(request.signed().encode());
                 if request.accept { ChangeState::Accepted } else { ChangeState::Declined }

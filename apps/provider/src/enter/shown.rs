@@ -12,6 +12,7 @@ use tegata_core::talk::enter::{
     Admission, Admitted, Direction, EnterRefusal, Gateway, Presentation, Told, Window, earlier, twice,
 };
 use tegata_core::talk::journal::{EntryKind, LogEntry};
+use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::certificate::{Role, Subject};
 use tegata_core::wire::signed::Verifier;
 use tegata_core::{DeviceId, EventId};
@@ -93,6 +94,7 @@ pub(crate) fn prove(
         earlier: before,
         by_gate,
         by_wallet: !by_gate,
+        holder: card_key.to_bytes(),
     };
     Some(Seen { event: shown.event, row, title })
 }
@@ -113,10 +115,12 @@ pub(crate) fn seen(desk: &mut Desk<'_>, source: &Source, seen: &Seen) -> Result<
         return Ok(());
     }
     let mut convicted = false;
-    // Of two to whom one generation was given neither has shown it twice: its giver has cheated, and is named already.
-    let disputed = desk.store.is_disputed(row.card, row.generation)?;
-    for other in others.iter().filter(|other| other.generation == row.generation) {
-        let differs = !disputed && !row.window && !other.window && twice(told(row), told(other));
+    // Of two to whom one generation was given neither has shown it twice: its giver has cheated, and is named already. The one whose
+    // hand-over does not count holds nothing that could be blocked.
+    let recorded = desk.store.generation(row.card, row.generation)?;
+    let counts = recorded.is_none_or(|recorded| recorded.key.to_bytes() == row.holder);
+    for other in others.iter().filter(|other| counts && is_same_holder(row, other)) {
+        let differs = !row.window && !other.window && twice(told(row), told(other));
         if differs && !convicted && !desk.shared.broken.has(Break::ForkIgnored) {
             convict(desk, source, row, other)?;
             convicted = true;
@@ -153,6 +157,11 @@ fn before_it_was_given(desk: &Desk<'_>, row: &AdmissionRow) -> Result<bool, Fail
     }
     let held = desk.store.handed(row.card, row.generation.saturating_sub(1))?;
     Ok(held.is_some_and(|held| held.state == HandedState::Back && row.at < held.until))
+}
+
+/// Whether one key has signed both, so that one person has shown them.
+fn is_same_holder(row: &AdmissionRow, other: &AdmissionRow) -> bool {
+    (row.generation, &row.holder) == (other.generation, &other.holder)
 }
 
 fn told(row: &AdmissionRow) -> Told<'_> {

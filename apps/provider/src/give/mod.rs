@@ -6,13 +6,16 @@
 //! | `register.rs` | the wallet that holds a card by title gets its certificate |
 //! | `away.rs` | a card locked for somebody far away, and taken by its number |
 //! | `back.rs` | what nobody registered or took comes back by the provider alone |
+//! | `convicted.rs` | which of its holders was convicted by a card |
 
 mod away;
 mod back;
+mod convicted;
 mod register;
 mod title;
 
 pub(crate) use away::{gift, lock, take};
 pub(crate) use back::{forgotten, is_open, overdue};
+pub(crate) use convicted::is_convicted;
 pub(crate) use register::{logged, register};
 pub(crate) use title::{Title, prove, tell, twice};

@@ -7,6 +7,7 @@ use crate::shared::Shared;
 use crate::update::{Source, block, exception};
 use tegata_core::card::title::{Holder, Hop, MAX_HOPS, is_within, most_hops};
 use tegata_core::card::{CardKind, EventKind, Terms};
+use tegata_core::step::Break;
 use tegata_core::talk::enter::{Admitted, EnterRefusal};
 use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::wire::canonical::Wire;
@@ -127,6 +128,7 @@ fn hand_over(desk: &mut Desk<'_>, card: CardRow, terms: &Terms, hop: &Hop) -> Re
     if let Some(row) = open {
         desk.store.put_handed(&HandedRow { state: HandedState::Passed, ..row })?;
     }
+    let due = if desk.shared.broken.has(Break::TakenBackEarly) { desk.now } else { hop.until.after(terms.record_age) };
     desk.store.put_handed(&HandedRow {
         card: card.card,
         generation,
@@ -138,7 +140,7 @@ fn hand_over(desk: &mut Desk<'_>, card: CardRow, terms: &Terms, hop: &Hop) -> Re
         home,
         giver,
         state: HandedState::Open,
-        due: hop.until.after(terms.record_age),
+        due,
         taker: None,
         proof: None,
         number: None,
@@ -182,6 +184,9 @@ pub(crate) fn twice(
     (card, generation, hash): (CardId, u64, Hash),
     other: Vec<u8>,
 ) -> Result<(), Failure> {
+    if desk.shared.broken.has(Break::GivenTwiceIgnored) {
+        return Ok(());
+    }
     let row = desk.known_card(card)?.clone();
     except(desk, source, (&row, generation, hash), ExceptionKind::GivenTwice, Some(other))?;
     block(desk, card, generation)

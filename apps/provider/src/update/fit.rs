@@ -44,16 +44,18 @@ pub(super) fn fit(desk: &Desk<'_>, row: &DeviceRow, request: &UpdateRequest) -> 
 
 /// The answer to a request that does not go on from here, as long as nobody knows that its device sends it now: an old
 /// request, delayed or brought again by a carrier, looks like a device gone back. What follows from that - new
-/// generations, dead numbers - is done only when the device has signed the request again with this challenge.
+/// generations, dead numbers - is done only when the device has signed the request again with this challenge. So it is
+/// with the last one of a revoked device, which is not heard again: an old one that a carrier brings late must not be it,
+/// or what the device did between that and its block is lost (R16).
 pub(super) fn doubt(
     desk: &Desk<'_>,
     row: &DeviceRow,
-    fit: Fit,
+    (fit, last): (Fit, bool),
     request: &UpdateRequest,
     hash: &Hash,
 ) -> Option<Vec<u8>> {
     let broken = desk.shared.broken;
-    if matches!(fit, Fit::Continues(_)) || matches!(fit, Fit::Behind if broken.has(Break::RollbackIgnored)) {
+    if matches!(fit, Fit::Continues(_)) && !last || matches!(fit, Fit::Behind if broken.has(Break::RollbackIgnored)) {
         return None;
     }
     let challenge = challenge(desk, row);

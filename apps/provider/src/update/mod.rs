@@ -60,9 +60,9 @@ pub(crate) fn update(desk: &mut Desk<'_>, upload: &Upload) -> Result<Vec<u8>, Fa
     {
         return Ok(reply.clone());
     }
-    revoked(desk, upload, &row)?;
+    let last = revoked(desk, upload, &row)?;
     let fit = fit(desk, &row, &upload.request)?;
-    if let Some(challenge) = doubt(desk, &row, fit, &upload.request, &upload.request.hash()) {
+    if let Some(challenge) = doubt(desk, &row, (fit, last), &upload.request, &upload.request.hash()) {
         return Ok(challenge);
     }
     // From here on the log is being written: what cannot be carried through undoes the whole transaction.
@@ -90,11 +90,12 @@ fn recorded(desk: &mut Desk<'_>, upload: &Upload, row: &DeviceRow, fit: Fit) -> 
     reply(desk, upload, row, restart)
 }
 
-/// A revoked device is heard once more: what it did before the block, by its place in the log, counts (R16).
-fn revoked(desk: &Desk<'_>, upload: &Upload, row: &DeviceRow) -> Result<(), Failure> {
+/// A revoked device is heard once more: what it did before the block, by its place in the log, counts (R16). Says whether this is
+/// that last time.
+fn revoked(desk: &Desk<'_>, upload: &Upload, row: &DeviceRow) -> Result<bool, Failure> {
     let since = desk.known(upload.device.into()).and_then(|known| known.revoked);
     let refused = since.is_some_and(|since| desk.shared.broken.has(Break::JudgedAtArrival) || row.updated >= since);
-    if refused { Err(ProviderRefusal::Revoked.into()) } else { Ok(()) }
+    if refused { Err(ProviderRefusal::Revoked.into()) } else { Ok(since.is_some()) }
 }
 
 /// Records the new entries and judges each.
@@ -291,9 +292,11 @@ fn reply(
         0 => 0,
         _ => desk.store.arrived_before(upload.device, old)?,
     };
+    // A revoked device that is told where to begin again has not been heard yet.
+    let unheard = restart.is_some() && desk.known(upload.device.into()).is_some_and(|known| known.revoked.is_some());
     let row = desk.device(upload.device)?;
     row.list = request.list;
-    row.updated = now;
+    row.updated = if unheard { row.updated } else { now };
     row.epoch = epoch;
     let (recorded, recorded_head) = (row.recorded, row.head);
     let answer = desk.answer(&upload.request.hash(), |signer| UpdateReply {

@@ -1,13 +1,16 @@
 //! Tickets are given on: from wallet to wallet, over a link that fails, or by a number that whoever far away installs; what was taken
 //! is registered, or comes back.
 
+use crate::cheat;
 use crate::dice::Dice;
 use crate::fault::FrameFault;
 use crate::tap::{Clocks, skewed};
+use crate::template::GATES;
 use crate::town::Town;
 use crate::visit::{Says, Visit, Visited};
 use std::collections::{BTreeMap, BTreeSet};
 use tegata_core::card::payment::{Purse, PurseState};
+use tegata_core::talk::enter::Direction;
 use tegata_core::talk::give::{GiveCard, Giver, GiverNotice, HandedOver, ReceiverNotice};
 use tegata_core::talk::pay::load_purse;
 use tegata_core::{CardId, DeviceId, Hash};
@@ -124,25 +127,54 @@ impl Town {
         }
         let kept = self.mix.rollback > 0 && self.hand_odds(250);
         let kept = self.people.get(from).filter(|_| kept).map(|person| person.wallet.device.vault.snapshot());
-        self.hand_to_some(from, card);
+        let to = self.hand_to_some(from, card);
         if let Some(kept) = kept {
             self.put_back(from, &kept);
             self.hand_to_some(from, card);
         }
         let id = self.people[from].id;
         let twin = (0..self.people.len()).find(|at| *at != from && self.people[*at].id == id);
-        if let Some(twin) = twin
-            && self.hand_odds(600)
+        let Some(twin) = twin else {
+            return;
+        };
+        if let Some(to) = to.filter(|to| *to != twin)
+            && self.hand_odds(400)
         {
+            self.come_after(to, twin, card);
+        }
+        if self.hand_odds(600) {
             self.hand_to_some(twin, card);
         }
     }
-    fn hand_to_some(&mut self, from: usize, card: CardId) {
+    /// The receiver comes in and goes out; whoever has a copy of the giver's wallet comes after, and says that all of that was its own.
+    fn come_after(&mut self, to: usize, twin: usize, card: CardId) {
+        let (doors, out) = [Direction::In, Direction::Out].map(|way| self.gates_of(way)).into();
+        let (Some(door), Some(out)) = (self.hand_dice().and_then(|dice| dice.pick(&doors)), out.first()) else {
+            return;
+        };
+        self.visit(to, door, (card, 1), None);
+        self.visit(to, *out, (card, 1), None);
+        self.tell_gates();
+        let zone = GATES[door].1;
+        if let Some(thief) = self.people.get_mut(twin) {
+            cheat::count_up(&mut thief.wallet.device, card, zone);
+        }
+        self.visit(twin, door, (card, 1), None);
+    }
+    /// Gates that let pass this way.
+    fn gates_of(&self, way: Direction) -> Vec<usize> {
+        let all = self.venue.iter().flat_map(|venue| venue.gates.iter().enumerate());
+        all.filter(|(_, gate)| gate.direction == way).map(|(at, _)| at).collect()
+    }
+    /// Gives the wallet that it was given to in the end, if it was.
+    fn hand_to_some(&mut self, from: usize, card: CardId) -> Option<usize> {
         let mut to = self.hand_index(self.people.len());
+        let mut taken = None;
         for _ in 0..=self.hand_index(3) {
-            let Some(seen) = self.hand_disturbed(from, to, card) else {
-                return;
-            };
+            let seen = self.hand_disturbed(from, to, card)?;
+            if seen.wallet.iter().any(|notice| matches!(notice, ReceiverNotice::Taken { .. })) {
+                taken = Some(to);
+            }
             if seen.gate.contains(&GiverNotice::Taken) && !self.hand_odds(100) {
                 break;
             }
@@ -155,6 +187,7 @@ impl Town {
         if self.hand_odds(500) {
             self.register_ticket(to, card);
         }
+        taken
     }
 
     /// A touch during which frames and power fail, and people say no.

@@ -2,15 +2,18 @@
 //! the provider's rows (R12).
 
 use crate::town::{Person, Town};
-use crate::venue::Opened;
+use crate::venue::Venue;
 use std::collections::{BTreeMap, BTreeSet};
 use tegata_core::card::payment::{Purse, PurseState};
 use tegata_core::card::{CardKind, Terms};
+use tegata_core::record::Space;
 use tegata_core::talk::give::HandedOver;
+use tegata_core::talk::journal::{EntryKind, LogEntry};
 use tegata_core::talk::pay::load_purse;
 use tegata_core::wire::canonical::Wire;
 use tegata_core::{CardId, DeviceId, Time};
 use tegata_store::{CardRow, ExceptionKind, ExceptionRow, HandedState, Store, StoreError};
+use tegata_vault::Vault;
 use tegata_wallet::Standing;
 
 impl Town {
@@ -26,7 +29,7 @@ impl Town {
         }
         self.every_handover_is_known(store, &shown, wrong)?;
         self.nobody_honest_is_convicted(&shown, wrong);
-        self.givers_stay_out(&venue.opened, wrong);
+        self.givers_stay_out(venue, wrong);
         Ok(())
     }
 
@@ -206,22 +209,27 @@ impl Town {
         }
     }
 
-    /// Once a gate has let somebody in with a later generation, nobody comes in there with an earlier one.
-    fn givers_stay_out(&self, opened: &[Opened], wrong: &mut Vec<String>) {
-        let mut seen: BTreeMap<(usize, CardId), u64> = BTreeMap::new();
-        for one in opened {
-            let tampered = self
-                .venue
-                .as_ref()
-                .is_none_or(|venue| venue.gates.get(one.gate).is_none_or(|gate| gate.tampered.is_some()));
-            let last = seen.entry((one.gate, one.card)).or_insert(one.generation);
-            if one.generation < *last && !tampered {
-                wrong.push(format!(
-                    "R12: gate {} let generation {} of {} in after generation {last}",
-                    one.gate, one.generation, one.card
-                ));
+    /// Once a gate has let somebody pass with a later generation, or has turned somebody away who holds one by title, nobody passes there
+    /// with an earlier one.
+    fn givers_stay_out(&self, venue: &Venue, wrong: &mut Vec<String>) {
+        for (at, gate) in venue.gates.iter().enumerate().filter(|(_, gate)| gate.tampered.is_none()) {
+            let mut seen: BTreeMap<CardId, u64> = BTreeMap::new();
+            let log = gate.gate.device.vault.scan(Space::Log, &[], usize::MAX).unwrap_or_default();
+            for entry in log.iter().filter_map(|(_, bytes)| LogEntry::from_bytes(bytes).ok()) {
+                let (Some(card), Some(shown)) = (entry.card, &entry.shown) else {
+                    continue;
+                };
+                let passed = matches!(entry.kind, EntryKind::Admitted | EntryKind::Left);
+                let (generation, last) = (shown.generation(), seen.entry(card).or_default());
+                if passed && generation < *last {
+                    wrong.push(format!(
+                        "R12: gate {at} let generation {generation} of {card} pass after generation {last}"
+                    ));
+                }
+                if passed || !shown.hops().is_empty() {
+                    *last = generation.max(*last);
+                }
             }
-            *last = one.generation.max(*last);
         }
     }
 }

@@ -67,7 +67,7 @@ impl Town {
             let mut gates = BTreeSet::new();
             let again = opened.iter().filter(|one| !one.unsure).any(|one| !gates.insert((one.gate, one.window)));
             if sure > 1 && (again || !(reported || lost)) {
-                let at: Vec<_> = opened.iter().map(|one| (one.gate, one.window, one.unsure)).collect();
+                let at: Vec<_> = opened.iter().map(|one| (one.gate, one.generation, one.window, one.unsure)).collect();
                 wrong.push(format!(
                     "R20: {card} came into zone {zone} with entry {entry} at {at:?}, reported: {reported}"
                 ));
@@ -109,14 +109,16 @@ impl Town {
     ) -> Result<(), StoreError> {
         let mut by_entry: BTreeMap<_, Vec<&AdmissionRow>> = BTreeMap::new();
         for row in rows.iter().filter(|row| !row.window) {
-            let entry = (row.card, row.generation, row.zone, row.entry, row.direction == Direction::In);
+            // Two may hold it whose giver gave it twice: each has a key of its own.
+            let entry = (row.card, row.generation, &row.holder, row.zone, row.entry, row.direction == Direction::In);
             by_entry.entry(entry).or_default().push(row);
         }
-        for ((card, generation, ..), all) in by_entry {
+        for ((card, generation, holder, ..), all) in by_entry {
             let differ =
                 |one: &AdmissionRow| all.iter().any(|two| one.shown != two.shown && twice(told(one), told(two)));
-            // Two may hold it whose giver gave it twice: that one is named.
-            if !all.iter().any(|one| differ(one)) || store.is_disputed(card, generation)? {
+            // Whoever holds it by a hand-over that does not count holds nothing.
+            let recorded = store.generation(card, generation)?.is_none_or(|row| row.key.to_bytes() == *holder);
+            if !recorded || !all.iter().any(|one| differ(one)) {
                 continue;
             }
             let named = shown.iter().any(|row| {
@@ -206,10 +208,13 @@ impl Town {
             _ => venue.deaf || tampered || dead || venue.failed,
         }
     }
-    /// Whether a ticket was used before it was given back: it is worth nothing then.
+    /// Whether a ticket was used before it was given back, as a gate or who gave it on says: it is worth nothing then.
     pub(super) fn was_shown(&self, row: &ExceptionRow) -> bool {
-        let rows = row.card.and_then(|card| self.center.store().ok()?.admissions_by(card).ok());
-        rows.is_some_and(|rows| rows.iter().any(|row| row.done == Admitted::In))
+        let (Some(card), Ok(store)) = (row.card, self.center.store()) else {
+            return false;
+        };
+        let came = store.admissions_by(card).is_ok_and(|rows| rows.iter().any(|row| row.done == Admitted::In));
+        came || store.ticket(card).is_ok_and(|ticket| ticket.is_some_and(|ticket| ticket.used > 0))
     }
 }
 

@@ -22,13 +22,14 @@ fn named(text: &str) -> Result<CardId, Failure> {
 }
 
 /// What its terms let anybody ask for it.
-fn at_most(most: Option<Amount>) -> String {
+pub fn at_most(most: Option<Amount>) -> String {
     most.map_or_else(String::new, |most| {
         format!("\nIt may be given on for at most {most}; no money moves through Tegata.")
     })
 }
 
-fn price(ticket: &Ticket) -> Option<Amount> {
+/// That bound of a ticket.
+pub fn price(ticket: &Ticket) -> Option<Amount> {
     ticket.terms.ticket.as_ref().and_then(|terms| terms.give_price)
 }
 

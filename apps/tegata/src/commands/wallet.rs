@@ -117,14 +117,18 @@ pub(super) fn install(place: &Place, name: &str, number: &str, shown: Option<&st
     let card = opened.part.install(&mut post, number, slip(shown)?, now())?;
     opened.part.update(&mut post, now())?;
     let held = opened.part.cards()?.into_iter().find(|held| held.card == card);
-    let ticket = opened.part.ticket(card).ok().map(|ticket| ticket.terms.name);
+    let ticket = opened.part.ticket(card).ok();
+    let bound = ticket.as_ref().map_or_else(String::new, |ticket| give::at_most(give::price(ticket)));
+    let most = ticket.as_ref().and_then(give::price).map(|most| most.decimal().to_string());
+    let ticket = ticket.map(|ticket| ticket.terms.name);
     let remaining = held.as_ref().map_or_else(String::new, |held| format!(" with {}", bold(held.remaining)));
     let called = ticket.as_ref().map_or_else(String::new, |name| format!(": {}", bold(name)));
-    let text = format!("Installed {card}{remaining}{called}.");
+    let text = format!("Installed {card}{remaining}{called}.{bound}");
     let json = json!({
         "installed": card.to_string(),
         "remaining": held.map(|held| held.remaining.decimal().to_string()),
         "ticket": ticket,
+        "most": most,
     });
     Ok(Answer::new(text, json))
 }

@@ -100,6 +100,8 @@ message! {
         5 today: u64,
         /// The last uses, oldest first.
         6 uses: Vec<Use>,
+        /// The last uses by those who gave it on: what is heard of one again, by a window and then by an answer, is counted once.
+        7 former: Option<Vec<Use>>,
     }
 }
 
@@ -144,7 +146,8 @@ impl Usage {
     }
     /// A ticket that no gate has seen in this generation, with so many entries used before.
     pub fn new(generation: u64, entry: u64) -> Self {
-        Self { generation, entry, inside: 0, day: 0, today: 0, uses: Vec::new(), extensions: Default::default() }
+        let uses = Vec::new();
+        Self { generation, entry, inside: 0, day: 0, today: 0, uses, former: None, extensions: Default::default() }
     }
     /// Reads it.
     pub fn load(records: &dyn Records, card: CardId, zone: u64) -> Option<Self> {
@@ -164,8 +167,10 @@ impl Usage {
             Some(known) => {
                 let inside = if holder.is_titled() { known.inside } else { 0 };
                 // What others have used of it is used, and no attempt of this one's.
-                let (entry, uses) = (known.entry.max(holder.used), Vec::new());
-                Self { generation: holder.generation, entry, inside, uses, ..known }
+                let entry = known.entry.max(holder.used);
+                let mut after = Self { generation: holder.generation, entry, inside, uses: Vec::new(), ..known };
+                known.uses.into_iter().for_each(|used| after.keep_former(used));
+                after
             }
             None => Self::new(holder.generation, holder.used),
         }
@@ -173,6 +178,18 @@ impl Usage {
     /// The use of this entry in this direction, if it is one of the last.
     pub fn used(&self, entry: u64, direction: Direction) -> Option<&Use> {
         self.uses.iter().rev().find(|used| (used.entry, used.direction) == (entry, direction))
+    }
+    /// The same of those who gave it on.
+    pub fn used_before(&self, entry: u64, direction: Direction) -> Option<&Use> {
+        self.former.iter().flatten().find(|used| (used.entry, used.direction) == (entry, direction))
+    }
+    /// Keeps a use by somebody who has given it on.
+    pub fn keep_former(&mut self, used: Use) {
+        let former = self.former.get_or_insert_default();
+        former.push(used);
+        if former.len() > KEPT {
+            former.remove(0);
+        }
     }
     /// Counts a use.
     pub fn count(&mut self, terms: &TicketTerms, used: Use) {

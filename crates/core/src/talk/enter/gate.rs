@@ -6,7 +6,7 @@ use super::tally::count;
 use super::window::read_window;
 use super::{MAX_EARLIER, earlier};
 use crate::card::ticket::{Usage, Use, Verdict, Wanted};
-use crate::card::title::{Holder, Hop, TitleError, holder};
+use crate::card::title::{Holder, Hop, MAX_HOPS, TitleError, holder};
 use crate::card::{CardCertificate, CardKind, ticket};
 use crate::id::{CardId, DeviceId, Hash};
 use crate::money::Time;
@@ -241,9 +241,10 @@ impl GateEnter {
         let usage = Usage::of(context.records, said, wanted.zone);
         let certified = shown.certificate.claimed();
         let passing = Passing { card: said.card, entry: wanted.entry, people: wanted.people, seat: certified.seat };
+        let given = usage.generation > said.generation && !context.broken.has(Break::GiverLetIn);
         let verdict = match door.setup.terms(certified.terms).map(|terms| ticket::of(terms)) {
             Err(why) => Verdict::Refuse(why),
-            Ok(Some(_)) if usage.generation > said.generation => Verdict::Refuse(EnterRefusal::GivenAway),
+            Ok(Some(_)) if given => Verdict::Refuse(EnterRefusal::GivenAway),
             Ok(Some(terms)) if terms.event == door.setup.event => usage.judge(terms, wanted),
             Ok(_) => Verdict::Refuse(EnterRefusal::OtherEvent),
         };
@@ -415,14 +416,7 @@ pub(super) fn prove(
     }
     let held = match title {
         [] => Holder::certified(&authentic),
-        hops => {
-            // Also under terms that are replaced by now: a neighbour may have let it in before it heard of that.
-            let terms = door.setup.known(authentic.terms).ok_or(EnterRefusal::OtherEvent)?;
-            holder(&authentic, hops, terms, then, context.verifier).map_err(|why| match why {
-                TitleError::Forged => EnterRefusal::NotTrusted,
-                TitleError::TooMany | TitleError::Unregistered => EnterRefusal::Unregistered,
-            })?
-        }
+        hops => titled(door, &authentic, hops, then, context)?,
     };
     let (card, certified) = (authentic.card, authentic.generation);
     // What was given away is dead for the giver alone; for every other reason it is for all who had it after.
@@ -430,6 +424,26 @@ pub(super) fn prove(
     let listed = door.anchors.is_dead(card, certified).then_some(EnterRefusal::Blocked);
     let dead = door.setup.dead(card, held.generation).or(before).or(listed);
     Ok((held, dead))
+}
+
+/// Who held a ticket by title then. Under terms that this gate has not heard of, it cannot say whether they allow that: nobody comes in
+/// here under them, and a neighbour that has let somebody in knew them, so that who has signed is enough.
+fn titled(
+    door: &Door,
+    certified: &CardCertificate,
+    hops: &[Hop],
+    then: Time,
+    context: &Context<'_>,
+) -> Result<Holder, EnterRefusal> {
+    // Also under terms that are replaced by now: a neighbour may have let it in before it heard of that.
+    let Some(terms) = door.setup.listed(certified.terms) else {
+        let signed = Holder::certified(certified).after(hops, context.verifier);
+        return signed.filter(|_| hops.len() <= MAX_HOPS).ok_or(EnterRefusal::NotTrusted);
+    };
+    holder(certified, hops, terms, then, context.verifier).map_err(|why| match why {
+        TitleError::Forged => EnterRefusal::NotTrusted,
+        TitleError::TooMany | TitleError::Unregistered => EnterRefusal::Unregistered,
+    })
 }
 
 /// Whether another gate of the same promoter has let this ticket out of the entry before.

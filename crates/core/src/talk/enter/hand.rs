@@ -291,25 +291,6 @@ fn counts(
         adjust(records, said.zone, said.direction, said.people, batch);
         return Some(());
     };
-    let usage = match Usage::load(records, over.card, said.zone) {
-        // Who has it now was not seen here yet: what its former holder did is no use of this one's.
-        Some(known) if known.generation < over.generation => {
-            Usage { generation: over.generation, uses: Vec::new(), ..known }
-        }
-        Some(known) => known,
-        None => Usage::new(over.generation, 0),
-    };
-    if usage.generation > over.generation {
-        // It was given on since, and its receiver was seen here first.
-        let of = (over.entry, Direction::Out, said.people);
-        former(records, (Usage::key(over.card, said.zone), usage), said.zone, of, batch);
-        return Some(());
-    }
-    let is_over = usage.entry > over.entry || usage.used(over.entry, Direction::Out).is_some();
-    let terms = door.setup.terms.iter().filter(|terms| terms.kind == CardKind::Ticket).find_map(ticket::of)?;
-    if is_over {
-        return None;
-    }
     let used = Use {
         entry: over.entry,
         direction: Direction::Out,
@@ -322,6 +303,24 @@ fn counts(
         window: None,
         extensions: Default::default(),
     };
+    let usage = match Usage::load(records, over.card, said.zone) {
+        // Who has it now was not seen here yet: what its former holder did is no use of this one's.
+        Some(known) if known.generation < over.generation => {
+            Usage { generation: over.generation, uses: Vec::new(), ..known }
+        }
+        Some(known) => known,
+        None => Usage::new(over.generation, 0),
+    };
+    if usage.generation > over.generation {
+        // It was given on since, and its receiver was seen here first.
+        former(records, (Usage::key(over.card, said.zone), usage), said.zone, used, batch);
+        return Some(());
+    }
+    let is_over = usage.entry > over.entry || usage.used(over.entry, Direction::Out).is_some();
+    let terms = door.setup.terms.iter().filter(|terms| terms.kind == CardKind::Ticket).find_map(ticket::of)?;
+    if is_over {
+        return None;
+    }
     count(records, (Usage::key(over.card, said.zone), usage), (terms, said.zone), used, batch);
     Some(())
 }

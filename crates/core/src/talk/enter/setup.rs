@@ -83,16 +83,20 @@ impl Setup {
         let found = self.dead.binary_search_by_key(&card, |dead| dead.card).ok()?;
         self.dead.get(found).filter(|dead| generation <= dead.generation).map(|dead| dead.why)
     }
-    /// Terms of this event, replaced ones, too. Under terms that only a neighbour has heard of somebody is in all the same: any of
-    /// the event say when its day begins.
-    pub fn known(&self, handle: Handle) -> Option<&Terms> {
-        self.terms.iter().find(|terms| terms.handle() == handle).or(self.terms.first())
+    /// Terms of this event, replaced ones, too.
+    pub fn listed(&self, handle: Handle) -> Option<&Terms> {
+        self.terms.iter().find(|terms| terms.handle() == handle)
+    }
+    /// By which terms a neighbour's admission is counted. Under terms that only it has heard of somebody is in all the same: nothing is
+    /// judged by them any more, and any of the event say when its day begins.
+    pub fn counted(&self, handle: Handle) -> Option<&Terms> {
+        self.listed(handle).or(self.terms.first())
     }
     /// Terms of this event.
     pub fn terms(&self, handle: Handle) -> Result<&Terms, EnterRefusal> {
         if self.replaced.contains(&handle) {
             return Err(EnterRefusal::Changed);
         }
-        self.terms.iter().find(|terms| terms.handle() == handle).ok_or(EnterRefusal::OtherEvent)
+        self.listed(handle).ok_or(EnterRefusal::OtherEvent)
     }
 }

@@ -220,7 +220,7 @@ fn hear(
         }
         _ => return None,
     }
-    let terms = door.setup.known(shown.certificate.claimed().terms).and_then(ticket::of)?;
+    let terms = door.setup.counted(shown.certificate.claimed().terms).and_then(ticket::of)?;
     let (of_entry, people) = shown.entry()?;
     let usage = Usage::of(context.records, &said, shown.zone);
     if given {
@@ -237,11 +237,6 @@ fn hear(
     if known.is_some_and(|window| window.is_none() || shown.window.is_some()) && usage.generation == said.generation {
         return None;
     }
-    if usage.generation > said.generation {
-        let key = Usage::key(said.card, shown.zone);
-        former(context.records, (key, usage), shown.zone, (of_entry, shown.direction, people), batch);
-        return Some(());
-    }
     let used = Use {
         entry: of_entry,
         direction: shown.direction,
@@ -254,6 +249,10 @@ fn hear(
         window: shown.window.is_some().then_some(true),
         extensions: Default::default(),
     };
-    count(context.records, (Usage::key(said.card, shown.zone), usage), (terms, shown.zone), used, batch);
+    let of = (Usage::key(said.card, shown.zone), usage);
+    match of.1.generation > said.generation {
+        true => former(context.records, of, shown.zone, used, batch),
+        false => drop(count(context.records, of, (terms, shown.zone), used, batch)),
+    }
     Some(())
 }

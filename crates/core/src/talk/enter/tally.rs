@@ -123,23 +123,25 @@ pub(super) fn count(
     after
 }
 
-/// Counts what somebody did who has given the ticket on since, where its receiver was seen first: who came is counted, and whether
-/// somebody is inside is known better as long as the receiver has not come in.
-pub(super) fn former(
-    records: &dyn Records,
-    (key, usage): (RecordKey, Usage),
-    zone: u64,
-    (entry, direction, people): (u64, Direction, u64),
-    batch: &mut Batch,
-) {
+/// Counts what somebody did who has given the ticket on since, where its receiver was seen first: who came is counted once, and
+/// whether somebody is inside is known better as long as the receiver has not come in.
+pub(super) fn former(records: &dyn Records, (key, usage): (RecordKey, Usage), zone: u64, used: Use, batch: &mut Batch) {
+    // By a window, and then by the answer of who holds it (R21): nobody more came.
+    if usage.used_before(used.entry, used.direction).is_some() {
+        return;
+    }
     let (mut tally, counts) = Tally::load(records);
     let mut after = usage.clone();
-    if usage.uses.is_empty() && entry >= usage.entry {
-        (after.entry, after.inside) = (entry, if direction == Direction::In { people } else { 0 });
+    let came = if used.direction == Direction::In { used.people } else { 0 };
+    if usage.uses.is_empty() && used.entry >= usage.entry {
+        // That it went out may have been heard first.
+        let out = usage.used_before(used.entry, Direction::Out).is_some();
+        (after.entry, after.inside) = (used.entry, if out { 0 } else { came });
     }
+    after.keep_former(used);
     if let Some(one) = tally.of(zone) {
         one.inside = one.inside.saturating_sub(usage.inside).saturating_add(after.inside);
-        one.came = one.came.saturating_add(if direction == Direction::In { people } else { 0 });
+        one.came = one.came.saturating_add(came);
     }
     batch.replace(Tally::key(), counts, tally.to_bytes());
     batch.replace(key.clone(), records.get(&key), after.to_bytes());

@@ -7,7 +7,7 @@ use crate::card::{CardKind, Terms, ticket};
 use crate::id::{CardId, Hash};
 use crate::message;
 use crate::record::{Batch, RecordKey, Space};
-use crate::step::{Context, Effect, Event, Fault, Records, SigningKey, Step, Talk};
+use crate::step::{Break, Context, Effect, Event, Fault, Records, SigningKey, Step, Talk};
 use crate::talk::enter::{Pass, SessionSignature};
 use crate::talk::journal::{EntryKind, Journal, LogEntry};
 use crate::talk::pay::{load_purse, purse_key};
@@ -276,7 +276,11 @@ impl Giver {
         batch.replace(purse_key(card), Some(purse.to_bytes()), advance.purse.to_bytes());
         batch.put(HandedOver::key(card), kept.to_bytes());
         journal.append(&[entry], &mut batch);
-        Step::new(Self::Storing(card, kept), [Effect::Store(batch)])
+        let mut effects = vec![Effect::Store(batch)];
+        if context.broken.has(Break::GivenBeforeStored) {
+            effects.insert(0, send(&GiveMessage::Given(kept.given.clone())));
+        }
+        Step::new(Self::Storing(card, kept), effects)
     }
 
     fn taken(card: CardId, kept: &HandedOver, taken: &Taken, context: &Context<'_>) -> Next {
@@ -322,9 +326,11 @@ impl Talk for Giver {
             // Durable before sent: this copy is dead from here on.
             (Self::Storing(card, kept), Event::Stored) => {
                 let until = kept.given.hop.until;
-                let told = send(&GiveMessage::Given(kept.given.clone()));
-                let shown = Effect::Show(GiverNotice::Given { card, until });
-                Step::new(Self::ExpectTaken(card, kept), [told, shown])
+                let mut effects = vec![Effect::Show(GiverNotice::Given { card, until })];
+                if !context.broken.has(Break::GivenBeforeStored) {
+                    effects.insert(0, send(&GiveMessage::Given(kept.given.clone())));
+                }
+                Step::new(Self::ExpectTaken(card, kept), effects)
             }
             (Self::ExpectTaken(card, kept), Event::Received(bytes)) => match GiveMessage::received(&bytes) {
                 Ok(GiveMessage::Taken(taken)) => Self::taken(card, &kept, &taken, context),
