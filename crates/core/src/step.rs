@@ -191,6 +191,12 @@ codes! {
         GiverLetIn = 53,
         /// A holder's later answer to a change counts, too (flow 15).
         LaterAnswerCounts = 54,
+        /// A switch does not hang up when what was paid is over (R24).
+        CallGoesOn = 55,
+        /// What a call leaves over does not go back to its card (R8).
+        RestKept = 56,
+        /// A wallet that was cut off from a call does not log it when it is back (R8).
+        CallNotLogged = 57,
     }
 }
 

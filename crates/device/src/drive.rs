@@ -240,3 +240,51 @@ impl<V: Vault> Records for Device<V> {
         Reading(&self.vault).get(key)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tegata_core::wire::signed::Algorithm;
+    use tegata_crypto_native::NativeVerifier;
+    use tegata_vault::MemoryVault;
+
+    fn device() -> Device<MemoryVault> {
+        Device::new(MemoryVault::new(), KeyRing::in_memory(Algorithm::Ed25519, &[7; 32]), &NativeVerifier)
+    }
+
+    fn batch(number: u64, before: Option<&[u8]>, after: &[u8]) -> Batch {
+        let mut batch = Batch::default();
+        batch.replace(RecordKey::numbered(Space::Call, number), before.map(<[u8]>::to_vec), after.to_vec());
+        batch
+    }
+
+    #[test]
+    fn what_is_gathered_is_read_back_at_once_and_stands_in_the_vault_only_once_it_is_written() {
+        let mut device = device();
+        let key = RecordKey::numbered(Space::Call, 1);
+        device.gather();
+        device.commit(&batch(1, None, b"one")).expect("gathered");
+        device.commit(&batch(1, Some(b"one"), b"two")).expect("gathered upon it");
+        assert_eq!(
+            device.commit(&batch(1, Some(b"one"), b"three")),
+            Err(VaultError::Raced),
+            "of two writers one fails (R13)"
+        );
+        assert_eq!(Records::get(&device, &key).as_deref(), Some(&b"two"[..]));
+        assert_eq!(device.vault.get(&key).expect("reads"), None);
+        device.write().expect("written");
+        assert_eq!(device.vault.get(&key).expect("reads").as_deref(), Some(&b"two"[..]));
+        device.commit(&batch(1, Some(b"two"), b"four")).expect("by itself again");
+    }
+
+    #[test]
+    fn where_somebody_else_has_written_meanwhile_nothing_of_it_stands() {
+        let mut device = device();
+        device.gather();
+        device.commit(&batch(1, None, b"one")).expect("gathered");
+        device.commit(&batch(2, None, b"one")).expect("gathered");
+        device.vault.commit(&batch(2, None, b"another")).expect("another process");
+        assert_eq!(device.write(), Err(VaultError::Raced));
+        assert_eq!(Records::get(&device, &RecordKey::numbered(Space::Call, 1)), None);
+    }
+}

@@ -232,6 +232,9 @@ fn ended(desk: &mut Desk<'_>, row: EventRow, claim: &ClaimRow) -> Result<(), Fai
     }
     let row = EventRow { state: EventState::Ended, ..row };
     desk.store.put_event(&row)?;
+    if desk.shared.broken.has(Break::RestKept) {
+        return Ok(());
+    }
     if row.wallet_entry.is_some() && money::is_over(desk, &row)? {
         return money::hold_back(desk, &row);
     }

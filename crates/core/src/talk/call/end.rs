@@ -6,7 +6,7 @@ use super::switch::receipt;
 use crate::card::{CallEnd, CallReceipt};
 use crate::id::DeviceId;
 use crate::money::Amount;
-use crate::step::{Context, Effect, Event, Fault, SigningKey, Step, Talk};
+use crate::step::{Break, Context, Effect, Event, Fault, SigningKey, Step, Talk};
 use crate::wire::signed::{PublicKey, Unsigned};
 use alloc::vec;
 
@@ -54,7 +54,8 @@ impl Talk for HangUp {
         match (self, event) {
             (Self::Start { switch, transaction }, Event::Tick) => {
                 let calling = Calling::load(context.records, switch, transaction);
-                let Some(calling) = calling.filter(|calling| calling.state == CallingState::Open) else {
+                let broken = context.broken.has(Break::CallNotLogged);
+                let Some(calling) = calling.filter(|calling| calling.state == CallingState::Open && !broken) else {
                     return over(EndNotice::Nothing);
                 };
                 match calling.end(None, context.records, context.now) {

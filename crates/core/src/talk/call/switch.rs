@@ -416,7 +416,7 @@ impl SwitchCall {
                             effects.push(send(&CallMessage::Warned(left)));
                             effects.push(Effect::Show(SwitchNotice::Warn(left)));
                         }
-                        Due::Cut { at } if at <= now => {
+                        Due::Cut { at } if at <= now && !context.broken.has(Break::CallGoesOn) => {
                             line.hung_up = true;
                             effects.push(Effect::Show(SwitchNotice::HangUp(CallEnd::PaidTimeOver)));
                         }
