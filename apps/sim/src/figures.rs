@@ -43,6 +43,10 @@ pub struct Figures {
     pub back: u64,
     /// Generations given to two, as reported.
     pub given_twice: u64,
+    /// Changes of events, and cancellations, that the provider has taken in.
+    pub changes: u64,
+    /// Answers of holders that counted.
+    pub answered: u64,
 }
 
 impl AddAssign for Figures {
@@ -63,6 +67,8 @@ impl AddAssign for Figures {
         self.taken += more.taken;
         self.back += more.back;
         self.given_twice += more.given_twice;
+        self.changes += more.changes;
+        self.answered += more.answered;
     }
 }
 
@@ -86,18 +92,19 @@ impl Town {
             twice: self.reports(ExceptionKind::CameTwice),
             cloned: self.reports(ExceptionKind::Cloned),
             taken: self.hands.as_ref().map_or(0, |hands| hands.taken),
-            back: self.came_back(),
+            back: self.count("SELECT count(*) FROM handed WHERE state = 4"),
+            changes: self.count("SELECT count(*) FROM change"),
+            answered: self.count("SELECT count(*) FROM change_ticket WHERE answer IS NOT NULL"),
             given_twice: self.reports(ExceptionKind::GivenTwice),
             returned: paid.iter().filter(|paid| paid.back).count() as u64,
             ..self.refusals().unwrap_or_default()
         }
     }
 
-    /// Hand-overs and gifts that came to nothing.
-    fn came_back(&self) -> u64 {
-        let sql = "SELECT count(*) FROM handed WHERE state = 4";
-        let back = self.center.store().ok().map(|store| store.connection().query_row(sql, [], |row| row.get(0)));
-        back.and_then(Result::ok).unwrap_or(0_i64).unsigned_abs()
+    /// How many rows the provider has.
+    fn count(&self, sql: &str) -> u64 {
+        let found = self.center.store().ok().map(|store| store.connection().query_row(sql, [], |row| row.get(0)));
+        found.and_then(Result::ok).unwrap_or(0_i64).unsigned_abs()
     }
 
     fn reports(&self, kind: ExceptionKind) -> u64 {
