@@ -61,6 +61,10 @@ pub struct Figures {
     pub offered: u64,
     /// Tickets taken by a number that was sold over a counter.
     pub by_number: u64,
+    /// Changes of events, and cancellations, that the provider has taken in.
+    pub changes: u64,
+    /// Answers of holders that counted.
+    pub answered: u64,
 }
 
 impl AddAssign for Figures {
@@ -90,6 +94,8 @@ impl AddAssign for Figures {
         self.listed += more.listed;
         self.offered += more.offered;
         self.by_number += more.by_number;
+        self.changes += more.changes;
+        self.answered += more.answered;
     }
 }
 
@@ -113,7 +119,9 @@ impl Town {
             twice: self.reports(ExceptionKind::CameTwice),
             cloned: self.reports(ExceptionKind::Cloned),
             taken: self.hands.as_ref().map_or(0, |hands| hands.taken),
-            back: self.came_back(),
+            back: self.count("SELECT count(*) FROM handed WHERE state = 4"),
+            changes: self.count("SELECT count(*) FROM change"),
+            answered: self.count("SELECT count(*) FROM change_ticket WHERE answer IS NOT NULL"),
             given_twice: self.reports(ExceptionKind::GivenTwice),
             connected: self.lines.as_ref().map_or(0, |lines| lines.connected),
             cut: self.lines.as_ref().map_or(0, |lines| lines.cut),
@@ -121,7 +129,7 @@ impl Town {
             lost: self.venue.iter().flat_map(|venue| &venue.gates).filter(|gate| gate.lost).count() as u64,
             relayed: self.venue.as_ref().map_or(0, |venue| venue.relayed),
             listed: self.queue.as_ref().map_or(0, |queue| queue.listed),
-            offered: self.rows("SELECT count(*) FROM waiting WHERE state = 2"),
+            offered: self.count("SELECT count(*) FROM waiting WHERE state = 2"),
             by_number: self.booth.iter().flat_map(|it| &it.slips).filter(|slip| slip.taken.is_some()).count() as u64,
             by_hand: self.staff.as_ref().map_or(0, |staff| staff.done),
             returned: paid.iter().filter(|paid| paid.back).count() as u64,
@@ -129,13 +137,10 @@ impl Town {
         }
     }
 
-    /// Hand-overs and gifts that came to nothing.
-    fn came_back(&self) -> u64 {
-        self.rows("SELECT count(*) FROM handed WHERE state = 4")
-    }
-    fn rows(&self, sql: &str) -> u64 {
-        let count = self.center.store().ok().map(|store| store.connection().query_row(sql, [], |row| row.get(0)));
-        count.and_then(Result::ok).unwrap_or(0_i64).unsigned_abs()
+    /// How many rows the provider has.
+    fn count(&self, sql: &str) -> u64 {
+        let found = self.center.store().ok().map(|store| store.connection().query_row(sql, [], |row| row.get(0)));
+        found.and_then(Result::ok).unwrap_or(0_i64).unsigned_abs()
     }
 
     fn reports(&self, kind: ExceptionKind) -> u64 {
