@@ -155,8 +155,10 @@ impl Town {
         self.visit(to, door, (card, 1), None);
         self.visit(to, *out, (card, 1), None);
         self.tell_gates();
-        let zone = GATES[door].1;
-        if let Some(thief) = self.people.get_mut(twin) {
+        // One in the place of a lost gate stands at its door.
+        let at = self.venue.as_ref().and_then(|venue| venue.gates.get(door)).map(|gate| gate.door);
+        let zone = GATES.iter().find(|(number, ..)| Some(*number) == at).map(|(_, zone, _)| *zone);
+        if let (Some(thief), Some(zone)) = (self.people.get_mut(twin), zone) {
             cheat::count_up(&mut thief.wallet.device, card, zone);
         }
         self.visit(twin, door, (card, 1), None);
