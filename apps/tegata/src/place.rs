@@ -182,17 +182,29 @@ impl Place {
         Ok(device.ring.change_code(&mut device.vault, new, &bound, CodeCost::default())?)
     }
 
-    /// Where the provider answers: the command line's word, else the provider of this data folder.
+    /// Where the provider answers: the command line's word, else the provider of this data folder, else the one that a token named
+    /// when somebody joined here.
     pub fn provider_url(&self) -> Result<String, Failure> {
         if let Some(url) = &self.provider {
             return Ok(url.clone());
         }
-        match read_address(&self.folder.path().join("provider")) {
-            Some(address) => Ok(format!("http://{address}")),
-            None => {
+        let told = std::fs::read_to_string(self.told()).ok();
+        match (read_address(&self.folder.path().join("provider")), told) {
+            (Some(address), _) => Ok(format!("http://{address}")),
+            (None, Some(told)) => Ok(told.trim().to_owned()),
+            (None, None) => {
                 fail("no provider runs on this data folder; start one with `tegata town` or name it with --provider")
             }
         }
+    }
+
+    fn told(&self) -> PathBuf {
+        self.folder.path().join("provider.url")
+    }
+
+    /// Remembers where a token says that the provider answers.
+    pub fn remember_provider(&self, url: &str) -> Result<(), Failure> {
+        Ok(std::fs::write(self.told(), url)?)
     }
 
     /// The line to the provider.

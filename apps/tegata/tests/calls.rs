@@ -81,6 +81,18 @@ fn a_switch_is_set_up_by_its_operator() {
     good(&data, &["switch", "exchange", "join", &switch]);
     bad(&data, &["switch", "exchange", "run", "--listen", "127.0.0.1:0"], "knows no tariff yet");
 
+    // Another machine knows from the code where the provider is, and remembers it.
+    let (machine, invited) =
+        (folder.path().join("machine"), good(&data, &["provider", "invite", "gate", "north", "--owner", &operator]));
+    bad(
+        &machine,
+        &["gate", "north", "join", invited["token"].as_str().unwrap()],
+        "no provider runs on this data folder",
+    );
+    let scanned = invited["to_scan"].as_str().unwrap();
+    assert_eq!(good(&machine, &["gate", "north", "join", scanned])["role"], "Gate");
+    good(&machine, &["gate", "north", "update"]);
+
     // What calls cost; what is wrong is named with its line, and nothing is set.
     let rates = folder.path().join("rates.csv");
     let file = rates.to_str().unwrap();

@@ -23,6 +23,8 @@ pub mod wallet;
 use crate::calendar;
 use crate::place::{Place, Sort, now};
 use crate::screen::{Answer, Failure, fail};
+use qrcode::render::unicode::Dense1x2;
+use qrcode::{EcLevel, QrCode};
 use serde_json::json;
 use tegata_core::talk::join::JoinToken;
 use tegata_core::wire::certificate::{Certificate, Role};
@@ -44,8 +46,15 @@ pub fn amount(text: &str, currency: &str) -> Result<Amount, Failure> {
     }
 }
 
-/// Joins one device or party of the data folder.
+/// A text as a QR for a camera, in characters.
+pub fn qr(text: &str) -> Result<String, Failure> {
+    let drawn = QrCode::with_error_correction_level(text, EcLevel::M)?;
+    Ok(drawn.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build())
+}
+
+/// Joins one device or party of the data folder. The token may say where the provider is, as its QR does: `TOKEN@URL`.
 pub fn join_part(place: &Place, sort: Sort, name: &str, token: &str, algorithm: Algorithm) -> Result<Answer, Failure> {
+    let (token, at) = token.trim().split_once('@').map_or((token, None), |(token, url)| (token, Some(url.to_owned())));
     let Some(token) = JoinToken::parse(token) else {
         return fail("this is no join token; it starts with tegata1- and is followed by 64 digits. Copy all of it");
     };
@@ -57,7 +66,7 @@ pub fn join_part(place: &Place, sort: Sort, name: &str, token: &str, algorithm: 
         Sort::Issuer => Role::Issuer,
         Sort::Merchant => Role::Merchant,
     };
-    let url = place.provider_url()?;
+    let url = at.clone().map_or_else(|| place.provider_url(), Ok)?;
     let info = fetch_info(&url)?;
     let mut post = HttpPost::new(&url)?;
     let new = !place.exists(sort, name);
@@ -68,12 +77,22 @@ pub fn join_part(place: &Place, sort: Sort, name: &str, token: &str, algorithm: 
         std::fs::remove_dir_all(opened.folder.path())?;
     }
     let certificate = joined?;
+    if let Some(url) = &at {
+        place.remember_provider(url)?;
+    }
     // Parties keep no log; devices fetch keys, terms and the revocation list at once.
     if matches!(role, Role::Wallet | Role::Terminal | Role::Gate | Role::Switch) {
         tegata_device::update(&mut opened.part, &mut post, now())?;
     }
     let subject = subject_text(certificate.claimed());
-    let text = format!("{name} has joined {} as {} {subject}.", info.name, role.name().to_lowercase());
+    let mut text = format!("{name} has joined {} as {} {subject}.", info.name, role.name().to_lowercase());
+    if sort == Sort::Gate {
+        // Whoever promotes the event scans it, or types the number.
+        let code = qr(&subject)?;
+        text = format!(
+            "{text}\nIts promoter puts it in its place by this code, or by its number:\n{code}\n  tegata issuer NAME event gate EVENT {subject} DOOR"
+        );
+    }
     Ok(Answer::new(text, json!({ "joined": name, "role": role.name(), "id": subject, "provider": info.name })))
 }
 

@@ -34,10 +34,14 @@ pub fn run(place: &Place, screen: Screen, command: ProviderCommand) -> Result<An
             };
             let answer = ask(json!({ "do": "invite", "role": role, "names": [name], "owner": owner }))?;
             let token = answer.pointer("/tokens/0").and_then(Value::as_str).unwrap_or_default().to_owned();
+            // A device that stands somewhere is told where the provider is as well: nothing else has to be typed there.
+            let to_scan = format!("{token}@{}", place.provider_url()?);
             let text = format!(
-                "One-time token for {name}, to be handed over privately:\n  {token}\nThere: tegata {role} {name} join {token}"
+                "One-time token for {name}, to be handed over privately:\n  {token}\nThere: tegata {role} {name} join {token}\n\
+                 or, from this code, also where the provider is not known yet: tegata {role} {name} join {to_scan}\n{}",
+                super::qr(&to_scan)?
             );
-            Ok(Answer::new(text, json!({ "token": token, "role": role, "name": name })))
+            Ok(Answer::new(text, json!({ "token": token, "to_scan": to_scan, "role": role, "name": name })))
         }
         ProviderCommand::Settle => {
             let settled = ask(json!({ "do": "settle" }))?;

@@ -3,8 +3,6 @@
 use super::give;
 use crate::place::{Place, now};
 use crate::screen::{Answer, Failure, Screen, bold, fail, table};
-use qrcode::render::unicode::Dense1x2;
-use qrcode::{EcLevel, QrCode};
 use serde_json::{Value, json};
 use tegata_core::CardId;
 use tegata_core::card::payment::PurseState;
@@ -140,8 +138,7 @@ pub fn show(
     };
     let code = opened.part.window(card, zone, people, now())?;
     let text = base45::encode(&code);
-    let drawn = QrCode::with_error_correction_level(&text, EcLevel::M)?;
-    let picture = drawn.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
+    let picture = super::qr(&text)?;
     let shown =
         format!("{picture}\n{text}\nThis code is for the next moments only; a picture of it is worth nothing later.");
     Ok(Answer::new(shown, json!({ "code": text, "bytes": code.len(), "ticket": card.to_string() })))

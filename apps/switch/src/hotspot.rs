@@ -1,0 +1,284 @@
+//! A hotspot: the charging of calls without a call. What lasts is a way to the network; what wallet and hotspot say to each other is what
+//! wallet and switch do, over HTTP instead of SIP, and nothing of the core knows the difference (RFC 8506's shape).
+//!
+//! | request | body | answer |
+//! | --- | --- | --- |
+//! | `POST /v1/session` | the wallet's hello | 201, where the session is, CBOR array of frames |
+//! | `POST /v1/session/{id}` | a frame, or nothing | CBOR array of frames; held up to `Prefer: wait=N` while there are none |
+//! | `GET /v1/session/{id}` | - | JSON for whoever opens and closes the way: `open`, `over` |
+//! | `DELETE /v1/session/{id}` | - | the session ends |
+//!
+//! Every answer says in `Tegata-Open` whether the way is open. It opens with the first check and closes when what is paid is over.
+
+use crate::switch::{Switch, SwitchError};
+use axum::Router;
+use axum::body::Bytes as Body;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tegata_core::card::CallEnd;
+use tegata_core::step::Event;
+use tegata_core::talk::call::{SwitchCall, SwitchNotice};
+use tegata_core::wire::canonical::{Bytes, Wire};
+use tegata_crypto_native::entropy;
+use tegata_device::{Now, TapStep, TerminalTap};
+use tegata_vault::Vault;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+
+/// Largest frame, in bytes.
+const FRAME: usize = 8192;
+/// How long an answer is held at most, in seconds.
+const WAIT: u64 = 30;
+/// How long the hotspot waits, at most, before it looks again whether something falls due.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long a session is remembered that is over, so that its last words are fetched.
+const REMEMBERED: Duration = Duration::from_secs(60);
+/// The header that says whether the way is open.
+pub const OPEN: &str = "tegata-open";
+
+/// One session.
+struct Session {
+    tap: TerminalTap<SwitchCall>,
+    /// What the wallet has not fetched yet.
+    words: Vec<Vec<u8>>,
+    open: bool,
+    over: Option<Instant>,
+    told: Arc<Notify>,
+}
+
+/// What a session has to say: words, whether the way is open, whether it is over, and who tells that there is more.
+type Fetched = (Vec<Vec<u8>>, bool, bool, Arc<Notify>);
+
+/// All sessions.
+struct Sessions<V> {
+    switch: Switch<V>,
+    held: HashMap<String, Session>,
+}
+
+/// A hotspot.
+pub struct Hotspot<V> {
+    sessions: Mutex<Sessions<V>>,
+    /// What its tariff is found by: a service's number.
+    service: String,
+    start: Instant,
+    clock: fn() -> Now,
+    due: Notify,
+}
+
+impl<V: Vault + Send + 'static> Hotspot<V> {
+    /// A hotspot that charges by the rate of this number.
+    pub fn new(switch: Switch<V>, service: &str, clock: fn() -> Now) -> Arc<Self> {
+        Arc::new(Self {
+            sessions: Mutex::new(Sessions { switch, held: HashMap::new() }),
+            service: service.to_owned(),
+            start: Instant::now(),
+            clock,
+            due: Notify::new(),
+        })
+    }
+    /// Serves until `shutdown` completes; sessions under way end then.
+    ///
+    /// # Errors
+    /// The network cannot be used any more.
+    pub async fn serve(
+        self: Arc<Self>,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> std::io::Result<()> {
+        let looking = tokio::spawn(self.clone().look());
+        let router = Router::new()
+            .route("/v1/session", post(open::<V>))
+            .route("/v1/session/{id}", get(stands::<V>).post(heard::<V>).delete(ended::<V>))
+            .layer(DefaultBodyLimit::max(FRAME))
+            .with_state(self.clone());
+        let served = axum::serve(listener, router).with_graceful_shutdown(shutdown).await;
+        looking.abort();
+        self.with(|sessions, now, ms| {
+            let open: Vec<String> = sessions.held.keys().cloned().collect();
+            for id in open {
+                sessions.tell(&id, (now, ms), |call| call.ended(CallEnd::Failed));
+            }
+        });
+        served
+    }
+    /// Works on its switch while it serves nobody else: to update it, for one.
+    pub fn switch<R>(&self, work: impl FnOnce(&mut Switch<V>) -> R) -> R {
+        work(&mut self.lock().switch)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Sessions<V>> {
+        // A thread that panicked has left what is stored as it was.
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    fn with<R>(&self, work: impl FnOnce(&mut Sessions<V>, Now, u64) -> R) -> R {
+        let ms = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tokio::task::block_in_place(|| work(&mut self.lock(), (self.clock)(), ms))
+    }
+    /// Lets sessions look when something falls due, and forgets those that are over.
+    async fn look(self: Arc<Self>) {
+        loop {
+            let wait = self.with(|sessions, now, ms| {
+                let due: Vec<String> = sessions.due(ms);
+                due.iter().for_each(|id| sessions.tell(id, (now, ms), |call| call));
+                sessions.held.retain(|_, session| session.over.is_none_or(|over| over.elapsed() < REMEMBERED));
+                sessions.next(ms)
+            });
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.due.notified() => {}
+            }
+        }
+    }
+}
+
+impl<V: Vault> Sessions<V> {
+    /// Sessions that want to look now.
+    fn due(&mut self, ms: u64) -> Vec<String> {
+        let due =
+            |session: &mut Session| session.tap.talking().look(SwitchCall::due).flatten().is_some_and(|at| at <= ms);
+        self.held.iter_mut().filter_map(|(id, session)| due(session).then(|| id.clone())).collect()
+    }
+    /// How long nothing falls due.
+    fn next(&mut self, ms: u64) -> Duration {
+        let next =
+            self.held.values_mut().filter_map(|session| session.tap.talking().look(SwitchCall::due).flatten()).min();
+        Duration::from_millis(next.map_or(u64::MAX, |at| at.saturating_sub(ms))).min(LOOK)
+    }
+    /// Somebody's first word. Gives the session's name.
+    fn open(&mut self, service: &str, hello: &[u8], at: (Now, u64)) -> Result<String, SwitchError> {
+        let tap = self.switch.tap(service)?;
+        let id: String = entropy::fresh().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let session = Session { tap, words: Vec::new(), open: false, over: None, told: Arc::new(Notify::new()) };
+        self.held.insert(id.clone(), session);
+        self.heard(&id, hello, at);
+        Ok(id)
+    }
+    fn heard(&mut self, id: &str, frame: &[u8], (now, ms): (Now, u64)) {
+        let Some(session) = self.held.get_mut(id) else { return };
+        session.tap.talking().tell(|call| call.at(ms));
+        match session.tap.receive(frame, now, &mut self.switch.device) {
+            Ok(step) => self.after(id, step, (now, ms)),
+            // What is paid stays paid: the session ends, and its end is logged.
+            Err(_) => self.tell(id, (now, ms), |call| call.ended(CallEnd::NotAgreed)),
+        }
+    }
+    fn tell(&mut self, id: &str, (now, ms): (Now, u64), change: impl FnOnce(SwitchCall) -> SwitchCall) {
+        let Some(session) = self.held.get_mut(id) else { return };
+        session.tap.talking().tell(|call| change(call.at(ms)));
+        if let Ok(step) = session.tap.event(Event::Tick, now, &mut self.switch.device) {
+            self.after(id, step, (now, ms));
+        }
+    }
+    fn after(&mut self, id: &str, step: TapStep<SwitchNotice>, at: (Now, u64)) {
+        let Some(session) = self.held.get_mut(id) else { return };
+        session.words.extend(step.frames);
+        let mut more: Option<fn(SwitchCall) -> SwitchCall> = None;
+        for notice in step.notices {
+            match notice {
+                // Nobody rings: the way opens at once, and is paid for from here on.
+                SwitchNotice::Proceed => {
+                    session.open = true;
+                    more = Some(SwitchCall::answered);
+                }
+                SwitchNotice::HangUp(CallEnd::PaidTimeOver) => more = Some(|call| call.ended(CallEnd::PaidTimeOver)),
+                SwitchNotice::HangUp(_) => more = Some(|call| call.ended(CallEnd::HungUp)),
+                SwitchNotice::Over(_) | SwitchNotice::Refused(_) | SwitchNotice::Failed(_) => session.open = false,
+                SwitchNotice::Warn(_) => {}
+            }
+        }
+        if session.tap.is_over() {
+            session.open = false;
+            session.over.get_or_insert_with(Instant::now);
+        }
+        session.told.notify_one();
+        if let Some(more) = more {
+            self.tell(id, at, more);
+        }
+    }
+    /// What a session has to say, and how it stands.
+    fn fetch(&mut self, id: &str) -> Option<Fetched> {
+        let session = self.held.get_mut(id)?;
+        let words = std::mem::take(&mut session.words);
+        Some((words, session.open, session.over.is_some(), session.told.clone()))
+    }
+}
+
+fn said(status: StatusCode, words: Vec<Vec<u8>>, open: bool) -> Response {
+    let body = words.into_iter().map(Bytes).collect::<Vec<_>>().to_bytes();
+    let open = HeaderValue::from_static(if open { "true" } else { "false" });
+    (status, [(OPEN, open)], body).into_response()
+}
+
+async fn open<V: Vault + Send + 'static>(State(hotspot): State<Arc<Hotspot<V>>>, hello: Body) -> Response {
+    let opened = hotspot.with(|sessions, now, ms| {
+        let id = sessions.open(&hotspot.service, &hello, (now, ms))?;
+        Ok::<_, SwitchError>((sessions.fetch(&id), id))
+    });
+    match opened {
+        Ok((Some((words, open, ..)), id)) => {
+            let mut response = said(StatusCode::CREATED, words, open);
+            if let Ok(place) = HeaderValue::from_str(&format!("/v1/session/{id}")) {
+                response.headers_mut().insert(header::LOCATION, place);
+            }
+            response
+        }
+        Ok((None, _)) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
+    }
+}
+
+async fn heard<V: Vault + Send + 'static>(
+    State(hotspot): State<Arc<Hotspot<V>>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    frame: Body,
+) -> Response {
+    if !frame.is_empty() {
+        hotspot.with(|sessions, now, ms| sessions.heard(&id, &frame, (now, ms)));
+        hotspot.due.notify_one();
+    }
+    // RFC 7240, 4.3.
+    let wait = headers.get("prefer").and_then(|value| value.to_str().ok()?.strip_prefix("wait=")?.parse().ok());
+    let until = tokio::time::Instant::now() + Duration::from_secs(wait.unwrap_or(0).min(WAIT));
+    loop {
+        let Some((words, open, over, told)) = hotspot.with(|sessions, _, _| sessions.fetch(&id)) else {
+            return StatusCode::NOT_FOUND.into_response();
+        };
+        let late = tokio::time::Instant::now() >= until;
+        if !words.is_empty() || over || late {
+            return said(StatusCode::OK, words, open);
+        }
+        tokio::select! {
+            () = told.notified() => {}
+            () = tokio::time::sleep_until(until) => {}
+        }
+    }
+}
+
+async fn stands<V: Vault + Send + 'static>(State(hotspot): State<Arc<Hotspot<V>>>, Path(id): Path<String>) -> Response {
+    let stands = hotspot.with(|sessions, _, _| sessions.held.get(&id).map(|held| (held.open, held.over.is_some())));
+    match stands {
+        Some((open, over)) => {
+            ([(header::CONTENT_TYPE, "application/json")], format!("{{\"open\":{open},\"over\":{over}}}"))
+                .into_response()
+        }
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+async fn ended<V: Vault + Send + 'static>(State(hotspot): State<Arc<Hotspot<V>>>, Path(id): Path<String>) -> Response {
+    let words = hotspot.with(|sessions, now, ms| {
+        sessions.tell(&id, (now, ms), |call| call.ended(CallEnd::HungUp));
+        sessions.fetch(&id)
+    });
+    match words {
+        Some((words, open, ..)) => said(StatusCode::OK, words, open),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
