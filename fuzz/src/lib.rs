@@ -28,7 +28,7 @@ use tegata_core::talk::enter::{
     Shown, Tally, Window, WindowCode, Zone,
 };
 use tegata_core::talk::event::{
-    Change, ChangeAnswer, ChangeReply, Changed, EventPlan, GateOrder, KeptChange, PlannedDoor, PlannedZone, Seat, StaffOrder,
+    Change, ChangeAnswer, ChangeReply, Changed, EventPlan, GateInvite, GateOrder, KeptChange, PlannedDoor, PlannedZone, Seat, StaffOrder,
 };
 use tegata_core::talk::give::{
     Acceptance, Exit, Gift, GiftKept, GiftRequest, GiveMessage, GiveOffer, Given, HandedOver, Register, Reveal, Taken,
@@ -95,6 +95,7 @@ pub const SIGNED: &[Feed] = &[
     signed::<Done>,
     signed::<EventPlan>,
     signed::<GateOrder>,
+    signed::<GateInvite>,
     signed::<Tariff>,
     signed::<CallTariff>,
     signed::<CallReceipt>,

@@ -10,10 +10,11 @@ use tegata_core::record::{RecordKey, Space};
 use tegata_core::talk::buy::Listing;
 use tegata_core::talk::cards::Done;
 use tegata_core::talk::enter::Direction;
-use tegata_core::talk::event::{EventPlan, GateOrder, PlannedDoor, PlannedZone};
+use tegata_core::talk::event::{EventPlan, GateInvite, GateOrder, PlannedDoor, PlannedZone};
 use tegata_core::talk::report::ReportKind;
 use tegata_core::wire::signed::{Signed, Verified};
 use tegata_core::{Amount, DeviceId, EventId, Hash, PartyId, Time, Unit};
+use tegata_crypto_native::GateNumber;
 use tegata_device::{Now, Post};
 use tegata_vault::{Vault, VaultError};
 
@@ -85,8 +86,17 @@ fn plan_key(event: EventId) -> RecordKey {
     RecordKey::new(Space::Event, [b"plan".as_slice(), &event.0].concat())
 }
 
+fn invite_key(secret: Hash) -> RecordKey {
+    RecordKey::new(Space::Event, [b"invite".as_slice(), &secret.0].concat())
+}
+
 fn gate_key(gate: DeviceId) -> RecordKey {
     RecordKey::new(Space::Event, [b"gate".as_slice(), &gate.0].concat())
+}
+
+fn door_of(plan: &EventPlan, door: &str) -> Result<u64, IssuerError> {
+    let named = plan.doors.iter().find(|known| known.name == door || known.door.to_string() == door);
+    Ok(named.ok_or_else(|| IssuerError::NoDoor(door.to_owned()))?.door)
 }
 
 fn title(event: &EventPlan, category: &str) -> String {
@@ -219,8 +229,7 @@ impl<V: Vault> Issuer<V> {
         now: Now,
     ) -> Result<GateOrder, IssuerError> {
         let plan = self.event(event)?;
-        let named = plan.doors.iter().find(|known| known.name == door || known.door.to_string() == door);
-        let door = named.ok_or_else(|| IssuerError::NoDoor(door.to_owned()))?.door;
+        let door = door_of(&plan, door)?;
         let order = GateOrder {
             promoter: self.party()?,
             gate,
@@ -238,6 +247,46 @@ impl<V: Vault> Issuer<V> {
             return Ok(same.claimed().clone());
         }
         self.keep_and_send(post, (gate_key(gate), old), order, now)
+    }
+
+    /// Makes the number by which a gate that has not joined yet joins, and is set up at this door by the same step. The number is kept
+    /// by nobody: where it is lost, another one is made.
+    ///
+    /// # Errors
+    /// [`IssuerError::NoDoor`] and others.
+    pub fn invite_gate(
+        &mut self,
+        post: &mut dyn Post,
+        (name, event, door): (&str, &str, &str),
+        (direction, until): (Direction, Time),
+        now: Now,
+    ) -> Result<(GateNumber, GateInvite), IssuerError> {
+        let plan = self.event(event)?;
+        let number = GateNumber::generate(now.entropy);
+        let invite = GateInvite {
+            promoter: self.party()?,
+            secret: Hash::of(&number.secret()),
+            name: name.to_owned(),
+            event: plan.event,
+            door: door_of(&plan, door)?,
+            direction,
+            until,
+            at: now.time,
+            extensions: Default::default(),
+        };
+        let invite = self.keep_and_send(post, (invite_key(invite.secret), None), invite, now)?;
+        Ok((number, invite))
+    }
+
+    /// The invitations that it has made for gates of an event.
+    ///
+    /// # Errors
+    /// The vault cannot be read.
+    pub fn invited(&self, event: EventId) -> Result<Vec<GateInvite>, IssuerError> {
+        let found = self.device.vault.scan(Space::Event, b"invite", usize::MAX)?;
+        let decoded =
+            |(_, bytes): &(Vec<u8>, Vec<u8>)| Some(Signed::<GateInvite>::decode(bytes).ok()?.claimed().clone());
+        Ok(found.iter().filter_map(decoded).filter(|invite| invite.event == event).collect())
     }
 
     /// Orders tickets of a category by number: to be sold over a counter once they are activated, or as vouchers, which cost nothing.

@@ -68,6 +68,7 @@ fn handle(desk: &mut Desk<'_>, request: &Request, opened: &Opened) -> Result<Vec
         Request::Unopened(request) => reach::unopened(desk, request),
         Request::Plan(request) => enter::plan(desk, request),
         Request::GateOrder(request) => enter::order_gate(desk, request),
+        Request::GateInvite(request) => enter::invite_gate(desk, request),
         Request::Staff(request) => enter::order_staff(desk, request),
         Request::Tariff(request) => tariffs::tariff(desk, request),
         Request::Register(request, title) => give::register(desk, request, title.as_ref()),

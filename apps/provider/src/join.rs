@@ -2,6 +2,7 @@
 
 use crate::desk::{Desk, Failure};
 use crate::directory::{Known, Learned};
+use crate::enter;
 use crate::tariffs;
 use tegata_core::card::CardKind;
 use tegata_core::talk::join::{JoinReply, JoinRequest};
@@ -56,6 +57,7 @@ fn enrol(
     request: &JoinRequest,
     channel: &Channel,
 ) -> Result<Signed<Certificate>, Failure> {
+    let place = enter::place_of(desk, token)?;
     let subject = Subject(desk.draw_id());
     let name = if token.name.is_empty() { request.name.clone() } else { token.name.clone() };
     let (now, epoch, until) = (desk.now, desk.provider.epoch, desk.now.after(CERTIFICATE));
@@ -95,6 +97,9 @@ fn enrol(
     desk.learned.push(Learned::Participant(subject, Known::from(&row)));
     if matches!(request.role, Role::Wallet | Role::Terminal | Role::Gate | Role::Switch) {
         desk.devices.insert(subject.device(), DeviceRow::new(subject.device(), now, epoch, 0));
+    }
+    if let Some(place) = place {
+        enter::take_place(desk, subject.device(), place)?;
     }
     if matches!(request.role, Role::Terminal | Role::Switch) {
         equip(desk, subject, request.role)?;

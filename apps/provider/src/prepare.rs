@@ -12,7 +12,7 @@ use tegata_core::talk::credit::{
     AuthorizationRequest, ClearingRequest, Line, NamedOffer, PaymentRequest, RegisterCard, merchant_line, offered,
     user_line,
 };
-use tegata_core::talk::event::{Change, ChangeAnswer, EventPlan, GateOrder, StaffOrder};
+use tegata_core::talk::event::{Change, ChangeAnswer, EventPlan, GateInvite, GateOrder, StaffOrder};
 use tegata_core::talk::give::{GiftRequest, Register};
 use tegata_core::talk::join::JoinRequest;
 use tegata_core::talk::reach::{Carry, KeyAsk, Mute, Reachable, Unopened};
@@ -56,6 +56,7 @@ pub(crate) enum Request {
     Unopened(Verified<Unopened>),
     Plan(Verified<EventPlan>),
     GateOrder(Verified<GateOrder>),
+    GateInvite(Verified<GateInvite>),
     Staff(Verified<StaffOrder>),
     Tariff(Verified<Tariff>),
     /// With the title, if its signatures hold.
@@ -224,6 +225,9 @@ impl Stage<'_> {
             Ok(Listing::KIND) => self.signed(plain, &[Role::Issuer], |body| body.issuer.into(), Request::List),
             Ok(EventPlan::KIND) => self.signed(plain, &[Role::Issuer], |body| body.promoter.into(), Request::Plan),
             Ok(GateOrder::KIND) => self.signed(plain, &[Role::Issuer], |body| body.promoter.into(), Request::GateOrder),
+            Ok(GateInvite::KIND) => {
+                self.signed(plain, &[Role::Issuer], |body| body.promoter.into(), Request::GateInvite)
+            }
             Ok(StaffOrder::KIND) => self.signed(plain, &[Role::Issuer], |body| body.promoter.into(), Request::Staff),
             Ok(Tariff::KIND) => self.signed(plain, &[Role::Issuer], |body| body.issuer.into(), Request::Tariff),
             Ok(Register::KIND) => {

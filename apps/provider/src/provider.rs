@@ -24,7 +24,7 @@ use tegata_ledger::Equation;
 use tegata_store::{ExceptionRow, ProviderRow, Store, TokenRow};
 
 /// Longest name of a participant, in bytes: it travels in certificates.
-const MAX_NAME: usize = 64;
+pub(crate) const MAX_NAME: usize = 64;
 /// How long a token can be used, in seconds: a week.
 const TOKEN: u64 = 7 * Time::DAY;
 
@@ -176,7 +176,8 @@ impl Provider {
         secret.copy_from_slice(&mac(&entropy, "tegata join token v1", &[])[..16]);
         let mut pin = [0; 16];
         pin.copy_from_slice(&self.shared.info.fingerprint().0[..16]);
-        let row = TokenRow { role, owner, name: name.to_owned(), valid_until: now.after(TOKEN), used: None };
+        let row =
+            TokenRow { role, owner, name: name.to_owned(), valid_until: now.after(TOKEN), place: None, used: None };
         self.store.begin()?;
         let written = self.store.put_token(&Hash::of(&secret), &row);
         self.finish(written.map_err(ProviderError::from))?;

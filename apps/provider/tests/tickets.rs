@@ -5,12 +5,18 @@ mod concert;
 mod says;
 mod world;
 
+use clearing::audited;
 use concert::*;
 use tegata_core::Time;
 use tegata_core::talk::cards::Done;
 use tegata_core::talk::enter::{Direction, EnterRefusal, GateNotice, Setup};
 use tegata_core::talk::event::*;
+use tegata_core::talk::join::JoinToken;
 use tegata_core::wire::certificate::Role;
+use tegata_core::{EventId, Hash, PartyId};
+use tegata_crypto_native::GateNumber;
+use tegata_device::{JoinError, join};
+use tegata_gate::Gate;
 use world::blank;
 
 #[test]
@@ -180,7 +186,7 @@ fn only_its_promoter_plans_an_event_and_puts_its_gates_in_place() {
     let world = &mut concert.world;
     let mut other = blank(150);
     world.join(&mut other, Role::Issuer, None, "Other");
-    let promoter = tegata_core::PartyId(other.id().expect("joined").0);
+    let promoter = PartyId(other.id().expect("joined").0);
     let stolen = EventPlan { promoter, revision: 2, ..plan(world) };
     let answer: Result<Done, _> = world.ask(&mut other, stolen);
     assert!(answer.is_err(), "another promoter's event");
@@ -206,4 +212,141 @@ fn only_its_promoter_plans_an_event_and_puts_its_gates_in_place() {
     assert!(answer.is_err(), "a seat that may be sold gets no other name");
     let again: Result<Done, _> = world.ask(&mut issuer, same);
     assert!(again.is_ok(), "the same plan again changes nothing: {again:?}");
+}
+
+/// A new device joins with this number.
+fn set_up(concert: &mut Concert, seed: u8, number: &GateNumber) -> Result<Door, JoinError> {
+    let mut device = blank(seed);
+    let mut token = JoinToken { secret: number.secret(), pin: [0; 16] };
+    token.pin.copy_from_slice(&concert.world.provider.info().fingerprint().0[..16]);
+    let (now, info) = (concert.world.moment(), concert.world.provider.info().clone());
+    let mut wire = concert.world.wire(now, false);
+    join(&mut device, &mut wire, &info, &token, Role::Gate, "east", now)?;
+    concert.world.update(&mut device);
+    Ok(Gate::new(device))
+}
+
+#[test]
+fn a_new_gate_is_set_up_by_the_number_that_it_joins_with() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    let (promoter, at) = (concert.world.issuer_id(), concert.world.now);
+    let number = GateNumber::generate([7; 32]);
+    let invite = GateInvite {
+        promoter,
+        secret: Hash::of(&number.secret()),
+        name: String::new(),
+        event: EVENT,
+        door: 2,
+        direction: Direction::In,
+        until: at.after(Time::DAY),
+        at,
+        extensions: Default::default(),
+    };
+    assert!(set_up(&mut concert, 160, &number).is_err(), "nobody has invited it yet");
+    // What names no door, is over, is another's or is said twice with another content is refused.
+    let mut issuer = std::mem::replace(&mut concert.world.issuer, blank(200));
+    for wrong in [
+        GateInvite { door: 99, ..invite.clone() },
+        GateInvite { until: at, ..invite.clone() },
+        GateInvite { name: "a/b".into(), ..invite.clone() },
+        GateInvite { event: EventId([9; 16]), ..invite.clone() },
+    ] {
+        let answer: Result<Done, _> = concert.world.ask(&mut issuer, wrong.clone());
+        assert!(answer.is_err(), "{wrong:?}");
+    }
+    for _ in 0..2 {
+        let answer: Result<Done, _> = concert.world.ask(&mut issuer, invite.clone());
+        answer.expect("the same again changes nothing");
+    }
+    let other: Result<Done, _> = concert.world.ask(&mut issuer, GateInvite { door: 1, ..invite.clone() });
+    assert!(other.is_err(), "the number is taken");
+    let mut stranger = blank(150);
+    concert.world.join(&mut stranger, Role::Issuer, None, "Other");
+    let foreign = PartyId(stranger.id().expect("joined").0);
+    let secret = Hash::of(&[8; 16]);
+    let stolen: Result<Done, _> =
+        concert.world.ask(&mut stranger, GateInvite { promoter: foreign, secret, ..invite.clone() });
+    assert!(stolen.is_err(), "another promoter's event");
+    concert.world.issuer = issuer;
+
+    let gate = set_up(&mut concert, 161, &number).expect("joined");
+    assert_eq!(Setup::load(&gate.device).map(|setup| (setup.door, setup.direction)), Some((2, Direction::In)));
+    assert!(set_up(&mut concert, 162, &number).is_err(), "a number serves once");
+    // The promoter moves it like any other; what it had ordered before it joined changes nothing.
+    let id = gate.device.id().expect("joined");
+    concert.gates.push(gate);
+    concert.doors_open();
+    concert.enters(card, 3);
+    concert.brings(3);
+    concert.clean();
+    let order = |at| GateOrder {
+        promoter,
+        gate: id,
+        event: EVENT,
+        door: 1,
+        direction: Direction::In,
+        at,
+        extensions: Default::default(),
+    };
+    let mut issuer = std::mem::replace(&mut concert.world.issuer, blank(200));
+    let late: Result<Done, _> = concert.world.ask(&mut issuer, order(at));
+    assert!(late.is_err(), "older than the invitation");
+    let moved: Result<Done, _> = concert.world.ask(&mut issuer, order(concert.world.now));
+    moved.expect("moved");
+    concert.world.issuer = issuer;
+    concert.brings(3);
+    assert_eq!(Setup::load(&concert.gates[3].device).map(|setup| setup.door), Some(1));
+    concert.clean();
+
+    // One that comes too late is not let in.
+    let number = GateNumber::generate([9; 32]);
+    let now = concert.world.now;
+    concert.world.issuer_asks(GateInvite {
+        secret: Hash::of(&number.secret()),
+        at: now,
+        until: now.after(60),
+        ..invite.clone()
+    });
+    concert.world.now = now.after(60);
+    assert!(set_up(&mut concert, 163, &number).is_err(), "over");
+}
+
+#[test]
+fn a_gate_that_stands_where_nobody_put_it_is_found() {
+    let mut concert = Concert::new();
+    let number = GateNumber::generate([7; 32]);
+    let (promoter, at) = (concert.world.issuer_id(), concert.world.now);
+    concert.world.issuer_asks(GateInvite {
+        promoter,
+        secret: Hash::of(&number.secret()),
+        name: "west".into(),
+        event: EVENT,
+        door: 2,
+        direction: Direction::Out,
+        until: at.after(Time::DAY),
+        at,
+        extensions: Default::default(),
+    });
+    let gate = set_up(&mut concert, 161, &number).expect("joined").device.id().expect("joined");
+    concert.clean();
+    let by_order = concert.gates[0].device.id().expect("joined");
+    for (what, undo, of) in [
+        ("door = 1", "door = 2", gate),
+        ("direction = 3 - direction", "direction = 3 - direction", gate),
+        ("door = 3", "door = 1", by_order),
+    ] {
+        let run = |set: &str| {
+            let sql = format!("UPDATE gate SET {set} WHERE gate = ?1");
+            concert.world.provider.store().connection().execute(&sql, [of.0]).expect("written");
+        };
+        run(what);
+        let found = audited(&concert.world).difference.expect("found");
+        assert!(found.to_string().contains("the place of gate"), "{what}: {found}");
+        run(undo);
+        concert.clean();
+    }
+    let connection = concert.world.provider.store().connection();
+    connection.execute("UPDATE token SET reply = NULL WHERE place IS NOT NULL", []).expect("written");
+    assert!(audited(&concert.world).difference.is_some(), "nobody has joined with it");
 }

@@ -55,6 +55,8 @@ pub struct Figures {
     pub lost: u64,
     /// Pages of silent gates that others told on, and that were news.
     pub relayed: u64,
+    /// New gates that joined by a number.
+    pub set_up: u64,
     /// Times that a wallet was told that it stands in a waiting list.
     pub listed: u64,
     /// Wishes that became reservations.
@@ -91,6 +93,7 @@ impl AddAssign for Figures {
         self.by_hand += more.by_hand;
         self.lost += more.lost;
         self.relayed += more.relayed;
+        self.set_up += more.set_up;
         self.listed += more.listed;
         self.offered += more.offered;
         self.by_number += more.by_number;
@@ -128,6 +131,7 @@ impl Town {
             hung_up: self.lines.as_ref().map_or(0, |lines| lines.hung_up),
             lost: self.venue.iter().flat_map(|venue| &venue.gates).filter(|gate| gate.lost).count() as u64,
             relayed: self.venue.as_ref().map_or(0, |venue| venue.relayed),
+            set_up: self.losing.as_ref().map_or(0, |losing| losing.joined),
             listed: self.queue.as_ref().map_or(0, |queue| queue.listed),
             offered: self.count("SELECT count(*) FROM waiting WHERE state = 2"),
             by_number: self.booth.iter().flat_map(|it| &it.slips).filter(|slip| slip.taken.is_some()).count() as u64,

@@ -1,7 +1,7 @@
 //! The town of one seed: its people, its tills, its provider, and what has happened so far.
 
 use crate::Options;
-use crate::act::{Booth, Hands, Letters, Lines, Losing, Plans, Queue, Settling, Staff};
+use crate::act::{Booth, Hands, Letters, Lines, Losing, Newcomer, Plans, Queue, Settling, Staff};
 use crate::dice::Dice;
 use crate::fault::Mix;
 use crate::link::Air;
@@ -310,6 +310,7 @@ impl Town {
             _ => mix,
         };
         let mut losing = Dice::new(seed.rotate_left(20) ^ 0x6c6f_7374);
+        let new_gate = Dice::new(seed.rotate_left(20) ^ 0x6e65_7767).entropy();
         let drawn = losing.chance(LOSING);
         let mix = match options.mix {
             None if options.losing.unwrap_or(drawn) => mix.draw_losing(&mut losing),
@@ -412,7 +413,7 @@ impl Town {
             staff: (mix.staff > 0).then(|| Staff::new(staff)),
             booth: (mix.booth > 0).then(|| Booth::new(booth)),
             queue: (mix.queue > 0).then(|| Queue::new(queue)),
-            losing: (mix.losing > 0).then(|| Losing::new(losing, spares)),
+            losing: (mix.losing > 0).then(|| Losing::new(losing, spares, vec![Newcomer::new(new_gate, broken)])),
             wrong: Vec::new(),
             causes: Causes::default(),
             crossed: 0,

@@ -236,6 +236,7 @@ fn towns_that_lose_gates_are_clean() {
     assert!(summary.failures.is_empty(), "{:?}", summary.failures);
     let figures = summary.figures;
     assert!(figures.lost > 100 && figures.relayed > 80, "hardly a gate is lost, or nobody tells on: {figures:?}");
+    assert!(figures.set_up > 15, "hardly a gate joins by a number: {figures:?}");
     let options = Options { booth: Some(false), queue: Some(false), ..options };
     for seed in LOSING_ONCE_FAILED {
         assert!(run(seed, &options).is_clean(), "{}", trace(seed, &options));

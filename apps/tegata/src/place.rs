@@ -202,9 +202,21 @@ impl Place {
         self.folder.path().join("provider.url")
     }
 
-    /// Remembers where a token says that the provider answers.
-    pub fn remember_provider(&self, url: &str) -> Result<(), Failure> {
-        Ok(std::fs::write(self.told(), url)?)
+    fn pinned(&self) -> PathBuf {
+        self.folder.path().join("provider.pin")
+    }
+
+    /// Remembers which provider this is, and where a token says that it answers.
+    pub fn remember_provider(&self, url: Option<&str>, pin: &[u8; 16]) -> Result<(), Failure> {
+        if let Some(url) = url {
+            std::fs::write(self.told(), url)?;
+        }
+        Ok(std::fs::write(self.pinned(), pin)?)
+    }
+
+    /// What tokens of the provider pin that something here has joined.
+    pub fn provider_pin(&self) -> Option<[u8; 16]> {
+        std::fs::read(self.pinned()).ok()?.try_into().ok()
     }
 
     /// The line to the provider.

@@ -142,6 +142,22 @@ fn a_venue_is_planned_in_one_line_seated_from_a_file_and_has_its_gate() {
     let shown = event(&["show", "Concert"]);
     assert_eq!((shown["gates"][0]["door"].as_u64(), shown["plan"]["seats"].as_u64()), (Some(2), Some(31)));
 
+    // One that is new joins and is set up by a code, or by a number; each serves once.
+    wrong(&["invite", "Concert"], "several doors");
+    let invited = event(&["invite", "Concert", "North", "--out"]);
+    let (number, scanned) = (invited["number"].as_str().unwrap(), invited["to_scan"].as_str().unwrap());
+    let machine = folder.path().join("machine");
+    bad(&machine, &["gate", "west", "join", number, "--provider", "http://127.0.0.1:1"], "scan the code");
+    bad(data, &["gate", "west", "join", "K7QF-2M9X"], "neither a gate's number");
+    good(&machine, &["gate", "west", "join", scanned]);
+    let status = good(&machine, &["gate", "west", "status"]);
+    assert_eq!((&status["event"], &status["direction"]), (&"Concert".into(), &"Out".into()), "{status}");
+    bad(data, &["gate", "east", "join", number], "token");
+    let number = event(&["invite", "Concert", "North", "--gate", "east"])["number"].as_str().unwrap().to_owned();
+    good(data, &["gate", "east", "join", &number]);
+    assert_eq!(good(data, &["gate", "east", "status"])["event"], "Concert");
+    assert_eq!(event(&["show", "Concert"])["invited"].as_array().unwrap().len(), 2);
+
     wrong(&["plan", "Ball", "--place", "Here", "--category", "Any=20.00:5"], "when the doors open");
     wrong(&["category", "Concert", "Foyer=20.00", OPEN[0], OPEN[1]], "no numbered seats");
     wrong(&["category", "Concert", "Foyer", OPEN[0], OPEN[1]], "is no category");

@@ -8,7 +8,6 @@ use crate::contracts::Contracts;
 use crate::credit::Credit;
 use crate::difference::{Difference, Findings};
 use crate::facts::Facts;
-use crate::given;
 use crate::judge::Evidence;
 use crate::log::Logs;
 use crate::numbers::Numbers;
@@ -17,13 +16,14 @@ use crate::sold::Sold;
 use crate::staff::{self, Staff};
 use crate::trust::Trust;
 use crate::verdicts::Verdicts;
+use crate::{gates, given};
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 use tegata_core::Time;
 use tegata_core::wire::signed::PublicKey;
 
 /// The newest format of the provider's database that this program knows, and the mark of such a file ("Tgtp").
-const FORMAT: u32 = 11;
+const FORMAT: u32 = 12;
 const APPLICATION_ID: u32 = 0x5467_7470;
 
 /// Which uploads' signatures are checked; everything else is always checked.
@@ -177,6 +177,7 @@ fn examine(connection: &Connection, options: &Options) -> Result<Audit, AuditErr
     let sold = Sold::read(connection, &trust, (&mut asked, &mut numbers), &mut signatures, &mut findings)?;
     let changes = Changes::read(connection, (&trust, &numbers), &mut signatures, &mut findings)?;
     let cards = Cards::read(connection, &trust, (&numbers, &sold, &changes), &mut signatures, &mut findings)?;
+    gates::examine(connection, &trust, &mut signatures, &mut findings)?;
     given::examine(connection, &trust, &cards, &mut signatures, &mut findings)?;
     let verdicts = Verdicts::read(connection)?;
     let mut facts = Facts::default();

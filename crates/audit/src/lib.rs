@@ -19,6 +19,7 @@ mod credit;
 mod difference;
 mod entry;
 mod facts;
+mod gates;
 mod given;
 mod judge;
 mod log;

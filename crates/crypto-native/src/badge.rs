@@ -1,5 +1,5 @@
-//! Badges of a gate's staff: a number as on an installation slip, from which the badge's key is made. It is printed once and kept by
-//! whoever wears it; the promoter keeps the public key alone.
+//! Numbers at gates, each as on an installation slip and shown once. A badge of the staff: its key is made from it, the promoter keeps
+//! the public key alone. The number of a gate that is to be set up: a join token's secret is made from it.
 
 use crate::keys::SecretKey;
 use crate::number::{InstallationNumber, NumberError};
@@ -33,6 +33,34 @@ impl Badge {
     }
 }
 
+/// The number by which a gate joins and is set up for an event in one step: printed, shown as a code, or typed.
+pub struct GateNumber(InstallationNumber);
+
+impl GateNumber {
+    /// The number that belongs to this entropy.
+    pub fn generate(entropy: [u8; 32]) -> Self {
+        Self(InstallationNumber::generate(entropy))
+    }
+    /// Reads what was typed or scanned.
+    ///
+    /// # Errors
+    /// [`NumberError`], in words for whoever typed it.
+    pub fn parse(text: &str) -> Result<Self, NumberError> {
+        InstallationNumber::parse(text).map(Self)
+    }
+    /// The secret of the join token that it stands for.
+    pub fn secret(&self) -> [u8; 16] {
+        let text = Zeroizing::new(self.0.to_string());
+        let mut secret = [0; 16];
+        secret.copy_from_slice(&mac(&[0; 32], "tegata gate number v1", &[text.as_bytes()])[..16]);
+        secret
+    }
+    /// What is printed or typed: shown once.
+    pub fn text(&self) -> Zeroizing<String> {
+        Zeroizing::new(self.0.to_string())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,5 +70,13 @@ mod tests {
         let (one, two) = (Badge::generate([1; 32]), Badge::generate([2; 32]));
         let read = Badge::parse(&one.text().to_lowercase()).expect("a badge");
         assert!(read.key().public() == one.key().public() && one.key().public() != two.key().public());
+    }
+
+    #[test]
+    fn a_gate_number_read_again_makes_the_same_secret() {
+        let (one, two) = (GateNumber::generate([1; 32]), GateNumber::generate([2; 32]));
+        let read = GateNumber::parse(&one.text().to_lowercase()).expect("a number");
+        assert!(read.secret() == one.secret() && one.secret() != two.secret());
+        assert!(GateNumber::parse("K7QF-2M9X").is_err());
     }
 }

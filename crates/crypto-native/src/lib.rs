@@ -17,7 +17,7 @@ pub mod primitive;
 pub mod seal;
 pub mod verify;
 
-pub use badge::Badge;
+pub use badge::{Badge, GateNumber};
 pub use batch::{Gathering, RecordVerifier, is_strict_key};
 pub use keys::{KeyError, SealingSecret, SecretKey};
 pub use seal::{Channel, SealError, open, seal_to};

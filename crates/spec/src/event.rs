@@ -62,6 +62,22 @@ pub fn GateOrder() -> Forms<GateOrder> {
     };
     vec![("in", inward.clone()), ("out", GateOrder { direction: Direction::Out, ..inward })]
 }
+/// Invitations to gates.
+#[allow(non_snake_case)] // named like the message
+pub fn GateInvite() -> Forms<GateInvite> {
+    let named = GateInvite {
+        promoter: ISSUER,
+        secret: Hash::of(&[0x67; 16]),
+        name: "North door".into(),
+        event: EVENT,
+        door: 4,
+        direction: Direction::In,
+        until: Time(NOW + 7 * Time::DAY),
+        at: Time(NOW - Time::DAY),
+        extensions: none(),
+    };
+    vec![("named", named.clone()), ("named by itself", GateInvite { name: String::new(), ..named })]
+}
 /// The staff at gates.
 #[allow(non_snake_case)] // named like the message
 pub fn StaffOrder() -> Forms<StaffOrder> {

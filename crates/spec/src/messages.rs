@@ -408,6 +408,7 @@ messages! {
         CallTariff by Terminal in CallTariff::context(&samples::SESSION, samples::TERMINAL);
         CallReceipt by Terminal in CallReceipt::context(samples::TERMINAL);
         GateOrder by Issuer in [];
+        GateInvite by Issuer in [];
         StaffOrder by Issuer in [];
         ByHand by Card in ByHand::context(crate::enter::GATE, 31);
         Change by Issuer in [];

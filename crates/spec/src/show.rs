@@ -431,6 +431,7 @@ fields! {
     Calling { state switch name tariff session card generation tick raises receipt }
     Call { state tariff session card generation tick checkpoint raises certain receipt }
     GateOrder { promoter gate event door direction at }
+    GateInvite { promoter secret name event door direction until at }
     StaffOrder { promoter event revision staff at }
     Change { promoter event before after text answer_until silence_refunds at }
     Changed { change card after text answer_until silence_refunds }

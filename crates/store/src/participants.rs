@@ -44,6 +44,8 @@ pub struct TokenRow {
     pub name: String,
     /// Until before when it can be used.
     pub valid_until: Time,
+    /// Where a gate that joins with it shall stand: the promoter's signed invitation.
+    pub place: Option<Vec<u8>>,
     /// Hash of the request that used it, and the signed reply.
     pub used: Option<(Hash, Vec<u8>)>,
 }
@@ -124,13 +126,14 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn token(&self, secret: &Hash) -> Result<Option<TokenRow>, StoreError> {
-        let sql = "SELECT role, owner, name, valid_until, request, reply FROM token WHERE secret = ?1";
+        let sql = "SELECT role, owner, name, valid_until, place, request, reply FROM token WHERE secret = ?1";
         one(self.sql(sql)?, [secret.0], |row| {
             Ok(TokenRow {
                 role: row.code(Role::ALL, Role::code)?,
                 owner: row.get::<Option<_>>()?.map(PartyId),
                 name: row.get()?,
                 valid_until: row.time()?,
+                place: row.get()?,
                 used: row.get::<Option<_>>()?.map(Hash).zip(row.get()?),
             })
         })
@@ -140,9 +143,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn put_token(&self, secret: &Hash, row: &TokenRow) -> Result<(), StoreError> {
-        let sql = "INSERT INTO token (secret, role, owner, name, valid_until) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let sql = "INSERT INTO token (secret, role, owner, name, valid_until, place) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let owner = row.owner.map(|owner| owner.0);
-        self.sql(sql)?.execute(params![secret.0, n(row.role.code()), owner, row.name, n(row.valid_until.0)])?;
+        let until = n(row.valid_until.0);
+        self.sql(sql)?.execute(params![secret.0, n(row.role.code()), owner, row.name, until, row.place])?;
         Ok(())
     }
     /// Marks a token as used by this request, answered by these bytes.

@@ -21,7 +21,7 @@ mod work;
 
 pub(crate) use change::{answered, change, is_replaced, joined, told_late, undone};
 pub(crate) use hand::{by_hand, order_staff};
-pub(crate) use plan::{order_gate, plan, planned};
+pub(crate) use plan::{invite_gate, order_gate, place_of, plan, planned, take_place};
 pub(crate) use progress::progress;
 pub(crate) use setup::{due, kill};
 pub(crate) use shown::{Seen, prove, seen};

@@ -2,11 +2,13 @@
 
 use crate::cards::done;
 use crate::desk::{Desk, Failure};
-use tegata_core::talk::event::{EventPlan, GateOrder};
+use crate::provider::MAX_NAME;
+use tegata_core::talk::event::{EventPlan, GateInvite, GateOrder};
 use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::wire::certificate::Role;
 use tegata_core::wire::signed::{Signed, Verified};
-use tegata_store::{GateRow, PlannedRow, StoreError};
+use tegata_core::{DeviceId, EventId, Hash, PartyId, Time};
+use tegata_store::{GateRow, PlannedRow, StoreError, TokenRow};
 
 /// Keeps a plan. The same one again changes nothing; another one under the same revision, and one that is none, is refused.
 pub(crate) fn plan(desk: &mut Desk<'_>, request: &Verified<EventPlan>) -> Result<Vec<u8>, Failure> {
@@ -51,24 +53,44 @@ pub(crate) fn planned(row: &PlannedRow) -> Result<EventPlan, Failure> {
     Ok(Signed::<EventPlan>::decode(&row.body).map_err(|_| StoreError::Damaged)?.claimed().clone())
 }
 
+/// Where a gate stands, as its promoter has signed it: by an order, or by the invitation that it joined with.
+struct Placed {
+    hash: Hash,
+    at: Time,
+}
+
+impl Placed {
+    fn read(body: &[u8]) -> Result<Self, Failure> {
+        if let Ok(invite) = Signed::<GateInvite>::decode(body) {
+            return Ok(Self { hash: invite.hash(&[]), at: invite.claimed().at });
+        }
+        let order = Signed::<GateOrder>::decode(body).map_err(|_| StoreError::Damaged)?;
+        Ok(Self { hash: order.hash(&[]), at: order.claimed().at })
+    }
+}
+
+/// The zone behind a door of this promoter's event.
+fn zone_of(desk: &Desk<'_>, promoter: PartyId, (event, door): (EventId, u64)) -> Result<u64, Failure> {
+    let row = desk.store.planned(event)?.filter(|row| row.promoter == promoter);
+    let plan = planned(&row.ok_or(ProviderRefusal::Unknown)?)?;
+    let door = plan.doors.iter().find(|known| known.door == door).ok_or(ProviderRefusal::Unknown)?;
+    Ok(door.zone)
+}
+
 /// Puts a gate of this promoter in its place: it hears of it by its next update.
 pub(crate) fn order_gate(desk: &mut Desk<'_>, request: &Verified<GateOrder>) -> Result<Vec<u8>, Failure> {
     let known = desk.known(request.gate.into()).filter(|known| known.role == Role::Gate);
     if known.is_none_or(|known| known.owner != Some(request.promoter)) {
         return Err(ProviderRefusal::NotAllowed.into());
     }
-    let row = desk.store.planned(request.event)?.filter(|row| row.promoter == request.promoter);
-    let row = row.ok_or(ProviderRefusal::Unknown)?;
-    let plan = planned(&row)?;
-    let door = plan.doors.iter().find(|door| door.door == request.door).ok_or(ProviderRefusal::Unknown)?;
-    let body = request.signed().encode();
+    let zone = zone_of(desk, request.promoter, (request.event, request.door))?;
     if let Some(before) = desk.store.gate(request.gate)? {
-        let last = Signed::<GateOrder>::decode(&before.order).map_err(|_| StoreError::Damaged)?;
-        if last.hash(&[]) == request.hash() {
+        let last = Placed::read(&before.order)?;
+        if last.hash == request.hash() {
             return Ok(done(desk, &request.hash(), request.at));
         }
         // An old order that somebody brings again changes nothing.
-        if request.at <= last.claimed().at {
+        if request.at <= last.at {
             return Err(ProviderRefusal::Repeated.into());
         }
     }
@@ -76,12 +98,62 @@ pub(crate) fn order_gate(desk: &mut Desk<'_>, request: &Verified<GateOrder>) -> 
         gate: request.gate,
         event: request.event,
         door: request.door,
-        zone: door.zone,
+        zone,
         direction: request.direction,
         sent: 0,
-        order: body,
+        order: request.signed().encode(),
     })?;
     // Its neighbours hear that there is another one.
     desk.store.event_changed(request.event)?;
     Ok(done(desk, &request.hash(), request.at))
+}
+
+/// Keeps a promoter's invitation as the token of whoever joins with its number. The same one again changes nothing.
+pub(crate) fn invite_gate(desk: &mut Desk<'_>, request: &Verified<GateInvite>) -> Result<Vec<u8>, Failure> {
+    let place = Some(request.signed().encode());
+    match desk.store.token(&request.secret)? {
+        Some(before) if before.place == place => return Ok(done(desk, &request.hash(), request.at)),
+        Some(_) => return Err(ProviderRefusal::Repeated.into()),
+        None => {}
+    }
+    zone_of(desk, request.promoter, (request.event, request.door))?;
+    if desk.now >= request.until || request.name.contains(['/', '\\']) || request.name.len() > MAX_NAME {
+        return Err(ProviderRefusal::Terms.into());
+    }
+    desk.store.put_token(
+        &request.secret,
+        &TokenRow {
+            role: Role::Gate,
+            owner: Some(request.promoter),
+            name: request.name.clone(),
+            valid_until: request.until,
+            place,
+            used: None,
+        },
+    )?;
+    Ok(done(desk, &request.hash(), request.at))
+}
+
+/// Where a gate that joins with this token shall stand.
+///
+/// # Errors
+/// Its promoter is revoked; the event or the door is not planned any more.
+pub(crate) fn place_of(desk: &Desk<'_>, token: &TokenRow) -> Result<Option<GateRow>, Failure> {
+    let Some(order) = token.place.clone() else {
+        return Ok(None);
+    };
+    let signed = Signed::<GateInvite>::decode(&order).map_err(|_| StoreError::Damaged)?;
+    let GateInvite { promoter, event, door, direction, .. } = *signed.claimed();
+    if desk.known(promoter.into()).is_none_or(|known| known.revoked.is_some()) {
+        return Err(ProviderRefusal::Token.into());
+    }
+    let zone = zone_of(desk, promoter, (event, door))?;
+    Ok(Some(GateRow { gate: DeviceId([0; 16]), event, door, zone, direction, sent: 0, order }))
+}
+
+/// Puts a gate that has just joined in its place: its first update sets it up, and its neighbours hear of it.
+pub(crate) fn take_place(desk: &mut Desk<'_>, gate: DeviceId, place: GateRow) -> Result<(), Failure> {
+    let event = place.event;
+    desk.store.put_gate(&GateRow { gate, ..place })?;
+    Ok(desk.store.event_changed(event)?)
 }

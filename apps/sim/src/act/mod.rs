@@ -21,7 +21,7 @@ pub use booth::Booth;
 pub use call::{Lines, PRINTED};
 pub use change::Plans;
 pub use give::Hands;
-pub use lose::Losing;
+pub use lose::{Losing, Newcomer};
 pub use queue::Queue;
 pub use reach::Letters;
 pub use settle::Settling;

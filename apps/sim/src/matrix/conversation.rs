@@ -102,6 +102,8 @@ pub enum Conversation {
     ByHand,
     /// A gate is lost, declared lost and replaced.
     LostGate,
+    /// A gate is lost, and a new one that joins by a number takes its place.
+    GateNumber,
     /// Gates tell on what they have heard of a lost one.
     Relay,
     /// A ticket is printed with a number, sold over a counter, and typed in.
@@ -112,7 +114,7 @@ pub enum Conversation {
 
 impl Conversation {
     /// Every one.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 46] = [
         Self::Install,
         Self::Load,
         Self::FirstTap,
@@ -155,6 +157,7 @@ impl Conversation {
         Self::StaffOrder,
         Self::ByHand,
         Self::LostGate,
+        Self::GateNumber,
         Self::Relay,
         Self::TicketNumber,
         Self::WaitList,
@@ -204,6 +207,7 @@ impl Conversation {
             Self::StaffOrder => "staff comes and goes",
             Self::ByHand => "count by hand",
             Self::LostGate => "lost gate, replaced",
+            Self::GateNumber => "new gate, by a number",
             Self::Relay => "pages of a lost gate",
             Self::TicketNumber => "ticket by a number",
             Self::WaitList => "waiting list",
@@ -254,7 +258,7 @@ impl Conversation {
     }
     /// Whether a gate is lost.
     pub(super) fn loses(self) -> bool {
-        matches!(self, Self::LostGate | Self::Relay)
+        matches!(self, Self::LostGate | Self::GateNumber | Self::Relay)
     }
     /// Whether there is staff at the gates.
     pub(super) fn by_staff(self) -> bool {
@@ -505,6 +509,12 @@ impl Conversation {
             Self::LostGate => {
                 town.declare_lost(0);
                 town.replace_gate(0);
+                town.update_gate_plain(1);
+            }
+            Self::GateNumber => {
+                town.declare_lost(0);
+                town.replace_by_number(0);
+                town.replace_by_number(0);
                 town.update_gate_plain(1);
             }
             Self::Relay => {

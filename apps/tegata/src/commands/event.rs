@@ -11,6 +11,7 @@ use std::path::Path;
 use tegata_core::talk::buy::Listing;
 use tegata_core::talk::enter::{Direction, StaffRole};
 use tegata_core::talk::event::EventPlan;
+use tegata_core::talk::join::JoinToken;
 use tegata_core::{DeviceId, Time};
 use tegata_issuer::{Category, Draft, Issuer, Passes};
 use tegata_vault::SqliteVault;
@@ -48,6 +49,9 @@ pub fn run(place: &Place, name: &str, command: EventCommand) -> Result<Answer, F
             Ok(Answer::new(text, json!({ "category": category_json(&listed) })))
         }
         EventCommand::Gate { event, gate, door, out } => gate_at(place, name, (&event, &gate, door.as_deref()), out),
+        EventCommand::Invite { event, door, gate, out, days } => {
+            invite_gate(place, name, (&event, door.as_deref(), gate.as_deref()), (out, days))
+        }
         EventCommand::Staff { event, add, supervisor, end } => {
             staff(place, name, &event, add.map(|name| (name, supervisor)), end)
         }
@@ -165,20 +169,57 @@ fn gate_at(
     };
     let mut opened = place.issuer(name)?;
     let plan = opened.part.event(event)?;
-    let door = match (door, plan.doors.as_slice()) {
-        (Some(door), _) => door.to_owned(),
-        (None, [only]) => only.door.to_string(),
-        (None, _) => return fail("this event has several doors; name the one where the gate stands"),
-    };
+    let door = door_of(&plan, door)?;
     let direction = if out { Direction::Out } else { Direction::In };
     let order = opened.part.gate(&mut place.post()?, (id, event, &door), direction, now())?;
-    let door = plan.doors.iter().find(|known| known.door == order.door).map_or("", |door| &door.name);
-    let way = if out { "out" } else { "in" };
+    let (door, way) = (named(&plan, order.door), if out { "out" } else { "in" });
     let text = format!(
         "Gate {gate} lets {way} at {door} of {}. Its next update sets it up: tegata gate NAME update",
         plan.name
     );
     Ok(Answer::new(text, json!({ "gate": id.to_string(), "door": order.door, "direction": direction.name() })))
+}
+
+fn door_of(plan: &EventPlan, door: Option<&str>) -> Result<String, Failure> {
+    match (door, plan.doors.as_slice()) {
+        (Some(door), _) => Ok(door.to_owned()),
+        (None, [only]) => Ok(only.door.to_string()),
+        (None, _) => fail("this event has several doors; name the one where the gate stands"),
+    }
+}
+
+fn named(plan: &EventPlan, door: u64) -> &str {
+    plan.doors.iter().find(|known| known.door == door).map_or("", |door| &door.name)
+}
+
+fn invite_gate(
+    place: &Place,
+    name: &str,
+    (event, door, gate): (&str, Option<&str>, Option<&str>),
+    (out, days): (bool, u64),
+) -> Result<Answer, Failure> {
+    let mut opened = place.issuer(name)?;
+    let plan = opened.part.event(event)?;
+    let door = door_of(&plan, door)?;
+    let (url, now) = (place.provider_url()?, now());
+    let pin = super::pin_of(&url, opened.part.device.anchors().as_ref())?;
+    let (way, until) = (if out { Direction::Out } else { Direction::In }, now.time.after(days * Time::DAY));
+    let named_as = gate.unwrap_or_default();
+    let (number, invite) = opened.part.invite_gate(&mut place.post()?, (named_as, event, &door), (way, until), now)?;
+    let to_scan = format!("{}@{url}", JoinToken { secret: number.secret(), pin }.reveal());
+    let (number, door, gate) = (number.text(), named(&plan, invite.door), gate.unwrap_or("NAME"));
+    let text = format!(
+        "For one gate, at {door} of {}, until {}. It joins and is set up by scanning this code:\n{}\n  tegata gate {gate} join {to_scan}\n\
+         or, on a machine where a part of this provider has joined before, by this number:\n  tegata gate {gate} join {}",
+        plan.name,
+        super::moment(until),
+        super::qr(&to_scan)?,
+        *number
+    );
+    let json = json!({
+        "number": *number, "to_scan": to_scan, "door": invite.door, "direction": way.name(), "until": until.0,
+    });
+    Ok(Answer::new(text, json))
 }
 
 fn staff(
@@ -276,17 +317,20 @@ fn category_json(listed: &Listing) -> Value {
 
 fn show(issuer: &Issuer<SqliteVault>, plan: &EventPlan) -> Result<Answer, Failure> {
     let (categories, gates) = (issuer.categories(plan.event)?, issuer.gates(plan.event)?);
+    let invited = issuer.invited(plan.event)?;
     let zone = |number| plan.zones.iter().find(|zone| zone.zone == number).map_or("?", |zone| zone.name.as_str());
     let doors = plan.doors.iter().map(|door| {
         let at = gates.iter().filter(|gate| gate.door == door.door).map(|gate| {
             let way = if gate.direction == Direction::Out { "out" } else { "in" };
             format!("{} ({way})", gate.gate)
         });
-        vec![door.door.to_string(), door.name.clone(), zone(door.zone).to_owned(), at.collect::<Vec<_>>().join(", ")]
+        let invited = invited.iter().filter(|invite| invite.door == door.door).count().to_string();
+        let at = at.collect::<Vec<_>>().join(", ");
+        vec![door.door.to_string(), door.name.clone(), zone(door.zone).to_owned(), at, invited]
     });
     let mut parts = vec![
         format!("{} at {}, {}", plan.name, plan.place, plan.event),
-        table(&["door", "", "into", "gates"], &doors.collect::<Vec<_>>()),
+        table(&["door", "", "into", "gates put there", "invited by a number"], &doors.collect::<Vec<_>>()),
     ];
     let sold = categories.iter().map(|listed| {
         let seats = plan.seats.iter().filter(|seat| seat.article == listed.article).count();
@@ -311,6 +355,9 @@ fn show(issuer: &Issuer<SqliteVault>, plan: &EventPlan) -> Result<Answer, Failur
         "categories": categories.iter().map(category_json).collect::<Vec<_>>(),
         "gates": gates.iter().map(|gate| json!({
             "gate": gate.gate.to_string(), "door": gate.door, "direction": gate.direction.name(),
+        })).collect::<Vec<_>>(),
+        "invited": invited.iter().map(|invite| json!({
+            "door": invite.door, "direction": invite.direction.name(), "until": invite.until.0,
         })).collect::<Vec<_>>(),
     });
     Ok(Answer::new(parts.join("\n\n"), json))

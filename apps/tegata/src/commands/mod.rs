@@ -26,10 +26,12 @@ use crate::screen::{Answer, Failure, fail};
 use qrcode::render::unicode::Dense1x2;
 use qrcode::{EcLevel, QrCode};
 use serde_json::json;
+use tegata_core::talk::enter::Setup;
 use tegata_core::talk::join::JoinToken;
-use tegata_core::wire::certificate::{Certificate, Role};
+use tegata_core::wire::certificate::{Anchors, Certificate, Role};
 use tegata_core::wire::signed::Algorithm;
 use tegata_core::{Amount, Time, Unit};
+use tegata_crypto_native::GateNumber;
 use tegata_device::{HttpPost, JoinError, Summary, fetch_info, join};
 
 /// Reads an amount as people write it.
@@ -55,9 +57,7 @@ pub fn qr(text: &str) -> Result<String, Failure> {
 /// Joins one device or party of the data folder. The token may say where the provider is, as its QR does: `TOKEN@URL`.
 pub fn join_part(place: &Place, sort: Sort, name: &str, token: &str, algorithm: Algorithm) -> Result<Answer, Failure> {
     let (token, at) = token.trim().split_once('@').map_or((token, None), |(token, url)| (token, Some(url.to_owned())));
-    let Some(token) = JoinToken::parse(token) else {
-        return fail("this is no join token; it starts with tegata1- and is followed by 64 digits. Copy all of it");
-    };
+    let token = token_of(place, sort, token)?;
     let role = match sort {
         Sort::Wallet => Role::Wallet,
         Sort::Terminal => Role::Terminal,
@@ -77,9 +77,7 @@ pub fn join_part(place: &Place, sort: Sort, name: &str, token: &str, algorithm: 
         std::fs::remove_dir_all(opened.folder.path())?;
     }
     let certificate = joined?;
-    if let Some(url) = &at {
-        place.remember_provider(url)?;
-    }
+    place.remember_provider(at.as_deref(), &token.pin)?;
     // Parties keep no log; devices fetch keys, terms and the revocation list at once.
     if matches!(role, Role::Wallet | Role::Terminal | Role::Gate | Role::Switch) {
         tegata_device::update(&mut opened.part, &mut post, now())?;
@@ -87,13 +85,50 @@ pub fn join_part(place: &Place, sort: Sort, name: &str, token: &str, algorithm: 
     let subject = subject_text(certificate.claimed());
     let mut text = format!("{name} has joined {} as {} {subject}.", info.name, role.name().to_lowercase());
     if sort == Sort::Gate {
-        // Whoever promotes the event scans it, or types the number.
-        let code = qr(&subject)?;
         text = format!(
-            "{text}\nIts promoter puts it in its place by this code, or by its number:\n{code}\n  tegata issuer NAME event gate EVENT {subject} DOOR"
+            "{text}\n{}",
+            match Setup::load(&opened.part) {
+                Some(setup) => format!("It is set up for {}, door {}: tegata gate {name} run", setup.name, setup.door),
+                // Whoever promotes the event scans it, or types the number.
+                None => format!(
+                    "Its promoter puts it in its place by this code, or by its number:\n{}\n  tegata issuer NAME event gate EVENT {subject} DOOR",
+                    qr(&subject)?
+                ),
+            }
         );
     }
     Ok(Answer::new(text, json!({ "joined": name, "role": role.name(), "id": subject, "provider": info.name })))
+}
+
+/// A join token as it was scanned or typed; or the number of a gate, where it is known which provider it comes from.
+fn token_of(place: &Place, sort: Sort, text: &str) -> Result<JoinToken, Failure> {
+    if let Some(token) = JoinToken::parse(text) {
+        return Ok(token);
+    }
+    match GateNumber::parse(text) {
+        Ok(number) if sort == Sort::Gate => match place.provider_pin() {
+            Some(pin) => Ok(JoinToken { secret: number.secret(), pin }),
+            None => fail(
+                "nothing on this machine has joined a provider before, so that it cannot tell a false one: scan the code \
+                 beside the number, or type what stands below the code",
+            ),
+        },
+        Err(wrong) if sort == Sort::Gate && !text.starts_with("tegata") => {
+            fail(format!("this is neither a gate's number ({wrong}) nor a join token, which starts with tegata1-"))
+        }
+        _ => fail("this is no join token; it starts with tegata1- and is followed by 64 digits. Copy all of it"),
+    }
+}
+
+/// What a token pins of the provider that answers there: the one that is trusted, or none.
+pub fn pin_of(url: &str, trusted: Option<&Anchors>) -> Result<[u8; 16], Failure> {
+    let info = fetch_info(url)?;
+    if trusted.is_none_or(|trusted| trusted.root != info.root) {
+        return fail("who answers at the provider's address is not the provider that this party joined");
+    }
+    let mut pin = [0; 16];
+    pin.copy_from_slice(&info.fingerprint().0[..16]);
+    Ok(pin)
 }
 
 /// A participant's id as people see it.

@@ -61,6 +61,22 @@ pub enum EventCommand {
         #[arg(long)]
         out: bool,
     },
+    /// Make a code, and a number, by which a new gate joins and is set up at a door in one step
+    Invite {
+        /// For which event
+        event: String,
+        /// The door, by name or number [default: the only one]
+        door: Option<String>,
+        /// What the gate is called [default: as whoever sets it up calls it]
+        #[arg(long, value_name = "NAME")]
+        gate: Option<String>,
+        /// It lets out, not in
+        #[arg(long)]
+        out: bool,
+        /// For how many days it can be used
+        #[arg(long, default_value_t = 14, value_parser = clap::value_parser!(u64).range(1..=400))]
+        days: u64,
+    },
     /// The staff at an event's gates: list it, give somebody a badge, or end one
     Staff {
         /// Of which event

@@ -37,7 +37,7 @@ impl Talking {
         let leg = self.leg(call, from);
         leg.session = Some(session);
         leg.renew(&asked.request);
-        self.watch(call);
+        self.watch(call, from);
         let update = asked.request.method == Method::Update;
         let Some(sdp) = parts.sdp else {
             if update {
@@ -155,7 +155,7 @@ impl Talking {
         let leg = self.leg(call, id);
         leg.renew(response);
         leg.session = Some(timer::answered(response, leg.session.map_or(offered, |session| session.interval)));
-        self.watch(call);
+        self.watch(call, id);
     }
 
     /// Half of a session's time is over: an UPDATE, or the last offer once more to a phone that knows none.

@@ -23,8 +23,9 @@ pub(super) struct Talking {
 
 impl Talking {
     pub(super) fn begin(call: &mut Common, id: usize, callee: Leg, unacknowledged: Option<Request>) -> Self {
-        let state = Self { id, callee, unacknowledged, exchange: None };
-        state.watch(call);
+        let mut state = Self { id, callee, unacknowledged, exchange: None };
+        state.watch(call, LegId::Caller);
+        state.watch(call, LegId::Callee(id));
         state
     }
 
@@ -32,12 +33,10 @@ impl Talking {
         LegId::Callee(self.id)
     }
 
-    /// Sets the timers of both legs by what they have agreed on.
-    pub(super) fn watch(&self, call: &mut Common) {
-        for (id, session) in [(LegId::Caller, call.caller.session), (self.callee_id(), self.callee.session)] {
-            if let Some(session) = session {
-                call.set_at(Due::Session(id), session.next().0);
-            }
+    /// Sets the timer of a leg by what it has agreed on. The other's stays as it is: it may be waiting for an answer.
+    pub(super) fn watch(&mut self, call: &mut Common, id: LegId) {
+        if let Some(session) = self.leg(call, id).session {
+            call.set_at(Due::Session(id), session.next().0);
         }
     }
 

@@ -134,6 +134,29 @@ message! {
     }
 }
 
+message! {
+    /// Whoever joins as a gate with this number shall stand at this door: the gate is this promoter's, and set up for the event by the
+    /// one step. Signed by the promoter. The number itself is told to nobody but whoever sets the gate up.
+    pub struct GateInvite kind 39 max 300 {
+        /// The promoter.
+        1 promoter: PartyId,
+        /// Hash of the join token's secret, which the number makes.
+        2 secret: Hash,
+        /// What the gate is called; empty: as it calls itself.
+        3 name: String,
+        /// The event.
+        4 event: EventId,
+        /// The door.
+        5 door: u64,
+        /// Which way it lets pass.
+        6 direction: Direction,
+        /// Until before when it can be used.
+        7 until: Time,
+        /// When it was made.
+        8 at: Time,
+    }
+}
+
 /// The staff of one event, at most.
 pub const MAX_STAFF: usize = 200;
 
