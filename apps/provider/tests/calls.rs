@@ -7,7 +7,7 @@ use tegata_audit::{Options, audit};
 use tegata_core::card::{CallEnd, CallReceipt, CardKind, Terms};
 use tegata_core::charging::{Rate, Tariff};
 use tegata_core::record::Space;
-use tegata_core::step::Event;
+use tegata_core::step::{Break, Broken, Event};
 use tegata_core::talk::call::{
     Call, Caller, CallerNotice, Calling, EndOfCall, Exchange, HangUp, SwitchCall, SwitchNotice, WalletCall,
 };
@@ -66,7 +66,11 @@ fn tariff(world: &World, number: u64, price: u64) -> Tariff {
         number,
         unit: Unit::USD,
         ahead: 0,
-        rates: vec![rate("49", 20, price, MINUTE, None), rate("1", 30, 5, 1_000, Some(true))],
+        rates: vec![
+            rate("49", 20, price, MINUTE, None),
+            rate("1", 30, 5, 1_000, Some(true)),
+            rate("77", 10, 2, 100, None),
+        ],
         at: world.now,
         extensions: Default::default(),
     }
@@ -450,4 +454,113 @@ fn a_check_that_never_reached_the_switch_convicts_nobody() {
     lines.answer(&mut second);
     lines.end(&mut second, CallEnd::HungUp);
     lines.agree(false, 120 + 120);
+}
+
+/// Units of a tenth of a second: paid link by link of chains that checks commit to (R24).
+#[test]
+fn units_shorter_than_a_second_are_paid_by_links() {
+    for switch_first in [true, false] {
+        for (lasts, used) in [(1, 12), (100, 12), (101, 14), (9_999, 210), (10_001, 212), (25_050, 512)] {
+            let mut lines = Lines::new(10_000);
+            let mut line = lines.dial("7700", usize::MAX);
+            lines.answer(&mut line);
+            lines.speak(&mut line, lasts);
+            // All of a chain is off the card; what its links have not paid is not lost.
+            assert!(lines.remaining() <= 10_000 - used);
+            lines.end(&mut line, CallEnd::HungUp);
+            let receipt = line.receipt();
+            assert_eq!((receipt.used, receipt.lasted), (usd(used), Some(lasts)), "{:?}", line.said);
+            lines.take_up();
+            assert_eq!(lines.remaining(), 10_000 - used);
+            lines.agree(switch_first, used);
+        }
+    }
+}
+
+#[test]
+fn a_call_paid_by_links_ends_when_the_card_does() {
+    // 10 for the set-up, and 155 units of 2: fifteen and a half seconds.
+    let mut lines = Lines::new(320);
+    let mut line = lines.dial("7700", usize::MAX);
+    lines.answer(&mut line);
+    lines.speak(&mut line, MINUTE);
+    assert_eq!(line.said.iter().filter(|said| matches!(said, SwitchNotice::Warn(_))).count(), 1, "{:?}", line.said);
+    let receipt = line.receipt();
+    assert_eq!((receipt.used, receipt.ended), (usd(320), CallEnd::PaidTimeOver));
+    // One unit, and not more, is at the switch's risk.
+    assert_eq!(receipt.lasted, Some(15_600));
+    assert_eq!(lines.remaining(), 0);
+    lines.agree(true, 320);
+}
+
+#[test]
+fn a_wallet_that_shows_no_more_links_is_cut_within_a_unit_and_its_rest_comes_back() {
+    for switch_first in [true, false] {
+        let mut lines = Lines::new(10_000);
+        let mut line = lines.dial("7700", usize::MAX);
+        lines.answer(&mut line);
+        lines.speak(&mut line, 3_000);
+        // Nothing that it says arrives any more.
+        line.frames = 0;
+        lines.speak(&mut line, MINUTE);
+        let receipt = line.receipt();
+        assert_eq!((receipt.ended, receipt.used), (CallEnd::PaidTimeOver, usd(10 + 2 * 31)), "{:?}", line.said);
+        assert_eq!(receipt.lasted, Some(3_200));
+        lines.come_back();
+        lines.agree(switch_first, 10 + 2 * 31);
+    }
+}
+
+/// A link that is shown again, another one's, or none of the chain pays nothing.
+#[test]
+fn links_that_prove_nothing_pay_nothing() {
+    use tegata_core::Hash;
+    use tegata_core::card::{Link, Links};
+    use tegata_core::charging::{CallTariff, Meter};
+    let secret = Hash([3; 32]);
+    let chain = Links::of(&secret, 100);
+    let third = chain.link(&secret, 3).expect("a link");
+    assert!(chain.has(&third, None));
+    let other = Links::of(&Hash([4; 32]), 100).link(&Hash([4; 32]), 3).expect("a link");
+    assert!(!chain.has(&other, None) && !chain.has(&Link { index: 4, ..third.clone() }, Some(&third)));
+    let mut lines = Lines::new(1_000);
+    let line = lines.dial("7700", usize::MAX);
+    let tariff: CallTariff = lines.calls()[0].tariff.claimed().clone();
+    let mut meter = Meter::start(tariff, 0);
+    meter.pay(10, 0).expect("the set-up charge");
+    meter.answered(1_000);
+    assert!(meter.commit(210, 100, 1_000).is_err(), "nobody asked");
+    let due = meter.due().expect("asks");
+    meter.done(due);
+    for (total, links) in [(212, 100), (210, 0), (209, 100), (412, 201)] {
+        assert!(meter.commit(total, links, 1_000).is_err(), "{total} by {links}");
+    }
+    meter.commit(210, 100, 1_000).expect("committed");
+    assert_eq!(meter.paid(), 10, "nothing is paid by that");
+    for wrong in [212, 13, 9] {
+        assert!(meter.pay(wrong, 1_000).is_err(), "{wrong}");
+    }
+    meter.pay(12, 1_050).expect("the first unit");
+    assert!(meter.pay(14, 1_200).is_err(), "too late: a unit and the one that is risked are over");
+    drop(line);
+}
+
+/// What a switch claims beyond the links that it can show is refused, and a person looks.
+#[test]
+fn a_switch_that_guesses_links_is_refused() {
+    let mut lines = Lines::new(10_000);
+    lines.switch.broken = Broken::only(Break::LinksGuessed);
+    let mut line = lines.dial("7700", usize::MAX);
+    lines.answer(&mut line);
+    lines.speak(&mut line, 3_000);
+    line.frames = 0;
+    lines.speak(&mut line, MINUTE);
+    assert_eq!(line.receipt().used, usd(10 + 2 * 32), "a unit more than was shown");
+    lines.come_back();
+    lines.world.update(&mut lines.switch);
+    lines.world.update(&mut lines.wallet);
+    lines.audited();
+    let [.., payable, _, _] = lines.world.sums();
+    assert_eq!(payable, 0);
+    assert_eq!(lines.world.open_exceptions().len(), 1, "{:?}", lines.world.open_exceptions());
 }

@@ -48,7 +48,9 @@ fn stage(which: Break) -> Option<Mix> {
         Break::GiverLetIn => Some(Mix { clone: 100, rollback: 60, giving: 500, tickets: 900, ..event }),
         Break::LaterAnswerCounts => Some(Mix { clone: 100, changing: 500, ..event }),
         Break::CallGoesOn => Some(Mix { calls: 500, ..Mix::CALM }),
-        Break::RestKept | Break::CallNotLogged => Some(Mix { calls: 500, frames: 300, ..Mix::CALM }),
+        Break::RestKept | Break::CallNotLogged | Break::LinksGuessed | Break::LinkBeforeStored => {
+            Some(Mix { calls: 500, frames: 300, ..Mix::CALM })
+        }
         Break::FeeKept => Some(Mix { settling: 40, ..Mix::CALM }),
         _ => None,
     }

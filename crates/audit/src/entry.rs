@@ -7,7 +7,7 @@ use crate::reading::Id;
 use crate::staff::{Hand, Staff};
 use crate::trust::{Trust, holds};
 use tegata_core::card::title::{Holder, Hop};
-use tegata_core::card::{CallReceipt, CardEvent, Counterpart, EventKind, Raise, Void};
+use tegata_core::card::{CallReceipt, CardEvent, Counterpart, EventKind, Link, Raise, Void};
 use tegata_core::charging::CallTariff;
 use tegata_core::talk::enter::{Admission, Direction, Gateway, Presentation, Window};
 use tegata_core::talk::give::Proof;
@@ -281,6 +281,7 @@ impl Reading<'_, '_> {
         if !of_switch && check.is_none_or(|(_, signed)| signed.amount > most) {
             return Err("it has no check, or one over more than its card may pay at once");
         }
+        let paid = proven(entry.event.as_ref().map(Signed::claimed), tariff.price, entry.link.as_ref());
         let receipt = match &entry.call {
             Some(receipt) => {
                 let said = receipt.claimed();
@@ -291,7 +292,7 @@ impl Reading<'_, '_> {
                 if (said.transaction, said.call, said.used.unit()) != (entry.transaction, name, tariff.unit) {
                     return Err("the receipt is for another call");
                 }
-                let paid = check.map_or(0, |(_, signed)| signed.amount);
+                let paid = paid.ok_or("its links are not of the chain that its check commits to")?;
                 let most = said.lasted.and_then(|lasted| tariff.cost(Some(lasted))).unwrap_or(paid).min(paid);
                 Some((said.used.minor(), said.used.minor() <= most))
             }
@@ -493,4 +494,15 @@ fn charge(entry: &LogEntry, terminal: Id) -> Result<(Charge, Hash), &'static str
         return Err("its charge has another number");
     }
     Ok((charge, Charge::named(&session, DeviceId(terminal), &bytes.0)))
+}
+
+/// What of a call's last check is paid, by the links that its switch was shown; of one without a chain, all (R24).
+fn proven(tick: Option<&CardEvent>, price: u64, link: Option<&Link>) -> Option<u64> {
+    let Some(tick) = tick else { return Some(0) };
+    let links = match (&tick.links, link) {
+        (Some(chain), Some(link)) => chain.has(link, None).then_some(link.index)?,
+        (None, Some(_)) => return None,
+        (_, None) => 0,
+    };
+    tick.paid(price, links)
 }

@@ -246,6 +246,7 @@ pub fn surrendered_entry() -> LogEntry {
         previous: Hash(REQUEST.0),
         amount: 1_250,
         remaining: 0,
+        links: None,
         extensions: none(),
     };
     let context = CardEvent::context(CARD, 1, &Counterpart::Provider(PROVIDER));

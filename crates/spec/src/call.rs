@@ -5,7 +5,9 @@ use crate::samples::{CARD, Forms, ISSUER, NOW, Offered, SESSION, TERMINAL, by, c
 use core::num::NonZeroU64;
 use tegata_core::card::{CallEnd, CallReceipt, CardEvent, EventKind};
 use tegata_core::charging::*;
-use tegata_core::talk::call::{Call, CallMessage, CallRequest, CallState, Calling, CallingState, Tariffed, Ticked};
+use tegata_core::talk::call::{
+    Call, CallMessage, CallRequest, CallState, Calling, CallingState, ChainSecret, Tariffed, Ticked,
+};
 use tegata_core::talk::pay::Refusal;
 use tegata_core::wire::canonical::Extensions;
 use tegata_core::wire::signed::Signed;
@@ -94,6 +96,12 @@ fn tick() -> Signed<CardEvent> {
     let body = CardEvent { event: EventKind::Session, tick: NonZeroU64::new(2), ..check() };
     by(Who::Card, &crate::samples::check_context(&CallTariff()[0].1.to_bytes()), body)
 }
+fn linked() -> Signed<CardEvent> {
+    use tegata_core::wire::canonical::Wire;
+    let links = Some(crate::samples::Links()[0].1.clone());
+    let body = CardEvent { event: EventKind::Session, tick: NonZeroU64::new(2), links, ..check() };
+    by(Who::Card, &crate::samples::check_context(&CallTariff()[0].1.to_bytes()), body)
+}
 /// Ends of calls.
 #[allow(non_snake_case)] // named like the message
 pub fn CallReceipt() -> Forms<CallReceipt> {
@@ -150,6 +158,7 @@ pub fn CallMessage() -> Forms<CallMessage> {
         ("a warning", CallMessage::Warned(10_000)),
         ("a receipt", CallMessage::Receipt(signed_call_receipt())),
         ("a refusal", CallMessage::Refused(Refusal::UnknownDestination)),
+        ("a link", CallMessage::Linked(crate::samples::Link()[0].1.clone())),
     ]
 }
 /// Calls as wallets keep them.
@@ -166,10 +175,17 @@ pub fn Calling() -> Forms<Calling> {
         tick: Some(tick()),
         raises: vec![],
         receipt: None,
+        secret: None,
+        released: None,
         extensions: none(),
     };
     let receipt = Some(signed_call_receipt());
-    vec![("open", open.clone()), ("returning", Calling { state: CallingState::Returning, receipt, ..open })]
+    let secret = Some(ChainSecret(crate::samples::CHAIN));
+    vec![
+        ("open", open.clone()),
+        ("paid link by link", Calling { secret, released: Some(20), tick: Some(linked()), ..open.clone() }),
+        ("returning", Calling { state: CallingState::Returning, receipt, ..open }),
+    ]
 }
 /// Calls as switches keep them.
 #[allow(non_snake_case)] // named like the message
@@ -185,6 +201,7 @@ pub fn Call() -> Forms<Call> {
         raises: None,
         certain: 0,
         receipt: None,
+        link: None,
         extensions: none(),
     };
     let ended = Call {

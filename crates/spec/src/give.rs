@@ -22,7 +22,16 @@ fn proof(of: Proof) -> SessionSignature {
     SessionSignature(sign(&secret(Who::Gate, Algorithm::Ed25519), &of.tbs(&key())))
 }
 fn last(event: EventKind) -> CardEvent {
-    CardEvent { event, seq: 1, tick: None, previous: Hash::ZERO, amount: 3, remaining: 0, extensions: none() }
+    CardEvent {
+        event,
+        seq: 1,
+        tick: None,
+        previous: Hash::ZERO,
+        amount: 3,
+        remaining: 0,
+        links: None,
+        extensions: none(),
+    }
 }
 
 /// The ticket handed over to the receiver.

@@ -190,6 +190,8 @@ pub fn charge() -> Charge {
 pub fn check_context(charge: &[u8]) -> Vec<u8> {
     CardEvent::context(CARD, 1, &Counterpart::Charge { session: SESSION, terminal: TERMINAL, charge })
 }
+/// The secret at the end of a chain of links.
+pub const CHAIN: Hash = Hash([0x6c; 32]);
 /// The check that pays it.
 pub fn check() -> CardEvent {
     CardEvent {
@@ -199,6 +201,7 @@ pub fn check() -> CardEvent {
         previous: Hash::of(b"the event before"),
         amount: 1_250,
         remaining: 18_750,
+        links: None,
         extensions: none(),
     }
 }
@@ -323,6 +326,14 @@ forms! {
     CardEvent(
         "a check" => check(),
         "a tick" => CardEvent { event: EventKind::Session, tick: NonZeroU64::new(3), ..check() },
+        "a tick that is paid link by link" => CardEvent {
+            event: EventKind::Session, tick: NonZeroU64::new(2), links: Some(Links()[0].1.clone()), ..check()
+        },
+    );
+    Links("of a hundred" => Links::of(&CHAIN, 100));
+    Link(
+        "the first" => Links::of(&CHAIN, 100).link(&CHAIN, 1).expect("a link"),
+        "the last" => Links::of(&CHAIN, 100).link(&CHAIN, 100).expect("a link"),
     );
     Offered("usual" => Offered { kind: CardKind::Payment, terms: terms().handle(), extensions: none() });
     Offer(

@@ -8,7 +8,9 @@ use tegata_core::card::title::Hop;
 use tegata_core::card::*;
 use tegata_core::card::{CallEnd, CallReceipt};
 use tegata_core::charging::{CallTariff, Rate, Tariff, WeekTime};
-use tegata_core::talk::call::{Call, CallMessage, CallRequest, CallState, Calling, CallingState, Tariffed, Ticked};
+use tegata_core::talk::call::{
+    Call, CallMessage, CallRequest, CallState, Calling, CallingState, ChainSecret, Tariffed, Ticked,
+};
 use tegata_core::talk::{
     buy::*, cards::*, contract::*, credit::*, enter::*, event::*, give::*, join::*, journal::*, pay::*, reach::*,
     report::*, update::*,
@@ -43,6 +45,12 @@ macro_rules! hexed {
 }
 hexed!(CardId DeviceId PartyId Handle Hash Subject SealingKey Bytes);
 hexed!(EventId AccountId RequestNumber ClearingNumber CustomerNumber LetterNumber);
+
+impl Show for ChainSecret {
+    fn show(&self) -> Value {
+        self.0.show()
+    }
+}
 
 macro_rules! codes {
     ($($name:ident)*) => {$(
@@ -219,6 +227,7 @@ impl Show for CallMessage {
             Self::NoMore | Self::Stop => json!({}),
             Self::Warned(left) => json!({ "warned": left }),
             Self::Receipt(body) => json!({ "receipt": body.show() }),
+            Self::Linked(link) => json!({ "linked": link.show() }),
             Self::Refused(why) => json!({ "refused": why.show() }),
         }
     }
@@ -278,7 +287,9 @@ fields! {
     Load { card generation number amount at signer }
     Void { transaction check amount at }
     Reversal { card generation check amount at signer }
-    CardEvent { event seq tick previous amount remaining }
+    CardEvent { event seq tick previous amount remaining links }
+    Links { root count }
+    Link { index value }
     Offered { kind terms }
     Offer { card checkpoint unknown resume }
     Charge { transaction amount at expires items }
@@ -287,7 +298,7 @@ fields! {
     Receipt { entry at }
     LogEntry {
         kind at transaction terminal charge session card generation event checkpoint raises receipt void sale shown
-        title proof hand call
+        title proof hand call link
     }
     Journal {
         number head acknowledged acknowledged_head archived commands commands_head epoch updated oldest due turns
@@ -428,8 +439,8 @@ fields! {
     CallRequest { card checkpoint unknown called }
     Tariffed { tariff certificate known }
     Ticked { tick certificate raises }
-    Calling { state switch name tariff session card generation tick raises receipt }
-    Call { state tariff session card generation tick checkpoint raises certain receipt }
+    Calling { state switch name tariff session card generation tick raises receipt secret released }
+    Call { state tariff session card generation tick checkpoint raises certain receipt link }
     GateOrder { promoter gate event door direction at }
     GateInvite { promoter secret name event door direction until at }
     StaffOrder { promoter event revision staff at }

@@ -314,8 +314,8 @@ fn refusal(
     (card, row): (&CardRow, Option<&EventRow>),
 ) -> Result<Option<ExceptionKind>, Failure> {
     let used = receipt.used.minor();
-    let most = receipt.lasted.and_then(|lasted| called.tariff.cost(Some(lasted))).unwrap_or(event.event.amount);
-    let fits = called.tariff.unit == card.unit && used <= event.event.amount.min(most);
+    let most = receipt.lasted.and_then(|lasted| called.tariff.cost(Some(lasted))).unwrap_or(called.paid);
+    let fits = called.tariff.unit == card.unit && used <= called.paid.min(most);
     let taken = row.is_some_and(|row| row.state == EventState::Returned && row.used != Some(used));
     if !fits || taken {
         return Ok(Some(ExceptionKind::Malformed));

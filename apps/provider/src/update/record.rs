@@ -71,6 +71,8 @@ pub(crate) struct Called {
     pub(crate) name: Hash,
     /// The last check that this side has.
     pub(crate) event: Option<Event>,
+    /// What of it is paid, by the links that were shown; of a check without a chain, all.
+    pub(crate) paid: u64,
     /// The switch's word on what it cost.
     pub(crate) receipt: Option<Signed<CallReceipt>>,
 }
@@ -213,8 +215,15 @@ fn called(shared: &Shared, by: &dyn Verifier, (switch, known): (DeviceId, &Known
         let fits = (said.transaction, said.call, said.used.unit()) == (entry.transaction, name, tariff.unit);
         fits.then_some(())?;
     }
+    let chain = event.as_ref().and_then(|event| event.event.links.as_ref());
+    let links = match (chain, &entry.link) {
+        (Some(chain), Some(link)) => chain.has(link, None).then_some(link.index)?,
+        (None, Some(_)) => return None,
+        (_, None) => 0,
+    };
+    let paid = event.as_ref().map_or(Some(0), |event| event.event.paid(tariff.price, links))?;
     let fits = tariff.transaction == entry.transaction && event.as_ref().is_none_or(|one| is_tick(&one.event));
-    fits.then(|| Record::Called(Box::new(Called { switch, tariff, name, event, receipt: entry.call })))
+    fits.then(|| Record::Called(Box::new(Called { switch, tariff, name, event, paid, receipt: entry.call })))
 }
 
 fn is_tick(event: &CardEvent) -> bool {

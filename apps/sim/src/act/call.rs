@@ -96,7 +96,12 @@ impl Lines {
             setup_kept,
             extensions: Default::default(),
         };
-        let rates = vec![rate("", (10, 60, UNIT), None), rate("1", (25, 45, UNIT), Some(true))];
+        let rates = vec![
+            rate("", (10, 60, UNIT), None),
+            rate("1", (25, 45, UNIT), Some(true)),
+            // Paid link by link.
+            rate("7", (5, 2, 250), None),
+        ];
         issuer.set_tariff(center, (Unit::USD, 0), rates, now()).map_err(|error| told(&error))?;
         let mut switch = Switch::new(device);
         switch.update(center, now()).map_err(|error| told(&error))?;
@@ -208,7 +213,7 @@ impl Town {
         seen
     }
 
-    /// The call itself.
+    /// The call itself, to some number.
     pub fn dial(
         &mut self,
         at: usize,
@@ -216,10 +221,25 @@ impl Town {
         plan: Spoken,
         fault: Option<(usize, FrameFault)>,
     ) -> Option<Dialled> {
+        let (called, most) = match self.line_below(1000) {
+            0..300 => ("1900", u64::MAX),
+            300..450 => ("7700", 40_000),
+            _ => ("4930", u64::MAX),
+        };
+        self.dial_to(at, card, called, Spoken { speaks: plan.speaks.map(|speaks| speaks.min(most)), ..plan }, fault)
+    }
+
+    /// The call itself, to this number.
+    pub fn dial_to(
+        &mut self,
+        at: usize,
+        card: CardId,
+        called: &str,
+        plan: Spoken,
+        fault: Option<(usize, FrameFault)>,
+    ) -> Option<Dialled> {
         self.hang_up(at);
-        let person = self.people.get_mut(at)?;
-        let payer = person.wallet.payer(card).ok()?;
-        let called = if self.lines.as_mut()?.dice.chance(300) { "1900" } else { "4930" };
+        let payer = self.people.get(at)?.wallet.payer(card).ok()?;
         let caller = Caller { payer, called: called.into(), limit: plan.limit };
         let lines = self.lines.as_mut()?;
         let exchange = lines.switch.exchange().ok()?;
@@ -243,7 +263,9 @@ impl Town {
         let Some(call) = calls.last() else { return };
         let tariff = call.tariff.claimed();
         let paid = call.paid().saturating_sub(tariff.setup) / tariff.price.max(1);
-        if seen.spoke > (paid + 1) * tariff.length {
+        // Of units shorter than a second, the first one is waited for as long.
+        let most = (paid + 1) * tariff.length;
+        if seen.spoke > if tariff.is_linked() { most.max(1_000) } else { most } {
             self.wrong.push(format!("R24: they spoke {} ms where {paid} units are paid", seen.spoke));
         }
     }
@@ -323,7 +345,7 @@ impl Town {
                 continue;
             }
             let plan = Spoken { rings: 1_000, speaks: Some(90_000), ends: Ends::Stop, limit: None };
-            let seen = self.dial(at, card, plan, None);
+            let seen = self.dial_to(at, card, "4930", plan, None);
             if seen.is_none_or(|seen| seen.spoke != 90_000) {
                 self.wrong.push(format!("liveness: wallet {at} cannot call in calm"));
             }

@@ -4,7 +4,7 @@ use super::steps::{
     FESTIVAL, ask_purchases, ask_till, ask_wallet, buy, call, enter, hand_over, lose, sell_out, send, settle, ticket,
     write_and_read,
 };
-use crate::dial::Ends;
+use crate::dial::{Ends, Spoken};
 use crate::fault::FrameFault;
 use crate::tap::Plan;
 use crate::template::{ARTICLES, LIST_AGE, RECORD_AGE};
@@ -96,6 +96,8 @@ pub enum Conversation {
     CallToTheEnd,
     /// A call that both vanish from; what it cost, as the provider hears of it.
     CallSettled,
+    /// A call in units shorter than a second, paid link by link.
+    CallByLinks,
     /// The promoter takes somebody on and lets somebody go, and gates hear of it.
     StaffOrder,
     /// People are counted in by hand, and an entry is ended; neighbours hear of it, and the ticket comes in again.
@@ -114,7 +116,7 @@ pub enum Conversation {
 
 impl Conversation {
     /// Every one.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 47] = [
         Self::Install,
         Self::Load,
         Self::FirstTap,
@@ -154,6 +156,7 @@ impl Conversation {
         Self::CallUnanswered,
         Self::CallToTheEnd,
         Self::CallSettled,
+        Self::CallByLinks,
         Self::StaffOrder,
         Self::ByHand,
         Self::LostGate,
@@ -204,6 +207,7 @@ impl Conversation {
             Self::CallUnanswered => "call, nobody answers",
             Self::CallToTheEnd => "call until the card ends",
             Self::CallSettled => "call, cut off, settled",
+            Self::CallByLinks => "call, paid by links",
             Self::StaffOrder => "staff comes and goes",
             Self::ByHand => "count by hand",
             Self::LostGate => "lost gate, replaced",
@@ -274,7 +278,15 @@ impl Conversation {
     }
     /// Whether somebody calls.
     pub(super) fn calls(self) -> bool {
-        matches!(self, Self::Call | Self::CallCalled | Self::CallUnanswered | Self::CallToTheEnd | Self::CallSettled)
+        matches!(
+            self,
+            Self::Call
+                | Self::CallCalled
+                | Self::CallUnanswered
+                | Self::CallToTheEnd
+                | Self::CallSettled
+                | Self::CallByLinks
+        )
     }
     /// Whether people and merchants write.
     pub(super) fn writes(self) -> bool {
@@ -490,6 +502,14 @@ impl Conversation {
                 town.update_wallet_plain(0);
                 town.wake_person(0);
                 town.update_switch();
+            }
+            Self::CallByLinks => {
+                if let Some(card) = town.telephone(0) {
+                    let spoken = Spoken { rings: 3_000, speaks: Some(1_100), ends: Ends::Stop, limit: Some(200) };
+                    town.dial_to(0, card, "7700", spoken, plan.fault);
+                    town.wake_person(0);
+                    town.wake_switch();
+                }
             }
             Self::StaffOrder => {
                 town.take_on(StaffRole::Steward);

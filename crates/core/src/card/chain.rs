@@ -1,5 +1,6 @@
 //! The chain of events signed by a card's own key. Two contents under one position convict (R1, R9).
 
+use super::links::Links;
 use super::title::Handover;
 use crate::id::{CardId, DeviceId, Hash, PartyId};
 use crate::money::Time;
@@ -33,7 +34,7 @@ codes! {
 
 message! {
     /// One event of a card's chain. Card, generation and counterpart are signed as context (R5).
-    pub struct CardEvent kind 15 max 200 {
+    pub struct CardEvent kind 15 max 250 {
         /// What it does.
         1 event: EventKind,
         /// Counts up from 1 within the generation.
@@ -46,6 +47,8 @@ message! {
         5 amount: u64,
         /// What remains after it, in minor units.
         6 remaining: u64,
+        /// A tick that is paid link by link (R24): `amount` is what all of them come to.
+        7 links: Option<Links>,
     }
 }
 

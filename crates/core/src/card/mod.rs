@@ -2,6 +2,7 @@
 
 mod certificate;
 mod chain;
+mod links;
 pub mod payment;
 mod raise;
 mod session;
@@ -11,6 +12,7 @@ pub mod title;
 
 pub use certificate::CardCertificate;
 pub use chain::{CardEvent, Counterpart, EventKind, ForkProof, Position};
+pub use links::{Link, Links, MAX_LINKS};
 pub use raise::{CallEnd, CallReceipt, Load, Raise, RaiseError, Reversal, Void};
 pub use session::{Rise, accept_tick, agree};
 pub use terms::{CardKind, Terms};

@@ -228,6 +228,7 @@ impl Purse {
             previous: self.head,
             amount,
             remaining,
+            links: None,
             extensions: Default::default(),
         };
         let event = Unsigned::new(event, self.key().algorithm());

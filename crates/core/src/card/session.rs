@@ -2,18 +2,20 @@
 //! compute the same bounds as for a payment (R6).
 
 use super::payment::{Advance, CannotSpend, MAX_RAISES, Purse, PurseState, within_bounds};
-use super::{CardCertificate, CardEvent, Counterpart, EventKind, Raise, Terms};
+use super::{CardCertificate, CardEvent, Counterpart, EventKind, Links, Raise, Terms};
 use crate::money::{Amount, Time};
 use crate::wire::signed::Unsigned;
 use core::num::NonZeroU64;
 
 /// What the holder's side signs next in a session.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Rise<'a> {
     /// What was signed last; `None`: the session begins.
     pub last: Option<&'a CardEvent>,
     /// The new total, never less than the last.
     pub total: Amount,
+    /// It is paid link by link: the total is what all of them come to.
+    pub links: Option<Links>,
 }
 
 impl Purse {
@@ -54,6 +56,7 @@ impl Purse {
             previous,
             amount: rise.total.minor(),
             remaining,
+            links: rise.links.clone(),
             extensions: Default::default(),
         };
         let event = Unsigned::new(event, self.key().algorithm());

@@ -2,7 +2,7 @@
 //! of RFC 8506: a session starts, asks for further units while it lasts (interim), is told that a unit is the final one, and stops;
 //! what was granted and not used is given back. It knows neither calls nor cards, and it has no clock.
 
-use super::tariff::CallTariff;
+use super::tariff::{CallTariff, SECOND};
 
 /// For how many milliseconds a session goes on, at most, until its first unit is paid.
 pub const PATIENCE: u64 = 5_000;
@@ -51,6 +51,15 @@ pub enum Due {
     },
 }
 
+impl Due {
+    /// From when on.
+    pub fn at(self) -> u64 {
+        match self {
+            Self::Ask { at, .. } | Self::Warn { at } | Self::Cut { at } => at,
+        }
+    }
+}
+
 /// How a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stopped {
@@ -79,6 +88,8 @@ pub struct Meter {
     stage: Stage,
     /// What is paid, in all.
     paid: u64,
+    /// Paid link by link: what the links come to that the payer has committed to.
+    committed: u64,
     /// What was asked for last, if it is not paid yet.
     asked: Option<u64>,
     /// Nobody pays more: what is granted is the final unit.
@@ -93,7 +104,7 @@ impl Meter {
     /// way to the payer and back; never more than half a unit.
     pub fn start(agreed: CallTariff, lead: u64) -> Self {
         let lead = lead.min(agreed.length / 2);
-        Self { agreed, stage: Stage::Rings, paid: 0, asked: None, is_final: false, warned: false, lead }
+        Self { agreed, stage: Stage::Rings, paid: 0, committed: 0, asked: None, is_final: false, warned: false, lead }
     }
     /// What was agreed.
     pub fn agreed(&self) -> &CallTariff {
@@ -109,13 +120,41 @@ impl Meter {
     }
     /// Units that are paid for.
     fn units(&self) -> u64 {
-        self.paid.saturating_sub(self.agreed.setup).checked_div(self.agreed.price).unwrap_or(u64::MAX)
+        self.units_of(self.paid)
+    }
+    fn units_of(&self, total: u64) -> u64 {
+        total.saturating_sub(self.agreed.setup).checked_div(self.agreed.price).unwrap_or(u64::MAX)
     }
     /// The other side has answered.
     pub fn answered(&mut self, at: u64) {
         if self.stage == Stage::Rings {
             self.stage = Stage::Runs(at);
         }
+    }
+    /// The payer has committed to a chain whose links come to this total, and that is stored. All links of the one before are paid.
+    ///
+    /// # Errors
+    /// [`MeterError`].
+    pub fn commit(&mut self, total: u64, links: u64, at: u64) -> Result<(), MeterError> {
+        let before = self.committed.max(self.agreed.setup);
+        let Stage::Runs(_) = self.stage else {
+            return Err(if self.stage == Stage::Over { MeterError::Over } else { MeterError::Early });
+        };
+        if self.ends().is_some_and(|end| at >= end) {
+            return Err(MeterError::Over);
+        }
+        if total.checked_sub(before).is_none_or(|more| links == 0 || Some(more) != self.agreed.price.checked_mul(links))
+        {
+            return Err(MeterError::Uneven);
+        }
+        if self.asked.is_none_or(|asked| total > asked) {
+            return Err(MeterError::TooMuch);
+        }
+        // Whoever offers the next chain has paid all of the last one.
+        self.paid = before.max(self.paid);
+        self.committed = total;
+        self.asked = None;
+        Ok(())
     }
     /// A total was paid, and that is stored. The same again changes nothing.
     ///
@@ -137,6 +176,13 @@ impl Meter {
                 let units = total.checked_sub(self.agreed.setup).ok_or(MeterError::Uneven)?;
                 if self.agreed.price == 0 || !units.is_multiple_of(self.agreed.price) {
                     return Err(MeterError::Uneven);
+                }
+                if self.agreed.is_linked() {
+                    if total > self.committed {
+                        return Err(MeterError::TooMuch);
+                    }
+                    self.paid = total;
+                    return Ok(());
                 }
                 if self.asked.is_none_or(|asked| total > asked) {
                     return Err(MeterError::TooMuch);
@@ -163,17 +209,41 @@ impl Meter {
         if self.agreed.price == 0 {
             return None;
         }
-        let paid = match self.units() {
-            0 => PATIENCE.min(self.agreed.length),
-            units => units.saturating_mul(self.agreed.length),
+        let length = self.agreed.length;
+        let paid = match (self.units(), self.agreed.is_linked()) {
+            (0, false) => PATIENCE.min(length),
+            (units, false) => units.saturating_mul(length),
+            // Too short to wait for the way to the payer and back: a second for the first, and one unit more for each.
+            (0, true) => SECOND,
+            (units, true) => units.saturating_add(1).saturating_mul(length),
         };
         Some(since.saturating_add(paid))
+    }
+    /// What is due next of a session that is paid link by link: another chain is asked for a second before the last one ends, while each
+    /// link must come in time.
+    fn due_by_links(&self, since: u64, end: u64) -> Option<Due> {
+        let units = self.units_of(self.committed.max(self.agreed.setup));
+        let over = since.saturating_add(units.saturating_mul(self.agreed.length));
+        let next = if self.is_final {
+            let before = WARNING.min(over.saturating_sub(since) / 2);
+            (!self.warned).then(|| Due::Warn { at: over.saturating_sub(before).max(since) })
+        } else if self.asked.is_none() {
+            let total = self.agreed.total(units.checked_add(self.agreed.links())?)?;
+            Some(Due::Ask { total, at: if units == 0 { since } else { over.saturating_sub(SECOND).max(since) } })
+        } else {
+            None
+        };
+        let cut = Due::Cut { at: end };
+        Some(next.filter(|next| next.at() <= end).unwrap_or(cut))
     }
     /// What is due next.
     pub fn due(&self) -> Option<Due> {
         let (Stage::Runs(since), Some(end)) = (self.stage, self.ends()) else {
             return None;
         };
+        if self.agreed.is_linked() {
+            return self.due_by_links(since, end);
+        }
         if self.is_final && !self.warned {
             let before = WARNING.min(self.agreed.length / 2);
             return Some(Due::Warn { at: end.saturating_sub(before).max(since) });

@@ -1,11 +1,14 @@
 //! What a call costs where, when and for how long: the issuer's tariff, and what of it was agreed for one call.
 
+use crate::card::MAX_LINKS;
 use crate::id::{Hash, PartyId};
 use crate::message;
 use crate::money::{Time, Unit};
 use crate::record::{RecordKey, Space};
 use alloc::{string::String, vec::Vec};
 
+/// In milliseconds.
+pub(super) const SECOND: u64 = 1_000;
 /// Minutes of a week.
 pub const WEEK: u64 = 7 * 24 * 60;
 /// Rates of one tariff, at most.
@@ -201,6 +204,14 @@ impl CallTariff {
     /// What so many units cost with the set-up charge. `None`: more than can be counted.
     pub fn total(&self, units: u64) -> Option<u64> {
         self.price.checked_mul(units)?.checked_add(self.setup)
+    }
+    /// Whether it is paid link by link: its units are shorter than a second, too short for a check each (R24).
+    pub fn is_linked(&self) -> bool {
+        self.length < SECOND && self.price > 0
+    }
+    /// For how many units one chain lasts: ten seconds.
+    pub fn links(&self) -> u64 {
+        (10 * SECOND / self.length.max(1)).clamp(self.minimum.max(1), MAX_LINKS)
     }
     /// What the call costs: `lasted` in milliseconds since it was answered, `None` where nobody answered.
     pub fn cost(&self, lasted: Option<u64>) -> Option<u64> {

@@ -1,7 +1,7 @@
 //! The log that every device keeps: numbered without gaps, chained by hash, sent up by the update (R14).
 
 use crate::card::title::Hop;
-use crate::card::{CallReceipt, CardEvent, Raise, Void};
+use crate::card::{CallReceipt, CardEvent, Link, Raise, Void};
 use crate::id::{CardId, DeviceId, Handle, Hash};
 use crate::money::Time;
 use crate::record::{Batch, RecordKey, Space};
@@ -94,6 +94,8 @@ message! {
         /// Called: what it cost, by the switch; a wallet that did not hear of it has none. `charge` is the tariff then, and `event`
         /// the last check that this side has.
         19 call: Option<Signed<CallReceipt>>,
+        /// Called, by the switch: the last link that it has of the chain that the last check commits to.
+        21 link: Option<Link>,
     }
 }
 
@@ -120,6 +122,7 @@ impl LogEntry {
             proof: None,
             hand: None,
             call: None,
+            link: None,
             extensions: Default::default(),
         }
     }

@@ -1,7 +1,7 @@
 //! What both sides keep of a call: with each check, before it is sent or acted on, and with its end.
 
 use crate::card::payment::Purse;
-use crate::card::{CallReceipt, CardEvent, Counterpart, Raise};
+use crate::card::{CallReceipt, CardEvent, Counterpart, Link, Raise};
 use crate::charging::CallTariff;
 use crate::id::{CardId, DeviceId, Handle, Hash};
 use crate::money::{Amount, Time};
@@ -9,7 +9,7 @@ use crate::record::{Batch, RecordKey, Space};
 use crate::step::Records;
 use crate::talk::journal::{EntryKind, Journal, LogEntry};
 use crate::talk::pay::{load_purse, purse_key};
-use crate::wire::canonical::{Bytes, Wire};
+use crate::wire::canonical::{Bytes, DecodeError, Reader, Wire, Writer};
 use crate::wire::signed::Signed;
 use crate::{codes, message};
 use alloc::{string::String, vec::Vec};
@@ -53,6 +53,35 @@ message! {
         9 raises: Vec<Raise>,
         /// The receipt.
         10 receipt: Option<Signed<CallReceipt>>,
+        /// The secret at the end of the chain that the last check commits to.
+        11 secret: Option<ChainSecret>,
+        /// How many links of it may have left: stored before they do (R24).
+        12 released: Option<u64>,
+    }
+}
+
+/// The secret at the end of a chain of links. Whoever knows it can take what the chain pays.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ChainSecret(pub Hash);
+
+impl core::fmt::Debug for ChainSecret {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("ChainSecret(..)")
+    }
+}
+
+impl Drop for ChainSecret {
+    fn drop(&mut self) {
+        zeroize::Zeroize::zeroize(&mut self.0.0);
+    }
+}
+
+impl Wire for ChainSecret {
+    fn write(&self, to: &mut Writer) {
+        self.0.write(to);
+    }
+    fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Hash::read(from).map(Self)
     }
 }
 
@@ -85,6 +114,19 @@ impl Calling {
     /// What its last check comes to.
     pub fn total(&self) -> u64 {
         self.tick.as_ref().map_or(0, |tick| tick.claimed().amount)
+    }
+    /// What its switch can claim: all of the last check, but for links that have not left.
+    pub fn paid(&self) -> u64 {
+        let price = self.tariff.claimed().price;
+        let paid = |tick: &Signed<CardEvent>| tick.claimed().paid(price, self.released.unwrap_or(0));
+        self.tick.as_ref().and_then(paid).unwrap_or(0)
+    }
+    /// Stores that so many links of its chain may leave.
+    pub(super) fn release(&self, links: u64) -> (Self, Batch) {
+        let after = Self { released: Some(links), ..self.clone() };
+        let mut batch = Batch::default();
+        batch.replace(self.own_key(), Some(self.to_bytes()), after.to_bytes());
+        (after, batch)
     }
     /// Stores a check with the card as it is after it, before it leaves (R13).
     pub(super) fn rise(&self, before: Option<&Self>, purses: (&Purse, &Purse)) -> Batch {
@@ -171,7 +213,7 @@ impl Calling {
         receipt.transaction == tariff.transaction
             && receipt.call == self.named()
             && receipt.used.unit() == tariff.unit
-            && receipt.used.minor() <= self.total()
+            && receipt.used.minor() <= self.paid()
     }
     /// What comes back to the card by its receipt.
     pub fn unused(&self, receipt: &CallReceipt) -> Option<Amount> {
@@ -217,6 +259,8 @@ message! {
         9 certain: u64,
         /// The receipt as sent.
         10 receipt: Option<Signed<CallReceipt>>,
+        /// The last link of the chain that the last check commits to.
+        12 link: Option<Link>,
     }
 }
 
@@ -243,7 +287,8 @@ impl Call {
     }
     /// What has been paid for it.
     pub fn paid(&self) -> u64 {
-        self.tick.as_ref().map_or(0, |tick| tick.claimed().amount)
+        let (price, links) = (self.tariff.claimed().price, self.link.as_ref().map_or(0, |link| link.index));
+        self.tick.as_ref().and_then(|tick| tick.claimed().paid(price, links)).unwrap_or(0)
     }
     /// Ends it: logged with the last check and what it cost. `None`: this device has no journal.
     pub(super) fn end(&self, receipt: Signed<CallReceipt>, records: &dyn Records, now: Time) -> Option<(Self, Batch)> {
@@ -257,6 +302,7 @@ impl Call {
             checkpoint: self.checkpoint,
             raises: self.raises.clone(),
             call: Some(receipt.clone()),
+            link: self.link.clone(),
             ..LogEntry::new(EntryKind::Called, now, self.transaction())
         };
         let ended = Self { state: CallState::Ended, receipt: Some(receipt), ..self.clone() };

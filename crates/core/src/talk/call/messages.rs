@@ -1,7 +1,7 @@
 //! What wallet and switch say to each other about a call. Tariff, checks and receipt are signed; the rest stays inside the
 //! authenticated session and binds nobody.
 
-use crate::card::{CallReceipt, CardCertificate, CardEvent, Raise};
+use crate::card::{CallReceipt, CardCertificate, CardEvent, Link, Raise};
 use crate::charging::CallTariff;
 use crate::id::{DeviceId, Handle, Hash};
 use crate::message;
@@ -81,6 +81,8 @@ pub enum CallMessage {
     Receipt(Signed<CallReceipt>),
     /// Either way: no call.
     Refused(Refusal),
+    /// Wallet to switch: pays for one unit more, or several, of the chain that the last check commits to.
+    Linked(Link),
 }
 
 impl CallMessage {
@@ -133,6 +135,10 @@ impl Wire for CallMessage {
                 to.uint(9);
                 body.write(to);
             }
+            Self::Linked(body) => {
+                to.uint(10);
+                body.write(to);
+            }
         }
     }
     fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -147,7 +153,8 @@ impl Wire for CallMessage {
             (7, 2) => from.uint().map(Self::Warned),
             (8, 2) => Signed::read(from).map(Self::Receipt),
             (9, 2) => Refusal::read(from).map(Self::Refused),
-            (1..=9, _) => Err(DecodeError::Value("length")),
+            (10, 2) => Link::read(from).map(Self::Linked),
+            (1..=10, _) => Err(DecodeError::Value("length")),
             _ => Err(DecodeError::Kind),
         }
     }

@@ -25,6 +25,18 @@
 //!   |<---------------------------------------|
 //! ```
 //!
+//! Where a unit is shorter than a second, a check over each would take too long: a check commits to a chain of links then, whose
+//! total all of them come to, and the wallet shows one link for each unit by its own clock, unasked (R24):
+//!
+//! ```text
+//!   |                      ask: next total   |
+//!   |<---------------------------------------|
+//!   |  check with a chain's root, stored     |
+//!   |--------------------------------------->|  verifies, stores
+//!   |  link, link, ...: stored before        |
+//!   |--------------------------------------->|  hashes, stores; each goes on for one unit
+//! ```
+//!
 //! All checks of a call are one event of the card's chain, whose total rises tick by tick (R1). The last one that each side has is
 //! logged when the call ends; the switch claims what was used, and the rest comes back on its receipt. Whoever dies in between
 //! ends the call when it is back, from what it has stored (R8, R13).
@@ -35,7 +47,7 @@ mod messages;
 mod switch;
 mod wallet;
 
-pub use calling::{Call, CallState, Calling, CallingState};
+pub use calling::{Call, CallState, Calling, CallingState, ChainSecret};
 pub use end::{EndNotice, EndOfCall, HangUp};
 pub use messages::*;
 pub use switch::{Exchange, SwitchCall, SwitchNotice};

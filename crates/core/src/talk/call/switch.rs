@@ -3,7 +3,7 @@
 
 use super::calling::{Call, CallState};
 use super::messages::*;
-use crate::card::{CallEnd, CallReceipt, CardCertificate, CardEvent, Counterpart, Terms, accept_tick};
+use crate::card::{CallEnd, CallReceipt, CardCertificate, CardEvent, Counterpart, Link, MAX_LINKS, Terms, accept_tick};
 use crate::charging::{CallTariff, Due, Meter, Tariff};
 use crate::id::{DeviceId, Handle, Hash};
 use crate::money::Amount;
@@ -263,6 +263,7 @@ impl SwitchCall {
             raises: None,
             certain: 0,
             receipt: None,
+            link: None,
             extensions: Default::default(),
         };
         let mut batch = Batch::default();
@@ -308,7 +309,7 @@ impl SwitchCall {
                     .check_by_provider(card, generation, &exchange.anchors, context.now, context.verifier)
                     .map_err(|_| Refusal::CardNotTrusted)?;
             }
-            if tick.amount != line.meter.first() || terms.unit != tariff.unit {
+            if tick.amount != line.meter.first() || tick.links.is_some() || terms.unit != tariff.unit {
                 return Err(Refusal::BeyondTerms);
             }
             accept_tick(&verified, terms, &raises, (None, &tick), context.now).map_err(|_| Refusal::BeyondTerms)?;
@@ -375,15 +376,45 @@ impl SwitchCall {
             judged.is_some_and(|judged| judged.is_ok() || context.broken.has(Break::CeilingIgnored))
         });
         let mut paid = line.meter.clone();
+        let linked = line.call.tariff.claimed().is_linked();
+        let mut counts = |tick: &CardEvent| match (&tick.links, linked) {
+            (None, false) => paid.pay(tick.amount, now).is_ok(),
+            (Some(chain), true) => chain.count <= MAX_LINKS && paid.commit(tick.amount, chain.count, now).is_ok(),
+            _ => false,
+        };
         // Late, lower, for another call, more than was asked for: not taken. What is paid runs out.
-        let Some(tick) = fits.filter(|tick| paid.pay(tick.amount, now).is_ok()) else {
+        let Some(tick) = fits.filter(|tick| counts(tick)) else {
             return self.next(Stage::Open(line), []);
         };
         let before = line.call.to_bytes();
-        let lasted = self.outside.answered.map(|since| now.saturating_sub(since));
-        let certain = line.call.tariff.claimed().cost(lasted).unwrap_or(0).min(tick.amount);
-        line.call = Call { tick: Some(tick.into_signed()), certain, ..line.call };
+        line.call = Call { tick: Some(tick.into_signed()), link: None, ..line.call };
         line.meter = paid;
+        self.store(line, before)
+    }
+
+    /// A link: one hash, or a few, says that it is of the chain that the last check commits to.
+    fn linked(self, mut line: Line, link: Link) -> Next {
+        let tick = line.call.tick.as_ref().map(Signed::claimed);
+        let last = line.call.link.as_ref();
+        let chain = tick.and_then(|tick| tick.links.as_ref());
+        let new = last.is_none_or(|last| link.index > last.index) && chain.is_some_and(|chain| chain.has(&link, last));
+        let price = line.call.tariff.claimed().price;
+        let total = tick.filter(|_| new).and_then(|tick| tick.paid(price, link.index));
+        let mut paid = line.meter.clone();
+        // Late, shown before, of another chain: not taken. What is paid runs out.
+        if total.is_none_or(|total| paid.pay(total, self.outside.now).is_err()) {
+            return self.next(Stage::Open(line), []);
+        }
+        let before = line.call.to_bytes();
+        line.call = Call { link: Some(link), ..line.call };
+        line.meter = paid;
+        self.store(line, before)
+    }
+
+    /// Evidence before another unit: stores what was paid, and what is certain of it by now.
+    fn store(self, mut line: Line, before: Vec<u8>) -> Next {
+        let lasted = self.outside.answered.map(|since| self.outside.now.saturating_sub(since));
+        line.call.certain = line.call.tariff.claimed().cost(lasted).unwrap_or(0).min(line.meter.paid());
         let mut batch = Batch::default();
         batch.replace(Call::key(line.call.transaction()), Some(before), line.call.to_bytes());
         self.next(Stage::StoringTick(line), [Effect::Store(batch)])
@@ -440,7 +471,11 @@ impl SwitchCall {
         let at = self.outside.over.map_or(self.outside.now, |(_, at)| at);
         let stopped = line.meter.stop(at);
         let tariff = line.call.tariff.claimed();
-        let (used, lasted) = if refused.is_some() { (0, None) } else { (stopped.cost, stopped.lasted) };
+        let (mut used, lasted) = if refused.is_some() { (0, None) } else { (stopped.cost, stopped.lasted) };
+        if context.broken.has(Break::LinksGuessed) && tariff.is_linked() && refused.is_none() {
+            let signed = line.call.tick.as_ref().map_or(0, |tick| tick.claimed().amount);
+            used = tariff.cost(lasted).unwrap_or(0).min(signed);
+        }
         let Some(used) = Amount::new(tariff.unit, used) else {
             return self.fail(Fault::Storage);
         };
@@ -532,6 +567,7 @@ impl Talk for SwitchCall {
             }
             (Stage::Open(line), Event::Received(bytes)) => match CallMessage::received(&bytes) {
                 Ok(CallMessage::Ticked(ticked)) => looked_unless_storing(self.ticked(line, ticked, context), context),
+                Ok(CallMessage::Linked(link)) => looked_unless_storing(self.linked(line, link), context),
                 Ok(CallMessage::NoMore) => {
                     let mut line = line;
                     line.meter.no_more();

@@ -1,10 +1,10 @@
 //! The wallet's side of a call: the user agrees to the tariff; each check is stored before it leaves, none is more than one unit
 //! ahead of this side's own clock, and none follows the end.
 
-use super::calling::{Calling, CallingState};
+use super::calling::{Calling, CallingState, ChainSecret};
 use super::messages::*;
 use crate::card::payment::{Advance, CannotSpend, Purse};
-use crate::card::{CallReceipt, CardCertificate, Rise};
+use crate::card::{CallReceipt, CardCertificate, Links, Rise};
 use crate::charging::CallTariff;
 use crate::id::{Handle, Hash};
 use crate::money::Amount;
@@ -118,6 +118,8 @@ enum Stage {
     StoringTick(Calling, Option<Travel>),
     /// Checks may follow. With the total that was asked for and is not due yet.
     InCall(Calling, Option<u64>),
+    /// So many links may leave once that is stored (R24).
+    StoringLinks(Calling, Option<u64>),
     /// The switch was told to stop, or that no more is paid: waits for the receipt.
     Stopping(Calling),
     StoringEnd(Calling, Option<CallReceipt>, bool),
@@ -131,6 +133,8 @@ enum Stage {
 pub struct WalletCall {
     caller: Caller,
     outside: Outside,
+    /// Links of the chain of the last check that have left.
+    sent: u64,
     stage: Stage,
 }
 
@@ -144,7 +148,7 @@ fn send(message: &CallMessage) -> Effect<CallerNotice> {
 impl WalletCall {
     /// Calls somebody.
     pub fn new(caller: Caller) -> Self {
-        Self { caller, outside: Outside::default(), stage: Stage::Idle }
+        Self { caller, outside: Outside::default(), sent: 0, stage: Stage::Idle }
     }
     /// Tells it the time, in milliseconds of one steady clock.
     #[must_use]
@@ -173,13 +177,14 @@ impl WalletCall {
     /// When it wants to look again, in milliseconds of its clock.
     pub fn due(&self) -> Option<u64> {
         match &self.stage {
+            Stage::InCall(calling, asked) if calling.tariff.claimed().is_linked() => self.link_due(calling, *asked),
             Stage::InCall(calling, Some(total)) => self.falls_due(calling.tariff.claimed(), *total),
             _ => None,
         }
     }
     /// Whether a check of this call is stored.
     pub fn has_paid(&self) -> bool {
-        matches!(self.stage, Stage::InCall(..) | Stage::Stopping(_) | Stage::StoringTick(..))
+        matches!(self.stage, Stage::InCall(..) | Stage::StoringLinks(..) | Stage::Stopping(_) | Stage::StoringTick(..))
     }
 
     fn next(self, stage: Stage, effects: impl Into<Effects>) -> Next {
@@ -268,6 +273,8 @@ impl WalletCall {
             tick: None,
             raises: purse.raises.clone(),
             receipt: None,
+            secret: None,
+            released: None,
             extensions: Default::default(),
         };
         // What cannot be paid is said before the user is asked.
@@ -294,32 +301,128 @@ impl WalletCall {
         if self.caller.limit.is_some_and(|limit| limit < least.minor()) {
             return Err(CannotSpend::AboveMaximum);
         }
-        let rise = Rise { last: None, total: least };
+        let rise = Rise { last: None, total: least, links: None };
         purse.rise(&self.caller.payer.terms, &rise, &calling.counterpart(), context.now).map(drop)
     }
 
-    /// Drafts a check over this total.
+    /// Drafts a check over this total; where it is paid link by link, over what the card has for the links.
     fn pay(self, calling: Calling, total: u64, travel: Option<Travel>, context: &Context<'_>) -> Next {
         let first = calling.tick.is_none();
-        let tariff = calling.tariff.claimed();
-        let amount = Amount::new(tariff.unit, total);
-        let beyond = self.caller.limit.is_some_and(|limit| total > limit);
-        let (Some(purse), Some(amount)) = (load_purse(context.records, calling.card), amount) else {
+        let tariff = calling.tariff.claimed().clone();
+        let Some(purse) = load_purse(context.records, calling.card) else {
             return self.no_more(calling, first, Some(CannotSpend::NotActive));
         };
-        if beyond {
-            return self.no_more(calling, first, None);
+        let linked = tariff.is_linked() && !first;
+        let most = self.caller.limit.unwrap_or(u64::MAX);
+        let units = if linked {
+            let spendable = purse.remaining.min(most.saturating_sub(calling.total()));
+            (total - calling.total()).min(spendable) / tariff.price
+        } else {
+            u64::from(total <= most)
+        };
+        if units == 0 {
+            return self.no_more(
+                calling,
+                first,
+                (linked && purse.remaining < tariff.price).then_some(CannotSpend::TooLittle),
+            );
         }
-        let rise = Rise { last: calling.tick.as_ref().map(Signed::claimed), total: amount };
-        match purse.rise(&self.caller.payer.terms, &rise, &calling.counterpart(), context.now) {
+        let before = (!first).then(|| calling.clone());
+        let secret = Hash::of(&[b"tegata links v1".as_slice(), &context.entropy].concat());
+        let draft = |units: u64| {
+            let links = linked.then(|| Links::of(&secret, units));
+            let total = if linked { calling.total() + units * tariff.price } else { total };
+            let total = Amount::new(tariff.unit, total).ok_or(CannotSpend::Overflow)?;
+            let rise = Rise { last: calling.tick.as_ref().map(Signed::claimed), total, links };
+            purse.rise(&self.caller.payer.terms, &rise, &calling.counterpart(), context.now)
+        };
+        // Terms may allow for less than the card has.
+        let mut fits = units;
+        let drafted = loop {
+            match draft(fits) {
+                Err(_) if fits > 1 => fits /= 2,
+                drafted => break drafted,
+            }
+        };
+        match drafted {
             Err(why) => self.no_more(calling, first, Some(why)),
             Ok(advance) => {
                 let tbs = advance.event.tbs(&advance.context);
                 let key = SigningKey::Card(calling.card);
-                let before = (!first).then(|| calling.clone());
+                let calling = if linked {
+                    Calling { secret: Some(ChainSecret(secret)), released: None, ..calling }
+                } else {
+                    calling
+                };
                 self.next(Stage::SigningTick { before, calling, travel, purse, advance }, [Effect::Sign { key, tbs }])
             }
         }
+    }
+
+    /// When a unit may be paid by its link: as the one before it begins, by this side's own clock.
+    fn unit_due(&self, tariff: &CallTariff, unit: u64) -> Option<u64> {
+        let answered = self.outside.answered?;
+        if unit <= tariff.minimum.max(1) {
+            return Some(answered);
+        }
+        answered.checked_add(unit.saturating_sub(2).checked_mul(tariff.length)?)
+    }
+    /// Units that were paid before the chain of the last check, and how many its links pay.
+    fn chained(calling: &Calling) -> (u64, u64) {
+        let tariff = calling.tariff.claimed();
+        let links = calling.tick.as_ref().and_then(|tick| tick.claimed().links.as_ref()).map_or(0, |chain| chain.count);
+        let units = calling.total().saturating_sub(tariff.setup).checked_div(tariff.price).unwrap_or(0);
+        (units.saturating_sub(links), links)
+    }
+    fn link_due(&self, calling: &Calling, asked: Option<u64>) -> Option<u64> {
+        let (before, links) = Self::chained(calling);
+        if self.sent < links {
+            return self.unit_due(calling.tariff.claimed(), before + self.sent + 1);
+        }
+        asked.and(self.outside.answered)
+    }
+
+    /// Shows the links that are due; once all of a chain have left, offers the next one that was asked for.
+    fn look_at_links(mut self, calling: Calling, asked: Option<u64>, context: &Context<'_>) -> Next {
+        let tariff = calling.tariff.claimed();
+        let (before, links) = Self::chained(&calling);
+        let mut due = self.sent;
+        while due < links && self.unit_due(tariff, before + due + 1).is_some_and(|at| at <= self.outside.now) {
+            due += 1;
+        }
+        if due > calling.released.unwrap_or(0) && !context.broken.has(Break::LinkBeforeStored) {
+            // One write for about a second.
+            let ahead = (1_000 / tariff.length.max(1)).max(1);
+            let (after, batch) = calling.release((due + ahead - 1).min(links));
+            return self.next(Stage::StoringLinks(after, asked), [Effect::Store(batch)]);
+        }
+        let mut effects = vec![];
+        if due > self.sent {
+            let tick = calling.tick.as_ref().map(Signed::claimed);
+            let chain = tick.and_then(|tick| tick.links.as_ref()).zip(calling.secret.as_ref());
+            let Some(link) = chain.and_then(|(chain, secret)| chain.link(&secret.0, due)) else {
+                return self.show_last(CallerNotice::Failed(Fault::Storage));
+            };
+            self.sent = due;
+            effects.push(send(&CallMessage::Linked(link)));
+            effects.extend(self.told_paid(&calling));
+        }
+        match asked {
+            Some(total) if self.sent == links && self.outside.answered.is_some_and(|at| at <= self.outside.now) => {
+                let next = self.pay(calling, total, None, context);
+                effects.extend(next.effects);
+                Step::new(next.state, effects)
+            }
+            asked => self.next(Stage::InCall(calling, asked), effects),
+        }
+    }
+    /// What the user is told that is paid: links that have not left are not.
+    fn told_paid(&self, calling: &Calling) -> Option<Effect<CallerNotice>> {
+        let tariff = calling.tariff.claimed();
+        let tick = calling.tick.as_ref()?.claimed();
+        let paid = tick.paid(tariff.price, self.sent)?;
+        let (total, remaining) = (Amount::new(tariff.unit, paid)?, tick.remaining + (tick.amount - paid));
+        Some(Effect::Show(CallerNotice::Paid { total, remaining }))
     }
 
     fn no_more(self, calling: Calling, first: bool, why: Option<CannotSpend>) -> Next {
@@ -354,24 +457,20 @@ impl WalletCall {
         self.next(Stage::StoringTick(calling, travel), [Effect::Store(batch)])
     }
 
-    fn stored(self, calling: Calling, travel: Option<Travel>, context: &Context<'_>) -> Next {
+    fn stored(mut self, calling: Calling, travel: Option<Travel>, context: &Context<'_>) -> Next {
         let Some(tick) = calling.tick.clone() else {
             return self.show_last(CallerNotice::Failed(Fault::Storage));
         };
-        let said = tick.claimed();
-        let (first, remaining) = (travel.is_some(), said.remaining);
-        let total = Amount::new(calling.tariff.claimed().unit, said.amount);
+        self.sent = 0;
+        let first = travel.is_some();
         let certificate = travel
             .filter(|travel| !travel.known)
             .and_then(|_| load_purse(context.records, calling.card))
             .map(|purse| purse.certificate);
         let raises = (first && !calling.raises.is_empty()).then(|| calling.raises.clone());
         let ticked = Ticked { tick, certificate, raises, extensions: Default::default() };
-        let shown = match total {
-            Some(total) if !first => CallerNotice::Paid { total, remaining },
-            _ => CallerNotice::Dialled,
-        };
-        let sent = [send(&CallMessage::Ticked(ticked)), Effect::Show(shown)];
+        let paid = if first { None } else { self.told_paid(&calling) };
+        let sent = [send(&CallMessage::Ticked(ticked)), paid.unwrap_or(Effect::Show(CallerNotice::Dialled))];
         let mut next = self.next(Stage::InCall(calling, None), sent);
         // What happened meanwhile.
         let more = next.state.look(context);
@@ -409,6 +508,9 @@ impl WalletCall {
         let Outside { now, over, stop, .. } = self.outside;
         match self.stage.clone() {
             Stage::InCall(calling, _) | Stage::Stopping(calling) if over => self.end(calling, None, context),
+            Stage::InCall(calling, asked) if calling.tariff.claimed().is_linked() && !stop => {
+                self.look_at_links(calling, asked, context)
+            }
             Stage::InCall(calling, _) if stop => self.next(Stage::Stopping(calling), [send(&CallMessage::Stop)]),
             Stage::InCall(calling, Some(total)) => match self.falls_due(calling.tariff.claimed(), total) {
                 Some(due) if due <= now => self.pay(calling, total, None, context),
@@ -505,6 +607,10 @@ impl Talk for WalletCall {
             // Stored before it leaves (R13): only now.
             (Stage::StoringTick(calling, travel), Event::Stored) => self.stored(calling, travel, context),
             (Stage::InCall(calling, asked), Event::Received(bytes)) => self.in_call(calling, asked, &bytes, context),
+            // Stored before it leaves (R24).
+            (Stage::StoringLinks(calling, asked), Event::Stored) => {
+                self.next(Stage::InCall(calling, asked), []).state.look(context)
+            }
             (Stage::Stopping(calling), Event::Received(bytes)) => match CallMessage::received(&bytes) {
                 Ok(CallMessage::Receipt(receipt)) => self.receipted(calling, receipt, context),
                 _ => self.next(Stage::Stopping(calling), []),
@@ -514,7 +620,7 @@ impl Talk for WalletCall {
                 self.next(Stage::InCall(calling, asked), []).state.look(context)
             }
             (Stage::StoringEnd(calling, receipt, doubtful), Event::Stored) => {
-                let Some(total) = Amount::new(calling.tariff.claimed().unit, calling.total()) else {
+                let Some(total) = Amount::new(calling.tariff.claimed().unit, calling.paid()) else {
                     return self.show_last(CallerNotice::Failed(Fault::Storage));
                 };
                 self.show_last(CallerNotice::Over { receipt, total, doubtful })
