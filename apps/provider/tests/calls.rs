@@ -15,8 +15,9 @@ use tegata_core::talk::pay::{Payer, Refusal, load_purse};
 use tegata_core::talk::update::load_terms;
 use tegata_core::wire::certificate::Role;
 use tegata_core::wire::signed::Signed;
-use tegata_core::{CardId, Unit};
+use tegata_core::{CardId, Hash, Time, Unit};
 use tegata_device::{Now, Talking, TerminalTap, WalletTap};
+use tegata_store::ExceptionKind;
 use tegata_vault::Vault;
 use world::{Person, World, blank, usd};
 
@@ -30,6 +31,10 @@ struct Lines {
     card: CardId,
     /// Milliseconds of everybody's clock.
     ms: u64,
+    /// What the switch charges by, where it does not follow what it was told.
+    charges_by: Option<Vec<(Hash, Tariff)>>,
+    /// Seconds that it gives callers to agree.
+    valid_for: u64,
 }
 
 /// One call.
@@ -85,7 +90,7 @@ impl Lines {
         world.join(&mut switch, Role::Switch, Some(owner), "exchange");
         world.update(&mut switch);
         let card = world.install(&mut wallet, &numbers[0], 30);
-        Self { world, wallet, switch, card, ms: 0 }
+        Self { world, wallet, switch, card, ms: 0, charges_by: None, valid_for: 60 }
     }
     fn now(&mut self) -> Now {
         self.world.moment()
@@ -100,8 +105,8 @@ impl Lines {
             certificate: self.switch.certificate().expect("joined"),
             anchors: self.switch.anchors().expect("joined"),
             terms: load_terms(&self.switch, terms(&self.world).handle()).into_iter().collect(),
-            tariffs: tariffs.collect(),
-            valid_for: 60,
+            tariffs: self.charges_by.clone().unwrap_or_else(|| tariffs.collect()),
+            valid_for: self.valid_for,
             lead: 2_000,
         })
     }
@@ -450,4 +455,87 @@ fn a_check_that_never_reached_the_switch_convicts_nobody() {
     lines.answer(&mut second);
     lines.end(&mut second, CallEnd::HungUp);
     lines.agree(false, 120 + 120);
+}
+
+impl Lines {
+    /// A call of a minute and a half to Germany.
+    fn call(&mut self) -> CallReceipt {
+        let mut line = self.dial("4930", usize::MAX);
+        self.answer(&mut line);
+        self.speak(&mut line, 90_000);
+        self.end(&mut line, CallEnd::CalledHungUp);
+        line.receipt()
+    }
+    /// Both are heard; the claim is not paid, and whoever called has the rest back.
+    fn mispriced(&mut self, switch_first: bool, used: u64) {
+        for _ in 0..2 {
+            for of_switch in [switch_first, !switch_first] {
+                let device = if of_switch { &mut self.switch } else { &mut self.wallet };
+                self.world.update(device);
+                self.audited();
+            }
+            self.take_up();
+        }
+        let [_, held, in_flight, payable, ..] = self.world.sums();
+        assert_eq!((held, in_flight, payable), (i128::from(self.remaining()), i128::from(used), 0));
+        let found = self.world.provider.store().exceptions(None, Time(0), self.world.now.after(1)).expect("read");
+        let [found] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!((found.kind, found.bearer), (ExceptionKind::Mispriced, "merchant"));
+        assert_eq!(found.merchant, Some(self.world.merchant_id()));
+        assert!(found.wallet_record.is_some() || found.terminal_record.is_some());
+    }
+}
+
+#[test]
+fn a_switch_that_charges_more_than_its_issuer_says_is_not_paid_and_its_receipt_is_the_proof() {
+    for switch_first in [true, false] {
+        let mut lines = Lines::new(10_000);
+        let mut tariffs = lines.exchange().tariffs.clone();
+        for rate in tariffs.iter_mut().flat_map(|(_, tariff)| &mut tariff.rates) {
+            rate.price += 1;
+        }
+        lines.charges_by = Some(tariffs);
+        assert_eq!(lines.call().used, usd(222));
+        lines.mispriced(switch_first, 222);
+        assert_eq!(lines.remaining(), 10_000 - 222, "the user agreed to that, and to no more");
+    }
+}
+
+#[test]
+fn a_tariff_that_nobody_has_signed_is_no_tariff_unless_it_says_the_same() {
+    let mut lines = Lines::new(10_000);
+    let mut tariffs = lines.exchange().tariffs.clone();
+    for (hash, _) in &mut tariffs {
+        *hash = Hash::ZERO;
+    }
+    lines.charges_by = Some(tariffs);
+    lines.call();
+    lines.agree(true, 220);
+}
+
+#[test]
+fn a_switch_charges_by_an_old_tariff_only_while_it_may_not_have_heard_of_the_new_one() {
+    let heard = terms(&World::new()).list_age;
+    for (later, used) in [(heard / 2, None), (heard + 3_600, Some(220))] {
+        let mut lines = Lines::new(10_000);
+        lines.charges_by = Some(lines.exchange().tariffs.clone());
+        let cheaper = tariff(&lines.world, 2, 50);
+        lines.world.issuer_asks(cheaper);
+        lines.world.now = lines.world.now.after(later);
+        lines.world.update(&mut lines.wallet);
+        lines.world.update(&mut lines.switch);
+        assert_eq!(lines.call().used, usd(220));
+        match used {
+            None => lines.agree(true, 220),
+            Some(used) => lines.mispriced(false, used),
+        }
+    }
+}
+
+#[test]
+fn a_call_cannot_be_dated_back_to_when_it_was_dearer() {
+    let mut lines = Lines::new(10_000);
+    lines.valid_for = 100_000;
+    lines.call();
+    lines.mispriced(true, 220);
 }

@@ -49,6 +49,7 @@ fn stage(which: Break) -> Option<Mix> {
         Break::LaterAnswerCounts => Some(Mix { clone: 100, changing: 500, ..event }),
         Break::CallGoesOn => Some(Mix { calls: 500, ..Mix::CALM }),
         Break::RestKept | Break::CallNotLogged => Some(Mix { calls: 500, frames: 300, ..Mix::CALM }),
+        Break::PriceNotCompared => Some(Mix { calls: 500, terminal_cheats: 300, ..Mix::CALM }),
         Break::FeeKept => Some(Mix { settling: 40, ..Mix::CALM }),
         _ => None,
     }

@@ -12,6 +12,7 @@ use crate::given;
 use crate::judge::Evidence;
 use crate::log::Logs;
 use crate::numbers::Numbers;
+use crate::prices::Prices;
 use crate::reading::{hex, unit_name};
 use crate::sold::Sold;
 use crate::staff::{self, Staff};
@@ -23,7 +24,7 @@ use tegata_core::Time;
 use tegata_core::wire::signed::PublicKey;
 
 /// The newest format of the provider's database that this program knows, and the mark of such a file ("Tgtp").
-const FORMAT: u32 = 11;
+const FORMAT: u32 = 12;
 const APPLICATION_ID: u32 = 0x5467_7470;
 
 /// Which uploads' signatures are checked; everything else is always checked.
@@ -182,8 +183,16 @@ fn examine(connection: &Connection, options: &Options) -> Result<Audit, AuditErr
     let mut facts = Facts::default();
     let staff = Staff::read(connection, &trust, &mut signatures, &mut findings)?;
     let (cards_of, verdicts_of) = (&cards, &verdicts);
-    let logs =
-        Logs { connection, trust: &trust, cards: cards_of, staff: &staff, verdicts: verdicts_of, scope: options.scope };
+    let prices = Prices::read(connection, &trust, &numbers, &mut signatures, &mut findings)?;
+    let logs = Logs {
+        connection,
+        trust: &trust,
+        cards: cards_of,
+        prices: &prices,
+        staff: &staff,
+        verdicts: verdicts_of,
+        scope: options.scope,
+    };
     let counts = logs.read(&mut facts, &mut findings)?;
     staff::compare(connection, &facts.hands, &mut findings)?;
     let credit = Credit::read(connection, &trust, asked, &mut signatures, &mut findings)?;

@@ -20,6 +20,8 @@ pub(crate) struct Claim {
     pub used: u64,
     /// Whether the tariff comes to that much, for as long as the call lasted.
     pub fair: bool,
+    /// Whether that is the price of the issuer's tariff (R24).
+    pub priced: bool,
     pub place: Place,
     pub arrival: Arrival,
 }
@@ -52,6 +54,8 @@ pub(crate) struct Side {
     pub name: Hash,
     pub check: Option<(Hash, Signature)>,
     pub receipt: Option<(u64, bool)>,
+    /// Whether the price is the issuer's.
+    pub priced: bool,
 }
 
 impl Call {
@@ -107,7 +111,8 @@ impl Facts {
     /// A switch's log ends a call. The first end stands.
     pub fn claimed_call(&mut self, side: &Side, (used, fair): (u64, bool), (place, arrival): (Place, Arrival)) {
         let call = self.calls.entry(side.name).or_insert_with(|| Call::new(side));
-        call.claim = call.claim.or(Some(Claim { check: side.check, used, fair, place, arrival }));
+        let priced = side.priced;
+        call.claim = call.claim.or(Some(Claim { check: side.check, used, fair, priced, place, arrival }));
     }
     /// A wallet takes back what a call left over: by its switch's receipt, once.
     pub fn returned_call(
@@ -191,8 +196,13 @@ impl Evidence<'_> {
             let Some((event, claim)) = call.as_event(*name).zip(call.claim) else { continue };
             let refused = claim.check.is_some_and(|(hash, _)| self.verdicts.refused.contains(&hash));
             let reasons = self.verdicts.about(&event.signed.card);
-            let borne =
-                reasons.iter().any(|found| found.check == Some(*name) && self.bears_out(found.kind, &event, dead));
+            let borne = reasons.iter().any(|found| {
+                found.check == Some(*name)
+                    && match found.kind {
+                        kind::MISPRICED => !claim.priced,
+                        other => self.bears_out(other, &event, dead),
+                    }
+            });
             findings.expect(!refused || borne, What::Verdict, || {
                 let about = format!("the claim of call {name}");
                 (about, "a claim to be credited", "that it is refused", claim.place.to_string())
@@ -200,6 +210,10 @@ impl Evidence<'_> {
             findings.expect(refused || claim.fair, What::Verdict, || {
                 let about = format!("the claim of call {name}");
                 (about, "less by its tariff, or by its check", "that it is credited", claim.place.to_string())
+            });
+            findings.expect(refused || claim.priced, What::Verdict, || {
+                let about = format!("the claim of call {name}");
+                (about, "another price by the issuer's tariff", "that it is credited", claim.place.to_string())
             });
         }
         broken.sort_unstable();

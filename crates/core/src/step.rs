@@ -197,6 +197,8 @@ codes! {
         RestKept = 56,
         /// A wallet that was cut off from a call does not log it when it is back (R8).
         CallNotLogged = 57,
+        /// What a switch charges is not held against the issuer's tariff (R24).
+        PriceNotCompared = 58,
     }
 }
 
