@@ -35,7 +35,7 @@ use tegata_core::talk::give::{
     Taking,
 };
 use tegata_core::talk::join::{JoinReply, JoinRequest, ProviderInfo};
-use tegata_core::talk::journal::{Journal, LogEntry};
+use tegata_core::talk::journal::{Journal, LogEntry, Through};
 use tegata_core::talk::pay::{
     Charge, Charged, Checked, Claim, CreditOffered, Offer, Offered, PayMessage, Paying, Receipt, Till, Untouched,
 };
@@ -210,6 +210,7 @@ pub const UNSIGNED: &[Feed] = &[
     unsigned::<Restart>,
     unsigned::<Reveal>,
     unsigned::<Sealed>,
+    unsigned::<Through>,
     unsigned::<Seat>,
     unsigned::<Setup>,
     unsigned::<Shown>,

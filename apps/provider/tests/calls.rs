@@ -11,13 +11,17 @@ use tegata_core::step::Event;
 use tegata_core::talk::call::{
     Call, Caller, CallerNotice, Calling, EndOfCall, Exchange, HangUp, SwitchCall, SwitchNotice, WalletCall,
 };
+use tegata_core::talk::contract::Tender;
+use tegata_core::talk::journal::Through;
 use tegata_core::talk::pay::{Payer, Refusal, load_purse};
 use tegata_core::talk::update::load_terms;
 use tegata_core::wire::certificate::Role;
 use tegata_core::wire::signed::Signed;
-use tegata_core::{CardId, Hash, Time, Unit};
+use tegata_core::{CardId, Hash, PartyId, Time, Unit};
 use tegata_device::{Now, Talking, TerminalTap, WalletTap};
-use tegata_store::ExceptionKind;
+use tegata_ledger::Side;
+use tegata_provider::Fee;
+use tegata_store::{ExceptionKind, PositionSide};
 use tegata_vault::Vault;
 use world::{Person, World, blank, usd};
 
@@ -35,6 +39,8 @@ struct Lines {
     charges_by: Option<Vec<(Hash, Tariff)>>,
     /// Seconds that it gives callers to agree.
     valid_for: u64,
+    /// The trunk that calls go through.
+    through: Option<Through>,
 }
 
 /// One call.
@@ -90,7 +96,7 @@ impl Lines {
         world.join(&mut switch, Role::Switch, Some(owner), "exchange");
         world.update(&mut switch);
         let card = world.install(&mut wallet, &numbers[0], 30);
-        Self { world, wallet, switch, card, ms: 0, charges_by: None, valid_for: 60 }
+        Self { world, wallet, switch, card, ms: 0, charges_by: None, valid_for: 60, through: None }
     }
     fn now(&mut self) -> Now {
         self.world.moment()
@@ -123,7 +129,7 @@ impl Lines {
         let (left, hello) = WalletTap::touch(WalletCall::new(self.caller(called)), self.now().entropy).expect("starts");
         let mut line = Line {
             left,
-            right: TerminalTap::waiting(SwitchCall::new(self.exchange(), called.into())),
+            right: TerminalTap::waiting(SwitchCall::new(self.exchange(), called.into()).through(self.through.clone())),
             queue: vec![(true, hello)],
             frames,
             rings: false,
@@ -538,4 +544,68 @@ fn a_call_cannot_be_dated_back_to_when_it_was_dearer() {
     lines.valid_for = 100_000;
     lines.call();
     lines.mispriced(true, 220);
+}
+
+impl Lines {
+    /// From now on calls go through a trunk of this merchant.
+    fn go_through(&mut self, operator: Option<PartyId>) {
+        self.through = Some(Through { trunk: "carrier".into(), operator, extensions: Default::default() });
+    }
+    fn payable(&self, party: PartyId) -> u64 {
+        let rows = self.world.provider.store().balances_of(Side::Payable, party).expect("read");
+        rows.into_iter().map(|(.., amount)| amount).sum()
+    }
+}
+
+#[test]
+fn the_operator_of_a_trunk_is_paid_for_the_calls_through_it_less_its_own_fee() {
+    for switch_first in [true, false] {
+        let mut lines = Lines::new(10_000);
+        let mut carrier = blank(40);
+        lines.world.join(&mut carrier, Role::Merchant, None, "Carrier");
+        let carrier = carrier.certificate().expect("joined").claimed().subject.party();
+        let (owner, now) = (lines.world.merchant_id(), lines.world.now);
+        let fee = Fee { share: 0, fixed: 7 };
+        lines.world.provider.set_contract(carrier, (Tender::Cards, Unit::USD), fee, None, now).expect("set");
+        // One call to a phone of the switch, two through the trunk, one of which nobody answers.
+        lines.call();
+        lines.go_through(Some(carrier));
+        lines.call();
+        let mut line = lines.dial("1900", usize::MAX);
+        lines.end(&mut line, CallEnd::NoAnswer);
+        // A merchant that nobody knows is paid nothing: its calls are the owner's.
+        lines.go_through(Some(PartyId([9; 16])));
+        lines.call();
+        lines.world.update(&mut lines.switch);
+        lines.take_up();
+        for _ in 0..2 {
+            for of_switch in [switch_first, !switch_first] {
+                let device = if of_switch { &mut lines.switch } else { &mut lines.wallet };
+                lines.world.update(device);
+                lines.audited();
+            }
+            lines.take_up();
+        }
+        assert_eq!((lines.payable(carrier), lines.payable(owner)), (220 + 30 - 2 * 7, 2 * 220));
+        let rows = lines.world.provider.store().trunks(1).expect("read");
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|row| (row.trunk.as_deref(), row.operator == carrier, row.calls, row.used, row.fees, row.unpaid))
+            .collect();
+        let expected = [
+            (None, false, 1, 220, 0, 0),
+            (Some("carrier"), false, 1, 220, 0, 0),
+            (Some("carrier"), true, 2, 250, 14, 0),
+        ];
+        assert_eq!(rows.len(), 3, "{rows:?}");
+        assert!(expected.iter().all(|row| rows.contains(row)), "{rows:?}");
+        // Settled: each is due what its trunks brought.
+        let now = lines.world.now;
+        lines.world.provider.settle(now).expect("settled");
+        let (_, owed) = lines.world.provider.owed(Some(1)).expect("closed");
+        let due =
+            |party| owed.iter().find(|row| row.party == party && row.side == PositionSide::Payee).map(|row| row.due);
+        assert_eq!((due(carrier), due(owner)), (Some(236), Some(440)));
+        lines.audited();
+    }
 }

@@ -8,9 +8,11 @@ use crate::switch::{Switch, SwitchError};
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::time::Duration;
+use tegata_core::PartyId;
 use tegata_core::card::CallEnd;
 use tegata_core::step::Event;
 use tegata_core::talk::call::{SwitchCall, SwitchNotice};
+use tegata_core::talk::journal::Through;
 use tegata_core::talk::pay::Refusal;
 use tegata_device::{Now, TapStep, TerminalTap};
 use tegata_sip::reason::Reason;
@@ -52,6 +54,8 @@ pub struct Done {
 pub struct Desk<V> {
     /// Its records and keys.
     pub switch: Switch<V>,
+    /// The merchants whose trunks these are, by the trunks' names; the owner of the switch is paid for all others.
+    pub operators: HashMap<String, PartyId>,
     lines: HashMap<CallId, Line>,
     due: BinaryHeap<Reverse<(u64, CallId)>>,
     out: Vec<Command>,
@@ -65,6 +69,7 @@ impl<V: Vault> Desk<V> {
     pub fn new(switch: Switch<V>) -> Self {
         Self {
             switch,
+            operators: HashMap::new(),
             lines: HashMap::new(),
             due: BinaryHeap::new(),
             out: Vec::new(),
@@ -197,8 +202,18 @@ impl<V: Vault> Desk<V> {
         let Some(hello) = body else {
             return self.fail(call, 402, "This call is paid by a telephone card: dial with a wallet");
         };
+        let through = match route {
+            Route::Trunk(trunk) => {
+                let operator = self.operators.get(&trunk).copied();
+                Some(Through { trunk, operator, extensions: Default::default() })
+            }
+            Route::Phone { .. } | Route::Unknown => None,
+        };
         let tap = match self.switch.tap(called.as_str()) {
-            Ok(tap) => tap,
+            Ok(mut tap) => {
+                tap.talking().tell(|call| call.through(through));
+                tap
+            }
             Err(error) => {
                 tracing::warn!(%error, "nobody can call");
                 return self.fail(call, 503, "The switch is not set up for calls");

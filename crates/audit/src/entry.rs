@@ -303,7 +303,9 @@ impl Reading<'_, '_> {
             Some(card) => self.keys.prices.hold(card.book, card.terms, &tariff),
             None => true,
         };
-        let side = Side { switch: switch.0, transaction: entry.transaction, name, check, receipt, priced };
+        let named = entry.through.as_ref().filter(|_| of_switch).and_then(|through| through.operator);
+        let operator = named.map(|party| party.0);
+        let side = Side { switch: switch.0, transaction: entry.transaction, name, check, receipt, priced, operator };
         Ok(Record::Called { side, of_switch })
     }
 

@@ -419,7 +419,7 @@ messages! {
         Paying Untouched Claim Till ProcessorInfo CardDetails MerchantDetails CreditOffered Credited
         Article Bought ReceiptName Enclosed Delivery KeptLetter
         TicketTerms Examination Presented LeftBefore WindowCode Shown Setup Neighbour Listened PagesAsked PagesTold Use Usage Zone Tally Attempt Pass
-        CallRequest Tariffed Ticked Calling Call
+        CallRequest Tariffed Ticked Calling Call Through
         WeekTime Rate Member EntryOver PlannedZone PlannedDoor Seat Changed KeptChange Kept
         Hop GiveOffer Acceptance Reveal Exit Given Taken HandedOver Taking GiftKept
     }

@@ -388,7 +388,7 @@ forms! {
         "done by hand" => hand_entry(),
         "called" => LogEntry {
             kind: EntryKind::Called, charge: Some(Bytes(CallTariff()[0].1.to_bytes())), call: Some(signed_call_receipt()),
-            ..paid_entry()
+            through: Some(Through()[1].1.clone()), ..paid_entry()
         },
     );
     Journal(

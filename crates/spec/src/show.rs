@@ -287,7 +287,7 @@ fields! {
     Receipt { entry at }
     LogEntry {
         kind at transaction terminal charge session card generation event checkpoint raises receipt void sale shown
-        title proof hand call
+        title proof hand call through
     }
     Journal {
         number head acknowledged acknowledged_head archived commands commands_head epoch updated oldest due turns
@@ -429,7 +429,8 @@ fields! {
     Tariffed { tariff certificate known }
     Ticked { tick certificate raises }
     Calling { state switch name tariff session card generation tick raises receipt }
-    Call { state tariff session card generation tick checkpoint raises certain receipt }
+    Call { state tariff session card generation tick checkpoint raises certain receipt through }
+    Through { trunk operator }
     GateOrder { promoter gate event door direction at }
     StaffOrder { promoter event revision staff at }
     Change { promoter event before after text answer_until silence_refunds at }

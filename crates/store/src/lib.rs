@@ -34,7 +34,7 @@ pub use changes::{ChangeRow, ChangeState, ChangeTicketRow, SoldTickets};
 pub use credit::{About, AccountRow, AskedRow, ClearingAsked, Completed, CreditRow, CreditSide, ProcessorRow};
 pub use devices::{DeviceRow, UploadRow};
 pub use error::StoreError;
-pub use events::{ClaimRow, ClaimState, EventRow, EventState};
+pub use events::{ClaimRow, ClaimState, EventRow, EventState, TrunkRow};
 pub use exceptions::{ExceptionKind, ExceptionRow};
 pub use file::Store;
 pub use gives::{HandedRow, HandedState};

@@ -19,8 +19,9 @@ use tegata_core::step::Break;
 use tegata_core::talk::contract::Tender;
 use tegata_core::talk::journal::LogEntry;
 use tegata_core::wire::canonical::Wire;
+use tegata_core::wire::certificate::Role;
 use tegata_core::wire::signed::Signed;
-use tegata_core::{DeviceId, Hash};
+use tegata_core::{DeviceId, Hash, PartyId};
 use tegata_store::{
     CardRow, Cause, ClaimRow, ClaimState, EventRow, EventState, ExceptionKind, ExceptionRow, StoreError,
 };
@@ -114,7 +115,7 @@ fn is_over(claim: &ClaimRow, row: &EventRow) -> bool {
 
 /// A call as its switch logs it: the claim of what was used, or its end without any check.
 pub(super) fn claimed(desk: &mut Desk<'_>, source: &Source, called: &Called) -> Result<(), Failure> {
-    let merchant = source.known.owner.ok_or(StoreError::Damaged)?;
+    let merchant = paid_for(desk, source, called)?;
     let Some(receipt) = called.receipt.as_ref().map(|receipt| receipt.claimed().clone()) else {
         return malformed(desk, source);
     };
@@ -130,6 +131,8 @@ pub(super) fn claimed(desk: &mut Desk<'_>, source: &Source, called: &Called) -> 
         amount: receipt.used.minor(),
         at: desk.now,
         check: None,
+        trunk: called.through.as_ref().map(|through| through.trunk.clone()),
+        period: Some(desk.books.period(desk.store)?),
     };
     let Some(event) = &called.event else {
         // Without a check nothing is used.
@@ -176,6 +179,14 @@ pub(super) fn claimed(desk: &mut Desk<'_>, source: &Source, called: &Called) -> 
     }
     awaited(desk, called, &claim)?;
     credit(desk, source, called, &claim)
+}
+
+/// Who is paid for a call: the operator of the trunk that it went through, if a merchant of that name has joined, else the owner of the
+/// switch. The owner says so, in the log of its own switch, and gives away nothing but what it would be paid itself.
+fn paid_for(desk: &Desk<'_>, source: &Source, called: &Called) -> Result<PartyId, Failure> {
+    let named = called.through.as_ref().and_then(|through| through.operator);
+    let joined = |party: &PartyId| desk.known((*party).into()).is_some_and(|known| known.role == Role::Merchant);
+    Ok(named.filter(joined).or(source.known.owner).ok_or(StoreError::Damaged)?)
 }
 
 /// Posts a claim that stands, and sends what is left over on its way.

@@ -28,6 +28,10 @@ pub enum SwitchCommand {
         /// A way to other networks: NAME=ADDRESS, or NAME=ADDRESS/PREFIX,PREFIX; may be given several times
         #[arg(long)]
         trunk: Vec<String>,
+        /// Whose a trunk is, and who is paid for calls through it: NAME=PARTY, a merchant's id; may be given several times
+        /// [default: the switch's owner]
+        #[arg(long)]
+        operator: Vec<String>,
         /// A number for calls for help: always free, never blocked, through the trunks in their order; may be given several times
         #[arg(long, default_values = ["112", "911"])]
         emergency: Vec<String>,
@@ -47,5 +51,8 @@ pub enum SwitchCommand {
         /// As CSV
         #[arg(long)]
         csv: bool,
+        /// The totals of each trunk instead
+        #[arg(long)]
+        by_trunk: bool,
     },
 }
