@@ -33,6 +33,9 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: SwitchCommand) ->
             let operators = operators(&operator, &config)?;
             open(place, screen, name, (config, operators), update_every)
         }
+        SwitchCommand::Hotspot { listen, service, update_every } => {
+            super::hotspot::open(place, screen, name, (&listen, &service, update_every))
+        }
         SwitchCommand::Status => status(&mut place.switch(name)?.part),
         SwitchCommand::Update => {
             let summary = place.switch(name)?.part.update(&mut place.post()?, now())?;

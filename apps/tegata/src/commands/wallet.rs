@@ -1,6 +1,6 @@
 //! What a wallet does on the command line.
 
-use super::{buy, change, credit, give, reach, ticket};
+use super::{buy, change, credit, give, hotspot, reach, ticket};
 use crate::flags::WalletCommand;
 use crate::place::{Place, Sort, now};
 use crate::screen::{Answer, Failure, Screen, bold, fail, table};
@@ -45,6 +45,10 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: WalletCommand) ->
             credit::pay(place, screen, name, &terminal, (option, yes))
         }
         WalletCommand::Pay { terminal, card, yes, .. } => touch(place, screen, name, &terminal, (card.as_deref(), yes)),
+        WalletCommand::Surf { at, seconds, card, yes } => {
+            let wish = hotspot::Wish { at: &at, seconds, card: card.as_deref(), yes };
+            hotspot::through(place, screen, name, &wish)
+        }
         WalletCommand::RegisterCard { number, expiry } => credit::register(place, name, number, &expiry),
         WalletCommand::Catalogue => buy::catalogue(place, name),
         WalletCommand::Buy { article, issuer, card, seat, wait, yes, instalments } => {

@@ -42,6 +42,18 @@ pub enum SwitchCommand {
         #[arg(long, default_value_t = 30)]
         update_every: u64,
     },
+    /// Open a way to the network for whoever pays by a telephone card, over HTTP, until Ctrl-C
+    Hotspot {
+        /// Where wallets find it
+        #[arg(long, default_value = "127.0.0.1:8080")]
+        listen: String,
+        /// The number by whose rate it charges, as an issuer's tariff has it
+        #[arg(long)]
+        service: String,
+        /// Seconds between two tries to bring the log to the provider; 0: only when asked
+        #[arg(long, default_value_t = 30)]
+        update_every: u64,
+    },
     /// Show what it charges by and what waits for the provider
     Status,
     /// Send the log, receive tariffs, terms and the revocation list

@@ -119,6 +119,21 @@ pub enum WalletCommand {
         #[arg(long, requires = "credit", value_parser = clap::value_parser!(u8).range(2..=99))]
         instalments: Option<u8>,
     },
+    /// Pay for a way to the network with a telephone card, until Ctrl-C or the card is empty
+    Surf {
+        /// The hotspot: a switch of this data folder by its name, or a URL
+        #[arg(long)]
+        at: String,
+        /// Go after so many seconds
+        #[arg(long)]
+        seconds: Option<u64>,
+        /// Which card [default: the telephone card that can spend most]
+        #[arg(long)]
+        card: Option<String>,
+        /// Agree without being asked
+        #[arg(long)]
+        yes: bool,
+    },
     /// Register a bank card to pay with; its number is sealed to the processor
     RegisterCard {
         /// The number [default: asked for]
