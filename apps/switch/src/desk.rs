@@ -6,7 +6,7 @@
 
 use crate::switch::{Switch, SwitchError};
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 use std::time::Duration;
 use tegata_core::PartyId;
 use tegata_core::card::CallEnd;
@@ -30,6 +30,8 @@ struct Line {
     tap: TerminalTap<SwitchCall>,
     to: Number,
     shown_as: Shown,
+    /// The number that was dialled, if it stands for somebody.
+    stood_for: Option<Number>,
     /// What the caller said last: SIP may bring it twice.
     heard: Vec<u8>,
     answered: bool,
@@ -56,6 +58,8 @@ pub struct Desk<V> {
     pub switch: Switch<V>,
     /// The merchants whose trunks these are, by the trunks' names; the owner of the switch is paid for all others.
     pub operators: HashMap<String, PartyId>,
+    /// The phones that may register at this switch: numbers that stand for somebody ring no other ones, whatever a device says.
+    pub phones: HashSet<String>,
     lines: HashMap<CallId, Line>,
     due: BinaryHeap<Reverse<(u64, CallId)>>,
     out: Vec<Command>,
@@ -70,6 +74,7 @@ impl<V: Vault> Desk<V> {
         Self {
             switch,
             operators: HashMap::new(),
+            phones: HashSet::new(),
             lines: HashMap::new(),
             due: BinaryHeap::new(),
             out: Vec::new(),
@@ -172,8 +177,13 @@ impl<V: Vault> Desk<V> {
             }
             sip::Event::Body { call, from: Side::Caller, body, at } => self.heard(call, body, at, now),
             sip::Event::Answered { call, at } => {
+                let mut over = None;
                 if let Some(line) = self.lines.get_mut(&call) {
                     line.answered = true;
+                    over = line.stood_for.take();
+                }
+                if let Some(Err(error)) = over.map(|number| self.switch.forget(number.as_str())) {
+                    tracing::error!(%error, "a number may be called again");
                 }
                 self.tell(call, at, now, SwitchCall::answered);
             }
@@ -196,8 +206,20 @@ impl<V: Vault> Desk<V> {
         (at, now): (At, Now),
     ) {
         self.done.asked += 1;
+        let (to, route, shown_as) = match self.switch.stands_for(called.as_str(), now.time) {
+            // The caller knows that number alone, and the callee no number at all (flow 21).
+            Some(phone) => match Number::read(&phone) {
+                Ok(to) if self.phones.contains(to.as_str()) => (to, Route::Phone { contacts: 0 }, Shown::Anonymous),
+                _ => (called.clone(), Route::Unknown, Shown::Anonymous),
+            },
+            None => (called.clone(), route, shown_as),
+        };
         if route == Route::Unknown {
             return self.refuse(call, Refusal::UnknownDestination, None);
+        }
+        let stood_for = (to != called).then(|| called.clone());
+        if stood_for.is_some() && self.lines.values().any(|line| line.stood_for == stood_for) {
+            return self.fail(call, 486, "Somebody is calling this number");
         }
         let Some(hello) = body else {
             return self.fail(call, 402, "This call is paid by a telephone card: dial with a wallet");
@@ -219,7 +241,7 @@ impl<V: Vault> Desk<V> {
                 return self.fail(call, 503, "The switch is not set up for calls");
             }
         };
-        let line = Line { tap, to: called, shown_as, heard: Vec::new(), answered: false, gone: false };
+        let line = Line { tap, to, shown_as, stood_for, heard: Vec::new(), answered: false, gone: false };
         self.lines.insert(call, line);
         self.heard(call, hello, at, now);
     }
@@ -343,3 +365,6 @@ fn reason(how: CallEnd) -> Reason {
         _ => Reason::new(200, "The call has ended"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -436,6 +436,7 @@ forms! {
             card: Some(CARD), change: Some(Changed()[0].1.clone()), ..Command::new(CommandKind::Change)
         },
         "letter" => Command { letter: Some(Delivery()[0].1.clone()), ..Command::new(CommandKind::Letter) },
+        "a number" => Command { stands: Some(StandsFor()[0].1.clone()), ..Command::new(CommandKind::StandsFor) },
         "keys" => Command {
             keys: Some(vec![by(Who::Root, &[], key_certificate())]), ..Command::new(CommandKind::Keys)
         },

@@ -296,7 +296,7 @@ fields! {
         device epoch acknowledged acknowledged_head entries number commands commands_head list turn challenge
     }
     Challenge { device challenge signer }
-    Command { kind card certificate raise keys terms renewed receipt refund letter setup change kept tariff }
+    Command { kind card certificate raise keys terms renewed receipt refund letter setup change kept tariff stands }
     Restart { number head commands commands_head next_transaction turn }
     UpdateReply {
         device epoch recorded recorded_head archived commands checkpoints list due restart at signer
@@ -374,6 +374,10 @@ fields! {
     Enclosed { letter certificate }
     Mute { wallet merchant muted epoch at }
     Unopened { device merchant number }
+    PhoneAt { device switch phone epoch at }
+    CallAsk { device to at }
+    CallNumber { number switch name until signer }
+    StandsFor { number phone until }
     Delivery { number merchant to sealed }
     KeptLetter { state merchant to number at sealed letter carry epoch }
     TicketTerms {

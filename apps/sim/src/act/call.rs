@@ -13,9 +13,10 @@ use tegata_core::card::{CallEnd, CardKind, Terms};
 use tegata_core::charging::{Rate, Tariff};
 use tegata_core::step::Broken;
 use tegata_core::talk::call::{Call, Caller, Exchange, SwitchNotice};
+use tegata_core::talk::journal::Through;
 use tegata_core::talk::pay::load_purse;
 use tegata_core::wire::certificate::Role;
-use tegata_core::{Amount, CardId, DeviceId, Unit};
+use tegata_core::{Amount, CardId, DeviceId, PartyId, Unit};
 use tegata_device::{Now, hang_up_all, join};
 use tegata_issuer::Issuer;
 use tegata_switch::Switch;
@@ -123,6 +124,16 @@ impl Lines {
             rate.price += 1;
         }
         Some(Arc::new(dearer))
+    }
+    /// Far away they are called through a trunk of the second merchant.
+    fn through(called: &str) -> Option<Through> {
+        let operator = template().merchants.get(1).copied();
+        let trunk = "carrier".to_owned();
+        called.starts_with('1').then(|| Through { trunk, operator, extensions: Default::default() })
+    }
+    /// Who is paid for a call: whose trunk it went through, else the owner of the switch.
+    pub fn paid_for(called: &str) -> Option<PartyId> {
+        Self::through(called).and_then(|through| through.operator).or_else(|| template().merchants.first().copied())
     }
     /// Whether a call was charged otherwise than its issuer says.
     pub fn is_dearer(&self, call: &Call) -> bool {
@@ -255,7 +266,7 @@ impl Town {
         let lines = self.lines.as_mut()?;
         let exchange = lines.exchange()?;
         let clocks = Clocks { time: self.time, wallet: self.people.get(at)?.skew, terminal: 0 };
-        let dial = Dial::start((caller, exchange), clocks, fault, &mut lines.dice).ok()?;
+        let dial = Dial::start((caller, exchange, Lines::through(called)), clocks, fault, &mut lines.dice).ok()?;
         let sides = (&mut self.people.get_mut(at)?.wallet.device, &mut lines.switch.device);
         let seen = dial.run(sides, plan, &mut self.air, &mut lines.dice);
         self.crossed = seen.crossed;

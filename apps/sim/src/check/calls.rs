@@ -41,7 +41,7 @@ impl Town {
                     Some(_) => matches!(row.state, ClaimState::Paid | ClaimState::Refused),
                     None => row.state == ClaimState::Closed,
                 };
-                state && row.amount == said.used.minor()
+                state && row.amount == said.used.minor() && Some(row.merchant) == Lines::paid_for(&tariff.called)
             });
             let paid = stored.as_ref().is_some_and(|row| row.state == ClaimState::Paid);
             if lines.is_dearer(&call) && paid {

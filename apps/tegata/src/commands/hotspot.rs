@@ -51,7 +51,10 @@ pub fn open(
         let json = json!({ "listening": address, "service": dialled, "recovered": recovered });
         screen.show(&Answer::new(text, json));
         let updating = async {
-            while update_every > 0 {
+            if update_every == 0 {
+                return std::future::pending().await;
+            }
+            loop {
                 tokio::time::sleep(Duration::from_secs(update_every)).await;
                 // With no network it goes on; what waits goes up with the next try.
                 let brought = tokio::task::block_in_place(|| {
@@ -62,7 +65,6 @@ pub fn open(
                     tracing::info!("the log waits: {}", failure.0);
                 }
             }
-            std::future::pending::<()>().await;
         };
         let served = tokio::select! {
             served = hotspot.clone().serve(listener, crate::interrupted()) => served,

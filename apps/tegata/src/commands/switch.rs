@@ -184,9 +184,11 @@ fn open(
     switch.exchange()?;
     let recovered = switch.recover(now())?;
     let phones = Phones::read(folder.path())?;
+    let known = phones.0.keys().cloned().collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut desk = Desk::new(switch);
     desk.operators = operators;
+    desk.phones = known;
     let served = runtime.block_on(async {
         let (sip, mut control) = tegata_sip::Switch::start(config, phones).await?;
         let address = sip.address();

@@ -73,6 +73,12 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: WalletCommand) ->
         }
         WalletCommand::Messages => reach::wallet_messages(place, name),
         WalletCommand::Write { receipt, text } => reach::wallet_writes(place, name, &receipt, &text),
+        WalletCommand::CalledAt { phone, switch, .. } => {
+            let mut opened = place.wallet(name)?;
+            let mut post = place.line(&mut opened.part)?;
+            reach::called_at(&mut opened.part.device, &mut post, (phone, switch))
+        }
+        WalletCommand::CallNumber { receipt } => reach::wallet_calls(place, name, &receipt),
         WalletCommand::Mute { merchant } => reach::mute(place, name, &merchant, true),
         WalletCommand::Unmute { merchant } => reach::mute(place, name, &merchant, false),
         WalletCommand::Payments => payments(&place.wallet(name)?.part),

@@ -209,6 +209,23 @@ pub enum WalletCommand {
         /// The message: one line, at most 300 bytes
         text: String,
     },
+    /// Say where you are called: a phone at a switch, which nobody who calls learns
+    CalledAt {
+        /// The phone's number or name at that switch
+        #[arg(required_unless_present = "nowhere")]
+        phone: Option<String>,
+        /// The switch, by id
+        #[arg(long, required_unless_present = "nowhere")]
+        switch: Option<String>,
+        /// You are not called any more
+        #[arg(long, conflicts_with_all = ["phone", "switch"])]
+        nowhere: bool,
+    },
+    /// Get a number to call the merchant of a receipt at, for ten minutes; neither side sees the other's number
+    CallNumber {
+        /// The receipt's number, as `payments` and `credits` show it; its first digits do
+        receipt: String,
+    },
     /// Do not hear from a merchant any more; it is not told
     Mute {
         /// The merchant, as `payments` shows it, or by id
