@@ -844,10 +844,32 @@ fn a_muted_merchant_gets_a_number_like_anybody_and_it_rings_nowhere() {
 }
 
 #[test]
-fn where_somebody_is_called_is_told_again_to_a_provider_that_forgot_and_an_old_word_does_not_count() {
+fn where_somebody_is_called_is_told_again_to_a_provider_put_back_from_a_backup_and_an_old_word_does_not_count() {
     let mut town = Town::new();
     let mut switch = town.with_switch();
-    let mut town = town.restart();
+    let id = switch.id().expect("joined");
+    town.called_at(true, None).expect("told");
+    let backup = town.world.provider.snapshot().expect("a copy");
+    town.called_at(true, Some((id, USERS.into()))).expect("told");
+    let old = town.user.device.called_at().expect("read").expect("said").encode();
+    let store = tegata_store::Store::restore(&backup).expect("restored");
+    let (_, keys) = town.world.provider.crash();
+    let broken = tegata_core::step::Broken::NONE;
+    let mut provider =
+        tegata_provider::Provider::open(store, keys.expect("held"), "Town", town.world.now, broken).expect("opened");
+    provider.restored(town.world.now).expect("a new epoch");
+    town.world.provider = provider;
+    assert_eq!(town.merchant_calls(), Err(ProviderRefusal::Unknown), "the backup does not know it");
+    for _ in 0..2 {
+        town.shop_updates();
+        town.user_updates();
+    }
     let number = town.merchant_calls().expect("a number");
     assert_eq!(rings(&mut town, &mut switch, &number).as_deref(), Some(USERS));
+    // Somebody carries what was said before once more.
+    town.called_at(true, None).expect("told");
+    let now = town.world.moment();
+    let mut wire = Wire { provider: &mut town.world.provider, now: now.time, entropy: now.entropy, lose_answer: false };
+    town.user.device.exchange(&mut wire, now.entropy, &old).expect("answered");
+    assert_eq!(town.merchant_calls(), Err(ProviderRefusal::Unknown));
 }

@@ -120,6 +120,16 @@ fn a_telephone_card_pays_for_a_way_to_the_network() {
     let calls = good(&data, &["switch", "cafe", "calls"]);
     let paid = calls["calls"].as_array().unwrap().last().unwrap();
     assert_eq!((paid["used"].as_u64(), &paid["called"]), (Some(used), &SERVICE.into()), "{calls}");
+    // By trunk, as the switch counts it and as the provider pays it: through none.
+    let by_trunk = good(&data, &["switch", "cafe", "calls", "--by-trunk"])["trunks"][0].clone();
+    assert_eq!((&by_trunk["trunk"], &by_trunk["answered"]), (&Value::Null, &1.into()), "{by_trunk}");
+    let trunks = good(&data, &["provider", "trunks"]);
+    let paid = &trunks["trunks"][0];
+    assert_eq!(
+        (cents(&paid["used"]), &paid["calls"], &paid["operator"]),
+        (used, &1.into(), &owner.as_str().into()),
+        "{trunks}"
+    );
     let statement = good(&data, &["merchant", "cafe", "statement"]);
     assert_eq!(cents(&statement["payable"][0]["amount"]), used, "{statement}");
     assert_eq!(good(&data, &["audit"])["clean"], true);

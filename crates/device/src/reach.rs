@@ -324,12 +324,15 @@ impl<V: Vault> Device<V> {
             return Ok(());
         };
         let PhoneAt { switch, phone, epoch: heard, .. } = said.claimed().clone();
-        if heard != epoch {
-            return self.be_called_at(post, switch.zip(phone), now);
-        }
-        match self.waiting(said.claimed())? {
+        let told = match self.waiting(said.claimed())? {
+            _ if heard != epoch => self.be_called_at(post, switch.zip(phone), now),
             Some(waits) => self.tell_again(post, waits, now),
             None => Ok(()),
+        };
+        match told {
+            // A provider put back from a backup may have forgotten that switch: nobody is called there, and all else goes on.
+            Err(LettersError::Refused(refused)) if !refused.why.is_transient() => Ok(()),
+            told => told,
         }
     }
 

@@ -73,6 +73,12 @@ impl Told for PhoneAt {
     fn asked(signed: &Signed<Self>, _: &dyn Records, batch: &mut Batch) {
         batch.put(Self::own_key(), signed.encode());
     }
+    /// At a switch that the provider does not know, nobody is called.
+    fn answered(_: &Signed<Self>, done: Option<u64>, _: &dyn Records, batch: &mut Batch) {
+        if done.is_none() {
+            batch.remove(Self::own_key());
+        }
+    }
 }
 
 impl Told for Unopened {
