@@ -35,12 +35,12 @@ use tegata_core::talk::give::{
     Taking,
 };
 use tegata_core::talk::join::{JoinReply, JoinRequest, ProviderInfo};
-use tegata_core::talk::journal::{Journal, LogEntry};
+use tegata_core::talk::journal::{Journal, LogEntry, Through};
 use tegata_core::talk::pay::{
     Charge, Charged, Checked, Claim, CreditOffered, Offer, Offered, PayMessage, Paying, Receipt, Till, Untouched,
 };
 use tegata_core::talk::reach::{
-    Address, Carry, Delivery, Enclosed, KeptLetter, KeyAnswer, KeyAsk, Letter, Mute, Reachable, ReceiptName, Unopened,
+    Address, CallAsk, CallNumber, Carry, Delivery, Enclosed, KeptLetter, KeyAnswer, KeyAsk, Letter, Mute, PhoneAt, Reachable, ReceiptName, StandsFor, Unopened,
 };
 use tegata_core::talk::report::{Refused, Report, ReportRequest};
 use tegata_core::talk::update::{Challenge, Command, Restart, UpdateReply, UpdateRequest};
@@ -138,6 +138,9 @@ pub const SIGNED: &[Feed] = &[
     signed::<SessionProof>,
     signed::<Terms>,
     signed::<Unopened>,
+    signed::<PhoneAt>,
+    signed::<CallAsk>,
+    signed::<CallNumber>,
     signed::<UpdateReply>,
     signed::<UpdateRequest>,
     signed::<UserReceipt>,
@@ -211,6 +214,8 @@ pub const UNSIGNED: &[Feed] = &[
     unsigned::<Restart>,
     unsigned::<Reveal>,
     unsigned::<Sealed>,
+    unsigned::<Through>,
+    unsigned::<StandsFor>,
     unsigned::<Seat>,
     unsigned::<Setup>,
     unsigned::<Shown>,

@@ -66,6 +66,8 @@ fn handle(desk: &mut Desk<'_>, request: &Request, opened: &Opened) -> Result<Vec
         Request::Carry(request) => reach::carry(desk, request),
         Request::Mute(request) => reach::mute(desk, request),
         Request::Unopened(request) => reach::unopened(desk, request),
+        Request::PhoneAt(request) => reach::phone_at(desk, request),
+        Request::CallAsk(request) => reach::ask(desk, request),
         Request::Plan(request) => enter::plan(desk, request),
         Request::GateOrder(request) => enter::order_gate(desk, request),
         Request::GateInvite(request) => enter::invite_gate(desk, request),

@@ -15,7 +15,7 @@ use tegata_core::talk::credit::{
 use tegata_core::talk::event::{Change, ChangeAnswer, EventPlan, GateInvite, GateOrder, StaffOrder};
 use tegata_core::talk::give::{GiftRequest, Register};
 use tegata_core::talk::join::JoinRequest;
-use tegata_core::talk::reach::{Carry, KeyAsk, Mute, Reachable, Unopened};
+use tegata_core::talk::reach::{CallAsk, Carry, KeyAsk, Mute, PhoneAt, Reachable, Unopened};
 use tegata_core::talk::report::{ProviderRefusal, ReportRequest};
 use tegata_core::talk::update::{UpdateRequest, kind_of};
 use tegata_core::wire::canonical::{Bytes, Message, Wire};
@@ -54,6 +54,8 @@ pub(crate) enum Request {
     Carry(Verified<Carry>),
     Mute(Verified<Mute>),
     Unopened(Verified<Unopened>),
+    PhoneAt(Verified<PhoneAt>),
+    CallAsk(Verified<CallAsk>),
     Plan(Verified<EventPlan>),
     GateOrder(Verified<GateOrder>),
     GateInvite(Verified<GateInvite>),
@@ -277,6 +279,8 @@ impl Stage<'_> {
             Ok(Carry::KIND) => self.signed(plain, WRITERS, |body| body.device.into(), Request::Carry),
             Ok(Mute::KIND) => self.signed(plain, &[Role::Wallet], |body| body.wallet.into(), Request::Mute),
             Ok(Unopened::KIND) => self.signed(plain, WRITERS, |body| body.device.into(), Request::Unopened),
+            Ok(PhoneAt::KIND) => self.signed(plain, WRITERS, |body| body.device.into(), Request::PhoneAt),
+            Ok(CallAsk::KIND) => self.signed(plain, WRITERS, |body| body.device.into(), Request::CallAsk),
             _ => wrong(ProviderRefusal::Malformed),
         }
     }

@@ -11,12 +11,17 @@ use tegata_core::step::{Break, Broken, Event};
 use tegata_core::talk::call::{
     Call, Caller, CallerNotice, Calling, EndOfCall, Exchange, HangUp, SwitchCall, SwitchNotice, WalletCall,
 };
+use tegata_core::talk::contract::Tender;
+use tegata_core::talk::journal::Through;
 use tegata_core::talk::pay::{Payer, Refusal, load_purse};
 use tegata_core::talk::update::load_terms;
 use tegata_core::wire::certificate::Role;
 use tegata_core::wire::signed::Signed;
-use tegata_core::{CardId, Unit};
+use tegata_core::{CardId, Hash, PartyId, Time, Unit};
 use tegata_device::{Now, Talking, TerminalTap, WalletTap};
+use tegata_ledger::Side;
+use tegata_provider::Fee;
+use tegata_store::{ExceptionKind, PositionSide};
 use tegata_vault::Vault;
 use world::{Person, World, blank, usd};
 
@@ -30,6 +35,12 @@ struct Lines {
     card: CardId,
     /// Milliseconds of everybody's clock.
     ms: u64,
+    /// What the switch charges by, where it does not follow what it was told.
+    charges_by: Option<Vec<(Hash, Tariff)>>,
+    /// Seconds that it gives callers to agree.
+    valid_for: u64,
+    /// The trunk that calls go through.
+    through: Option<Through>,
 }
 
 /// One call.
@@ -89,7 +100,7 @@ impl Lines {
         world.join(&mut switch, Role::Switch, Some(owner), "exchange");
         world.update(&mut switch);
         let card = world.install(&mut wallet, &numbers[0], 30);
-        Self { world, wallet, switch, card, ms: 0 }
+        Self { world, wallet, switch, card, ms: 0, charges_by: None, valid_for: 60, through: None }
     }
     fn now(&mut self) -> Now {
         self.world.moment()
@@ -104,8 +115,8 @@ impl Lines {
             certificate: self.switch.certificate().expect("joined"),
             anchors: self.switch.anchors().expect("joined"),
             terms: load_terms(&self.switch, terms(&self.world).handle()).into_iter().collect(),
-            tariffs: tariffs.collect(),
-            valid_for: 60,
+            tariffs: self.charges_by.clone().unwrap_or_else(|| tariffs.collect()),
+            valid_for: self.valid_for,
             lead: 2_000,
         })
     }
@@ -122,7 +133,7 @@ impl Lines {
         let (left, hello) = WalletTap::touch(WalletCall::new(self.caller(called)), self.now().entropy).expect("starts");
         let mut line = Line {
             left,
-            right: TerminalTap::waiting(SwitchCall::new(self.exchange(), called.into())),
+            right: TerminalTap::waiting(SwitchCall::new(self.exchange(), called.into()).through(self.through.clone())),
             queue: vec![(true, hello)],
             frames,
             rings: false,
@@ -456,6 +467,153 @@ fn a_check_that_never_reached_the_switch_convicts_nobody() {
     lines.agree(false, 120 + 120);
 }
 
+impl Lines {
+    /// A call of a minute and a half to Germany.
+    fn call(&mut self) -> CallReceipt {
+        let mut line = self.dial("4930", usize::MAX);
+        self.answer(&mut line);
+        self.speak(&mut line, 90_000);
+        self.end(&mut line, CallEnd::CalledHungUp);
+        line.receipt()
+    }
+    /// Both are heard; the claim is not paid, and whoever called has the rest back.
+    fn mispriced(&mut self, switch_first: bool, used: u64) {
+        for _ in 0..2 {
+            for of_switch in [switch_first, !switch_first] {
+                let device = if of_switch { &mut self.switch } else { &mut self.wallet };
+                self.world.update(device);
+                self.audited();
+            }
+            self.take_up();
+        }
+        let [_, held, in_flight, payable, ..] = self.world.sums();
+        assert_eq!((held, in_flight, payable), (i128::from(self.remaining()), i128::from(used), 0));
+        let found = self.world.provider.store().exceptions(None, Time(0), self.world.now.after(1)).expect("read");
+        let [found] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!((found.kind, found.bearer), (ExceptionKind::Mispriced, "merchant"));
+        assert_eq!(found.merchant, Some(self.world.merchant_id()));
+        assert!(found.wallet_record.is_some() || found.terminal_record.is_some());
+    }
+}
+
+#[test]
+fn a_switch_that_charges_more_than_its_issuer_says_is_not_paid_and_its_receipt_is_the_proof() {
+    for switch_first in [true, false] {
+        let mut lines = Lines::new(10_000);
+        let mut tariffs = lines.exchange().tariffs.clone();
+        for rate in tariffs.iter_mut().flat_map(|(_, tariff)| &mut tariff.rates) {
+            rate.price += 1;
+        }
+        lines.charges_by = Some(tariffs);
+        assert_eq!(lines.call().used, usd(222));
+        lines.mispriced(switch_first, 222);
+        assert_eq!(lines.remaining(), 10_000 - 222, "the user agreed to that, and to no more");
+    }
+}
+
+#[test]
+fn a_tariff_that_nobody_has_signed_is_no_tariff_unless_it_says_the_same() {
+    let mut lines = Lines::new(10_000);
+    let mut tariffs = lines.exchange().tariffs.clone();
+    for (hash, _) in &mut tariffs {
+        *hash = Hash::ZERO;
+    }
+    lines.charges_by = Some(tariffs);
+    lines.call();
+    lines.agree(true, 220);
+}
+
+#[test]
+fn a_switch_charges_by_an_old_tariff_only_while_it_may_not_have_heard_of_the_new_one() {
+    let heard = terms(&World::new()).list_age;
+    for (later, used) in [(heard / 2, None), (heard + 3_600, Some(220))] {
+        let mut lines = Lines::new(10_000);
+        lines.charges_by = Some(lines.exchange().tariffs.clone());
+        let cheaper = tariff(&lines.world, 2, 50);
+        lines.world.issuer_asks(cheaper);
+        lines.world.now = lines.world.now.after(later);
+        lines.world.update(&mut lines.wallet);
+        lines.world.update(&mut lines.switch);
+        assert_eq!(lines.call().used, usd(220));
+        match used {
+            None => lines.agree(true, 220),
+            Some(used) => lines.mispriced(false, used),
+        }
+    }
+}
+
+#[test]
+fn a_call_cannot_be_dated_back_to_when_it_was_dearer() {
+    let mut lines = Lines::new(10_000);
+    lines.valid_for = 100_000;
+    lines.call();
+    lines.mispriced(true, 220);
+}
+
+impl Lines {
+    /// From now on calls go through a trunk of this merchant.
+    fn go_through(&mut self, operator: Option<PartyId>) {
+        self.through = Some(Through { trunk: "carrier".into(), operator, extensions: Default::default() });
+    }
+    fn payable(&self, party: PartyId) -> u64 {
+        let rows = self.world.provider.store().balances_of(Side::Payable, party).expect("read");
+        rows.into_iter().map(|(.., amount)| amount).sum()
+    }
+}
+
+#[test]
+fn the_operator_of_a_trunk_is_paid_for_the_calls_through_it_less_its_own_fee() {
+    for switch_first in [true, false] {
+        let mut lines = Lines::new(10_000);
+        let mut carrier = blank(40);
+        lines.world.join(&mut carrier, Role::Merchant, None, "Carrier");
+        let carrier = carrier.certificate().expect("joined").claimed().subject.party();
+        let (owner, now) = (lines.world.merchant_id(), lines.world.now);
+        let fee = Fee { share: 0, fixed: 7 };
+        lines.world.provider.set_contract(carrier, (Tender::Cards, Unit::USD), fee, None, now).expect("set");
+        // One call to a phone of the switch, two through the trunk, one of which nobody answers.
+        lines.call();
+        lines.go_through(Some(carrier));
+        lines.call();
+        let mut line = lines.dial("1900", usize::MAX);
+        lines.end(&mut line, CallEnd::NoAnswer);
+        // A merchant that nobody knows is paid nothing: its calls are the owner's.
+        lines.go_through(Some(PartyId([9; 16])));
+        lines.call();
+        lines.world.update(&mut lines.switch);
+        lines.take_up();
+        for _ in 0..2 {
+            for of_switch in [switch_first, !switch_first] {
+                let device = if of_switch { &mut lines.switch } else { &mut lines.wallet };
+                lines.world.update(device);
+                lines.audited();
+            }
+            lines.take_up();
+        }
+        assert_eq!((lines.payable(carrier), lines.payable(owner)), (220 + 30 - 2 * 7, 2 * 220));
+        let rows = lines.world.provider.store().trunks(1).expect("read");
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|row| (row.trunk.as_deref(), row.operator == carrier, row.calls, row.used, row.fees, row.unpaid))
+            .collect();
+        let expected = [
+            (None, false, 1, 220, 0, 0),
+            (Some("carrier"), false, 1, 220, 0, 0),
+            (Some("carrier"), true, 2, 250, 14, 0),
+        ];
+        assert_eq!(rows.len(), 3, "{rows:?}");
+        assert!(expected.iter().all(|row| rows.contains(row)), "{rows:?}");
+        // Settled: each is due what its trunks brought.
+        let now = lines.world.now;
+        lines.world.provider.settle(now).expect("settled");
+        let (_, owed) = lines.world.provider.owed(Some(1)).expect("closed");
+        let due =
+            |party| owed.iter().find(|row| row.party == party && row.side == PositionSide::Payee).map(|row| row.due);
+        assert_eq!((due(carrier), due(owner)), (Some(236), Some(440)));
+        lines.audited();
+    }
+}
+
 /// Units of a tenth of a second: paid link by link of chains that checks commit to (R24).
 #[test]
 fn units_shorter_than_a_second_are_paid_by_links() {
@@ -514,7 +672,6 @@ fn a_wallet_that_shows_no_more_links_is_cut_within_a_unit_and_its_rest_comes_bac
 /// A link that is shown again, another one's, or none of the chain pays nothing.
 #[test]
 fn links_that_prove_nothing_pay_nothing() {
-    use tegata_core::Hash;
     use tegata_core::card::{Link, Links};
     use tegata_core::charging::{CallTariff, Meter};
     let secret = Hash([3; 32]);

@@ -733,3 +733,143 @@ fn a_letter_can_be_read_when_its_terminal_is_long_gone() {
     // It cannot write any more.
     assert_eq!(why(town.merchant_writes(Address::Customer(town.customer), RECALL)), ProviderRefusal::Revoked);
 }
+
+impl Town {
+    /// A switch, and where both sides are called at it.
+    fn with_switch(&mut self) -> Person {
+        let mut switch = world::blank(70);
+        let owner = self.world.merchant_id();
+        self.world.join(&mut switch, Role::Switch, Some(owner), "exchange");
+        self.world.update(&mut switch);
+        let id = switch.id().expect("joined");
+        self.called_at(true, Some((id, USERS.into()))).expect("told");
+        self.called_at(false, Some((id, SHOPS.into()))).expect("told");
+        switch
+    }
+    fn called_at(&mut self, user: bool, at: Option<(tegata_core::DeviceId, String)>) -> Result<(), LettersError> {
+        self.world.now = self.world.now.after(1);
+        let now = self.world.moment();
+        let mut wire = self.world.wire(now, false);
+        let device = if user { &mut self.user.device } else { &mut self.shop.device };
+        device.be_called_at(&mut wire, at, now)
+    }
+    /// The merchant asks for a number to call its customer at.
+    fn merchant_calls(&mut self) -> Result<CallNumber, ProviderRefusal> {
+        self.world.now = self.world.now.after(1);
+        let now = self.world.moment();
+        let mut wire = self.world.wire(now, false);
+        let to = Address::Customer(self.customer);
+        asked(self.shop.device.ask_to_call(&mut wire, to, now))
+    }
+    /// The user asks for a number to call the merchant of its receipt at.
+    fn user_calls(&mut self) -> Result<CallNumber, ProviderRefusal> {
+        let purchase = self.user.receipts().expect("read").remove(0);
+        self.world.now = self.world.now.after(1);
+        let now = self.world.moment();
+        let mut wire = self.world.wire(now, false);
+        asked(self.user.device.ask_to_call(&mut wire, Address::Receipt(purchase.name), now))
+    }
+}
+
+/// The user's phone, and the shop's.
+const USERS: &str = "+4930100";
+const SHOPS: &str = "shop-phone";
+
+fn asked(answer: Result<CallNumber, LettersError>) -> Result<CallNumber, ProviderRefusal> {
+    answer.map_err(|error| match error {
+        LettersError::Refused(refused) => refused.why,
+        other => panic!("{other:?}"),
+    })
+}
+
+/// Which phone rings at this switch now.
+fn rings(town: &mut Town, switch: &mut Person, number: &CallNumber) -> Option<String> {
+    town.world.update(switch);
+    StandsFor::load(switch, &number.number, town.world.now)?.phone
+}
+
+#[test]
+fn either_side_calls_the_other_by_a_number_that_only_the_switch_understands() {
+    let mut town = Town::new();
+    assert_eq!(town.merchant_calls(), Err(ProviderRefusal::Unknown), "nobody has said where they are called");
+    let mut switch = town.with_switch();
+    let (to_user, to_shop) = (town.merchant_calls().expect("a number"), town.user_calls().expect("a number"));
+    assert_eq!(to_user.number.len(), 16);
+    assert_ne!(to_user.number, to_shop.number);
+    assert_eq!((to_user.name.as_str(), to_user.switch), ("exchange", switch.id().expect("joined")));
+    assert_eq!(rings(&mut town, &mut switch, &to_user).as_deref(), Some(USERS));
+    assert_eq!(rings(&mut town, &mut switch, &to_shop).as_deref(), Some(SHOPS));
+    // What the other side holds or was answered names no phone; and no new number is made for the same wish.
+    for device in [&town.user.device, &town.shop.device] {
+        let other = if device.id() == town.user.device.id() { SHOPS } else { USERS };
+        for space in tegata_core::record::Space::ALL {
+            for (_, bytes) in tegata_vault::Vault::scan(&device.vault, *space, &[], usize::MAX).expect("read") {
+                assert!(!holds(&bytes, other), "{space:?}");
+            }
+        }
+    }
+    // It stands for nobody when its time is over.
+    town.world.now = to_user.until;
+    assert_eq!(rings(&mut town, &mut switch, &to_user), None);
+    // Nobody who is not called any more, or to whom nobody may write.
+    town.called_at(true, None).expect("told");
+    assert_eq!(town.merchant_calls(), Err(ProviderRefusal::Unknown));
+    town.called_at(true, Some((tegata_core::DeviceId([7; 16]), USERS.into()))).expect_err("no such switch");
+    town.called_at(false, Some((switch.id().expect("joined"), "a phone".into()))).expect_err("no name of a phone");
+    town.world.balanced();
+}
+
+#[test]
+fn a_muted_merchant_gets_a_number_like_anybody_and_it_rings_nowhere() {
+    let mut town = Town::new();
+    let mut switch = town.with_switch();
+    let before = town.merchant_calls().expect("a number");
+    assert_eq!(rings(&mut town, &mut switch, &before).as_deref(), Some(USERS));
+    town.mute(true);
+    // Also the number that it had.
+    assert_eq!(rings(&mut town, &mut switch, &before), None);
+    let muted = town.merchant_calls().expect("a number");
+    assert_eq!((muted.switch, muted.number.len()), (before.switch, before.number.len()));
+    assert_eq!(rings(&mut town, &mut switch, &muted), None);
+    // The user calls whom it likes.
+    let to_shop = town.user_calls().expect("a number");
+    assert_eq!(rings(&mut town, &mut switch, &to_shop).as_deref(), Some(SHOPS));
+    town.mute(false);
+    assert_eq!(rings(&mut town, &mut switch, &muted), None, "what was muted stays so");
+    let after = town.merchant_calls().expect("a number");
+    assert_eq!(rings(&mut town, &mut switch, &after).as_deref(), Some(USERS));
+    // Twenty a day, muted or not.
+    let given = (0..30).take_while(|_| town.merchant_calls().is_ok()).count();
+    assert_eq!((given, town.merchant_calls()), (17, Err(ProviderRefusal::TooMany)));
+}
+
+#[test]
+fn where_somebody_is_called_is_told_again_to_a_provider_put_back_from_a_backup_and_an_old_word_does_not_count() {
+    let mut town = Town::new();
+    let mut switch = town.with_switch();
+    let id = switch.id().expect("joined");
+    town.called_at(true, None).expect("told");
+    let backup = town.world.provider.snapshot().expect("a copy");
+    town.called_at(true, Some((id, USERS.into()))).expect("told");
+    let old = town.user.device.called_at().expect("read").expect("said").encode();
+    let store = tegata_store::Store::restore(&backup).expect("restored");
+    let (_, keys) = town.world.provider.crash();
+    let broken = tegata_core::step::Broken::NONE;
+    let mut provider =
+        tegata_provider::Provider::open(store, keys.expect("held"), "Town", town.world.now, broken).expect("opened");
+    provider.restored(town.world.now).expect("a new epoch");
+    town.world.provider = provider;
+    assert_eq!(town.merchant_calls(), Err(ProviderRefusal::Unknown), "the backup does not know it");
+    for _ in 0..2 {
+        town.shop_updates();
+        town.user_updates();
+    }
+    let number = town.merchant_calls().expect("a number");
+    assert_eq!(rings(&mut town, &mut switch, &number).as_deref(), Some(USERS));
+    // Somebody carries what was said before once more.
+    town.called_at(true, None).expect("told");
+    let now = town.world.moment();
+    let mut wire = Wire { provider: &mut town.world.provider, now: now.time, entropy: now.entropy, lose_answer: false };
+    town.user.device.exchange(&mut wire, now.entropy, &old).expect("answered");
+    assert_eq!(town.merchant_calls(), Err(ProviderRefusal::Unknown));
+}

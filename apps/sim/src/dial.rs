@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tegata_core::card::CallEnd;
 use tegata_core::step::Event;
 use tegata_core::talk::call::{Caller, CallerNotice, Exchange, SwitchCall, SwitchNotice, WalletCall};
+use tegata_core::talk::journal::Through;
 use tegata_device::{Device, Now, TapError, TapStep, TerminalTap, WalletTap};
 use tegata_vault::SimulatedVault;
 
@@ -78,7 +79,7 @@ impl Dial {
     /// # Errors
     /// The library failed.
     pub fn start(
-        (caller, exchange): (Caller, Arc<Exchange>),
+        (caller, exchange, through): (Caller, Arc<Exchange>, Option<Through>),
         clocks: Clocks,
         fault: Option<(usize, FrameFault)>,
         dice: &mut Dice,
@@ -87,7 +88,7 @@ impl Dial {
         let (wallet, hello) = WalletTap::touch(WalletCall::new(caller), dice.entropy())?;
         Ok(Self {
             wallet,
-            switch: TerminalTap::waiting(SwitchCall::new(exchange, called)),
+            switch: TerminalTap::waiting(SwitchCall::new(exchange, called).through(through)),
             up: VecDeque::from([hello]),
             down: VecDeque::new(),
             heard: [Vec::new(), Vec::new()],

@@ -51,6 +51,7 @@ fn stage(which: Break) -> Option<Mix> {
         Break::RestKept | Break::CallNotLogged | Break::LinksGuessed | Break::LinkBeforeStored => {
             Some(Mix { calls: 500, frames: 300, ..Mix::CALM })
         }
+        Break::PriceNotCompared => Some(Mix { calls: 500, terminal_cheats: 300, ..Mix::CALM }),
         Break::FeeKept => Some(Mix { settling: 40, ..Mix::CALM }),
         _ => None,
     }

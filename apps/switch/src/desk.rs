@@ -6,11 +6,13 @@
 
 use crate::switch::{Switch, SwitchError};
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 use std::time::Duration;
+use tegata_core::PartyId;
 use tegata_core::card::CallEnd;
 use tegata_core::step::Event;
 use tegata_core::talk::call::{SwitchCall, SwitchNotice};
+use tegata_core::talk::journal::Through;
 use tegata_core::talk::pay::Refusal;
 use tegata_device::{Now, TapStep, TerminalTap};
 use tegata_sip::reason::Reason;
@@ -28,6 +30,8 @@ struct Line {
     tap: TerminalTap<SwitchCall>,
     to: Number,
     shown_as: Shown,
+    /// The number that was dialled, if it stands for somebody.
+    stood_for: Option<Number>,
     /// What the caller said last: SIP may bring it twice.
     heard: Vec<u8>,
     answered: bool,
@@ -52,6 +56,10 @@ pub struct Done {
 pub struct Desk<V> {
     /// Its records and keys.
     pub switch: Switch<V>,
+    /// The merchants whose trunks these are, by the trunks' names; the owner of the switch is paid for all others.
+    pub operators: HashMap<String, PartyId>,
+    /// The phones that may register at this switch: numbers that stand for somebody ring no other ones, whatever a device says.
+    pub phones: HashSet<String>,
     lines: HashMap<CallId, Line>,
     due: BinaryHeap<Reverse<(u64, CallId)>>,
     out: Vec<Command>,
@@ -65,6 +73,8 @@ impl<V: Vault> Desk<V> {
     pub fn new(switch: Switch<V>) -> Self {
         Self {
             switch,
+            operators: HashMap::new(),
+            phones: HashSet::new(),
             lines: HashMap::new(),
             due: BinaryHeap::new(),
             out: Vec::new(),
@@ -167,8 +177,13 @@ impl<V: Vault> Desk<V> {
             }
             sip::Event::Body { call, from: Side::Caller, body, at } => self.heard(call, body, at, now),
             sip::Event::Answered { call, at } => {
+                let mut over = None;
                 if let Some(line) = self.lines.get_mut(&call) {
                     line.answered = true;
+                    over = line.stood_for.take();
+                }
+                if let Some(Err(error)) = over.map(|number| self.switch.forget(number.as_str())) {
+                    tracing::error!(%error, "a number may be called again");
                 }
                 self.tell(call, at, now, SwitchCall::answered);
             }
@@ -191,20 +206,42 @@ impl<V: Vault> Desk<V> {
         (at, now): (At, Now),
     ) {
         self.done.asked += 1;
+        let (to, route, shown_as) = match self.switch.stands_for(called.as_str(), now.time) {
+            // The caller knows that number alone, and the callee no number at all (flow 21).
+            Some(phone) => match Number::read(&phone) {
+                Ok(to) if self.phones.contains(to.as_str()) => (to, Route::Phone { contacts: 0 }, Shown::Anonymous),
+                _ => (called.clone(), Route::Unknown, Shown::Anonymous),
+            },
+            None => (called.clone(), route, shown_as),
+        };
         if route == Route::Unknown {
             return self.refuse(call, Refusal::UnknownDestination, None);
+        }
+        let stood_for = (to != called).then(|| called.clone());
+        if stood_for.is_some() && self.lines.values().any(|line| line.stood_for == stood_for) {
+            return self.fail(call, 486, "Somebody is calling this number");
         }
         let Some(hello) = body else {
             return self.fail(call, 402, "This call is paid by a telephone card: dial with a wallet");
         };
+        let through = match route {
+            Route::Trunk(trunk) => {
+                let operator = self.operators.get(&trunk).copied();
+                Some(Through { trunk, operator, extensions: Default::default() })
+            }
+            Route::Phone { .. } | Route::Unknown => None,
+        };
         let tap = match self.switch.tap(called.as_str()) {
-            Ok(tap) => tap,
+            Ok(mut tap) => {
+                tap.talking().tell(|call| call.through(through));
+                tap
+            }
             Err(error) => {
                 tracing::warn!(%error, "nobody can call");
                 return self.fail(call, 503, "The switch is not set up for calls");
             }
         };
-        let line = Line { tap, to: called, shown_as, heard: Vec::new(), answered: false, gone: false };
+        let line = Line { tap, to, shown_as, stood_for, heard: Vec::new(), answered: false, gone: false };
         self.lines.insert(call, line);
         self.heard(call, hello, at, now);
     }
@@ -328,3 +365,6 @@ fn reason(how: CallEnd) -> Reason {
         _ => Reason::new(200, "The call has ended"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 //!
 //! | request | body | answer |
 //! | --- | --- | --- |
+//! | `GET /v1/session` | - | the number by whose rate it charges, as text |
 //! | `POST /v1/session` | the wallet's hello | 201, where the session is, CBOR array of frames |
 //! | `POST /v1/session/{id}` | a frame, or nothing | CBOR array of frames; held up to `Prefer: wait=N` while there are none |
 //! | `GET /v1/session/{id}` | - | JSON for whoever opens and closes the way: `open`, `over` |
@@ -16,7 +17,7 @@ use axum::body::Bytes as Body;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -93,7 +94,7 @@ impl<V: Vault + Send + 'static> Hotspot<V> {
     ) -> std::io::Result<()> {
         let looking = tokio::spawn(self.clone().look());
         let router = Router::new()
-            .route("/v1/session", post(open::<V>))
+            .route("/v1/session", get(service::<V>).post(open::<V>))
             .route("/v1/session/{id}", get(stands::<V>).post(heard::<V>).delete(ended::<V>))
             .layer(DefaultBodyLimit::max(FRAME))
             .with_state(self.clone());
@@ -213,6 +214,10 @@ fn said(status: StatusCode, words: Vec<Vec<u8>>, open: bool) -> Response {
     let body = words.into_iter().map(Bytes).collect::<Vec<_>>().to_bytes();
     let open = HeaderValue::from_static(if open { "true" } else { "false" });
     (status, [(OPEN, open)], body).into_response()
+}
+
+async fn service<V: Vault + Send + 'static>(State(hotspot): State<Arc<Hotspot<V>>>) -> String {
+    hotspot.service.clone()
 }
 
 async fn open<V: Vault + Send + 'static>(State(hotspot): State<Arc<Hotspot<V>>>, hello: Body) -> Response {

@@ -9,5 +9,5 @@ pub mod hotspot;
 mod records;
 mod switch;
 
-pub use records::CallRecord;
+pub use records::{CallRecord, TrunkKey, TrunkTotal, by_trunk};
 pub use switch::{Switch, SwitchError};

@@ -1,8 +1,9 @@
 //! Call detail records: what an operator counts, each with the name of its evidence.
 
+use std::collections::BTreeMap;
 use tegata_core::card::CallEnd;
 use tegata_core::talk::call::Call;
-use tegata_core::{Amount, CardId, Time};
+use tegata_core::{Amount, CardId, PartyId, Time, Unit};
 
 /// One call that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,10 @@ pub struct CallRecord {
     pub used: Amount,
     /// How it ended.
     pub ended: CallEnd,
+    /// The trunk that it went through; none: to a phone of this switch.
+    pub trunk: Option<String>,
+    /// Whose trunk that is, and who is paid; none: the owner of this switch.
+    pub operator: Option<PartyId>,
     /// What names it everywhere: session, switch and tariff, hashed.
     pub evidence: tegata_core::Hash,
 }
@@ -40,7 +45,42 @@ impl CallRecord {
             paid: Amount::new(tariff.unit, call.paid())?,
             used: receipt.used,
             ended: receipt.ended,
+            trunk: call.through.as_ref().map(|through| through.trunk.clone()),
+            operator: call.through.as_ref().and_then(|through| through.operator),
             evidence: receipt.call,
         })
     }
+}
+
+/// What went through one trunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrunkTotal {
+    /// Calls that have ended.
+    pub calls: u64,
+    /// Those that were answered.
+    pub answered: u64,
+    /// How long these lasted, in milliseconds.
+    pub lasted: u64,
+    /// What they cost.
+    pub used: Amount,
+}
+
+/// The trunk, who is paid, and in which unit.
+pub type TrunkKey = (Option<String>, Option<PartyId>, Unit);
+
+/// Totals for each trunk, those of the switch's own phones first.
+pub fn by_trunk(records: &[CallRecord]) -> BTreeMap<TrunkKey, TrunkTotal> {
+    let mut totals: BTreeMap<TrunkKey, TrunkTotal> = BTreeMap::new();
+    for record in records {
+        let unit = record.used.unit();
+        let key = (record.trunk.clone(), record.operator, unit);
+        let none = TrunkTotal { calls: 0, answered: 0, lasted: 0, used: Amount::zero(unit) };
+        let total = totals.entry(key).or_insert(none);
+        total.calls += 1;
+        total.answered += u64::from(record.lasted.is_some());
+        total.lasted += record.lasted.unwrap_or(0);
+        // A sum of amounts that were paid is one that can be counted.
+        total.used = total.used.plus(record.used).unwrap_or(total.used);
+    }
+    totals
 }

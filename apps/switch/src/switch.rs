@@ -2,10 +2,12 @@
 
 use crate::records::CallRecord;
 use std::sync::Arc;
+use tegata_core::Time;
 use tegata_core::charging::Tariff;
-use tegata_core::record::Space;
+use tegata_core::record::{Batch, RecordKey, Space};
 use tegata_core::step::{Event, Fault};
 use tegata_core::talk::call::{Call, CallState, EndNotice, EndOfCall, Exchange, SwitchCall};
+use tegata_core::talk::reach::StandsFor;
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::signed::Signed;
 use tegata_device::{Device, Now, Out, Post, Summary, Talking, TerminalTap, UpdateError, update};
@@ -85,6 +87,32 @@ impl<V: Vault> Switch<V> {
     pub fn tap(&mut self, called: &str) -> Result<TerminalTap<SwitchCall>, SwitchError> {
         Ok(TerminalTap::waiting(SwitchCall::new(self.exchange()?, called.to_owned())))
     }
+    /// The phone that this number stands for now (flow 21).
+    pub fn stands_for(&self, number: &str, now: Time) -> Option<String> {
+        StandsFor::load(&self.device, number, now)?.phone
+    }
+    /// This number stands for nobody any more: it has done so once.
+    ///
+    /// # Errors
+    /// The vault cannot be written.
+    pub fn forget(&mut self, number: &str) -> Result<(), SwitchError> {
+        let mut batch = Batch::default();
+        batch.remove(StandsFor::key(number));
+        Ok(self.device.vault.commit(&batch)?)
+    }
+    /// Forgets the numbers whose time is over.
+    fn forget_old(&mut self, now: Time) -> Result<(), SwitchError> {
+        let mut batch = Batch::default();
+        for (name, bytes) in self.device.vault.scan(Space::StandsFor, &[], usize::MAX)? {
+            if !StandsFor::from_bytes(&bytes).is_ok_and(|held| now < held.until) {
+                batch.remove(RecordKey::new(Space::StandsFor, name));
+            }
+        }
+        if !batch.writes.is_empty() {
+            self.device.vault.commit(&batch)?;
+        }
+        Ok(())
+    }
     /// The calls in its records, oldest first.
     ///
     /// # Errors
@@ -133,6 +161,7 @@ impl<V: Vault> Switch<V> {
     pub fn update(&mut self, post: &mut dyn Post, now: Now) -> Result<Summary, SwitchError> {
         let summary = update(&mut self.device, post, now)?;
         self.exchange = None;
+        self.forget_old(now.time)?;
         Ok(summary)
     }
 }

@@ -268,6 +268,22 @@ impl Place {
         }
     }
 
+    /// Where a hotspot answers: given itself, or by its switch's name.
+    pub fn hotspot(&self, at: &str) -> Result<String, Failure> {
+        if at.starts_with("http://") || at.starts_with("https://") {
+            return Ok(at.to_owned());
+        }
+        if at.contains(':') {
+            return Ok(format!("http://{at}"));
+        }
+        match self.found(&self.folder.path().join("switches").join(at)) {
+            Some(address) => Ok(format!("http://{address}")),
+            None => fail(format!(
+                "'{at}' opens no way here; open it in another window: tegata switch {at} hotspot --service NUMBER"
+            )),
+        }
+    }
+
     /// The address in a folder, once its part has said it. One that was killed has left its address: who answers holds the folder.
     fn found(&self, folder: &Path) -> Option<String> {
         let answering = || read_address(folder).filter(|_| tegata_vault::folder::is_held(folder));

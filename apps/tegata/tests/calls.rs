@@ -119,11 +119,17 @@ fn a_switch_is_set_up_by_its_operator() {
     assert_eq!(password.len(), 24);
     assert_eq!(good(&data, &["switch", "exchange", "phones"])["phones"][0], "+4930100");
     bad(&data, &["switch", "exchange", "run", "--listen", "127.0.0.1:0", "--trunk", "carrier"], "is no trunk");
-    let running =
-        Running::start(&data, &["switch", "exchange", "run", "--listen", "127.0.0.1:0", "--update-every", "0"]);
+    let carrier = "carrier=127.0.0.1:5999/49";
+    let run = ["switch", "exchange", "run", "--listen", "127.0.0.1:0", "--update-every", "0", "--trunk", carrier];
+    bad(&data, &[&run[..], &["--operator", "other=party-1"]].concat(), "there is no trunk 'other'");
+    bad(&data, &[&run[..], &["--operator", "carrier=Exchange"]].concat(), "names no operator");
+    let paid = format!("carrier={operator}");
+    let running = Running::start(&data, &[&run[..], &["--operator", &paid]].concat());
     assert!(running.1["listening"].as_str().unwrap().starts_with("127.0.0.1:"));
     drop(running);
     assert_eq!(good(&data, &["switch", "exchange", "calls"])["calls"].as_array().map(Vec::len), Some(0));
+    assert_eq!(good(&data, &["switch", "exchange", "calls", "--by-trunk"])["trunks"].as_array().map(Vec::len), Some(0));
+    assert_eq!(good(&data, &["provider", "trunks"])["trunks"].as_array().map(Vec::len), Some(0));
     good(&data, &["switch", "exchange", "phone", "+4930100", "--remove"]);
     assert_eq!(good(&data, &["audit"])["clean"], true);
 }

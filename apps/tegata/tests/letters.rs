@@ -109,6 +109,28 @@ fn merchant_and_user_write_to_each_other_and_the_provider_keeps_nothing_readable
     good(data, &["terminal", "cafe", "write", by_card, "Oat milk only"]);
     assert!(texts(&good(data, &["wallet", "alice", "messages"])).contains(&"Oat milk only"));
 
+    // Called, by a number that says nothing; nobody who has not said where is called.
+    bad(data, &["wallet", "alice", "call-number", by_card], "refused");
+    let owner = good(data, &["merchant", "cafe", "statement"])["merchant"].as_str().unwrap().to_owned();
+    let token = good(data, &["provider", "invite", "switch", "booth", "--owner", &owner]);
+    let joined = good(data, &["switch", "booth", "join", token["token"].as_str().unwrap()]);
+    let switch = joined["id"].as_str().unwrap();
+    bad(data, &["wallet", "alice", "called-at", "+4930100"], "--switch");
+    bad(data, &["wallet", "alice", "called-at", "+4930100", "--switch", "booth"], "'booth' is no switch");
+    good(data, &["wallet", "alice", "called-at", "+4930100", "--switch", switch]);
+    good(data, &["terminal", "cafe", "called-at", "cafe-phone", "--switch", switch]);
+    let to_customer = good(data, &["terminal", "cafe", "call-number", customer]);
+    let to_merchant = good(data, &["wallet", "alice", "call-number", by_card]);
+    for given in [&to_customer, &to_merchant] {
+        assert_eq!((&given["switch"], &given["name"]), (&switch.into(), &"booth".into()), "{given}");
+        assert!(given["number"].as_str().unwrap().starts_with("0021"), "{given}");
+        assert!(!given.to_string().contains("4930100") && !given.to_string().contains("cafe-phone"), "{given}");
+    }
+    bad(data, &["terminal", "kiosk", "call-number", customer], "refused");
+    good(data, &["switch", "booth", "update"]);
+    good(data, &["terminal", "cafe", "called-at", "--nowhere"]);
+    bad(data, &["wallet", "alice", "call-number", by_card], "refused");
+
     // Muted, the merchant is told the same as ever.
     good(data, &["wallet", "alice", "mute", "cafe"]);
     let told = good(data, &["terminal", "cafe", "write", customer, "Are you there?"]);

@@ -35,7 +35,8 @@ impl<V: Vault> Terminal<V> {
     /// [`TerminalError::Letters`].
     pub fn be_reachable(&mut self, post: &mut dyn Post, now: Now) -> Result<(), TerminalError> {
         let (merchant, name) = (self.merchant()?, self.device.id().ok_or(TerminalError::NotJoined)?.0);
-        Ok(self.device.be_reachable(post, (merchant, &name), None, now)?)
+        self.device.be_reachable(post, (merchant, &name), None, now)?;
+        Ok(self.device.be_called_again(post, now)?)
     }
 
     /// Writes to a customer, or to whoever paid a receipt of this merchant. The letter is stored before it is sent, and sent

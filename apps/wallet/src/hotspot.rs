@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use tegata_core::card::CallReceipt;
+use tegata_core::charging::digits;
 use tegata_core::step::Event;
 use tegata_core::talk::call::{Caller, CallerNotice, WalletCall};
 use tegata_core::wire::canonical::{Bytes, Wire};
@@ -48,6 +49,28 @@ struct Session<'a, V> {
     receipt: Option<CallReceipt>,
 }
 
+fn client(url: &str) -> Result<reqwest::blocking::Client, HotspotError> {
+    let client = reqwest::blocking::Client::builder();
+    let client = client.timeout(Duration::from_secs(60)).connect_timeout(Duration::from_secs(5)).no_proxy();
+    client.build().map_err(|_| HotspotError::Away(url.to_owned()))
+}
+
+/// The number by whose rate a hotspot charges. Whoever pays sees it with the price, and the provider compares the two.
+///
+/// # Errors
+/// [`HotspotError`].
+pub fn service(url: &str) -> Result<String, HotspotError> {
+    let url = url.trim_end_matches('/');
+    let away = |_| HotspotError::Away(url.to_owned());
+    let response = client(url)?.get(format!("{url}/v1/session")).send().map_err(away)?;
+    let status = response.status().as_u16();
+    let number = response.text().map_err(away)?;
+    match digits(&number) {
+        Some(number) if status == 200 => Ok(number),
+        _ => Err(HotspotError::Odd(url.to_owned(), status)),
+    }
+}
+
 /// Pays for a way to the network until the person, the card or the hotspot ends it. Gives the receipt, if one came; else the provider
 /// brings it.
 ///
@@ -61,12 +84,7 @@ pub fn surf<V: Vault>(
     person: &mut dyn Person,
 ) -> Result<Option<CallReceipt>, HotspotError> {
     let url = url.trim_end_matches('/').to_owned();
-    let client = reqwest::blocking::Client::builder()
-        .timeout(Duration::from_secs(60))
-        .connect_timeout(Duration::from_secs(5))
-        .no_proxy()
-        .build()
-        .map_err(|_| HotspotError::Away(url.clone()))?;
+    let client = client(&url)?;
     let (tap, hello) = WalletTap::touch(WalletCall::new(caller), entropy::fresh())?;
     let (out, start) = (VecDeque::new(), Instant::now());
     let mut session = Session { client, url, tap, device, clock, start, out, open: false, receipt: None };

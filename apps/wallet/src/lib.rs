@@ -14,7 +14,7 @@ mod wallet;
 pub use change::ChangedTicket;
 pub use enter::{Ticket, enter_at};
 pub use give::Standing;
-pub use hotspot::{HotspotError, Person, surf};
+pub use hotspot::{HotspotError, Person, service, surf};
 pub use meet::{Meeting, take_from};
 pub use pay::{Answer, Paid, offer_credit, pay};
 pub use reach::Read;

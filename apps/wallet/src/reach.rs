@@ -59,7 +59,8 @@ impl<V: Vault> Wallet<V> {
                 }
             }
         }
-        Ok(self.device.mute_again(post, now)?)
+        self.device.mute_again(post, now)?;
+        Ok(self.device.be_called_again(post, now)?)
     }
 
     fn reachable_for(&mut self, post: &mut dyn Post, receipt: &ReceiptHeld, now: Now) -> Result<(), LettersError> {

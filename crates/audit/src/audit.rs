@@ -11,6 +11,7 @@ use crate::facts::Facts;
 use crate::judge::Evidence;
 use crate::log::Logs;
 use crate::numbers::Numbers;
+use crate::prices::Prices;
 use crate::reading::{hex, unit_name};
 use crate::sold::Sold;
 use crate::staff::{self, Staff};
@@ -183,8 +184,16 @@ fn examine(connection: &Connection, options: &Options) -> Result<Audit, AuditErr
     let mut facts = Facts::default();
     let staff = Staff::read(connection, &trust, &mut signatures, &mut findings)?;
     let (cards_of, verdicts_of) = (&cards, &verdicts);
-    let logs =
-        Logs { connection, trust: &trust, cards: cards_of, staff: &staff, verdicts: verdicts_of, scope: options.scope };
+    let prices = Prices::read(connection, &trust, &numbers, &mut signatures, &mut findings)?;
+    let logs = Logs {
+        connection,
+        trust: &trust,
+        cards: cards_of,
+        prices: &prices,
+        staff: &staff,
+        verdicts: verdicts_of,
+        scope: options.scope,
+    };
     let counts = logs.read(&mut facts, &mut findings)?;
     staff::compare(connection, &facts.hands, &mut findings)?;
     let credit = Credit::read(connection, &trust, asked, &mut signatures, &mut findings)?;

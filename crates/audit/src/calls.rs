@@ -10,6 +10,7 @@ use crate::verdicts::kind;
 use rusqlite::Connection;
 use std::collections::{BTreeMap, HashSet};
 use tegata_core::Hash;
+use tegata_core::wire::certificate::Role;
 
 /// What a switch claims of a call.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +21,10 @@ pub(crate) struct Claim {
     pub used: u64,
     /// Whether the tariff comes to that much, for as long as the call lasted.
     pub fair: bool,
+    /// Whether that is the price of the issuer's tariff (R24).
+    pub priced: bool,
+    /// The operator of the trunk that it went through.
+    pub operator: Option<Id>,
     pub place: Place,
     pub arrival: Arrival,
 }
@@ -52,6 +57,10 @@ pub(crate) struct Side {
     pub name: Hash,
     pub check: Option<(Hash, Signature)>,
     pub receipt: Option<(u64, bool)>,
+    /// Whether the price is the issuer's.
+    pub priced: bool,
+    /// The operator of the trunk, as the switch has logged it.
+    pub operator: Option<Id>,
 }
 
 impl Call {
@@ -107,7 +116,8 @@ impl Facts {
     /// A switch's log ends a call. The first end stands.
     pub fn claimed_call(&mut self, side: &Side, (used, fair): (u64, bool), (place, arrival): (Place, Arrival)) {
         let call = self.calls.entry(side.name).or_insert_with(|| Call::new(side));
-        call.claim = call.claim.or(Some(Claim { check: side.check, used, fair, place, arrival }));
+        let (priced, operator) = (side.priced, side.operator);
+        call.claim = call.claim.or(Some(Claim { check: side.check, used, fair, priced, operator, place, arrival }));
     }
     /// A wallet takes back what a call left over: by its switch's receipt, once.
     pub fn returned_call(
@@ -139,6 +149,11 @@ impl Evidence<'_> {
         let refused = |hash: &Hash| self.verdicts.refused.contains(hash);
         call.claim.filter(|claim| claim.check.is_some_and(|(hash, _)| !refused(&hash)))
     }
+    /// Who is paid: the operator of the trunk, if that is a merchant here, else the owner of the switch.
+    fn paid_for(&self, call: &Call, claim: &Claim) -> Option<Id> {
+        let joined = |party: &Id| self.trust.key(party, Role::Merchant).is_some();
+        claim.operator.filter(joined).or_else(|| self.trust.merchant(&call.switch))
+    }
     /// Where the value of a call must be.
     pub fn places(&self, call: &Call) -> Places {
         let signed = call.wallet.map_or(0, |(_, signed, ..)| signed.amount);
@@ -148,7 +163,7 @@ impl Evidence<'_> {
         let lowered = call.back.is_some_and(|(_, used, _)| credited.is_some_and(|claim| claim.used != used));
         let unseen = credited.filter(|_| call.wallet.is_none() || apart).map_or(0, |claim| claim.used);
         let payable = credited.filter(|_| !lowered && (call.back.is_none() || !apart));
-        let payable = payable.and_then(|claim| Some((self.trust.merchant(&call.switch)?, claim.used)));
+        let payable = payable.and_then(|claim| Some((self.paid_for(call, &claim)?, claim.used)));
         let back = call.back.map_or_else(|| self.held_back(call), |(amount, ..)| amount);
         let taken = i128::from(signed) + i128::from(unseen);
         let paid = payable.map_or(0, |(_, used)| i128::from(used));
@@ -191,8 +206,13 @@ impl Evidence<'_> {
             let Some((event, claim)) = call.as_event(*name).zip(call.claim) else { continue };
             let refused = claim.check.is_some_and(|(hash, _)| self.verdicts.refused.contains(&hash));
             let reasons = self.verdicts.about(&event.signed.card);
-            let borne =
-                reasons.iter().any(|found| found.check == Some(*name) && self.bears_out(found.kind, &event, dead));
+            let borne = reasons.iter().any(|found| {
+                found.check == Some(*name)
+                    && match found.kind {
+                        kind::MISPRICED => !claim.priced,
+                        other => self.bears_out(other, &event, dead),
+                    }
+            });
             findings.expect(!refused || borne, What::Verdict, || {
                 let about = format!("the claim of call {name}");
                 (about, "a claim to be credited", "that it is refused", claim.place.to_string())
@@ -200,6 +220,10 @@ impl Evidence<'_> {
             findings.expect(refused || claim.fair, What::Verdict, || {
                 let about = format!("the claim of call {name}");
                 (about, "less by its tariff, or by its check", "that it is credited", claim.place.to_string())
+            });
+            findings.expect(refused || claim.priced, What::Verdict, || {
+                let about = format!("the claim of call {name}");
+                (about, "another price by the issuer's tariff", "that it is credited", claim.place.to_string())
             });
         }
         broken.sort_unstable();
@@ -253,7 +277,7 @@ impl Evidence<'_> {
             Ok(())
         })?;
         let mut claims = HashSet::new();
-        let sql = "SELECT charge, state, amount, terminal FROM claim ORDER BY terminal, transaction_number";
+        let sql = "SELECT charge, state, amount, terminal, merchant FROM claim ORDER BY terminal, transaction_number";
         each(connection, sql, [], |row| {
             let name = Hash(row.get(0)?);
             let Some(call) = self.facts.calls.get(&name) else { return Ok(()) };
@@ -266,9 +290,11 @@ impl Evidence<'_> {
                 _ => 3,
             });
             let used = call.claim.map(|claim| claim.used);
-            let fits = (expected, used, call.switch) == (Some(state), Some(row.u64(2)?), row.get(3)?);
+            let paid = call.claim.and_then(|claim| self.paid_for(call, &claim));
+            let fits = (expected, used, call.switch) == (Some(state), Some(row.u64(2)?), row.get(3)?)
+                && paid == Some(row.get(4)?);
             findings.expect(fits, What::Row, || {
-                let evidence = format!("state {expected:?} over {used:?}");
+                let evidence = format!("state {expected:?} over {used:?} to {:?}", paid.map(|party| hex(&party)));
                 (
                     format!("the claim of call {name}"),
                     evidence,

@@ -3,6 +3,7 @@
 use crate::calls::Side;
 use crate::cards::Cards;
 use crate::facts::{Arrival, By, Facts, Record, Signature};
+use crate::prices::Prices;
 use crate::reading::Id;
 use crate::staff::{Hand, Staff};
 use crate::trust::{Trust, holds};
@@ -70,6 +71,7 @@ pub(crate) enum Said {
 pub(crate) struct Keys<'a> {
     pub trust: &'a Trust,
     pub cards: &'a Cards,
+    pub prices: &'a Prices,
     pub staff: &'a Staff,
 }
 
@@ -298,7 +300,13 @@ impl Reading<'_, '_> {
             }
             None => None,
         };
-        let side = Side { switch: switch.0, transaction: entry.transaction, name, check, receipt };
+        let priced = match entry.card.and_then(|card| self.keys.cards.cards.get(&card.0)) {
+            Some(card) => self.keys.prices.hold(card.book, card.terms, &tariff),
+            None => true,
+        };
+        let named = entry.through.as_ref().filter(|_| of_switch).and_then(|through| through.operator);
+        let operator = named.map(|party| party.0);
+        let side = Side { switch: switch.0, transaction: entry.transaction, name, check, receipt, priced, operator };
         Ok(Record::Called { side, of_switch })
     }
 

@@ -25,6 +25,7 @@ mod judge;
 mod log;
 mod numbers;
 mod payees;
+mod prices;
 mod reading;
 mod seats;
 mod settlement;

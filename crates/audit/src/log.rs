@@ -7,6 +7,7 @@ use crate::cards::Cards;
 use crate::difference::{Difference, Findings, PROVIDER, What};
 use crate::entry::{Keys, Read, Said, Upload};
 use crate::facts::{Arrival, Facts, Place};
+use crate::prices::Prices;
 use crate::reading::{Id, each, hex};
 use crate::staff::Staff;
 use crate::trust::{Trust, holds};
@@ -44,6 +45,7 @@ pub(crate) struct Logs<'a> {
     pub connection: &'a Connection,
     pub trust: &'a Trust,
     pub cards: &'a Cards,
+    pub prices: &'a Prices,
     pub staff: &'a Staff,
     pub verdicts: &'a Verdicts,
     pub scope: Scope,
@@ -133,7 +135,7 @@ impl Logs<'_> {
 
     /// Checks a piece on all cores, then adds what it says.
     fn piece(&self, held: Vec<Upload>, facts: &mut Facts, counts: &mut Counts, findings: &mut Findings) {
-        let keys = Keys { trust: self.trust, cards: self.cards, staff: self.staff };
+        let keys = Keys { trust: self.trust, cards: self.cards, prices: self.prices, staff: self.staff };
         let known: &Facts = facts;
         let read: Vec<Read> = held.into_par_iter().map(|upload| keys.upload(upload, known)).collect();
         let mut receipts = Vec::new();

@@ -18,6 +18,7 @@ pub(crate) mod kind {
     pub const DOUBLE_CLAIM: u64 = 9;
     pub const MALFORMED: u64 = 10;
     pub const RESTORED: u64 = 11;
+    pub const MISPRICED: u64 = 18;
 }
 
 /// One exception about a card.

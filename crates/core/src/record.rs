@@ -37,6 +37,8 @@ codes! {
         Call = 14,
         /// What calls cost, by issuer and unit.
         Tariff = 15,
+        /// A switch's numbers that stand for somebody for a while, by number.
+        StandsFor = 16,
     }
 }
 

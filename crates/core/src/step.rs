@@ -197,6 +197,8 @@ codes! {
         RestKept = 56,
         /// A wallet that was cut off from a call does not log it when it is back (R8).
         CallNotLogged = 57,
+        /// What a switch charges is not held against the issuer's tariff (R24).
+        PriceNotCompared = 58,
         /// A switch claims units whose links were not shown to it (R24).
         LinksGuessed = 59,
         /// A link leaves before it is stored that it may (R24).

@@ -9,14 +9,14 @@ use crate::update::ask;
 use tegata_core::record::{Batch, Space};
 use tegata_core::step::{Break, Fault, Records};
 use tegata_core::talk::reach::{
-    Address, Carry, Enclosed, KeptLetter, KeyAnswer, KeyAsk, Letter, LetterState, Mute, Reachable, ReceiptName, Tell,
-    TellNotice, Told, Unopened,
+    Address, CallAsk, CallNumber, Carry, Enclosed, KeptLetter, KeyAnswer, KeyAsk, Letter, LetterState, Mute, PhoneAt,
+    Reachable, ReceiptName, Tell, TellNotice, Told, Unopened,
 };
 use tegata_core::talk::report::{ProviderRefusal, Refused};
 use tegata_core::wire::canonical::{Message, Wire};
 use tegata_core::wire::certificate::{Certificate, Role};
 use tegata_core::wire::signed::{PublicKey, Signed, Unsigned, Verified};
-use tegata_core::{Hash, LetterNumber, PartyId, Time};
+use tegata_core::{DeviceId, Hash, LetterNumber, PartyId, Time};
 use tegata_crypto_native::{SealError, open, seal_to};
 use tegata_vault::{Vault, VaultError};
 
@@ -287,6 +287,64 @@ impl<V: Vault> Device<V> {
             }
         }
         Ok(())
+    }
+
+    /// Says where this device is called from now on: a phone at a switch; `None`: nowhere.
+    ///
+    /// # Errors
+    /// [`LettersError`]; what is stored is told again.
+    pub fn be_called_at(
+        &mut self,
+        post: &mut dyn Post,
+        at: Option<(DeviceId, String)>,
+        now: Now,
+    ) -> Result<(), LettersError> {
+        let (device, anchors) = self.id().zip(self.anchors()).ok_or(LettersError::NotJoined)?;
+        let before = self.called_at()?.map(|before| before.claimed().at);
+        let (switch, phone) = at.unzip();
+        let (epoch, at) = (anchors.epoch, later(now.time, before));
+        self.tell(post, PhoneAt { device, switch, phone, epoch, at, extensions: Default::default() }, now)
+    }
+
+    /// What this device has said last about where it is called.
+    ///
+    /// # Errors
+    /// The vault cannot be read.
+    pub fn called_at(&self) -> Result<Option<Signed<PhoneAt>>, VaultError> {
+        Ok(self.vault.get(&PhoneAt::own_key())?.and_then(|bytes| Signed::decode(&bytes).ok()))
+    }
+
+    /// Tells again what the provider has not answered, or heard in an earlier epoch, about where this device is called.
+    ///
+    /// # Errors
+    /// [`LettersError`].
+    pub fn be_called_again(&mut self, post: &mut dyn Post, now: Now) -> Result<(), LettersError> {
+        let epoch = self.anchors().ok_or(LettersError::NotJoined)?.epoch;
+        let Some(said) = self.called_at()? else {
+            return Ok(());
+        };
+        let PhoneAt { switch, phone, epoch: heard, .. } = said.claimed().clone();
+        let told = match self.waiting(said.claimed())? {
+            _ if heard != epoch => self.be_called_at(post, switch.zip(phone), now),
+            Some(waits) => self.tell_again(post, waits, now),
+            None => Ok(()),
+        };
+        match told {
+            // A provider put back from a backup may have forgotten that switch: nobody is called there, and all else goes on.
+            Err(LettersError::Refused(refused)) if !refused.why.is_transient() => Ok(()),
+            told => told,
+        }
+    }
+
+    /// Asks for a number by which this address is called.
+    ///
+    /// # Errors
+    /// [`LettersError`].
+    pub fn ask_to_call(&mut self, post: &mut dyn Post, to: Address, now: Now) -> Result<CallNumber, LettersError> {
+        let device = self.id().ok_or(LettersError::NotJoined)?;
+        let ask = self.signed(CallAsk { device, to, at: now.time, extensions: Default::default() })?;
+        let answer: Verified<CallNumber> = self.request(post, &ask, now)?;
+        Ok((*answer).clone())
     }
 
     /// The request of this name that waits for its answer.

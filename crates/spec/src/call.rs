@@ -1,13 +1,16 @@
 //! Samples of what calls cost.
 
 use crate::keys::Who;
-use crate::samples::{CARD, Forms, ISSUER, NOW, Offered, SESSION, TERMINAL, by, check, raises, signed_card, usd};
+use crate::samples::{
+    CARD, Forms, ISSUER, MERCHANT, NOW, Offered, SESSION, TERMINAL, by, check, raises, signed_card, usd,
+};
 use core::num::NonZeroU64;
 use tegata_core::card::{CallEnd, CallReceipt, CardEvent, EventKind};
 use tegata_core::charging::*;
 use tegata_core::talk::call::{
     Call, CallMessage, CallRequest, CallState, Calling, CallingState, ChainSecret, Tariffed, Ticked,
 };
+use tegata_core::talk::journal::Through;
 use tegata_core::talk::pay::Refusal;
 use tegata_core::wire::canonical::Extensions;
 use tegata_core::wire::signed::Signed;
@@ -187,6 +190,13 @@ pub fn Calling() -> Forms<Calling> {
         ("returning", Calling { state: CallingState::Returning, receipt, ..open }),
     ]
 }
+/// Ways to other networks.
+#[allow(non_snake_case)] // named like the message
+pub fn Through() -> Forms<Through> {
+    let own = Through { trunk: "carrier".into(), operator: None, extensions: none() };
+    let paid = Through { operator: Some(MERCHANT), ..own.clone() };
+    vec![("the switch's own", own), ("an operator's", paid)]
+}
 /// Calls as switches keep them.
 #[allow(non_snake_case)] // named like the message
 pub fn Call() -> Forms<Call> {
@@ -201,6 +211,7 @@ pub fn Call() -> Forms<Call> {
         raises: None,
         certain: 0,
         receipt: None,
+        through: None,
         link: None,
         extensions: none(),
     };
@@ -213,6 +224,7 @@ pub fn Call() -> Forms<Call> {
         raises: Some(raises()),
         certain: 17,
         receipt: Some(signed_call_receipt()),
+        through: Some(Through()[1].1.clone()),
         ..new.clone()
     };
     vec![("new", new), ("ended", ended)]

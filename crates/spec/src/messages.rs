@@ -395,6 +395,9 @@ messages! {
         Letter by Terminal in [];
         Mute by Wallet in [];
         Unopened by Wallet in [];
+        PhoneAt by Wallet in [];
+        CallAsk by Wallet in [];
+        CallNumber by Provider in samples::REQUEST.to_bytes();
         Presentation by Card in samples::presentation_context();
         Admission by Gate in Admission::context(&samples::presentation_hash());
         Window by Card in samples::window_context();
@@ -418,9 +421,9 @@ messages! {
     plain {
         OperationalKey Anchors Offered Offer Charged Checked LogEntry Journal Command Restart ProviderInfo Sealed Purse
         Paying Untouched Claim Till ProcessorInfo CardDetails MerchantDetails CreditOffered Credited
-        Article Bought ReceiptName Enclosed Delivery KeptLetter
+        Article Bought ReceiptName Enclosed Delivery KeptLetter StandsFor
         TicketTerms Examination Presented LeftBefore WindowCode Shown Setup Neighbour Listened PagesAsked PagesTold Use Usage Zone Tally Attempt Pass
-        CallRequest Tariffed Ticked Calling Call Links Link
+        CallRequest Tariffed Ticked Calling Call Through Links Link
         WeekTime Rate Member EntryOver PlannedZone PlannedDoor Seat Changed KeptChange Kept
         Hop GiveOffer Acceptance Reveal Exit Given Taken HandedOver Taking GiftKept
     }

@@ -111,6 +111,39 @@ pub fn Mute() -> Forms<Mute> {
 pub fn Unopened() -> Forms<Unopened> {
     vec![("usual", Unopened { device: WALLET, merchant: MERCHANT, number: NUMBER, extensions: none() })]
 }
+/// Where devices are called.
+#[allow(non_snake_case)] // named like the message
+pub fn PhoneAt() -> Forms<PhoneAt> {
+    let (switch, phone) = (Some(TERMINAL), Some("+4930100".to_owned()));
+    let at = PhoneAt { device: WALLET, switch, phone, epoch: 1, at: Time(NOW), extensions: none() };
+    vec![("at a phone", at.clone()), ("not any more", PhoneAt { switch: None, phone: None, ..at })]
+}
+/// Who shall be called.
+#[allow(non_snake_case)] // named like the message
+pub fn CallAsk() -> Forms<CallAsk> {
+    let to = Address()[1].1.clone();
+    vec![("about a receipt", CallAsk { device: WALLET, to, at: Time(NOW), extensions: none() })]
+}
+/// A number to call somebody at.
+#[allow(non_snake_case)] // named like the message
+pub fn CallNumber() -> Forms<CallNumber> {
+    let number = CallNumber {
+        number: "0021482910375528".into(),
+        switch: TERMINAL,
+        name: "exchange".into(),
+        until: Time(NOW + 600),
+        signer: SIGNER,
+        extensions: none(),
+    };
+    vec![("usual", number)]
+}
+/// Whom a number stands for.
+#[allow(non_snake_case)] // named like the message
+pub fn StandsFor() -> Forms<StandsFor> {
+    let number = "0021482910375528".to_owned();
+    let stands = StandsFor { number, phone: Some("+4930100".into()), until: Time(NOW + 600), extensions: none() };
+    vec![("a phone", stands.clone()), ("nobody any more", StandsFor { phone: None, ..stands })]
+}
 /// Letters on their way down.
 #[allow(non_snake_case)] // named like the message
 pub fn Delivery() -> Forms<Delivery> {

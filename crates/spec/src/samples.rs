@@ -399,7 +399,7 @@ forms! {
         "done by hand" => hand_entry(),
         "called" => LogEntry {
             kind: EntryKind::Called, charge: Some(Bytes(CallTariff()[0].1.to_bytes())), call: Some(signed_call_receipt()),
-            ..paid_entry()
+            through: Some(Through()[1].1.clone()), ..paid_entry()
         },
     );
     Journal(
@@ -447,6 +447,7 @@ forms! {
             card: Some(CARD), change: Some(Changed()[0].1.clone()), ..Command::new(CommandKind::Change)
         },
         "letter" => Command { letter: Some(Delivery()[0].1.clone()), ..Command::new(CommandKind::Letter) },
+        "a number" => Command { stands: Some(StandsFor()[0].1.clone()), ..Command::new(CommandKind::StandsFor) },
         "keys" => Command {
             keys: Some(vec![by(Who::Root, &[], key_certificate())]), ..Command::new(CommandKind::Keys)
         },

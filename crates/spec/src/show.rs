@@ -298,7 +298,7 @@ fields! {
     Receipt { entry at }
     LogEntry {
         kind at transaction terminal charge session card generation event checkpoint raises receipt void sale shown
-        title proof hand call link
+        title proof hand call through link
     }
     Journal {
         number head acknowledged acknowledged_head archived commands commands_head epoch updated oldest due turns
@@ -307,7 +307,7 @@ fields! {
         device epoch acknowledged acknowledged_head entries number commands commands_head list turn challenge
     }
     Challenge { device challenge signer }
-    Command { kind card certificate raise keys terms renewed receipt refund letter setup change kept tariff }
+    Command { kind card certificate raise keys terms renewed receipt refund letter setup change kept tariff stands }
     Restart { number head commands commands_head next_transaction turn }
     UpdateReply {
         device epoch recorded recorded_head archived commands checkpoints list due restart at signer
@@ -385,6 +385,10 @@ fields! {
     Enclosed { letter certificate }
     Mute { wallet merchant muted epoch at }
     Unopened { device merchant number }
+    PhoneAt { device switch phone epoch at }
+    CallAsk { device to at }
+    CallNumber { number switch name until signer }
+    StandsFor { number phone until }
     Delivery { number merchant to sealed }
     KeptLetter { state merchant to number at sealed letter carry epoch }
     TicketTerms {
@@ -440,7 +444,8 @@ fields! {
     Tariffed { tariff certificate known }
     Ticked { tick certificate raises }
     Calling { state switch name tariff session card generation tick raises receipt secret released }
-    Call { state tariff session card generation tick checkpoint raises certain receipt link }
+    Call { state tariff session card generation tick checkpoint raises certain receipt through link }
+    Through { trunk operator }
     GateOrder { promoter gate event door direction at }
     GateInvite { promoter secret name event door direction until at }
     StaffOrder { promoter event revision staff at }

@@ -4,7 +4,7 @@ use crate::row::{Columns, all, n, one, opt};
 use crate::{Store, StoreError};
 use rusqlite::params;
 use tegata_core::card::EventKind;
-use tegata_core::{CardId, Hash, IssuerId, MerchantId, PartyId, TerminalId, Time, Unit};
+use tegata_core::{CardId, DeviceId, Hash, IssuerId, MerchantId, PartyId, TerminalId, Time, Unit};
 
 /// Where an event stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +120,31 @@ pub struct ClaimRow {
     pub at: Time,
     /// The check: card, generation, seq and hash, and whose value it is.
     pub check: Option<(CardId, u64, u64, Hash, IssuerId)>,
+    /// A call: the trunk that it went through, if it went through one.
+    pub trunk: Option<String>,
+    /// A call: the period in which it was claimed.
+    pub period: Option<u64>,
+}
+
+/// What went through one trunk of a switch, or ended there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrunkRow {
+    /// The switch.
+    pub switch: DeviceId,
+    /// The trunk; none: to phones of the switch itself.
+    pub trunk: Option<String>,
+    /// Who is paid.
+    pub operator: MerchantId,
+    /// In what.
+    pub unit: Unit,
+    /// Calls that are paid.
+    pub calls: u64,
+    /// What these cost.
+    pub used: u64,
+    /// What is kept of that as fees.
+    pub fees: u64,
+    /// Calls that are not paid: refused, or undone.
+    pub unpaid: u64,
 }
 
 const NEAR: &str = "SELECT card, generation, seq, hash, kind, amount, remaining, state, wallet_entry, terminal, \
@@ -129,10 +154,10 @@ const PUT: &str = "INSERT INTO event (card, generation, seq, hash, kind, amount,
     ON CONFLICT (card, generation, seq, tick, hash) DO UPDATE SET state = ?8, wallet_entry = ?9, terminal = ?10, \
     terminal_entry = ?11, transaction_number = ?12, charge = ?13, used = ?16";
 const CLAIM: &str = "INSERT INTO claim (terminal, transaction_number, charge, state, entry, end_entry, merchant, \
-    unit, amount, at, card, generation, seq, check_hash, issuer) \
-    VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15) ON CONFLICT DO NOTHING";
+    unit, amount, at, card, generation, seq, check_hash, issuer, trunk, period) \
+    VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17) ON CONFLICT DO NOTHING";
 const CLAIM_COLUMNS: &str = "terminal, transaction_number, charge, state, entry, end_entry, merchant, unit, amount, \
-    at, card, generation, seq, check_hash, issuer";
+    at, trunk, period, card, generation, seq, check_hash, issuer";
 
 fn event(row: &mut Columns<'_, '_>) -> rusqlite::Result<EventRow> {
     Ok(EventRow {
@@ -145,7 +170,7 @@ fn event(row: &mut Columns<'_, '_>) -> rusqlite::Result<EventRow> {
         remaining: row.u64()?,
         state: row.code(&EventState::ALL, |state| state as u64)?,
         wallet_entry: row.opt_u64()?,
-        terminal: row.get::<Option<_>>()?.map(tegata_core::DeviceId),
+        terminal: row.get::<Option<_>>()?.map(DeviceId),
         terminal_entry: row.opt_u64()?,
         transaction: row.opt_u64()?,
         charge: row.get::<Option<_>>()?.map(Hash),
@@ -157,7 +182,7 @@ fn event(row: &mut Columns<'_, '_>) -> rusqlite::Result<EventRow> {
 
 fn claim(row: &mut Columns<'_, '_>) -> rusqlite::Result<ClaimRow> {
     Ok(ClaimRow {
-        terminal: tegata_core::DeviceId(row.get()?),
+        terminal: DeviceId(row.get()?),
         transaction: row.u64()?,
         charge: Hash(row.get()?),
         state: row.code(&ClaimState::ALL, |state| state as u64)?,
@@ -167,6 +192,8 @@ fn claim(row: &mut Columns<'_, '_>) -> rusqlite::Result<ClaimRow> {
         unit: row.unit()?,
         amount: row.u64()?,
         at: row.time()?,
+        trunk: row.get()?,
+        period: row.opt_u64()?,
         check: match (row.get::<Option<_>>()?, row.opt_u64()?, row.opt_u64()?, row.get::<Option<_>>()?) {
             (Some(card), Some(generation), Some(seq), Some(hash)) => {
                 Some((CardId(card), generation, seq, Hash(hash), PartyId(row.get()?)))
@@ -261,6 +288,8 @@ impl Store {
             rest.map(|rest| n(rest.1)),
             rest.map(|rest| rest.2.0),
             rest.map(|rest| rest.3.0),
+            row.trunk,
+            opt(row.period),
         ])?;
         Ok(added > 0)
     }
@@ -295,6 +324,29 @@ impl Store {
              ORDER BY terminal, transaction_number, charge"
         );
         all(self.sql(&sql)?, params![merchant.0, n(from.0), n(until.0.min(u64::MAX >> 1))], claim)
+    }
+    /// What calls came to that were claimed in this period, for each trunk of each switch.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn trunks(&self, period: u64) -> Result<Vec<TrunkRow>, StoreError> {
+        let sql = "SELECT terminal, trunk, merchant, unit, sum(state = 1), sum(CASE state WHEN 1 THEN amount ELSE 0 END),
+            sum((SELECT coalesce(sum(CASE what WHEN 15 THEN amount ELSE -amount END), 0) FROM posting
+                WHERE subject = claim.merchant AND what IN (15, 16) AND reference = claim.charge)),
+            sum(state IN (3, 4))
+            FROM claim WHERE period = ?1 GROUP BY terminal, trunk, merchant, unit ORDER BY terminal, trunk, merchant, unit";
+        all(self.sql(sql)?, [n(period)], |row| {
+            Ok(TrunkRow {
+                switch: DeviceId(row.get()?),
+                trunk: row.get()?,
+                operator: PartyId(row.get()?),
+                unit: row.unit()?,
+                calls: row.u64()?,
+                used: row.u64()?,
+                fees: row.u64()?,
+                unpaid: row.u64()?,
+            })
+        })
     }
     /// The highest transaction number that a terminal has ended; 0 without any.
     ///

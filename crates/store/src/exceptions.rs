@@ -42,11 +42,13 @@ pub enum ExceptionKind {
     BeyondTerms = 16,
     /// One generation of a card was given to two, or given and ended otherwise: its holder is convicted (R9, R12).
     GivenTwice = 17,
+    /// A switch has charged a call otherwise than the issuer's tariff says, and signed that: it is not paid (R24).
+    Mispriced = 18,
 }
 
 impl ExceptionKind {
     /// Every one, in the order of its number.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::MissingTerminalRecord,
         Self::MissingWalletRecord,
         Self::Fork,
@@ -64,6 +66,7 @@ impl ExceptionKind {
         Self::CameTwice,
         Self::BeyondTerms,
         Self::GivenTwice,
+        Self::Mispriced,
     ];
     /// What people call it.
     pub fn name(self) -> &'static str {
@@ -85,6 +88,7 @@ impl ExceptionKind {
             Self::CameTwice => "came twice",
             Self::BeyondTerms => "beyond terms",
             Self::GivenTwice => "given twice",
+            Self::Mispriced => "mispriced",
         }
     }
 }

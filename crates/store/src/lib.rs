@@ -6,6 +6,7 @@
 
 mod books;
 mod buy;
+mod calls;
 mod cards;
 mod changes;
 mod credit;
@@ -29,12 +30,13 @@ mod waiting;
 
 pub use books::{Cause, PayoutRow, PostingRow};
 pub use buy::{ArticleRow, PurchaseRow, RefundRow, RefundState, Signed, SurrenderRow};
+pub use calls::{PhoneRow, StandsForRow};
 pub use cards::{CardRow, GenerationRow, LoadRow, ReversalRow};
 pub use changes::{ChangeRow, ChangeState, ChangeTicketRow, SoldTickets};
 pub use credit::{About, AccountRow, AskedRow, ClearingAsked, Completed, CreditRow, CreditSide, ProcessorRow};
 pub use devices::{DeviceRow, UploadRow};
 pub use error::StoreError;
-pub use events::{ClaimRow, ClaimState, EventRow, EventState};
+pub use events::{ClaimRow, ClaimState, EventRow, EventState, TrunkRow};
 pub use exceptions::{ExceptionKind, ExceptionRow};
 pub use file::Store;
 pub use gives::{HandedRow, HandedState};

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tegata_core::talk::contract::Tender;
 use tegata_core::{PartyId, Time, Unit};
 use tegata_iso20022::camt053::{Detail, Side as BankSide};
-use tegata_store::{BankAccountRow, PositionRow, PositionSide, TransferRow};
+use tegata_store::{BankAccountRow, PositionRow, PositionSide, TransferRow, TrunkRow};
 
 /// Answers a question about settlement; `None` if it is about something else.
 pub(crate) fn asked(provider: &mut Provider, question: &Value, now: Time) -> Option<Result<Value, String>> {
@@ -19,6 +19,7 @@ pub(crate) fn asked(provider: &mut Provider, question: &Value, now: Time) -> Opt
         "bank" => set_account(provider, question, now),
         "owed" => owed(provider, number(question, "period")).map_err(said),
         "payouts" => payouts(provider, question),
+        "trunks" => trunks(provider, number(question, "period")).map_err(said),
         "pain001" => pain001(provider, question, now),
         "reconcile" => reconcile(provider, question, now),
         _ => return None,
@@ -125,6 +126,24 @@ fn owed(provider: &Provider, period: Option<u64>) -> Result<Value, ProviderError
     let at = provider.store().closed(period)?.map(|at| at.0);
     let lines: Vec<Value> = rows.iter().map(|row| line(provider, row)).collect();
     Ok(json!({ "period": period, "closed": at, "owed": lines }))
+}
+
+/// What calls came to that were claimed in a period, for each trunk; the open one, where none is named.
+fn trunks(provider: &Provider, period: Option<u64>) -> Result<Value, ProviderError> {
+    let open = provider.store().last_period()? + 1;
+    let period = period.unwrap_or(open);
+    let rows = provider.store().trunks(period)?;
+    let line = |row: &TrunkRow| {
+        let switch = provider.store().participant(row.switch.into()).ok().flatten();
+        let text = |minor: u64| decimal(row.unit, i128::from(minor));
+        json!({
+            "switch": row.switch.to_string(), "name": switch.map(|switch| switch.name), "trunk": row.trunk,
+            "operator": row.operator.to_string(), "paid_to": called(provider, row.operator), "unit": row.unit.name(),
+            "calls": row.calls, "used": text(row.used), "fees": text(row.fees),
+            "net": text(row.used.saturating_sub(row.fees)), "unpaid": row.unpaid,
+        })
+    };
+    Ok(json!({ "period": period, "open": period >= open, "trunks": rows.iter().map(line).collect::<Vec<_>>() }))
 }
 
 fn payout(provider: &Provider, row: &TransferRow) -> Value {

@@ -19,6 +19,9 @@ pub(crate) struct Payment {
     unit: &'static str,
     at: u64,
     card: Option<String>,
+    /// A call: the trunk that it went through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trunk: Option<String>,
     /// By credit; absent: by a card. Statements have many payments, and a limit in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     tender: Option<&'static str>,
@@ -46,7 +49,8 @@ pub(crate) fn payments(
     let mut payments = Vec::new();
     for claim in desk.store.claims_of(party, from, until)? {
         if device.is_none_or(|device| device == claim.terminal) {
-            let fee = fee(claim.check.map(|(.., check, _)| check))?;
+            // A call goes by its name in the books, which stands for whichever tick is known.
+            let fee = fee(claim.check.map(|(.., check, _)| if claim.period.is_some() { claim.charge } else { check }))?;
             payments.push(by_card(&claim, fee));
         }
     }
@@ -80,6 +84,7 @@ fn by_card(claim: &ClaimRow, charged: Option<u64>) -> Payment {
         unit: claim.unit.name(),
         at: claim.at.0,
         card: claim.check.map(|(card, ..)| card.to_string()),
+        trunk: claim.trunk.clone(),
         tender: None,
         fee,
         net,
@@ -98,6 +103,7 @@ fn by_credit(row: &CreditRow, charged: Option<u64>) -> Option<Payment> {
         unit: unit.name(),
         at: row.ended?.0,
         card: None,
+        trunk: None,
         tender: Some("credit"),
         fee,
         net,

@@ -2,7 +2,9 @@
 //!
 //! A call is one event of the card's chain; of its ticks the last one that is known stands for it. In the books it goes by its name,
 //! which both sides know from the beginning. The wallet's record takes all of it from the card; the switch's claim is over what was used;
-//! what is left over comes back on the switch's receipt, taken up by the wallet.
+//! what is left over comes back on the switch's receipt, taken up by the wallet. What a switch charges is held against the tariff of the
+//! card's issuer (R24): a claim under another price is not paid, and its receipt is the proof that a person sees. The user has agreed to
+//! that price, and has the rest back as always.
 
 use super::record::{Called, Event};
 use super::wallet::{advance, event_row, malformed, own_card};
@@ -10,14 +12,16 @@ use super::{Source, chain, exception, money};
 use crate::books::Accounts;
 use crate::desk::{Desk, Failure};
 use crate::settle::fees;
+use crate::tariffs::is_priced_by_its_issuer;
 use core::num::NonZero;
 use tegata_core::card::{CallReceipt, EventKind, Raise};
 use tegata_core::step::Break;
 use tegata_core::talk::contract::Tender;
 use tegata_core::talk::journal::LogEntry;
 use tegata_core::wire::canonical::Wire;
+use tegata_core::wire::certificate::Role;
 use tegata_core::wire::signed::Signed;
-use tegata_core::{DeviceId, Hash};
+use tegata_core::{DeviceId, Hash, PartyId};
 use tegata_store::{
     CardRow, Cause, ClaimRow, ClaimState, EventRow, EventState, ExceptionKind, ExceptionRow, StoreError,
 };
@@ -92,6 +96,9 @@ pub(super) fn signed(desk: &mut Desk<'_>, source: &Source, called: &Called) -> R
         }
         None => desk.store.put_event(&row)?,
     }
+    if called.receipt.is_some() && !is_priced_by_its_issuer(desk, &card, &called.tariff)? {
+        mispriced(desk, source, (called, event), &card)?;
+    }
     match desk.store.claim(called.switch, called.tariff.transaction, &called.name)? {
         None => Ok(desk.store.await_claim(&row)?),
         Some(claim) if is_over(&claim, &row) => ended(desk, row, &claim),
@@ -108,7 +115,7 @@ fn is_over(claim: &ClaimRow, row: &EventRow) -> bool {
 
 /// A call as its switch logs it: the claim of what was used, or its end without any check.
 pub(super) fn claimed(desk: &mut Desk<'_>, source: &Source, called: &Called) -> Result<(), Failure> {
-    let merchant = source.known.owner.ok_or(StoreError::Damaged)?;
+    let merchant = paid_for(desk, source, called)?;
     let Some(receipt) = called.receipt.as_ref().map(|receipt| receipt.claimed().clone()) else {
         return malformed(desk, source);
     };
@@ -124,6 +131,8 @@ pub(super) fn claimed(desk: &mut Desk<'_>, source: &Source, called: &Called) -> 
         amount: receipt.used.minor(),
         at: desk.now,
         check: None,
+        trunk: called.through.as_ref().map(|through| through.trunk.clone()),
+        period: Some(desk.books.period(desk.store)?),
     };
     let Some(event) = &called.event else {
         // Without a check nothing is used.
@@ -154,7 +163,9 @@ pub(super) fn claimed(desk: &mut Desk<'_>, source: &Source, called: &Called) -> 
         }
         return Ok(());
     }
-    if let Some(kind) = refused {
+    if refused == Some(ExceptionKind::Mispriced) {
+        mispriced(desk, source, (called, event), &card)?;
+    } else if let Some(kind) = refused {
         let found = about(desk, source, event, &card, called.name, kind);
         desk.except(&ExceptionRow { bearer: "merchant", ..found })?;
     }
@@ -170,6 +181,14 @@ pub(super) fn claimed(desk: &mut Desk<'_>, source: &Source, called: &Called) -> 
     credit(desk, source, called, &claim)
 }
 
+/// Who is paid for a call: the operator of the trunk that it went through, if a merchant of that name has joined, else the owner of the
+/// switch. The owner says so, in the log of its own switch, and gives away nothing but what it would be paid itself.
+fn paid_for(desk: &Desk<'_>, source: &Source, called: &Called) -> Result<PartyId, Failure> {
+    let named = called.through.as_ref().and_then(|through| through.operator);
+    let joined = |party: &PartyId| desk.known((*party).into()).is_some_and(|known| known.role == Role::Merchant);
+    Ok(named.filter(joined).or(source.known.owner).ok_or(StoreError::Damaged)?)
+}
+
 /// Posts a claim that stands, and sends what is left over on its way.
 fn credit(desk: &mut Desk<'_>, source: &Source, called: &Called, claim: &ClaimRow) -> Result<(), Failure> {
     let Some(event) = &called.event else {
@@ -182,7 +201,11 @@ fn credit(desk: &mut Desk<'_>, source: &Source, called: &Called, claim: &ClaimRo
     let row = EventRow { terminal_entry: Some(source.number), ..row };
     if claim.state == ClaimState::Refused {
         let state = if row.state == EventState::InFlight { EventState::Refused } else { row.state };
-        return Ok(desk.store.put_event(&EventRow { state, ..row })?);
+        desk.store.put_event(&EventRow { state, ..row.clone() })?;
+        return match state {
+            EventState::Refused => rest_of_refused(desk, &row, claim),
+            _ => Ok(()),
+        };
     }
     let used = claim.amount;
     // What the wallet has taken back already, it took by the same receipt, or else this claim would be refused.
@@ -223,7 +246,8 @@ fn awaited(desk: &mut Desk<'_>, called: &Called, claim: &ClaimRow) -> Result<(),
 /// The end of a call is known: what is left over goes back to its card, by the switch's receipt or as what is held back (R9, R11).
 fn ended(desk: &mut Desk<'_>, row: EventRow, claim: &ClaimRow) -> Result<(), Failure> {
     if claim.state == ClaimState::Refused {
-        return Ok(desk.store.put_event(&row)?);
+        desk.store.put_event(&row)?;
+        return rest_of_refused(desk, &row, claim);
     }
     let used = if claim.state == ClaimState::Closed { 0 } else { claim.amount };
     let row = EventRow { used: Some(used), ..row };
@@ -241,6 +265,31 @@ fn ended(desk: &mut Desk<'_>, row: EventRow, claim: &ClaimRow) -> Result<(), Fai
     let receipt = receipt_of(desk, claim)?;
     let wallet = desk.known_card(row.card)?.wallet;
     Ok(desk.raise(wallet, row.card, Raise::Call(claim.terminal, receipt))?)
+}
+
+/// A claim is not paid, but whoever called has the rest all the same: what is in dispute is what was used.
+fn rest_of_refused(desk: &mut Desk<'_>, row: &EventRow, claim: &ClaimRow) -> Result<(), Failure> {
+    if row.wallet_entry.is_none() || claim.amount >= row.amount || money::is_over(desk, row)? {
+        return Ok(());
+    }
+    let receipt = receipt_of(desk, claim)?;
+    let wallet = desk.known_card(row.card)?.wallet;
+    Ok(desk.raise(wallet, row.card, Raise::Call(claim.terminal, receipt))?)
+}
+
+/// A switch has signed another price than the issuer's, whichever side shows it: once for each call.
+fn mispriced(
+    desk: &mut Desk<'_>,
+    source: &Source,
+    (called, event): (&Called, &Event),
+    card: &CardRow,
+) -> Result<(), Failure> {
+    if desk.store.has_exception(ExceptionKind::Mispriced, card.card, &called.name)? {
+        return Ok(());
+    }
+    let found = about(desk, source, event, card, called.name, ExceptionKind::Mispriced);
+    let merchant = desk.known(called.switch.into()).and_then(|switch| switch.owner);
+    Ok(desk.except(&ExceptionRow { bearer: "merchant", merchant, ..found })?)
 }
 
 /// The receipt that the switch has logged for a call.
@@ -319,6 +368,9 @@ fn refusal(
     let taken = row.is_some_and(|row| row.state == EventState::Returned && row.used != Some(used));
     if !fits || taken {
         return Ok(Some(ExceptionKind::Malformed));
+    }
+    if !is_priced_by_its_issuer(desk, card, &called.tariff)? {
+        return Ok(Some(ExceptionKind::Mispriced));
     }
     let terms = desk.terms(card.terms)?;
     if used > terms.max_payment {

@@ -8,7 +8,7 @@ use tegata_core::card::{CallReceipt, CardEvent, Counterpart, EventKind, Raise, V
 use tegata_core::charging::CallTariff;
 use tegata_core::talk::credit::MerchantReceipt;
 use tegata_core::talk::enter::{ByHand, SessionSignature};
-use tegata_core::talk::journal::{EntryKind, LogEntry};
+use tegata_core::talk::journal::{EntryKind, LogEntry, Through};
 use tegata_core::talk::pay::Charge;
 use tegata_core::talk::update::UpdateRequest;
 use tegata_core::wire::canonical::Wire;
@@ -75,6 +75,8 @@ pub(crate) struct Called {
     pub(crate) paid: u64,
     /// The switch's word on what it cost.
     pub(crate) receipt: Option<Signed<CallReceipt>>,
+    /// The trunk that it went through, as its switch has logged it.
+    pub(crate) through: Option<Through>,
 }
 
 /// A card's event whose signature holds.
@@ -122,7 +124,8 @@ pub(crate) fn prove(
             if known.role != Role::Switch || entry.event.is_none() {
                 return None;
             }
-            called(shared, by, (switch, &known), entry)
+            // Which way it went is its switch's word alone.
+            called(shared, by, (switch, &known), LogEntry { through: None, ..entry })
         }
         (Role::Wallet, EntryKind::Receipted) => Some(Record::Receipted),
         (Role::Wallet, EntryKind::TookUp) => took_up(shared, by, entry),
@@ -223,7 +226,8 @@ fn called(shared: &Shared, by: &dyn Verifier, (switch, known): (DeviceId, &Known
     };
     let paid = event.as_ref().map_or(Some(0), |event| event.event.paid(tariff.price, links))?;
     let fits = tariff.transaction == entry.transaction && event.as_ref().is_none_or(|one| is_tick(&one.event));
-    fits.then(|| Record::Called(Box::new(Called { switch, tariff, name, event, paid, receipt: entry.call })))
+    let (receipt, through) = (entry.call, entry.through);
+    fits.then(|| Record::Called(Box::new(Called { switch, tariff, name, event, paid, receipt, through })))
 }
 
 fn is_tick(event: &CardEvent) -> bool {

@@ -129,6 +129,8 @@ fn claim(desk: &Desk<'_>, source: &Source, charged: &Charged, merchant: Merchant
         amount: charged.charge.amount.minor(),
         at: desk.now,
         check: None,
+        trunk: None,
+        period: None,
     }
 }
 

@@ -8,13 +8,15 @@ use crate::post::Center;
 use crate::tap::Clocks;
 use crate::template::{LIST_AGE, RECORD_AGE, template};
 use crate::town::Town;
+use std::sync::Arc;
 use tegata_core::card::{CallEnd, CardKind, Terms};
-use tegata_core::charging::Rate;
+use tegata_core::charging::{Rate, Tariff};
 use tegata_core::step::Broken;
-use tegata_core::talk::call::{Caller, SwitchNotice};
+use tegata_core::talk::call::{Call, Caller, Exchange, SwitchNotice};
+use tegata_core::talk::journal::Through;
 use tegata_core::talk::pay::load_purse;
 use tegata_core::wire::certificate::Role;
-use tegata_core::{Amount, CardId, DeviceId, Unit};
+use tegata_core::{Amount, CardId, DeviceId, PartyId, Unit};
 use tegata_device::{Now, hang_up_all, join};
 use tegata_issuer::Issuer;
 use tegata_switch::Switch;
@@ -45,6 +47,10 @@ pub struct Lines {
     pub cut: u64,
     /// Calls that wallets ended from their records.
     pub hung_up: u64,
+    /// What its issuer says that calls cost.
+    tariff: Tariff,
+    /// It charges more than that, for the call at hand.
+    dearer: bool,
 }
 
 /// The sort of card that pays for calls.
@@ -107,7 +113,36 @@ impl Lines {
         switch.update(center, now()).map_err(|error| told(&error))?;
         let id = switch.device.id().ok_or("a switch")?;
         let numbers = printed.into_iter().map(|printed| printed.number.to_string()).collect();
-        Ok(Self { dice, switch, id, tampered: None, numbers, connected: 0, cut: 0, hung_up: 0 })
+        let tariff = switch.exchange().map_err(|error| told(&error))?.tariffs.first().map(|(_, tariff)| tariff.clone());
+        let tariff = tariff.ok_or("a tariff")?;
+        let (connected, cut, hung_up) = (0, 0, 0);
+        Ok(Self { dice, switch, id, tampered: None, numbers, connected, cut, hung_up, tariff, dearer: false })
+    }
+    /// What its switch charges by now.
+    fn exchange(&mut self) -> Option<Arc<Exchange>> {
+        let exchange = self.switch.exchange().ok()?;
+        if !self.dearer {
+            return Some(exchange);
+        }
+        let mut dearer = Exchange::clone(&exchange);
+        for rate in dearer.tariffs.iter_mut().flat_map(|(_, tariff)| &mut tariff.rates) {
+            rate.price += 1;
+        }
+        Some(Arc::new(dearer))
+    }
+    /// Far away they are called through a trunk of the second merchant.
+    fn through(called: &str) -> Option<Through> {
+        let operator = template().merchants.get(1).copied();
+        let trunk = "carrier".to_owned();
+        called.starts_with('1').then(|| Through { trunk, operator, extensions: Default::default() })
+    }
+    /// Who is paid for a call: whose trunk it went through, else the owner of the switch.
+    pub fn paid_for(called: &str) -> Option<PartyId> {
+        Self::through(called).and_then(|through| through.operator).or_else(|| template().merchants.first().copied())
+    }
+    /// Whether a call was charged otherwise than its issuer says.
+    pub fn is_dearer(&self, call: &Call) -> bool {
+        !self.tariff.prices(call.tariff.claimed())
     }
 }
 
@@ -199,7 +234,14 @@ impl Town {
             }
             false => None,
         };
+        let dearer = self.mix.terminal_cheats > 0 && self.line_odds(self.mix.terminal_cheats);
+        if let Some(lines) = &mut self.lines {
+            lines.dearer = dearer;
+        }
         let seen = self.dial(at, card, plan, fault);
+        if let Some(lines) = &mut self.lines {
+            lines.dearer = false;
+        }
         if let Some(person) = self.people.get_mut(at) {
             person.wallet.device.vault.set_faults(Faults::none());
         }
@@ -242,9 +284,9 @@ impl Town {
         let payer = self.people.get(at)?.wallet.payer(card).ok()?;
         let caller = Caller { payer, called: called.into(), limit: plan.limit };
         let lines = self.lines.as_mut()?;
-        let exchange = lines.switch.exchange().ok()?;
+        let exchange = lines.exchange()?;
         let clocks = Clocks { time: self.time, wallet: self.people.get(at)?.skew, terminal: 0 };
-        let dial = Dial::start((caller, exchange), clocks, fault, &mut lines.dice).ok()?;
+        let dial = Dial::start((caller, exchange, Lines::through(called)), clocks, fault, &mut lines.dice).ok()?;
         let sides = (&mut self.people.get_mut(at)?.wallet.device, &mut lines.switch.device);
         let seen = dial.run(sides, plan, &mut self.air, &mut lines.dice);
         self.crossed = seen.crossed;

@@ -1,11 +1,13 @@
 //! Calls, when all is quiet: both sides agree on what each cost, and a card has lost exactly that.
 
+use crate::act::Lines;
 use crate::town::Town;
 use tegata_core::CardId;
+use tegata_core::card::CallReceipt;
 use tegata_core::record::Space;
 use tegata_core::talk::call::{Call, CallState, Calling, CallingState};
 use tegata_core::wire::canonical::Wire;
-use tegata_store::{ClaimState, EventState, StoreError};
+use tegata_store::{ClaimState, EventState, ExceptionRow, StoreError};
 use tegata_vault::Vault;
 
 impl Town {
@@ -39,8 +41,12 @@ impl Town {
                     Some(_) => matches!(row.state, ClaimState::Paid | ClaimState::Refused),
                     None => row.state == ClaimState::Closed,
                 };
-                state && row.amount == said.used.minor()
+                state && row.amount == said.used.minor() && Some(row.merchant) == Lines::paid_for(&tariff.called)
             });
+            let paid = stored.as_ref().is_some_and(|row| row.state == ClaimState::Paid);
+            if lines.is_dearer(&call) && paid {
+                wrong.push(format!("R24: call {number} was charged otherwise than its issuer says, and is paid"));
+            }
             if !fits {
                 wrong.push(format!("call {number} of {:?} is recorded as {stored:?}", said.used));
             }
@@ -58,11 +64,36 @@ impl Town {
         Ok(())
     }
 
-    /// What is out for calls that a switch does not know any more whose disk lied.
+    /// Whether an exception is about a call that its switch has charged otherwise than the issuer says.
+    pub(super) fn is_of_a_dearer_call(&self, row: &ExceptionRow) -> bool {
+        self.dearer_calls().any(|receipt| Some(receipt.call) == row.check)
+    }
+    /// What a switch says of calls that it charged so.
+    fn dearer_calls(&self) -> impl Iterator<Item = CallReceipt> {
+        let of = |lines: &Lines| {
+            let calls = lines.switch.calls().unwrap_or_default().into_iter();
+            let dearer = calls.filter(|call| call.tick.is_some() && lines.is_dearer(call));
+            dearer.filter_map(|call| Some(call.receipt?.claimed().clone())).collect::<Vec<_>>()
+        };
+        self.lines.as_ref().map(of).unwrap_or_default().into_iter()
+    }
+    /// What of this card is not paid to a switch that charged more than it may.
+    fn stuck_as_dearer(&self, card: CardId) -> u64 {
+        let (Some(lines), Ok(store)) = (&self.lines, self.center.store()) else {
+            return 0;
+        };
+        let refused = self.dearer_calls().filter_map(|said| {
+            let claim = store.claim(lines.id, said.transaction, &said.call).ok().flatten()?;
+            let of_card = claim.check.is_some_and(|(of, ..)| of == card);
+            (of_card && claim.state == ClaimState::Refused).then_some(claim.amount)
+        });
+        refused.sum()
+    }
+    /// What is out for calls that a switch does not know any more whose disk lied, or that it has charged more for than it may.
     pub(super) fn stuck_in_calls(&self, card: CardId) -> u64 {
         let lied = self.lines.as_ref().filter(|lines| lines.tampered.is_some());
         let (Some(lines), Ok(store)) = (lied, self.center.store()) else {
-            return 0;
+            return self.stuck_as_dearer(card);
         };
         let Ok(Some(row)) = store.card(card) else { return 0 };
         let events = store.events(card, row.generation, 0, u64::MAX >> 1).unwrap_or_default();

@@ -447,6 +447,11 @@ impl Town {
             ExceptionKind::Cloned => tampered_wallet,
             ExceptionKind::CameTwice | ExceptionKind::BeyondTerms => tampered_wallet || self.let_in_badly(row),
             ExceptionKind::GivenTwice => tampered_wallet,
+            // Of what was on a disk that lied nothing is known.
+            ExceptionKind::Mispriced => {
+                let lied = self.lines.as_ref().is_some_and(|lines| lines.tampered.is_some());
+                lied || self.is_of_a_dearer_call(row)
+            }
         }
     }
 

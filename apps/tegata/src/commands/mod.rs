@@ -7,6 +7,7 @@ pub mod credit;
 pub mod event;
 pub mod gate;
 pub mod give;
+pub mod hotspot;
 pub mod issuer;
 pub mod merchant;
 pub mod opened;

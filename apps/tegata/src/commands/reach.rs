@@ -1,12 +1,16 @@
-//! Letters on the command line: a merchant writes to a customer, a user asks about a receipt, mutes and unmutes.
+//! Letters and calls between merchants and users on the command line: a merchant writes to a customer, a user asks about a receipt,
+//! mutes and unmutes; either gets a number to call the other at.
 
 use crate::place::{Place, now};
-use crate::screen::{Answer, Failure, fail, table};
+use crate::screen::{Answer, Failure, bold, fail, table};
 use serde_json::{Value, json};
-use tegata_core::CustomerNumber;
-use tegata_core::PartyId;
 use tegata_core::talk::pay::Claim;
-use tegata_core::talk::reach::{Address, KeptLetter, LetterState, NotShown, ReceiptHeld, Whose};
+use tegata_core::talk::reach::{Address, CallNumber, KeptLetter, LetterState, NotShown, ReceiptHeld, Whose};
+use tegata_core::{CustomerNumber, DeviceId, PartyId};
+use tegata_device::{Device, Post};
+use tegata_terminal::Terminal;
+use tegata_vault::{SqliteVault, Vault};
+use tegata_wallet::Wallet;
 
 /// What a user reads, after sending what waits and fetching what came.
 pub fn wallet_messages(place: &Place, name: &str) -> Result<Answer, Failure> {
@@ -93,29 +97,90 @@ fn listed(shown: Vec<(Vec<String>, Value)>, exchanged: Result<(), Failure>) -> R
 /// A user asks about a receipt.
 pub fn wallet_writes(place: &Place, name: &str, receipt: &str, text: &str) -> Result<Answer, Failure> {
     let mut opened = place.wallet(name)?;
-    let purchases = opened.part.receipts()?;
-    let found: Vec<&ReceiptHeld> =
-        purchases.iter().filter(|purchase| named(&purchase.name.handle().to_string(), receipt)).collect();
-    let [purchase] = found.as_slice() else {
-        return fail(format!(
-            "'{receipt}' names {} receipts of this wallet; `payments` and `credits` show each receipt's number",
-            found.len()
-        ));
-    };
+    let purchase = &held(&opened.part, receipt)?;
     let mut post = place.line(&mut opened.part)?;
     let number = opened.part.write(&mut post, purchase, text, now())?;
     let told = format!("Written to {}. The answer comes with an update: tegata wallet {name} messages", purchase.shop);
     Ok(Answer::new(told, json!({ "written": number.to_string(), "merchant": purchase.merchant.to_string() })))
 }
 
-/// A merchant writes to a customer, or answers about a receipt.
-pub fn terminal_writes(place: &Place, name: &str, to: &str, text: &str) -> Result<Answer, Failure> {
+/// The receipt of this number.
+fn held(wallet: &Wallet<SqliteVault>, receipt: &str) -> Result<ReceiptHeld, Failure> {
+    let mut found = wallet.receipts()?;
+    found.retain(|purchase| named(&purchase.name.handle().to_string(), receipt));
+    match found.pop() {
+        Some(purchase) if found.is_empty() => Ok(purchase),
+        last => fail(format!(
+            "'{receipt}' names {} receipts of this wallet; `payments` and `credits` show each receipt's number",
+            found.len() + usize::from(last.is_some())
+        )),
+    }
+}
+
+/// A user gets a number to call the merchant of a receipt at.
+pub fn wallet_calls(place: &Place, name: &str, receipt: &str) -> Result<Answer, Failure> {
+    let mut opened = place.wallet(name)?;
+    let purchase = held(&opened.part, receipt)?;
+    let mut post = place.line(&mut opened.part)?;
+    let number = opened.part.device.ask_to_call(&mut post, Address::Receipt(purchase.name), now())?;
+    Ok(to_dial(&number, &purchase.shop))
+}
+
+/// A merchant gets a number to call a customer at.
+pub fn terminal_calls(place: &Place, name: &str, to: &str) -> Result<Answer, Failure> {
     let mut opened = place.terminal(name)?;
-    let machine = opened.part.device.id();
-    let address = match (CustomerNumber::parse(to), machine) {
-        (Some(customer), _) => Address::Customer(customer),
+    let address = address(&opened.part, to)?;
+    let number = opened.part.device.ask_to_call(&mut place.post()?, address, now())?;
+    Ok(to_dial(&number, to))
+}
+
+fn to_dial(number: &CallNumber, who: &str) -> Answer {
+    let text = format!(
+        "Dial {} at switch {} before {}, with any wallet, to call {who}. It is good for one call; what it costs is shown before it rings.",
+        bold(&number.number),
+        number.name,
+        super::moment(number.until)
+    );
+    let json = json!({
+        "number": number.number, "switch": number.switch.to_string(), "name": number.name, "until": number.until.0,
+    });
+    Answer::new(text, json)
+}
+
+/// Where a device is called from now on.
+pub fn called_at<V: Vault>(
+    device: &mut Device<V>,
+    post: &mut dyn Post,
+    (phone, switch): (Option<String>, Option<String>),
+) -> Result<Answer, Failure> {
+    let at = match (phone, switch) {
+        (Some(phone), Some(switch)) => match DeviceId::parse(&switch) {
+            Some(switch) => Some((switch, phone)),
+            None => {
+                return fail(format!(
+                    "'{switch}' is no switch; name it by its id: dev- and 32 digits, as it has joined"
+                ));
+            }
+        },
+        _ => None,
+    };
+    device.be_called_at(post, at.clone(), now())?;
+    let text = match &at {
+        Some((_, phone)) => {
+            format!("Whoever may write to you may call you now, at {phone}, and does not learn where that is.")
+        }
+        None => "You are not called any more.".to_owned(),
+    };
+    let (switch, phone) = at.map(|(switch, phone)| (switch.to_string(), phone)).unzip();
+    Ok(Answer::new(text, json!({ "switch": switch, "phone": phone })))
+}
+
+/// Whom a merchant means.
+fn address(terminal: &Terminal<SqliteVault>, to: &str) -> Result<Address, Failure> {
+    match (CustomerNumber::parse(to), terminal.device.id()) {
+        (Some(customer), _) => Ok(Address::Customer(customer)),
         (None, Some(machine)) => {
-            let claims = opened.part.claims()?;
+            let claims = terminal.claims()?;
             let names = |claim: &Claim| claim.receipt_name(machine);
             let found: Vec<_> = claims.iter().map(names).filter(|name| named(&name.handle().to_string(), to)).collect();
             let [receipt] = found.as_slice() else {
@@ -125,10 +190,16 @@ pub fn terminal_writes(place: &Place, name: &str, to: &str, text: &str) -> Resul
                     found.len()
                 ));
             };
-            Address::Receipt(receipt.clone())
+            Ok(Address::Receipt(receipt.clone()))
         }
-        (None, None) => return fail("this terminal has not joined a provider yet"),
-    };
+        (None, None) => fail("this terminal has not joined a provider yet"),
+    }
+}
+
+/// A merchant writes to a customer, or answers about a receipt.
+pub fn terminal_writes(place: &Place, name: &str, to: &str, text: &str) -> Result<Answer, Failure> {
+    let mut opened = place.terminal(name)?;
+    let address = address(&opened.part, to)?;
     let number = opened.part.write(&mut place.post()?, address, text, now())?;
     let told = "Written. It comes with the wallet's next update, unless its user does not want to hear from you.";
     Ok(Answer::new(told, json!({ "written": number.to_string() })))

@@ -45,6 +45,10 @@ pub fn run(
             let found = ask(json!({ "do": "owed", "period": period }))?;
             Ok(Answer::new(if csv { spreadsheet(&found) } else { owed(&found) }, found))
         }
+        SettlementCommand::Trunks { period, csv } => {
+            let found = ask(json!({ "do": "trunks", "period": period }))?;
+            Ok(Answer::new(trunks(&found, csv), found))
+        }
         SettlementCommand::Payouts { period, pain001: false, .. } => {
             let found = ask(json!({ "do": "payouts", "period": period }))?;
             let rows = list(&found, "payouts");
@@ -133,6 +137,22 @@ fn spreadsheet(found: &Value) -> String {
     };
     let head = names.map(|name| if name == "unit" { "currency" } else { name });
     csv(&head, &list(found, "owed").iter().map(whole).collect::<Vec<_>>())
+}
+
+/// What went through each trunk.
+fn trunks(found: &Value, as_csv: bool) -> String {
+    let rows = list(found, "trunks");
+    let names = ["name", "trunk", "paid_to", "unit", "calls", "used", "fees", "net", "unpaid", "switch", "operator"];
+    if as_csv {
+        let head = names.map(|name| if name == "unit" { "currency" } else { name });
+        return csv(&head, &cells(rows, &names));
+    }
+    let period = cell(found, "period");
+    if rows.is_empty() {
+        return format!("No calls were claimed in period {period}.");
+    }
+    let head = ["switch", "trunk", "paid to", "", "calls", "used", "fees", "net", "not paid"];
+    format!("{}\n{}", bold(format!("Period {period}")), table(&head, &cells(rows, names.get(..9).unwrap_or_default())))
 }
 
 /// Payouts, for people.

@@ -99,6 +99,7 @@ fn spreadsheet(statement: &Value) -> String {
         "returned",
         "carried",
         "reference",
+        "trunk",
     ];
     let fields = |kind: &str, row: &Value, names: [&str; 14]| {
         let rest = names.iter().map(|name| cell(row, name));
@@ -109,17 +110,18 @@ fn spreadsheet(statement: &Value) -> String {
         let names = ["at", "", "terminal", "transaction", "", "state", "unit", "amount", "fee", "", "", "", "", "card"];
         let mut row = fields("payment", one, names);
         (row[5], row[10]) = (tender(one), net(one));
+        row.push(cell(one, "trunk"));
         rows.push(row);
     }
     for one in list(statement, "periods") {
         let names = [
             "at", "period", "", "", "", "side", "unit", "credited", "fees", "due", "undone", "returned", "carried", "",
         ];
-        rows.push(fields("period", one, names));
+        rows.push([fields("period", one, names), vec![String::new()]].concat());
     }
     for one in list(statement, "payouts") {
         let names = ["at", "period", "", "", "", "state", "unit", "amount", "", "", "", "", "", "id"];
-        rows.push(fields("payout", one, names));
+        rows.push([fields("payout", one, names), vec![String::new()]].concat());
     }
     csv(&head, &rows)
 }

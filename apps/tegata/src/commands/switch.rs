@@ -5,17 +5,18 @@ use crate::flags::SwitchCommand;
 use crate::place::{Opened, Place, Sort, forget_address, now, write_address};
 use crate::screen::{Answer, Failure, Screen, bold, fail, table};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use tegata_core::PartyId;
 use tegata_core::talk::journal::Journal;
 use tegata_core::wire::signed::Algorithm;
 use tegata_sip::config::{Transport, Trunk};
 use tegata_sip::phones::digest::secret;
 use tegata_sip::{Algorithm as Digest, Config, Number, Passwords};
 use tegata_switch::desk::Desk;
-use tegata_switch::{CallRecord, Switch};
+use tegata_switch::{CallRecord, Switch, TrunkKey, TrunkTotal, by_trunk};
 use tegata_vault::SqliteVault;
 
 /// The realm of phones' passwords.
@@ -27,16 +28,21 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: SwitchCommand) ->
         SwitchCommand::Join { token } => super::join_part(place, Sort::Switch, name, &token, Algorithm::Ed25519),
         SwitchCommand::Phone { number, remove } => phone(place.switch(name)?.folder.path(), &number, remove),
         SwitchCommand::Phones => phones(place.switch(name)?.folder.path()),
-        SwitchCommand::Run { listen, trunk, emergency, most_calls, update_every } => {
+        SwitchCommand::Run { listen, trunk, operator, emergency, most_calls, update_every } => {
             let config = config(&listen, &trunk, &emergency, most_calls)?;
-            open(place, screen, name, config, update_every)
+            let operators = operators(&operator, &config)?;
+            open(place, screen, name, (config, operators), update_every)
+        }
+        SwitchCommand::Hotspot { listen, service, update_every } => {
+            super::hotspot::open(place, screen, name, (&listen, &service, update_every))
         }
         SwitchCommand::Status => status(&mut place.switch(name)?.part),
         SwitchCommand::Update => {
             let summary = place.switch(name)?.part.update(&mut place.post()?, now())?;
             Ok(super::updated(name, &summary))
         }
-        SwitchCommand::Calls { csv } => Ok(calls(&place.switch(name)?.part.records()?, csv)),
+        SwitchCommand::Calls { csv, by_trunk: false } => Ok(calls(&place.switch(name)?.part.records()?, csv)),
+        SwitchCommand::Calls { csv, by_trunk: true } => Ok(totals(&place.switch(name)?.part.records()?, csv)),
     }
 }
 
@@ -151,14 +157,38 @@ fn trunk(text: &str) -> Result<Trunk, Failure> {
     }
 }
 
+/// `NAME=PARTY`, of trunks that there are.
+fn operators(texts: &[String], config: &Config) -> Result<HashMap<String, PartyId>, Failure> {
+    let one = |text: &String| {
+        let (name, party) = text.split_once('=').unwrap_or((text, ""));
+        match PartyId::parse(party) {
+            _ if !config.trunks.iter().any(|trunk| trunk.name == name) => {
+                fail(format!("there is no trunk '{name}'; name one of those that --trunk gives"))
+            }
+            Some(party) => Ok((name.to_owned(), party)),
+            None => fail(format!("'{text}' names no operator; write it like carrier=party-..., a merchant's id")),
+        }
+    };
+    texts.iter().map(one).collect()
+}
+
 /// Connects calls until it is stopped.
-fn open(place: &Place, screen: Screen, name: &str, config: Config, update_every: u64) -> Result<Answer, Failure> {
+fn open(
+    place: &Place,
+    screen: Screen,
+    name: &str,
+    (config, operators): (Config, HashMap<String, PartyId>),
+    update_every: u64,
+) -> Result<Answer, Failure> {
     let Opened { part: mut switch, folder } = place.switch(name)?;
     switch.exchange()?;
     let recovered = switch.recover(now())?;
     let phones = Phones::read(folder.path())?;
+    let known = phones.0.keys().cloned().collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut desk = Desk::new(switch);
+    desk.operators = operators;
+    desk.phones = known;
     let served = runtime.block_on(async {
         let (sip, mut control) = tegata_sip::Switch::start(config, phones).await?;
         let address = sip.address();
@@ -236,17 +266,21 @@ fn calls(records: &[CallRecord], as_csv: bool) -> Answer {
             record.ended.name().to_owned(),
             record.card.map_or_else(String::new, |card| card.to_string()),
             record.evidence.to_string(),
+            record.trunk.clone().unwrap_or_default(),
+            record.operator.map_or_else(String::new, |party| party.to_string()),
         ]
     };
     let rows: Vec<Vec<String>> = records.iter().map(row).collect();
-    let head = ["number", "at", "called", "seconds", "paid", "used", "unit", "ended", "card", "evidence"];
+    let head =
+        ["number", "at", "called", "seconds", "paid", "used", "unit", "ended", "card", "evidence", "trunk", "operator"];
     let json: Vec<Value> = records
         .iter()
         .map(|record| {
             json!({ "number": record.number, "at": record.at.0, "called": record.called, "lasted_ms": record.lasted,
                 "paid": record.paid.minor(), "used": record.used.minor(), "unit": record.used.unit().name(),
                 "ended": record.ended.name(), "card": record.card.map(|card| card.to_string()),
-                "evidence": record.evidence.to_string() })
+                "evidence": record.evidence.to_string(), "trunk": record.trunk,
+                "operator": record.operator.map(|party| party.to_string()) })
         })
         .collect();
     let text = match (as_csv, rows.is_empty()) {
@@ -258,4 +292,32 @@ fn calls(records: &[CallRecord], as_csv: bool) -> Answer {
         }
     };
     Answer::new(text, json!({ "calls": json }))
+}
+
+/// What went through each trunk, by the switch's own records.
+fn totals(records: &[CallRecord], as_csv: bool) -> Answer {
+    let totals = by_trunk(records);
+    let row = |((trunk, operator, unit), total): (&TrunkKey, &TrunkTotal)| {
+        vec![
+            trunk.clone().unwrap_or_default(),
+            operator.map_or_else(String::new, |party| party.to_string()),
+            total.calls.to_string(),
+            total.answered.to_string(),
+            format!("{}.{:03}", total.lasted / 1000, total.lasted % 1000),
+            total.used.decimal().to_string(),
+            unit.name().to_owned(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = totals.iter().map(row).collect();
+    let json = |((trunk, operator, unit), total): (&TrunkKey, &TrunkTotal)| {
+        json!({ "trunk": trunk, "operator": operator.map(|party| party.to_string()), "calls": total.calls,
+            "answered": total.answered, "lasted_ms": total.lasted, "used": total.used.minor(), "unit": unit.name() })
+    };
+    let head = ["trunk", "operator", "calls", "answered", "seconds", "used", "unit"];
+    let text = match (as_csv, rows.is_empty()) {
+        (true, _) => csv::csv(&head, &rows),
+        (false, true) => "No call has ended yet.".to_owned(),
+        (false, false) => table(&head, &rows),
+    };
+    Answer::new(text, json!({ "trunks": totals.iter().map(json).collect::<Vec<_>>() }))
 }

@@ -26,6 +26,11 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: TerminalCommand) 
             by_credit(place, screen, &mut place.terminal(name)?.part, transaction)
         }
         TerminalCommand::Messages => reach::terminal_messages(place, name),
+        TerminalCommand::CalledAt { phone, switch, .. } => {
+            let mut opened = place.terminal(name)?;
+            reach::called_at(&mut opened.part.device, &mut place.post()?, (phone, switch))
+        }
+        TerminalCommand::CallNumber { to } => reach::terminal_calls(place, name, &to),
         TerminalCommand::Write { to, text } => reach::terminal_writes(place, name, &to, &text),
         TerminalCommand::Payments => payments(&place.terminal(name)?.part),
         TerminalCommand::Receipt { transaction } => receipt(&place.terminal(name)?.part, transaction),

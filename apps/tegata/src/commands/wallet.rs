@@ -1,6 +1,6 @@
 //! What a wallet does on the command line.
 
-use super::{buy, change, credit, give, reach, ticket};
+use super::{buy, change, credit, give, hotspot, reach, ticket};
 use crate::flags::WalletCommand;
 use crate::place::{Place, Sort, now};
 use crate::screen::{Answer, Failure, Screen, bold, fail, table};
@@ -45,6 +45,10 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: WalletCommand) ->
             credit::pay(place, screen, name, &terminal, (option, yes))
         }
         WalletCommand::Pay { terminal, card, yes, .. } => touch(place, screen, name, &terminal, (card.as_deref(), yes)),
+        WalletCommand::Surf { at, seconds, card, yes } => {
+            let wish = hotspot::Wish { at: &at, seconds, card: card.as_deref(), yes };
+            hotspot::through(place, screen, name, &wish)
+        }
         WalletCommand::RegisterCard { number, expiry } => credit::register(place, name, number, &expiry),
         WalletCommand::Catalogue => buy::catalogue(place, name),
         WalletCommand::Buy { article, issuer, card, seat, wait, yes, instalments } => {
@@ -69,6 +73,12 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: WalletCommand) ->
         }
         WalletCommand::Messages => reach::wallet_messages(place, name),
         WalletCommand::Write { receipt, text } => reach::wallet_writes(place, name, &receipt, &text),
+        WalletCommand::CalledAt { phone, switch, .. } => {
+            let mut opened = place.wallet(name)?;
+            let mut post = place.line(&mut opened.part)?;
+            reach::called_at(&mut opened.part.device, &mut post, (phone, switch))
+        }
+        WalletCommand::CallNumber { receipt } => reach::wallet_calls(place, name, &receipt),
         WalletCommand::Mute { merchant } => reach::mute(place, name, &merchant, true),
         WalletCommand::Unmute { merchant } => reach::mute(place, name, &merchant, false),
         WalletCommand::Payments => payments(&place.wallet(name)?.part),

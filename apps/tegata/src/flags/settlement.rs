@@ -53,6 +53,14 @@ pub enum SettlementCommand {
         #[arg(long)]
         csv: bool,
     },
+    /// What calls came to in a period, for each trunk of each switch, and who is paid for it
+    Trunks {
+        /// Which [default: the open one]
+        period: Option<u64>,
+        /// As CSV
+        #[arg(long)]
+        csv: bool,
+    },
     /// List the payouts of a closed period, or write the file that orders them at the bank
     Payouts {
         /// Which

@@ -28,12 +28,28 @@ pub enum SwitchCommand {
         /// A way to other networks: NAME=ADDRESS, or NAME=ADDRESS/PREFIX,PREFIX; may be given several times
         #[arg(long)]
         trunk: Vec<String>,
+        /// Whose a trunk is, and who is paid for calls through it: NAME=PARTY, a merchant's id; may be given several times
+        /// [default: the switch's owner]
+        #[arg(long)]
+        operator: Vec<String>,
         /// A number for calls for help: always free, never blocked, through the trunks in their order; may be given several times
         #[arg(long, default_values = ["112", "911"])]
         emergency: Vec<String>,
         /// Calls at once
         #[arg(long, default_value_t = 10_000)]
         most_calls: usize,
+        /// Seconds between two tries to bring the log to the provider; 0: only when asked
+        #[arg(long, default_value_t = 30)]
+        update_every: u64,
+    },
+    /// Open a way to the network for whoever pays by a telephone card, over HTTP, until Ctrl-C
+    Hotspot {
+        /// Where wallets find it
+        #[arg(long, default_value = "127.0.0.1:8080")]
+        listen: String,
+        /// The number by whose rate it charges, as an issuer's tariff has it
+        #[arg(long)]
+        service: String,
         /// Seconds between two tries to bring the log to the provider; 0: only when asked
         #[arg(long, default_value_t = 30)]
         update_every: u64,
@@ -47,5 +63,8 @@ pub enum SwitchCommand {
         /// As CSV
         #[arg(long)]
         csv: bool,
+        /// The totals of each trunk instead
+        #[arg(long)]
+        by_trunk: bool,
     },
 }

@@ -43,6 +43,23 @@ pub enum TerminalCommand {
         /// The message: one line, at most 300 bytes
         text: String,
     },
+    /// Say where you are called: a phone at a switch, which nobody who calls learns
+    CalledAt {
+        /// The phone's number or name at that switch
+        #[arg(required_unless_present = "nowhere")]
+        phone: Option<String>,
+        /// The switch, by id
+        #[arg(long, required_unless_present = "nowhere")]
+        switch: Option<String>,
+        /// You are not called any more
+        #[arg(long, conflicts_with_all = ["phone", "switch"])]
+        nowhere: bool,
+    },
+    /// Get a number to call a customer at, or whoever paid a receipt, for ten minutes; neither side sees the other's number
+    CallNumber {
+        /// The customer number, or the digits of the receipt
+        to: String,
+    },
     /// Show one charge with its receipt
     Receipt {
         /// Its transaction number

@@ -119,6 +119,21 @@ pub enum WalletCommand {
         #[arg(long, requires = "credit", value_parser = clap::value_parser!(u8).range(2..=99))]
         instalments: Option<u8>,
     },
+    /// Pay for a way to the network with a telephone card, until Ctrl-C or the card is empty
+    Surf {
+        /// The hotspot: a switch of this data folder by its name, or a URL
+        #[arg(long)]
+        at: String,
+        /// Go after so many seconds
+        #[arg(long)]
+        seconds: Option<u64>,
+        /// Which card [default: the telephone card that can spend most]
+        #[arg(long)]
+        card: Option<String>,
+        /// Agree without being asked
+        #[arg(long)]
+        yes: bool,
+    },
     /// Register a bank card to pay with; its number is sealed to the processor
     RegisterCard {
         /// The number [default: asked for]
@@ -193,6 +208,23 @@ pub enum WalletCommand {
         receipt: String,
         /// The message: one line, at most 300 bytes
         text: String,
+    },
+    /// Say where you are called: a phone at a switch, which nobody who calls learns
+    CalledAt {
+        /// The phone's number or name at that switch
+        #[arg(required_unless_present = "nowhere")]
+        phone: Option<String>,
+        /// The switch, by id
+        #[arg(long, required_unless_present = "nowhere")]
+        switch: Option<String>,
+        /// You are not called any more
+        #[arg(long, conflicts_with_all = ["phone", "switch"])]
+        nowhere: bool,
+    },
+    /// Get a number to call the merchant of a receipt at, for ten minutes; neither side sees the other's number
+    CallNumber {
+        /// The receipt's number, as `payments` and `credits` show it; its first digits do
+        receipt: String,
     },
     /// Do not hear from a merchant any more; it is not told
     Mute {

@@ -9,4 +9,4 @@ mod meter;
 mod tariff;
 
 pub use meter::{Due, Meter, MeterError, PATIENCE, Stopped, WARNING};
-pub use tariff::{CallTariff, MAX_DIGITS, MAX_RATES, Rate, Tariff, TariffError, WEEK, WeekTime, digits};
+pub use tariff::{AGREED_WITHIN, CallTariff, MAX_DIGITS, MAX_RATES, Rate, Tariff, TariffError, WEEK, WeekTime, digits};

@@ -15,6 +15,8 @@ pub const WEEK: u64 = 7 * 24 * 60;
 pub const MAX_RATES: usize = 1_000;
 /// Digits of a prefix or number, at most (ITU-T E.164 has 15; some networks dial more).
 pub const MAX_DIGITS: usize = 24;
+/// Seconds within which a call's tariff is to be agreed to, at most: so a switch cannot date a call back to when it was dearer.
+pub const AGREED_WITHIN: u64 = 600;
 
 message! {
     /// A part of every week. Minutes from Monday 00:00 by the tariff's own clock.
@@ -192,6 +194,16 @@ impl Tariff {
         };
         // Of one prefix, a rate for a part of the week goes before the one for the rest.
         self.rates.iter().filter(holds).max_by_key(|rate| (rate.prefix.len(), rate.when.is_some()))
+    }
+    /// Whether a switch that follows this tariff could have agreed to that for a call: its price is the one for the number and the
+    /// moment that the call's tariff names.
+    pub fn prices(&self, call: &CallTariff) -> bool {
+        let rated = digits(&call.called).and_then(|called| self.rate(&called, call.at).cloned());
+        let same = rated.is_some_and(|rate| {
+            (rate.setup, rate.price, rate.length, rate.minimum) == (call.setup, call.price, call.length, call.minimum)
+                && rate.setup_kept.unwrap_or(false) == call.setup_kept.unwrap_or(false)
+        });
+        same && call.unit == self.unit && call.expires <= call.at.after(AGREED_WITHIN)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::card::title::Hop;
 use crate::card::{CallReceipt, CardEvent, Link, Raise, Void};
-use crate::id::{CardId, DeviceId, Handle, Hash};
+use crate::id::{CardId, DeviceId, Handle, Hash, PartyId};
 use crate::money::Time;
 use crate::record::{Batch, RecordKey, Space};
 use crate::step::Records;
@@ -12,6 +12,7 @@ use crate::talk::pay::Receipt;
 use crate::wire::canonical::{Bytes, Wire};
 use crate::wire::signed::Signed;
 use crate::{codes, message};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 codes! {
@@ -49,6 +50,16 @@ codes! {
         ByHand = 15,
         /// Wallet, switch: a call has ended.
         Called = 16,
+    }
+}
+
+message! {
+    /// The way by which a call went to another network.
+    pub struct Through {
+        /// The trunk's name at its switch.
+        1 trunk: String,
+        /// The merchant whose trunk that is, and who is paid for the call; absent: the owner of the switch.
+        2 operator: Option<PartyId>,
     }
 }
 
@@ -94,6 +105,8 @@ message! {
         /// Called: what it cost, by the switch; a wallet that did not hear of it has none. `charge` is the tariff then, and `event`
         /// the last check that this side has.
         19 call: Option<Signed<CallReceipt>>,
+        /// Called, by a switch: the trunk that it went through, if it went through one.
+        20 through: Option<Through>,
         /// Called, by the switch: the last link that it has of the chain that the last check commits to.
         21 link: Option<Link>,
     }
@@ -122,6 +135,7 @@ impl LogEntry {
             proof: None,
             hand: None,
             call: None,
+            through: None,
             link: None,
             extensions: Default::default(),
         }

@@ -7,7 +7,7 @@ use crate::id::{CardId, DeviceId, Handle, Hash};
 use crate::money::{Amount, Time};
 use crate::record::{Batch, RecordKey, Space};
 use crate::step::Records;
-use crate::talk::journal::{EntryKind, Journal, LogEntry};
+use crate::talk::journal::{EntryKind, Journal, LogEntry, Through};
 use crate::talk::pay::{load_purse, purse_key};
 use crate::wire::canonical::{Bytes, DecodeError, Reader, Wire, Writer};
 use crate::wire::signed::Signed;
@@ -259,6 +259,8 @@ message! {
         9 certain: u64,
         /// The receipt as sent.
         10 receipt: Option<Signed<CallReceipt>>,
+        /// The trunk that it goes through, if it goes through one.
+        11 through: Option<Through>,
         /// The last link of the chain that the last check commits to.
         12 link: Option<Link>,
     }
@@ -302,6 +304,7 @@ impl Call {
             checkpoint: self.checkpoint,
             raises: self.raises.clone(),
             call: Some(receipt.clone()),
+            through: self.through.clone(),
             link: self.link.clone(),
             ..LogEntry::new(EntryKind::Called, now, self.transaction())
         };

@@ -9,6 +9,7 @@ use crate::id::{DeviceId, Handle, Hash};
 use crate::money::Amount;
 use crate::record::Batch;
 use crate::step::{Break, Context, Effect, Event, Fault, SigningKey, Step, Talk};
+use crate::talk::journal::Through;
 use crate::talk::pay::{Offered, Refusal, Till, seen, seen_key, stale};
 use crate::wire::canonical::Wire;
 use crate::wire::certificate::{Anchors, Certificate, SessionProof, Untrusted};
@@ -109,6 +110,7 @@ enum Stage {
 pub struct SwitchCall {
     exchange: Arc<Exchange>,
     called: String,
+    through: Option<Through>,
     outside: Outside,
     stage: Stage,
 }
@@ -123,7 +125,12 @@ fn send(message: &CallMessage) -> Effect<SwitchNotice> {
 impl SwitchCall {
     /// Somebody dials this number.
     pub fn new(exchange: Arc<Exchange>, called: String) -> Self {
-        Self { exchange, called, outside: Outside::default(), stage: Stage::Idle }
+        Self { exchange, called, through: None, outside: Outside::default(), stage: Stage::Idle }
+    }
+    /// It will go through this trunk.
+    #[must_use]
+    pub fn through(self, through: Option<Through>) -> Self {
+        Self { through, ..self }
     }
     /// Tells it the time, in milliseconds of one steady clock.
     #[must_use]
@@ -263,6 +270,7 @@ impl SwitchCall {
             raises: None,
             certain: 0,
             receipt: None,
+            through: self.through.clone(),
             link: None,
             extensions: Default::default(),
         };

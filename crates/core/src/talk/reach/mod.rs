@@ -34,13 +34,23 @@
 //! | [`Letter`] | 94 | wallet ↔ terminal | travels sealed within 93 |
 //! | [`Mute`] | 95 | wallet → provider | [`Done`](crate::talk::cards::Done) |
 //! | [`Unopened`] | 96 | wallet, terminal → provider | [`Done`](crate::talk::cards::Done) |
+//! | [`PhoneAt`] | 97 | wallet, terminal → provider | [`Done`](crate::talk::cards::Done) |
+//! | [`CallAsk`] | 98 | wallet, terminal → provider | [`CallNumber`] |
+//! | [`CallNumber`] | 100 | provider → wallet, terminal | - |
+//!
+//! **A call** goes the ways of letters. Whoever may write asks for a number; the provider makes one up and tells the switch alone, in a
+//! command, for which phone it stands, once and for ten minutes ([`StandsFor`]). What the caller dials and what rings have nothing in
+//! common: neither side's SIP has the other's number or name. Who calls pays, by the rate of the prefix [`STANDS_FOR`]. A muted
+//! merchant gets a number like anybody, and no switch is told.
 
+mod calls;
 mod kept;
 mod merchant;
 mod messages;
 mod tell;
 mod wallet;
 
+pub use calls::{CallAsk, CallNumber, PhoneAt, STANDS_FOR, StandsFor};
 pub use kept::{KeptLetter, LetterState, Whose, take_in};
 pub use merchant::{asked_about, from_user};
 pub use messages::*;

@@ -1,6 +1,7 @@
 //! One signed request that only wants to be known: stored before it is sent, sent as the same bytes until it is answered
 //! by [`Done`] (R26). Wallet and terminal tell the provider everything about letters in this way.
 
+use super::calls::PhoneAt;
 use super::kept::{KeptLetter, LetterState, Whose};
 use super::messages::*;
 use super::wallet::muted_key;
@@ -55,6 +56,28 @@ impl Told for Mute {
     /// It counts here from the moment at which it is stored.
     fn asked(signed: &Signed<Self>, _: &dyn Records, batch: &mut Batch) {
         batch.put(muted_key(signed.claimed().merchant), signed.encode());
+    }
+}
+
+impl PhoneAt {
+    /// Where the device keeps what it has said last.
+    pub fn own_key() -> RecordKey {
+        RecordKey::new(Space::Device, *b"called at")
+    }
+}
+
+impl Told for PhoneAt {
+    fn pending(&self) -> RecordKey {
+        waits(b"called at", &[])
+    }
+    fn asked(signed: &Signed<Self>, _: &dyn Records, batch: &mut Batch) {
+        batch.put(Self::own_key(), signed.encode());
+    }
+    /// At a switch that the provider does not know, nobody is called.
+    fn answered(_: &Signed<Self>, done: Option<u64>, _: &dyn Records, batch: &mut Batch) {
+        if done.is_none() {
+            batch.remove(Self::own_key());
+        }
     }
 }
 

@@ -333,6 +333,7 @@ impl Apply<'_> {
                 let tariff = command.tariff.as_ref()?;
                 self.over.batch.put(tariff.claimed().key(), tariff.encode());
             }
+            CommandKind::StandsFor => command.stands.as_ref()?.take_in(&mut self.over.batch),
             CommandKind::Change => {
                 if let Some(changed) = &command.change {
                     let more = KeptChange::take_in(changed, &self.over);

@@ -9,7 +9,7 @@ use crate::talk::buy::{Kept, Refunded};
 use crate::talk::credit::UserReceipt;
 use crate::talk::enter::Setup;
 use crate::talk::event::Changed;
-use crate::talk::reach::Delivery;
+use crate::talk::reach::{Delivery, StandsFor};
 use crate::talk::report::Refused;
 use crate::wire::canonical::{Bytes, DecodeError, Message, Reader, Wire};
 use crate::wire::certificate::{Anchors, Certificate, RevocationList};
@@ -93,6 +93,8 @@ codes! {
         Kept = 15,
         /// What calls cost that cards of an issuer pay for.
         Tariff = 16,
+        /// For which phone a number stands that somebody was given to call it.
+        StandsFor = 17,
     }
 }
 
@@ -127,6 +129,8 @@ message! {
         15 kept: Option<Kept>,
         /// Tariff: as its issuer has signed it.
         16 tariff: Option<Signed<Tariff>>,
+        /// StandsFor: the number, and the phone.
+        17 stands: Option<StandsFor>,
     }
 }
 
@@ -148,6 +152,7 @@ impl Command {
             change: None,
             kept: None,
             tariff: None,
+            stands: None,
             extensions: Default::default(),
         }
     }
@@ -222,7 +227,7 @@ by_provider!(crate::talk::cards::InstallReply crate::talk::cards::LoadReply crat
 by_provider!(crate::talk::report::Report);
 by_provider!(crate::talk::give::Gift);
 by_provider!(crate::talk::buy::Catalogue crate::talk::buy::PurchaseAnswer);
-by_provider!(crate::talk::reach::KeyAnswer);
+by_provider!(crate::talk::reach::KeyAnswer crate::talk::reach::CallNumber);
 by_provider!(crate::talk::event::ChangeReply);
 by_provider!(crate::talk::credit::CreditAnswer crate::talk::credit::ClearingNotification);
 

@@ -2,8 +2,11 @@
 //! carries what it cannot open. What a muted merchant writes is answered, counted and kept like any letter, without its body:
 //! nobody but the user can tell.
 
+mod call;
+
 use crate::credit::customer_number;
 use crate::desk::{Desk, Failure};
+pub(crate) use call::{ask, phone_at};
 use tegata_core::step::Break;
 use tegata_core::talk::cards::Done;
 use tegata_core::talk::reach::{Address, Carry, Delivery, KeyAnswer, KeyAsk, Mute, Reachable, ReceiptName, Unopened};
@@ -186,6 +189,7 @@ pub(crate) fn mute(desk: &mut Desk<'_>, request: &Verified<Mute>) -> Result<Vec<
     desk.store.put_muted(request.wallet, request.merchant, request.muted, request.at)?;
     if request.muted && !desk.shared.broken.has(Break::MuteIgnored) {
         desk.store.drop_letters(request.wallet, request.merchant)?;
+        call::muted(desk, request.wallet, request.merchant)?;
     }
     Ok(done(desk, &request.hash(), request.at))
 }
