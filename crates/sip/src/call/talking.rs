@@ -10,6 +10,7 @@ use crate::timer;
 use crate::wire::transaction::{Asked, Heard, acknowledge, ask};
 use crate::wire::{self, Reply};
 use rsipstack::sip::{Header, Method, Request};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Two legs, and at most one offer on its way between them.
@@ -19,11 +20,20 @@ pub(super) struct Talking {
     /// The callee's 200 had the offer: its ACK waits for the caller's answer.
     unacknowledged: Option<Request>,
     pub(super) exchange: Option<Exchange>,
+    /// Words to the caller that wait for the one that is under way: those in one dialog may overtake each other, and whoever
+    /// speaks inside needs them in their order.
+    words: VecDeque<Content>,
+    /// Under way, and how often it was said.
+    saying: Option<(Content, u32)>,
 }
+
+/// How often a word is said that the caller's phone has taken for an old one.
+const TRIES: u32 = 3;
 
 impl Talking {
     pub(super) fn begin(call: &mut Common, id: usize, callee: Leg, unacknowledged: Option<Request>) -> Self {
-        let state = Self { id, callee, unacknowledged, exchange: None };
+        let (words, saying) = (VecDeque::new(), None);
+        let state = Self { id, callee, unacknowledged, exchange: None, words, saying };
         state.watch(call);
         state
     }
@@ -68,11 +78,7 @@ impl Talking {
             Input::Heard { heard: Heard::Cancel, .. } => State::Talking(self),
             Input::Response { leg, to: Purpose::Offer, response } => self.on_offer_answered(call, leg, response).await,
             Input::Response { leg, to: Purpose::Refresh, response } => self.on_refreshed(call, leg, response).await,
-            Input::Response { to: Purpose::Word, response, .. } => match response.status_code.code() {
-                // The caller's phone knows no such call, or is gone (RFC 5057).
-                408 | 481 => self.over(call, Reason::new(408, "The phone is gone"), None, By::Switch("a leg is gone")),
-                _ => State::Talking(self),
-            },
+            Input::Response { to: Purpose::Word, response, .. } => self.on_said(call, response.status_code.code()),
             Input::Response { to: Purpose::Setup, .. } => State::Talking(self),
             Input::Command(command) => self.on_command(call, command),
             Input::ControlGone => {
@@ -82,7 +88,7 @@ impl Talking {
         }
     }
 
-    fn on_command(self: Box<Self>, call: &mut Common, command: Command) -> State {
+    fn on_command(mut self: Box<Self>, call: &mut Common, command: Command) -> State {
         match command {
             Command::Proceed { .. } => State::Talking(self),
             Command::Tell { body, .. } => {
@@ -100,10 +106,37 @@ impl Talking {
         }
     }
 
-    /// An INFO to the caller.
-    fn say(&self, call: &mut Common, content: Option<Content>) {
-        let request = call.caller.request(Method::Info, content);
+    /// An INFO to the caller, when the last one has arrived.
+    fn say(&mut self, call: &mut Common, content: Option<Content>) {
+        self.words.extend(content);
+        if self.saying.is_none()
+            && let Some(content) = self.words.pop_front()
+        {
+            self.utter(call, content, 1);
+        }
+    }
+
+    fn utter(&mut self, call: &mut Common, content: Content, tries: u32) {
+        let request = call.caller.request(Method::Info, Some(content.clone()));
+        self.saying = Some((content, tries));
         call.ask(LegId::Caller, Purpose::Word, request, call.caller.way());
+    }
+
+    fn on_said(mut self: Box<Self>, call: &mut Common, status: u16) -> State {
+        let Some((content, tries)) = self.saying.take_if(|_| status >= 200) else { return State::Talking(self) };
+        match status {
+            // The caller's phone knows no such call, or is gone (RFC 5057).
+            408 | 481 => self.over(call, Reason::new(408, "The phone is gone"), None, By::Switch("a leg is gone")),
+            // A later request came before it (RFC 3261, 12.2.2): said again, under a new number.
+            500..=599 if tries < TRIES => {
+                self.utter(call, content, tries + 1);
+                State::Talking(self)
+            }
+            _ => {
+                self.say(call, None);
+                State::Talking(self)
+            }
+        }
     }
 
     fn on_request(mut self: Box<Self>, call: &mut Common, from: LegId, asked: Asked) -> State {
