@@ -5,6 +5,8 @@
 //! order). A call is two dialogs, *legs*, that share nothing but bodies and statuses; of the caller the callee sees what
 //! [`Shown`] says. SDP goes end to end, without names ([`body::sdp`]); media are not relayed, so their addresses are seen.
 //!
+//! [`phone`] is the other end: a phone that registers at a switch, calls and pays in the same words.
+//!
 //! # How payment rides in SIP
 //!
 //! Body type `application/tegata`, opaque here; beside SDP as `multipart/mixed`. From the caller: in INVITE, INFO, ACK,
@@ -44,6 +46,7 @@ mod call;
 pub mod config;
 mod leg;
 mod number;
+pub mod phone;
 pub mod phones;
 pub mod policy;
 pub mod reason;
@@ -55,6 +58,7 @@ mod wire;
 
 pub use config::Config;
 pub use number::{Number, NumberError};
+pub use phone::{Line, Phone, PhoneCommand, PhoneConfig, PhoneEvent};
 pub use phones::digest::{Algorithm, Passwords};
 pub use seam::{At, Body, By, CallId, Caller, Command, Control, Event, Route, Shown, Side};
 pub use switch::{Sizes, StartError, Switch};

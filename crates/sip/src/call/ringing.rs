@@ -4,7 +4,7 @@ use super::asking::Told;
 use super::{Common, Due, Input, Purpose, State, ending, failure};
 use crate::body::Parts;
 use crate::call::talking::Talking;
-use crate::leg::{Destination, Leg, LegId};
+use crate::leg::{self, Destination, Leg, LegId, Listed};
 use crate::seam::{By, Command, Event, Shown};
 use crate::timer;
 use crate::wire::transaction::{Asked, Heard, Way, acknowledge};
@@ -76,7 +76,14 @@ impl Ringing {
             let id = self.begun;
             self.begun += 1;
             let hops = call.caller.hops();
-            let mut leg = Leg::to_callee(&call.shared, id, &destination, &self.shown_as, hops, &call.inputs);
+            let (host, key) = (call.shared.host(), leg::new_key(&call.shared.host()));
+            let listed = Listed::new(&call.shared, &key, LegId::Callee(id), &call.inputs);
+            let local = match &self.shown_as {
+                Shown::As(number) => format!("<{}>", leg::address(number, &host)),
+                Shown::Anonymous => "\"Anonymous\" <sip:anonymous@anonymous.invalid>".to_owned(),
+            };
+            let sides = (local, format!("<{}>", leg::address(&destination.number, &host)));
+            let mut leg = Leg::to_callee(&call.shared.home, &destination, sides, hops, key, Some(listed));
             let offered = call.shared.config.limits.session;
             let invite = self.invite_to(call, &mut leg, offered);
             let branch = Branch { id, leg, invite, alive: false, cancelled: false, way: destination.way, offered };
