@@ -172,6 +172,8 @@ impl<V: Vault> Desk<V> {
                 }
                 self.tell(call, at, now, SwitchCall::answered);
             }
+            // The receipt goes with the caller's BYE.
+            sip::Event::Ending { call, at } => self.tell(call, at, now, |call| call.ended(CallEnd::CalledHungUp)),
             sip::Event::Ended { call, by, at } => {
                 let Some(line) = self.lines.get_mut(&call) else { return };
                 line.gone = true;

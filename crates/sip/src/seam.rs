@@ -10,6 +10,8 @@
 //!   Ringing ---------------------------------->        at most once
 //!   Answered --------------------------------->        at most once: from here on time is paid for
 //!   Body, ... / <--- Tell, Warn, ... / HangUp
+//!   Ending ----------------------------------->        at most once: the callee hung up, and the caller is not told yet
+//!   <------------------------ HangUp              a last word to the caller, within half a second
 //!   Ended ------------------------------------>        exactly once for each Asked
 //! ```
 //!
@@ -170,6 +172,14 @@ pub enum Event {
         from: Side,
         /// The word.
         body: Body,
+        /// When.
+        at: At,
+    },
+    /// The callee has hung up: the call costs until now. A [`Command::HangUp`] within half a second gives the caller's BYE its
+    /// reason and a last word, such as a receipt; without one it goes then with neither.
+    Ending {
+        /// The call.
+        call: CallId,
         /// When.
         at: At,
     },

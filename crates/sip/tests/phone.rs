@@ -135,7 +135,7 @@ async fn talk(transport: Transport, digest: Algorithm) {
     bob.hears(PhoneEvent::Answered { call }).await;
     alice.does(PhoneCommand::HangUp { call: rung, body: None });
     alice.ends(200, "Hung up").await;
-    bob.ends(200, "The other side hung up").await;
+    bob.ends(200, "The call has ended").await;
     is_empty(&switch).await;
 
     assert_eq!(switch.sizes().phones, 2);
@@ -206,6 +206,57 @@ async fn a_call_is_paid_warned_and_cut_off_with_a_receipt() {
     alice.ends(402, "What was paid for is over").await;
     bob.hears(PhoneEvent::Answered { call: rung }).await;
     bob.ends(200, "The call has ended").await;
+    is_empty(&switch).await;
+}
+
+/// A charged call of two phones, answered; both lines, and its name at the switch.
+async fn charged(switch: &Switch, control: &mut Control) -> (One, One, CallId, CallId) {
+    let (mut alice, mut bob) = (One::registered(switch, "0300").await, One::registered(switch, "0301").await);
+    let call = alice.dials("0301", Some(word("offer"))).await;
+    let Event::Asked { call: asked, called, .. } = next(control).await else { panic!("asked") };
+    let proceed = Command::Proceed { call: asked, to: called, shown_as: Shown::Anonymous };
+    control.commands.send(proceed).expect("the switch runs");
+    let (rung, _) = bob.rings().await;
+    bob.does(PhoneCommand::Answer { call: rung });
+    bob.hears(PhoneEvent::Answered { call: rung }).await;
+    alice.hears(PhoneEvent::Ringing { call }).await;
+    alice.hears(PhoneEvent::Answered { call }).await;
+    while !matches!(next(control).await, Event::Answered { .. }) {}
+    (alice, bob, rung, asked)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_callee_that_hangs_up_leaves_charging_a_moment_for_the_receipt() {
+    let (switch, mut control) = switch(|_| {}).await;
+    let (mut alice, mut bob, rung, asked) = charged(&switch, &mut control).await;
+    // A word is still under way: the receipt comes after it.
+    control.commands.send(Command::Tell { call: asked, body: word("ask") }).expect("the switch runs");
+    bob.does(PhoneCommand::HangUp { call: rung, body: None });
+    let Event::Ending { call, at } = next(&mut control).await else { panic!("ending") };
+    assert_eq!(call, asked);
+    let reason = Reason::new(200, "The call has ended");
+    let receipt = Command::HangUp { call, reason, body: Some(word("receipt")) };
+    control.commands.send(receipt).expect("the switch runs");
+    assert!(matches!(alice.next().await, PhoneEvent::Word { body, .. } if body == word("ask")));
+    assert!(matches!(alice.next().await, PhoneEvent::Word { body, .. } if body == word("receipt")));
+    alice.ends(200, "The call has ended").await;
+    bob.ends(200, "Hung up").await;
+    let Event::Ended { by, at: later, .. } = next(&mut control).await else { panic!("ended") };
+    assert_eq!(by, By::Callee { refused: None });
+    assert!(later.0 - at.0 < 400, "it was not waited for longer than needed");
+    is_empty(&switch).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn charging_that_says_nothing_holds_up_nobody_for_long() {
+    let (switch, mut control) = switch(|_| {}).await;
+    let (mut alice, bob, rung, asked) = charged(&switch, &mut control).await;
+    bob.does(PhoneCommand::HangUp { call: rung, body: None });
+    let Event::Ending { call, at } = next(&mut control).await else { panic!("ending") };
+    alice.ends(200, "The other side hung up").await;
+    let Event::Ended { by, at: later, .. } = next(&mut control).await else { panic!("ended") };
+    assert_eq!((call, by), (asked, By::Callee { refused: None }));
+    assert!((400..1500).contains(&(later.0 - at.0)), "{} ms", later.0 - at.0);
     is_empty(&switch).await;
 }
 

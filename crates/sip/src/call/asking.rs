@@ -102,7 +102,7 @@ impl Asking {
                 self.told.again(call, &self.invite);
                 State::Asking(self)
             }
-            Due::Ringing | Due::Session(LegId::Caller | LegId::Callee(_)) => State::Asking(self),
+            Due::Ringing | Due::LastWord | Due::Session(LegId::Caller | LegId::Callee(_)) => State::Asking(self),
         }
     }
 

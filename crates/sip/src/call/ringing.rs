@@ -246,7 +246,7 @@ impl Ringing {
                 self.told.again(call, &self.invite);
                 State::Ringing(self)
             }
-            Due::Asking | Due::Session(_) => State::Ringing(self),
+            Due::Asking | Due::LastWord | Due::Session(_) => State::Ringing(self),
         }
     }
 

@@ -1,15 +1,16 @@
 //! Both legs are set up: people talk, and time is paid for.
 
 use super::exchange::Exchange;
+use super::parting::Parting;
 use super::{Common, Due, Input, Purpose, State, ending, failure, not_allowed, out_of_order};
 use crate::body::{Content, Parts};
 use crate::leg::{Leg, LegId};
 use crate::reason::Reason;
-use crate::seam::{Body, By, Command};
+use crate::seam::{Body, By, Command, Event};
 use crate::timer;
 use crate::wire::transaction::{Asked, Heard, acknowledge, ask};
 use crate::wire::{self, Reply};
-use rsipstack::sip::{Header, Method, Request};
+use rsipstack::sip::{Header, Method, Request, Response};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -78,7 +79,10 @@ impl Talking {
             Input::Heard { heard: Heard::Cancel, .. } => State::Talking(self),
             Input::Response { leg, to: Purpose::Offer, response } => self.on_offer_answered(call, leg, response).await,
             Input::Response { leg, to: Purpose::Refresh, response } => self.on_refreshed(call, leg, response).await,
-            Input::Response { to: Purpose::Word, response, .. } => self.on_said(call, response.status_code.code()),
+            Input::Response { to: Purpose::Word, response, .. } => match self.arrived(call, &response) {
+                true => State::Talking(self),
+                false => self.over(call, Reason::new(408, "The phone is gone"), None, By::Switch("a leg is gone")),
+            },
             Input::Response { to: Purpose::Setup, .. } => State::Talking(self),
             Input::Command(command) => self.on_command(call, command),
             Input::ControlGone => {
@@ -99,10 +103,8 @@ impl Talking {
                 self.say(call, Some(warning(left, body)));
                 State::Talking(self)
             }
-            Command::Refuse { status, text, body, .. } => {
-                self.over(call, Reason::new(status, &text), body, By::Control)
-            }
-            Command::HangUp { reason, body, .. } => self.over(call, reason, body, By::Control),
+            Command::Refuse { status, text, body, .. } => self.cut(call, Reason::new(status, &text), body),
+            Command::HangUp { reason, body, .. } => self.cut(call, reason, body),
         }
     }
 
@@ -122,21 +124,22 @@ impl Talking {
         call.ask(LegId::Caller, Purpose::Word, request, call.caller.way());
     }
 
-    fn on_said(mut self: Box<Self>, call: &mut Common, status: u16) -> State {
-        let Some((content, tries)) = self.saying.take_if(|_| status >= 200) else { return State::Talking(self) };
+    /// Whether nothing is under way to the caller.
+    pub(super) fn is_silent(&self) -> bool {
+        self.saying.is_none() && self.words.is_empty()
+    }
+
+    /// What came of a word. `false`: the caller's phone knows no such call, or is gone (RFC 5057).
+    pub(super) fn arrived(&mut self, call: &mut Common, response: &Response) -> bool {
+        let status = response.status_code.code();
+        let Some((content, tries)) = self.saying.take_if(|_| status >= 200) else { return true };
         match status {
-            // The caller's phone knows no such call, or is gone (RFC 5057).
-            408 | 481 => self.over(call, Reason::new(408, "The phone is gone"), None, By::Switch("a leg is gone")),
+            408 | 481 => return false,
             // A later request came before it (RFC 3261, 12.2.2): said again, under a new number.
-            500..=599 if tries < TRIES => {
-                self.utter(call, content, tries + 1);
-                State::Talking(self)
-            }
-            _ => {
-                self.say(call, None);
-                State::Talking(self)
-            }
+            500..=599 if tries < TRIES => self.utter(call, content, tries + 1),
+            _ => self.say(call, None),
         }
+        true
     }
 
     fn on_request(mut self: Box<Self>, call: &mut Common, from: LegId, asked: Asked) -> State {
@@ -209,9 +212,24 @@ impl Talking {
             _ => None,
         });
         asked.answer(Reply::new(200, ""));
-        let to = self.other(from);
-        ending::bye(&call.shared.clone(), self.leg(call, to), reason.map(|reason| ended(reason.cause)).as_ref(), None);
-        State::Over(if from == LegId::Caller { By::Caller } else { By::Callee { refused: None } })
+        let reason = reason.map(|reason| ended(reason.cause));
+        if from == LegId::Caller {
+            ending::bye(&call.shared.clone(), &mut self.callee, reason.as_ref(), None);
+            return State::Over(By::Caller);
+        }
+        let by = By::Callee { refused: None };
+        if call.emergency || !call.shared.is_charged() {
+            ending::bye(&call.shared.clone(), &mut call.caller, reason.as_ref(), None);
+            return State::Over(by);
+        }
+        call.tell(Event::Ending { call: call.id, at: call.shared.clock.now() });
+        Parting::begin(call, self, by, reason)
+    }
+
+    /// Charging wants no more of this: the callee is hung up at once, the caller when it has heard what is under way.
+    fn cut(mut self: Box<Self>, call: &mut Common, reason: Reason, body: Option<Body>) -> State {
+        ending::bye(&call.shared.clone(), &mut self.callee, Some(&ended(200)), None);
+        Parting::settled(call, self, By::Control, (reason, body))
     }
 
     /// Hangs up both. The callee learns that the call has ended, not that somebody's card is empty.
