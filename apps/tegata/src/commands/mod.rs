@@ -10,6 +10,7 @@ pub mod give;
 pub mod issuer;
 pub mod merchant;
 pub mod opened;
+pub mod phone;
 pub mod processor;
 pub mod provider;
 pub mod reach;
