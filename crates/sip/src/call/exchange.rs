@@ -11,7 +11,7 @@ use crate::timer;
 use crate::wire::transaction::{Asked, acknowledge};
 use crate::wire::{self, Reply};
 use rsipstack::sip::{Header, Method, Request, Response};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// An offer on its way.
 pub(super) enum Exchange {
@@ -162,6 +162,10 @@ impl Talking {
     pub(super) fn refresh(&mut self, call: &mut Common, to: LegId) {
         let leg = self.leg(call, to);
         let (update, sdp) = (leg.update, leg.sdp.clone());
+        // The other leg's answer sets both timers: this one is not asked twice meanwhile.
+        if let Some(session) = leg.session.as_mut().filter(|_| update) {
+            session.since = Instant::now();
+        }
         if update {
             // No offer is in it: it need not wait for one.
             self.offer(call, to, Method::Update, None, Purpose::Refresh);
