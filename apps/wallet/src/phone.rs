@@ -79,7 +79,7 @@ pub struct Called {
     pub paid: Option<Amount>,
     /// What it cost, if the switch has said so; else the provider will.
     pub receipt: Option<CallReceipt>,
-    /// What is back on the card.
+    /// What of it comes back: at once, or with the next update where the card has taken up two already (R6).
     pub returned: Option<Amount>,
     /// The receipt says more than this side's clock.
     pub doubtful: bool,

@@ -16,8 +16,8 @@
 //!
 //! [`Command::Warn`] is an INFO with `text/plain` that a phone may show, and the wallet's word beside it. **No tone is mixed
 //! in**, for no media pass here. [`Command::HangUp`] tells the caller why in a `Reason` header (RFC 3326); the callee hears
-//! that the call has ended. A callee that hangs up leaves charging half a second ([`Event::Ending`]), so that the caller's BYE
-//! can carry a receipt.
+//! that the call has ended. A callee that hangs up or is not reached leaves charging half a second
+//! ([`Event::Ending`]), so that the caller's BYE or refusal can carry a receipt.
 //!
 //! # The stack, and what is done around it
 //!

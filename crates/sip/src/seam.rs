@@ -10,8 +10,8 @@
 //!   Ringing ---------------------------------->        at most once
 //!   Answered --------------------------------->        at most once: from here on time is paid for
 //!   Body, ... / <--- Tell, Warn, ... / HangUp
-//!   Ending ----------------------------------->        at most once: the callee hung up, and the caller is not told yet
-//!   <------------------------ HangUp              a last word to the caller, within half a second
+//!   Ending ----------------------------------->        at most once: the callee has gone, and the caller is not told yet
+//!   <--------------------------------- HangUp        a last word to the caller, within half a second
 //!   Ended ------------------------------------>        exactly once for each Asked
 //! ```
 //!
@@ -175,11 +175,14 @@ pub enum Event {
         /// When.
         at: At,
     },
-    /// The callee has hung up: the call costs until now. A [`Command::HangUp`] within half a second gives the caller's BYE its
-    /// reason and a last word, such as a receipt; without one it goes then with neither.
+    /// The callee has hung up or was not reached: a call that was answered costs until now. A [`Command::HangUp`] within half a
+    /// second gives the caller's BYE its reason and a last word, such as a receipt, or the refusal its word; without one the caller
+    /// is told then with neither.
     Ending {
         /// The call.
         call: CallId,
+        /// Who ended it.
+        by: By,
         /// When.
         at: At,
     },

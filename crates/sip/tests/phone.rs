@@ -232,7 +232,7 @@ async fn a_callee_that_hangs_up_leaves_charging_a_moment_for_the_receipt() {
     // A word is still under way: the receipt comes after it.
     control.commands.send(Command::Tell { call: asked, body: word("ask") }).expect("the switch runs");
     bob.does(PhoneCommand::HangUp { call: rung, body: None });
-    let Event::Ending { call, at } = next(&mut control).await else { panic!("ending") };
+    let Event::Ending { call, at, .. } = next(&mut control).await else { panic!("ending") };
     assert_eq!(call, asked);
     let reason = Reason::new(200, "The call has ended");
     let receipt = Command::HangUp { call, reason, body: Some(word("receipt")) };
@@ -252,7 +252,7 @@ async fn charging_that_says_nothing_holds_up_nobody_for_long() {
     let (switch, mut control) = switch(|_| {}).await;
     let (mut alice, bob, rung, asked) = charged(&switch, &mut control).await;
     bob.does(PhoneCommand::HangUp { call: rung, body: None });
-    let Event::Ending { call, at } = next(&mut control).await else { panic!("ending") };
+    let Event::Ending { call, at, .. } = next(&mut control).await else { panic!("ending") };
     alice.ends(200, "The other side hung up").await;
     let Event::Ended { by, at: later, .. } = next(&mut control).await else { panic!("ended") };
     assert_eq!((call, by), (asked, By::Callee { refused: None }));

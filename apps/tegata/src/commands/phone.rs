@@ -324,6 +324,7 @@ pub fn call(place: &Place, screen: Screen, name: &str, wanted: &Wanted<'_>) -> R
 /// What the user is told after a call.
 fn outcome(wallet: &Wallet<SqliteVault>, card: CardId, number: &str, called: &Called) -> Result<Answer, Failure> {
     let held = wallet.cards()?.into_iter().find(|held| held.card == card);
+    let waiting = held.as_ref().map(|held| held.waiting);
     let remaining = held.map(|held| held.remaining);
     let receipt = called.receipt.as_ref();
     let (ended, used) = (receipt.map(|receipt| receipt.ended), receipt.map(|receipt| receipt.used));
@@ -337,6 +338,7 @@ fn outcome(wallet: &Wallet<SqliteVault>, card: CardId, number: &str, called: &Ca
         "used": decimal(used),
         "returned": decimal(called.returned),
         "remaining": decimal(remaining),
+        "waiting": decimal(waiting),
         "unit": remaining.map(|remaining| remaining.unit().name()),
         "ended": ended.map(CallEnd::name),
         "receipted": receipt.is_some(),
@@ -366,7 +368,13 @@ fn outcome(wallet: &Wallet<SqliteVault>, card: CardId, number: &str, called: &Ca
         ),
     });
     if let Some(back) = called.returned.filter(|back| !back.is_zero()) {
-        text.push_str(&format!(" {back} that were paid ahead are back on the card."));
+        // A card takes up two rests between updates (R6).
+        let how = if waiting.is_some_and(|waiting| !waiting.is_zero()) {
+            "come back with the next update"
+        } else {
+            "are back on the card"
+        };
+        text.push_str(&format!(" {back} that were paid ahead {how}."));
     }
     if let Some(remaining) = remaining {
         text.push_str(&format!(" {remaining} remain."));

@@ -1,6 +1,7 @@
 //! The callee rings, at one contact or several. The first that answers has the call; the others are cancelled.
 
 use super::asking::Told;
+use super::parting::Parting;
 use super::{Common, Due, Input, Purpose, State, ending, failure};
 use crate::body::Parts;
 use crate::call::talking::Talking;
@@ -70,7 +71,7 @@ impl Ringing {
         let Some(wave) = self.waves.pop_front() else {
             let reply = self.failure.map_or_else(|| Reply::new(480, ""), failure::for_caller);
             let refused = self.failure;
-            return self.over(call, reply, By::Callee { refused });
+            return self.unanswered(call, reply, By::Callee { refused });
         };
         for destination in wave {
             let id = self.begun;
@@ -200,7 +201,7 @@ impl Ringing {
         }
         if status >= 600 {
             // Nobody else of this callee is to be asked (RFC 3261, 21.6).
-            return self.over(call, failure::for_caller(status), By::Callee { refused: Some(status) });
+            return self.unanswered(call, failure::for_caller(status), By::Callee { refused: Some(status) });
         }
         if !self.branches.is_empty() {
             return State::Ringing(self);
@@ -241,13 +242,19 @@ impl Ringing {
 
     pub(super) fn due(mut self, call: &mut Common, due: Due) -> State {
         match due {
-            Due::Ringing => self.over(call, Reply::new(480, "No answer"), By::Switch("nobody answered")),
+            Due::Ringing => self.unanswered(call, Reply::new(480, "No answer"), By::Switch("nobody answered")),
             Due::Repeat => {
                 self.told.again(call, &self.invite);
                 State::Ringing(self)
             }
             Due::Asking | Due::LastWord | Due::Session(_) => State::Ringing(self),
         }
+    }
+
+    /// Nobody was reached: charging may say a last word with that.
+    fn unanswered(self, call: &mut Common, reply: Reply, by: By) -> State {
+        ending::cancel(call, self.branches);
+        Parting::unanswered(call, self.invite, reply, by)
     }
 
     fn over(self, call: &mut Common, reply: Reply, by: By) -> State {

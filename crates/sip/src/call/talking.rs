@@ -6,7 +6,7 @@ use super::{Common, Due, Input, Purpose, State, ending, failure, not_allowed, ou
 use crate::body::{Content, Parts};
 use crate::leg::{Leg, LegId};
 use crate::reason::Reason;
-use crate::seam::{Body, By, Command, Event};
+use crate::seam::{Body, By, Command};
 use crate::timer;
 use crate::wire::transaction::{Asked, Heard, acknowledge, ask};
 use crate::wire::{self, Reply};
@@ -217,19 +217,13 @@ impl Talking {
             ending::bye(&call.shared.clone(), &mut self.callee, reason.as_ref(), None);
             return State::Over(By::Caller);
         }
-        let by = By::Callee { refused: None };
-        if call.emergency || !call.shared.is_charged() {
-            ending::bye(&call.shared.clone(), &mut call.caller, reason.as_ref(), None);
-            return State::Over(by);
-        }
-        call.tell(Event::Ending { call: call.id, at: call.shared.clock.now() });
-        Parting::begin(call, self, by, reason)
+        Parting::hung_up(call, self, reason)
     }
 
     /// Charging wants no more of this: the callee is hung up at once, the caller when it has heard what is under way.
     fn cut(mut self: Box<Self>, call: &mut Common, reason: Reason, body: Option<Body>) -> State {
         ending::bye(&call.shared.clone(), &mut self.callee, Some(&ended(200)), None);
-        Parting::settled(call, self, By::Control, (reason, body))
+        Parting::cut(call, self, reason, body)
     }
 
     /// Hangs up both. The callee learns that the call has ended, not that somebody's card is empty.
