@@ -123,7 +123,7 @@ fn slip(text: Option<&str>) -> Result<Option<Signed<tegata_core::talk::cards::Ac
 }
 
 /// Installs what a number stands for.
-pub(super) fn install(place: &Place, name: &str, number: &str, shown: Option<&str>) -> Result<Answer, Failure> {
+pub fn install(place: &Place, name: &str, number: &str, shown: Option<&str>) -> Result<Answer, Failure> {
     // A mistyped number is told before anybody is asked.
     InstallationNumber::parse(number)?;
     let (mut opened, mut post) = place.online(name)?;
