@@ -187,6 +187,16 @@ impl<V: Vault> Desk<V> {
                 }
                 self.tell(call, at, now, SwitchCall::answered);
             }
+            // The receipt goes with what the caller is told.
+            sip::Event::Ending { call, by, at } => {
+                let Some(line) = self.lines.get(&call) else {
+                    // Nobody pays for it: nothing is to be said.
+                    let reason = Reason::new(200, "The call has ended");
+                    return self.out.push(Command::HangUp { call, reason, body: None });
+                };
+                let how = how(&by, line.answered);
+                self.tell(call, at, now, |call| call.ended(how));
+            }
             sip::Event::Ended { call, by, at } => {
                 let Some(line) = self.lines.get_mut(&call) else { return };
                 line.gone = true;

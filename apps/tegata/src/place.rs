@@ -2,6 +2,7 @@
 
 use crate::screen::{Failure, fail};
 use std::io::{IsTerminal, Write};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -281,6 +282,28 @@ impl Place {
             None => fail(format!(
                 "'{at}' opens no way here; open it in another window: tegata switch {at} hotspot --service NUMBER"
             )),
+        }
+    }
+    /// The address of a switch that connects calls: given itself, or by the switch's name.
+    pub fn exchange(&self, at: &str) -> Result<SocketAddr, Failure> {
+        let folder = self.folder.path().join("switches").join(at);
+        let address = match at.contains(':') {
+            true => at.to_owned(),
+            false => match self.found(&folder) {
+                Some(address) => address,
+                None if !folder.exists() => {
+                    return fail(format!("there is no switch '{at}' on this data folder; give its address, HOST:PORT"));
+                }
+                None => {
+                    return fail(format!(
+                        "switch '{at}' connects no calls at the moment; its operator starts it: tegata switch {at} run"
+                    ));
+                }
+            },
+        };
+        match address.to_socket_addrs().map(|mut found| found.next()) {
+            Ok(Some(address)) => Ok(address),
+            _ => fail(format!("'{address}' is no address of a switch; write it like 192.0.2.7:5060")),
         }
     }
 

@@ -8,6 +8,7 @@ mod give;
 mod hotspot;
 mod meet;
 mod pay;
+mod phone;
 mod reach;
 mod wallet;
 
@@ -17,5 +18,6 @@ pub use give::Standing;
 pub use hotspot::{HotspotError, Person, service, surf};
 pub use meet::{Meeting, take_from};
 pub use pay::{Answer, Paid, offer_credit, pay};
+pub use phone::{CallMade, Called, Heard, PhoneError, Speaker, Taken, answer, call, registered};
 pub use reach::Read;
 pub use wallet::{Held, PaymentMade, Wallet, WalletError};

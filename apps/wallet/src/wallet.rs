@@ -93,6 +93,8 @@ pub enum WalletError {
 pub struct Held {
     /// Which.
     pub card: CardId,
+    /// What it pays for.
+    pub kind: CardKind,
     /// What it is called.
     pub name: String,
     /// What remains.
@@ -336,6 +338,7 @@ impl<V: Vault> Wallet<V> {
         let waiting = tegata_core::talk::pay::waiting(&purse, &self.device);
         Some(Held {
             card,
+            kind: said.kind,
             name: terms.name,
             remaining: Amount::new(terms.unit, purse.remaining)?,
             spendable: Amount::new(terms.unit, spendable)?,

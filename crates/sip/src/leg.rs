@@ -1,17 +1,18 @@
 //! One side of a call: a dialog (RFC 3261, 12) with its own Call-ID, tags and addresses. Nothing of a leg is ever copied
-//! to the other one but bodies, and statuses.
+//! to the other one but bodies, and statuses. A phone's calls are legs as well, with nobody behind them.
 
 use crate::Number;
 use crate::body::Content;
 use crate::call::Input;
-use crate::seam::Shown;
 use crate::switch::Shared;
 use crate::timer::Session;
 use crate::wire::transaction::Way;
-use crate::wire::{self, ALLOW, Reply};
+use crate::wire::{self, Reply};
 use rsipstack::sip::{Header, HeadersExt, Method, Request, Response, Uri, prelude::ToTypedHeader as _, uri};
 use rsipstack::sip::{Transport, typed};
+use rsipstack::transaction::endpoint::EndpointInnerRef;
 use rsipstack::transport::{SipAddr, SipConnection};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -25,10 +26,49 @@ pub(crate) enum LegId {
 /// How requests of a dialog find its leg: Call-ID and our tag.
 pub(crate) type LegKey = (String, String);
 
+/// Whoever is in a dialog: a switch, or a phone.
+pub(crate) struct Home {
+    pub endpoint: EndpointInnerRef,
+    /// Where it is found.
+    pub address: SocketAddr,
+    /// What it is called there, where that matters.
+    pub user: Option<Number>,
+    /// Methods that it takes.
+    pub allow: &'static str,
+}
+
+impl Home {
+    /// What it is called in addresses.
+    pub(crate) fn host(&self) -> String {
+        self.address.ip().to_string()
+    }
+
+    /// Where it is found over this transport.
+    pub(crate) fn address(&self, transport: Transport) -> SipAddr {
+        let own = |transport| SipAddr { r#type: Some(transport), addr: self.address.into() };
+        own(if transport == Transport::Tcp { Transport::Tcp } else { Transport::Udp })
+    }
+
+    /// What it says of itself in `Contact`.
+    pub(crate) fn contact(&self, transport: Transport) -> Uri {
+        let mut uri: Uri = (&self.address(transport)).into();
+        uri.auth = self.user.as_ref().map(|user| uri::Auth { user: user.as_str().to_owned(), password: None });
+        uri
+    }
+}
+
 /// Takes the leg out of the switch's list when it is over, whatever way it ends.
-struct Listed {
+pub(crate) struct Listed {
     shared: Arc<Shared>,
     key: LegKey,
+}
+
+impl Listed {
+    /// From now on requests of this dialog come to this call.
+    pub(crate) fn new(shared: &Arc<Shared>, key: &LegKey, id: LegId, inputs: &UnboundedSender<Input>) -> Self {
+        shared.registry().legs.insert(key.clone(), (id, inputs.clone()));
+        Self { shared: shared.clone(), key: key.clone() }
+    }
 }
 
 impl Drop for Listed {
@@ -39,7 +79,10 @@ impl Drop for Listed {
 
 /// A dialog.
 pub(crate) struct Leg {
-    listed: Listed,
+    home: Arc<Home>,
+    key: LegKey,
+    /// Where it is in a switch's list.
+    _listed: Option<Listed>,
     /// Our address as the peer sees it, without tag.
     local: String,
     /// The peer's, without tag.
@@ -63,24 +106,21 @@ pub(crate) struct Leg {
 }
 
 impl Leg {
-    fn listed(shared: &Arc<Shared>, key: LegKey, id: LegId, inputs: &UnboundedSender<Input>) -> Listed {
-        shared.registry().legs.insert(key.clone(), (id, inputs.clone()));
-        Listed { shared: shared.clone(), key }
-    }
-
-    /// The leg of whoever sent this INVITE. `None` where it names no contact.
+    /// The leg of whoever sent this INVITE, whose key is [`key_of`]. `None` where it names no contact.
     pub(crate) fn of_caller(
-        shared: &Arc<Shared>,
+        home: &Arc<Home>,
         invite: &Request,
         connection: &SipConnection,
-        tag: &str,
+        key: LegKey,
         translated: bool,
-        inputs: &UnboundedSender<Input>,
+        listed: Option<Listed>,
     ) -> Option<Self> {
         let from = invite.from_header().ok()?;
         let peer_tag = from.tag().ok().flatten().map(|tag| tag.value().to_owned());
-        let key = (invite.call_id_header().ok()?.value().to_owned(), tag.to_owned());
         let mut leg = Self {
+            home: home.clone(),
+            key,
+            _listed: listed,
             local: invite.to_header().ok()?.value().to_owned(),
             remote: without_tag(&from.typed().ok()?),
             peer_tag,
@@ -95,31 +135,26 @@ impl Leg {
             update: takes_update(invite),
             sdp: None,
             session: None,
-            listed: Self::listed(shared, key, LegId::Caller, inputs),
         };
         leg.retarget(&invite.typed_contact_headers().ok()?);
         (leg.target != Uri::default()).then_some(leg)
     }
 
-    /// A leg to somebody whom the switch calls.
+    /// A leg to somebody who is called. `local` is what whoever calls says of itself.
     pub(crate) fn to_callee(
-        shared: &Arc<Shared>,
-        id: usize,
+        home: &Arc<Home>,
         to: &Destination,
-        shown_as: &Shown,
+        (local, remote): (String, String),
         hops: u8,
-        inputs: &UnboundedSender<Input>,
+        key: LegKey,
+        listed: Option<Listed>,
     ) -> Self {
-        let host = shared.host();
-        let local = match shown_as {
-            Shown::As(number) => format!("<{}>", address(number, &host)),
-            Shown::Anonymous => "\"Anonymous\" <sip:anonymous@anonymous.invalid>".to_owned(),
-        };
-        let key = (format!("{}@{host}", wire::random(24)), wire::random(10));
         Self {
-            listed: Self::listed(shared, key, LegId::Callee(id), inputs),
+            home: home.clone(),
+            key,
+            _listed: listed,
             local,
-            remote: format!("<{}>", address(&to.number, &host)),
+            remote,
             peer_tag: None,
             sequence: 0,
             peer_sequence: 0,
@@ -135,9 +170,19 @@ impl Leg {
         }
     }
 
-    /// The switch's tag in this dialog.
+    /// Our tag in this dialog.
     pub(crate) fn tag(&self) -> &str {
-        &self.listed.key.1
+        &self.key.1
+    }
+
+    /// How requests of this dialog find it.
+    pub(crate) fn key(&self) -> &LegKey {
+        &self.key
+    }
+
+    /// The other side has named itself: requests inside the dialog can be sent.
+    pub(crate) fn stands(&self) -> bool {
+        self.peer_tag.is_some()
     }
 
     /// Hops that are left for a request that goes on from here.
@@ -157,10 +202,9 @@ impl Leg {
     }
 
     fn numbered(&self, method: Method, sequence: u32, content: Option<Content>) -> Request {
-        let shared = &self.listed.shared;
-        let ours = shared.address(self.transport());
+        let ours = self.home.address(self.transport());
         let mut headers: Vec<Header> = Vec::new();
-        if let Ok(via) = shared.endpoint.get_via(Some(ours), None) {
+        if let Ok(via) = self.home.endpoint.get_via(Some(ours), None) {
             headers.push(Header::Via(via.into()));
         }
         headers.push(Header::MaxForwards(self.hops.to_string().into()));
@@ -170,12 +214,12 @@ impl Leg {
             None => self.remote.clone(),
         };
         headers.push(Header::To(to.into()));
-        headers.push(Header::CallId(self.listed.key.0.clone().into()));
+        headers.push(Header::CallId(self.key.0.clone().into()));
         headers.push(Header::CSeq(format!("{sequence} {method}").into()));
         headers.extend(self.routes.iter().map(|route| Header::Route(route.as_str().into())));
         if !matches!(method, Method::Ack | Method::Bye) {
             headers.push(self.contact());
-            headers.push(Header::Allow(ALLOW.into()));
+            headers.push(Header::Allow(self.home.allow.into()));
             headers.push(Header::Supported("timer".into()));
         }
         let mut request = Request {
@@ -193,13 +237,12 @@ impl Leg {
     pub(crate) fn reply(&self, status: u16, text: &str) -> Reply {
         Reply::new(status, text)
             .header(self.contact())
-            .header(Header::Allow(ALLOW.into()))
+            .header(Header::Allow(self.home.allow.into()))
             .header(Header::Supported("timer".into()))
     }
 
     fn contact(&self) -> Header {
-        let uri: Uri = (&self.listed.shared.address(self.transport())).into();
-        Header::Contact(format!("<{uri}>").into())
+        Header::Contact(format!("<{}>", self.home.contact(self.transport())).into())
     }
 
     fn transport(&self) -> Transport {
@@ -279,6 +322,16 @@ pub(crate) struct Destination {
     pub uri: Uri,
     pub way: Way,
     pub translated: bool,
+}
+
+/// A new dialog's key.
+pub(crate) fn new_key(host: &str) -> LegKey {
+    (format!("{}@{host}", wire::random(24)), wire::random(10))
+}
+
+/// The key of a dialog that this INVITE begins, with our tag in it.
+pub(crate) fn key_of(invite: &Request, tag: &str) -> Option<LegKey> {
+    Some((invite.call_id_header().ok()?.value().to_owned(), tag.to_owned()))
 }
 
 /// A number at the switch.

@@ -5,6 +5,8 @@
 //! order). A call is two dialogs, *legs*, that share nothing but bodies and statuses; of the caller the callee sees what
 //! [`Shown`] says. SDP goes end to end, without names ([`body::sdp`]); media are not relayed, so their addresses are seen.
 //!
+//! [`phone`] is the other end: a phone that registers at a switch, calls and pays in the same words.
+//!
 //! # How payment rides in SIP
 //!
 //! Body type `application/tegata`, opaque here; beside SDP as `multipart/mixed`. From the caller: in INVITE, INFO, ACK,
@@ -14,7 +16,8 @@
 //!
 //! [`Command::Warn`] is an INFO with `text/plain` that a phone may show, and the wallet's word beside it. **No tone is mixed
 //! in**, for no media pass here. [`Command::HangUp`] tells the caller why in a `Reason` header (RFC 3326); the callee hears
-//! that the call has ended.
+//! that the call has ended. A callee that hangs up or is not reached leaves charging half a second
+//! ([`Event::Ending`]), so that the caller's BYE or refusal can carry a receipt.
 //!
 //! # The stack, and what is done around it
 //!
@@ -44,6 +47,7 @@ mod call;
 pub mod config;
 mod leg;
 mod number;
+pub mod phone;
 pub mod phones;
 pub mod policy;
 pub mod reason;
@@ -55,6 +59,7 @@ mod wire;
 
 pub use config::Config;
 pub use number::{Number, NumberError};
+pub use phone::{Line, Phone, PhoneCommand, PhoneConfig, PhoneEvent};
 pub use phones::digest::{Algorithm, Passwords};
 pub use seam::{At, Body, By, CallId, Caller, Command, Control, Event, Route, Shown, Side};
 pub use switch::{Sizes, StartError, Switch};

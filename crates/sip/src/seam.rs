@@ -10,6 +10,8 @@
 //!   Ringing ---------------------------------->        at most once
 //!   Answered --------------------------------->        at most once: from here on time is paid for
 //!   Body, ... / <--- Tell, Warn, ... / HangUp
+//!   Ending ----------------------------------->        at most once: the callee has gone, and the caller is not told yet
+//!   <--------------------------------- HangUp        a last word to the caller, within half a second
 //!   Ended ------------------------------------>        exactly once for each Asked
 //! ```
 //!
@@ -170,6 +172,17 @@ pub enum Event {
         from: Side,
         /// The word.
         body: Body,
+        /// When.
+        at: At,
+    },
+    /// The callee has hung up or was not reached: a call that was answered costs until now. A [`Command::HangUp`] within half a
+    /// second gives the caller's BYE its reason and a last word, such as a receipt, or the refusal its word; without one the caller
+    /// is told then with neither.
+    Ending {
+        /// The call.
+        call: CallId,
+        /// Who ended it.
+        by: By,
         /// When.
         at: At,
     },

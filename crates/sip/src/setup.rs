@@ -4,7 +4,7 @@ use crate::Number;
 use crate::body::Parts;
 use crate::call::too_small;
 use crate::call::{Common, Setup, of_body};
-use crate::leg::{Leg, LegId};
+use crate::leg::{self, Leg, LegId, Listed};
 use crate::seam::{CallId, Caller, Event};
 use crate::switch::{Registry, Shared, through};
 use crate::timer;
@@ -115,7 +115,10 @@ fn begin(shared: &Arc<Shared>, tx: Transaction, judged: Judged, setup: InSetup) 
         invite.progress(Reply::new(100, ""));
         // Trunks know their own address; phones may be behind a translator.
         let translated = !matches!(judged.caller, Some(Caller::Trunk { .. }));
-        let leg = Leg::of_caller(shared, &invite.request, &invite.connection, &tag, translated, inputs);
+        let leg = leg::key_of(&invite.request, &tag).and_then(|key| {
+            let listed = Listed::new(shared, &key, LegId::Caller, inputs);
+            Leg::of_caller(&shared.home, &invite.request, &invite.connection, key, translated, Some(listed))
+        });
         let Some(mut caller) = leg else {
             invite.answer(Reply::new(400, "Bad Request: Contact is missing or no sip address"));
             return None;

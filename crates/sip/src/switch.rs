@@ -2,20 +2,17 @@
 
 use crate::call::{self, Common, Input, Setup};
 use crate::config::{Config, Proof, Transport, Trunk};
-use crate::leg::{self, Destination, LegId, LegKey};
+use crate::leg::{self, Destination, Home, LegId, LegKey};
 use crate::phones::Phones;
 use crate::phones::digest::Passwords;
 use crate::seam::{At, CallId, Caller, Clock, Command, Control, Event, Route};
-use crate::wire::socket::{Gatekeeper, Socket};
 use crate::wire::transaction::{Asked, Way, answer};
 use crate::wire::{self, Reply};
 use crate::{Number, setup};
-use rsipstack::EndpointBuilder;
 use rsipstack::sip::{self, Header, HeadersExt as _, Method, Uri};
 use rsipstack::transaction::Transaction;
-use rsipstack::transaction::endpoint::{EndpointInnerRef, EndpointOption};
-use rsipstack::transport::udp::UdpConnection;
-use rsipstack::transport::{SipAddr, SipConnection, TcpListenerConnection, TransportLayer};
+use rsipstack::transaction::endpoint::EndpointInnerRef;
+use rsipstack::transport::{SipAddr, SipConnection};
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -54,6 +51,7 @@ pub(crate) struct Registry {
 /// What all tasks of a switch share.
 pub(crate) struct Shared {
     pub config: Config,
+    pub home: Arc<Home>,
     pub endpoint: EndpointInnerRef,
     pub phones: Phones,
     pub clock: Clock,
@@ -98,30 +96,18 @@ impl Switch {
         if let Some(missing) = config.emergency.trunks.iter().find(|name| config.trunk(name).is_none()) {
             return Err(StartError::NoTrunk(missing.clone()));
         }
-        let failed = |error| StartError::Listen(config.listen, error);
-        let socket = tokio::net::UdpSocket::bind(config.listen).await.map_err(failed)?;
-        let local = socket.local_addr().map_err(failed)?;
         let stop = CancellationToken::new();
-        let transports = TransportLayer::new(stop.clone());
-        let udp =
-            UdpConnection::from_socket(Arc::new(Socket(socket)), config.external, Some(stop.child_token())).await?;
-        transports.add_transport(udp.into());
-        if config.tcp {
-            // The stack binds later and only warns: what is taken is noticed here.
-            drop(std::net::TcpListener::bind(local).map_err(failed)?);
-            transports.add_transport(TcpListenerConnection::new(local, config.external).await?.into());
-        }
-        let endpoint = EndpointBuilder::new()
-            .with_user_agent("Tegata")
-            .with_transport_layer(transports)
-            .with_cancel_token(stop.clone())
-            .with_option(EndpointOption { auto_ack_2xx: false, ..EndpointOption::default() })
-            .with_transport_inspector(Box::new(Gatekeeper))
-            .build();
+        let (endpoint, local) = wire::open(config.listen, config.external, config.tcp, None, &stop).await?;
         let incoming = endpoint.incoming_transactions()?;
         let (told, events) = mpsc::unbounded_channel();
         let (commands, commanded) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
+            home: Arc::new(Home {
+                endpoint: endpoint.inner.clone(),
+                address: config.external.unwrap_or(local),
+                user: None,
+                allow: wire::ALLOW,
+            }),
             config,
             endpoint: endpoint.inner.clone(),
             phones: Phones::new(Box::new(passwords)),
@@ -215,14 +201,7 @@ impl Shared {
 
     /// What the switch is called in addresses.
     pub(crate) fn host(&self) -> String {
-        self.config.external.unwrap_or(self.local).ip().to_string()
-    }
-
-    /// Where the switch is found over this transport.
-    pub(crate) fn address(&self, transport: sip::Transport) -> SipAddr {
-        let address = self.config.external.unwrap_or(self.local);
-        let own = |transport| SipAddr { r#type: Some(transport), addr: address.into() };
-        own(if transport == sip::Transport::Tcp { sip::Transport::Tcp } else { sip::Transport::Udp })
+        self.home.host()
     }
 
     async fn take_requests(self: Arc<Self>, mut incoming: rsipstack::transaction::TransactionReceiver) {

@@ -11,6 +11,7 @@ pub mod hotspot;
 pub mod issuer;
 pub mod merchant;
 pub mod opened;
+pub mod phone;
 pub mod processor;
 pub mod provider;
 pub mod reach;

@@ -1,11 +1,12 @@
 //! What a wallet does on the command line.
 
-use super::{buy, change, credit, give, hotspot, reach, ticket};
+use super::{buy, change, credit, give, hotspot, phone, reach, ticket};
 use crate::flags::WalletCommand;
 use crate::place::{Place, Sort, now};
 use crate::screen::{Answer, Failure, Screen, bold, fail, table};
 use serde_json::json;
 use std::io::{BufRead, IsTerminal, Write};
+use tegata_core::card::CardKind;
 use tegata_core::record::Batch;
 use tegata_core::talk::credit::PaymentOption;
 use tegata_core::talk::pay::{Untouched, WalletNotice};
@@ -81,6 +82,16 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: WalletCommand) ->
         WalletCommand::CallNumber { receipt } => reach::wallet_calls(place, name, &receipt),
         WalletCommand::Mute { merchant } => reach::mute(place, name, &merchant, true),
         WalletCommand::Unmute { merchant } => reach::mute(place, name, &merchant, false),
+        WalletCommand::Phone { number: None, .. } => phone::show(place, name),
+        WalletCommand::Phone { number: Some(number), password, at } => {
+            phone::keep(place, name, &number, (password, at))
+        }
+        WalletCommand::Call { number, at, card, most, seconds, yes } => {
+            let (at, card, most) = (at.as_deref(), card.as_deref(), most.as_deref());
+            phone::call(place, screen, name, &phone::Wanted { number: &number, at, card, most, seconds, yes })
+        }
+        WalletCommand::Answer { at, seconds } => phone::answer(place, screen, name, (at.as_deref(), seconds)),
+        WalletCommand::Calls => phone::calls(&place.wallet(name)?.part),
         WalletCommand::Payments => payments(&place.wallet(name)?.part),
         WalletCommand::Update => {
             let (mut opened, mut post) = place.online(name)?;
@@ -92,7 +103,8 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: WalletCommand) ->
     }
 }
 
-fn chosen(wallet: &Wallet<SqliteVault>, named: Option<&str>) -> Result<CardId, Failure> {
+/// The card of that name; of those of this kind else the one that can spend most at the moment.
+pub(super) fn chosen(wallet: &Wallet<SqliteVault>, named: Option<&str>, kind: CardKind) -> Result<CardId, Failure> {
     let held = wallet.cards()?;
     if let Some(named) = named {
         return match held.iter().find(|held| held.card.to_string() == named) {
@@ -100,12 +112,13 @@ fn chosen(wallet: &Wallet<SqliteVault>, named: Option<&str>) -> Result<CardId, F
             None => fail(format!("this wallet holds no card {named}; `cards` lists what it holds")),
         };
     }
-    match held.as_slice() {
-        [] => fail("this wallet holds no card yet; install one: tegata wallet NAME install NUMBER"),
-        // The one that can spend most at the moment.
-        several => {
-            Ok(several.iter().max_by_key(|held| held.spendable.minor()).map_or(several[0].card, |held| held.card))
+    let best = held.iter().filter(|held| held.kind == kind).max_by_key(|held| held.spendable.minor());
+    match best {
+        Some(best) => Ok(best.card),
+        None if kind == CardKind::Telephone => {
+            fail("this wallet holds no telephone card yet; install one: tegata wallet NAME install NUMBER")
         }
+        None => fail("this wallet holds no card yet; install one: tegata wallet NAME install NUMBER"),
     }
 }
 
@@ -120,7 +133,7 @@ fn slip(text: Option<&str>) -> Result<Option<Signed<tegata_core::talk::cards::Ac
 }
 
 /// Installs what a number stands for.
-pub(super) fn install(place: &Place, name: &str, number: &str, shown: Option<&str>) -> Result<Answer, Failure> {
+pub fn install(place: &Place, name: &str, number: &str, shown: Option<&str>) -> Result<Answer, Failure> {
     // A mistyped number is told before anybody is asked.
     InstallationNumber::parse(number)?;
     let (mut opened, mut post) = place.online(name)?;
@@ -146,7 +159,11 @@ pub(super) fn install(place: &Place, name: &str, number: &str, shown: Option<&st
 fn load(place: &Place, name: &str, number: &str, named: Option<&str>) -> Result<Answer, Failure> {
     InstallationNumber::parse(number)?;
     let (mut opened, mut post) = place.online(name)?;
-    let card = chosen(&opened.part, named)?;
+    let card = match (named, opened.part.cards()?.as_slice()) {
+        (None, [only]) => only.card,
+        _ => chosen(&opened.part, named, CardKind::Payment)
+            .or_else(|_| chosen(&opened.part, named, CardKind::Telephone))?,
+    };
     let amount = opened.part.load(&mut post, card, number, None, now())?;
     let text = format!("Loaded {amount} onto {card}.");
     Ok(Answer::new(text, json!({ "loaded": amount.decimal().to_string(), "card": card.to_string() })))
@@ -200,7 +217,7 @@ fn touch(
 ) -> Result<Answer, Failure> {
     let address = place.counter(terminal)?;
     let mut opened = place.wallet(name)?;
-    let card = chosen(&opened.part, named)?;
+    let card = chosen(&opened.part, named, CardKind::Payment)?;
     let asked = |notice: &WalletNotice| ask(screen, notice, yes);
     let paid = pay(&mut opened.part, address.as_str(), card, asked, now)?;
     let bytes = paid.traffic.bytes_sent + paid.traffic.bytes_received;

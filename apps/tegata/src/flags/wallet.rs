@@ -198,6 +198,48 @@ pub enum WalletCommand {
         /// Its transaction number
         transaction: u64,
     },
+    /// Keep a phone number and its password, as a switch's operator gives them; without a number, show which
+    Phone {
+        /// The number
+        number: Option<String>,
+        /// Its password
+        #[arg(long, requires = "number")]
+        password: Option<String>,
+        /// The switch, by its name or address
+        #[arg(long, requires = "number")]
+        at: Option<String>,
+    },
+    /// Call a number by a telephone card: shows the price before it rings, then what it costs until you hang up by Ctrl-C
+    Call {
+        /// The number
+        number: String,
+        /// The switch, by its name or address [default: the phone's]
+        #[arg(long)]
+        at: Option<String>,
+        /// Which card [default: the telephone card that can pay most]
+        #[arg(long)]
+        card: Option<String>,
+        /// The most that this call may cost, such as 2.00 [default: what the card holds]
+        #[arg(long)]
+        most: Option<String>,
+        /// Hang up after so many seconds of talking
+        #[arg(long)]
+        seconds: Option<u64>,
+        /// Agree without being asked
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Wait for a call, take it, and hang up by Ctrl-C; costs nothing
+    Answer {
+        /// The switch, by its name or address [default: the phone's]
+        #[arg(long)]
+        at: Option<String>,
+        /// Hang up after so many seconds of talking
+        #[arg(long)]
+        seconds: Option<u64>,
+    },
+    /// List calls, what they cost and their receipts
+    Calls,
     /// List payments and receipts
     Payments,
     /// Read what merchants write, and what was written to them; sends and fetches first

@@ -1,5 +1,6 @@
 //! The town: every part on one data folder, each over real connections, with a first walk that a newcomer can watch.
 
+mod calls;
 mod concert;
 mod gifts;
 
@@ -140,12 +141,14 @@ impl Credit {
         let opened = opened(place, screen, &operator)?;
         let letters = letters(place, screen)?;
         let concert = concert::play(place, screen, &operator)?;
+        let calls = calls::play(place, screen, &operator)?;
         let settled = operator.ask(&json!({ "do": "settle" }))?;
         screen.say(commands::provider::settlement(&settled));
         let audited = crate::audit::run(&place.folder.path().join("provider").join("provider.db"))?;
         screen.say(format!("The auditor: {}", audited.text));
         let json = json!({
-            "paid": paid, "opened": opened, "letters": letters, "bought": bought, "concert": concert, "settled": settled, "audit": audited.json,
+            "paid": paid, "opened": opened, "letters": letters, "bought": bought, "concert": concert,
+            "calls": calls, "settled": settled, "audit": audited.json,
         });
         Ok(json)
     }
@@ -417,6 +420,11 @@ fn what_next(place: &Place, number: &str) -> String {
          {t} wallet alice enter door1\n  \
          {t} wallet alice give TICKET &                # `tickets` shows it; needs no network\n  \
          {t} wallet bob take alice\n  \
+         {t} switch exchange run --listen 127.0.0.1:5060 &    # connects calls\n  \
+         {t} issuer townphone print 1                 # the second number is another telephone card\n  \
+         {t} wallet alice install NUMBER\n  \
+         {t} wallet bob answer &\n  \
+         {t} wallet alice call 03002\n  \
          {t} wallet alice mute cafe        # what the cafe writes is dropped, and it is not told\n  \
          {t} terminal cafe messages\n  \
          {t} provider credits              # --open REQUEST shows what all four told each other\n  \

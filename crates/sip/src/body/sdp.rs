@@ -30,6 +30,29 @@ fn own(rest: &[u8], origin: &str) -> String {
     format!("o=- {session} {version} IN {family} {origin}")
 }
 
+/// A session in which nobody is heard, for a phone without media: an offer, or the answer to one (RFC 3264, 6). Audio is inactive,
+/// everything else is not wanted.
+pub fn quiet(offer: Option<&[u8]>, address: std::net::IpAddr) -> Vec<u8> {
+    let family = if address.is_ipv6() { "IP6" } else { "IP4" };
+    let mut session = format!("v=0\r\no=- 1 1 IN {family} {address}\r\ns=-\r\nc=IN {family} {address}\r\nt=0 0\r\n");
+    let text = String::from_utf8_lossy(offer.unwrap_or(b"m=audio 9 RTP/AVP 0")).into_owned();
+    for line in text.lines() {
+        let Some(media) = line.strip_prefix("m=") else { continue };
+        let mut words = media.split_ascii_whitespace();
+        let (Some(kind), Some(_), Some(protocol), Some(format)) =
+            (words.next(), words.next(), words.next(), words.next())
+        else {
+            continue;
+        };
+        let audio = kind == "audio";
+        session.push_str(&format!("m={kind} {} {protocol} {format}\r\n", if audio { 9 } else { 0 }));
+        if audio {
+            session.push_str("a=inactive\r\n");
+        }
+    }
+    session.into_bytes()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,7 +68,23 @@ mod tests {
         assert_eq!(hide(hide(offer.as_bytes(), "198.51.100.1").as_slice(), "198.51.100.1"), hidden.as_bytes());
     }
 
+    #[test]
+    fn a_quiet_answer_has_the_media_of_its_offer() {
+        let address = std::net::IpAddr::from([192, 0, 2, 7]);
+        let head = "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\n";
+        let offer = String::from_utf8(quiet(None, address)).expect("text");
+        assert_eq!(offer, format!("{head}m=audio 9 RTP/AVP 0\r\na=inactive\r\n"));
+        let two = b"v=0\r\nm=audio 6000 RTP/SAVP 8 0\r\nm=video 6002 RTP/AVP 31\r\nm=\r\n";
+        let answer = String::from_utf8(quiet(Some(two), address)).expect("text");
+        assert_eq!(answer, format!("{head}m=audio 9 RTP/SAVP 8\r\na=inactive\r\nm=video 0 RTP/AVP 31\r\n"));
+    }
+
     proptest! {
+        #[test]
+        fn any_offer_has_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            quiet(Some(&bytes), std::net::Ipv6Addr::LOCALHOST.into());
+        }
+
         #[test]
         fn any_bytes_come_out(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             hide(&bytes, "::1");

@@ -1,5 +1,6 @@
 //! Somebody calls, and charging has not said yet whether the callee shall ring.
 
+use super::parting::Parting;
 use super::{Common, Due, Input, State, ending};
 use crate::body::Parts;
 use crate::call::ringing::Ringing;
@@ -63,7 +64,9 @@ impl Asking {
                 self.told.heard(call);
                 match call.shared.destinations(&to) {
                     Ok(destinations) => Ringing::begin(call, self.invite, self.parts, [destinations].into(), shown_as),
-                    Err(refusal) => self.refuse(refusal, By::Switch("the number leads nowhere")),
+                    Err(refusal) => {
+                        Parting::unanswered(call, self.invite, refusal, By::Switch("the number leads nowhere"))
+                    }
                 }
             }
             Input::Command(Command::Tell { body, .. }) => {
@@ -102,7 +105,7 @@ impl Asking {
                 self.told.again(call, &self.invite);
                 State::Asking(self)
             }
-            Due::Ringing | Due::Session(LegId::Caller | LegId::Callee(_)) => State::Asking(self),
+            Due::Ringing | Due::LastWord | Due::Session(LegId::Caller | LegId::Callee(_)) => State::Asking(self),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::timer;
 use crate::wire::transaction::{Asked, acknowledge};
 use crate::wire::{self, Reply};
 use rsipstack::sip::{Header, Method, Request, Response};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// An offer on its way.
 pub(super) enum Exchange {
@@ -37,7 +37,7 @@ impl Talking {
         let leg = self.leg(call, from);
         leg.session = Some(session);
         leg.renew(&asked.request);
-        self.watch(call, from);
+        self.watch(call);
         let update = asked.request.method == Method::Update;
         let Some(sdp) = parts.sdp else {
             if update {
@@ -155,13 +155,17 @@ impl Talking {
         let leg = self.leg(call, id);
         leg.renew(response);
         leg.session = Some(timer::answered(response, leg.session.map_or(offered, |session| session.interval)));
-        self.watch(call, id);
+        self.watch(call);
     }
 
     /// Half of a session's time is over: an UPDATE, or the last offer once more to a phone that knows none.
     pub(super) fn refresh(&mut self, call: &mut Common, to: LegId) {
         let leg = self.leg(call, to);
         let (update, sdp) = (leg.update, leg.sdp.clone());
+        // The other leg's answer sets both timers: this one is not asked twice meanwhile.
+        if let Some(session) = leg.session.as_mut().filter(|_| update) {
+            session.since = Instant::now();
+        }
         if update {
             // No offer is in it: it need not wait for one.
             self.offer(call, to, Method::Update, None, Purpose::Refresh);

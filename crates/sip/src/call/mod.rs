@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Asking ---Proceed---> Ringing ---200---> Talking ---BYE, HangUp, a dead leg---> over
-//!    |                     |
+//!    |                     |                    +---> Parting, while a last word is waited for
 //!    +----- Refuse, CANCEL, no answer, all busy ---> over
 //! ```
 //!
@@ -12,6 +12,7 @@ mod asking;
 mod ending;
 mod exchange;
 mod failure;
+mod parting;
 mod ringing;
 mod talking;
 
@@ -24,6 +25,7 @@ use crate::wire::{self, Reply};
 use asking::Asking;
 pub(crate) use exchange::too_small;
 pub(crate) use failure::of_body;
+use parting::Parting;
 use ringing::{Branch, Ringing};
 use rsipstack::sip::{Header, Method, Request, Response};
 use std::collections::VecDeque;
@@ -77,6 +79,8 @@ pub(crate) enum Due {
     Ringing,
     /// A 183 is sent again.
     Repeat,
+    /// Charging has no last word.
+    LastWord,
     /// A session timer of this leg.
     Session(LegId),
 }
@@ -85,6 +89,7 @@ enum State {
     Asking(Asking),
     Ringing(Ringing),
     Talking(Box<Talking>),
+    Parting(Parting),
     Over(By),
 }
 
@@ -177,6 +182,7 @@ impl State {
             (Self::Asking(state), input) => state.on(call, input),
             (Self::Ringing(state), input) => state.on(call, input).await,
             (Self::Talking(state), input) => state.on(call, input).await,
+            (Self::Parting(state), input) => state.on(call, input),
             (over @ Self::Over(_), _) => over,
         }
     }
@@ -186,6 +192,7 @@ impl State {
             Self::Asking(state) => state.due(call, due),
             Self::Ringing(state) => state.due(call, due),
             Self::Talking(state) => state.due(call, due),
+            Self::Parting(state) => state.due(call, due),
             over @ Self::Over(_) => over,
         }
     }

@@ -1,10 +1,11 @@
 //! The callee rings, at one contact or several. The first that answers has the call; the others are cancelled.
 
 use super::asking::Told;
+use super::parting::Parting;
 use super::{Common, Due, Input, Purpose, State, ending, failure};
 use crate::body::Parts;
 use crate::call::talking::Talking;
-use crate::leg::{Destination, Leg, LegId};
+use crate::leg::{self, Destination, Leg, LegId, Listed};
 use crate::seam::{By, Command, Event, Shown};
 use crate::timer;
 use crate::wire::transaction::{Asked, Heard, Way, acknowledge};
@@ -70,13 +71,20 @@ impl Ringing {
         let Some(wave) = self.waves.pop_front() else {
             let reply = self.failure.map_or_else(|| Reply::new(480, ""), failure::for_caller);
             let refused = self.failure;
-            return self.over(call, reply, By::Callee { refused });
+            return self.unanswered(call, reply, By::Callee { refused });
         };
         for destination in wave {
             let id = self.begun;
             self.begun += 1;
             let hops = call.caller.hops();
-            let mut leg = Leg::to_callee(&call.shared, id, &destination, &self.shown_as, hops, &call.inputs);
+            let (host, key) = (call.shared.host(), leg::new_key(&call.shared.host()));
+            let listed = Listed::new(&call.shared, &key, LegId::Callee(id), &call.inputs);
+            let local = match &self.shown_as {
+                Shown::As(number) => format!("<{}>", leg::address(number, &host)),
+                Shown::Anonymous => "\"Anonymous\" <sip:anonymous@anonymous.invalid>".to_owned(),
+            };
+            let sides = (local, format!("<{}>", leg::address(&destination.number, &host)));
+            let mut leg = Leg::to_callee(&call.shared.home, &destination, sides, hops, key, Some(listed));
             let offered = call.shared.config.limits.session;
             let invite = self.invite_to(call, &mut leg, offered);
             let branch = Branch { id, leg, invite, alive: false, cancelled: false, way: destination.way, offered };
@@ -193,7 +201,7 @@ impl Ringing {
         }
         if status >= 600 {
             // Nobody else of this callee is to be asked (RFC 3261, 21.6).
-            return self.over(call, failure::for_caller(status), By::Callee { refused: Some(status) });
+            return self.unanswered(call, failure::for_caller(status), By::Callee { refused: Some(status) });
         }
         if !self.branches.is_empty() {
             return State::Ringing(self);
@@ -234,13 +242,19 @@ impl Ringing {
 
     pub(super) fn due(mut self, call: &mut Common, due: Due) -> State {
         match due {
-            Due::Ringing => self.over(call, Reply::new(480, "No answer"), By::Switch("nobody answered")),
+            Due::Ringing => self.unanswered(call, Reply::new(480, "No answer"), By::Switch("nobody answered")),
             Due::Repeat => {
                 self.told.again(call, &self.invite);
                 State::Ringing(self)
             }
-            Due::Asking | Due::Session(_) => State::Ringing(self),
+            Due::Asking | Due::LastWord | Due::Session(_) => State::Ringing(self),
         }
+    }
+
+    /// Nobody was reached: charging may say a last word with that.
+    fn unanswered(self, call: &mut Common, reply: Reply, by: By) -> State {
+        ending::cancel(call, self.branches);
+        Parting::unanswered(call, self.invite, reply, by)
     }
 
     fn over(self, call: &mut Common, reply: Reply, by: By) -> State {

@@ -1,6 +1,7 @@
 //! Both legs are set up: people talk, and time is paid for.
 
 use super::exchange::Exchange;
+use super::parting::Parting;
 use super::{Common, Due, Input, Purpose, State, ending, failure, not_allowed, out_of_order};
 use crate::body::{Content, Parts};
 use crate::leg::{Leg, LegId};
@@ -9,7 +10,8 @@ use crate::seam::{Body, By, Command};
 use crate::timer;
 use crate::wire::transaction::{Asked, Heard, acknowledge, ask};
 use crate::wire::{self, Reply};
-use rsipstack::sip::{Header, Method, Request};
+use rsipstack::sip::{Header, Method, Request, Response};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Two legs, and at most one offer on its way between them.
@@ -19,13 +21,21 @@ pub(super) struct Talking {
     /// The callee's 200 had the offer: its ACK waits for the caller's answer.
     unacknowledged: Option<Request>,
     pub(super) exchange: Option<Exchange>,
+    /// Words to the caller that wait for the one that is under way: those in one dialog may overtake each other, and whoever
+    /// speaks inside needs them in their order.
+    words: VecDeque<Content>,
+    /// Under way, and how often it was said.
+    saying: Option<(Content, u32)>,
 }
+
+/// How often a word is said that the caller's phone has taken for an old one.
+const TRIES: u32 = 3;
 
 impl Talking {
     pub(super) fn begin(call: &mut Common, id: usize, callee: Leg, unacknowledged: Option<Request>) -> Self {
-        let mut state = Self { id, callee, unacknowledged, exchange: None };
-        state.watch(call, LegId::Caller);
-        state.watch(call, LegId::Callee(id));
+        let (words, saying) = (VecDeque::new(), None);
+        let state = Self { id, callee, unacknowledged, exchange: None, words, saying };
+        state.watch(call);
         state
     }
 
@@ -33,10 +43,12 @@ impl Talking {
         LegId::Callee(self.id)
     }
 
-    /// Sets the timer of a leg by what it has agreed on. The other's stays as it is: it may be waiting for an answer.
-    pub(super) fn watch(&mut self, call: &mut Common, id: LegId) {
-        if let Some(session) = self.leg(call, id).session {
-            call.set_at(Due::Session(id), session.next().0);
+    /// Sets the timers of both legs by what they have agreed on.
+    pub(super) fn watch(&self, call: &mut Common) {
+        for (id, session) in [(LegId::Caller, call.caller.session), (self.callee_id(), self.callee.session)] {
+            if let Some(session) = session {
+                call.set_at(Due::Session(id), session.next().0);
+            }
         }
     }
 
@@ -67,10 +79,9 @@ impl Talking {
             Input::Heard { heard: Heard::Cancel, .. } => State::Talking(self),
             Input::Response { leg, to: Purpose::Offer, response } => self.on_offer_answered(call, leg, response).await,
             Input::Response { leg, to: Purpose::Refresh, response } => self.on_refreshed(call, leg, response).await,
-            Input::Response { to: Purpose::Word, response, .. } => match response.status_code.code() {
-                // The caller's phone knows no such call, or is gone (RFC 5057).
-                408 | 481 => self.over(call, Reason::new(408, "The phone is gone"), None, By::Switch("a leg is gone")),
-                _ => State::Talking(self),
+            Input::Response { to: Purpose::Word, response, .. } => match self.arrived(call, &response) {
+                true => State::Talking(self),
+                false => self.over(call, Reason::new(408, "The phone is gone"), None, By::Switch("a leg is gone")),
             },
             Input::Response { to: Purpose::Setup, .. } => State::Talking(self),
             Input::Command(command) => self.on_command(call, command),
@@ -81,7 +92,7 @@ impl Talking {
         }
     }
 
-    fn on_command(self: Box<Self>, call: &mut Common, command: Command) -> State {
+    fn on_command(mut self: Box<Self>, call: &mut Common, command: Command) -> State {
         match command {
             Command::Proceed { .. } => State::Talking(self),
             Command::Tell { body, .. } => {
@@ -92,17 +103,43 @@ impl Talking {
                 self.say(call, Some(warning(left, body)));
                 State::Talking(self)
             }
-            Command::Refuse { status, text, body, .. } => {
-                self.over(call, Reason::new(status, &text), body, By::Control)
-            }
-            Command::HangUp { reason, body, .. } => self.over(call, reason, body, By::Control),
+            Command::Refuse { status, text, body, .. } => self.cut(call, Reason::new(status, &text), body),
+            Command::HangUp { reason, body, .. } => self.cut(call, reason, body),
         }
     }
 
-    /// An INFO to the caller.
-    fn say(&self, call: &mut Common, content: Option<Content>) {
-        let request = call.caller.request(Method::Info, content);
+    /// An INFO to the caller, when the last one has arrived.
+    fn say(&mut self, call: &mut Common, content: Option<Content>) {
+        self.words.extend(content);
+        if self.saying.is_none()
+            && let Some(content) = self.words.pop_front()
+        {
+            self.utter(call, content, 1);
+        }
+    }
+
+    fn utter(&mut self, call: &mut Common, content: Content, tries: u32) {
+        let request = call.caller.request(Method::Info, Some(content.clone()));
+        self.saying = Some((content, tries));
         call.ask(LegId::Caller, Purpose::Word, request, call.caller.way());
+    }
+
+    /// Whether nothing is under way to the caller.
+    pub(super) fn is_silent(&self) -> bool {
+        self.saying.is_none() && self.words.is_empty()
+    }
+
+    /// What came of a word. `false`: the caller's phone knows no such call, or is gone (RFC 5057).
+    pub(super) fn arrived(&mut self, call: &mut Common, response: &Response) -> bool {
+        let status = response.status_code.code();
+        let Some((content, tries)) = self.saying.take_if(|_| status >= 200) else { return true };
+        match status {
+            408 | 481 => return false,
+            // A later request came before it (RFC 3261, 12.2.2): said again, under a new number.
+            500..=599 if tries < TRIES => self.utter(call, content, tries + 1),
+            _ => self.say(call, None),
+        }
+        true
     }
 
     fn on_request(mut self: Box<Self>, call: &mut Common, from: LegId, asked: Asked) -> State {
@@ -175,9 +212,18 @@ impl Talking {
             _ => None,
         });
         asked.answer(Reply::new(200, ""));
-        let to = self.other(from);
-        ending::bye(&call.shared.clone(), self.leg(call, to), reason.map(|reason| ended(reason.cause)).as_ref(), None);
-        State::Over(if from == LegId::Caller { By::Caller } else { By::Callee { refused: None } })
+        let reason = reason.map(|reason| ended(reason.cause));
+        if from == LegId::Caller {
+            ending::bye(&call.shared.clone(), &mut self.callee, reason.as_ref(), None);
+            return State::Over(By::Caller);
+        }
+        Parting::hung_up(call, self, reason)
+    }
+
+    /// Charging wants no more of this: the callee is hung up at once, the caller when it has heard what is under way.
+    fn cut(mut self: Box<Self>, call: &mut Common, reason: Reason, body: Option<Body>) -> State {
+        ending::bye(&call.shared.clone(), &mut self.callee, Some(&ended(200)), None);
+        Parting::cut(call, self, reason, body)
     }
 
     /// Hangs up both. The callee learns that the call has ended, not that somebody's card is empty.

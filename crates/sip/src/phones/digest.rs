@@ -32,7 +32,7 @@ impl Algorithm {
         }
     }
 
-    fn of(self, text: &str) -> String {
+    pub(crate) fn of(self, text: &str) -> String {
         match self {
             Self::Md5 => hex(&Md5::digest(text)),
             Self::Sha256 => hex(&Sha256::digest(text)),
@@ -167,21 +167,7 @@ struct Proof<'a> {
 
 impl<'a> Proof<'a> {
     fn read(header: &'a str) -> Option<Self> {
-        let header = header.trim();
-        header.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("Digest "))?;
-        let mut values: HashMap<String, &str> = HashMap::new();
-        let mut rest = header[7..].trim();
-        while !rest.is_empty() {
-            let (name, after) = rest.split_once('=')?;
-            let after = after.trim_start();
-            let (value, left) = match after.strip_prefix('"') {
-                Some(quoted) => quoted.split_once('"')?,
-                None => after.split_at(after.find(',').unwrap_or(after.len())),
-            };
-            values.insert(name.trim().to_ascii_lowercase(), value.trim());
-            let left = left.trim_start();
-            rest = if left.is_empty() { left } else { left.strip_prefix(',')?.trim_start() };
-        }
+        let values = fields(header)?;
         let quality = match values.get("qop") {
             Some(qop) if *qop == "auth" => Some((*values.get("cnonce")?, *values.get("nc")?)),
             Some(_) => return None,
@@ -210,6 +196,26 @@ impl<'a> Proof<'a> {
             None => algorithm.of(&format!("{secret}:{}:{request}", self.nonce)),
         }
     }
+}
+
+/// The fields of a challenge or a proof, by name in lower case.
+pub(crate) fn fields(header: &str) -> Option<HashMap<String, &str>> {
+    let header = header.trim();
+    header.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("Digest "))?;
+    let mut values: HashMap<String, &str> = HashMap::new();
+    let mut rest = header[7..].trim();
+    while !rest.is_empty() {
+        let (name, after) = rest.split_once('=')?;
+        let after = after.trim_start();
+        let (value, left) = match after.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"')?,
+            None => after.split_at(after.find(',').unwrap_or(after.len())),
+        };
+        values.insert(name.trim().to_ascii_lowercase(), value.trim());
+        let left = left.trim_start();
+        rest = if left.is_empty() { left } else { left.strip_prefix(',')?.trim_start() };
+    }
+    Some(values)
 }
 
 /// Compares without saying by its time where the difference is.

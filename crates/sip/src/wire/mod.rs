@@ -6,11 +6,54 @@ pub(crate) mod transaction;
 
 use crate::body::Content;
 use crate::number::NumberError;
+use crate::switch::StartError;
 use crate::{Number, reason};
+use rsipstack::EndpointBuilder;
 use rsipstack::sip::{Header, HeadersExt as _, Method, Request, Response, Scheme, StatusCode, Uri};
+use rsipstack::transaction::Endpoint;
+use rsipstack::transaction::endpoint::EndpointOption;
+use rsipstack::transport::udp::UdpConnection;
+use rsipstack::transport::{TcpListenerConnection, TransportLayer};
+use socket::{Gatekeeper, Socket};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// Methods that the switch takes.
 pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, INFO, UPDATE, OPTIONS, REGISTER";
+
+/// Opens the stack on this address, with TCP beside UDP if `tcp`. `patience` is how long it says a request again that nobody
+/// answers, where that is not half a minute (RFC 3261's 64 T1).
+pub(crate) async fn open(
+    listen: SocketAddr,
+    external: Option<SocketAddr>,
+    tcp: bool,
+    patience: Option<Duration>,
+    stop: &CancellationToken,
+) -> Result<(Endpoint, SocketAddr), StartError> {
+    let failed = |error| StartError::Listen(listen, error);
+    let socket = tokio::net::UdpSocket::bind(listen).await.map_err(failed)?;
+    let local = socket.local_addr().map_err(failed)?;
+    let transports = TransportLayer::new(stop.clone());
+    let udp = UdpConnection::from_socket(Arc::new(Socket(socket)), external, Some(stop.child_token())).await?;
+    transports.add_transport(udp.into());
+    if tcp {
+        // The stack binds later and only warns: what is taken is noticed here.
+        drop(std::net::TcpListener::bind(local).map_err(failed)?);
+        transports.add_transport(TcpListenerConnection::new(local, external).await?.into());
+    }
+    let mut option = EndpointOption { auto_ack_2xx: false, ..EndpointOption::default() };
+    option.t1x64 = patience.unwrap_or(option.t1x64);
+    let endpoint = EndpointBuilder::new()
+        .with_user_agent("Tegata")
+        .with_transport_layer(transports)
+        .with_cancel_token(stop.clone())
+        .with_option(option)
+        .with_transport_inspector(Box::new(Gatekeeper))
+        .build();
+    Ok((endpoint, local))
+}
 
 /// Letters and digits nobody can guess, from the operating system's seed.
 pub(crate) fn random(length: usize) -> String {

@@ -83,7 +83,7 @@ impl Asked {
 impl Drop for Asked {
     fn drop(&mut self) {
         if let Some(respond) = self.respond.take() {
-            self.send(&respond, Reply::new(500, "The switch gave up"));
+            self.send(&respond, Reply::new(500, "Nobody took care of it"));
         }
     }
 }
