@@ -1,4 +1,4 @@
-//! A number that stands for somebody, told to a desk as SIP would tell it.
+//! Calls to trunks and to numbers that stand for somebody, told to a desk as SIP would tell it.
 
 use super::*;
 use std::sync::{Arc, Mutex};
@@ -106,12 +106,12 @@ fn town() -> (Desk<MemoryVault>, Wallet<MemoryVault>, Caller) {
     (desk, wallet, caller)
 }
 
-fn asked(call: u64, body: Vec<u8>) -> sip::Event {
+fn asked(call: u64, route: Route, body: Vec<u8>) -> sip::Event {
     sip::Event::Asked {
         call: CallId(call),
         caller: sip::Caller::Phone(Number::read("+4930200").expect("a number")),
         called: Number::read(DIALLED).expect("a number"),
-        route: Route::Unknown,
+        route,
         body: Some(Body(body)),
         at: At(0),
     }
@@ -119,8 +119,17 @@ fn asked(call: u64, body: Vec<u8>) -> sip::Event {
 
 /// Dials until somebody rings or the call is refused; gives what SIP is told at last.
 fn dial(desk: &mut Desk<MemoryVault>, wallet: &mut Wallet<MemoryVault>, caller: &Caller, call: u64) -> Command {
+    dial_to(desk, wallet, caller, (call, Route::Unknown))
+}
+
+fn dial_to(
+    desk: &mut Desk<MemoryVault>,
+    wallet: &mut Wallet<MemoryVault>,
+    caller: &Caller,
+    (call, route): (u64, Route),
+) -> Command {
     let (mut tap, hello) = WalletTap::touch(WalletCall::new(caller.clone()), entropy::fresh()).expect("starts");
-    let mut events = vec![asked(call, hello)];
+    let mut events = vec![asked(call, route, hello)];
     loop {
         desk.turn(std::mem::take(&mut events), At(0), now).expect("turned");
         for command in desk.out.drain(..).collect::<Vec<_>>() {
@@ -167,4 +176,30 @@ fn a_number_that_stands_for_no_phone_of_this_switch_rings_nowhere() {
     desk.phones.clear();
     let refused = dial(&mut desk, &mut wallet, &caller, 1);
     assert!(matches!(refused, Command::Refuse { status: 404, .. }), "{refused:?}");
+}
+
+#[test]
+fn a_call_through_a_trunk_says_which_and_whose_it_is() {
+    let (mut desk, mut wallet, caller) = town();
+    desk.switch.forget(DIALLED).expect("forgotten");
+    let operator = PartyId([0x0b; 16]);
+    desk.operators.insert("carrier".to_owned(), operator);
+    for (call, trunk, paid) in [(1, "carrier", Some(operator)), (2, "other", None)] {
+        let rings = dial_to(&mut desk, &mut wallet, &caller, (call, Route::Trunk(trunk.to_owned())));
+        let (to, shown_as) = (Number::read(DIALLED), Number::read("+4930200").map(Shown::As));
+        let (to, shown_as) = (to.expect("a number"), shown_as.expect("a number"));
+        assert_eq!(rings, Command::Proceed { call: CallId(call), to, shown_as });
+        let ended = sip::Event::Ended { call: CallId(call), by: By::Callee { refused: Some(486) }, at: At(call) };
+        desk.turn(vec![ended], At(call), now).expect("turned");
+        desk.out.clear();
+        tegata_device::hang_up_all(&mut wallet.device, now()).expect("hung up");
+        let record = desk.switch.records().expect("read").pop().expect("one");
+        assert_eq!((record.trunk.as_deref(), record.operator), (Some(trunk), paid));
+    }
+    // What it logs for the provider says so, too.
+    let log = desk.switch.device.vault.scan(tegata_core::record::Space::Log, &[], usize::MAX).expect("read");
+    let entries =
+        log.iter().map(|(_, bytes)| tegata_core::talk::journal::LogEntry::from_bytes(bytes).expect("an entry"));
+    let through: Vec<_> = entries.map(|entry| entry.through.map(|through| (through.trunk, through.operator))).collect();
+    assert_eq!(through, [Some(("carrier".to_owned(), Some(operator))), Some(("other".to_owned(), None))]);
 }
