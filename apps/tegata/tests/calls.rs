@@ -223,7 +223,9 @@ fn a_wallet_calls_another_until_the_card_ends() {
     let left = called["remaining"].as_str().unwrap().parse::<f64>().unwrap();
     assert!(left < 0.07, "{called}");
     bob.ends();
+    let bob = Running::start(data, &["wallet", "bob", "answer"]);
     bad(data, &["wallet", "alice", "call", "0301", "--yes"], "the card holds too little");
+    drop(bob);
 
     let calls = good(data, &["wallet", "alice", "calls"])["calls"].clone();
     let ends: Vec<&str> = calls.as_array().unwrap().iter().map(|call| call["ended"].as_str().unwrap()).collect();

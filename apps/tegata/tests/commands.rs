@@ -87,8 +87,13 @@ fn the_town_walks_a_card_from_printing_to_a_clean_audit() {
     let payouts = credit["settled"]["payouts"].as_array().unwrap();
     let mut paid_out: Vec<_> = payouts.iter().map(|payout| payout["amount"].as_str().unwrap()).collect();
     paid_out.sort_unstable();
-    let why = "the town hall for five tickets less the two paid back, the cafe by credit and by the card sold, the issuer for it";
-    assert_eq!(paid_out, ["135.00", "16.50", "20.00"], "{why}");
+    let why = "the exchange for a call, the town hall for five tickets less the two paid back, the cafe by credit and by the card sold, \
+               the issuer for it";
+    assert_eq!(paid_out, ["0.50", "135.00", "16.50", "20.00"], "{why}");
+    let call = &credit["calls"];
+    assert_eq!((&call["used"], &call["ended"]), (&"0.50".into(), &"PaidTimeOver".into()), "{call}");
+    assert_eq!((&call["remaining"], &call["receipted"]), (&"0.00".into(), &true.into()), "{call}");
+    assert_eq!(good(data, "wallet alice calls")["calls"][0]["called"], "03002");
     let (given, changed) = (&credit["concert"]["given"], &credit["concert"]["changed"]);
     assert_eq!(given["copy_refused"].as_str().map(|why| why.contains("given")), Some(true), "{given}");
     assert_eq!(given["registered"]["registered"][0], given["ticket"]);
@@ -124,7 +129,7 @@ fn the_town_walks_a_card_from_printing_to_a_clean_audit() {
     let cards = good(data, "wallet alice cards");
     let mut left: Vec<_> = cards["cards"].as_array().unwrap().iter().map(|card| card["remaining"].clone()).collect();
     left.sort_by_key(ToString::to_string);
-    assert_eq!(left, ["15.50", "45.50"]);
+    assert_eq!(left, ["0.00", "15.50", "45.50"]);
     drop(provider);
     assert_eq!(good(data, "audit")["clean"], true);
 }

@@ -200,7 +200,7 @@ impl Person for AtThePhone {
                 let why = why.map_or_else(|| "this call may cost no more".to_owned(), |why| why.to_string());
                 self.line(format!("No more is paid ({why}): the call ends when what is paid is over."));
             }
-            CallerNotice::Warned(left) => self.line(format!("It ends in {}.", clock(*left))),
+            CallerNotice::Warned(left) => self.line(format!("It ends in {}.", span((left / 100).max(1) * 100))),
             _ => {}
         }
         false
@@ -275,13 +275,14 @@ fn price(tariff: &CallTariff) -> String {
     text
 }
 
+/// A length of time; the unit alone where it is one of it.
 fn span(ms: u64) -> String {
     match ms {
         60_000 => "minute".to_owned(),
         1_000 => "second".to_owned(),
         ms if ms % 60_000 == 0 => format!("{} minutes", ms / 60_000),
         ms if ms % 1_000 == 0 => format!("{} seconds", ms / 1_000),
-        ms => format!("{}.{:03} seconds", ms / 1_000, ms % 1_000),
+        ms => format!("{} seconds", format!("{}.{:03}", ms / 1_000, ms % 1_000).trim_end_matches('0')),
     }
 }
 
@@ -508,7 +509,7 @@ mod tests {
     #[test]
     fn spans_and_clocks_read_as_people_say_them() {
         assert_eq!((span(60_000), span(1_000), span(30_000)), ("minute".into(), "second".into(), "30 seconds".into()));
-        assert_eq!((span(120_000), span(1_500)), ("2 minutes".into(), "1.500 seconds".into()));
+        assert_eq!((span(120_000), span(1_500)), ("2 minutes".into(), "1.5 seconds".into()));
         assert_eq!((clock(0), clock(61_999), clock(3_600_000)), ("0:00".into(), "1:01".into(), "60:00".into()));
     }
 }

@@ -18,6 +18,7 @@ use socket::{Gatekeeper, Socket};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::UdpSocket;
 use tokio_util::sync::CancellationToken;
 
 /// Methods that the switch takes.
@@ -32,15 +33,11 @@ pub(crate) async fn open(
     patience: Option<Duration>,
     stop: &CancellationToken,
 ) -> Result<(Endpoint, SocketAddr), StartError> {
-    let failed = |error| StartError::Listen(listen, error);
-    let socket = tokio::net::UdpSocket::bind(listen).await.map_err(failed)?;
-    let local = socket.local_addr().map_err(failed)?;
+    let (socket, local) = bind(listen, tcp).await.map_err(|error| StartError::Listen(listen, error))?;
     let transports = TransportLayer::new(stop.clone());
     let udp = UdpConnection::from_socket(Arc::new(Socket(socket)), external, Some(stop.child_token())).await?;
     transports.add_transport(udp.into());
     if tcp {
-        // The stack binds later and only warns: what is taken is noticed here.
-        drop(std::net::TcpListener::bind(local).map_err(failed)?);
         transports.add_transport(TcpListenerConnection::new(local, external).await?.into());
     }
     let mut option = EndpointOption { auto_ack_2xx: false, ..EndpointOption::default() };
@@ -53,6 +50,21 @@ pub(crate) async fn open(
         .with_transport_inspector(Box::new(Gatekeeper))
         .build();
     Ok((endpoint, local))
+}
+
+/// A UDP socket, on a port that is free for TCP as well if `tcp`: the stack binds that later and only warns.
+async fn bind(listen: SocketAddr, tcp: bool) -> Result<(UdpSocket, SocketAddr), std::io::Error> {
+    let mut tries = 0;
+    loop {
+        let socket = UdpSocket::bind(listen).await?;
+        let local = socket.local_addr()?;
+        match if tcp { std::net::TcpListener::bind(local).map(drop) } else { Ok(()) } {
+            Ok(()) => return Ok((socket, local)),
+            // The system gave a port that is free for UDP alone: another one.
+            Err(_) if listen.port() == 0 && tries < 20 => tries += 1,
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Letters and digits nobody can guess, from the operating system's seed.
