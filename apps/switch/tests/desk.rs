@@ -32,7 +32,9 @@ use tokio::sync::watch;
 const BOB: &str = "09430002";
 /// A unit: 5 cents for 0.3 seconds, so that a card lasts for three seconds.
 const PRICE: u64 = 5;
-const LENGTH: u64 = 300;
+const LENGTH: u64 = 1_000;
+/// As short as a link pays for, to numbers that begin with 0945.
+const SHORT: u64 = 200;
 const FACE: u64 = 50;
 
 fn now() -> Now {
@@ -129,7 +131,14 @@ impl Town {
             setup_kept: setup_kept.then_some(true),
             extensions: Default::default(),
         };
-        issuer.set_tariff(&mut line, (Unit::USD, 0), vec![rate], now()).expect("set");
+        issuer
+            .set_tariff(
+                &mut line,
+                (Unit::USD, 0),
+                vec![rate.clone(), Rate { prefix: "0945".into(), length: SHORT, ..rate }],
+                now(),
+            )
+            .expect("set");
         let terms = Terms {
             issuer: issuer.party().expect("joined"),
             kind: CardKind::Telephone,
@@ -316,7 +325,7 @@ fn whoever_calls_hangs_up_and_has_the_rest_back() {
 #[test]
 fn whoever_is_called_hangs_up_and_the_receipt_comes_with_the_goodbye() {
     let mut town = Town::open(0, false);
-    let _bob = town.callee(BOB, Callee::HangsUpAfter(Duration::from_millis(700)));
+    let _bob = town.callee(BOB, Callee::HangsUpAfter(Duration::from_millis(2_300)));
     let called = town.call(BOB, None, &mut somebody(u64::MAX)).expect("called");
     let receipt = called.receipt.clone().unwrap_or_else(|| panic!("no receipt: {called:?}"));
     assert_eq!((receipt.ended, called.reason.cause, called.doubtful), (CallEnd::CalledHungUp, 200, false));
@@ -331,7 +340,10 @@ fn a_call_ends_when_the_card_does() {
     let mut person = somebody(u64::MAX);
     let called = town.call(BOB, None, &mut person).expect("called");
     let receipt = called.receipt.clone().unwrap_or_else(|| panic!("no receipt: {called:?} {:?}", person.heard));
-    assert_eq!((receipt.used.minor(), receipt.lasted, receipt.ended), (FACE, Some(3_000), CallEnd::PaidTimeOver));
+    assert_eq!(
+        (receipt.used.minor(), receipt.lasted, receipt.ended),
+        (FACE, Some(FACE / PRICE * LENGTH), CallEnd::PaidTimeOver)
+    );
     assert_eq!((called.reason.cause, called.reason.text.as_str()), (402, "What was paid for is over"));
     let warned = person.heard.iter().any(|heard| matches!(heard, CallerNotice::Warned(_)));
     assert!(warned && person.texts.iter().any(|text| text.starts_with("Paid time ends")), "{:?}", person.heard);
@@ -340,6 +352,21 @@ fn a_call_ends_when_the_card_does() {
     let called = town.call(BOB, None, &mut somebody(u64::MAX)).expect("refused");
     assert_eq!(called.refused.as_deref(), Some("the card holds too little; load it or use another"));
     assert_eq!((called.paid, called.lasted), (None, None));
+    town.agree(FACE);
+}
+
+/// Units of a fifth of a second: a check commits to a chain, and each link of it goes in the call's own INFO (R24).
+#[test]
+fn units_shorter_than_a_second_are_paid_by_links_until_the_card_ends() {
+    let mut town = Town::open(0, false);
+    let _carol = town.callee("09450003", Callee::Talks);
+    let mut person = somebody(u64::MAX);
+    let called = town.call("09450003", None, &mut person).expect("called");
+    let receipt = called.receipt.clone().unwrap_or_else(|| panic!("no receipt: {called:?} {:?}", person.heard));
+    assert_eq!((receipt.used.minor(), receipt.ended), (FACE, CallEnd::PaidTimeOver), "{called:?} {:?}", person.heard);
+    // What is paid, and the one unit that is the switch's risk.
+    assert_eq!(receipt.lasted, Some((FACE / PRICE + 1) * SHORT));
+    assert!(person.heard.iter().any(|heard| matches!(heard, CallerNotice::Warned(_))), "{:?}", person.heard);
     town.agree(FACE);
 }
 
@@ -362,7 +389,7 @@ fn a_wallet_that_vanishes_is_cut_off_when_what_it_paid_is_over() {
     let mut person = Somebody { vanishes: true, ..somebody(3) };
     let gone = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| town.call(BOB, None, &mut person).map(drop)));
     assert!(gone.is_err());
-    std::thread::sleep(Duration::from_millis(1_500));
+    std::thread::sleep(Duration::from_millis(3 * LENGTH + 500));
     hang_up_all(&mut town.wallet.device, now()).expect("hung up");
     let (desk, _) = town.agree(3 * PRICE);
     let records = desk.switch.records().expect("records");

@@ -402,7 +402,7 @@ fn listed(calling: &Calling) -> Option<CallMade> {
         at: tariff.at,
         by: calling.name.clone(),
         called: tariff.called.clone(),
-        paid: Amount::new(tariff.unit, calling.total())?,
+        paid: Amount::new(tariff.unit, calling.paid())?,
         used: receipt.map(|receipt| receipt.used),
         lasted: receipt.and_then(|receipt| receipt.lasted),
         ended: receipt.map(|receipt| receipt.ended),

@@ -204,7 +204,7 @@ proptest! {
     fn nobody_has_more_than_one_unit_at_risk(
         price in 1..1_000u64,
         setup in 0..200u64,
-        length in prop::sample::select(vec![100u64, 1_000, 30_000, 60_000]),
+        length in prop::sample::select(vec![1_000u64, 6_000, 30_000, 60_000]),
         minimum in 0..2u64,
         (lead, delay) in (0..20_000u64, 0..2_000u64),
         units in 0..40u64,
@@ -224,6 +224,75 @@ proptest! {
         if stopped.cost > setup {
             prop_assert_eq!(stopped.cost, due);
         }
+    }
+}
+
+/// Plays a session that is paid link by link: chains are committed to and links shown after `delay`, each as the unit before it begins,
+/// until `budget` is spent. Gives how it ended, and what was committed to.
+fn play_links(agreed: &CallTariff, delay: u64, budget: u64, hangs_up: u64) -> (Stopped, u64) {
+    let (since, end) = (1_000, 1_000 + hangs_up);
+    let mut meter = Meter::start(agreed.clone(), 0);
+    if meter.first() > 0 {
+        meter.pay(meter.first(), 0).expect("the set-up charge");
+    }
+    meter.answered(since);
+    let (mut committed, mut shown, mut asked) = (agreed.setup, agreed.setup, None);
+    // Every millisecond both sides look.
+    for now in since..end {
+        if let Some(due) = meter.due().filter(|due| due.at() <= now) {
+            match due {
+                Due::Cut { .. } => return (meter.stop(now), committed),
+                Due::Warn { .. } => meter.done(due),
+                Due::Ask { total, .. } => {
+                    meter.done(due);
+                    let units = total.min(budget).saturating_sub(committed) / agreed.price;
+                    if units == 0 {
+                        meter.no_more();
+                    } else {
+                        asked = Some(units);
+                    }
+                }
+            }
+        }
+        // The next chain is offered once all of the last one is shown.
+        if let Some(units) = asked.take_if(|_| shown == committed && now >= since + delay)
+            && meter.commit(committed + units * agreed.price, units, now).is_ok()
+        {
+            committed += units * agreed.price;
+        }
+        let units = (now - since).saturating_sub(delay) / agreed.length + 2;
+        let due = agreed.total(units.max(agreed.minimum)).expect("small").min(committed);
+        if now >= since + delay && due > shown && meter.pay(due, now).is_ok() {
+            shown = due;
+        }
+    }
+    (meter.stop(end), committed)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nobody_has_more_than_one_unit_at_risk_by_links(
+        price in 1..1_000u64,
+        setup in 0..200u64,
+        length in prop::sample::select(vec![100u64, 250, 999]),
+        minimum in 0..4u64,
+        delay in 0..1_500u64,
+        units in 0..200u64,
+        hangs_up in 0..40_000u64,
+    ) {
+        let agreed = agreed(&Rate { setup, price, length, minimum, ..rate("", None, 1) });
+        let budget = setup + units.max(minimum) * price;
+        let (stopped, committed) = play_links(&agreed, delay, budget, hangs_up);
+        let lasted = stopped.lasted.expect("answered");
+        prop_assert!(stopped.cost <= budget && committed <= budget);
+        let due = agreed.cost(Some(lasted)).expect("small");
+        // What was given and not paid for: a unit, or what a second comes to where the first link never came.
+        let most = if stopped.cost > setup { price } else { price * 1_000u64.div_ceil(length).max(minimum) };
+        prop_assert!(due - stopped.cost <= most, "{} {:?}", due, stopped);
+        // What was paid and goes back: the unit ahead, or the minimum of a call that ended at once.
+        prop_assert!(stopped.unused <= price, "{:?}", stopped);
     }
 }
 

@@ -97,10 +97,17 @@ impl Town {
         };
         let Ok(Some(row)) = store.card(card) else { return 0 };
         let events = store.events(card, row.generation, 0, u64::MAX >> 1).unwrap_or_default();
-        let out = events.iter().filter(|event| {
-            event.terminal == Some(lines.id) && matches!(event.state, EventState::InFlight | EventState::Refused)
+        let of_switch = events.iter().filter(|event| event.terminal == Some(lines.id));
+        let out = of_switch.map(|event| match event.state {
+            EventState::InFlight | EventState::Refused => event.amount,
+            // Its rest is back; what was used is not paid where the claim was refused.
+            _ => {
+                let named = event.transaction.zip(event.charge);
+                let claim = named.and_then(|(number, name)| store.claim(lines.id, number, &name).ok().flatten());
+                claim.filter(|claim| claim.state == ClaimState::Refused).map_or(0, |claim| claim.amount)
+            }
         });
-        out.map(|event| event.amount).sum()
+        out.sum()
     }
 
     /// A wallet's side of one call against its switch's.

@@ -42,7 +42,7 @@ message! {
 
 message! {
     /// The number. Signed by the provider, in the context of the request's hash. It says nothing about who is called.
-    pub struct CallNumber kind 100 max 300 {
+    pub struct CallNumber kind 23 max 300 {
         /// To be dialled, with any wallet, for one call that is answered.
         1 number: String,
         /// The switch that knows whom it stands for.

@@ -36,7 +36,7 @@
 //! | [`Unopened`] | 96 | wallet, terminal → provider | [`Done`](crate::talk::cards::Done) |
 //! | [`PhoneAt`] | 97 | wallet, terminal → provider | [`Done`](crate::talk::cards::Done) |
 //! | [`CallAsk`] | 98 | wallet, terminal → provider | [`CallNumber`] |
-//! | [`CallNumber`] | 100 | provider → wallet, terminal | - |
+//! | [`CallNumber`] | 23 | provider → wallet, terminal | - |
 //!
 //! **A call** goes the ways of letters. Whoever may write asks for a number; the provider makes one up and tells the switch alone, in a
 //! command, for which phone it stands, once and for ten minutes ([`StandsFor`]). What the caller dials and what rings have nothing in
