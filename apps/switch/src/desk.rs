@@ -377,4 +377,6 @@ fn reason(how: CallEnd) -> Reason {
 }
 
 #[cfg(test)]
+mod soak;
+#[cfg(test)]
 mod tests;

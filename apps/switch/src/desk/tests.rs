@@ -24,7 +24,10 @@ const DIALLED: &str = "0021482910375528";
 const PHONE: &str = "+4930100";
 
 fn now() -> Now {
-    Now { time: Time(1_800_000_000), entropy: entropy::fresh() }
+    now_at(0)
+}
+pub(super) fn now_at(seconds: u64) -> Now {
+    Now { time: Time(1_800_000_000 + seconds), entropy: entropy::fresh() }
 }
 
 /// The provider, as far as its network is a call.
@@ -37,8 +40,12 @@ impl Post for Line {
 }
 
 fn joined(line: &mut Line, role: Role, owner: Option<PartyId>) -> Device<MemoryVault> {
-    let ring = KeyRing::in_memory(Algorithm::Ed25519, &entropy::fresh());
-    let mut device = Device::new(MemoryVault::new(), ring, &NativeVerifier);
+    joined_on(line, MemoryVault::new(), &entropy::fresh(), role, owner)
+}
+
+fn joined_on<V: Vault>(line: &mut Line, vault: V, seed: &[u8; 32], role: Role, owner: Option<PartyId>) -> Device<V> {
+    let ring = KeyRing::in_memory(Algorithm::Ed25519, seed);
+    let mut device = Device::new(vault, ring, &NativeVerifier);
     let (token, info) = {
         let mut provider = line.0.lock().expect("one thread");
         let token = provider.invite(role, owner, "part", now().time, entropy::fresh()).expect("a token");
@@ -50,6 +57,18 @@ fn joined(line: &mut Line, role: Role, owner: Option<PartyId>) -> Device<MemoryV
 
 /// A desk that knows whom [`DIALLED`] stands for, and a wallet with a telephone card.
 fn town() -> (Desk<MemoryVault>, Wallet<MemoryVault>, Caller) {
+    let (mut desk, wallet, _, caller) = town_on(MemoryVault::new(), 500);
+    let (phone, until) = (Some(PHONE.to_owned()), now().time.after(600));
+    let stands = StandsFor { number: DIALLED.into(), phone, until, extensions: Default::default() };
+    let mut kept = Batch::default();
+    kept.put(StandsFor::key(DIALLED), stands.to_bytes());
+    desk.switch.device.vault.commit(&kept).expect("kept");
+    desk.phones.insert(PHONE.to_owned());
+    (desk, wallet, caller)
+}
+
+/// A desk over this vault, and a wallet with its keys' seed and a telephone card that holds so much.
+pub(super) fn town_on<V: Vault>(vault: V, holds: u64) -> (Desk<V>, Wallet<MemoryVault>, [u8; 32], Caller) {
     let at = now().time;
     let keys = Keys::new([9; 32], at);
     let provider = Provider::open(Store::memory().expect("memory"), keys, "Town", at, Broken::NONE);
@@ -57,8 +76,10 @@ fn town() -> (Desk<MemoryVault>, Wallet<MemoryVault>, Caller) {
     let mut issuer = Issuer::new(joined(&mut line, Role::Issuer, None));
     let merchant = joined(&mut line, Role::Merchant, None);
     let owner = merchant.certificate().expect("joined").claimed().subject.party();
-    let mut switch = Switch::new(joined(&mut line, Role::Switch, Some(owner)));
-    let mut wallet = Wallet::new(joined(&mut line, Role::Wallet, None), Algorithm::Ed25519);
+    let (keys, seed) = (entropy::fresh(), entropy::fresh());
+    let mut switch = Switch::new(joined_on(&mut line, vault, &keys, Role::Switch, Some(owner)));
+    let device = joined_on(&mut line, MemoryVault::new(), &seed, Role::Wallet, None);
+    let mut wallet = Wallet::new(device, Algorithm::Ed25519);
     let rate = Rate {
         prefix: "0021".into(),
         when: None,
@@ -75,12 +96,12 @@ fn town() -> (Desk<MemoryVault>, Wallet<MemoryVault>, Caller) {
         kind: CardKind::Telephone,
         unit: Unit::USD,
         name: "Calls".into(),
-        max_payment: 500,
-        offline_limit: 500,
+        max_payment: holds,
+        offline_limit: holds,
         due_after: 30 * Time::DAY,
         list_age: 7 * Time::DAY,
         record_age: 7 * Time::DAY,
-        max_balance: 500,
+        max_balance: holds,
         handovers: 0,
         refundable: true,
         max_untouched: 0,
@@ -89,21 +110,24 @@ fn town() -> (Desk<MemoryVault>, Wallet<MemoryVault>, Caller) {
         ticket: None,
         extensions: Default::default(),
     };
-    let face = Amount::new(Unit::USD, 500).expect("in range");
+    let face = Amount::new(Unit::USD, holds).expect("in range");
     let batch = issuer.order(&mut line, terms, face, (1, at.after(1_000 * Time::DAY)), now()).expect("ordered");
     issuer.activate(&mut line, batch, (1, 1), now()).expect("activated");
     let number = issuer.print(batch).expect("printed").remove(0).number.to_string();
     let card = wallet.install(&mut line, &number, None, now()).expect("installed");
     switch.update(&mut line, now()).expect("updated");
-    let phone = Some(PHONE.to_owned());
-    let stands = StandsFor { number: DIALLED.into(), phone, until: at.after(600), extensions: Default::default() };
-    let mut kept = Batch::default();
-    kept.put(StandsFor::key(DIALLED), stands.to_bytes());
-    switch.device.vault.commit(&kept).expect("kept");
-    let mut desk = Desk::new(switch);
-    desk.phones.insert(PHONE.to_owned());
     let caller = Caller { payer: wallet.payer(card).expect("a card"), called: DIALLED.into(), limit: None };
-    (desk, wallet, caller)
+    (Desk::new(switch), wallet, seed, caller)
+}
+
+/// Somebody with a phone dials, to a phone.
+pub(super) fn asked_of(call: u64, ms: u64, body: Vec<u8>) -> sip::Event {
+    match asked(call, Route::Phone { contacts: 1 }, body) {
+        sip::Event::Asked { call, caller, called, route, body, .. } => {
+            sip::Event::Asked { call, caller, called, route, body, at: At(ms) }
+        }
+        other => other,
+    }
 }
 
 fn asked(call: u64, route: Route, body: Vec<u8>) -> sip::Event {
