@@ -16,6 +16,9 @@ use tegata_crypto_native::{Badge, NativeVerifier};
 use tegata_device::{Device, Now, Out, Post, Summary, Talking, TerminalTap, UpdateError, update};
 use tegata_vault::{Vault, VaultError};
 
+/// Records that are read at once where it is not known how many there are.
+const PIECE: usize = 32;
+
 /// Why the gate did not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum GateError {
@@ -223,9 +226,21 @@ impl<V: Vault> Gate<V> {
     /// # Errors
     /// The vault cannot be read.
     pub fn neighbours(&self) -> Result<Vec<(DeviceId, Neighbour)>, GateError> {
-        let found = self.device.vault.scan(Space::Event, b"n", usize::MAX)?;
-        let gate = |key: &[u8]| Some(DeviceId(key.get(1..)?.try_into().ok()?));
-        Ok(found.iter().filter_map(|(key, bytes)| Some((gate(key)?, Neighbour::from_bytes(bytes).ok()?))).collect())
+        let gate = |key: &[u8]| Some(DeviceId(key.strip_prefix(b"n")?.try_into().ok()?));
+        let (mut found, mut from) = (Vec::new(), b"n".to_vec());
+        // Behind them stand all pages of others: never more than a piece of these is read.
+        loop {
+            let piece = self.device.vault.scan(Space::Event, &from, PIECE)?;
+            let more = piece.len() == PIECE;
+            for (key, bytes) in piece {
+                let Some(gate) = gate(&key) else { return Ok(found) };
+                found.push((gate, Neighbour::from_bytes(&bytes).map_err(|_| VaultError::Damaged)?));
+                from = [key.as_slice(), &[0]].concat();
+            }
+            if !more {
+                return Ok(found);
+            }
+        }
     }
     /// A page of a gate that has fallen silent, for one that asks and has heard less of it. `heard`: those that it hears itself.
     ///
@@ -277,4 +292,62 @@ impl<V: Vault> Gate<V> {
 
 fn context<V: Vault>(device: &Device<V>, now: Now) -> Context<'_> {
     Context { now: now.time, entropy: now.entropy, verifier: &NativeVerifier, records: device, broken: Broken::NONE }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use tegata_core::record::{Batch, RecordKey};
+    use tegata_core::wire::signed::Algorithm;
+    use tegata_core::{Hash, Time};
+    use tegata_device::KeyRing;
+    use tegata_vault::{Found, MemoryVault};
+
+    /// Counts what is read of it.
+    struct Counted(MemoryVault, Cell<usize>);
+
+    impl Vault for Counted {
+        fn get(&self, key: &RecordKey) -> Result<Option<Vec<u8>>, VaultError> {
+            Vault::get(&self.0, key)
+        }
+        fn scan(&self, space: Space, from: &[u8], limit: usize) -> Result<Vec<Found>, VaultError> {
+            let found = self.0.scan(space, from, limit)?;
+            self.1.set(self.1.get() + found.len());
+            Ok(found)
+        }
+        fn commit(&mut self, batch: &Batch) -> Result<(), VaultError> {
+            self.0.commit(batch)
+        }
+    }
+
+    #[test]
+    fn who_was_heard_is_read_without_what_they_said() {
+        let gate = |number: u8| DeviceId([number; 16]);
+        let mut batch = Batch::default();
+        for number in 0..70 {
+            let known = Neighbour {
+                number: number.into(),
+                head: Hash::ZERO,
+                last: 0,
+                heard: Time(0),
+                pages: None,
+                extensions: Default::default(),
+            };
+            batch.put(Neighbour::key(gate(number)), known.to_bytes());
+        }
+        for page in 0..5_000_u32 {
+            let name = [b"p".as_slice(), &gate(1).0, &page.to_be_bytes()].concat();
+            batch.put(RecordKey::new(Space::Event, name), vec![0; 100]);
+        }
+        let mut vault = Counted(MemoryVault::new(), Cell::new(0));
+        vault.commit(&batch).expect("written");
+        let ring = KeyRing::in_memory(Algorithm::Ed25519, &[7; 32]);
+        let heard = Gate::new(Device::new(vault, ring, &NativeVerifier));
+        let found = heard.neighbours().expect("read");
+        assert_eq!(found.len(), 70);
+        assert!(found.iter().all(|(id, known)| *id == gate(u8::try_from(known.number).expect("small"))));
+        let read = heard.device.vault.1.get();
+        assert!(read < 70 + 2 * PIECE, "{read} records read");
+    }
 }
