@@ -129,6 +129,16 @@ fn towns_that_write_are_clean() {
 }
 
 #[test]
+fn towns_that_call_by_numbers_are_clean() {
+    let options = Options { letters: Some(true), calls: Some(true), ringing: Some(true), ..Options::PLAIN };
+    let summary = run_many(0..150, &options, 0, |_| {});
+    assert!(summary.failures.is_empty(), "{:?}", summary.failures);
+    let figures = summary.figures;
+    let lively = figures.numbers > 400 && figures.reached > 200 && figures.silent > 100;
+    assert!(lively, "hardly anybody calls: {figures:?}");
+}
+
+#[test]
 fn towns_that_settle_are_clean() {
     let options = Options { credit: Some(true), settling: Some(true), ..Options::PLAIN };
     let summary = run_many(0..150, &options, 0, |_| {});

@@ -15,6 +15,7 @@ use tegata_core::step::Broken;
 use tegata_core::talk::call::{Call, Caller, Exchange, SwitchNotice};
 use tegata_core::talk::journal::Through;
 use tegata_core::talk::pay::load_purse;
+use tegata_core::talk::reach::STANDS_FOR;
 use tegata_core::wire::certificate::Role;
 use tegata_core::{Amount, CardId, DeviceId, PartyId, Unit};
 use tegata_device::{Now, hang_up_all, join};
@@ -107,6 +108,8 @@ impl Lines {
             rate("1", (25, 45, UNIT), Some(true)),
             // Paid link by link.
             rate("7", (5, 2, 250), None),
+            // Numbers that stand for somebody.
+            rate(STANDS_FOR, (15, 50, UNIT), None),
         ];
         issuer.set_tariff(center, (Unit::USD, 0), rates, now()).map_err(|error| told(&error))?;
         let mut switch = Switch::new(device);
@@ -206,6 +209,11 @@ impl Town {
 
     /// Somebody calls somebody.
     pub fn call_from(&mut self, at: usize) -> Option<Dialled> {
+        self.call(at, None)
+    }
+
+    /// The same, by a number that somebody was given, or by one that everybody knows.
+    pub fn call(&mut self, at: usize, given: Option<usize>) -> Option<Dialled> {
         self.wake_person(at);
         self.wake_switch();
         let card = self.equip_caller(at)?;
@@ -238,7 +246,10 @@ impl Town {
         if let Some(lines) = &mut self.lines {
             lines.dearer = dearer;
         }
-        let seen = self.dial(at, card, plan, fault);
+        let seen = match given {
+            Some(given) => self.dial_number(at, card, given, plan, fault),
+            None => self.dial(at, card, plan, fault),
+        };
         if let Some(lines) = &mut self.lines {
             lines.dearer = false;
         }
@@ -268,15 +279,16 @@ impl Town {
             300..450 => ("7700", 40_000),
             _ => ("4930", u64::MAX),
         };
-        self.dial_to(at, card, called, Spoken { speaks: plan.speaks.map(|speaks| speaks.min(most)), ..plan }, fault)
+        let plan = Spoken { speaks: plan.speaks.map(|speaks| speaks.min(most)), ..plan };
+        self.dial_to(at, card, (called, false), plan, fault)
     }
 
-    /// The call itself, to this number.
+    /// The call itself, to this number; it may stand for somebody, once.
     pub fn dial_to(
         &mut self,
         at: usize,
         card: CardId,
-        called: &str,
+        (called, once): (&str, bool),
         plan: Spoken,
         fault: Option<(usize, FrameFault)>,
     ) -> Option<Dialled> {
@@ -287,6 +299,7 @@ impl Town {
         let exchange = lines.exchange()?;
         let clocks = Clocks { time: self.time, wallet: self.people.get(at)?.skew, terminal: 0 };
         let dial = Dial::start((caller, exchange, Lines::through(called)), clocks, fault, &mut lines.dice).ok()?;
+        let dial = dial.once(once.then(|| called.to_owned()));
         let sides = (&mut self.people.get_mut(at)?.wallet.device, &mut lines.switch.device);
         let seen = dial.run(sides, plan, &mut self.air, &mut lines.dice);
         self.crossed = seen.crossed;
@@ -355,6 +368,9 @@ impl Town {
             self.causes.heard(id, self.time);
         }
         self.say(|| format!("the switch updates: {done:?}"));
+        if done.is_ok() {
+            self.numbers_heard();
+        }
         done.is_ok()
     }
 
@@ -387,7 +403,7 @@ impl Town {
                 continue;
             }
             let plan = Spoken { rings: 1_000, speaks: Some(90_000), ends: Ends::Stop, limit: None };
-            let seen = self.dial_to(at, card, "4930", plan, None);
+            let seen = self.dial_to(at, card, ("4930", false), plan, None);
             if seen.is_none_or(|seen| seen.spoke != 90_000) {
                 self.wrong.push(format!("liveness: wallet {at} cannot call in calm"));
             }
