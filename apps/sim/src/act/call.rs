@@ -52,6 +52,8 @@ pub struct Lines {
     tariff: Tariff,
     /// It charges more than that, for the call at hand.
     dearer: bool,
+    /// Its last update did not come to its end.
+    cut_off: bool,
 }
 
 /// The sort of card that pays for calls.
@@ -118,8 +120,8 @@ impl Lines {
         let numbers = printed.into_iter().map(|printed| printed.number.to_string()).collect();
         let tariff = switch.exchange().map_err(|error| told(&error))?.tariffs.first().map(|(_, tariff)| tariff.clone());
         let tariff = tariff.ok_or("a tariff")?;
-        let (connected, cut, hung_up) = (0, 0, 0);
-        Ok(Self { dice, switch, id, tampered: None, numbers, connected, cut, hung_up, tariff, dearer: false })
+        let (connected, cut, hung_up, dearer, cut_off) = (0, 0, 0, false, false);
+        Ok(Self { dice, switch, id, tampered: None, numbers, connected, cut, hung_up, tariff, dearer, cut_off })
     }
     /// What its switch charges by now.
     fn exchange(&mut self) -> Option<Arc<Exchange>> {
@@ -368,7 +370,9 @@ impl Town {
             self.causes.heard(id, self.time);
         }
         self.say(|| format!("the switch updates: {done:?}"));
-        if done.is_ok() {
+        // One that was cut off is answered as it was then: what happened since comes with the next.
+        let fresh = self.lines.as_mut().is_some_and(|lines| !std::mem::replace(&mut lines.cut_off, done.is_err()));
+        if done.is_ok() && fresh {
             self.numbers_heard();
         }
         done.is_ok()

@@ -118,8 +118,8 @@ impl Town {
             Ringer::Shop(at) => self.rest(None, Some(at)),
         }
     }
-    fn draw_ringer(&mut self, user: u64) -> Ringer {
-        match self.ring_odds(user) {
+    fn draw_ringer(&mut self) -> Ringer {
+        match self.ring_odds(500) {
             true => Ringer::User(self.ring_index(self.people.len())),
             false => Ringer::Shop(self.ring_index(self.tills.len())),
         }
@@ -132,7 +132,7 @@ impl Town {
         }
         match self.ring_below(100) {
             0..20 => {
-                let who = self.draw_ringer(500);
+                let who = self.draw_ringer();
                 let gone = self.ring_odds(150);
                 self.ready_ringer(who);
                 self.be_called(who, gone);
@@ -151,8 +151,10 @@ impl Town {
 
     /// Somebody asks for a number, and it is dialled, or not.
     fn reach_somebody(&mut self) {
-        let who = self.draw_ringer(450);
-        let Some(to) = self.whom_to_call(who) else { return };
+        let Some((who, to, pair)) = self.whom_to_call() else { return };
+        if self.ring_odds(700) {
+            self.acquaint(pair, &to);
+        }
         let callee = self.called_by(&to, who);
         for side in [Some(who), callee].into_iter().flatten() {
             let named = self.ringer(side).is_some_and(|id| self.is_called(id));
@@ -196,28 +198,51 @@ impl Town {
         }
     }
 
-    /// Whom somebody wants to call.
-    fn whom_to_call(&mut self, who: Ringer) -> Option<Address> {
-        let all = match who {
-            Ringer::User(at) => {
-                // Somebody tries a receipt of another.
-                let whose = if self.ring_odds(60) { self.ring_index(self.people.len()) } else { at };
-                let receipts = self.people.get(whose)?.wallet.receipts().ok()?;
-                receipts.into_iter().map(|receipt| Address::Receipt(receipt.name)).collect()
-            }
-            Ringer::Shop(at) => {
-                // Or a customer of another shop.
-                let whose = if self.ring_odds(60) { self.ring_index(self.tills.len()) } else { at };
-                let asked = self.asked_by(whose);
-                if !asked.is_empty() && self.ring_odds(700) { asked } else { self.addresses(whose) }
-            }
+    /// Who wants to call whom, and the wallet and terminal of the receipt that lets it.
+    fn whom_to_call(&mut self) -> Option<(Ringer, Address, (usize, usize))> {
+        let machines: Vec<DeviceId> = self.tills.iter().map(|till| till.id).collect();
+        let receipts = |at: usize, it: &crate::town::Person| {
+            let all = it.wallet.receipts().unwrap_or_default().into_iter();
+            let tills = all.filter_map(|receipt| {
+                let till = machines.iter().position(|id| *id == receipt.name.machine)?;
+                Some((at, till, receipt.name))
+            });
+            tills.collect::<Vec<_>>()
         };
-        if let (Ringer::Shop(at), true) = (who, self.ring_odds(300))
-            && let Some(deaf) = self.deaf(at, &all)
-        {
-            return Some(deaf);
+        let mut pairs: Vec<_> = self.people.iter().enumerate().flat_map(|(at, it)| receipts(at, it)).collect();
+        if pairs.is_empty() {
+            return None;
         }
-        all.get(self.ring_index(all.len())).cloned()
+        let (at, till, name) = pairs.swap_remove(self.ring_index(pairs.len()));
+        if self.ring_odds(450) {
+            // Somebody tries a receipt of another.
+            let who = if self.ring_odds(60) { self.ring_index(self.people.len()) } else { at };
+            return Some((Ringer::User(who), Address::Receipt(name), (at, till)));
+        }
+        // Or a customer of another shop; or one that will not hear.
+        let who = if self.ring_odds(60) { self.ring_index(self.tills.len()) } else { till };
+        let all = self.addresses(who);
+        if self.ring_odds(300)
+            && let Some(deaf) = self.deaf(who, &all)
+        {
+            return Some((Ringer::Shop(who), deaf, (at, till)));
+        }
+        let customer = self.tills[till].terminal.claim(name.transaction).and_then(|claim| claim.notification);
+        let customer = customer.filter(|_| self.ring_odds(700)).map(|told| Address::Customer(told.claimed().customer));
+        Some((Ringer::Shop(who), customer.unwrap_or(Address::Receipt(name)), (at, till)))
+    }
+
+    /// A wallet and a terminal write and read, so that the provider knows how one reaches the other.
+    fn acquaint(&mut self, (at, till): (usize, usize), to: &Address) {
+        self.ready_till(till);
+        self.read_till(till);
+        self.rest(None, Some(till));
+        let receipts = self.people.get(at).and_then(|person| person.wallet.receipts().ok()).unwrap_or_default();
+        if let Some(receipt) = receipts.into_iter().find(|receipt| Some(&receipt.name) == to.receipt()) {
+            self.ready_person(at);
+            self.ask_about(at, &receipt);
+            self.rest(Some(at), None);
+        }
     }
 
     /// Whom this address means to whoever calls it.
@@ -329,7 +354,7 @@ impl Town {
         }
     }
 
-    /// The switch has updated: numbers of those whom the provider knows to be muted are silent from here on. Whoever looked into its
+    /// The switch has updated, and this was no update that had been cut off before: numbers of those whom the provider knows to be muted are silent from here on. Whoever looked into its
     /// records would see where all others lead.
     pub(super) fn numbers_heard(&mut self) {
         let (time, letters) = (self.time, &self.letters);
