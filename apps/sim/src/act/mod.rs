@@ -25,7 +25,7 @@ pub use give::Hands;
 pub use lose::{Losing, Newcomer};
 pub use queue::Queue;
 pub use reach::Letters;
-pub use ring::{Rang, Ringer, Ringing};
+pub use ring::{Given, Rang, Ringer, Ringing};
 pub use settle::Settling;
 pub use staff::Staff;
 

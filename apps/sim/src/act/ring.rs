@@ -35,12 +35,10 @@ pub struct Given {
     pub to: Address,
     /// When, as the request says.
     pub at: Time,
-    /// Whom that address means, by receipts.
+    /// Whom that address means, by receipts; nobody where who holds it was switched off.
     pub callee: Option<DeviceId>,
     /// The merchant on either side.
     pub merchant: Option<PartyId>,
-    /// The asker may write to that address.
-    pub allowed: bool,
     /// The provider knew when it was asked that whoever is called does not want to hear this merchant.
     pub muted: bool,
     /// So it knew later, and the switch has updated since.
@@ -295,13 +293,6 @@ impl Town {
         let callee = callee.and_then(|callee| self.ringer(callee));
         let owner = |id: DeviceId| self.tills.iter().find(|till| till.id == id)?.terminal.device.owner();
         let merchant = if by_shop { owner(asker) } else { callee.and_then(owner) };
-        let allowed = match who {
-            Ringer::Shop(_) => self.is_of(merchant, to),
-            Ringer::User(at) => {
-                let held = self.people.get(at)?.wallet.receipts().unwrap_or_default();
-                to.receipt().is_some_and(|receipt| held.iter().any(|held| held.name == *receipt))
-            }
-        };
         let known = |(callee, merchant)| self.letters.is_known_muted(callee, merchant);
         let muted = by_shop && callee.zip(merchant).is_some_and(known);
         let device = match who {
@@ -320,8 +311,7 @@ impl Town {
         let restored = self.causes.restored;
         let given = &mut self.ringing.as_mut()?.given;
         let (silenced, answered, at) = (false, false, now.time);
-        let new =
-            Given { number, asker, by_shop, to: to.clone(), at, callee, merchant, allowed, muted, silenced, answered };
+        let new = Given { number, asker, by_shop, to: to.clone(), at, callee, merchant, muted, silenced, answered };
         let before = given.iter().position(|old| (old.asker, &old.to, old.at) == (new.asker, &new.to, new.at));
         let Some(before) = before else {
             given.push(new);

@@ -1,8 +1,9 @@
 //! Numbers that stand for somebody, when all is quiet (flow 21): each led only where its asker may write, in time, for one call, and to
 //! nobody who had muted who asked; and nobody holds a phone that is not its own.
 
-use crate::act::Rang;
+use crate::act::{Given, Rang};
 use crate::town::Town;
+use std::collections::BTreeMap;
 use tegata_core::DeviceId;
 use tegata_core::record::Space;
 use tegata_core::talk::call::{Call, Calling};
@@ -17,13 +18,23 @@ impl Town {
         let Some(ringing) = &self.ringing else {
             return Ok(());
         };
-        for given in ringing.given.iter().filter(|given| !given.allowed) {
-            // A copy of a wallet asks in the name of both.
-            if !self.is_tampered(given.asker) {
+        // Who was put back to an earlier state has forgotten what it was paid, or paid.
+        let forgetful = self.people.iter().any(|person| person.tampered.is_some())
+            || self.tills.iter().any(|till| till.tampered.is_some());
+        let mut callees = BTreeMap::new();
+        for given in &ringing.given {
+            let (callee, allowed) = self.meant(given);
+            if !allowed && !forgetful {
                 wrong.push(format!("flow 21: {} was given a number of somebody to whom it may not write", given.asker));
             }
+            callees.insert(given.number.number.as_str(), callee);
         }
         for rang in &ringing.rang {
+            let number = rang.given.number.number.as_str();
+            let callee = callees.get(number).copied().flatten();
+            if (rang.owner.is_none() || rang.owner != callee) && !(callee.is_none() && forgetful) {
+                wrong.push(format!("flow 21: {number} rang {:?} and not {callee:?}", rang.owner));
+            }
             self.rang_well(rang, wrong);
         }
         self.no_phone_is_told(wrong);
@@ -35,6 +46,20 @@ impl Town {
         Ok(())
     }
 
+    /// Whom an address means by what devices hold, and whether who asked may write there.
+    fn meant(&self, given: &Given) -> (Option<DeviceId>, bool) {
+        if given.by_shop {
+            let callee = self.addressee(&given.to).map(|at| self.people[at].id);
+            return (callee, self.is_of(given.merchant, &given.to));
+        }
+        let Some(receipt) = given.to.receipt() else {
+            return (None, false);
+        };
+        let held = self.people.iter().filter(|person| person.id == given.asker);
+        let mut held = held.flat_map(|person| person.wallet.receipts().unwrap_or_default());
+        (Some(receipt.machine), held.any(|held| held.name == *receipt))
+    }
+
     fn is_tampered(&self, id: DeviceId) -> bool {
         self.people.iter().any(|person| person.id == id && person.tampered.is_some())
             || self.tills.iter().any(|till| till.id == id && till.tampered.is_some())
@@ -43,11 +68,6 @@ impl Town {
     fn rang_well(&self, rang: &Rang, wrong: &mut Vec<String>) {
         let given = &rang.given;
         let number = &given.number.number;
-        // Only who held the receipt could say whose it is.
-        let forgotten = given.callee.is_none() && self.people.iter().any(|person| person.tampered.is_some());
-        if (rang.owner.is_none() || rang.owner != given.callee) && !forgotten {
-            wrong.push(format!("flow 21: {number} rang {:?} and not {:?}", rang.owner, given.callee));
-        }
         if rang.at >= given.number.until {
             wrong.push(format!("flow 21: {number} rang after its end"));
         }
