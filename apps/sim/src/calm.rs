@@ -60,6 +60,7 @@ impl Town {
         self.somebody_pays_by_credit();
         self.somebody_buys();
         self.somebody_writes();
+        self.everybody_rings();
         self.everybody_enters();
         self.finish_queue();
         self.wait(60);

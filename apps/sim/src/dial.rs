@@ -49,6 +49,8 @@ pub struct Dialled {
     pub switch: Vec<SwitchNotice>,
     /// It rang.
     pub rang: bool,
+    /// Somebody answered, and the switch has forgotten whom a number stood for that does so once.
+    pub answered: bool,
     /// How long they spoke, in milliseconds.
     pub spoke: u64,
     /// Frames that crossed.
@@ -68,6 +70,8 @@ pub struct Dial {
     /// Milliseconds since it was dialled.
     ms: u64,
     hung_up: Option<CallEnd>,
+    /// The number that was dialled, if it stands for somebody until it is answered.
+    once: Option<String>,
     seen: Dialled,
 }
 
@@ -96,8 +100,14 @@ impl Dial {
             clocks,
             ms: 0,
             hung_up: None,
+            once: None,
             seen: Dialled::default(),
         })
+    }
+
+    /// To a number that stands for somebody once, until it is answered.
+    pub fn once(self, number: Option<String>) -> Self {
+        Self { once: number, ..self }
     }
 
     /// Runs to the end.
@@ -135,6 +145,12 @@ impl Dial {
         let (since, ms) = (self.ms, self.ms);
         self.wallet.talking().tell(|call| call.at(ms).answered());
         self.switch.talking().tell(|call| call.at(ms).answered());
+        // The desk writes that with what the call stores; where it cannot, the call ends.
+        let forgotten = self.once.take().map(|number| tegata_switch::forget(switch, &number));
+        if let Some(Err(_)) = forgotten {
+            return self.over(CallEnd::Failed, (wallet, switch), air, dice);
+        }
+        self.seen.answered = true;
         let until = since + lasts;
         self.look((wallet, switch), air, dice);
         // A switch that is dead hears nothing, and connects nobody.

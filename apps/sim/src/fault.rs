@@ -202,6 +202,8 @@ pub struct Mix {
     pub booth: u64,
     /// Actions after which somebody waits for a ticket, gives that up or hears of one; there are few. Needs an event.
     pub queue: u64,
+    /// Actions after which somebody says where it is called, asks for a number, or dials one. Needs letters and calls.
+    pub ringing: u64,
 }
 
 impl Mix {
@@ -237,6 +239,7 @@ impl Mix {
         losing: 0,
         booth: 0,
         queue: 0,
+        ringing: 0,
     };
 
     /// A seed's own mix. Honest misfortune in most seeds; dishonesty and disasters in fewer, so that the stricter
@@ -342,6 +345,12 @@ impl Mix {
     pub fn draw_queue(self, dice: &mut Dice) -> Self {
         let queue = dice.within(150, 500);
         if self.tickets > 0 { Self { queue, ..self } } else { self }
+    }
+
+    /// A seed's own share of calls by number, drawn apart. None where nobody writes or nobody calls.
+    pub fn draw_ringing(self, dice: &mut Dice) -> Self {
+        let ringing = dice.within(150, 600);
+        if self.letters > 0 && self.calls > 0 { Self { ringing, ..self } } else { self }
     }
 
     /// A seed's own share of bank cards that refuse in the end, drawn apart. None where there is no credit.

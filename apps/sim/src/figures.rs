@@ -49,6 +49,12 @@ pub struct Figures {
     pub cut: u64,
     /// Calls that a wallet ended from its records, or was told the end of by the provider.
     pub hung_up: u64,
+    /// Numbers to call somebody at that were given.
+    pub numbers: u64,
+    /// Calls by such a number that were answered.
+    pub reached: u64,
+    /// Times that one was dialled that stood for nobody.
+    pub silent: u64,
     /// Times that a gate took something by hand.
     pub by_hand: u64,
     /// Gates that were lost.
@@ -90,6 +96,9 @@ impl AddAssign for Figures {
         self.connected += more.connected;
         self.cut += more.cut;
         self.hung_up += more.hung_up;
+        self.numbers += more.numbers;
+        self.reached += more.reached;
+        self.silent += more.silent;
         self.by_hand += more.by_hand;
         self.lost += more.lost;
         self.relayed += more.relayed;
@@ -129,6 +138,9 @@ impl Town {
             connected: self.lines.as_ref().map_or(0, |lines| lines.connected),
             cut: self.lines.as_ref().map_or(0, |lines| lines.cut),
             hung_up: self.lines.as_ref().map_or(0, |lines| lines.hung_up),
+            numbers: self.ringing.as_ref().map_or(0, |ringing| ringing.given.len() as u64),
+            reached: self.ringing.as_ref().map_or(0, |ringing| ringing.answered),
+            silent: self.ringing.as_ref().map_or(0, |ringing| ringing.silent),
             lost: self.venue.iter().flat_map(|venue| &venue.gates).filter(|gate| gate.lost).count() as u64,
             relayed: self.venue.as_ref().map_or(0, |venue| venue.relayed),
             set_up: self.losing.as_ref().map_or(0, |losing| losing.joined),

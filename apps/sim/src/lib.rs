@@ -73,6 +73,9 @@ pub struct Options {
     pub booth: Option<bool>,
     /// Whether people of a seed that draws its own mix, with an event, wait for few tickets; absent: it draws that as well.
     pub queue: Option<bool>,
+    /// Whether people and merchants of a seed that draws its own mix, with letters and calls, call each other by numbers; absent: it
+    /// draws that as well.
+    pub ringing: Option<bool>,
     /// Whether the story is written down.
     pub traced: bool,
 }
@@ -95,6 +98,7 @@ impl Options {
         losing: None,
         booth: None,
         queue: None,
+        ringing: None,
         traced: false,
     };
 }

@@ -1,7 +1,7 @@
 //! The town of one seed: its people, its tills, its provider, and what has happened so far.
 
 use crate::Options;
-use crate::act::{Booth, Hands, Letters, Lines, Losing, Newcomer, Plans, Queue, Settling, Staff};
+use crate::act::{Booth, Hands, Letters, Lines, Losing, Newcomer, Plans, Queue, Ringing, Settling, Staff};
 use crate::dice::Dice;
 use crate::fault::Mix;
 use crate::link::Air;
@@ -63,6 +63,9 @@ const BOOTH: u64 = 400;
 
 /// How many towns with an event in a thousand have few tickets, and people who wait for them.
 const QUEUE: u64 = 400;
+
+/// How many towns with letters and calls in a thousand have people and merchants who call each other by numbers.
+const RINGING: u64 = 800;
 
 /// A wallet and what became of it.
 pub struct Person {
@@ -203,6 +206,8 @@ pub struct Town {
     pub booth: Option<Booth>,
     /// What is known of waiting lists; `None`: nobody waits.
     pub queue: Option<Queue>,
+    /// What is known of calls by number; `None`: nobody asks for one.
+    pub ringing: Option<Ringing>,
     /// What must never happen, and did.
     pub wrong: Vec<String>,
     /// What explains exceptions.
@@ -328,6 +333,12 @@ impl Town {
             None if options.queue.unwrap_or(drawn) => mix.draw_queue(&mut queue),
             _ => mix,
         };
+        let mut bells = Dice::new(seed.rotate_left(44) ^ 0x6265_6c6c);
+        let drawn = bells.chance(RINGING);
+        let mix = match options.mix {
+            None if options.ringing.unwrap_or(drawn) => mix.draw_ringing(&mut bells),
+            _ => mix,
+        };
         let (sells, event) = (mix.buying > 0, mix.tickets > 0);
         let (credit, issuer) = match (event, sells) {
             (true, _) => (&template.event.credit, &template.event.issuer),
@@ -414,6 +425,7 @@ impl Town {
             booth: (mix.booth > 0).then(|| Booth::new(booth)),
             queue: (mix.queue > 0).then(|| Queue::new(queue)),
             losing: (mix.losing > 0).then(|| Losing::new(losing, spares, vec![Newcomer::new(new_gate, broken)])),
+            ringing: (mix.ringing > 0 && mix.calls > 0).then(|| Ringing::new(bells)),
             wrong: Vec::new(),
             causes: Causes::default(),
             crossed: 0,

@@ -9,6 +9,7 @@ const EARLIER: Options = Options {
     letters: Some(false),
     settling: Some(false),
     tickets: Some(false),
+    ringing: Some(false),
     ..Options::PLAIN
 };
 
@@ -129,6 +130,16 @@ fn towns_that_write_are_clean() {
 }
 
 #[test]
+fn towns_that_call_by_numbers_are_clean() {
+    let options = Options { letters: Some(true), calls: Some(true), ringing: Some(true), ..Options::PLAIN };
+    let summary = run_many(0..40, &options, 0, |_| {});
+    assert!(summary.failures.is_empty(), "{:?}", summary.failures);
+    let figures = summary.figures;
+    let lively = figures.numbers > 400 && figures.reached > 350 && figures.silent > 50;
+    assert!(lively, "hardly anybody calls: {figures:?}");
+}
+
+#[test]
 fn towns_that_settle_are_clean() {
     let options = Options { credit: Some(true), settling: Some(true), ..Options::PLAIN };
     let summary = run_many(0..150, &options, 0, |_| {});
@@ -150,7 +161,7 @@ const TICKETS_ONCE_FAILED: [u64; 6] = [
 
 #[test]
 fn what_once_failed_at_gates_holds() {
-    let plain = Options { giving: Some(false), changing: Some(false), ..Options::PLAIN };
+    let plain = Options { giving: Some(false), changing: Some(false), ringing: Some(false), ..Options::PLAIN };
     let plain = Options { staff: Some(false), losing: Some(false), booth: Some(false), queue: Some(false), ..plain };
     let options = Options { tickets: Some(true), ..plain };
     for seed in TICKETS_ONCE_FAILED {
@@ -179,9 +190,10 @@ const GIVING_ONCE_FAILED: [u64; 2] = [
 
 #[test]
 fn what_once_failed_by_giving_and_changing_holds() {
+    let options = Options { ringing: Some(false), ..GIVING };
     for seed in GIVING_ONCE_FAILED {
-        let outcome = run(seed, &GIVING);
-        assert!(outcome.is_clean(), "{}", trace(seed, &GIVING));
+        let outcome = run(seed, &options);
+        assert!(outcome.is_clean(), "{}", trace(seed, &options));
     }
 }
 
@@ -223,7 +235,8 @@ fn towns_with_staff_at_the_gates_are_clean() {
     let summary = run_many(0..150, &options, 0, |_| {});
     assert!(summary.failures.is_empty(), "{:?}", summary.failures);
     assert!(summary.figures.by_hand > 500, "hardly anything is done by hand: {:?}", summary.figures);
-    let options = Options { losing: Some(false), booth: Some(false), queue: Some(false), ..options };
+    let options =
+        Options { losing: Some(false), booth: Some(false), queue: Some(false), ringing: Some(false), ..options };
     for seed in STAFF_ONCE_FAILED {
         assert!(run(seed, &options).is_clean(), "{}", trace(seed, &options));
     }
@@ -237,7 +250,7 @@ fn towns_that_lose_gates_are_clean() {
     let figures = summary.figures;
     assert!(figures.lost > 100 && figures.relayed > 80, "hardly a gate is lost, or nobody tells on: {figures:?}");
     assert!(figures.set_up > 15, "hardly a gate joins by a number: {figures:?}");
-    let options = Options { booth: Some(false), queue: Some(false), ..options };
+    let options = Options { booth: Some(false), queue: Some(false), ringing: Some(false), ..options };
     for seed in LOSING_ONCE_FAILED {
         assert!(run(seed, &options).is_clean(), "{}", trace(seed, &options));
     }

@@ -10,4 +10,4 @@ mod records;
 mod switch;
 
 pub use records::{CallRecord, TrunkKey, TrunkTotal, by_trunk};
-pub use switch::{Switch, SwitchError};
+pub use switch::{Switch, SwitchError, forget};

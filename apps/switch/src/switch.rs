@@ -96,9 +96,7 @@ impl<V: Vault> Switch<V> {
     /// # Errors
     /// The vault cannot be written.
     pub fn forget(&mut self, number: &str) -> Result<(), SwitchError> {
-        let mut batch = Batch::default();
-        batch.remove(StandsFor::key(number));
-        Ok(self.device.vault.commit(&batch)?)
+        Ok(forget(&mut self.device, number)?)
     }
     /// Forgets the numbers whose time is over.
     fn forget_old(&mut self, now: Time) -> Result<(), SwitchError> {
@@ -164,4 +162,14 @@ impl<V: Vault> Switch<V> {
         self.forget_old(now.time)?;
         Ok(summary)
     }
+}
+
+/// The device of a switch forgets whom this number stands for.
+///
+/// # Errors
+/// The vault cannot be written.
+pub fn forget<V: Vault>(device: &mut Device<V>, number: &str) -> Result<(), VaultError> {
+    let mut batch = Batch::default();
+    batch.remove(StandsFor::key(number));
+    device.vault.commit(&batch)
 }

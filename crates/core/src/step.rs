@@ -203,6 +203,8 @@ codes! {
         LinksGuessed = 59,
         /// A link leaves before it is stored that it may (R24).
         LinkBeforeStored = 60,
+        /// A muted merchant's number rings all the same (flow 21).
+        CallThroughMute = 61,
     }
 }
 

@@ -187,8 +187,10 @@ pub(crate) fn mute(desk: &mut Desk<'_>, request: &Verified<Mute>) -> Result<Vec<
     let before = desk.store.muted(request.wallet, request.merchant)?;
     counts(desk, request.at, before.map(|(_, at)| at))?;
     desk.store.put_muted(request.wallet, request.merchant, request.muted, request.at)?;
-    if request.muted && !desk.shared.broken.has(Break::MuteIgnored) {
-        desk.store.drop_letters(request.wallet, request.merchant)?;
+    if request.muted {
+        if !desk.shared.broken.has(Break::MuteIgnored) {
+            desk.store.drop_letters(request.wallet, request.merchant)?;
+        }
         call::muted(desk, request.wallet, request.merchant)?;
     }
     Ok(done(desk, &request.hash(), request.at))

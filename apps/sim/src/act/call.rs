@@ -15,6 +15,7 @@ use tegata_core::step::Broken;
 use tegata_core::talk::call::{Call, Caller, Exchange, SwitchNotice};
 use tegata_core::talk::journal::Through;
 use tegata_core::talk::pay::load_purse;
+use tegata_core::talk::reach::STANDS_FOR;
 use tegata_core::wire::certificate::Role;
 use tegata_core::{Amount, CardId, DeviceId, PartyId, Unit};
 use tegata_device::{Now, hang_up_all, join};
@@ -51,6 +52,8 @@ pub struct Lines {
     tariff: Tariff,
     /// It charges more than that, for the call at hand.
     dearer: bool,
+    /// Its last update did not come to its end.
+    cut_off: bool,
 }
 
 /// The sort of card that pays for calls.
@@ -107,6 +110,8 @@ impl Lines {
             rate("1", (25, 45, UNIT), Some(true)),
             // Paid link by link.
             rate("7", (5, 2, 250), None),
+            // Numbers that stand for somebody.
+            rate(STANDS_FOR, (15, 50, UNIT), None),
         ];
         issuer.set_tariff(center, (Unit::USD, 0), rates, now()).map_err(|error| told(&error))?;
         let mut switch = Switch::new(device);
@@ -115,8 +120,8 @@ impl Lines {
         let numbers = printed.into_iter().map(|printed| printed.number.to_string()).collect();
         let tariff = switch.exchange().map_err(|error| told(&error))?.tariffs.first().map(|(_, tariff)| tariff.clone());
         let tariff = tariff.ok_or("a tariff")?;
-        let (connected, cut, hung_up) = (0, 0, 0);
-        Ok(Self { dice, switch, id, tampered: None, numbers, connected, cut, hung_up, tariff, dearer: false })
+        let (connected, cut, hung_up, dearer, cut_off) = (0, 0, 0, false, false);
+        Ok(Self { dice, switch, id, tampered: None, numbers, connected, cut, hung_up, tariff, dearer, cut_off })
     }
     /// What its switch charges by now.
     fn exchange(&mut self) -> Option<Arc<Exchange>> {
@@ -206,6 +211,11 @@ impl Town {
 
     /// Somebody calls somebody.
     pub fn call_from(&mut self, at: usize) -> Option<Dialled> {
+        self.call(at, None)
+    }
+
+    /// The same, by a number that somebody was given, or by one that everybody knows.
+    pub fn call(&mut self, at: usize, given: Option<usize>) -> Option<Dialled> {
         self.wake_person(at);
         self.wake_switch();
         let card = self.equip_caller(at)?;
@@ -238,7 +248,10 @@ impl Town {
         if let Some(lines) = &mut self.lines {
             lines.dearer = dearer;
         }
-        let seen = self.dial(at, card, plan, fault);
+        let seen = match given {
+            Some(given) => self.dial_number(at, card, given, plan, fault),
+            None => self.dial(at, card, plan, fault),
+        };
         if let Some(lines) = &mut self.lines {
             lines.dearer = false;
         }
@@ -268,15 +281,16 @@ impl Town {
             300..450 => ("7700", 40_000),
             _ => ("4930", u64::MAX),
         };
-        self.dial_to(at, card, called, Spoken { speaks: plan.speaks.map(|speaks| speaks.min(most)), ..plan }, fault)
+        let plan = Spoken { speaks: plan.speaks.map(|speaks| speaks.min(most)), ..plan };
+        self.dial_to(at, card, (called, false), plan, fault)
     }
 
-    /// The call itself, to this number.
+    /// The call itself, to this number; it may stand for somebody, once.
     pub fn dial_to(
         &mut self,
         at: usize,
         card: CardId,
-        called: &str,
+        (called, once): (&str, bool),
         plan: Spoken,
         fault: Option<(usize, FrameFault)>,
     ) -> Option<Dialled> {
@@ -287,6 +301,7 @@ impl Town {
         let exchange = lines.exchange()?;
         let clocks = Clocks { time: self.time, wallet: self.people.get(at)?.skew, terminal: 0 };
         let dial = Dial::start((caller, exchange, Lines::through(called)), clocks, fault, &mut lines.dice).ok()?;
+        let dial = dial.once(once.then(|| called.to_owned()));
         let sides = (&mut self.people.get_mut(at)?.wallet.device, &mut lines.switch.device);
         let seen = dial.run(sides, plan, &mut self.air, &mut lines.dice);
         self.crossed = seen.crossed;
@@ -355,6 +370,11 @@ impl Town {
             self.causes.heard(id, self.time);
         }
         self.say(|| format!("the switch updates: {done:?}"));
+        // One that was cut off is answered as it was then: what happened since comes with the next.
+        let fresh = self.lines.as_mut().is_some_and(|lines| !std::mem::replace(&mut lines.cut_off, done.is_err()));
+        if done.is_ok() && fresh {
+            self.numbers_heard();
+        }
         done.is_ok()
     }
 
@@ -387,7 +407,7 @@ impl Town {
                 continue;
             }
             let plan = Spoken { rings: 1_000, speaks: Some(90_000), ends: Ends::Stop, limit: None };
-            let seen = self.dial_to(at, card, "4930", plan, None);
+            let seen = self.dial_to(at, card, ("4930", false), plan, None);
             if seen.is_none_or(|seen| seen.spoke != 90_000) {
                 self.wrong.push(format!("liveness: wallet {at} cannot call in calm"));
             }

@@ -13,6 +13,7 @@ mod operator;
 mod pay;
 mod queue;
 mod reach;
+mod ring;
 mod settle;
 mod staff;
 mod update;
@@ -24,6 +25,7 @@ pub use give::Hands;
 pub use lose::{Losing, Newcomer};
 pub use queue::Queue;
 pub use reach::Letters;
+pub use ring::{Given, Rang, Ringer, Ringing};
 pub use settle::Settling;
 pub use staff::Staff;
 
@@ -197,6 +199,7 @@ impl Town {
         self.lose_some();
         self.booth_some();
         self.queue_some();
+        self.ring_some();
         let seconds = match self.dice.below(20) {
             0..14 => self.dice.within(5, 900),
             14..18 => self.dice.within(900, 20_000),

@@ -61,7 +61,7 @@ impl Letters {
         let mut spans = self.muted.iter().filter(|it| (it.wallet, it.merchant) == (wallet, merchant));
         spans.any(|it| it.until.is_none_or(|until| until >= at))
     }
-    fn is_known_muted(&self, wallet: DeviceId, merchant: PartyId) -> bool {
+    pub(super) fn is_known_muted(&self, wallet: DeviceId, merchant: PartyId) -> bool {
         self.muted.iter().any(|it| (it.wallet, it.merchant, it.known) == (wallet, merchant, true))
     }
 }
@@ -88,7 +88,7 @@ impl Town {
     }
 
     /// One of these addresses whose reader has muted this terminal's merchant, for all that is known.
-    fn deaf(&self, at: usize, addresses: &[Address]) -> Option<Address> {
+    pub(super) fn deaf(&self, at: usize, addresses: &[Address]) -> Option<Address> {
         let merchant = self.tills.get(at)?.terminal.device.owner()?;
         let deaf = |to: &&Address| {
             let reader = self.addressee(to).and_then(|person| self.people.get(person));
@@ -342,7 +342,7 @@ impl Town {
     }
 
     /// Whether a receipt is of a card that a provider put back from a backup does not know (ARCHITECTURE, limits).
-    fn is_of_lost(&self, receipt: &ReceiptHeld) -> bool {
+    pub(super) fn is_of_lost(&self, receipt: &ReceiptHeld) -> bool {
         receipt.name.offer.is_none() && self.is_lost(CardId(receipt.key_name))
     }
 

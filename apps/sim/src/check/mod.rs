@@ -9,6 +9,7 @@ mod given;
 mod lost;
 mod queue;
 mod reach;
+mod ring;
 mod settle;
 mod staff;
 mod tickets;
@@ -64,6 +65,7 @@ impl Town {
                     self.given(&mut wrong),
                     self.changed(&mut wrong),
                     self.calls(&mut wrong),
+                    self.numbers_ring(&mut wrong),
                     self.exceptions(&evidence, &mut wrong),
                 ];
                 wrong.extend(judged.into_iter().filter_map(Result::err).map(|error| format!("the store: {error}")));

@@ -126,7 +126,7 @@ impl Town {
     }
 
     /// Whether this address is one of this merchant's: its customer's, or of a receipt of one of its terminals.
-    fn is_of(&self, merchant: Option<PartyId>, to: &Address) -> bool {
+    pub fn is_of(&self, merchant: Option<PartyId>, to: &Address) -> bool {
         let machine = |id| self.tills.iter().any(|till| till.id == id && till.terminal.device.owner() == merchant);
         match to {
             Address::Receipt(receipt) => machine(receipt.machine),

@@ -1,9 +1,10 @@
 //! The conversations of the fault matrix: what must have been so before each, and how it goes.
 
 use super::steps::{
-    FESTIVAL, ask_purchases, ask_till, ask_wallet, buy, call, enter, hand_over, lose, sell_out, send, settle, ticket,
-    write_and_read,
+    FESTIVAL, ask_number, ask_purchases, ask_till, ask_wallet, buy, call, enter, hand_over, lose, ring, sell_out, send,
+    settle, ticket, write_and_read,
 };
+use crate::act::Ringer;
 use crate::dial::{Ends, Spoken};
 use crate::fault::FrameFault;
 use crate::tap::Plan;
@@ -98,6 +99,10 @@ pub enum Conversation {
     CallSettled,
     /// A call in units shorter than a second, paid link by link.
     CallByLinks,
+    /// Both sides say where they are called, ask for numbers, and each is called.
+    CallByNumber,
+    /// A user mutes a merchant that has a number, and that one and a new one ring nowhere; then one does again.
+    CallMuted,
     /// The promoter takes somebody on and lets somebody go, and gates hear of it.
     StaffOrder,
     /// People are counted in by hand, and an entry is ended; neighbours hear of it, and the ticket comes in again.
@@ -116,7 +121,7 @@ pub enum Conversation {
 
 impl Conversation {
     /// Every one.
-    pub const ALL: [Self; 47] = [
+    pub const ALL: [Self; 49] = [
         Self::Install,
         Self::Load,
         Self::FirstTap,
@@ -157,6 +162,8 @@ impl Conversation {
         Self::CallToTheEnd,
         Self::CallSettled,
         Self::CallByLinks,
+        Self::CallByNumber,
+        Self::CallMuted,
         Self::StaffOrder,
         Self::ByHand,
         Self::LostGate,
@@ -208,6 +215,8 @@ impl Conversation {
             Self::CallToTheEnd => "call until the card ends",
             Self::CallSettled => "call, cut off, settled",
             Self::CallByLinks => "call, paid by links",
+            Self::CallByNumber => "call by a number",
+            Self::CallMuted => "call of a muted",
             Self::StaffOrder => "staff comes and goes",
             Self::ByHand => "count by hand",
             Self::LostGate => "lost gate, replaced",
@@ -276,9 +285,13 @@ impl Conversation {
     pub(super) fn changes(self) -> bool {
         matches!(self, Self::AnswerChange | Self::CancelEvent)
     }
+    /// Whether merchants and users call each other by numbers.
+    pub(super) fn rings(self) -> bool {
+        matches!(self, Self::CallByNumber | Self::CallMuted)
+    }
     /// Whether somebody calls.
     pub(super) fn calls(self) -> bool {
-        matches!(
+        let lines = matches!(
             self,
             Self::Call
                 | Self::CallCalled
@@ -286,11 +299,12 @@ impl Conversation {
                 | Self::CallToTheEnd
                 | Self::CallSettled
                 | Self::CallByLinks
-        )
+        );
+        lines || self.rings()
     }
     /// Whether people and merchants write.
     pub(super) fn writes(self) -> bool {
-        matches!(self, Self::LetterToCustomer | Self::LetterAbout | Self::LetterMuted)
+        matches!(self, Self::LetterToCustomer | Self::LetterAbout | Self::LetterMuted) || self.rings()
     }
     /// Whether there are contracts, and a bank that pays.
     pub(super) fn settles(self) -> bool {
@@ -327,6 +341,21 @@ impl Conversation {
                 town.tap(0, 0, 500, Plan::PLAIN);
             }
             return town.wait(5);
+        }
+        if self.rings() {
+            town.install_number(0, 0, None);
+            town.tap(0, 0, 500, Plan::PLAIN);
+            town.update_till(0);
+            town.update_wallet(0);
+            // So that the merchant reaches the user by the receipt.
+            Self::LetterAbout.run(town, &Plan::PLAIN);
+            town.equip_caller(0);
+            town.equip_caller(1);
+            if self == Self::CallMuted {
+                town.be_called(Ringer::User(0), false);
+            }
+            town.crossed = 0;
+            return town.wait(30);
         }
         if self.calls() {
             town.equip_caller(0);
@@ -506,9 +535,39 @@ impl Conversation {
             Self::CallByLinks => {
                 if let Some(card) = town.telephone(0) {
                     let spoken = Spoken { rings: 3_000, speaks: Some(1_100), ends: Ends::Stop, limit: Some(200) };
-                    town.dial_to(0, card, "7700", spoken, plan.fault);
+                    town.dial_to(0, card, ("7700", false), spoken, plan.fault);
                     town.wake_person(0);
                     town.wake_switch();
+                }
+            }
+            Self::CallByNumber => {
+                let (user, shop) = (Ringer::User(0), Ringer::Shop(0));
+                for who in [user, shop] {
+                    town.be_called(who, false);
+                    town.wake_person(0);
+                    town.wake_till(0);
+                }
+                let to_shop = ask_number(town, user);
+                let to_user = ask_number(town, shop);
+                town.update_switch();
+                town.wake_switch();
+                ring(town, 0, to_shop, plan.fault);
+                ring(town, 1, to_user, None);
+            }
+            Self::CallMuted => {
+                let before = ask_number(town, Ringer::Shop(0));
+                town.update_switch();
+                for muted in [true, false] {
+                    if let Some(merchant) = town.tills[0].terminal.device.owner() {
+                        town.mute(0, merchant, muted);
+                        town.wake_person(0);
+                    }
+                    let given = ask_number(town, Ringer::Shop(0));
+                    town.update_switch();
+                    town.wake_switch();
+                    ring(town, 1, before, None);
+                    ring(town, 1, given, plan.fault);
+                    town.wait(2);
                 }
             }
             Self::StaffOrder => {

@@ -99,7 +99,7 @@ fn town(conversation: Conversation, broken: Broken) -> Result<Town, String> {
     let (buying, letters) = (u64::from(conversation.buys()), u64::from(conversation.writes()));
     let (settling, tickets) = (u64::from(conversation.settles()), u64::from(conversation.at_gates()));
     let (giving, changing) = (u64::from(conversation.gives()), u64::from(conversation.changes()));
-    let calls = u64::from(conversation.calls());
+    let (calls, ringing) = (u64::from(conversation.calls()), u64::from(conversation.rings()));
     let (staff, losing) = (u64::from(conversation.by_staff()), u64::from(conversation.loses()));
     let (booth, queue) = (u64::from(conversation.numbers()), u64::from(conversation.queues()));
     let mix = Some(Mix {
@@ -115,6 +115,7 @@ fn town(conversation: Conversation, broken: Broken) -> Result<Town, String> {
         staff,
         losing,
         calls,
+        ringing,
         ..Mix::CALM
     });
     let mut town = Town::new(7, &Options { broken, mix, traced: true, ..Options::default() })?;

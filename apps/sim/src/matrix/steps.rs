@@ -1,5 +1,6 @@
 //! What conversations of the matrix have in common: what people and devices do in them, one after the other.
 
+use crate::act::Ringer;
 use crate::dial::{Ends, Spoken};
 use crate::fault::FrameFault;
 use crate::template::ARTICLES;
@@ -132,6 +133,25 @@ pub(super) fn call(town: &mut Town, (speaks, ends): (Option<u64>, Ends), fault: 
         // The user's own limit ends a long one as an empty card would.
         town.dial(0, card, Spoken { rings: 3_000, speaks, ends, limit: Some(200) }, fault);
         town.wake_person(0);
+        town.wake_switch();
+    }
+}
+
+/// Somebody asks for a number by the wallet's last receipt.
+pub(super) fn ask_number(town: &mut Town, who: Ringer) -> Option<usize> {
+    let receipt = town.people[0].wallet.receipts().unwrap_or_default().pop()?;
+    let given = town.ask_number(who, &Address::Receipt(receipt.name));
+    town.wake_person(0);
+    town.wake_till(0);
+    given
+}
+
+/// A wallet dials a number that somebody was given.
+pub(super) fn ring(town: &mut Town, at: usize, given: Option<usize>, fault: Option<(usize, FrameFault)>) {
+    if let (Some(card), Some(given)) = (town.telephone(at), given) {
+        let spoken = Spoken { rings: 3_000, speaks: Some(20_000), ends: Ends::Stop, limit: Some(200) };
+        town.dial_number(at, card, given, spoken, fault);
+        town.wake_person(at);
         town.wake_switch();
     }
 }
