@@ -6,7 +6,7 @@
 use tegata_core::card::payment::Purse;
 use tegata_core::card::ticket::{TicketTerms, Usage, Use};
 use tegata_core::card::title::Hop;
-use tegata_core::card::{CallReceipt, CardCertificate, CardEvent, Load, Raise, Reversal, Terms, Void};
+use tegata_core::card::{CallReceipt, CardCertificate, CardEvent, Link, Links, Load, Raise, Reversal, Terms, Void};
 use tegata_core::talk::buy::{
     Article, Bought, Cancel, Catalogue, CatalogueRequest, Kept, Listing, Purchase, PurchaseAnswer, Refunded, Reserve,
     TemporaryReceipt, Wait,
@@ -215,6 +215,8 @@ pub const UNSIGNED: &[Feed] = &[
     unsigned::<Reveal>,
     unsigned::<Sealed>,
     unsigned::<Through>,
+    unsigned::<Links>,
+    unsigned::<Link>,
     unsigned::<StandsFor>,
     unsigned::<Seat>,
     unsigned::<Setup>,

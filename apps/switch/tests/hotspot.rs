@@ -23,7 +23,7 @@ use tegata_wallet::{Person, Wallet, surf};
 
 /// The number by which the hotspot's rate is found.
 const SERVICE: &str = "09430001";
-const FACE: u64 = 20;
+const FACE: u64 = 15;
 
 fn now() -> Now {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
@@ -79,7 +79,7 @@ impl Town {
             when: None,
             setup: 0,
             price: 5,
-            length: 1_000,
+            length: 2_000,
             minimum: 1,
             setup_kept: None,
             extensions: Default::default(),
@@ -177,7 +177,7 @@ fn the_way_is_open_until_the_card_is_empty() {
     let mut person = somebody(u64::MAX);
     let receipt = surf(&mut town.wallet.device, caller, &url, now, &mut person).expect("surfed");
     let receipt = receipt.unwrap_or_else(|| panic!("no receipt: {:?}", person.heard));
-    assert_eq!((receipt.used.minor(), receipt.lasted, receipt.ended), (FACE, Some(4_000), CallEnd::PaidTimeOver));
+    assert_eq!((receipt.used.minor(), receipt.lasted, receipt.ended), (FACE, Some(6_000), CallEnd::PaidTimeOver));
     assert!(person.heard.iter().any(|heard| matches!(heard, CallerNotice::Ending { .. })), "{:?}", person.heard);
     town.agree(FACE);
     // An empty card opens nothing.

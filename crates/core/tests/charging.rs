@@ -341,3 +341,10 @@ fn what_nobody_answers_costs_what_was_agreed_and_the_rest_goes_back() {
     assert_eq!((free.due(), free.ends()), (None, None));
     assert_eq!(free.stop(9_999), Stopped { lasted: Some(9_999), cost: 0, unused: 0 });
 }
+
+#[test]
+fn a_chain_is_as_long_as_ten_seconds_and_never_too_long() {
+    let links = |length, minimum| agreed(&Rate { length, minimum, ..rate("", None, 1) }).links();
+    assert_eq!((links(100, 1), links(250, 1), links(999, 1), links(100, 400)), (100, 40, 10, 400));
+    assert_eq!((links(100, u64::MAX), links(1, 0)), (tegata_core::card::MAX_LINKS, tegata_core::card::MAX_LINKS));
+}

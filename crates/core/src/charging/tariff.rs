@@ -223,7 +223,7 @@ impl CallTariff {
     }
     /// For how many units one chain lasts: ten seconds.
     pub fn links(&self) -> u64 {
-        (10 * SECOND / self.length.max(1)).clamp(self.minimum.max(1), MAX_LINKS)
+        (10 * SECOND / self.length.max(1)).max(self.minimum.max(1)).min(MAX_LINKS)
     }
     /// What the call costs: `lasted` in milliseconds since it was answered, `None` where nobody answered.
     pub fn cost(&self, lasted: Option<u64>) -> Option<u64> {

@@ -316,7 +316,8 @@ impl WalletCall {
         let most = self.caller.limit.unwrap_or(u64::MAX);
         let units = if linked {
             let spendable = purse.remaining.min(most.saturating_sub(calling.total()));
-            (total - calling.total()).min(spendable) / tariff.price
+            // Never more than one chain, whatever was asked for.
+            (total.saturating_sub(calling.total()).min(spendable) / tariff.price).min(tariff.links())
         } else {
             u64::from(total <= most)
         };
@@ -421,7 +422,7 @@ impl WalletCall {
         let tariff = calling.tariff.claimed();
         let tick = calling.tick.as_ref()?.claimed();
         let paid = tick.paid(tariff.price, self.sent)?;
-        let (total, remaining) = (Amount::new(tariff.unit, paid)?, tick.remaining + (tick.amount - paid));
+        let (total, remaining) = (Amount::new(tariff.unit, paid)?, tick.remaining.checked_add(tick.amount - paid)?);
         Some(Effect::Show(CallerNotice::Paid { total, remaining }))
     }
 
