@@ -39,6 +39,9 @@ pub enum ProviderError {
     /// Nothing is known under that name.
     #[error("nothing is known under that name; check it")]
     Unknown,
+    /// A card is not issued anew.
+    #[error(transparent)]
+    NotAnew(#[from] NotAnew),
     /// The address to listen on.
     #[error("cannot listen on {address}: {reason}; end what uses it, or choose another with --listen")]
     Listen {
@@ -47,6 +50,33 @@ pub enum ProviderError {
         /// Why.
         reason: String,
     },
+}
+
+/// Why a card is not issued anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotAnew {
+    /// No such card.
+    #[error("no card has that id; `tegata wallet NAME tickets` shows it, and so does the promoter's report")]
+    Unknown,
+    /// A card with value on it.
+    #[error("only tickets are issued anew: what a card held may have been spent offline; block it instead")]
+    NoTicket,
+    /// Nothing to issue.
+    #[error("this ticket is over: its event has ended, it was paid back, or it was replaced")]
+    Over,
+    /// Somebody else has it.
+    #[error(
+        "this ticket was given away and its receiver has not registered it yet; it comes back by itself if nobody does"
+    )]
+    Given,
+    /// Its holder is why it is blocked.
+    #[error("this ticket was copied by its holder, and both presentations prove it; it is not issued anew")]
+    Cheated,
+    /// Restored.
+    #[error(
+        "this provider was put back from a backup and is still hearing what it has forgotten; try again in a while"
+    )]
+    Reconciling,
 }
 
 impl From<Unbalanced> for ProviderError {

@@ -29,6 +29,9 @@ pub(crate) fn install(
     if let Some(reply) = give::take(desk, request)? {
         return Ok(reply);
     }
+    if let Some(reply) = give::take_anew(desk, request)? {
+        return Ok(reply);
+    }
     let mut number = find(desk, request.wallet, &request.number, slip)?;
     if let Some((hash, reply)) = number.used.as_ref().filter(|_| number.state == NumberState::Used) {
         if *hash == request.hash() {

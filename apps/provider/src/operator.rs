@@ -59,6 +59,12 @@ fn asked(provider: &mut Provider, question: &Value, now: Time, entropy: [u8; 32]
             provider.block(card, now).map_err(|error| error.to_string())?;
             Ok(json!({ "blocked": name }))
         }
+        Some("reissue") => {
+            let name = text("card").ok_or("name the ticket to issue anew")?;
+            let card = CardId::parse(name).ok_or("a card's id is card- and 32 digits")?;
+            let number = provider.anew(card, now).map_err(|error| error.to_string())?;
+            Ok(json!({ "reissued": name, "number": number }))
+        }
         Some("key") => {
             let key = format!("{:?}", provider.signing_key(now));
             Ok(json!({ "provider": provider.info().provider.to_string(), "key": key }))
@@ -96,7 +102,7 @@ fn asked(provider: &mut Provider, question: &Value, now: Time, entropy: [u8; 32]
             Ok(json!({ "provider": provider.info().name, "at": now.0, "commits": commits, "books": books }))
         }
         _ => settle::operator::asked(provider, question, now).unwrap_or_else(|| {
-            Err("the operator can ask to invite, settle, revoke, block, enrol, for a processor, contracts, bank accounts, what \
+            Err("the operator can ask to invite, settle, revoke, block, reissue, enrol, for a processor, contracts, bank accounts, what \
                  is owed, payouts, to reconcile, for exceptions, credits, a credit, status and the key"
                 .to_owned())
         }),

@@ -305,6 +305,14 @@ impl Provider {
             update::block(desk, card, generation).map_err(Failure::into_error)
         })
     }
+    /// Issues a ticket anew whose wallet was lost: what was lost is dead at gates from their next update on, and whoever installs the
+    /// number has the ticket. Asked again, the same number.
+    ///
+    /// # Errors
+    /// [`ProviderError::NotAnew`] and others.
+    pub fn anew(&mut self, card: CardId, now: Time) -> Result<String, ProviderError> {
+        self.transact(now, [0; 32], |desk| Ok(give::anew(desk, card).map_err(Failure::into_error)??.to_string()))
+    }
     /// This database was put back from a backup: a new epoch begins (R15).
     ///
     /// # Errors

@@ -500,6 +500,67 @@ fn a_gift_is_taken_once_by_its_number() {
 }
 
 #[test]
+fn a_ticket_whose_wallet_was_lost_is_installed_again_by_a_number() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    let copy = concert.people[0].device.vault.clone();
+    concert.doors_open();
+    concert.enters(0, card, 0);
+    concert.brings(0);
+    let (mut other, now) = (card, concert.world.now);
+    other.0[0] ^= 1;
+    let why = concert.world.provider.anew(other, now).map_err(|error| error.to_string());
+    assert!(why.is_err_and(|why| why.starts_with("no card has that id")));
+    let number = concert.world.provider.anew(card, now).expect("a number");
+    assert_eq!(concert.world.provider.anew(card, now).expect("said again"), number);
+    concert.clean();
+    assert!(concert.installs(0, &number).is_err(), "not in the wallet that is lost");
+    assert_eq!(concert.installs(1, &number).expect("installed"), card);
+    assert!(concert.installs(2, &number).is_err(), "once");
+    let purse = concert.purse(1, card);
+    // All that the lost wallet may have given on before anybody said so is behind it; what it used is used.
+    assert_eq!((purse.generation(), purse.certificate.claimed().used), (4, Some(1)));
+    assert_eq!(concert.wallet_of(card), concert.id(1));
+    // A gate that has not heard of it knows the new one by its certificate, and after its update the old one no more.
+    concert.enters(1, card, 1);
+    (0..3).for_each(|gate| concert.brings(gate));
+    concert.people[0].device.vault = copy;
+    assert!(matches!(concert.refused(0, card, 2), EnterRefusal::GivenAway | EnterRefusal::Blocked));
+    concert.updates(0);
+    assert_eq!(concert.purse(0, card).state, PurseState::Blocked);
+    concert.updates(1);
+    // Lost once more.
+    let now = concert.world.now;
+    let again = concert.world.provider.anew(card, now).expect("another number");
+    assert_ne!(again, number);
+    assert!(concert.installs(0, &number).is_err(), "the first number is used");
+    assert_eq!(concert.installs(2, &again).expect("installed"), card);
+    assert_eq!(concert.wallet_of(card), concert.id(2));
+    assert!(concert.world.open_exceptions().is_empty(), "{:?}", concert.world.open_exceptions());
+    concert.clean();
+}
+
+#[test]
+fn what_is_on_its_way_or_over_is_not_issued_anew() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    let says = |concert: &mut Concert| {
+        let now = concert.world.now;
+        concert.world.provider.anew(card, now).expect_err("no").to_string()
+    };
+    concert.gives(0, 1, card);
+    concert.updates(0);
+    assert!(says(&mut concert).contains("its receiver has not registered it yet"), "its receiver has it");
+    concert.registers(1, card).expect("registered");
+    let (number, _) = concert.gift(1, card, false).expect("a number");
+    assert!(says(&mut concert).contains("this ticket is over"), "whoever has that number has it");
+    concert.installs(2, &number).expect("taken");
+    concert.later(20 * Time::DAY);
+    assert!(says(&mut concert).contains("its event has ended"));
+    concert.clean();
+}
+
+#[test]
 fn a_gift_that_nobody_takes_comes_back() {
     let mut concert = Concert::new();
     let card = concert.buys();

@@ -844,6 +844,25 @@ fn a_muted_merchant_gets_a_number_like_anybody_and_it_rings_nowhere() {
 }
 
 #[test]
+fn a_number_rings_nowhere_once_whoever_it_stands_for_is_called_elsewhere() {
+    let mut town = Town::new();
+    let mut switch = town.with_switch();
+    let id = switch.id().expect("joined");
+    let (to_user, to_shop) = (town.merchant_calls().expect("a number"), town.user_calls().expect("a number"));
+    assert_eq!(rings(&mut town, &mut switch, &to_user).as_deref(), Some(USERS));
+    // Said once more, nothing changes.
+    town.called_at(true, Some((id, USERS.into()))).expect("told");
+    assert_eq!(rings(&mut town, &mut switch, &to_user).as_deref(), Some(USERS));
+    town.called_at(true, Some((id, "+4930200".into()))).expect("told");
+    town.called_at(false, None).expect("told");
+    assert_eq!(rings(&mut town, &mut switch, &to_user), None);
+    assert_eq!(rings(&mut town, &mut switch, &to_shop), None);
+    let after = town.merchant_calls().expect("a number");
+    assert_eq!(rings(&mut town, &mut switch, &after).as_deref(), Some("+4930200"));
+    assert_eq!(town.user_calls(), Err(ProviderRefusal::Unknown));
+}
+
+#[test]
 fn where_somebody_is_called_is_told_again_to_a_provider_put_back_from_a_backup_and_an_old_word_does_not_count() {
     let mut town = Town::new();
     let mut switch = town.with_switch();

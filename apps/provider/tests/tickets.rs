@@ -139,6 +139,26 @@ fn a_code_that_yielded_to_a_touch_opened_twice_and_is_shown_also_at_one_gate() {
 }
 
 #[test]
+fn one_code_before_two_cameras_at_once_is_reported() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    concert.doors_open();
+    let now = concert.world.moment();
+    let code = concert.visitor.window(card, 1, 1, now).expect("a code");
+    // Each hears the other, and neither has heard of this yet.
+    for gate in [0, 1] {
+        concert.gates[gate].hear(true);
+        let told = concert.gates[gate].camera(&code, now).expect("ready");
+        assert!(matches!(told, GateNotice::Open(_)), "{told:?}");
+        concert.brings(gate);
+    }
+    assert_eq!(concert.world.open_exceptions(), ["came twice"]);
+    concert.brings(0);
+    assert_eq!(concert.world.open_exceptions(), ["came twice"], "once");
+    concert.clean();
+}
+
+#[test]
 fn what_a_gate_that_did_not_know_let_in_beyond_the_terms_is_reported() {
     let mut concert = Concert::new();
     let (card, other) = (concert.buys(), concert.buys());

@@ -150,6 +150,15 @@ impl Center {
         let provider = self.provider.as_mut().ok_or("no provider")?;
         provider.block(card, now).map_err(|error| error.to_string())
     }
+    /// Issues a ticket anew whose wallet was lost; the number.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    pub fn reissue(&mut self, card: CardId) -> Result<String, String> {
+        let now = self.now;
+        let provider = self.provider.as_mut().ok_or("no provider")?;
+        provider.anew(card, now).map_err(|error| error.to_string())
+    }
     /// Tickets of a change have their turn, one transaction after the other, as the provider's own process has it; it dies between
     /// them so often, in a thousand.
     pub fn work_off(&mut self, dies: u64) {

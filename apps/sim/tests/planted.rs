@@ -52,7 +52,9 @@ fn stage(which: Break) -> Option<Mix> {
             Some(Mix { calls: 500, frames: 300, ..Mix::CALM })
         }
         Break::PriceNotCompared => Some(Mix { calls: 500, terminal_cheats: 300, ..Mix::CALM }),
-        Break::CallThroughMute => Some(Mix { calls: 100, letters: 150, ringing: 700, ..Mix::CALM }),
+        Break::CallThroughMute | Break::OldPhoneRings => {
+            Some(Mix { calls: 100, letters: 150, ringing: 700, ..Mix::CALM })
+        }
         Break::FeeKept => Some(Mix { settling: 40, ..Mix::CALM }),
         _ => None,
     }

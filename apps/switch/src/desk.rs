@@ -14,6 +14,7 @@ use tegata_core::step::Event;
 use tegata_core::talk::call::{SwitchCall, SwitchNotice};
 use tegata_core::talk::journal::Through;
 use tegata_core::talk::pay::Refusal;
+use tegata_core::talk::reach::is_stand_in;
 use tegata_device::{Now, TapStep, TerminalTap};
 use tegata_sip::reason::Reason;
 use tegata_sip::{self as sip, At, Body, By, CallId, Command, Control, Number, Route, Shown, Side};
@@ -29,12 +30,15 @@ const LOOK: Duration = Duration::from_secs(1);
 struct Line {
     tap: TerminalTap<SwitchCall>,
     to: Number,
+    route: Route,
     shown_as: Shown,
     /// The number that was dialled, if it stands for somebody.
     stood_for: Option<Number>,
     /// What the caller said last: SIP may bring it twice.
     heard: Vec<u8>,
     answered: bool,
+    /// When it looks again, as far as that is noted.
+    due: Option<u64>,
     /// SIP has let go of it: nothing can be said any more.
     gone: bool,
 }
@@ -65,6 +69,10 @@ pub struct Desk<V> {
     out: Vec<Command>,
     /// Calls that were touched since the last write.
     touched: BTreeSet<CallId>,
+    /// A call broke off: what is stored ends it.
+    broke: bool,
+    /// The list by which cards of calls under way were looked at last.
+    list: u64,
     done: Done,
 }
 
@@ -79,6 +87,8 @@ impl<V: Vault> Desk<V> {
             due: BinaryHeap::new(),
             out: Vec::new(),
             touched: BTreeSet::new(),
+            broke: false,
+            list: 0,
             done: Done::default(),
         }
     }
@@ -121,6 +131,10 @@ impl<V: Vault> Desk<V> {
             if looked.elapsed() >= LOOK {
                 looked = tokio::time::Instant::now();
                 tokio::task::block_in_place(|| idle(&mut self.switch));
+                self.end_dead(sip.now(), clock);
+                for command in self.out.drain(..) {
+                    let _ = control.commands.send(command);
+                }
             }
         }
         Ok(())
@@ -138,13 +152,20 @@ impl<V: Vault> Desk<V> {
             self.happened(event, clock());
         }
         while self.due.peek().is_some_and(|Reverse((at, _))| *at <= now.0) {
-            let Some(Reverse((_, call))) = self.due.pop() else { break };
-            self.tell(call, now, clock(), |call| call);
+            let Some(Reverse((at, call))) = self.due.pop() else { break };
+            // Whatever fell due in the meantime is noted by itself.
+            let noted = |line: &mut Line| line.due.take_if(|due| *due == at).is_some();
+            if self.lines.get_mut(&call).is_some_and(noted) {
+                self.tell(call, now, clock(), |call| call);
+            }
         }
         let (written, touched) = (self.switch.device.write(), std::mem::take(&mut self.touched));
-        self.done.writes += 1;
-        let Err(error) = written else {
-            return Ok(());
+        let error = match written {
+            Ok(written) => {
+                self.done.writes += u64::from(written);
+                return if std::mem::take(&mut self.broke) { self.end_others(clock()) } else { Ok(()) };
+            }
+            Err(error) => error,
         };
         tracing::error!(%error, "what {} calls stored is lost; they end", touched.len());
         self.out.clear();
@@ -152,18 +173,30 @@ impl<V: Vault> Desk<V> {
             self.lines.remove(call);
             self.fail(*call, 500, "The switch could not store");
         }
-        // Whatever else is open is still on its line.
-        for call in self.switch.calls()? {
-            let transaction = call.tariff.claimed().transaction;
-            let held = self
-                .lines
-                .values_mut()
-                .any(|line| line.tap.talking().look(SwitchCall::transaction) == Some(Some(transaction)));
-            if !held {
-                self.switch.end(transaction, clock())?;
-            }
+        self.end_others(clock())
+    }
+    /// Whatever is open in the records and on no line any more ends as it is stored (R8).
+    fn end_others(&mut self, now: Now) -> Result<(), SwitchError> {
+        let number = |line: &mut Line| line.tap.talking().look(SwitchCall::transaction).flatten();
+        let held: HashSet<u64> = self.lines.values_mut().filter_map(number).collect();
+        self.switch.end_others(&held, now).map(drop)
+    }
+    /// Ends the calls of cards that a new list says are dead: what they are used for from here on nobody would be paid.
+    fn end_dead(&mut self, at: At, clock: fn() -> Now) {
+        let Ok(exchange) = self.switch.exchange() else { return };
+        let list = exchange.anchors.list.as_ref().map_or(0, |list| list.claimed().number);
+        if std::mem::replace(&mut self.list, list) == list {
+            return;
         }
-        Ok(())
+        let dead = |(call, line): (&CallId, &mut Line)| {
+            let (card, generation) = line.tap.talking().look(SwitchCall::card).flatten()?;
+            exchange.anchors.is_dead(card, generation).then_some(*call)
+        };
+        let dead: Vec<CallId> = self.lines.iter_mut().filter_map(dead).collect();
+        for call in dead {
+            self.tell(call, at, clock(), |call| call.ended(CallEnd::NotAgreed));
+        }
+        self.touched.clear();
     }
 
     fn happened(&mut self, event: sip::Event, now: Now) {
@@ -195,13 +228,13 @@ impl<V: Vault> Desk<V> {
                     return self.out.push(Command::HangUp { call, reason, body: None });
                 };
                 let how = how(&by, line.answered);
-                self.tell(call, at, now, |call| call.ended(how));
+                self.tell(call, at, now, |call| call.ended_at(how, at.0));
             }
             sip::Event::Ended { call, by, at } => {
                 let Some(line) = self.lines.get_mut(&call) else { return };
                 line.gone = true;
                 let how = how(&by, line.answered);
-                self.tell(call, at, now, |call| call.ended(how));
+                self.tell(call, at, now, |call| call.ended_at(how, at.0));
             }
             sip::Event::Emergency { call, called, .. } => tracing::warn!("{call} for help, to {called}"),
             sip::Event::Body { .. } | sip::Event::Ringing { .. } => {}
@@ -216,28 +249,30 @@ impl<V: Vault> Desk<V> {
         (at, now): (At, Now),
     ) {
         self.done.asked += 1;
-        let (to, route, shown_as) = match self.switch.stands_for(called.as_str(), now.time) {
-            // The caller knows that number alone, and the callee no number at all (flow 21).
-            Some(phone) => match Number::read(&phone) {
-                Ok(to) if self.phones.contains(to.as_str()) => (to, Route::Phone { contacts: 0 }, Shown::Anonymous),
-                _ => (called.clone(), Route::Unknown, Shown::Anonymous),
-            },
+        // The caller knows that number alone, and the callee no number at all (flow 21).
+        let stood_for = self.switch.knows(called.as_str(), now.time).then(|| called.clone());
+        let (to, route, shown_as) = match &stood_for {
+            Some(number) => (self.phone_of(number, now), Route::Phone { contacts: 0 }, Shown::Anonymous),
+            // It has rung, or its time is over: it is no number abroad that a trunk would lead to.
+            None if is_stand_in(called.as_str()) => (called.clone(), Route::Unknown, Shown::Anonymous),
             None => (called.clone(), route, shown_as),
         };
+        if route == Route::Unknown && self.phones.contains(to.as_str()) {
+            return self.fail(call, 480, "That phone is off or away at the moment; nothing was charged");
+        }
         if route == Route::Unknown {
             return self.refuse(call, Refusal::UnknownDestination, None);
         }
-        let stood_for = (to != called).then(|| called.clone());
         if stood_for.is_some() && self.lines.values().any(|line| line.stood_for == stood_for) {
             return self.fail(call, 486, "Somebody is calling this number");
         }
         let Some(hello) = body else {
             return self.fail(call, 402, "This call is paid by a telephone card: dial with a wallet");
         };
-        let through = match route {
+        let through = match &route {
             Route::Trunk(trunk) => {
-                let operator = self.operators.get(&trunk).copied();
-                Some(Through { trunk, operator, extensions: Default::default() })
+                let operator = self.operators.get(trunk).copied();
+                Some(Through { trunk: trunk.clone(), operator, extensions: Default::default() })
             }
             Route::Phone { .. } | Route::Unknown => None,
         };
@@ -251,9 +286,15 @@ impl<V: Vault> Desk<V> {
                 return self.fail(call, 503, "The switch is not set up for calls");
             }
         };
-        let line = Line { tap, to, shown_as, stood_for, heard: Vec::new(), answered: false, gone: false };
+        let heard = Vec::new();
+        let line = Line { tap, to, route, shown_as, stood_for, heard, answered: false, due: None, gone: false };
         self.lines.insert(call, line);
         self.heard(call, hello, at, now);
+    }
+    /// The phone of this switch that a number stands for, or itself, which no phone has.
+    fn phone_of(&self, number: &Number, now: Now) -> Number {
+        let phone = self.switch.stands_for(number.as_str(), now.time).and_then(|phone| Number::read(&phone).ok());
+        phone.filter(|phone| self.phones.contains(phone.as_str())).unwrap_or_else(|| number.clone())
     }
 
     /// The caller says something.
@@ -291,8 +332,11 @@ impl<V: Vault> Desk<V> {
         for notice in notices {
             match notice {
                 SwitchNotice::Proceed => {
-                    if let Some(Line { to, shown_as, .. }) = self.lines.get(&call) {
-                        self.out.push(Command::Proceed { call, to: to.clone(), shown_as: shown_as.clone() });
+                    if let Some(Line { to, route, shown_as, stood_for, .. }) = self.lines.get(&call) {
+                        // Whoever it stands for may have gone elsewhere since it was dialled.
+                        let to = stood_for.as_ref().map_or_else(|| to.clone(), |number| self.phone_of(number, now));
+                        let (route, shown_as) = (route.clone(), shown_as.clone());
+                        self.out.push(Command::Proceed { call, to, route, shown_as });
                     }
                 }
                 SwitchNotice::Warn(left) => {
@@ -316,6 +360,7 @@ impl<V: Vault> Desk<V> {
                 SwitchNotice::Failed(fault) => {
                     tracing::error!(%fault, "{call} ends");
                     self.lines.remove(&call);
+                    self.broke = true;
                     self.fail(call, 500, "The switch failed");
                 }
             }
@@ -324,7 +369,9 @@ impl<V: Vault> Desk<V> {
         self.out.extend(frames.into_iter().map(|frame| Command::Tell { call, body: Body(frame) }));
         if line.tap.is_over() {
             self.lines.remove(&call);
-        } else if let Some(due) = line.tap.talking().look(SwitchCall::due).flatten() {
+        } else if let Some(due) = line.tap.talking().look(SwitchCall::due).flatten()
+            && line.due.replace(due) != Some(due)
+        {
             self.due.push(Reverse((due, call)));
         }
     }

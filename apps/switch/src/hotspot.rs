@@ -40,6 +40,8 @@ const WAIT: u64 = 30;
 const LOOK: Duration = Duration::from_millis(500);
 /// How long a session is remembered that is over, so that its last words are fetched.
 const REMEMBERED: Duration = Duration::from_secs(60);
+/// How many sessions may have begun that have not paid yet.
+const WAITING: usize = 256;
 /// The header that says whether the way is open.
 pub const OPEN: &str = "tegata-open";
 
@@ -151,35 +153,50 @@ impl<V: Vault> Sessions<V> {
             self.held.values_mut().filter_map(|session| session.tap.talking().look(SwitchCall::due).flatten()).min();
         Duration::from_millis(next.map_or(u64::MAX, |at| at.saturating_sub(ms))).min(LOOK)
     }
-    /// Somebody's first word. Gives the session's name.
-    fn open(&mut self, service: &str, hello: &[u8], at: (Now, u64)) -> Result<String, SwitchError> {
+    /// Somebody's first word. Gives the session's name; none where too many have begun and paid nothing yet.
+    fn open(&mut self, service: &str, hello: &[u8], at: (Now, u64)) -> Result<Option<String>, SwitchError> {
+        if self.held.values().filter(|session| !session.open && session.over.is_none()).count() >= WAITING {
+            return Ok(None);
+        }
         let tap = self.switch.tap(service)?;
         let id: String = entropy::fresh().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         let session = Session { tap, words: Vec::new(), open: false, over: None, told: Arc::new(Notify::new()) };
         self.held.insert(id.clone(), session);
         self.heard(&id, hello, at);
-        Ok(id)
+        Ok(Some(id))
     }
     fn heard(&mut self, id: &str, frame: &[u8], (now, ms): (Now, u64)) {
         let Some(session) = self.held.get_mut(id) else { return };
         session.tap.talking().tell(|call| call.at(ms));
         match session.tap.receive(frame, now, &mut self.switch.device) {
             Ok(step) => self.after(id, step, (now, ms)),
-            // What is paid stays paid: the session ends, and its end is logged.
-            Err(_) => self.tell(id, (now, ms), |call| call.ended(CallEnd::NotAgreed)),
+            // What is paid stays paid: the session ends, and its end is logged. Nothing can be said in it any more.
+            Err(_) => {
+                self.tell(id, (now, ms), |call| call.ended(CallEnd::NotAgreed));
+                self.close(id);
+            }
         }
+    }
+    /// The way is closed, whatever the conversation has come to.
+    fn close(&mut self, id: &str) {
+        let Some(session) = self.held.get_mut(id) else { return };
+        session.open = false;
+        session.over.get_or_insert_with(Instant::now);
+        session.told.notify_one();
     }
     fn tell(&mut self, id: &str, (now, ms): (Now, u64), change: impl FnOnce(SwitchCall) -> SwitchCall) {
         let Some(session) = self.held.get_mut(id) else { return };
         session.tap.talking().tell(|call| change(call.at(ms)));
-        if let Ok(step) = session.tap.event(Event::Tick, now, &mut self.switch.device) {
-            self.after(id, step, (now, ms));
+        match session.tap.event(Event::Tick, now, &mut self.switch.device) {
+            Ok(step) => self.after(id, step, (now, ms)),
+            Err(_) => self.close(id),
         }
     }
     fn after(&mut self, id: &str, step: TapStep<SwitchNotice>, at: (Now, u64)) {
         let Some(session) = self.held.get_mut(id) else { return };
         session.words.extend(step.frames);
         let mut more: Option<fn(SwitchCall) -> SwitchCall> = None;
+        let mut broke = false;
         for notice in step.notices {
             match notice {
                 // Nobody rings: the way opens at once, and is paid for from here on.
@@ -189,7 +206,11 @@ impl<V: Vault> Sessions<V> {
                 }
                 SwitchNotice::HangUp(CallEnd::PaidTimeOver) => more = Some(|call| call.ended(CallEnd::PaidTimeOver)),
                 SwitchNotice::HangUp(_) => more = Some(|call| call.ended(CallEnd::HungUp)),
-                SwitchNotice::Over(_) | SwitchNotice::Refused(_) | SwitchNotice::Failed(_) => session.open = false,
+                SwitchNotice::Over(_) | SwitchNotice::Refused(_) => session.open = false,
+                SwitchNotice::Failed(_) => {
+                    session.open = false;
+                    broke = true;
+                }
                 SwitchNotice::Warn(_) => {}
             }
         }
@@ -198,6 +219,14 @@ impl<V: Vault> Sessions<V> {
             session.over.get_or_insert_with(Instant::now);
         }
         session.told.notify_one();
+        if broke {
+            // What is stored ends it (R8).
+            let number = |held: &mut Session| held.tap.talking().look(SwitchCall::transaction).flatten();
+            let held = self.held.values_mut().filter_map(number).collect();
+            if let Err(error) = self.switch.end_others(&held, at.0) {
+                tracing::error!(%error, "a session that broke off has not ended yet");
+            }
+        }
         if let Some(more) = more {
             self.tell(id, at, more);
         }
@@ -222,18 +251,21 @@ async fn service<V: Vault + Send + 'static>(State(hotspot): State<Arc<Hotspot<V>
 
 async fn open<V: Vault + Send + 'static>(State(hotspot): State<Arc<Hotspot<V>>>, hello: Body) -> Response {
     let opened = hotspot.with(|sessions, now, ms| {
-        let id = sessions.open(&hotspot.service, &hello, (now, ms))?;
-        Ok::<_, SwitchError>((sessions.fetch(&id), id))
+        let Some(id) = sessions.open(&hotspot.service, &hello, (now, ms))? else { return Ok(None) };
+        Ok::<_, SwitchError>(Some((sessions.fetch(&id), id)))
     });
+    // Until when it waits for a request may be sooner than anything else.
+    hotspot.due.notify_one();
     match opened {
-        Ok((Some((words, open, ..)), id)) => {
+        Ok(Some((Some((words, open, ..)), id))) => {
             let mut response = said(StatusCode::CREATED, words, open);
             if let Ok(place) = HeaderValue::from_str(&format!("/v1/session/{id}")) {
                 response.headers_mut().insert(header::LOCATION, place);
             }
             response
         }
-        Ok((None, _)) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Ok(None) => (StatusCode::SERVICE_UNAVAILABLE, "many are about to begin; try again in a minute").into_response(),
+        Ok(Some((None, _))) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
     }
 }
@@ -287,3 +319,6 @@ async fn ended<V: Vault + Send + 'static>(State(hotspot): State<Arc<Hotspot<V>>>
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,13 @@
 //! between the two: it carries words from one to the other, and gathers what many calls store into one durable write. [`hotspot`] is the
 //! same charging over HTTP, for a way to the network instead of a call.
 
+// The town of the tests is the same within this crate and beside it.
+#[cfg(test)]
+extern crate self as tegata_switch;
+#[cfg(test)]
+#[path = "../tests/town/mod.rs"]
+mod town;
+
 pub mod desk;
 pub mod hotspot;
 mod records;

@@ -1,6 +1,7 @@
 //! A switch over its vault: what it works with, calls that it was in when it went down, its line to the provider.
 
 use crate::records::CallRecord;
+use std::collections::HashSet;
 use std::sync::Arc;
 use tegata_core::Time;
 use tegata_core::charging::Tariff;
@@ -91,6 +92,10 @@ impl<V: Vault> Switch<V> {
     pub fn stands_for(&self, number: &str, now: Time) -> Option<String> {
         StandsFor::load(&self.device, number, now)?.phone
     }
+    /// Whether this number stands for somebody, or for nobody whom one could ring.
+    pub fn knows(&self, number: &str, now: Time) -> bool {
+        StandsFor::load(&self.device, number, now).is_some()
+    }
     /// This number stands for nobody any more: it has done so once.
     ///
     /// # Errors
@@ -131,8 +136,16 @@ impl<V: Vault> Switch<V> {
     /// # Errors
     /// [`SwitchError`].
     pub fn recover(&mut self, now: Now) -> Result<usize, SwitchError> {
+        self.end_others(&HashSet::new(), now)
+    }
+    /// Ends the calls that stand in its records as open and that nobody holds any more; says how many (R8).
+    ///
+    /// # Errors
+    /// [`SwitchError`].
+    pub fn end_others(&mut self, held: &HashSet<u64>, now: Now) -> Result<usize, SwitchError> {
         let open = self.calls()?.into_iter().filter(|call| call.state == CallState::Open);
         let open: Vec<u64> = open.map(|call| call.tariff.claimed().transaction).collect();
+        let open: Vec<u64> = open.into_iter().filter(|transaction| !held.contains(transaction)).collect();
         for transaction in &open {
             self.end(*transaction, now)?;
         }

@@ -1,32 +1,26 @@
 //! A switch with everything that is real about it: SIP over loopback, the desk, wallets that pay, phones that ring; and all agree on
 //! what each call cost.
 
+mod town;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tegata_core::card::{CallEnd, CardKind, Terms};
+use std::time::{Duration, Instant};
+use tegata_core::card::CallEnd;
 use tegata_core::charging::Rate;
 use tegata_core::record::{Batch, RecordKey, Space};
-use tegata_core::step::Broken;
-use tegata_core::talk::call::{Caller, CallerNotice};
-use tegata_core::talk::pay::load_purse;
-use tegata_core::wire::certificate::Role;
-use tegata_core::wire::signed::Algorithm;
-use tegata_core::{Amount, CardId, PartyId, Time, Unit};
-use tegata_crypto_native::{NativeVerifier, entropy};
-use tegata_device::{Device, KeyRing, Now, Post, PostError, hang_up_all, join, take_up_all};
-use tegata_issuer::Issuer;
-use tegata_provider::{Keys, Provider};
+use tegata_core::talk::call::CallerNotice;
+use tegata_device::hang_up_all;
 use tegata_sip::phones::digest::secret;
 use tegata_sip::{
     Algorithm as Digest, Config, Line as PhoneLine, Number, Passwords, Phone, PhoneCommand, PhoneConfig, PhoneEvent,
 };
-use tegata_store::Store;
+use tegata_switch::SwitchError;
 use tegata_switch::desk::{Desk, Done};
-use tegata_switch::{Switch, SwitchError};
 use tegata_vault::{Found, MemoryVault, Vault, VaultError};
-use tegata_wallet::{Called, Heard, Person, PhoneError, Speaker, Wallet, call, registered};
+use tegata_wallet::{Called, Heard, Person, PhoneError, Speaker, call, registered};
 use tokio::sync::watch;
+use town::{Held, Line, Parts, audited, now, rate, telephone};
 
 /// Whoever is called.
 const BOB: &str = "09430002";
@@ -36,20 +30,6 @@ const LENGTH: u64 = 1_000;
 /// As short as a link pays for, to numbers that begin with 0945.
 const SHORT: u64 = 200;
 const FACE: u64 = 50;
-
-fn now() -> Now {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    Now { time: Time(seconds), entropy: entropy::fresh() }
-}
-
-/// The provider, as far as its network is a call.
-struct Line(Arc<Mutex<Provider>>);
-
-impl Post for Line {
-    fn post(&mut self, envelopes: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, PostError> {
-        Ok(self.0.lock().expect("one thread").handle(&envelopes, now().time, entropy::fresh()))
-    }
-}
 
 /// A vault whose next write fails when it is told to.
 #[derive(Default)]
@@ -79,25 +59,11 @@ impl Passwords for Sesame {
     }
 }
 
-fn joined<V: Vault>(town: &Arc<Mutex<Provider>>, vault: V, role: Role, owner: Option<PartyId>) -> Device<V> {
-    let ring = KeyRing::in_memory(Algorithm::Ed25519, &entropy::fresh());
-    let mut device = Device::new(vault, ring, &NativeVerifier);
-    let (token, info) = {
-        let mut provider = town.lock().expect("one thread");
-        let token = provider.invite(role, owner, "one", now().time, entropy::fresh()).expect("a token");
-        (token, provider.info().clone())
-    };
-    join(&mut device, &mut Line(town.clone()), &info, &token, role, "one", now()).expect("joined");
-    device
-}
-
 type Served = (Desk<Fragile>, Result<(), SwitchError>);
 
 struct Town {
-    provider: Arc<Mutex<Provider>>,
     line: Line,
-    wallet: Wallet<MemoryVault>,
-    card: CardId,
+    held: Held,
     /// The next write of the switch fails.
     fails: Arc<AtomicBool>,
     at: std::net::SocketAddr,
@@ -109,61 +75,12 @@ struct Town {
 impl Town {
     /// A provider, an issuer, a switch that connects calls, and a wallet with a card.
     fn open(setup: u64, setup_kept: bool) -> Self {
-        let at = now().time;
-        let provider =
-            Provider::open(Store::memory().expect("memory"), Keys::new([9; 32], at), "Town", at, Broken::NONE);
-        let provider = Arc::new(Mutex::new(provider.expect("a provider")));
-        let mut line = Line(provider.clone());
-        let mut issuer = Issuer::new(joined(&provider, MemoryVault::new(), Role::Issuer, None));
-        let merchant = joined(&provider, MemoryVault::new(), Role::Merchant, None);
-        let owner = merchant.certificate().expect("joined").claimed().subject.party();
         let fails = Arc::new(AtomicBool::new(false));
         let vault = Fragile(MemoryVault::new(), fails.clone());
-        let mut switch = Switch::new(joined(&provider, vault, Role::Switch, Some(owner)));
-        let mut wallet = Wallet::new(joined(&provider, MemoryVault::new(), Role::Wallet, None), Algorithm::Ed25519);
-        let rate = Rate {
-            prefix: "0943".into(),
-            when: None,
-            setup,
-            price: PRICE,
-            length: LENGTH,
-            minimum: 1,
-            setup_kept: setup_kept.then_some(true),
-            extensions: Default::default(),
-        };
-        issuer
-            .set_tariff(
-                &mut line,
-                (Unit::USD, 0),
-                vec![rate.clone(), Rate { prefix: "0945".into(), length: SHORT, ..rate }],
-                now(),
-            )
-            .expect("set");
-        let terms = Terms {
-            issuer: issuer.party().expect("joined"),
-            kind: CardKind::Telephone,
-            unit: Unit::USD,
-            name: "Phone card".into(),
-            max_payment: FACE,
-            offline_limit: FACE,
-            due_after: 30 * Time::DAY,
-            list_age: 7 * Time::DAY,
-            record_age: 7 * Time::DAY,
-            max_balance: FACE,
-            handovers: 0,
-            refundable: true,
-            max_untouched: 0,
-            register_within: None,
-            program: None,
-            ticket: None,
-            extensions: Default::default(),
-        };
-        let face = Amount::new(Unit::USD, FACE).expect("in range");
-        let batch = issuer.order(&mut line, terms, face, (1, at.after(1_000 * Time::DAY)), now()).expect("ordered");
-        issuer.activate(&mut line, batch, (1, 1), now()).expect("activated");
-        let number = issuer.print(batch).expect("printed").remove(0).number.to_string();
-        let card = wallet.install(&mut line, &number, None, now()).expect("installed");
-        switch.update(&mut line, now()).expect("updated");
+        let charged =
+            |prefix, length| Rate { setup, setup_kept: setup_kept.then_some(true), ..rate(prefix, PRICE, length) };
+        let rates = vec![charged("0943", LENGTH), charged("0945", SHORT)];
+        let Parts { line, switch, mut wallets } = telephone(vault, rates, FACE, 1, now);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
         let config = Config::new(std::net::SocketAddr::from(([127, 0, 0, 1], 0)), "town");
         let (sip, mut control) =
@@ -175,7 +92,7 @@ impl Town {
             let served = desk.block_on(serving.run(&sip, &mut control, stopped, now, |_| {}));
             (serving, served)
         });
-        Self { provider, line, wallet, card, fails, at, stop, desk: Some(desk), runtime }
+        Self { line, held: wallets.remove(0), fails, at, stop, desk: Some(desk), runtime }
     }
 
     fn config(&self, number: &str) -> PhoneConfig {
@@ -199,8 +116,8 @@ impl Town {
     /// The wallet calls, from a phone of its own.
     fn call(&mut self, to: &str, limit: Option<u64>, person: &mut Somebody) -> Result<Called, PhoneError> {
         let config = self.config("09430001");
-        let caller = Caller { payer: self.wallet.payer(self.card).expect("a card"), called: to.into(), limit };
-        let device = &mut self.wallet.device;
+        let caller = self.held.caller(to, limit);
+        let device = &mut self.held.wallet.device;
         self.runtime.block_on(async {
             // A phone that is dropped before its line says no word more.
             let (phone, line) = Phone::start(config).await.expect("a phone");
@@ -219,20 +136,11 @@ impl Town {
         let (mut desk, served) = self.desk.take().expect("it runs").join().expect("it ran");
         served.expect("served");
         desk.switch.recover(now()).expect("recovered");
-        let line = &mut self.line;
-        take_up_all(&mut self.wallet.device, self.card, now()).expect("taken up");
-        desk.switch.update(line, now()).expect("updated");
-        for _ in 0..2 {
-            self.wallet.update(line, now()).expect("updated");
-        }
-        let left = load_purse(&self.wallet.device, self.card).expect("a card").remaining;
+        desk.switch.update(&mut self.line, now()).expect("updated");
+        self.held.update(&mut self.line, now());
         let recorded: u64 = desk.switch.records().expect("records").iter().map(|record| record.used.minor()).sum();
-        assert_eq!((FACE - left, recorded), (used, used));
-        let provider = self.provider.lock().expect("one thread");
-        let audited = tegata_audit::audit(provider.store().connection(), &tegata_audit::Options::default());
-        assert!(audited.expect("audited").difference.is_none());
-        let book = provider.books().expect("books")[0].2;
-        assert_eq!(book.sum(tegata_ledger::Side::Payable), i128::from(used));
+        assert_eq!((FACE - self.held.left(), recorded), (used, used));
+        assert_eq!(audited(&self.line), i128::from(used));
         let done = desk.done();
         (desk, done)
     }
@@ -316,7 +224,7 @@ fn whoever_calls_hangs_up_and_has_the_rest_back() {
     assert!(receipt.ended == CallEnd::HungUp && (PRICE..=3 * PRICE).contains(&used), "{receipt:?}");
     let paid = called.paid.expect("paid").minor();
     assert!(paid == 3 * PRICE && called.returned.map(|back| back.minor()) == Some(paid - used), "{called:?}");
-    let listed = town.wallet.calls().expect("calls");
+    let listed = town.held.wallet.calls().expect("calls");
     assert_eq!((listed.len(), listed[0].used, listed[0].called.as_str()), (1, Some(receipt.used), BOB));
     let (_, done) = town.agree(used);
     assert_eq!((done.asked, done.ended, done.refused), (1, 1, 0));
@@ -390,7 +298,7 @@ fn a_wallet_that_vanishes_is_cut_off_when_what_it_paid_is_over() {
     let gone = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| town.call(BOB, None, &mut person).map(drop)));
     assert!(gone.is_err());
     std::thread::sleep(Duration::from_millis(3 * LENGTH + 500));
-    hang_up_all(&mut town.wallet.device, now()).expect("hung up");
+    hang_up_all(&mut town.held.wallet.device, now()).expect("hung up");
     let (desk, _) = town.agree(3 * PRICE);
     let records = desk.switch.records().expect("records");
     assert_eq!((records[0].ended, records[0].lasted), (CallEnd::PaidTimeOver, Some(3 * LENGTH)));
@@ -408,12 +316,12 @@ fn busy_declined_and_unanswered_calls_cost_nothing() {
         // What was paid ahead for the connection comes back, since the receipt comes with the refusal; the third time with the
         // next update (R6).
         assert_eq!(called.returned.map(|back| back.minor()), Some(20), "{called:?}");
-        let left = load_purse(&town.wallet.device, town.card).expect("a card").remaining;
+        let left = town.held.left();
         assert_eq!(left, if at < 2 { FACE } else { FACE - 20 });
     }
     let (desk, done) = town.agree(0);
     let ends: Vec<CallEnd> = desk.switch.records().expect("records").iter().map(|record| record.ended).collect();
-    assert_eq!((ends.as_slice(), done.ended), ([CallEnd::Busy, CallEnd::Busy, CallEnd::HungUp].as_slice(), 3));
+    assert_eq!((ends.as_slice(), done.ended), ([CallEnd::Busy, CallEnd::Busy, CallEnd::Cancelled].as_slice(), 3));
 }
 
 #[test]
@@ -480,9 +388,8 @@ fn a_switch_that_cannot_store_ends_its_calls_and_charges_what_is_certain() {
     impl Speaker for Breaks {
         fn hears(&mut self, _: &Heard) {}
     }
-    let (config, card) = (town.config("09430001"), town.card);
-    let caller = Caller { payer: town.wallet.payer(card).expect("a card"), called: BOB.into(), limit: None };
-    let device = &mut town.wallet.device;
+    let (config, caller) = (town.config("09430001"), town.held.caller(BOB, None));
+    let device = &mut town.held.wallet.device;
     let called = town.runtime.block_on(async {
         let (_phone, mut line) = Phone::start(config).await.expect("a phone");
         call(device, caller, &mut line, now, &mut Breaks(somebody(u64::MAX), fails)).await.expect("called")
@@ -491,7 +398,7 @@ fn a_switch_that_cannot_store_ends_its_calls_and_charges_what_is_certain() {
     assert!(called.receipt.is_none(), "the provider brings it: {called:?}");
     // Two units were over when the third check was stored; half a unit ahead it may be that only one was.
     let (desk, _) = {
-        let records = town.wallet.calls().expect("calls");
+        let records = town.held.wallet.calls().expect("calls");
         assert_eq!(records[0].paid.minor(), 4 * PRICE);
         town.agree_on_what_is_recorded()
     };

@@ -24,7 +24,7 @@ pub use processor::{BankCommand, ProcessorCommand};
 pub use provider::{InviteRole, ProviderCommand};
 pub use replay::{CallsFlags, EventFlags, ReplayCommand, SalesFlags, Tender};
 pub use settlement::SettlementCommand;
-pub use switch::SwitchCommand;
+pub use switch::{EMERGENCY, SwitchCommand};
 pub use terminal::TerminalCommand;
 pub use wallet::WalletCommand;
 

@@ -1,7 +1,7 @@
 //! What a process used, as the kernel counts it: CPU time and the most memory it ever held.
 #![allow(clippy::float_arithmetic)] // measurements, never money
 
-use std::time::Instant;
+use rustix::time::{ClockId, clock_gettime};
 
 /// Clock ticks a second in `/proc`, fixed by the kernel's interface to user space (`USER_HZ`).
 const TICKS: f64 = 100.0;
@@ -24,21 +24,18 @@ pub fn peak_mebibytes(pid: u32) -> Option<f64> {
     Some(kibibytes / 1024.0)
 }
 
-/// CPU nanoseconds of the calling thread.
-pub fn thread_nanoseconds() -> Option<u64> {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    stat.split_whitespace().next()?.parse().ok()
+/// CPU nanoseconds of the calling thread, its own and in the kernel.
+pub fn thread_nanoseconds() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// Microseconds of this thread's CPU that `work` took for each of `items`.
 pub fn microseconds_each(items: usize, work: impl FnOnce()) -> f64 {
-    let (started, wall) = (thread_nanoseconds(), Instant::now());
+    let before = thread_nanoseconds();
     work();
-    let elapsed = match (started, thread_nanoseconds()) {
-        (Some(before), Some(after)) => (after - before) as f64,
-        _ => wall.elapsed().as_nanos() as f64,
-    };
-    elapsed / 1000.0 / items as f64
+    (thread_nanoseconds() - before) as f64 / 1000.0 / items as f64
 }
 
 /// What was measured on.

@@ -89,8 +89,7 @@ impl Place {
         }
     }
 
-    /// Whether there is a device of this name already, joined or not.
-    pub fn exists(&self, sort: Sort, name: &str) -> bool {
+    fn at(&self, sort: Sort, name: &str) -> PathBuf {
         let folder = match sort {
             Sort::Wallet => "wallets",
             Sort::Terminal => "terminals",
@@ -99,7 +98,12 @@ impl Place {
             Sort::Issuer => "issuers",
             Sort::Merchant => "merchants",
         };
-        self.folder.path().join(folder).join(name).join("vault.db").exists()
+        self.folder.path().join(folder).join(name)
+    }
+
+    /// Whether there is a device of this name already, joined or not.
+    pub fn exists(&self, sort: Sort, name: &str) -> bool {
+        tegata_vault::folder::is_name(name) && self.at(sort, name).join("vault.db").exists()
     }
 
     /// Makes a device that does not exist yet, or finishes making one.
@@ -127,6 +131,17 @@ impl Place {
         let bound = device_key(folder.path(), false)?;
         let ring = KeyRing::open(&mut vault, code.as_deref(), &bound)?;
         Ok(Opened { part: Device::new(vault, ring, &NativeVerifier), folder })
+    }
+
+    /// Looks into a device's records, also while it works in another process: nothing is locked, and its keys are not there.
+    pub fn look(&self, sort: Sort, name: &str) -> Result<(Device<SqliteVault>, PathBuf), Failure> {
+        if !self.exists(sort, name) {
+            return fail(format!("there is no '{name}' here yet; join first, which makes it"));
+        }
+        let folder = self.at(sort, name);
+        let vault = SqliteVault::open(folder.join("vault.db"))?;
+        let none = KeyRing::in_memory(Algorithm::Ed25519, &[0; 32]);
+        Ok((Device::new(vault, none, &NativeVerifier), folder))
     }
 
     /// Opens a wallet.
@@ -223,6 +238,11 @@ impl Place {
     /// The line to the provider.
     pub fn post(&self) -> Result<HttpPost, Failure> {
         Ok(HttpPost::new(&self.provider_url()?)?)
+    }
+
+    /// The line of a switch to the provider: calls wait meanwhile, and a unit may end.
+    pub fn brief_post(&self) -> Result<HttpPost, Failure> {
+        Ok(HttpPost::within(&self.provider_url()?, Duration::from_secs(1))?)
     }
 
     /// Opens a wallet and its line to the provider.

@@ -1,74 +1,27 @@
 //! Buying over the network as people type it: provider, processor and bank as processes of their own, SIGKILL in between.
 #![allow(clippy::unwrap_used)] // a test that cannot go on says where
 
-use serde_json::Value;
-use std::io::{BufRead, BufReader};
+mod typed;
+
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-
-fn tegata(data: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tegata"));
-    command.arg("--json").arg("--data").arg(data).env("TEGATA_CODE", "1234").stdin(Stdio::null());
-    command
-}
-
-fn run(data: &Path, line: &str) -> Output {
-    tegata(data).args(line.split_whitespace()).output().unwrap()
-}
-
-fn good(data: &Path, line: &str) -> Value {
-    let output = run(data, line);
-    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    serde_json::from_str(text.lines().last().unwrap_or_default()).unwrap()
-}
-
-fn bad(data: &Path, line: &str, says: &str) {
-    let output = run(data, line);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && said.contains(says), "{line}: {said}");
-}
-
-/// A process that says on its first line of JSON where it listens; killed when dropped.
-struct Listening {
-    child: Child,
-    address: String,
-}
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn listening(data: &Path, line: &str) -> Listening {
-    let mut child = tegata(data).args(line.split_whitespace()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut said = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
-    let said: Value = serde_json::from_str(&said).unwrap();
-    Listening { child, address: said["listening"].as_str().unwrap().to_owned() }
-}
-
-fn token(data: &Path, role: &str, name: &str) -> String {
-    good(data, &format!("provider invite {role} {name}"))["token"].as_str().unwrap().to_owned()
-}
+use std::process::Stdio;
+use typed::{Running, bad, good, tegata, token};
 
 #[test]
 fn a_card_is_bought_topped_up_and_given_back_while_provider_and_processor_are_killed() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
-    let bank = listening(data, "bank run");
+    let bank = Running::start(data, "bank run");
     good(data, "processor init");
-    let processor = listening(data, &format!("processor run --bank {}", bank.address));
-    let provider = listening(data, "provider run");
+    let processor = Running::start(data, &format!("processor run --bank {}", bank.address));
+    let provider = Running::start(data, "provider run");
     let key = good(data, "provider key");
     let (party, key) = (key["provider"].as_str().unwrap(), key["key"].as_str().unwrap());
     good(data, &format!("processor admit {party} {key}"));
     good(data, &format!("provider processor http://{}", processor.address));
-    let issuer = good(data, &format!("issuer mint join {}", token(data, "issuer", "mint")));
+    let issuer = good(data, &format!("issuer mint join {}", token(data, "issuer", "mint", &[])));
     let issuer = issuer["id"].as_str().unwrap().to_owned();
-    good(data, &format!("wallet ann join {}", token(data, "wallet", "ann")));
+    good(data, &format!("wallet ann join {}", token(data, "wallet", "ann", &[])));
     good(data, &format!("provider enrol {issuer} --code MINT --category 6012 --name MINT"));
 
     bad(data, "wallet ann buy 7 --yes", "no article 7");
@@ -83,7 +36,8 @@ fn a_card_is_bought_topped_up_and_given_back_while_provider_and_processor_are_ki
     // The processor dies; the purchase stands, and goes on when it is back, also after the provider died, too.
     let address = processor.address.clone();
     drop(processor);
-    let buying = tegata(data).args(["wallet", "ann", "buy", "7", "--yes"]).stdout(Stdio::piped()).spawn().unwrap();
+    let buying =
+        tegata(data).args(["--json", "wallet", "ann", "buy", "7", "--yes"]).stdout(Stdio::piped()).spawn().unwrap();
     let database = data.join("provider").join("provider.db");
     let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
     let reader = rusqlite::Connection::open_with_flags(database, flags).unwrap();
@@ -98,8 +52,8 @@ fn a_card_is_bought_topped_up_and_given_back_while_provider_and_processor_are_ki
     drop(provider);
     // Whoever waited for it may have been told that the provider is away; nothing is lost with that.
     drop(buying.wait_with_output().unwrap());
-    let _processor = listening(data, &format!("processor run --bank {} --listen {address}", bank.address));
-    let _provider = listening(data, &format!("provider run --listen {at}"));
+    let _processor = Running::start(data, &format!("processor run --bank {} --listen {address}", bank.address));
+    let _provider = Running::start(data, &format!("provider run --listen {at}"));
     let delivered = || {
         let all = good(data, "wallet ann purchases");
         let all = all["purchases"].as_array().unwrap().clone();

@@ -1,74 +1,13 @@
 //! Calls as people type it: telephone cards ordered, prices set, a switch joined and opened; and a whole day of calls.
 #![allow(clippy::unwrap_used)] // a test that cannot go on says where
 
-use serde_json::Value;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+#[path = "../../../crates/sip/tests/support/mod.rs"]
+mod support;
+mod typed;
 
-fn command(data: &Path, words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tegata"));
-    command.arg("--data").arg(data).env("TEGATA_CODE", "1234").env("COLUMNS", "200").stdin(Stdio::null());
-    command.args(words);
-    command
-}
-
-fn tegata(data: &Path, words: &[&str]) -> Output {
-    command(data, words).output().unwrap()
-}
-
-fn good(data: &Path, words: &[&str]) -> Value {
-    let output = tegata(data, &[&["--json"], words].concat());
-    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    serde_json::from_str(text.lines().last().unwrap()).unwrap()
-}
-
-fn bad(data: &Path, words: &[&str], says: &str) {
-    let output = tegata(data, words);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && said.contains(says), "{words:?}: {said}");
-}
-
-/// A part that runs until it is dropped, and says where on its first line.
-struct Running(Child, Value, BufReader<ChildStdout>);
-
-impl Running {
-    fn start(data: &Path, words: &[&str]) -> Self {
-        let mut child = command(data, &[&["--json"], words].concat()).stdout(Stdio::piped()).spawn().unwrap();
-        let (mut line, mut out): (String, BufReader<ChildStdout>) =
-            (String::new(), BufReader::new(child.stdout.take().unwrap()));
-        out.read_line(&mut line).unwrap();
-        let said: Value = serde_json::from_str(&line).unwrap();
-        assert!(said.get("listening").is_some(), "{line}");
-        Self(child, said, out)
-    }
-}
-
-impl Running {
-    /// Its last line, once it has ended by itself.
-    fn ends(mut self) -> Value {
-        let mut said = String::new();
-        std::io::Read::read_to_string(&mut self.2, &mut said).unwrap();
-        assert!(self.0.wait().unwrap().success(), "{said}");
-        serde_json::from_str(said.lines().last().unwrap()).unwrap()
-    }
-    fn address(&self) -> &str {
-        self.1["listening"].as_str().unwrap()
-    }
-}
-
-impl Drop for Running {
-    /// SIGKILL: nothing is finished.
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn token(data: &Path, role: &str, name: &str, owner: &[&str]) -> String {
-    good(data, &[&["provider", "invite", role, name], owner].concat())["token"].as_str().unwrap().to_owned()
-}
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use typed::{Running, bad, good, json, run, tegata, token};
 
 #[test]
 fn a_day_of_calls_costs_to_the_cent_what_it_should() {
@@ -138,7 +77,7 @@ fn a_switch_is_set_up_by_its_operator() {
     bad(&data, &[&run[..], &["--operator", "carrier=Exchange"]].concat(), "names no operator");
     let paid = format!("carrier={operator}");
     let running = Running::start(&data, &[&run[..], &["--operator", &paid]].concat());
-    assert!(running.1["listening"].as_str().unwrap().starts_with("127.0.0.1:"));
+    assert!(running.address.starts_with("127.0.0.1:"));
     drop(running);
     assert_eq!(good(&data, &["switch", "exchange", "calls"])["calls"].as_array().map(Vec::len), Some(0));
     assert_eq!(good(&data, &["switch", "exchange", "calls", "--by-trunk"])["trunks"].as_array().map(Vec::len), Some(0));
@@ -150,6 +89,10 @@ fn a_switch_is_set_up_by_its_operator() {
 /// Two wallets with a phone each, at a switch that connects them; alice has a card that lasts for ten units of 0.3 seconds.
 struct House {
     data: std::path::PathBuf,
+    /// A second card, in nobody's wallet.
+    number: String,
+    operator: String,
+    exchange: String,
     _provider: Running,
     switch: Running,
     _folder: tempfile::TempDir,
@@ -157,6 +100,10 @@ struct House {
 
 impl House {
     fn new() -> Self {
+        Self::open(&["--update-every", "0"])
+    }
+    /// With a switch that is run so.
+    fn open(more: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         let provider = Running::start(&data, &["provider", "run", "--listen", "127.0.0.1:0"]);
@@ -164,24 +111,25 @@ impl House {
         let merchant = token(&data, "merchant", "Exchange", &[]);
         let operator = good(&data, &["merchant", "exchange", "join", &merchant])["id"].as_str().unwrap().to_owned();
         let rates = folder.path().join("rates.csv");
-        std::fs::write(&rates, "prefix,setup,price,seconds\n030,0.02,0.05,0.3\n").unwrap();
+        std::fs::write(&rates, "prefix,setup,price,seconds\n030,0.02,0.05,0.3\n0021,0.00,0.05,0.3\n").unwrap();
         good(&data, &["issuer", "calls", "tariff", rates.to_str().unwrap()]);
-        let ordered = good(&data, &["issuer", "calls", "order", "--telephone", "--count", "1", "--face", "0.52"]);
+        let ordered = good(&data, &["issuer", "calls", "order", "--telephone", "--count", "2", "--face", "0.52"]);
         let batch = ordered["batch"].to_string();
-        good(&data, &["issuer", "calls", "activate", &batch, "1"]);
+        good(&data, &["issuer", "calls", "activate", &batch, "1", "2"]);
         let printed = good(&data, &["issuer", "calls", "print", &batch]);
-        let number = printed["numbers"][0]["number"].as_str().unwrap().to_owned();
-        good(&data, &["switch", "exchange", "join", &token(&data, "switch", "exchange", &["--owner", &operator])]);
+        let [first, number] = [0, 1].map(|at| printed["numbers"][at]["number"].as_str().unwrap().to_owned());
+        let switch = token(&data, "switch", "exchange", &["--owner", &operator]);
+        let exchange = good(&data, &["switch", "exchange", "join", &switch])["id"].as_str().unwrap().to_owned();
         for (name, phone) in [("alice", "0300"), ("bob", "0301")] {
             good(&data, &["wallet", name, "join", &token(&data, "wallet", "", &[])]);
             let password =
                 good(&data, &["switch", "exchange", "phone", phone])["password"].as_str().unwrap().to_owned();
             good(&data, &["wallet", name, "phone", phone, "--password", &password, "--at", "exchange"]);
         }
-        good(&data, &["wallet", "alice", "install", &number]);
-        let switch =
-            Running::start(&data, &["switch", "exchange", "run", "--listen", "127.0.0.1:0", "--update-every", "0"]);
-        Self { data, _provider: provider, switch, _folder: folder }
+        good(&data, &["wallet", "alice", "install", &first]);
+        let run = ["switch", "exchange", "run", "--listen", "127.0.0.1:0"];
+        let switch = Running::start(&data, &[&run[..], more].concat());
+        Self { data, number, operator, exchange, _provider: provider, switch, _folder: folder }
     }
 }
 
@@ -196,7 +144,7 @@ fn nobody_is_called_who_is_not_there_or_was_not_agreed_to() {
     assert_eq!(mode & 0o077, 0, "a password is nobody else's");
 
     // Nobody is asked where nobody can answer; nothing is called, and nothing paid.
-    bad(data, &["wallet", "alice", "call", "0301"], "nobody can be called under that number");
+    bad(data, &["wallet", "alice", "call", "0301"], "off or away at the moment");
     let bob = Running::start(data, &["wallet", "bob", "answer"]);
     bad(data, &["wallet", "alice", "call", "0301"], "the user declined");
     drop(bob);
@@ -232,7 +180,7 @@ fn a_wallet_calls_another_until_the_card_ends() {
     assert_eq!(ends, ["HungUp", "PaidTimeOver"]);
 
     // A switch that is closed is said, and a number that it does not know.
-    let at = house.switch.address().to_owned();
+    let at = house.switch.address.clone();
     drop(house.switch);
     bad(data, &["wallet", "alice", "call", "0301", "--yes"], "connects no calls at the moment");
     bad(data, &["wallet", "alice", "call", "0301", "--yes", "--at", &at], "the switch cannot be reached");
@@ -259,4 +207,83 @@ fn a_wallet_without_a_number_or_with_a_wrong_password_is_told_what_to_do() {
     bad(data, &["wallet", "carol", "call", "0301"], "this wallet holds no telephone card yet");
     bad(data, &["wallet", "carol", "answer", "--at", "nowhere"], "there is no switch 'nowhere' on this data folder");
     bad(data, &["wallet", "nobody", "answer"], "there is no wallet 'nobody' here yet");
+}
+
+/// Flow 21, all of it: the provider gives the number, the switch learns whom it stands for, a phone rings, and nobody sees the other's.
+#[test]
+fn a_customer_and_a_merchant_call_each_other_by_numbers_that_ring_once() {
+    let house = House::open(&["--update-every", "1"]);
+    let data = house.data.as_path();
+    // Alice has paid at the exchange's till; bob sits at its telephone.
+    good(data, &["terminal", "till", "join", &token(data, "terminal", "till", &["--owner", &house.operator])]);
+    let ordered = good(data, &["issuer", "calls", "order", "--count", "1", "--face", "5.00"])["batch"].to_string();
+    good(data, &["issuer", "calls", "activate", &ordered, "1"]);
+    let printed = good(data, &["issuer", "calls", "print", &ordered]);
+    good(data, &["wallet", "alice", "install", printed["numbers"][0]["number"].as_str().unwrap()]);
+    good(data, &["wallet", "bob", "install", &house.number]);
+    good(data, "terminal till update");
+    let waiting = tegata(data).args(["terminal", "till", "charge", "1.00"]).stdout(Stdio::piped()).spawn().unwrap();
+    while !data.join("terminals/till/address").exists() {
+        std::thread::yield_now();
+    }
+    good(data, "wallet alice pay till --yes");
+    assert!(waiting.wait_with_output().unwrap().status.success());
+    good(data, "terminal till update");
+    good(data, "wallet alice update");
+    let paid = good(data, "wallet alice payments");
+    let receipt = paid["payments"][0]["receipt_number"].as_str().unwrap();
+    let switch = &house.exchange;
+    // Whoever paid by card is reached by the receipt, once it has written about it.
+    good(data, &["wallet", "alice", "write", receipt, "Is my bag there?"]);
+    good(data, &["wallet", "alice", "called-at", "0300", "--switch", switch]);
+    good(data, &["terminal", "till", "called-at", "0301", "--switch", switch]);
+
+    let asked = [("wallet", "alice", "alice", "bob"), ("terminal", "till", "bob", "alice")];
+    for (part, name, caller, callee) in asked {
+        let given = good(data, &[part, name, "call-number", receipt]);
+        let number = given["number"].as_str().unwrap();
+        let answers = Running::start(data, &["wallet", callee, "answer"]);
+        // Until the switch has heard of it, the number leads nowhere.
+        let until = Instant::now() + Duration::from_secs(20);
+        let called = loop {
+            let call = run(data, &["wallet", caller, "call", number, "--yes", "--seconds", "1"]);
+            if call.status.success() {
+                break json(&call);
+            }
+            let said = String::from_utf8_lossy(&call.stderr).into_owned();
+            assert!(said.contains("nobody can be called under that number") && Instant::now() < until, "{said}");
+        };
+        assert_eq!((&called["ended"], &called["answered"]), (&"HungUp".into(), &true.into()), "{called}");
+        let taken = answers.ends();
+        assert!(taken["answered"] == true && taken["from"].is_null(), "{taken}");
+        for (seen, phone) in [(&called, ["0300", "0301"]), (&taken, ["0300", "0301"])] {
+            assert!(!phone.iter().any(|phone| seen.to_string().contains(&format!("\"{phone}\""))), "{seen}");
+        }
+        // It rings once.
+        let answers = Running::start(data, &["wallet", callee, "answer"]);
+        bad(data, &["wallet", caller, "call", number, "--yes"], "nobody can be called under that number");
+        drop(answers);
+    }
+}
+
+/// Whoever needs help has no card, and no number at any switch; the records of one that connects calls can be read meanwhile.
+#[test]
+fn a_call_for_help_needs_neither_a_card_nor_a_number() {
+    if support::sipp_is_missing() {
+        return;
+    }
+    let port = support::free_port();
+    let trunk = format!("carrier=127.0.0.1:{port}/99");
+    let house = House::open(&["--update-every", "0", "--trunk", &trunk]);
+    let data = house.data.as_path();
+    let helper = support::Start { port, ..support::Start::default() }.run();
+    good(data, &["wallet", "carol", "join", &token(data, "wallet", "", &[])]);
+    bad(data, "wallet carol call 112", "name the switch");
+    let called = good(data, "wallet carol call 112 --at exchange --seconds 1");
+    assert!(called["answered"] == true && called["emergency"] == true, "{called}");
+    tokio::runtime::Runtime::new().unwrap().block_on(helper.succeeds());
+    assert_eq!(good(data, "switch exchange calls")["calls"].as_array().map(Vec::len), Some(0), "it costs nothing");
+    assert_eq!(good(data, "switch exchange status")["tariffs"].as_array().map(Vec::len), Some(1));
+    // A phone of this switch that is off is no wrong number.
+    bad(data, "wallet alice call 0301 --yes", "off or away at the moment");
 }

@@ -1,63 +1,11 @@
 //! The program as people type it: real processes, real sockets, real folders.
 #![allow(clippy::unwrap_used)] // a test that cannot go on says where
 
-use serde_json::Value;
-use std::io::{BufRead, BufReader};
+mod typed;
+
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-
-fn tegata(data: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tegata"));
-    command.arg("--data").arg(data).env("TEGATA_CODE", "1234").stdin(Stdio::null());
-    command
-}
-
-fn run(data: &Path, line: &str) -> Output {
-    tegata(data).arg("--json").args(line.split_whitespace()).output().unwrap()
-}
-
-fn json(output: &Output) -> Value {
-    let text = String::from_utf8_lossy(&output.stdout);
-    let last = text.lines().last().unwrap_or_default();
-    serde_json::from_str(last).unwrap_or_else(|_| panic!("{text}\n{}", String::from_utf8_lossy(&output.stderr)))
-}
-
-fn good(data: &Path, line: &str) -> Value {
-    let output = run(data, line);
-    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
-    json(&output)
-}
-
-/// Fails with a message for people that says this, and a non-zero exit code.
-fn bad(data: &Path, line: &str, says: &str) {
-    let output = run(data, line);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success(), "{line} should fail");
-    assert!(said.contains(says), "{line}: {said}");
-    assert!(json(&output).get("error").is_some(), "{line}: the error is in the JSON, too");
-}
-
-/// A process that says on its first line of JSON where it listens.
-struct Listening {
-    child: Child,
-    address: String,
-}
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn provider(data: &Path, listen: &str) -> Listening {
-    let mut child =
-        tegata(data).args(["--json", "provider", "run", "--listen", listen]).stdout(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let said: Value = serde_json::from_str(&line).unwrap();
-    Listening { child, address: said["listening"].as_str().unwrap().to_owned() }
-}
+use std::process::{Child, Stdio};
+use typed::{Running, bad, good, json, run, tegata};
 
 /// A charge that waits for a wallet; read until it has said where.
 fn charge(data: &Path, terminal: &str, amount: &str) -> Child {
@@ -117,7 +65,7 @@ fn the_town_walks_a_card_from_printing_to_a_clean_audit() {
     bad(data, "wallet alice update", "no provider runs");
     bad(data, "--provider http://127.0.0.1:1 wallet alice update", "cannot be reached");
     // It comes back, and both sides agree.
-    let provider = provider(data, "127.0.0.1:0");
+    let provider = Running::start(data, "provider run --listen 127.0.0.1:0");
     good(data, "terminal kiosk update");
     good(data, "wallet alice update");
     let settled = good(data, "provider settle");
@@ -168,7 +116,7 @@ fn what_people_do_wrong_is_told_to_them() {
     bad(data, "wallet alice pay 127.0.0.1:1", "127.0.0.1:1");
     bad(data, "wallet alice install ABCD", "characters");
     bad(data, "wallet ../alice cards", "name");
-    let running = provider(data, "127.0.0.1:0");
+    let running = Running::start(data, "provider run --listen 127.0.0.1:0");
     bad(data, "issuer townbank activate 1 9 99", "no serials");
     drop(running);
     bad(data, "sim --seeds 5..1", "range");
@@ -193,7 +141,7 @@ fn locked_copied_newer_and_half_made_folders_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
     good(data, "town --once");
-    let running = provider(data, "127.0.0.1:0");
+    let running = Running::start(data, "provider run --listen 127.0.0.1:0");
     bad(data, "provider run", "another process");
     let second = tempfile::tempdir().unwrap();
     let taken = format!("provider run --listen {}", running.address);
@@ -227,7 +175,7 @@ fn an_older_copy_of_a_vault_is_set_right_by_the_next_update() {
     let waiting = charge(data, "kiosk", "10.00");
     good(data, "wallet alice pay kiosk --yes");
     waiting.wait_with_output().unwrap();
-    let running = provider(data, "127.0.0.1:0");
+    let running = Running::start(data, "provider run --listen 127.0.0.1:0");
     good(data, "terminal kiosk update");
     good(data, "wallet alice update");
     std::fs::write(&vault, before).unwrap();
@@ -283,17 +231,9 @@ fn nothing_secret_is_printed_or_logged_however_talkative_the_log() {
     let data = folder.path();
     let number = good(data, "town --once")["next_number"].as_str().unwrap().to_owned();
     let log = data.join("provider.log");
-    let mut child = tegata(data)
-        .args(["--json", "provider", "run", "--listen", "127.0.0.1:0"])
-        .env("TEGATA_LOG", "trace")
-        .stdout(Stdio::piped())
-        .stderr(std::fs::File::create(&log).unwrap())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let said: Value = serde_json::from_str(&line).unwrap();
-    let provider = Listening { child, address: said["listening"].as_str().unwrap().to_owned() };
+    let mut command = tegata(data);
+    command.args(["--json", "provider", "run", "--listen", "127.0.0.1:0"]).env("TEGATA_LOG", "trace");
+    let provider = Running::of(command.stderr(std::fs::File::create(&log).unwrap()));
     let mut seen = String::new();
     let mut talk = |code: &str, line: &str| {
         let mut command = tegata(data);

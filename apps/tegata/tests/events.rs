@@ -1,51 +1,9 @@
 //! A promoter's work as people type it: an event planned, seated, sold by category, its gate put in place.
 #![allow(clippy::unwrap_used)] // a test that cannot go on says where
 
-use serde_json::Value;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+mod typed;
 
-fn tegata(data: &Path, words: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tegata"));
-    command.arg("--data").arg(data).env("TEGATA_CODE", "1234").env("COLUMNS", "200").stdin(Stdio::null());
-    command.args(words).output().unwrap()
-}
-
-fn good(data: &Path, words: &[&str]) -> Value {
-    let output = tegata(data, &[&["--json"], words].concat());
-    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    serde_json::from_str(text.lines().last().unwrap()).unwrap()
-}
-
-fn bad(data: &Path, words: &[&str], says: &str) {
-    let output = tegata(data, words);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && said.contains(says), "{words:?}: {said}");
-}
-
-struct Running(Child);
-
-impl Running {
-    fn start(data: &Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tegata"));
-        command.arg("--json").arg("--data").arg(data).args(["provider", "run"]).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        assert!(line.contains("listening"), "{line}");
-        Self(child)
-    }
-}
-
-impl Drop for Running {
-    /// SIGKILL: nothing is finished.
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use typed::{Running, bad, good};
 
 #[test]
 fn the_last_seats_are_sold_once_each_to_sixteen_buyers_at_once() {
@@ -81,7 +39,7 @@ const OPEN: [&str; 2] = ["--from", "2099-12-24 19:00"];
 fn a_venue_is_planned_in_one_line_seated_from_a_file_and_has_its_gate() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
-    let _provider = Running::start(data);
+    let _provider = Running::start(data, "provider run");
     let token = |role: &str, name: &str, more: &[&str]| {
         good(data, &[&["provider", "invite", role, name], more].concat())["token"].as_str().unwrap().to_owned()
     };

@@ -172,3 +172,20 @@ fn what_people_do_wrong_when_they_give_is_told_to_them() {
     hall.good(&["wallet", "alice", "enter", "north"]);
     hall.bad(&["wallet", "alice", "give", &ticket], "check out first");
 }
+
+#[test]
+fn a_ticket_of_a_lost_phone_is_installed_on_another() {
+    let mut hall = Hall::open(&["alice", "bob", "carol"], 1, &[]);
+    let ticket = name(&hall.tickets("alice")[0]);
+    hall.bad(&["provider", "reissue", "card-00"], "a card's id is card- and 32 digits");
+    let anew = hall.good(&["provider", "reissue", &ticket]);
+    assert_eq!(hall.good(&["provider", "reissue", &ticket]), anew, "said again");
+    let number = anew["number"].as_str().unwrap();
+    assert_eq!(hall.good(&["wallet", "bob", "take", number])["installed"], ticket.as_str());
+    hall.bad(&["wallet", "carol", "take", number], "refused");
+    // Until it has heard of it the gate takes whichever comes first; after that the new one alone.
+    hall.brings();
+    hall.bad(&["wallet", "alice", "enter", "north"], "the gate stays closed");
+    assert_eq!(hall.good(&["wallet", "bob", "enter", "north"])["entry"], 1);
+    assert_eq!(hall.good(&["audit"])["clean"], true);
+}

@@ -1,71 +1,13 @@
 //! A way to the network as people type it: a hotspot opened, paid for by a telephone card, left again and paid out.
 #![allow(clippy::unwrap_used)] // a test that cannot go on says where
 
+mod typed;
+
 use serde_json::Value;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use typed::{Running, bad, good, token};
 
 /// The number by whose rate the hotspot charges: 0.05 for each half second.
 const SERVICE: &str = "09430001";
-
-fn command(data: &Path, words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tegata"));
-    command.arg("--data").arg(data).env("TEGATA_CODE", "1234").env("COLUMNS", "200").stdin(Stdio::null());
-    command.args(words);
-    command
-}
-
-fn tegata(data: &Path, words: &[&str]) -> Output {
-    command(data, words).output().unwrap()
-}
-
-fn good(data: &Path, words: &[&str]) -> Value {
-    let output = tegata(data, &[&["--json"], words].concat());
-    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    serde_json::from_str(text.lines().last().unwrap()).unwrap()
-}
-
-fn bad(data: &Path, words: &[&str], says: &str) {
-    let output = tegata(data, words);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && said.contains(says), "{words:?}: {said}");
-}
-
-/// A part that runs until it is dropped, and says where on its first line.
-struct Running(Child, Value, BufReader<std::process::ChildStdout>);
-
-impl Running {
-    fn start(data: &Path, words: &[&str]) -> Self {
-        let mut child = command(data, &[&["--json"], words].concat()).stdout(Stdio::piped()).spawn().unwrap();
-        let (mut line, mut out) = (String::new(), BufReader::new(child.stdout.take().unwrap()));
-        out.read_line(&mut line).unwrap();
-        let said: Value = serde_json::from_str(&line).unwrap();
-        assert!(said.get("listening").is_some(), "{line}");
-        Self(child, said, out)
-    }
-    /// Closes it as Ctrl-C does; gives its last line.
-    fn close(mut self) -> Value {
-        Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status().unwrap();
-        assert!(self.0.wait().unwrap().success());
-        let mut line = String::new();
-        self.2.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap()
-    }
-}
-
-impl Drop for Running {
-    /// SIGKILL: nothing is finished.
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn token(data: &Path, role: &str, name: &str, owner: &[&str]) -> String {
-    good(data, &[&["provider", "invite", role, name], owner].concat())["token"].as_str().unwrap().to_owned()
-}
 
 #[test]
 fn a_telephone_card_pays_for_a_way_to_the_network() {
@@ -98,7 +40,7 @@ fn a_telephone_card_pays_for_a_way_to_the_network() {
         "'nowhere' cannot be listened at",
     );
     let hotspot = Running::start(&data, &[&open[..], &["--service", SERVICE]].concat());
-    assert_eq!(hotspot.1["service"], SERVICE);
+    assert_eq!(hotspot.said["service"], SERVICE);
 
     bad(&data, &["wallet", "alice", "surf", "--at", "cafe", "--yes"], "holds no telephone card yet");
     good(&data, &["wallet", "alice", "install", &number]);

@@ -1,57 +1,17 @@
 //! Letters and opened credit payments as people type them: real processes, real sockets, real folders, SIGKILL.
 #![allow(clippy::unwrap_used)] // a test that cannot go on says where
 
+mod typed;
+
 use serde_json::Value;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-
-fn tegata(data: &Path, words: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tegata"));
-    command.arg("--data").arg(data).env("TEGATA_CODE", "1234").env("COLUMNS", "200").stdin(Stdio::null());
-    command.args(words).output().unwrap()
-}
-
-fn good(data: &Path, words: &[&str]) -> Value {
-    let output = tegata(data, &[&["--json"], words].concat());
-    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    serde_json::from_str(text.lines().last().unwrap()).unwrap()
-}
-
-fn bad(data: &Path, words: &[&str], says: &str) {
-    let output = tegata(data, words);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && said.contains(says), "{words:?}: {said}");
-}
+use typed::{Running, bad, good, tegata, text};
 
 fn wait_for_the_next_second() {
     let second = || std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
     let now = second();
     while second() == now {
         std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-}
-
-struct Running(Child);
-
-impl Running {
-    fn start(data: &Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tegata"));
-        command.arg("--json").arg("--data").arg(data).args(["provider", "run"]).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        assert!(line.contains("listening"), "{line}");
-        Self(child)
-    }
-}
-
-impl Drop for Running {
-    /// SIGKILL: nothing is finished.
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 
@@ -87,7 +47,7 @@ fn merchant_and_user_write_to_each_other_and_the_provider_keeps_nothing_readable
     assert_eq!(texts(&offline).len(), 2);
     assert!(offline["failed"].as_str().unwrap().contains("no provider"));
 
-    let running = Running::start(data);
+    let running = Running::start(data, "provider run");
     good(data, &["terminal", "cafe", "write", customer, "We found a grey bag"]);
     bad(data, &["terminal", "kiosk", "write", customer, "Buy here"], "refused");
     bad(data, &["terminal", "cafe", "write", "customer-00", "x"], "no customer number");
@@ -95,7 +55,7 @@ fn merchant_and_user_write_to_each_other_and_the_provider_keeps_nothing_readable
     bad(data, &["wallet", "alice", "write", "ffff", "x"], "names 0 receipts");
     // The provider is killed: what it has taken is there when it is up again.
     drop(running);
-    let running = Running::start(data);
+    let running = Running::start(data, "provider run");
     let read = good(data, &["wallet", "alice", "messages"]);
     assert!(texts(&read).contains(&"We found a grey bag"));
     let credits = good(data, &["wallet", "alice", "credits"]);
@@ -173,7 +133,7 @@ fn a_payment_by_credit_is_opened_with_all_that_was_signed() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
     good(data, &["town", "--once"]);
-    let _running = Running::start(data);
+    let _running = Running::start(data, "provider run");
     let listed = good(data, &["provider", "credits"]);
     let request = listed["credits"][0]["request"].as_str().unwrap();
     let opened = good(data, &["provider", "credits", "--open", request]);
@@ -256,15 +216,10 @@ fn a_payment_by_credit_is_opened_with_all_that_was_signed() {
     assert!(!opened.to_string().contains("4111111111111111"));
 
     let open = ["provider", "credits", "--open", request];
-    let wide = String::from_utf8(tegata(data, &open).stdout).unwrap();
+    let wide = text(data, &open);
     assert!(wide.lines().next().unwrap().matches('│').count() == 3, "{wide}");
     assert!(wide.lines().all(|line| line.chars().count() <= 200) && !wide.contains("DOES NOT"));
-    let narrow = Command::new(env!("CARGO_BIN_EXE_tegata"))
-        .args(["--data", data.to_str().unwrap()])
-        .args(open)
-        .env("COLUMNS", "80")
-        .output()
-        .unwrap();
+    let narrow = tegata(data).args(open).env("COLUMNS", "80").output().unwrap();
     let narrow = String::from_utf8(narrow.stdout).unwrap();
     assert!(!narrow.contains('│') && narrow.contains("[8421] receipt"), "{narrow}");
     bad(data, &["provider", "credits", "--open", "request-12"], "request number");

@@ -1,10 +1,9 @@
 //! Processor and bank as people start them: real processes, real sockets, real folders, SIGKILL.
 #![allow(clippy::unwrap_used)] // a test that cannot go on says where
 
-use serde_json::Value;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+mod typed;
+
+use std::process::Command;
 use std::time::{Duration, Instant};
 use tegata_core::talk::credit::{
     Authorize, CardExpiry, CardNumber, Clear, DeclineReason, MerchantDetails, OpenAccount, Outcome, OutcomeState,
@@ -17,51 +16,9 @@ use tegata_crypto_native::SecretKey;
 use tegata_crypto_native::entropy::fresh;
 use tegata_processor::asker::{Asker, Question};
 use tegata_processor::bank::TestCard;
+use typed::{Running, bad, good};
 
 const PROVIDER: PartyId = PartyId([0x10; 16]);
-
-fn tegata(data: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tegata"));
-    command.arg("--json").arg("--data").arg(data).stdin(Stdio::null());
-    command
-}
-
-fn run(data: &Path, line: &str) -> Output {
-    tegata(data).args(line.split_whitespace()).output().unwrap()
-}
-
-fn good(data: &Path, line: &str) -> Value {
-    let output = run(data, line);
-    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-fn bad(data: &Path, line: &str, says: &str) {
-    let output = run(data, line);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && said.contains(says), "{line}: {said}");
-}
-
-/// A process that says on its first line of JSON where it listens; killed when dropped.
-struct Listening {
-    child: Child,
-    address: String,
-}
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn listening(data: &Path, line: &str) -> Listening {
-    let mut child = tegata(data).args(line.split_whitespace()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut said = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
-    let said: Value = serde_json::from_str(&said).unwrap();
-    Listening { child, address: said["listening"].as_str().unwrap().to_owned() }
-}
 
 /// Posts one question; `None` if the processor is gone.
 fn post(address: &str, question: &Question) -> Option<(Vec<u8>, ProcessorAnswer)> {
@@ -147,8 +104,8 @@ fn processor_and_bank_are_processes_of_their_own_and_survive_being_killed() {
     bad(data, &format!("processor admit {PROVIDER} 00"), "public key");
     good(data, &format!("processor admit {PROVIDER} {:?}", key.public()));
 
-    let bank = listening(data, "bank run");
-    let mut served = listening(data, "processor run --answer-within 1");
+    let bank = Running::start(data, "bank run");
+    let mut served = Running::start(data, "processor run --answer-within 1");
     bad(data, "processor run --listen 127.0.0.1:0", "another process");
     let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
     let info = client.get(format!("http://{}/v1/processor", served.address)).send().unwrap().bytes().unwrap();
@@ -177,11 +134,11 @@ fn processor_and_bank_are_processes_of_their_own_and_survive_being_killed() {
     std::thread::scope(|scope| {
         let asked = scope.spawn(|| post(&served.address, &hanging).is_none());
         std::thread::sleep(Duration::from_millis(400));
-        Command::new("kill").args(["-9", &served.child.id().to_string()]).status().unwrap();
+        Command::new("kill").args(["-9", &served.id().to_string()]).status().unwrap();
         assert!(asked.join().unwrap(), "no answer left before it was killed");
     });
-    served.child.wait().unwrap();
-    let served = listening(data, "processor run --answer-within 1");
+    served.wait();
+    let served = Running::start(data, "processor run --answer-within 1");
     assert_eq!(post(&served.address, &clear).unwrap().0, bytes, "the same bytes get the same answer");
     let until = Instant::now() + Duration::from_secs(20);
     for byte in 110.. {
@@ -200,9 +157,9 @@ fn processor_and_bank_are_processes_of_their_own_and_survive_being_killed() {
     good(data, &format!("processor revoke {PROVIDER}"));
     let refused = asker.ask(authorize(103, user, merchant), fresh()).unwrap();
     assert!(matches!(post(&served.address, &refused).unwrap().1, ProcessorAnswer::Refused(_)));
-    Command::new("kill").args(["-TERM", &served.child.id().to_string()]).status().unwrap();
+    Command::new("kill").args(["-TERM", &served.id().to_string()]).status().unwrap();
     drop(served);
-    let served = listening(data, "processor run");
+    let served = Running::start(data, "processor run");
     let refused = asker.ask(authorize(102, user, merchant), fresh()).unwrap();
     assert!(matches!(post(&served.address, &refused).unwrap().1, ProcessorAnswer::Refused(_)));
     bad(data, &format!("processor revoke {}", PartyId([3; 16])), "nothing is known");

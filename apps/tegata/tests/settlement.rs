@@ -1,71 +1,30 @@
 //! Settlement as people do it: real processes, real files for the bank and from it, SIGKILL in between.
 #![allow(clippy::unwrap_used)] // a test that cannot go on says where
 
+mod typed;
+
 use serde_json::Value;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Stdio;
 use tegata_core::{Amount, Unit};
 use tegata_iso20022::camt053::{Balance, Detail, Entry, Reason, Return, Side, Statement, StatementHead};
 use tegata_iso20022::pain001::{Batch, Transfer};
 use tegata_iso20022::value::Text;
+use typed::{Running, bad, good, tegata, text};
 
 const OURS: &str = "DE89370400440532013000";
 const CAFES: &str = "GB82WEST12345698765432";
 const KIOSKS: &str = "NO9386011117947";
 
-fn run(data: &Path, line: &str) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tegata"));
-    command.arg("--data").arg(data).env("TEGATA_CODE", "1234").stdin(Stdio::null());
-    command.args(line.split_whitespace()).output().unwrap()
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// What it prints for people.
-fn text(data: &Path, line: &str) -> String {
-    let output = run(data, line);
-    assert!(output.status.success(), "{line}: {}", said(&output));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn good(data: &Path, line: &str) -> Value {
-    let printed = text(data, &format!("--json {line}"));
-    serde_json::from_str(printed.lines().last().unwrap()).unwrap()
-}
-
-fn bad(data: &Path, line: &str, says: &str) {
-    let output = run(data, line);
-    assert!(!output.status.success() && said(&output).contains(says), "{line}: {}", said(&output));
-}
-
-/// A running provider; killed with SIGKILL when dropped.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn provider(data: &Path) -> Running {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tegata"));
-    command.arg("--json").arg("--data").arg(data).args(["provider", "run"]).stdin(Stdio::null());
-    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    assert!(line.contains("listening"), "{line}");
-    Running(child)
-}
-
 fn pay(data: &Path, terminal: &str, amount: &str) {
     let address = data.join("terminals").join(terminal).join("address");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tegata"));
-    command.arg("--data").arg(data).args(["terminal", terminal, "charge", amount]).stdin(Stdio::null());
-    let waiting = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut command = tegata(data);
+    let waiting = command
+        .args(["terminal", terminal, "charge", amount])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     while !address.exists() {
         std::thread::yield_now();
     }
@@ -124,7 +83,7 @@ fn a_day_is_settled_paid_by_the_bank_and_reconciled() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
     good(data, "town --once");
-    let running = provider(data);
+    let running = Running::start(data, "provider run");
     let id =
         |merchant: &str| good(data, &format!("merchant {merchant} statement"))["merchant"].as_str().unwrap().to_owned();
     let (cafe, kiosk) = (id("cafe"), id("kiosk"));
@@ -156,13 +115,14 @@ fn a_day_is_settled_paid_by_the_bank_and_reconciled() {
     bad(data, "provider bank own --iban DE89370400440532013001 --bic COBADEFF", "check digits");
     good(data, &format!("provider bank own --iban {OURS} --bic COBADEFF"));
     good(data, &format!("provider bank {cafe} --iban {CAFES} --holder Cafe"));
-    let ordered = run(data, &order);
-    assert!(ordered.status.success() && said(&ordered).contains("kiosk waits"), "{}", said(&ordered));
+    let ordered = tegata(data).args(order.split_whitespace()).output().unwrap();
+    let said = String::from_utf8_lossy(&ordered.stderr).into_owned();
+    assert!(ordered.status.success() && said.contains("kiosk waits"), "{said}");
     let batch = Batch::read(&ordered.stdout).unwrap();
     assert_eq!(batch.transfers().iter().map(|one| one.amount.minor()).collect::<Vec<_>>(), [450, 1_650]);
     drop(running);
-    let running = provider(data);
-    assert_eq!(run(data, &order).stdout, ordered.stdout, "the same bytes, also after a crash");
+    let running = Running::start(data, "provider run");
+    assert_eq!(text(data, &order).into_bytes(), ordered.stdout, "the same bytes, also after a crash");
     bad(data, "provider payouts 1 --pain001", "ordered with period");
     bad(data, "provider payouts 99 --pain001", "not closed");
 
@@ -179,7 +139,7 @@ fn a_day_is_settled_paid_by_the_bank_and_reconciled() {
     // The kiosk's payout goes with the next period, comes back, and is owed and paid again.
     good(data, &format!("provider bank {kiosk} --iban {KIOSKS}"));
     let next = good(data, "provider settle")["period"].as_u64().unwrap();
-    let second = Batch::read(&run(data, &format!("provider payouts {next} --pain001")).stdout).unwrap();
+    let second = Batch::read(text(data, &format!("provider payouts {next} --pain001")).as_bytes()).unwrap();
     assert_eq!(second.transfers()[0].amount.minor(), 975);
     assert_eq!(second.transfers()[0].creditor.name.as_str(), "kiosk");
     let statement = camt(data, 2, &second, Some("AC04"));
@@ -219,20 +179,20 @@ fn killed_while_it_settles_the_provider_has_settled_wholly_or_not_at_all() {
     good(data, "town --once");
     let mut sold = 0;
     for moment in 0..6 {
-        let running = provider(data);
+        let running = Running::start(data, "provider run");
         sold += 100 + moment;
         pay(data, "kiosk", &format!("1.{moment:02}"));
         good(data, "terminal kiosk update");
-        let mut settling = Command::new(env!("CARGO_BIN_EXE_tegata"));
-        settling.arg("--data").arg(data).args(["provider", "settle"]).stdin(Stdio::null());
-        let mut settling = settling.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut settling = tegata(data);
+        let mut settling =
+            settling.args(["provider", "settle"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         // Before the question has come, while it is answered, after it.
         std::thread::sleep(std::time::Duration::from_millis(6 * moment));
         drop(running);
         settling.wait().unwrap();
         assert_eq!(good(data, "audit")["clean"], true, "killed after {} ms", 6 * moment);
     }
-    let running = provider(data);
+    let running = Running::start(data, "provider run");
     good(data, "provider settle");
     let statement = good(data, "merchant kiosk statement");
     let cents = |row: &Value| Amount::parse(Unit::USD, row["amount"].as_str().unwrap()).unwrap().minor();

@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use tegata_core::card::CallReceipt;
 use tegata_core::charging::digits;
-use tegata_core::step::Event;
+use tegata_core::step::{Event, Fault};
 use tegata_core::talk::call::{Caller, CallerNotice, WalletCall};
 use tegata_core::wire::canonical::{Bytes, Wire};
 use tegata_crypto_native::entropy;
-use tegata_device::{Device, Now, TapError, TapStep, WalletTap};
+use tegata_device::{Device, Now, TapError, TapStep, WalletTap, hang_up_all};
 use tegata_vault::Vault;
 
 /// How long a hotspot may hold an answer, in seconds.
@@ -26,6 +26,9 @@ pub enum HotspotError {
     /// The conversation broke.
     #[error(transparent)]
     Tap(#[from] TapError),
+    /// The device failed.
+    #[error(transparent)]
+    Device(#[from] Fault),
 }
 
 /// What a person decides while it lasts.
@@ -85,6 +88,7 @@ pub fn surf<V: Vault>(
 ) -> Result<Option<CallReceipt>, HotspotError> {
     let url = url.trim_end_matches('/').to_owned();
     let client = client(&url)?;
+    hang_up_all(device, clock())?;
     let (tap, hello) = WalletTap::touch(WalletCall::new(caller), entropy::fresh())?;
     let (out, start) = (VecDeque::new(), Instant::now());
     let mut session = Session { client, url, tap, device, clock, start, out, open: false, receipt: None };

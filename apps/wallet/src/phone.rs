@@ -140,6 +140,8 @@ pub async fn call<V: Vault>(
     let to = Number::read(&caller.called).map_err(|_| PhoneError::NoNumber(caller.called.clone()))?;
     caller.called = to.as_str().to_owned();
     let card = caller.payer.card;
+    // A call that was cut off with this device is over, whatever it cost (R8).
+    hang_up_all(device, clock())?;
     let (tap, hello) = WalletTap::touch(WalletCall::new(caller), entropy::fresh())?;
     let dial = PhoneCommand::Dial { to, body: Some(Body(hello)) };
     line.commands.send(dial).map_err(|_| PhoneError::Stopped)?;

@@ -295,8 +295,7 @@ impl Reading<'_, '_> {
                     return Err("the receipt is for another call");
                 }
                 let paid = paid.ok_or("its links are not of the chain that its check commits to")?;
-                let most = said.lasted.and_then(|lasted| tariff.cost(Some(lasted))).unwrap_or(paid).min(paid);
-                Some((said.used.minor(), said.used.minor() <= most))
+                Some((said.used.minor(), said.used.minor() <= said.at_most(&tariff, paid)))
             }
             None => None,
         };

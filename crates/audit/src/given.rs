@@ -35,14 +35,23 @@ struct Row {
 
 const TAKEN: u64 = 2;
 
-/// Which wallets have given which cards: a checkpoint may stand in the last answer to one of them.
+/// What rows and requests explain: the key of a generation, and the last wallet that has a card, with its generation.
+#[derive(Default)]
+struct Explained {
+    keys: HashMap<(Id, u64), PublicKey>,
+    holders: HashMap<Id, (u64, Id)>,
+}
+
+/// Which wallets have given which cards, or were lost with them: a checkpoint may stand in the last answer to one of them.
 pub(crate) fn givers(connection: &Connection) -> Result<Vec<(Id, Id)>, AuditError> {
     let mut givers = Vec::new();
-    if has_table(connection, "handed")? {
-        each(connection, "SELECT DISTINCT card, giver FROM handed", [], |row| {
-            givers.push((row.get(0)?, row.get(1)?));
-            Ok(())
-        })?;
+    for (table, column) in [("handed", "giver"), ("anew", "lost")] {
+        if has_table(connection, table)? {
+            each(connection, &format!("SELECT DISTINCT card, {column} FROM {table}"), [], |row| {
+                givers.push((row.get(0)?, row.get(1)?));
+                Ok(())
+            })?;
+        }
     }
     Ok(givers)
 }
@@ -55,8 +64,7 @@ pub(crate) fn examine(
     checked: &mut u64,
     findings: &mut Findings,
 ) -> Result<(), AuditError> {
-    let mut explained: HashMap<(Id, u64), PublicKey> = HashMap::new();
-    let mut holders: HashMap<Id, (u64, Id)> = HashMap::new();
+    let mut explained = Explained::default();
     if has_table(connection, "handed")? {
         let sql = "SELECT card, generation, hash, gift, body, used, giver, state, taker, proof FROM handed
             ORDER BY card, generation";
@@ -80,7 +88,7 @@ pub(crate) fn examine(
                 (about, "nothing that its holder has signed", "a hand-over", "its row of table handed".to_owned())
             });
             if let Some(Some(key)) = to {
-                explained.insert((row.card, row.generation + 1), key);
+                explained.keys.insert((row.card, row.generation + 1), key);
             }
             if let (Some(taker), true) = (row.taker, row.state == TAKEN) {
                 *checked += 1;
@@ -94,27 +102,68 @@ pub(crate) fn examine(
                         "its row of table handed".into(),
                     )
                 });
-                holders.insert(row.card, (row.generation + 1, taker));
+                explained.holders.insert(row.card, (row.generation + 1, taker));
             }
             Ok(())
         })?;
     }
+    anew(connection, trust, cards, checked, &mut explained, findings)?;
     for (id, card) in &cards.cards {
         let mut known: Vec<PublicKey> = Vec::new();
         for generation in &card.generations {
-            let explains = explained.get(&(*id, generation.number)) == Some(&generation.key);
+            let explains = explained.keys.get(&(*id, generation.number)) == Some(&generation.key);
             findings.expect(known.is_empty() || known.contains(&generation.key) || explains, What::Card, || {
                 let about = format!("generation {} of card-{}", generation.number, hex(id));
                 (about, "no hand-over to its key", "a certificate under a new key", "table handed".to_owned())
             });
             known.push(generation.key);
         }
-        let holder = holders.get(id).filter(|(number, _)| card.current().is_some_and(|now| now.number == *number));
+        let holder =
+            explained.holders.get(id).filter(|(number, _)| card.current().is_some_and(|now| now.number == *number));
         findings.expect(holder.is_none_or(|(_, wallet)| *wallet == card.wallet), What::Card, || {
             let evidence = holder.map_or(String::new(), |(_, wallet)| format!("dev-{}", hex(wallet)));
             (format!("who holds card-{}", hex(id)), evidence, format!("dev-{}", hex(&card.wallet)), "table card".into())
         });
     }
+    Ok(())
+}
+
+/// Tickets that were issued anew: the operator's word, and the request of the wallet that installed it.
+fn anew(
+    connection: &Connection,
+    trust: &Trust,
+    cards: &Cards,
+    checked: &mut u64,
+    explained: &mut Explained,
+    findings: &mut Findings,
+) -> Result<(), AuditError> {
+    if !has_table(connection, "anew")? {
+        return Ok(());
+    }
+    let sql = "SELECT card, generation, next, taker, proof FROM anew ORDER BY card, generation";
+    each(connection, sql, [], |row| {
+        let (card, generation, next): (Id, u64, u64) = (row.get(0)?, row.u64(1)?, row.u64(2)?);
+        let (taker, proof): (Option<Id>, Option<Vec<u8>>) = (row.get(3)?, row.get(4)?);
+        *checked += 1;
+        let request = proof.and_then(|proof| Signed::<InstallRequest>::decode(&proof).ok());
+        let signed = taker.is_none_or(|taker| {
+            let own = |request: &&Signed<InstallRequest>| request.claimed().wallet.0 == taker;
+            let key = trust.key(&taker, Role::Wallet);
+            request.as_ref().filter(own).zip(key).is_some_and(|(request, key)| holds(request, key, &[]))
+        });
+        let fits = key_of(cards, &card, generation).is_some() && next > generation && signed;
+        findings.expect(fits, What::Card, || {
+            let about = format!("how generation {next} of card-{} was issued anew", hex(&card));
+            (about, "nothing that its new wallet has signed", "a card issued anew", "its row of table anew".to_owned())
+        });
+        if let Some((request, taker)) = request.zip(taker) {
+            explained.keys.insert((card, next), request.claimed().key);
+            if explained.holders.get(&card).is_none_or(|(number, _)| *number < next) {
+                explained.holders.insert(card, (next, taker));
+            }
+        }
+        Ok(())
+    })?;
     Ok(())
 }
 

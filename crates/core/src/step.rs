@@ -205,6 +205,8 @@ codes! {
         LinkBeforeStored = 60,
         /// A muted merchant's number rings all the same (flow 21).
         CallThroughMute = 61,
+        /// A number that was given before rings where somebody was called then (flow 21).
+        OldPhoneRings = 62,
     }
 }
 

@@ -135,15 +135,15 @@ impl<V: Vault> Device<V> {
     pub fn gather(&mut self) {
         self.gathered.get_or_insert_default();
     }
-    /// Writes what was gathered, all or nothing.
+    /// Writes what was gathered, all or nothing; says whether there was anything.
     ///
     /// # Errors
     /// The vault; nothing has changed. The conversations that stored something have gone on as if it had: end them, and begin anew from
     /// what is stored.
-    pub fn write(&mut self) -> Result<(), VaultError> {
+    pub fn write(&mut self) -> Result<bool, VaultError> {
         match self.gathered.take() {
-            Some(gathered) if !gathered.batch.writes.is_empty() => self.commit(&gathered.batch),
-            _ => Ok(()),
+            Some(gathered) if !gathered.batch.writes.is_empty() => self.commit(&gathered.batch).map(|()| true),
+            _ => Ok(false),
         }
     }
     fn add(&mut self, batch: &Batch) -> Result<(), VaultError> {
@@ -272,7 +272,7 @@ mod tests {
         );
         assert_eq!(Records::get(&device, &key).as_deref(), Some(&b"two"[..]));
         assert_eq!(device.vault.get(&key).expect("reads"), None);
-        device.write().expect("written");
+        assert!(device.write().expect("written") && !device.write().expect("nothing more"));
         assert_eq!(device.vault.get(&key).expect("reads").as_deref(), Some(&b"two"[..]));
         device.commit(&batch(1, Some(b"two"), b"four")).expect("by itself again");
     }

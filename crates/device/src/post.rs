@@ -46,10 +46,17 @@ impl HttpPost {
     /// # Errors
     /// [`PostError::Away`] if no client can be made.
     pub fn new(url: &str) -> Result<Self, PostError> {
+        Self::within(url, Duration::from_secs(60))
+    }
+    /// As [`HttpPost::new`], for somebody whom others wait for meanwhile: an answer that takes longer counts as none.
+    ///
+    /// # Errors
+    /// As [`HttpPost::new`].
+    pub fn within(url: &str, longest: Duration) -> Result<Self, PostError> {
         let url = url.trim_end_matches('/').to_owned();
         let client = reqwest::blocking::Client::builder()
-            .timeout(Duration::from_secs(60))
-            .connect_timeout(Duration::from_secs(5))
+            .timeout(longest)
+            .connect_timeout(longest.min(Duration::from_secs(5)))
             .tcp_nodelay(true)
             .no_proxy()
             .build()

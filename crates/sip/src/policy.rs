@@ -7,12 +7,12 @@ use crate::seam::{Caller, Command, Control, Event, Shown};
 pub async fn free_calls(mut control: Control) {
     while let Some(event) = control.events.recv().await {
         let command = match event {
-            Event::Asked { call, caller, called, .. } => {
+            Event::Asked { call, caller, called, route, .. } => {
                 let shown_as = match caller {
                     Caller::Phone(number) | Caller::Trunk { number: Some(number), .. } => Shown::As(number),
                     Caller::Trunk { number: None, .. } => Shown::Anonymous,
                 };
-                Command::Proceed { call, to: called, shown_as }
+                Command::Proceed { call, to: called, route, shown_as }
             }
             // Nothing is to be said about a call that costs nothing.
             Event::Ending { call, .. } => {

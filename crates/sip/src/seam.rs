@@ -206,6 +206,8 @@ pub enum Command {
         call: CallId,
         /// Whom: the dialled number, or the one it stands for.
         to: Number,
+        /// Which way, and no other: a phone that has gone meanwhile is not looked for behind a trunk.
+        route: Route,
         /// What the callee sees.
         shown_as: Shown,
     },

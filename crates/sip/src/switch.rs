@@ -281,23 +281,28 @@ impl Shared {
         }
     }
 
-    /// Whom to ring for a number, or why nobody.
-    pub(crate) fn destinations(&self, number: &Number) -> Result<Vec<Destination>, Reply> {
-        let contacts = self.phones.contacts(number);
-        if !contacts.is_empty() {
-            let to = |contact: crate::phones::Contact| Destination {
-                number: number.clone(),
-                uri: contact.uri,
-                way: Way { address: contact.source, stream: contact.stream },
-                translated: true,
-            };
-            return Ok(contacts.into_iter().map(to).collect());
+    /// Whom to ring for a number that leads this way, or why nobody.
+    pub(crate) fn destinations(&self, number: &Number, route: &Route) -> Result<Vec<Destination>, Reply> {
+        match route {
+            Route::Phone { .. } => {
+                let to = |contact: crate::phones::Contact| Destination {
+                    number: number.clone(),
+                    uri: contact.uri,
+                    way: Way { address: contact.source, stream: contact.stream },
+                    translated: true,
+                };
+                let contacts: Vec<_> = self.phones.contacts(number).into_iter().map(to).collect();
+                if contacts.is_empty() { Err(Reply::new(480, "Nobody is there")) } else { Ok(contacts) }
+            }
+            Route::Trunk(name) => {
+                let trunk = self.config.trunk(name).ok_or_else(|| Reply::new(404, "No such trunk"))?;
+                if number.as_str().len() < trunk.least_digits {
+                    return Err(Reply::new(484, "Address incomplete"));
+                }
+                Ok(vec![through(trunk, number)])
+            }
+            Route::Unknown => Err(Reply::new(404, "No such number, or nobody there")),
         }
-        let trunk = self.config.way_to(number).ok_or_else(|| Reply::new(404, "No such number, or nobody there"))?;
-        if number.as_str().len() < trunk.least_digits {
-            return Err(Reply::new(484, "Address incomplete"));
-        }
-        Ok(vec![through(trunk, number)])
     }
 
     /// Whose call it is, by where it comes from and whom it names.
@@ -347,8 +352,12 @@ impl Config {
     }
 
     fn way_to(&self, number: &Number) -> Option<&Trunk> {
+        // A number may be written as one of the whole world (+49...), and so may a prefix.
+        let bare = |text: &str| text.strip_prefix('+').unwrap_or(text).to_owned();
+        let number = bare(number.as_str());
         let longest = |trunk: &&Trunk| {
-            trunk.prefixes.iter().filter(|prefix| number.as_str().starts_with(prefix.as_str())).map(String::len).max()
+            let prefixes = trunk.prefixes.iter().map(|prefix| bare(prefix));
+            prefixes.filter(|prefix| number.starts_with(prefix.as_str())).map(|prefix| prefix.len()).max()
         };
         let ways = self.trunks.iter().filter_map(|trunk| longest(&trunk).map(|length| (length, trunk)));
         ways.max_by_key(|(length, _)| *length).map(|(_, trunk)| trunk)

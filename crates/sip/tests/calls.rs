@@ -74,9 +74,9 @@ async fn a_phone_proves_its_password_and_is_rung_where_it_registered() {
     let caller = Start { scenario: "caller", port: town.callers, to: at, ..Start::default() }.run();
     let Event::Asked { call, caller: who, called, route, .. } = next(&mut control).await else { panic!("asked") };
     let trunk = Caller::Trunk { trunk: "callers".into(), number: Some(number("0300")) };
-    assert_eq!((who, &called, route), (trunk, &number("0300"), Route::Phone { contacts: 1 }));
+    assert_eq!((who, &called, &route), (trunk, &number("0300"), &Route::Phone { contacts: 1 }));
     let shown_as = tegata_sip::Shown::As(number("0800"));
-    control.commands.send(tegata_sip::Command::Proceed { call, to: called, shown_as }).expect("the switch runs");
+    control.commands.send(tegata_sip::Command::Proceed { call, to: called, route, shown_as }).expect("the switch runs");
     caller.succeeds().await;
     rung.succeeds().await;
     while !matches!(next(&mut control).await, Event::Ended { by: By::Caller, .. }) {}

@@ -49,13 +49,13 @@ async fn a_call_is_paid_warned_and_cut_off() {
     let payer = town.caller("payer", 1, &[]);
     let Event::Asked { call, caller, called, route, body, .. } = next(&mut control).await else { panic!("asked") };
     assert_eq!(caller, Caller::Trunk { trunk: "callers".into(), number: Some(number("0300")) });
-    assert_eq!((&called, route), (&number("0912345"), Route::Trunk("callees".into())));
+    assert_eq!((&called, &route), (&number("0912345"), &Route::Trunk("callees".into())));
     assert_eq!(body.map(|body| String::from_utf8_lossy(&body.0).trim().to_owned()).as_deref(), Some("offer"));
     let command = |command| control.commands.send(command).expect("the switch runs");
     command(Command::Tell { call, body: word("tariff") });
     assert_eq!(said(&mut control).await, "check one");
     let command = |command| control.commands.send(command).expect("the switch runs");
-    command(Command::Proceed { call, to: called, shown_as: Shown::Anonymous });
+    command(Command::Proceed { call, to: called, route, shown_as: Shown::Anonymous });
     assert!(matches!(next(&mut control).await, Event::Ringing { .. }));
     assert!(matches!(next(&mut control).await, Event::Answered { .. }));
     let command = |command| control.commands.send(command).expect("the switch runs");
@@ -95,7 +95,12 @@ async fn the_callee_sees_nobody_where_charging_says_so() {
     let callee = town.callee("callee_anonymous", 1, &[]);
     let caller = town.caller("caller", 1, &[]);
     let call = asked(&mut control).await;
-    let proceed = Command::Proceed { call, to: number("0912345"), shown_as: Shown::Anonymous };
+    let proceed = Command::Proceed {
+        call,
+        to: number("0912345"),
+        route: Route::Trunk("callees".into()),
+        shown_as: Shown::Anonymous,
+    };
     control.commands.send(proceed).expect("the switch runs");
     caller.succeeds().await;
     callee.succeeds().await;
@@ -147,7 +152,10 @@ async fn calls_end_where_charging_goes_away() {
     let caller = town.caller("caller_hung_up", 1, &[]);
     let call = asked(&mut control).await;
     let shown_as = Shown::As(number("0300"));
-    control.commands.send(Command::Proceed { call, to: number("0912345"), shown_as }).expect("the switch runs");
+    control
+        .commands
+        .send(Command::Proceed { call, to: number("0912345"), route: Route::Trunk("callees".into()), shown_as })
+        .expect("the switch runs");
     while !matches!(next(&mut control).await, Event::Answered { .. }) {}
     drop(control);
     caller.succeeds().await;
@@ -177,7 +185,10 @@ async fn a_phone_that_died_is_noticed() {
     let caller = town.caller("caller_hung_up_late", 1, &[]);
     let call = asked(&mut control).await;
     let shown_as = Shown::As(number("0300"));
-    control.commands.send(Command::Proceed { call, to: number("0912345"), shown_as }).expect("the switch runs");
+    control
+        .commands
+        .send(Command::Proceed { call, to: number("0912345"), route: Route::Trunk("callees".into()), shown_as })
+        .expect("the switch runs");
     callee.succeeds().await;
     let by = tokio::time::timeout(Duration::from_secs(60), async {
         loop {

@@ -3,22 +3,13 @@
 mod support;
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::time::{Duration, Instant};
 use support::town::{Town, next};
-use support::{Start, sipp_is_missing};
+use support::{Start, figure, sipp_is_missing, statistics};
 use tegata_sip::{By, Command, Event, Number, Shown};
 
 /// These tests measure their process: one at a time.
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-
-/// The lines of sipp's statistics, one a second, by the names of its columns.
-fn statistics(file: &Path) -> Vec<HashMap<String, String>> {
-    let text = std::fs::read_to_string(file).expect("statistics");
-    let mut lines = text.lines().map(|line| line.split(';').map(str::to_owned));
-    let names: Vec<String> = lines.next().expect("names").collect();
-    lines.map(|values| names.iter().cloned().zip(values).collect()).collect()
-}
 
 /// New calls of the second with the fewest of them, among the first twenty-five.
 fn slowest_second(statistics: &[HashMap<String, String>]) -> u64 {
@@ -27,10 +18,6 @@ fn slowest_second(statistics: &[HashMap<String, String>]) -> u64 {
         whole.parse::<u64>().ok()
     };
     statistics.iter().skip(2).take(25).filter_map(rate).min().expect("seconds")
-}
-
-fn figure(statistics: &HashMap<String, String>, name: &str) -> u64 {
-    statistics.get(name).and_then(|value| value.trim().parse().ok()).unwrap_or_else(|| panic!("no {name}"))
 }
 
 /// Milliseconds of a time such as 00:00:00:004000 (microseconds in the end).
@@ -166,9 +153,9 @@ async fn calls_that_charging_refuses_leave_nothing_behind() {
     let unknown = Some((town.switch.address(), "5555"));
     let caller = Start { scenario: "caller_unknown", port: town.callers, to: unknown, ..Start::default() }.run();
     loop {
-        if let Event::Asked { call, called, .. } = next(&mut control).await {
+        if let Event::Asked { call, called, route, .. } = next(&mut control).await {
             let shown_as = Shown::As(Number::read("0300").expect("a number"));
-            control.commands.send(Command::Proceed { call, to: called, shown_as }).expect("the switch runs");
+            control.commands.send(Command::Proceed { call, to: called, route, shown_as }).expect("the switch runs");
             break;
         }
     }

@@ -10,7 +10,7 @@ use tegata_sip::phones::digest::secret;
 use tegata_sip::reason::Reason;
 use tegata_sip::{
     Algorithm, Body, By, CallId, Caller, Command, Config, Control, Event, Line, Number, Passwords, Phone, PhoneCommand,
-    PhoneConfig, PhoneEvent, Shown, Side, Switch,
+    PhoneConfig, PhoneEvent, Route, Shown, Side, Switch,
 };
 
 /// Everybody's password is the number, backwards.
@@ -179,7 +179,12 @@ async fn a_call_is_paid_warned_and_cut_off_with_a_receipt() {
     alice.does(PhoneCommand::Say { call, body: word("and more") });
     assert_eq!(said(&mut control).await, word("check one"));
     assert_eq!(said(&mut control).await, word("and more"));
-    command(Command::Proceed { call: asked, to: number("0301"), shown_as: Shown::Anonymous });
+    command(Command::Proceed {
+        call: asked,
+        to: number("0301"),
+        route: Route::Phone { contacts: 1 },
+        shown_as: Shown::Anonymous,
+    });
     let (rung, from) = bob.rings().await;
     assert_eq!(from, None);
     alice.hears(PhoneEvent::Ringing { call }).await;
@@ -213,8 +218,8 @@ async fn a_call_is_paid_warned_and_cut_off_with_a_receipt() {
 async fn charged(switch: &Switch, control: &mut Control) -> (One, One, CallId, CallId) {
     let (mut alice, mut bob) = (One::registered(switch, "0300").await, One::registered(switch, "0301").await);
     let call = alice.dials("0301", Some(word("offer"))).await;
-    let Event::Asked { call: asked, called, .. } = next(control).await else { panic!("asked") };
-    let proceed = Command::Proceed { call: asked, to: called, shown_as: Shown::Anonymous };
+    let Event::Asked { call: asked, called, route, .. } = next(control).await else { panic!("asked") };
+    let proceed = Command::Proceed { call: asked, to: called, route, shown_as: Shown::Anonymous };
     control.commands.send(proceed).expect("the switch runs");
     let (rung, _) = bob.rings().await;
     bob.does(PhoneCommand::Answer { call: rung });
@@ -342,8 +347,8 @@ async fn a_registration_and_a_call_are_kept_alive() {
     assert_eq!(alice.next().await, PhoneEvent::Registered(Duration::from_secs(2)));
     assert!(matches!(bob.next().await, PhoneEvent::Registered(_)));
     let call = alice.dials("0301", None).await;
-    let Event::Asked { call: asked, called, .. } = next(&mut control).await else { panic!("asked") };
-    let proceed = Command::Proceed { call: asked, to: called, shown_as: Shown::Anonymous };
+    let Event::Asked { call: asked, called, route, .. } = next(&mut control).await else { panic!("asked") };
+    let proceed = Command::Proceed { call: asked, to: called, route, shown_as: Shown::Anonymous };
     control.commands.send(proceed).expect("the switch runs");
     let (rung, _) = bob.rings().await;
     bob.does(PhoneCommand::Answer { call: rung });

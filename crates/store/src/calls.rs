@@ -30,9 +30,11 @@ pub struct StandsForRow {
     pub wallet: WalletId,
     /// Who calls.
     pub side: Side,
+    /// Which device is called.
+    pub called: DeviceId,
     /// The switch.
     pub switch: DeviceId,
-    /// Whether the switch knows it.
+    /// Whether it rings: the switch knows the phone.
     pub told: bool,
     /// When it was asked for.
     pub at: Time,
@@ -40,7 +42,7 @@ pub struct StandsForRow {
     pub until: Time,
 }
 
-const COLUMNS: &str = "hash, number, merchant, wallet, side, switch, told, at, until";
+const COLUMNS: &str = "hash, number, merchant, wallet, side, called, switch, told, at, until";
 
 fn stands_for(row: &mut Columns<'_, '_>) -> rusqlite::Result<StandsForRow> {
     Ok(StandsForRow {
@@ -49,6 +51,7 @@ fn stands_for(row: &mut Columns<'_, '_>) -> rusqlite::Result<StandsForRow> {
         merchant: PartyId(row.get()?),
         wallet: DeviceId(row.get()?),
         side: row.code(&[Side::User, Side::Merchant], |side| side as u64)?,
+        called: DeviceId(row.get()?),
         switch: DeviceId(row.get()?),
         told: row.u64()? != 0,
         at: row.time()?,
@@ -101,18 +104,29 @@ impl Store {
         );
         all(self.sql(&sql)?, params![wallet.0, merchant.0, n(since.0), side as i64], stands_for)
     }
+    /// The numbers by which this device is called now, as its switch knows.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn numbers_of(&self, called: DeviceId, now: Time) -> Result<Vec<StandsForRow>, StoreError> {
+        let sql =
+            format!("SELECT {COLUMNS} FROM stands_for WHERE called = ?1 AND until > ?2 AND told = 1 ORDER BY at, hash");
+        all(self.sql(&sql)?, params![called.0, n(now.0)], stands_for)
+    }
     /// Writes a number, or that its switch does not know it any more.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn put_stands_for(&self, row: &StandsForRow) -> Result<(), StoreError> {
-        let sql = format!("INSERT OR REPLACE INTO stands_for ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
+        let sql =
+            format!("INSERT OR REPLACE INTO stands_for ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
         self.sql(&sql)?.execute(params![
             row.hash.0,
             row.number,
             row.merchant.0,
             row.wallet.0,
             row.side as i64,
+            row.called.0,
             row.switch.0,
             i64::from(row.told),
             n(row.at.0),

@@ -4,6 +4,7 @@
 //! It decides nothing: what may be recorded, and what it means, is the provider's to judge. It reads no clock, draws no
 //! randomness, checks no signature. `migrations/` holds the schema.
 
+mod anew;
 mod books;
 mod buy;
 mod calls;
@@ -28,6 +29,7 @@ mod tickets;
 mod turnout;
 mod waiting;
 
+pub use anew::AnewRow;
 pub use books::{Cause, PayoutRow, PostingRow};
 pub use buy::{ArticleRow, PurchaseRow, RefundRow, RefundState, Signed, SurrenderRow};
 pub use calls::{PhoneRow, StandsForRow};

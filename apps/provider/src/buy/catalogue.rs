@@ -88,7 +88,10 @@ pub(crate) fn counter_quota(
 fn is_priced(listing: &Listing) -> bool {
     let terms = &listing.terms;
     match (terms.kind, &terms.ticket) {
-        (CardKind::Payment, None) => listing.price == listing.face,
+        (CardKind::Payment | CardKind::Telephone, None) => {
+            // Units of length have no price of their own that a part of them could be paid back at.
+            listing.price == listing.face && !matches!(listing.face.unit(), Unit::ENTRIES | Unit::CALL_UNITS)
+        }
         (CardKind::Ticket, Some(ticket)) => {
             terms.unit == Unit::ENTRIES
                 && listing.face.minor() == ticket.entries

@@ -112,6 +112,12 @@ pub(crate) fn seen(desk: &mut Desk<'_>, source: &Source, seen: &Seen) -> Result<
     let known = others.iter().any(|other| other.shown == row.shown);
     desk.store.put_admission(row)?;
     if known {
+        // One code before two cameras at once: both opened, and neither had heard of the other (R21).
+        let twice = |other: &&AdmissionRow| other.shown == row.shown && other.gate != row.gate && other.by_gate;
+        let opened = row.window && row.by_gate && row.done == Admitted::In;
+        if let Some(other) = others.iter().find(twice).filter(|_| opened) {
+            except(desk, source, row, Some(other), ExceptionKind::CameTwice)?;
+        }
         return Ok(());
     }
     let mut convicted = false;

@@ -35,6 +35,9 @@ fn held_by(desk: &Desk<'_>, card: &CardRow, generation: u64) -> Result<Option<Wa
         if let Some(given) = desk.store.handed(card.card, later)? {
             return Ok(Some(given.giver));
         }
+        if let Some(lost) = desk.store.anew(card.card, later)? {
+            return Ok(Some(lost.lost));
+        }
     }
     Ok(Some(card.wallet))
 }

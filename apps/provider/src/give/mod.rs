@@ -5,15 +5,18 @@
 //! | `title.rs` | hand-overs taken in, whoever tells of them: each ends a generation and begins the next; two of one convict |
 //! | `register.rs` | the wallet that holds a card by title gets its certificate |
 //! | `away.rs` | a card locked for somebody far away, and taken by its number |
+//! | `anew.rs` | a ticket whose wallet was lost, installed again by a number |
 //! | `back.rs` | what nobody registered or took comes back by the provider alone |
 //! | `convicted.rs` | which of its holders was convicted by a card |
 
+mod anew;
 mod away;
 mod back;
 mod convicted;
 mod register;
 mod title;
 
+pub(crate) use anew::{anew, take_anew};
 pub(crate) use away::{gift, lock, take};
 pub(crate) use back::{forgotten, is_open, overdue};
 pub(crate) use convicted::is_convicted;

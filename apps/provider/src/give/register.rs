@@ -58,6 +58,11 @@ pub(crate) fn logged(
         None => taken_by(desk, source.device, title, proof)?,
     };
     if refused.is_some() {
+        // What it tells of is over, and it has the card anew: a block would be of that.
+        let card = desk.known_card(title.card)?;
+        if card.wallet == source.device && card.generation > title.last() {
+            return Ok(());
+        }
         let block = Command { card: Some(title.card), ..Command::new(CommandKind::Block) };
         return Ok(desk.command(source.device, &block)?);
     }

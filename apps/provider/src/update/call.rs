@@ -74,7 +74,8 @@ pub(super) fn signed(desk: &mut Desk<'_>, source: &Source, called: &Called) -> R
     let accounts = Accounts::of(&card);
     let out = event.event.amount.saturating_sub(used);
     let missing = money::take(desk, card.card, (Cause::Spent, called.name), accounts.in_flight(), out)?;
-    if missing > 0 {
+    // What was used is claimed already, then this is the rest, which comes back: it is nobody's loss that later calls were heard of first.
+    if missing > 0 && before.as_ref().is_none_or(|row| row.used.is_none()) {
         let row = about(desk, source, event, &card, called.name, ExceptionKind::Overspent);
         money::overspent(desk, row, missing)?;
     }
@@ -363,8 +364,7 @@ fn refusal(
     (card, row): (&CardRow, Option<&EventRow>),
 ) -> Result<Option<ExceptionKind>, Failure> {
     let used = receipt.used.minor();
-    let most = receipt.lasted.and_then(|lasted| called.tariff.cost(Some(lasted))).unwrap_or(called.paid);
-    let fits = called.tariff.unit == card.unit && used <= called.paid.min(most);
+    let fits = called.tariff.unit == card.unit && used <= receipt.at_most(&called.tariff, called.paid);
     let taken = row.is_some_and(|row| row.state == EventState::Returned && row.used != Some(used));
     if !fits || taken {
         return Ok(Some(ExceptionKind::Malformed));

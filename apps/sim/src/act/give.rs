@@ -94,7 +94,8 @@ impl Town {
                 0..55 => self.hand_somewhere(),
                 55..65 => self.register_ticket_some(),
                 65..80 => self.gift_some(),
-                _ => self.take_gift_some(),
+                80..97 => self.take_gift_some(),
+                _ => self.lose_wallet_some(),
             }
         }
     }
@@ -331,6 +332,27 @@ impl Town {
         self.say(|| format!("wallet {at} gives {card} by a number: {told:?}"));
         self.saw_hands(card);
         let (number, _) = told.ok()?;
+        let gifts = &mut self.hands.as_mut()?.gifts;
+        if !gifts.iter().any(|gift| gift.number == number) {
+            gifts.push(Gift { number: number.clone(), card, taken: None });
+        }
+        Some(number)
+    }
+
+    /// Somebody says that a wallet with a ticket is lost. It may be found again.
+    fn lose_wallet_some(&mut self) {
+        let at = self.hand_index(self.people.len());
+        if let Some(card) = self.one_to_give(at) {
+            self.lose_wallet(at, card);
+        }
+    }
+    /// The operator issues a ticket anew. The number, if there is one.
+    pub fn lose_wallet(&mut self, at: usize, card: CardId) -> Option<String> {
+        let told = self.center.reissue(card);
+        self.say(|| format!("wallet {at} with {card} is lost: {told:?}"));
+        let number = told.ok()?;
+        // From here on one of two who have it is refused, whoever comes first.
+        self.causes.blocked.insert(card);
         let gifts = &mut self.hands.as_mut()?.gifts;
         if !gifts.iter().any(|gift| gift.number == number) {
             gifts.push(Gift { number: number.clone(), card, taken: None });

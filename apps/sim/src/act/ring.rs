@@ -348,11 +348,18 @@ impl Town {
     /// records would see where all others lead.
     pub(super) fn numbers_heard(&mut self) {
         let (time, letters) = (self.time, &self.letters);
+        let (store, restored) = (self.center.store().ok(), self.causes.restored);
         let Some((ringing, lines)) = self.ringing.as_mut().zip(self.lines.as_ref()) else { return };
+        let calm = !restored && lines.tampered.is_none();
         for given in &mut ringing.given {
             let known = |(callee, merchant)| letters.is_known_muted(callee, merchant);
             given.silenced |= given.by_shop && given.callee.zip(given.merchant).is_some_and(known);
             if let Some(phone) = lines.switch.stands_for(&given.number.number, time) {
+                let at = given.callee.and_then(|callee| store.as_ref()?.phone(callee).ok().flatten()?.phone);
+                if at.is_none_or(|(_, at)| at != phone) && given.callee.is_some() && calm {
+                    let number = &given.number.number;
+                    self.wrong.push(format!("flow 21: {number} stands for {phone}, where nobody is called any more"));
+                }
                 let owner = ringing.phones.get(&phone).copied();
                 ringing.rang.push(Rang { given: given.clone(), owner, at: time });
             }

@@ -1,8 +1,8 @@
 //! The conversations of the fault matrix: what must have been so before each, and how it goes.
 
 use super::steps::{
-    FESTIVAL, ask_number, ask_purchases, ask_till, ask_wallet, buy, call, enter, hand_over, lose, ring, sell_out, send,
-    settle, ticket, write_and_read,
+    FESTIVAL, ask_number, ask_purchases, ask_till, ask_wallet, buy, call, enter, hand_over, lose, reissue, ring,
+    sell_out, send, settle, ticket, write_and_read,
 };
 use crate::act::Ringer;
 use crate::dial::{Ends, Spoken};
@@ -83,6 +83,8 @@ pub enum Conversation {
     GiftTicket,
     /// A ticket that another wallet has sent is taken by its number.
     TakeGift,
+    /// A ticket whose wallet was lost is installed anew.
+    InstallAnew,
     /// An event is changed, and its holder answers.
     AnswerChange,
     /// An event is cancelled, and its holder is paid back.
@@ -121,7 +123,7 @@ pub enum Conversation {
 
 impl Conversation {
     /// Every one.
-    pub const ALL: [Self; 49] = [
+    pub const ALL: [Self; 50] = [
         Self::Install,
         Self::Load,
         Self::FirstTap,
@@ -154,6 +156,7 @@ impl Conversation {
         Self::TakeTicket,
         Self::GiftTicket,
         Self::TakeGift,
+        Self::InstallAnew,
         Self::AnswerChange,
         Self::CancelEvent,
         Self::Call,
@@ -207,6 +210,7 @@ impl Conversation {
             Self::TakeTicket => "take a ticket",
             Self::GiftTicket => "give by a number",
             Self::TakeGift => "take by a number",
+            Self::InstallAnew => "lose, install anew",
             Self::AnswerChange => "change, answer",
             Self::CancelEvent => "cancel, refund",
             Self::Call => "call",
@@ -279,7 +283,7 @@ impl Conversation {
     }
     /// Whether tickets are given on.
     pub(super) fn gives(self) -> bool {
-        matches!(self, Self::GiveTicket | Self::TakeTicket | Self::GiftTicket | Self::TakeGift)
+        matches!(self, Self::GiveTicket | Self::TakeTicket | Self::GiftTicket | Self::TakeGift | Self::InstallAnew)
     }
     /// Whether the promoter changes its event.
     pub(super) fn changes(self) -> bool {
@@ -334,7 +338,7 @@ impl Conversation {
             if self == Self::Relay {
                 Self::LostGate.run(town, &Plan::PLAIN);
             }
-            if matches!(self, Self::TakeTicket | Self::TakeGift) {
+            if matches!(self, Self::TakeTicket | Self::TakeGift | Self::InstallAnew) {
                 Self::GiveTicket.run(town, &Plan::PLAIN);
             }
             if self == Self::GiveBack {
@@ -502,6 +506,7 @@ impl Conversation {
             Self::TakeTicket => hand_over(town, (1, 0), plan.fault),
             Self::GiftTicket => send(town, (0, 1)),
             Self::TakeGift => send(town, (1, 0)),
+            Self::InstallAnew => reissue(town, (1, 0)),
             Self::AnswerChange => {
                 town.change_once(false);
                 town.update_wallet_plain(0);

@@ -66,6 +66,18 @@ pub(super) fn send(town: &mut Town, (from, to): (usize, usize)) {
     }
 }
 
+/// One wallet is lost, and its ticket is installed in another.
+pub(super) fn reissue(town: &mut Town, (from, to): (usize, usize)) {
+    if let Some(card) = ticket(town, from) {
+        town.lose_wallet(from, card);
+        let sent = town.hands.as_ref().map_or(0, |hands| hands.gifts.len());
+        for gift in 0..sent {
+            town.take_gift(to, gift);
+        }
+        town.wake_person(0);
+    }
+}
+
 /// The terminal writes to this address, and the wallet reads.
 pub(super) fn write_and_read(town: &mut Town, to: Option<Address>) {
     if let Some(to) = to {

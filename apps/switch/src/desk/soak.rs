@@ -1,7 +1,7 @@
 //! Two hundred calls at once, one after the other on every line, and the switch holds no more of them than at the beginning. Nine
 //! minutes of calls by default; `TEGATA_SOAK_HOURS=24` plays a day.
 
-use super::tests::{asked_of, now_at, town_on};
+use super::tests::{asked_of, desk_on, now_at};
 use super::*;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tegata_core::talk::call::{Caller, CallerNotice, WalletCall};
@@ -132,7 +132,7 @@ fn two_hundred_calls_at_once_all_day_leave_the_switch_as_small_as_it_was() {
     let hours: f64 = std::env::var("TEGATA_SOAK_HOURS").ok().and_then(|text| text.parse().ok()).unwrap_or(0.15);
     let folder = tempfile::tempdir().expect("a folder");
     let vault = SqliteVault::create(folder.path().join("switch.db")).expect("created");
-    let (desk, wallet, seed, caller) = town_on(vault, u64::MAX >> 20);
+    let (desk, wallet, seed, caller) = desk_on(vault, u64::MAX >> 20);
     let template = wallet.device.vault.clone();
     let phones = (0..LINES).map(|_| None).collect();
     let mut exchange = Exchange { desk, wallet: &template, seed, caller, phones, dialled: 0, ms: 0 };

@@ -3,7 +3,7 @@
 #![allow(clippy::float_arithmetic)] // microseconds, never money
 
 use crate::flags::EventFlags;
-use crate::measure::{self, rounded, thread_nanoseconds};
+use crate::measure::{self, microseconds_each, rounded, thread_nanoseconds};
 use crate::place::now;
 use crate::replay::event::crowd::{Crowd, Line};
 use crate::replay::event::hall::Evening;
@@ -11,19 +11,22 @@ use crate::replay::shop::lock;
 use crate::screen::{Failure, Screen, fail};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
+use std::path::Path;
 use std::time::Instant;
-use tegata_core::record::Batch;
-use tegata_core::talk::enter::{DeadTicket, Direction, EnterRefusal, GateNotice, MAX_CODE, Setup};
+use tegata_core::card::ticket::Usage;
+use tegata_core::record::{Batch, RecordKey, Space};
+use tegata_core::talk::enter::{DeadTicket, Direction, EnterRefusal, GateNotice, MAX_CODE, Setup, Tally};
 use tegata_core::talk::event::GateOrder;
+use tegata_core::talk::journal::{Journal, LogEntry};
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::certificate::Role;
-use tegata_core::wire::signed::Algorithm;
+use tegata_core::wire::signed::{Algorithm, Verifier};
 use tegata_core::{CardId, Hash};
 use tegata_crypto_native::code::CodeCost;
-use tegata_crypto_native::{NativeVerifier, entropy};
+use tegata_crypto_native::{NativeVerifier, SecretKey, entropy};
 use tegata_device::{Device, KeyRing, join};
 use tegata_gate::Gate;
-use tegata_vault::{SqliteVault, Vault};
+use tegata_vault::{SqliteVault, Vault, VaultError};
 
 /// How many tickets a large event has.
 const LARGE: usize = 100_000;
@@ -34,6 +37,7 @@ const DEAD: usize = LARGE / 2;
 /// What was measured.
 pub struct Measured {
     admission_us: f64,
+    floor_us: f64,
     upload_us: f64,
     code_bytes: usize,
     exchanges: usize,
@@ -46,10 +50,12 @@ impl Measured {
     /// In words.
     pub fn text(&self) -> String {
         format!(
-            "gate: {:.0} us CPU an admission ({:.0} a second on one core), {:.0} us provider CPU to upload it; code {} bytes, tap {} exchanges; \
-             set-up for {LARGE} tickets, {DEAD} of them dead, {:.2} MB, applied in {:.2} s",
+            "gate: {:.0} us CPU an admission ({:.0} a second on one core), floor {:.0} us (ratio {:.2}), {:.0} us provider CPU to upload it; \
+             code {} bytes, tap {} exchanges; set-up for {LARGE} tickets, {DEAD} of them dead, {:.2} MB, applied in {:.2} s",
             self.admission_us,
             1e6 / self.admission_us,
+            self.floor_us,
+            self.admission_us / self.floor_us,
             self.upload_us,
             self.code_bytes,
             self.exchanges,
@@ -62,6 +68,8 @@ impl Measured {
         json!({
             "admission_us": rounded(self.admission_us, 1),
             "admissions_a_second": rounded(1e6 / self.admission_us, 0),
+            "admission_floor_us": rounded(self.floor_us, 1),
+            "admission_ratio": rounded(self.admission_us / self.floor_us, 3),
             "upload_us": rounded(self.upload_us, 1),
             "code_bytes": self.code_bytes,
             "exchanges": self.exchanges,
@@ -99,7 +107,7 @@ pub fn measure(screen: Screen, count: usize) -> Result<Measured, Failure> {
                 None => door.insert(gate.tap()?),
             };
             let step = door.receive(&frame, now(), &mut gate.device)?;
-            nanoseconds += thread_nanoseconds().zip(before).map_or(0, |(after, before)| after - before);
+            nanoseconds += thread_nanoseconds() - before;
             opened |= step.notices.iter().any(|notice| matches!(notice, GateNotice::Open(_)));
             for frame in step.frames {
                 up.extend(tap.receive(&frame, now(), &mut person.wallet.device)?.frames);
@@ -112,6 +120,7 @@ pub fn measure(screen: Screen, count: usize) -> Result<Measured, Failure> {
     if code_bytes > MAX_CODE {
         return fail(format!("a code has {code_bytes} bytes"));
     }
+    let floor_us = floor(&gate, &evening.folder.join("floor.db"))?;
     let mut line = Line::open(&evening.provider.url())?;
     let before = measure::cpu_seconds(evening.provider.pid());
     gate.update(&mut line, now())?;
@@ -123,6 +132,7 @@ pub fn measure(screen: Screen, count: usize) -> Result<Measured, Failure> {
     let (setup_bytes, setup_s) = large(&mut gate)?;
     Ok(Measured {
         admission_us: nanoseconds as f64 / 1_000.0 / count as f64,
+        floor_us,
         upload_us: (after - before) * 1e6 / count as f64,
         code_bytes,
         exchanges,
@@ -149,6 +159,50 @@ fn equip(evening: &mut Evening) -> Result<Gate<SqliteVault>, Failure> {
     let mut gate = Gate::new(device);
     gate.update(&mut line, now())?;
     Ok(gate)
+}
+
+/// What an admission needs at least: the handshake, two signatures, two verifications, and two durable commits of the very
+/// records that this gate has stored, by themselves. Microseconds of CPU.
+fn floor(gate: &Gate<SqliteVault>, path: &Path) -> Result<f64, Failure> {
+    let known = |key: &RecordKey| gate.device.vault.get(key)?.ok_or(VaultError::Damaged);
+    let (journal, tally) = (Journal::key(), Tally::key());
+    let counted = [(journal.clone(), known(&journal)?), (tally.clone(), known(&tally)?)];
+    let mut records = Vec::new();
+    for (name, entry) in gate.device.vault.scan(Space::Log, &[], usize::MAX)? {
+        let Some((card, shown)) = LogEntry::from_bytes(&entry).ok().and_then(|entry| Some((entry.card?, entry.shown?)))
+        else {
+            continue;
+        };
+        let key = Usage::key(card, shown.zone);
+        let used = (key.clone(), known(&key)?);
+        let mut first = Batch::default();
+        let entry = (RecordKey::new(Space::Log, name), entry);
+        for (key, value) in counted.iter().cloned().chain([entry, used.clone()]) {
+            first.put(key, value);
+        }
+        let mut second = Batch::default();
+        second.put(used.0, used.1);
+        records.push((first, second));
+    }
+    let mut vault = SqliteVault::create(path)?;
+    let (key, message) = (SecretKey::from_seed(Algorithm::Ed25519, &entropy::fresh()), vec![7; 400]);
+    let (public, signature) = (key.public(), key.sign(&message));
+    let (_, hello) = tegata_link::session::WalletHello::new(entropy::fresh())?;
+    let mut done = Ok(true);
+    let each = microseconds_each(records.len(), || {
+        done = records.iter().try_fold(true, |good, (first, second)| {
+            let greeted = tegata_link::session::accept(entropy::fresh(), &hello).is_ok();
+            let signed = (0..2).all(|_| key.sign(&message) == signature);
+            let verified = (0..2).all(|_| NativeVerifier.verify(&public, &message, &signature));
+            vault.commit(first)?;
+            vault.commit(second)?;
+            Ok::<_, VaultError>(good && greeted && signed && verified)
+        });
+    });
+    if !done? {
+        return fail("something of the floor does not hold");
+    }
+    Ok(each)
 }
 
 /// The set-up of this gate for a large event: its bytes, and the seconds until the gate works by it.

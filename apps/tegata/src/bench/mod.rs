@@ -23,6 +23,10 @@ pub fn run(screen: Screen, flags: &BenchFlags) -> Result<Answer, Failure> {
         let sold = tickets::measure(screen, flags.last_seats, flags.seats)?;
         return Ok(Answer::new(sold.told(), json!({ "tickets": sold.json(), "measured_on": measure::machine() })));
     }
+    if flags.only == Some(BenchPart::Gate) {
+        let gate = gate::measure(screen, flags.tickets)?;
+        return Ok(Answer::new(gate.text(), json!({ "tickets": gate.json(), "measured_on": measure::machine() })));
+    }
     if flags.only == Some(BenchPart::Calls) {
         let called = calls::measure(screen, flags.calls)?;
         return Ok(Answer::new(called.text(), json!({ "calls": called.json(), "measured_on": measure::machine() })));

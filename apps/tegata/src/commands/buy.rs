@@ -205,6 +205,7 @@ pub fn list(place: &Place, name: &str) -> Result<Answer, Failure> {
         note = format!("\nAs last known; what is open could not be asked for: {}", error.0);
     }
     let all = opened.part.purchases()?;
+    let waits: String = kept(name, &opened.part)?.0.iter().map(|line| format!("\n{line}")).collect();
     let rows: Vec<Vec<String>> = all
         .iter()
         .map(|bought| {
@@ -224,9 +225,27 @@ pub fn list(place: &Place, name: &str) -> Result<Answer, Failure> {
         .collect();
     let text = match rows.as_slice() {
         [] => format!("Nothing was bought over the network yet. Look: tegata wallet {name} catalogue"),
-        rows => format!("{}{note}", table(&["at", "card", "price", "state", "", "onto"], rows)),
+        rows => format!("{}{waits}{note}", table(&["at", "card", "price", "state", "", "onto"], rows)),
     };
     Ok(Answer::new(text, json!({ "purchases": all.iter().map(shown).collect::<Vec<_>>() })))
+}
+
+/// What is kept for a while, and waits for a yes.
+pub(super) fn kept(name: &str, wallet: &Wallet<SqliteVault>) -> Result<(Vec<String>, Vec<Value>), Failure> {
+    let kept = |bought: &Bought| {
+        bought.state == PurchaseState::Reserved && bought.expires.is_none_or(|until| now().time < until)
+    };
+    let all: Vec<Bought> = wallet.purchases()?.into_iter().filter(kept).collect();
+    let line = |bought: &Bought| {
+        let until = bought.expires.map_or_else(String::new, |until| format!(" until {}", super::moment(until)));
+        let (article, purchase) = (&bought.article, bought.purchase());
+        format!(
+            "{} is kept for you{until}, for {}: tegata wallet {name} buy-kept {purchase}",
+            bold(&article.terms.name),
+            article.price
+        )
+    };
+    Ok((all.iter().map(line).collect(), all.iter().map(shown).collect()))
 }
 
 fn shown(bought: &Bought) -> Value {

@@ -13,7 +13,7 @@ use tegata_core::talk::event::ChangeOutcome;
 use tegata_core::{CardId, EventId, Time};
 use tegata_issuer::{Issuer, Wording};
 use tegata_vault::SqliteVault;
-use tegata_wallet::ChangedTicket;
+use tegata_wallet::{ChangedTicket, Wallet};
 
 /// What a promoter does.
 pub fn run(place: &Place, name: &str, command: &ChangeCommand) -> Result<Answer, Failure> {
@@ -268,6 +268,13 @@ fn told(name: &str, change: &ChangedTicket) -> String {
         ),
     };
     format!("{}\n  {}\n  was: {before}\n  now: {after}\n  {ends}", bold(said.card.to_string()), said.text)
+}
+
+/// Changes that nobody has answered, for people and programs.
+pub fn unanswered(name: &str, wallet: &Wallet<SqliteVault>) -> Result<(Vec<String>, Vec<Value>), Failure> {
+    let open = |change: &ChangedTicket| change.stands.is_none() && change.offered.answer.is_none();
+    let changes: Vec<ChangedTicket> = wallet.changes()?.into_iter().filter(open).collect();
+    Ok((changes.iter().map(|change| told(name, change)).collect(), changes.iter().map(shown).collect()))
 }
 
 fn shown(change: &ChangedTicket) -> Value {

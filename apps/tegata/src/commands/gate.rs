@@ -24,13 +24,18 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: GateCommand) -> R
         GateCommand::Run { listen, lan, neighbour, update_every } => {
             open(place, screen, name, (&listen, &lan), &neighbour, update_every)
         }
-        GateCommand::Status => status(&mut place.gate(name)?.part, &[]),
+        GateCommand::Status => status(&mut looked(place, name)?, &[]),
         GateCommand::Update => {
             let summary = place.gate(name)?.part.update(&mut place.post()?, now())?;
             Ok(super::updated(name, &summary))
         }
-        GateCommand::Log => log(&place.gate(name)?.part),
+        GateCommand::Log => log(&looked(place, name)?),
     }
+}
+
+/// Its records, also while it is open.
+fn looked(place: &Place, name: &str) -> Result<Gate<SqliteVault>, Failure> {
+    Ok(Gate::new(place.look(Sort::Gate, name)?.0))
 }
 
 /// What comes to an open gate.

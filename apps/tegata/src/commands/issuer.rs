@@ -143,9 +143,13 @@ fn tariffs(set: &[Signed<Tariff>]) -> Answer {
             tariff.unit.name().to_owned(),
             if rate.prefix.is_empty() { "everywhere else".to_owned() } else { rate.prefix.clone() },
             rate.when.as_ref().map_or_else(|| "always".to_owned(), week_time),
-            money(tariff.unit, rate.setup),
+            format!("{}{}", money(tariff.unit, rate.setup), if rate.setup_kept == Some(true) { ", kept" } else { "" }),
             money(tariff.unit, rate.price),
-            format!("{} s", rate.length / 1000),
+            format!(
+                "{} s",
+                format!("{}.{:03}", rate.length / 1000, rate.length % 1000).trim_end_matches('0').trim_end_matches('.')
+            ),
+            rate.minimum.max(1).to_string(),
         ]
     };
     let rows: Vec<Vec<String>> = rated.iter().map(row).collect();
@@ -160,7 +164,7 @@ fn tariffs(set: &[Signed<Tariff>]) -> Answer {
     let text = if rows.is_empty() {
         "No tariff is set yet: tegata issuer NAME tariff FILE.csv".to_owned()
     } else {
-        table(&["unit", "prefix", "when", "set-up", "price", "for each"], &rows)
+        table(&["unit", "prefix", "when", "set-up", "price", "for each", "at least"], &rows)
     };
     Answer::new(text, json!({ "rates": json }))
 }

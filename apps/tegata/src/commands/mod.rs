@@ -41,11 +41,13 @@ pub fn amount(text: &str, currency: &str) -> Result<Amount, Failure> {
     let Some(unit) = Unit::parse(currency) else {
         return fail(format!("'{currency}' is no currency this program knows; it knows USD, EUR and JPY"));
     };
-    match Amount::parse(unit, text) {
-        Some(amount) => Ok(amount),
-        None => fail(format!(
-            "'{text}' is no amount of {currency}: write digits and at most {} decimals, no sign, such as 4.50",
-            unit.decimals()
+    // What is counted in whole pieces may be written like money: a default of 100.00 is a hundred of them.
+    let whole = text.strip_suffix(".00").filter(|_| unit.decimals() == 0);
+    match (Amount::parse(unit, whole.unwrap_or(text)), unit.decimals()) {
+        (Some(amount), _) => Ok(amount),
+        (None, 0) => fail(format!("'{text}' is no amount of {currency}: write digits and no sign, such as 30")),
+        (None, decimals) => fail(format!(
+            "'{text}' is no amount of {currency}: write digits and at most {decimals} decimals, no sign, such as 4.50"
         )),
     }
 }

@@ -1,6 +1,7 @@
 //! A wallet as a phone on the command line: calls that a telephone card pays, and calls that come.
 
 use super::wallet::chosen;
+use crate::flags::EMERGENCY;
 use crate::place::{Place, now};
 use crate::screen::{Answer, Failure, Screen, bold, fail, fail_with, table};
 use serde_json::{Value, json};
@@ -10,14 +11,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tegata_core::card::{CallEnd, CardKind};
 use tegata_core::charging::CallTariff;
 use tegata_core::talk::call::{Caller, CallerNotice};
 use tegata_core::{Amount, CardId};
-use tegata_sip::{Line, Number, Phone, PhoneConfig};
+use tegata_sip::{Line, Number, Phone, PhoneCommand, PhoneConfig, PhoneEvent};
 use tegata_vault::SqliteVault;
-use tegata_wallet::{Called, Heard, Person, Speaker, Wallet};
+use tegata_wallet::{Called, Heard, Person, PhoneError, Speaker, Wallet};
 
 /// A number and its password, in the wallet's folder; readable by its owner alone.
 struct Kept {
@@ -293,6 +294,9 @@ fn clock(ms: u64) -> String {
 
 /// Calls somebody.
 pub fn call(place: &Place, screen: Screen, name: &str, wanted: &Wanted<'_>) -> Result<Answer, Failure> {
+    if EMERGENCY.contains(&wanted.number) {
+        return emergency(place, screen, name, wanted);
+    }
     let kept = Kept::needed(&folder(place, name)?, name)?;
     let mut opened = place.wallet(name)?;
     let wallet = &mut opened.part;
@@ -320,6 +324,62 @@ pub fn call(place: &Place, screen: Screen, name: &str, wanted: &Wanted<'_>) -> R
         screen.say("");
     }
     outcome(wallet, card, wanted.number, &called)
+}
+
+/// Calls for help: free, without a card, and without a number of one's own where there is none.
+fn emergency(place: &Place, screen: Screen, name: &str, wanted: &Wanted<'_>) -> Result<Answer, Failure> {
+    let kept = Kept::read(&folder(place, name)?)?;
+    let switch = match (wanted.at, &kept) {
+        (Some(at), _) => place.exchange(at)?,
+        (None, Some(kept)) => kept.switch(place, None)?,
+        (None, None) => return fail("name the switch, by its name or address: --at SWITCH"),
+    };
+    let nobody = || Number::read("anonymous").map(|number| Kept { number, password: String::new(), at: None });
+    let (Ok(own), Ok(to)) = (kept.map_or_else(nobody, Ok), Number::read(wanted.number)) else {
+        return fail(format!("'{}' is no number", wanted.number));
+    };
+    let mut ends = Ends::new(wanted.seconds);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let reason = runtime.block_on(async {
+        // Nobody waits until the switch knows this phone: it takes such calls from anybody.
+        let (phone, mut line) = Phone::start(PhoneConfig::new(switch, own.number, &own.password)).await?;
+        ends.heed();
+        let gone = || Failure::from(PhoneError::Stopped);
+        line.commands.send(PhoneCommand::Dial { to, body: None }).map_err(|_| gone())?;
+        let (mut dialled, mut hung_up) = (None, false);
+        let reason = loop {
+            tokio::select! {
+                event = line.events.recv() => match event {
+                    Some(PhoneEvent::Dialled { call, .. }) => dialled = Some(call),
+                    Some(PhoneEvent::Ringing { .. }) => screen.say("It rings."),
+                    Some(PhoneEvent::Answered { .. }) => {
+                        ends.answered = Some(Instant::now());
+                        screen.say("Speak now: the call is free. Ctrl-C hangs up.");
+                    }
+                    Some(PhoneEvent::Ended { reason, .. }) => break reason,
+                    Some(_) => {}
+                    None => return Err(gone()),
+                },
+                () = tokio::time::sleep(Duration::from_millis(100)) => {}
+            }
+            if let Some(call) = dialled.filter(|_| ends.now() && !hung_up) {
+                hung_up = true;
+                line.commands.send(PhoneCommand::HangUp { call, body: None }).map_err(|_| gone())?;
+            }
+        };
+        phone.stop().await;
+        Ok::<_, Failure>(reason)
+    })?;
+    let lasted = ends.answered.map(|since| u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX));
+    let json = json!({ "called": wanted.number, "emergency": true, "answered": lasted.is_some(), "lasted_ms": lasted,
+        "status": reason.cause, "said": reason.text });
+    match lasted {
+        Some(lasted) => Ok(Answer::new(format!("The call has ended, after {}. It was free.", clock(lasted)), json)),
+        None => fail_with(
+            format!("nobody took the call for help: {} ({}); try another phone", reason.text, reason.cause),
+            json,
+        ),
+    }
 }
 
 /// What the user is told after a call.

@@ -62,6 +62,16 @@ pub fn run(place: &Place, screen: Screen, command: ProviderCommand) -> Result<An
             let done = ask(json!({ "do": "block", "card": card }))?;
             Ok(Answer::new(format!("{card} is blocked: what was spent before is still paid, once."), done))
         }
+        ProviderCommand::Reissue { card } => {
+            let done = ask(json!({ "do": "reissue", "card": card }))?;
+            let number = done.get("number").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let text = format!(
+                "{card} is blocked in the wallet that was lost; gates hear of it with their next update. Whoever installs this number has it:\n  {number}\n\
+                 There: tegata wallet NAME take {}",
+                number.replace(' ', "")
+            );
+            Ok(Answer::new(text, done))
+        }
         ProviderCommand::Key => {
             let key = ask(json!({ "do": "key" }))?;
             let text = |name: &str| key.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();

@@ -6,7 +6,9 @@ use crate::place::{Opened, Place, Sort, forget_address, now, write_address};
 use crate::screen::{Answer, Failure, Screen, bold, fail, table};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tegata_core::PartyId;
@@ -27,7 +29,7 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: SwitchCommand) ->
     match command {
         SwitchCommand::Join { token } => super::join_part(place, Sort::Switch, name, &token, Algorithm::Ed25519),
         SwitchCommand::Phone { number, remove } => phone(place.switch(name)?.folder.path(), &number, remove),
-        SwitchCommand::Phones => phones(place.switch(name)?.folder.path()),
+        SwitchCommand::Phones => phones(&place.look(Sort::Switch, name)?.1),
         SwitchCommand::Run { listen, trunk, operator, emergency, most_calls, update_every } => {
             let config = config(&listen, &trunk, &emergency, most_calls)?;
             let operators = operators(&operator, &config)?;
@@ -36,14 +38,19 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: SwitchCommand) ->
         SwitchCommand::Hotspot { listen, service, update_every } => {
             super::hotspot::open(place, screen, name, (&listen, &service, update_every))
         }
-        SwitchCommand::Status => status(&mut place.switch(name)?.part),
+        SwitchCommand::Status => status(&mut looked(place, name)?),
         SwitchCommand::Update => {
             let summary = place.switch(name)?.part.update(&mut place.post()?, now())?;
             Ok(super::updated(name, &summary))
         }
-        SwitchCommand::Calls { csv, by_trunk: false } => Ok(calls(&place.switch(name)?.part.records()?, csv)),
-        SwitchCommand::Calls { csv, by_trunk: true } => Ok(totals(&place.switch(name)?.part.records()?, csv)),
+        SwitchCommand::Calls { csv, by_trunk: false } => Ok(calls(&looked(place, name)?.records()?, csv)),
+        SwitchCommand::Calls { csv, by_trunk: true } => Ok(totals(&looked(place, name)?.records()?, csv)),
     }
+}
+
+/// Its records, also while it connects calls.
+fn looked(place: &Place, name: &str) -> Result<Switch<SqliteVault>, Failure> {
+    Ok(Switch::new(place.look(Sort::Switch, name)?.0))
 }
 
 /// The phones that may register: digests of their passwords, in the switch's folder.
@@ -73,7 +80,10 @@ impl Phones {
     fn write(&self, folder: &Path) -> Result<(), Failure> {
         let lines = self.0.iter().map(|(number, [sha256, md5])| format!("{number},{sha256},{md5}\n"));
         let written = folder.join("phones.new");
-        std::fs::write(&written, format!("number,sha256,md5\n{}", lines.collect::<String>()))?;
+        // What stands there is as good as a password.
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&written)?;
+        file.write_all(format!("number,sha256,md5\n{}", lines.collect::<String>()).as_bytes())?;
         Ok(std::fs::rename(written, Self::file(folder))?)
     }
     /// Lets a phone register with this password.
@@ -210,7 +220,7 @@ fn open(
             if update_every > 0 && Instant::now() >= next {
                 next = Instant::now() + every;
                 // With no network it goes on; what waits goes up with the next try.
-                let brought = place.post().and_then(|mut post| Ok(switch.update(&mut post, now())?));
+                let brought = place.brief_post().and_then(|mut post| Ok(switch.update(&mut post, now())?));
                 if let Err(failure) = brought {
                     tracing::info!("the log waits: {}", failure.0);
                 }

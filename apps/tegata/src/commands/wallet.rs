@@ -4,7 +4,7 @@ use super::{buy, change, credit, give, hotspot, phone, reach, ticket};
 use crate::flags::WalletCommand;
 use crate::place::{Place, Sort, now};
 use crate::screen::{Answer, Failure, Screen, bold, fail, table};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io::{BufRead, IsTerminal, Write};
 use tegata_core::card::CardKind;
 use tegata_core::record::Batch;
@@ -96,11 +96,25 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: WalletCommand) ->
         WalletCommand::Update => {
             let (mut opened, mut post) = place.online(name)?;
             let summary = opened.part.update(&mut post, now())?;
-            Ok(super::updated(name, &summary))
+            news(name, &opened.part, super::updated(name, &summary))
         }
         WalletCommand::Untouched { per_payment, cap } => untouched(place, name, &per_payment, &cap),
         WalletCommand::Code { new } => change_code(place, name, new),
     }
+}
+
+/// What the update has brought that waits for an answer: changed tickets, and what is kept for a while.
+fn news(name: &str, wallet: &Wallet<SqliteVault>, updated: Answer) -> Result<Answer, Failure> {
+    let (changed, mut changes) = change::unanswered(name, wallet)?;
+    let (kept, purchases) = buy::kept(name, wallet)?;
+    changes.extend(purchases);
+    let Answer { mut text, mut json } = updated;
+    for line in changed.into_iter().chain(kept) {
+        text.push('\n');
+        text.push_str(&line);
+    }
+    json["news"] = Value::Array(changes);
+    Ok(Answer::new(text, json))
 }
 
 /// The card of that name; of those of this kind else the one that can spend most at the moment.

@@ -63,4 +63,6 @@ pub enum BenchPart {
     Change,
     /// Calls at their switch
     Calls,
+    /// Tickets at a gate
+    Gate,
 }

@@ -12,7 +12,10 @@ pub enum ChangeCommand {
         /// The event, by id or name
         event: String,
         /// What people are told
-        #[arg(long, default_value = "The event is cancelled. You are paid back; you need not do anything.")]
+        #[arg(
+            long,
+            default_value = "The event is cancelled. What was bought over the network is paid back by itself; what was bought at a counter is paid back there."
+        )]
         text: String,
         /// Only say how many holders and how much money that concerns
         #[arg(long)]

@@ -44,6 +44,11 @@ pub enum ProviderCommand {
         /// Which
         card: String,
     },
+    /// Issue a ticket anew whose wallet was lost: the old one is dead, and a number installs it in another wallet
+    Reissue {
+        /// Which, by id
+        card: String,
+    },
     /// List payments by credit, or open one: its four messages beside each other, who signed what
     Credits {
         /// Open this one, by its request number

@@ -2,6 +2,9 @@
 
 use clap::Subcommand;
 
+/// Numbers for help, where nobody says otherwise (112: Europe and most mobile networks; 911: North America).
+pub const EMERGENCY: [&str; 2] = ["112", "911"];
+
 /// What a switch does.
 #[derive(Subcommand)]
 pub enum SwitchCommand {
@@ -33,7 +36,7 @@ pub enum SwitchCommand {
         #[arg(long)]
         operator: Vec<String>,
         /// A number for calls for help: always free, never blocked, through the trunks in their order; may be given several times
-        #[arg(long, default_values = ["112", "911"])]
+        #[arg(long, default_values = EMERGENCY)]
         emergency: Vec<String>,
         /// Calls at once
         #[arg(long, default_value_t = 10_000)]

@@ -156,7 +156,7 @@ impl<W: Vault, S: Vault> Line<'_, W, S> {
     ) -> Result<(), Failure> {
         let before = thread_nanoseconds();
         let step = what(&mut self.right, self.sides.1)?;
-        self.heard.switch_ns += thread_nanoseconds().zip(before).map_or(0, |(after, before)| after - before);
+        self.heard.switch_ns += thread_nanoseconds() - before;
         for notice in step.notices {
             match notice {
                 SwitchNotice::Proceed => self.heard.rang = true,

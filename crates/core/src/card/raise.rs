@@ -1,6 +1,7 @@
 //! Raises: what lets a card's remaining go up again. Each is signed by its authority, names what it answers, and is
 //! taken up once by one event of the chain (R6).
 
+use crate::charging::CallTariff;
 use crate::id::{CardId, DeviceId, Hash};
 use crate::money::{Amount, Time};
 use crate::wire::canonical::{DecodeError, Reader, Wire, Writer};
@@ -115,6 +116,15 @@ impl CallReceipt {
     /// Context: the switch.
     pub fn context(switch: DeviceId) -> Vec<u8> {
         switch.to_bytes()
+    }
+    /// What such a call can have cost at most, of which `paid` was paid: its length under its tariff; unanswered, the set-up charge
+    /// where that is kept. A switch that was down knows no length, and says what was certain.
+    pub fn at_most(&self, tariff: &CallTariff, paid: u64) -> u64 {
+        let most = match (self.lasted, self.ended) {
+            (None, CallEnd::SwitchRestarted) => None,
+            (lasted, _) => tariff.cost(lasted),
+        };
+        most.unwrap_or(paid).min(paid)
     }
     /// What comes back to a card that has paid `total`. `None`: the receipt is over more than that.
     pub fn unused(&self, total: u64) -> Option<Amount> {

@@ -59,10 +59,10 @@ impl Asking {
 
     pub(super) fn on(mut self, call: &mut Common, input: Input) -> State {
         match input {
-            Input::Command(Command::Proceed { to, shown_as, .. }) => {
+            Input::Command(Command::Proceed { to, route, shown_as, .. }) => {
                 call.unset(Due::Asking);
                 self.told.heard(call);
-                match call.shared.destinations(&to) {
+                match call.shared.destinations(&to, &route) {
                     Ok(destinations) => Ringing::begin(call, self.invite, self.parts, [destinations].into(), shown_as),
                     Err(refusal) => {
                         Parting::unanswered(call, self.invite, refusal, By::Switch("the number leads nowhere"))

@@ -3,6 +3,7 @@
 
 pub mod town;
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -22,6 +23,19 @@ pub fn sipp_is_missing() -> bool {
         eprintln!("SKIPPED: sipp is not installed (Debian: apt-get install sip-tester)");
     }
     missing
+}
+
+/// The lines of sipp's statistics, one a second, by the names of its columns.
+pub fn statistics(file: &Path) -> Vec<HashMap<String, String>> {
+    let text = std::fs::read_to_string(file).expect("statistics");
+    let mut lines = text.lines().map(|line| line.split(';').map(str::to_owned));
+    let names: Vec<String> = lines.next().expect("names").collect();
+    lines.map(|values| names.iter().cloned().zip(values).collect()).collect()
+}
+
+/// A figure of one such line.
+pub fn figure(statistics: &HashMap<String, String>, name: &str) -> u64 {
+    statistics.get(name).and_then(|value| value.trim().parse().ok()).unwrap_or_else(|| panic!("no {name}"))
 }
 
 /// One run of sipp.
@@ -62,7 +76,9 @@ impl Start<'_> {
     fn begin(&self, messages: bool) -> Sipp {
         let folder = TempDir::new().expect("a folder");
         let out = |name: &str| File::create(folder.path().join(name)).expect("a file");
-        let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(format!("{}.xml", self.scenario));
+        // Both crates that test with it stand two folders deep.
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("a workspace");
+        let scenario = root.join("crates/sip/scenarios").join(format!("{}.xml", self.scenario));
         let mut command = Command::new("sipp");
         command.current_dir(folder.path()).arg("-sf").arg(scenario);
         command.args(["-i", "127.0.0.1", "-nostdin", "-timeout", "100s", "-timeout_error"]);

@@ -5,7 +5,7 @@ use super::calling::{Call, CallState};
 use super::messages::*;
 use crate::card::{CallEnd, CallReceipt, CardCertificate, CardEvent, Counterpart, Link, MAX_LINKS, Terms, accept_tick};
 use crate::charging::{CallTariff, Due, Meter, Tariff};
-use crate::id::{DeviceId, Handle, Hash};
+use crate::id::{CardId, DeviceId, Handle, Hash};
 use crate::money::Amount;
 use crate::record::Batch;
 use crate::step::{Break, Context, Effect, Event, Fault, SigningKey, Step, Talk};
@@ -78,6 +78,8 @@ struct Outside {
     now: u64,
     answered: Option<u64>,
     over: Option<(CallEnd, u64)>,
+    /// When whoever calls must have said what is waited for: hello, request, first check.
+    patience: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -136,7 +138,14 @@ impl SwitchCall {
     #[must_use]
     pub fn at(mut self, now: u64) -> Self {
         self.outside.now = self.outside.now.max(now);
+        self.outside.patience.get_or_insert(self.outside.now.saturating_add(self.patience()));
         self
+    }
+    fn patience(&self) -> u64 {
+        self.exchange.valid_for.saturating_mul(1_000)
+    }
+    fn is_late(&self) -> bool {
+        self.outside.patience.is_some_and(|until| self.outside.now >= until)
     }
     /// Whoever is called has answered, now.
     #[must_use]
@@ -146,8 +155,14 @@ impl SwitchCall {
     }
     /// The call is over, now.
     #[must_use]
-    pub fn ended(mut self, how: CallEnd) -> Self {
-        self.outside.over = self.outside.over.or(Some((how, self.outside.now)));
+    pub fn ended(self, how: CallEnd) -> Self {
+        let now = self.outside.now;
+        self.ended_at(how, now)
+    }
+    /// The call was over then: it may be heard of late, and nobody pays for that.
+    #[must_use]
+    pub fn ended_at(mut self, how: CallEnd, at: u64) -> Self {
+        self.outside.over = self.outside.over.or(Some((how, at)));
         self
     }
     /// When it wants to look again, in milliseconds of its clock.
@@ -156,6 +171,15 @@ impl SwitchCall {
             Stage::Open(line) if !line.hung_up => line.meter.due().map(|due| match due {
                 Due::Ask { at, .. } | Due::Warn { at } | Due::Cut { at } => at,
             }),
+            // Nobody waits for ever for a caller who says nothing.
+            Stage::Idle | Stage::ExpectRequest(_) | Stage::ExpectFirst(_) => self.outside.patience,
+            _ => None,
+        }
+    }
+    /// The card that pays, and its generation, once a check is stored.
+    pub fn card(&self) -> Option<(CardId, u64)> {
+        match &self.stage {
+            Stage::Open(line) => line.call.card.zip(line.call.generation),
             _ => None,
         }
     }
@@ -280,7 +304,9 @@ impl SwitchCall {
         let lead = self.exchange.lead;
         let line = Line { call, meter: Meter::start(said, lead), known, hung_up: false };
         let told = CallMessage::Tariffed(told).to_bytes();
-        self.next(Stage::StoringTariff(line, told), [Effect::Store(batch)])
+        let mut this = self;
+        this.outside.patience = Some(this.outside.now.saturating_add(this.patience()));
+        this.next(Stage::StoringTariff(line, told), [Effect::Store(batch)])
     }
 
     /// Judges the first check: over nothing, or the set-up charge, by a card that could pay for one unit (R24).
@@ -316,6 +342,11 @@ impl SwitchCall {
                 raise
                     .check_by_provider(card, generation, &exchange.anchors, context.now, context.verifier)
                     .map_err(|_| Refusal::CardNotTrusted)?;
+            }
+            // The price is that of the issuer whose card pays, and of no other (R24).
+            let own = |(hash, one): &(Hash, Tariff)| *hash == tariff.tariff && one.issuer == terms.issuer;
+            if !exchange.tariffs.iter().any(own) {
+                return Err(Refusal::BeyondTerms);
             }
             if tick.amount != line.meter.first() || tick.links.is_some() || terms.unit != tariff.unit {
                 return Err(Refusal::BeyondTerms);
@@ -386,7 +417,7 @@ impl SwitchCall {
         let mut paid = line.meter.clone();
         let linked = line.call.tariff.claimed().is_linked();
         let mut counts = |tick: &CardEvent| match (&tick.links, linked) {
-            (None, false) => paid.pay(tick.amount, now).is_ok(),
+            (None, false) => tick.amount > last.claimed().amount && paid.pay(tick.amount, now).is_ok(),
             (Some(chain), true) => chain.count <= MAX_LINKS && paid.commit(tick.amount, chain.count, now).is_ok(),
             _ => false,
         };
@@ -430,11 +461,12 @@ impl SwitchCall {
 
     /// Looks what is to be done now.
     fn look(mut self, context: &Context<'_>) -> Next {
-        let Outside { now, over, answered } = self.outside;
+        let Outside { now, over, answered, .. } = self.outside;
+        let late = self.is_late();
         match core::mem::replace(&mut self.stage, Stage::Over) {
             Stage::ExpectFirst(line) => match over {
                 Some((how, _)) => self.end(line, how, None, context),
-                None if context.now >= line.call.tariff.claimed().expires => {
+                None if late || context.now >= line.call.tariff.claimed().expires => {
                     self.end(line, CallEnd::NotAgreed, Some(Refusal::ChargeExpired), context)
                 }
                 None => self.next(Stage::ExpectFirst(line), []),
@@ -470,6 +502,7 @@ impl SwitchCall {
             {
                 self.next(Stage::Over, [])
             }
+            Stage::Idle | Stage::ExpectRequest(_) if late => self.refuse(Refusal::ChargeExpired),
             stage => self.next(stage, []),
         }
     }
@@ -584,7 +617,8 @@ impl Talk for SwitchCall {
                 Ok(CallMessage::Stop) => {
                     let mut line = line;
                     line.hung_up = true;
-                    self.next(Stage::Open(line), [Effect::Show(SwitchNotice::HangUp(CallEnd::HungUp))])
+                    let how = if self.outside.answered.is_some() { CallEnd::HungUp } else { CallEnd::Cancelled };
+                    self.next(Stage::Open(line), [Effect::Show(SwitchNotice::HangUp(how))])
                 }
                 // Whatever else it says, what is paid runs out.
                 _ => self.next(Stage::Open(line), []),

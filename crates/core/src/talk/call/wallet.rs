@@ -5,7 +5,7 @@ use super::calling::{Calling, CallingState, ChainSecret};
 use super::messages::*;
 use crate::card::payment::{Advance, CannotSpend, Purse};
 use crate::card::{CallReceipt, CardCertificate, Links, Rise};
-use crate::charging::CallTariff;
+use crate::charging::{AGREED_WITHIN, CallTariff};
 use crate::id::{Handle, Hash};
 use crate::money::Amount;
 use crate::record::{RecordKey, Space};
@@ -252,7 +252,8 @@ impl WalletCall {
         if tariff.called != self.caller.called || tariff.length == 0 {
             return self.refuse(Refusal::Malformed);
         }
-        if context.now >= tariff.expires {
+        // One that is dated ahead would be held against the rates of another hour (R24).
+        if context.now >= tariff.expires || tariff.at > context.now.after(AGREED_WITHIN) {
             return self.refuse(Refusal::ChargeExpired);
         }
         // A number that was answered before is another call's (R1).
@@ -499,6 +500,12 @@ impl WalletCall {
     fn asked(self, calling: Calling, total: u64, context: &Context<'_>) -> Next {
         if total <= calling.total() {
             // The check for it is out.
+            return self.next(Stage::InCall(calling, None), []);
+        }
+        let tariff = calling.tariff.claimed();
+        let more = total.checked_sub(tariff.setup).and_then(|more| more.checked_rem(tariff.price));
+        if more != Some(0) {
+            // No whole units: a part of one more would be at risk with every check. What is paid runs out.
             return self.next(Stage::InCall(calling, None), []);
         }
         self.next(Stage::InCall(calling, Some(total)), []).state.look(context)

@@ -64,7 +64,7 @@ codes! {
         Blocked = 19,
         /// The window is too old, or of a clock that is far off.
         WindowOver = 20,
-        /// This gate hears no other: it takes windows only of tickets for its own door (R21).
+        /// A window is not enough: this gate hears no other and the ticket is not for its own door, or it is an exit (R21).
         TapNeeded = 21,
         /// The device itself failed; nothing was changed.
         OutOfOrder = 22,
@@ -82,11 +82,15 @@ impl EnterRefusal {
     pub fn for_steward(self) -> &'static str {
         match self {
             Self::Malformed => "not readable: ask to touch again, or to update the wallet",
-            Self::NotTrusted => "not a valid ticket: send to the box office",
+            Self::NotTrusted => {
+                "no valid ticket, or a code for another event or zone: ask to touch, else the box office"
+            }
             Self::GateNotTrusted => {
                 "the wallet does not trust this gate: check its certificate and clock, use another gate"
             }
-            Self::OtherEvent => "a ticket for another event: ask for the right one",
+            Self::OtherEvent => {
+                "a ticket for another event, or of a sort that this gate has not heard of: ask for the right one, or update the gate"
+            }
             Self::OtherZone => "not for this zone: show the way to the zone on the ticket",
             Self::TooEarly => "too early: ask to come back when the doors open",
             Self::TooLate => "too late: the event's last admission is over",
@@ -97,7 +101,9 @@ impl EnterRefusal {
             Self::UsedUp => "no entries left: sell a new ticket",
             Self::UsedToday => "no entries left for today: ask to come back tomorrow",
             Self::Inside => "its holder is inside: who is this? Check out first, or the box office",
-            Self::NotInside => "its holder is not inside: let out by hand and write it down",
+            Self::NotInside => {
+                "nobody came in here by touching with it (a code does not count): let out by hand and write it down"
+            }
             Self::NoReentry => "this ticket does not come in again: sell a new one",
             Self::TooMany => "too many people for this ticket: the others need their own",
             Self::GivenAway => "given to somebody else: only the receiver's wallet comes in",
@@ -105,7 +111,7 @@ impl EnterRefusal {
             Self::Refunded => "paid back: it lets nobody in",
             Self::Blocked => "blocked: send to the box office",
             Self::WindowOver => "an old picture: ask for the live code on the holder's own screen, or to touch",
-            Self::TapNeeded => "this gate hears no other: ask to touch instead of showing the code",
+            Self::TapNeeded => "a code is not enough here, at an exit or while the gate is alone: ask to touch",
             Self::OutOfOrder => "this gate failed to store or sign: try again, else another gate",
             Self::Declined => "the holder declined",
             Self::NotReady => "this gate is not set up for an event",
@@ -118,7 +124,9 @@ impl EnterRefusal {
             Self::Malformed => "the other side sent something that cannot be read; touch again",
             Self::NotTrusted => "the gate does not accept this ticket; update the wallet, then ask the box office",
             Self::GateNotTrusted => "this gate could not prove who it is; do not show the ticket here",
-            Self::OtherEvent => "this gate is for another event; choose the ticket for it",
+            Self::OtherEvent => {
+                "this gate is for another event, or has not heard of this sort of ticket yet; choose the ticket for it"
+            }
             Self::OtherZone => "this ticket is not for this zone; look on it for the right one",
             Self::TooEarly => "the doors are not open yet; come back when they are",
             Self::TooLate => "the event's last admission is over",
@@ -129,7 +137,7 @@ impl EnterRefusal {
             Self::UsedUp => "no entries are left on this ticket",
             Self::UsedToday => "no entries are left on this ticket for today",
             Self::Inside => "this ticket's holder is inside; check out first",
-            Self::NotInside => "this ticket's holder is not inside",
+            Self::NotInside => "nobody is inside by touching with this ticket; a steward lets you out",
             Self::NoReentry => "this ticket does not come in again once it has gone out",
             Self::TooMany => "the ticket does not let in so many people",
             Self::GivenAway => "this ticket was given away; it is the receiver's now",

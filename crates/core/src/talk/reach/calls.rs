@@ -11,6 +11,15 @@ use alloc::string::String;
 
 /// How numbers begin that stand for somebody: what calls to them cost is the rate of this prefix.
 pub const STANDS_FOR: &str = "0021";
+/// How many digits follow: more than any number abroad has that begins in the same way (E.164, 6.1).
+pub const STANDS_FOR_DIGITS: usize = 12;
+
+/// Whether a number can only stand for somebody: where a switch does not know it, it leads nowhere.
+pub fn is_stand_in(number: &str) -> bool {
+    number
+        .strip_prefix(STANDS_FOR)
+        .is_some_and(|rest| rest.len() == STANDS_FOR_DIGITS && rest.bytes().all(|digit| digit.is_ascii_digit()))
+}
 
 message! {
     /// Where this device is called. Signed by the device; the newest by its time counts.
@@ -61,7 +70,7 @@ message! {
     pub struct StandsFor {
         /// The number.
         1 number: String,
-        /// The phone that rings; absent: nobody any more.
+        /// The phone that rings; absent: nobody, and whoever dials it cannot tell that from a phone that is off.
         2 phone: Option<String>,
         /// From then on nobody.
         3 until: Time,
@@ -73,16 +82,13 @@ impl StandsFor {
     pub fn key(number: &str) -> RecordKey {
         RecordKey::new(Space::StandsFor, number.as_bytes())
     }
-    /// Whom this number stands for now.
+    /// What is known of this number now.
     pub fn load(records: &dyn Records, number: &str, now: Time) -> Option<Self> {
         let held = Self::from_bytes(&records.get(&Self::key(number))?).ok()?;
-        (held.phone.is_some() && now < held.until).then_some(held)
+        (now < held.until).then_some(held)
     }
-    /// Keeps what the provider says, or forgets it.
+    /// Keeps what the provider says.
     pub(crate) fn take_in(&self, batch: &mut Batch) {
-        match self.phone {
-            Some(_) => batch.put(Self::key(&self.number), self.to_bytes()),
-            None => batch.remove(Self::key(&self.number)),
-        }
+        batch.put(Self::key(&self.number), self.to_bytes());
     }
 }

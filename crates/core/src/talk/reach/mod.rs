@@ -50,7 +50,7 @@ mod messages;
 mod tell;
 mod wallet;
 
-pub use calls::{CallAsk, CallNumber, PhoneAt, STANDS_FOR, StandsFor};
+pub use calls::{CallAsk, CallNumber, PhoneAt, STANDS_FOR, STANDS_FOR_DIGITS, StandsFor, is_stand_in};
 pub use kept::{KeptLetter, LetterState, Whose, take_in};
 pub use merchant::{asked_about, from_user};
 pub use messages::*;

@@ -1,0 +1,60 @@
+//! Sessions that break, say nothing, or are too many.
+
+use super::*;
+use crate::town::{Held, Parts, now, rate, telephone};
+use tegata_core::talk::call::{CallerNotice, WalletCall};
+use tegata_device::WalletTap;
+use tegata_vault::MemoryVault;
+
+const SERVICE: &str = "09430001";
+
+fn sessions() -> (Sessions<MemoryVault>, Held) {
+    let rates = vec![rate(SERVICE, 5, 2_000)];
+    let Parts { switch, mut wallets, .. } = telephone(MemoryVault::new(), rates, 50, 1, now);
+    (Sessions { switch, held: HashMap::new() }, wallets.remove(0))
+}
+
+fn greeting(held: &Held) -> (WalletTap<WalletCall>, Vec<u8>) {
+    WalletTap::touch(WalletCall::new(held.caller(SERVICE, None)), entropy::fresh()).expect("starts")
+}
+
+/// Whoever is on the same network may say something in a session that is not its own; nobody surfs on behind a conversation that broke.
+#[test]
+fn a_frame_that_is_none_closes_the_way() {
+    let (mut sessions, mut held) = sessions();
+    let (mut tap, hello) = greeting(&held);
+    let id = sessions.open(SERVICE, &hello, (now(), 0)).expect("opened").expect("a place");
+    while !sessions.held[&id].open {
+        let (words, ..) = sessions.fetch(&id).expect("it stands");
+        assert!(!words.is_empty(), "nobody says anything");
+        for word in words {
+            let mut step = tap.receive(&word, now(), &mut held.wallet.device).expect("the session holds");
+            if step.notices.iter().any(|notice| matches!(notice, CallerNotice::Consent { .. })) {
+                step.frames.extend(tap.event(Event::Agreed, now(), &mut held.wallet.device).expect("agreed").frames);
+            }
+            step.frames.iter().for_each(|frame| sessions.heard(&id, frame, (now(), 10)));
+        }
+    }
+    sessions.heard(&id, &[7], (now(), 20));
+    let (_, open, over, _) = sessions.fetch(&id).expect("remembered");
+    assert_eq!((open, over), (false, true));
+    let records = sessions.switch.records().expect("read");
+    assert_eq!(records.iter().map(|record| record.ended).collect::<Vec<_>>(), [CallEnd::NotAgreed]);
+}
+
+#[test]
+fn who_says_nothing_is_forgotten_and_never_more_than_so_many_wait() {
+    let (mut sessions, held) = sessions();
+    for _ in 0..WAITING {
+        let (_, hello) = greeting(&held);
+        sessions.open(SERVICE, &hello, (now(), 0)).expect("opened").expect("a place");
+    }
+    let (_, hello) = greeting(&held);
+    assert_eq!(sessions.open(SERVICE, &hello, (now(), 0)).expect("asked"), None);
+    assert!(sessions.due(59_999).is_empty());
+    let due = sessions.due(60_000);
+    assert_eq!(due.len(), WAITING);
+    due.iter().for_each(|id| sessions.tell(id, (now(), 60_000), |call| call));
+    assert!(sessions.held.values().all(|session| session.over.is_some() && !session.open));
+    assert!(sessions.open(SERVICE, &hello, (now(), 60_001)).expect("asked").is_some());
+}
