@@ -191,3 +191,24 @@ fn a_call_through_a_trunk_says_which_and_whose_it_is() {
     let through: Vec<_> = entries.map(|entry| entry.through.map(|through| (through.trunk, through.operator))).collect();
     assert_eq!(through, [Some(("carrier".to_owned(), Some(operator))), Some(("other".to_owned(), None))]);
 }
+
+/// What a dead card is used for from here on nobody would be paid.
+#[test]
+fn a_call_ends_when_its_card_is_blocked() {
+    let Parts { mut line, switch, mut wallets } =
+        telephone(MemoryVault::new(), vec![rate("0021", 5, 60_000)], 500, 1, now);
+    let (mut held, mut desk) = (wallets.remove(0), Desk::new(switch));
+    let caller = held.caller(ABROAD, None);
+    let rings = dial_to(&mut desk, &mut held.wallet, &caller, (1, Route::Trunk("carrier".to_owned())));
+    assert!(matches!(rings, Command::Proceed { .. }), "{rings:?}");
+    desk.turn(vec![sip::Event::Answered { call: CallId(1), at: At(1) }], At(1), now).expect("turned");
+    desk.end_dead(At(2), now);
+    assert_eq!(desk.lines.len(), 1, "nothing is known against it");
+    desk.out.clear();
+    line.0.lock().expect("one thread").block(held.card, now().time).expect("blocked");
+    desk.switch.update(&mut line, now()).expect("updated");
+    desk.end_dead(At(3), now);
+    assert!(matches!(desk.out.last(), Some(Command::HangUp { call: CallId(1), .. })), "{:?}", desk.out);
+    let ended: Vec<CallEnd> = desk.switch.records().expect("read").iter().map(|record| record.ended).collect();
+    assert_eq!((ended.as_slice(), desk.lines.len()), ([CallEnd::NotAgreed].as_slice(), 0));
+}

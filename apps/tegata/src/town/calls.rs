@@ -91,7 +91,7 @@ impl Speaker for Bob {
 
 /// Plays it, and says what everybody sees.
 pub fn play(place: &Place, screen: Screen, operator: &Operator) -> Result<Value, Failure> {
-    screen.say(bold("13. Telephone cards: alice calls bob from her wallet; what her card pays for ends the call."));
+    screen.say(bold("15. Telephone cards: alice calls bob from her wallet; what her card pays for ends the call."));
     let passwords = set_up(place, operator)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let exchange = Exchange::open(place, &runtime)?;

@@ -113,7 +113,7 @@ impl Hall<'_> {
 /// Plays it, and says what everybody sees.
 pub fn play(place: &Place, screen: Screen, operator: &Operator) -> Result<Value, Failure> {
     screen.say(bold(
-        "10. A concert: the town hall sells seats and opens three gates, which need no network from then on.",
+        "11. A concert: the town hall sells seats and opens three gates, which need no network from then on.",
     ));
     let token = |role: &str, name: &str, owner: Option<&str>| -> Result<String, Failure> {
         let answer = operator.ask(&json!({ "do": "invite", "role": role, "names": [name], "owner": owner }))?;

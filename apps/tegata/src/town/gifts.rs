@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Alice hands a ticket to bob before the door; a copy of her phone from before is refused, and bob comes in.
 pub fn hand_on(hall: &Hall<'_>, card: CardId) -> Result<Value, Failure> {
     let (place, screen) = (hall.place, hall.screen);
-    screen.say(bold("11. Alice hands her other ticket to bob, before the door. Nobody else is asked."));
+    screen.say(bold("12. Alice hands her other ticket to bob, before the door. Nobody else is asked."));
     let copy = Copy::of(place, "alice")?;
     let code = {
         let (mut alice, mut bob) = (place.wallet("alice")?, place.wallet("bob")?);
@@ -65,7 +65,7 @@ impl Drop for Copy<'_> {
 /// Three tickets of another event: one is given to bob by a number, one is given back, then the event is moved.
 pub fn changed(hall: &Hall<'_>) -> Result<Value, Failure> {
     let (place, screen) = (hall.place, hall.screen);
-    screen.say(bold("12. A matinee next month: alice buys three tickets, sends one to bob and gives one back."));
+    screen.say(bold("13. A matinee next month: alice buys three tickets, sends one to bob and gives one back."));
     let from = now().time.after(30 * Time::DAY);
     let article = plan(place, "Matinee", (from, from.after(6 * 3600)))?;
     let (sent, back, kept) = (hall.buys(article)?, hall.buys(article)?, hall.buys(article)?);
@@ -74,7 +74,7 @@ pub fn changed(hall: &Hall<'_>) -> Result<Value, Failure> {
     let number = gift.json.get("number").and_then(Value::as_str).unwrap_or_default();
     screen.say(format!("  bob: {}", give::take(place, screen, "bob", number, true)?.text));
     screen.say(format!("  alice: {}", commands::buy::refund(place, screen, "alice", &back.to_string(), true)?.text));
-    screen.say(bold("13. The matinee is moved by a week. Bob goes along, alice has her money back."));
+    screen.say(bold("14. The matinee is moved by a week. Bob goes along, alice has her money back."));
     let moved = ChangeFlags {
         event: "Matinee".into(),
         article: None,

@@ -179,8 +179,9 @@ fn opened(place: &Place, screen: Screen, operator: &Operator) -> Result<Value, F
 
 /// The cafe writes to its customer, alice asks about her receipt.
 fn letters(place: &Place, screen: Screen) -> Result<Value, Failure> {
-    screen
-        .say(bold("9. The cafe writes to its customer, whom it knows by a number only; alice asks about her receipt."));
+    screen.say(bold(
+        "10. The cafe writes to its customer, whom it knows by a number only; alice asks about her receipt.",
+    ));
     let customer = place.terminal("cafe")?.part.payments()?.into_iter().find_map(|paid| paid.customer);
     let Some(customer) = customer else { return fail("the cafe knows no customer") };
     let recall = "The cake may hold nuts; please bring it back";
