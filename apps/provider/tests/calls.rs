@@ -15,7 +15,7 @@ use tegata_core::talk::contract::Tender;
 use tegata_core::talk::journal::Through;
 use tegata_core::talk::pay::{Payer, Refusal, load_purse};
 use tegata_core::talk::update::load_terms;
-use tegata_core::wire::certificate::Role;
+use tegata_core::wire::certificate::{Anchors, Role};
 use tegata_core::wire::signed::Signed;
 use tegata_core::{CardId, Hash, PartyId, Time, Unit};
 use tegata_device::{Now, Talking, TerminalTap, WalletTap};
@@ -37,6 +37,8 @@ struct Lines {
     ms: u64,
     /// What the switch charges by, where it does not follow what it was told.
     charges_by: Option<Vec<(Hash, Tariff)>>,
+    /// Whom it trusts, where it does not follow what it was told.
+    trusts: Option<Anchors>,
     /// Seconds that it gives callers to agree.
     valid_for: u64,
     /// The trunk that calls go through.
@@ -100,7 +102,7 @@ impl Lines {
         world.join(&mut switch, Role::Switch, Some(owner), "exchange");
         world.update(&mut switch);
         let card = world.install(&mut wallet, &numbers[0], 30);
-        Self { world, wallet, switch, card, ms: 0, charges_by: None, valid_for: 60, through: None }
+        Self { world, wallet, switch, card, ms: 0, charges_by: None, trusts: None, valid_for: 60, through: None }
     }
     fn now(&mut self) -> Now {
         self.world.moment()
@@ -113,7 +115,7 @@ impl Lines {
         });
         Arc::new(Exchange {
             certificate: self.switch.certificate().expect("joined"),
-            anchors: self.switch.anchors().expect("joined"),
+            anchors: self.trusts.clone().unwrap_or_else(|| self.switch.anchors().expect("joined")),
             terms: load_terms(&self.switch, terms(&self.world).handle()).into_iter().collect(),
             tariffs: self.charges_by.clone().unwrap_or_else(|| tariffs.collect()),
             valid_for: self.valid_for,
@@ -390,6 +392,36 @@ fn a_tariff_that_changes_in_mid_call_does_not_change_the_call() {
     lines.answer(&mut line);
     lines.end(&mut line, CallEnd::HungUp);
     assert_eq!(line.receipt().used, usd(520));
+}
+
+#[test]
+fn a_call_is_judged_by_the_list_that_its_switch_held_when_it_began() {
+    let mut lines = Lines::new(10_000);
+    let before = lines.switch.anchors().expect("joined");
+    let mut line = lines.dial("4930", usize::MAX);
+    lines.answer(&mut line);
+    lines.speak(&mut line, 90_000);
+    lines.world.now = lines.world.now.after(90);
+    lines.world.provider.block(lines.card, lines.world.now).expect("blocked");
+    lines.world.update(&mut lines.switch);
+    lines.end(&mut line, CallEnd::NotAgreed);
+    assert_eq!(line.receipt().used, usd(220));
+    lines.world.update(&mut lines.switch);
+    assert!(lines.world.open_exceptions().is_empty(), "{:?}", lines.world.open_exceptions());
+    let [_, _, _, payable, ..] = lines.world.sums();
+    assert_eq!(payable, 220, "R16: it could not know");
+    lines.audited();
+    // A switch that goes on as if it had heard of nothing.
+    lines.trusts = Some(before);
+    lines.world.now = lines.world.now.after(60);
+    lines.take_up();
+    let mut line = lines.dial("4930", usize::MAX);
+    lines.answer(&mut line);
+    lines.end(&mut line, CallEnd::HungUp);
+    lines.world.update(&mut lines.switch);
+    assert_eq!(lines.world.open_exceptions(), ["after block"]);
+    assert_eq!(lines.world.sums()[3], 220);
+    lines.audited();
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod world;
 use clearing::audited;
 use says::{PROCESSOR, Says};
 use tegata_core::card::payment::{Purse, PurseState};
-use tegata_core::card::ticket::TicketTerms;
+use tegata_core::card::ticket::{GATE_TOLERANCE, TicketTerms};
 use tegata_core::card::{CardKind, Terms};
 use tegata_core::step::Event;
 use tegata_core::talk::buy::*;
@@ -463,6 +463,32 @@ fn what_was_used_before_it_was_given_is_no_offence_after_it() {
 }
 
 #[test]
+fn a_copy_that_came_in_after_its_ticket_was_given_is_told_from_a_visit_before() {
+    for gate_first in [true, false] {
+        let mut concert = Concert::new();
+        let card = concert.buys();
+        concert.doors_open();
+        let copy = concert.people[0].device.vault.clone();
+        concert.gives(0, 1, card);
+        concert.later(GATE_TOLERANCE + 1);
+        concert.people[0].device.vault = copy;
+        concert.enters(0, card, 0);
+        if gate_first {
+            concert.brings(0);
+            assert!(concert.world.open_exceptions().is_empty(), "nobody has told of the hand-over");
+        }
+        concert.registers(1, card).expect("registered");
+        concert.brings(0);
+        assert_eq!(concert.world.open_exceptions(), ["used after it was given"]);
+        let all = concert.world.provider.exceptions().expect("exceptions");
+        let gate = concert.gates[0].device.id();
+        assert_eq!((all[0].device, all[0].generation, all[0].bearer), (gate, Some(1), "holder"));
+        assert!(all[0].wallet_record.is_some() && all[0].terminal_record.is_some(), "both signed records");
+        concert.clean();
+    }
+}
+
+#[test]
 fn a_gate_that_was_shown_a_title_tells_of_it_before_its_holders_do() {
     let mut concert = Concert::new();
     let card = concert.buys();
@@ -504,6 +530,7 @@ fn a_ticket_whose_wallet_was_lost_is_installed_again_by_a_number() {
     let mut concert = Concert::new();
     let card = concert.buys();
     concert.doors_open();
+    let copy = concert.people[0].device.vault.clone();
     concert.enters(0, card, 0);
     concert.brings(0);
     let (mut other, now) = (card, concert.world.now);
@@ -524,7 +551,11 @@ fn a_ticket_whose_wallet_was_lost_is_installed_again_by_a_number() {
     concert.enters(1, card, 1);
     (0..3).for_each(|gate| concert.brings(gate));
     let why = concert.refused(0, card, 2);
-    assert!(why != EnterRefusal::Malformed, "the lost one stays outside: {why:?}");
+    assert!(matches!(why, EnterRefusal::GivenAway | EnterRefusal::Blocked), "the lost one stays outside: {why:?}");
+    // Gate 2 is a way out: a copy of before its visit is told there that it is not inside.
+    concert.people[0].device.vault = copy;
+    let why = concert.refused(0, card, 0);
+    assert!(matches!(why, EnterRefusal::GivenAway | EnterRefusal::Blocked), "so does a copy of it: {why:?}");
     concert.updates(0);
     assert_eq!(concert.purse(0, card).state, PurseState::Blocked);
     concert.updates(1);

@@ -23,6 +23,8 @@ pub(crate) struct Claim {
     pub fair: bool,
     /// Whether that is the price of the issuer's tariff (R24).
     pub priced: bool,
+    /// When its tariff was agreed, by the switch's clock.
+    pub began: u64,
     /// The operator of the trunk that it went through.
     pub operator: Option<Id>,
     pub place: Place,
@@ -59,6 +61,8 @@ pub(crate) struct Side {
     pub receipt: Option<(u64, bool)>,
     /// Whether the price is the issuer's.
     pub priced: bool,
+    /// When the tariff was agreed, by the switch's clock.
+    pub began: u64,
     /// The operator of the trunk, as the switch has logged it.
     pub operator: Option<Id>,
 }
@@ -116,8 +120,9 @@ impl Facts {
     /// A switch's log ends a call. The first end stands.
     pub fn claimed_call(&mut self, side: &Side, (used, fair): (u64, bool), (place, arrival): (Place, Arrival)) {
         let call = self.calls.entry(side.name).or_insert_with(|| Call::new(side));
-        let (priced, operator) = (side.priced, side.operator);
-        call.claim = call.claim.or(Some(Claim { check: side.check, used, fair, priced, operator, place, arrival }));
+        let (priced, began, operator) = (side.priced, side.began, side.operator);
+        let claim = Claim { check: side.check, used, fair, priced, began, operator, place, arrival };
+        call.claim = call.claim.or(Some(claim));
     }
     /// A wallet takes back what a call left over: by its switch's receipt, once.
     pub fn returned_call(
@@ -184,6 +189,15 @@ impl Evidence<'_> {
         used.filter(|_| over).map_or(0, |used| signed.amount.saturating_sub(used))
     }
 
+    /// Whether the switch held, when it agreed to this call, a list that names its card. A call that it was in when an update brought the list
+    /// is what it logs first after that update, within L of the list's publication (R11, R16).
+    fn was_listed(&self, event: &Event, began: u64, dead: &Dead) -> bool {
+        let terms = self.cards.cards.get(&event.signed.card).and_then(|card| self.numbers.terms.get(&card.terms));
+        let heard = terms.map_or(0, |terms| terms.list_age);
+        let before = event.arrival.before;
+        self.dead_by(event, dead).any(|named| began > before || before > named.at.saturating_add(heard))
+    }
+
     /// Refused claims must say why; what contradicts itself must stand in the exceptions (R1, R9). Counts forks.
     pub fn calls(&self, dead: &Dead, findings: &mut Findings) -> u64 {
         let mut forks = 0;
@@ -210,6 +224,7 @@ impl Evidence<'_> {
                 found.check == Some(*name)
                     && match found.kind {
                         kind::MISPRICED => !claim.priced,
+                        kind::AFTER_BLOCK => self.was_listed(&event, claim.began, dead),
                         other => self.bears_out(other, &event, dead),
                     }
             });

@@ -305,7 +305,9 @@ impl Reading<'_, '_> {
         };
         let named = entry.through.as_ref().filter(|_| of_switch).and_then(|through| through.operator);
         let operator = named.map(|party| party.0);
-        let side = Side { switch: switch.0, transaction: entry.transaction, name, check, receipt, priced, operator };
+        let began = tariff.at.0;
+        let side =
+            Side { switch: switch.0, transaction: entry.transaction, name, check, receipt, priced, began, operator };
         Ok(Record::Called { side, of_switch })
     }
 

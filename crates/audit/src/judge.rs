@@ -47,8 +47,19 @@ pub(crate) struct Evidence<'a> {
     pub contracts: &'a Contracts,
 }
 
-/// When cards died: by which list, up to which generation.
-pub(crate) type Dead = HashMap<Id, Vec<(u64, u64)>>;
+/// When cards died.
+pub(crate) type Dead = HashMap<Id, Vec<Named>>;
+
+/// A revocation list that names a card.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Named {
+    /// The list's number.
+    pub list: u64,
+    /// When it was published.
+    pub at: u64,
+    /// Up to which generation the card is dead by it.
+    pub generation: u64,
+}
 
 impl Evidence<'_> {
     /// Where a check ends up, by what both sides signed.
@@ -186,8 +197,9 @@ impl Evidence<'_> {
             });
             for card in list.iter().flat_map(|list| &list.claimed().cards) {
                 let named = dead.entry(card.card.0).or_default();
-                if named.last().is_none_or(|(_, generation)| *generation < card.generation) {
-                    named.push((number, card.generation));
+                if named.last().is_none_or(|named| named.generation < card.generation) {
+                    let at = list.as_ref().map_or(0, |list| list.claimed().at.0);
+                    named.push(Named { list: number, at, generation: card.generation });
                 }
             }
             Ok(())
@@ -224,9 +236,7 @@ impl Evidence<'_> {
                 let bound = terms.list_age.saturating_add(terms.record_age);
                 arrival.at.saturating_sub(arrival.before) > bound
             }),
-            kind::AFTER_BLOCK => dead.get(&event.signed.card).is_some_and(|named| {
-                named.iter().any(|(list, generation)| *list <= arrival.list && *generation >= event.signed.generation)
-            }),
+            kind::AFTER_BLOCK => self.dead_by(event, dead).next().is_some(),
             kind::OVER_LIMIT => {
                 let amount = event.signed.amount;
                 amount == 0 || terms.is_some_and(|terms| amount > terms.max_payment)
@@ -235,6 +245,13 @@ impl Evidence<'_> {
             kind::FORK | kind::ALTERED | kind::OVERSPENT | kind::MALFORMED => true,
             _ => false,
         }
+    }
+
+    /// The lists that name this event's card, and that the device held when it wrote the entry (R16).
+    pub(crate) fn dead_by<'d>(&self, event: &Event, dead: &'d Dead) -> impl Iterator<Item = &'d Named> {
+        let (held, generation) = (event.arrival.list, event.signed.generation);
+        let named = dead.get(&event.signed.card).into_iter().flatten();
+        named.filter(move |named| named.list <= held && named.generation >= generation)
     }
 
     /// The provider returns a check only when its terminal ended the claim, or is lost (R8).

@@ -44,11 +44,13 @@ pub enum ExceptionKind {
     GivenTwice = 17,
     /// A switch has charged a call otherwise than the issuer's tariff says, and signed that: it is not paid (R24).
     Mispriced = 18,
+    /// A ticket came in by its giver's copy after it was given on: both records are signed by one key (R12).
+    UsedAfterGiven = 19,
 }
 
 impl ExceptionKind {
     /// Every one, in the order of its number.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::MissingTerminalRecord,
         Self::MissingWalletRecord,
         Self::Fork,
@@ -67,6 +69,7 @@ impl ExceptionKind {
         Self::BeyondTerms,
         Self::GivenTwice,
         Self::Mispriced,
+        Self::UsedAfterGiven,
     ];
     /// What people call it.
     pub fn name(self) -> &'static str {
@@ -89,6 +92,7 @@ impl ExceptionKind {
             Self::BeyondTerms => "beyond terms",
             Self::GivenTwice => "given twice",
             Self::Mispriced => "mispriced",
+            Self::UsedAfterGiven => "used after it was given",
         }
     }
 }

@@ -88,6 +88,14 @@ impl Store {
     pub fn newest_list(&self) -> Result<Option<Vec<u8>>, StoreError> {
         one(self.sql("SELECT body FROM list ORDER BY number DESC LIMIT 1")?, [], |row| row.get())
     }
+    /// When the first list of this number or a later one was published.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn listed_at(&self, number: u64) -> Result<Option<Time>, StoreError> {
+        let sql = "SELECT at FROM list WHERE number >= ?1 ORDER BY number LIMIT 1";
+        one(self.sql(sql)?, params![n(number)], |row| row.u64().map(Time))
+    }
     /// Adds a revocation list.
     ///
     /// # Errors

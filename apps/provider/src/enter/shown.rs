@@ -150,7 +150,7 @@ pub(crate) fn seen(desk: &mut Desk<'_>, source: &Source, seen: &Seen) -> Result<
         None => return Err(StoreError::Damaged.into()),
     };
     let dead = ticket.dead >= row.generation && !convicted && !before_it_was_given(desk, row)?;
-    if beyond || dead {
+    if !give::came_after(desk, source, row)? && (beyond || dead) {
         except(desk, source, row, None, ExceptionKind::BeyondTerms)?;
     }
     Ok(())

@@ -7,6 +7,7 @@
 //! | `away.rs` | a card locked for somebody far away, and taken by its number |
 //! | `anew.rs` | a ticket whose wallet was lost, installed again by a number |
 //! | `back.rs` | what nobody registered or took comes back by the provider alone |
+//! | `used.rs` | what came in after it was given on |
 //! | `convicted.rs` | which of its holders was convicted by a card |
 
 mod anew;
@@ -15,6 +16,7 @@ mod back;
 mod convicted;
 mod register;
 mod title;
+mod used;
 
 pub(crate) use anew::{anew, take_anew};
 pub(crate) use away::{gift, lock, take};
@@ -22,3 +24,4 @@ pub(crate) use back::{forgotten, is_open, overdue};
 pub(crate) use convicted::is_convicted;
 pub(crate) use register::{logged, register};
 pub(crate) use title::{Title, prove, tell, twice};
+pub(crate) use used::came_after;

@@ -1,5 +1,6 @@
 //! Hand-overs, taken in one after the other, whoever tells of them: the giver, the receiver, or a gate that was shown them.
 
+use super::used;
 use crate::desk::{Desk, Failure};
 use crate::directory::Learned;
 use crate::enter;
@@ -86,6 +87,7 @@ pub(crate) fn tell(desk: &mut Desk<'_>, source: &Source, title: &Title) -> Resul
             return Ok(Some(ProviderRefusal::Terms));
         }
         hand_over(desk, card, &terms, hop)?;
+        used::look_back(desk, source, (title.card, generation))?;
     }
     Ok(None)
 }

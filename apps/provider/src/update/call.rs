@@ -15,6 +15,7 @@ use crate::settle::fees;
 use crate::tariffs::is_priced_by_its_issuer;
 use core::num::NonZero;
 use tegata_core::card::{CallReceipt, EventKind, Raise};
+use tegata_core::charging::CallTariff;
 use tegata_core::step::Break;
 use tegata_core::talk::contract::Tender;
 use tegata_core::talk::journal::LogEntry;
@@ -376,9 +377,9 @@ fn refusal(
     if used > terms.max_payment {
         return Ok(Some(ExceptionKind::OverLimit));
     }
-    // By the list that the switch held when it wrote the entry, not by what is known now (R16).
+    // By the list that the switch held when it agreed to the call, neither by what is known now nor by the call's end (R16).
     let dead = event.generation <= card.dead_generation;
-    if dead && (source.list >= card.dead_list || desk.shared.broken.has(Break::JudgedAtArrival)) {
+    if dead && (desk.shared.broken.has(Break::JudgedAtArrival) || was_listed(desk, source, card, &called.tariff)?) {
         return Ok(Some(ExceptionKind::AfterBlock));
     }
     let late = desk.now.since(source.before) > terms.list_age.saturating_add(terms.record_age);
@@ -387,6 +388,20 @@ fn refusal(
         return Ok(Some(ExceptionKind::Late));
     }
     Ok(None)
+}
+
+/// Whether the switch held, when it agreed to this call, the list that names its card. One that is in a call as an update brings that list
+/// ends it, and logs it first thing after that update; which is within L of the list's publication, since whoever hears of nothing for
+/// longer agrees to no call (R11). So a date that both sides have made up gains them no more than L, as silence would.
+fn was_listed(desk: &Desk<'_>, source: &Source, card: &CardRow, call: &CallTariff) -> Result<bool, Failure> {
+    if source.list < card.dead_list {
+        return Ok(false);
+    }
+    let Some(published) = desk.store.listed_at(card.dead_list)? else {
+        return Ok(true);
+    };
+    let heard = published.after(desk.terms(card.terms)?.list_age);
+    Ok(call.at > source.before || source.before > heard)
 }
 
 /// An exception about a call.

@@ -364,11 +364,7 @@ impl Town {
     fn take_gift_some(&mut self) {
         let numbers = self.hands.as_ref().map_or(0, |hands| hands.gifts.len());
         let (at, gift) = (self.hand_index(self.people.len()), self.hand_index(numbers));
-        // A wallet that holds a ticket by title keeps that one, and does not take up what is issued anew (a known limit).
-        let card = self.hands.as_ref().and_then(|hands| Some(hands.gifts.get(gift)?.card));
-        let held = card.and_then(|card| load_purse(&self.people.get(at)?.wallet.device, card));
-        let by_title = held.is_some_and(|purse| !purse.hops().is_empty());
-        if numbers > 0 && !by_title {
+        if numbers > 0 {
             self.ready_hand(at);
             self.take_gift(at, gift);
             self.rest_hand(at);

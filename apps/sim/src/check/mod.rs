@@ -448,7 +448,7 @@ impl Town {
             }
             ExceptionKind::Cloned => tampered_wallet,
             ExceptionKind::CameTwice | ExceptionKind::BeyondTerms => tampered_wallet || self.let_in_badly(row),
-            ExceptionKind::GivenTwice => tampered_wallet,
+            ExceptionKind::GivenTwice | ExceptionKind::UsedAfterGiven => tampered_wallet,
             // Of what was on a disk that lied nothing is known.
             ExceptionKind::Mispriced => {
                 let lied = self.lines.as_ref().is_some_and(|lines| lines.tampered.is_some());
