@@ -514,6 +514,12 @@ fn a_ticket_bought_over_a_counter_is_paid_back_by_hand_also_if_it_is_installed_l
     assert_eq!(concert.world.open_exceptions(), ["unreturned"; 2]);
     let bearers: Vec<_> = concert.world.provider.exceptions().expect("read").iter().map(|row| row.bearer).collect();
     assert_eq!(bearers, ["issuer"; 2]);
+    for told in concert.world.provider.exceptions_told().expect("told") {
+        let says = told["says"].as_str().expect("words");
+        assert!(says.contains("for 'Concert' went back and was not paid back by itself"), "{says}");
+    }
+    let row = concert.world.provider.store().change_of(EVENT, change.before).expect("read").expect("a change");
+    assert_eq!(concert.world.provider.store().change_by_hand(&row.change), Ok(2), "its promoter is told how many");
     concert.clean();
 }
 
