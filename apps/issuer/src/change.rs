@@ -28,12 +28,17 @@ fn key(event: EventId, before: Handle) -> RecordKey {
     RecordKey::new(Space::Event, [b"change".as_slice(), &event.0, &before.0].concat())
 }
 
+/// Whether tickets of these terms let nobody in any more: whoever took one for another would have nothing.
+fn is_past(terms: &Terms, now: Time) -> bool {
+    terms.ticket.as_ref().is_some_and(|ticket| ticket.until <= now)
+}
+
 impl<V: Vault> Issuer<V> {
     /// Replaces the tickets under these terms by tickets under others, or cancels them (`after` is absent): everyone is paid back.
     /// Called again after it was cut off, it goes on with what was signed first.
     ///
     /// # Errors
-    /// [`IssuerError`].
+    /// [`IssuerError::Past`] and others.
     pub fn change(
         &mut self,
         post: &mut dyn Post,
@@ -54,6 +59,9 @@ impl<V: Vault> Issuer<V> {
             stored.map(|bytes| Signed::<Change>::decode(&bytes).map_err(|_| VaultError::Damaged)).transpose()?;
         let change = match stored {
             Some(signed) => signed,
+            None if after.as_ref().is_some_and(|after| is_past(after, now.time)) => {
+                return Err(IssuerError::Past(before.name.clone()));
+            }
             None => {
                 let Wording { text, answer_until, silence_refunds } = wording;
                 let body = Change {

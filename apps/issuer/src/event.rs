@@ -153,6 +153,10 @@ impl<V: Vault> Issuer<V> {
             let article = articles.iter().find(|(name, _)| *name == category.name).map_or(0, |(_, number)| *number);
             listed.push(self.list_category(post, &plan, (category, article), &mut now)?);
         }
+        if draft.seats.is_some() {
+            // A category that was counted before may have seats now.
+            self.fit_stock(post, &plan, &mut now)?;
+        }
         Ok((plan, listed))
     }
 
@@ -186,14 +190,20 @@ impl<V: Vault> Issuer<V> {
         let seats = read_seats(text, &self.articles_of(Some(&before))?, &before.seats)?;
         let plan = EventPlan { revision: before.revision + 1, seats, at: now.time, ..before.clone() };
         let plan = self.publish_plan(post, Some(before), plan, &mut now)?;
-        for (_, article) in self.articles_of(Some(&plan))? {
-            let seats = plan.seats.iter().filter(|seat| seat.article == article).count() as u64;
+        self.fit_stock(post, &plan, &mut now)?;
+        Ok(plan)
+    }
+
+    /// Lists of each category with numbered seats as many tickets as it has seats.
+    fn fit_stock(&mut self, post: &mut dyn Post, plan: &EventPlan, now: &mut Now) -> Result<(), IssuerError> {
+        for (_, article) in self.articles_of(Some(plan))? {
+            let seats = seats_of(plan, article);
             let listed = self.listing(article)?.map(|listed| listed.claimed().stock);
             if seats > 0 && listed.is_some_and(|stock| stock != seats) {
-                self.restock(post, article, seats, next(&mut now))?;
+                self.restock(post, article, seats, next(now))?;
             }
         }
-        Ok(plan)
+        Ok(())
     }
 
     /// Lists a price category of an event, or a new revision of it.
@@ -304,7 +314,7 @@ impl<V: Vault> Issuer<V> {
         let name = title(&plan, category);
         let found = self.categories(plan.event)?.into_iter().find(|listing| listing.terms.name == name);
         let listing = found.ok_or_else(|| IssuerError::NoCategory(category.to_owned()))?;
-        if plan.seats.iter().any(|seat| seat.article == listing.article) {
+        if seats_of(&plan, listing.article) > 0 {
             return Err(IssuerError::Numbered(category.to_owned()));
         }
         let until = listing.terms.ticket.as_ref().map_or(listing.until, |ticket| ticket.until);
@@ -491,12 +501,18 @@ fn fits(plan: &EventPlan, category: &Category, articles: &[(String, u64)]) -> Re
     terms(plan.promoter, plan, category).map(drop)
 }
 
+/// How many numbered seats of a plan an article sells.
+pub(crate) fn seats_of(plan: &EventPlan, article: u64) -> u64 {
+    plan.seats.iter().filter(|seat| seat.article == article).count() as u64
+}
+
+/// How many tickets of a category there are: as many as it has numbered seats, else as it says.
 fn stock(plan: &EventPlan, category: &Category, article: u64) -> Result<u64, IssuerError> {
-    let seats = plan.seats.iter().filter(|seat| seat.article == article).count() as u64;
-    match category.stock {
-        Some(stock) => Ok(stock),
-        None if seats > 0 => Ok(seats),
-        None => Err(IssuerError::NoStock(category.name.clone())),
+    match (category.stock, seats_of(plan, article)) {
+        (Some(stock), 0) => Ok(stock),
+        (None, 0) => Err(IssuerError::NoStock(category.name.clone())),
+        (Some(_), seats) => Err(IssuerError::Counted(category.name.clone(), seats)),
+        (None, seats) => Ok(seats),
     }
 }
 

@@ -65,6 +65,18 @@ pub enum IssuerError {
     /// The category has neither numbered seats nor a number of tickets.
     #[error("category '{0}' has no numbered seats; say how many tickets of it there are")]
     NoStock(String),
+    /// A count, where each seat is one ticket.
+    #[error(
+        "category '{0}' has {1} numbered seats, and each of them is one ticket: leave its count away; to sell fewer of them, `restock` its \
+         article"
+    )]
+    Counted(String, u64),
+    /// More tickets than seats.
+    #[error(
+        "article {0} has {1} numbered seats, and each of them is one ticket: list at most {1}, or read more seats into the plan first \
+         (`event seats`)"
+    )]
+    FewerSeats(u64, u64),
     /// No such category.
     #[error("there is no category '{0}' of this event; `event show` lists them")]
     NoCategory(String),
@@ -82,6 +94,12 @@ pub enum IssuerError {
     /// The file is no seat plan.
     #[error(transparent)]
     Seats(#[from] SeatError),
+    /// The new tickets would let nobody in.
+    #[error(
+        "the new tickets for '{0}' would let nobody in, since the last moment of admission that they name is over; say dates that lie \
+         ahead, or cancel the event"
+    )]
+    Past(String),
     /// No tickets that could be changed.
     #[error("these are no tickets, or nothing was changed of them yet")]
     NoTickets,

@@ -1,5 +1,6 @@
 //! What the issuer sells over the network: listings, each stored before it is sent, sent again unchanged until it is taken.
 
+use crate::event::seats_of;
 use crate::issuer::{Issuer, IssuerError};
 use tegata_core::card::Terms;
 use tegata_core::record::{Batch, RecordKey, Space};
@@ -72,10 +73,17 @@ impl<V: Vault> Issuer<V> {
     /// Changes how many may be sold in all; 0 takes the article off sale. What is sold stays sold.
     ///
     /// # Errors
-    /// [`IssuerError::NoArticle`] and others.
+    /// [`IssuerError::NoArticle`], [`IssuerError::FewerSeats`] and others.
     pub fn restock(&mut self, post: &mut dyn Post, article: u64, stock: u64, now: Now) -> Result<Listing, IssuerError> {
         let before = self.listing(article)?.ok_or(IssuerError::NoArticle(article))?;
         let said = before.claimed().clone();
+        if let Some(ticket) = &said.terms.ticket {
+            let plan = self.events()?.into_iter().find(|plan| plan.event == ticket.event);
+            let seats = plan.map_or(0, |plan| seats_of(&plan, article));
+            if (1..stock).contains(&seats) {
+                return Err(IssuerError::FewerSeats(article, seats));
+            }
+        }
         let listing = Listing { revision: said.revision + 1, stock, at: now.time, ..said };
         self.publish(post, Some(before), listing, now)
     }

@@ -18,6 +18,7 @@ mod director;
 mod directory;
 mod enter;
 mod error;
+mod exceptions;
 mod give;
 pub mod http;
 mod install;

@@ -43,8 +43,8 @@ fn asked(provider: &mut Provider, question: &Value, now: Time, entropy: [u8; 32]
         Some("invite") => invite(provider, question, now, entropy),
         Some("exceptions") => {
             provider.compare(now).map_err(|error| error.to_string())?;
-            let rows = provider.exceptions().map_err(|error| error.to_string())?;
-            Ok(json!({ "exceptions": rows.iter().map(Provider::exception_json).collect::<Vec<_>>() }))
+            let told = provider.exceptions_told().map_err(|error| error.to_string())?;
+            Ok(json!({ "exceptions": told }))
         }
         Some("revoke") => {
             let name = text("subject").ok_or("name whom to revoke")?;

@@ -8,7 +8,7 @@ use crate::give;
 use crate::keys::Keys;
 use crate::prepare::{Prepared, prepare_all};
 use crate::shared::Shared;
-use crate::{ProviderError, compare, director, enter, report, update};
+use crate::{ProviderError, compare, director, enter, exceptions, report, update};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tegata_core::step::{Break, Broken};
@@ -528,9 +528,12 @@ impl Provider {
         let (from, until) = report::ALWAYS;
         Ok(self.store.exceptions(None, from, until)?)
     }
-    /// One exception as JSON.
-    pub fn exception_json(row: &ExceptionRow) -> serde_json::Value {
-        report::exception(row)
+    /// The same as JSON, each in plain words, too: what happened, and what to do next.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    pub fn exceptions_told(&self) -> Result<Vec<serde_json::Value>, ProviderError> {
+        exceptions::told(&self.store, &self.shared.directory(), &self.exceptions()?)
     }
     /// The sums of R10, per issuer and unit.
     ///

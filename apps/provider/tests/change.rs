@@ -24,7 +24,7 @@ use tegata_gate::Gate;
 use tegata_provider::Provider;
 use tegata_store::{ChangeState, RefundState, Store};
 use tegata_vault::MemoryVault;
-use tegata_wallet::Wallet;
+use tegata_wallet::{Since, Wallet};
 use world::{World, blank, usd};
 
 type Visitor = Wallet<MemoryVault>;
@@ -311,6 +311,11 @@ impl Concert {
     fn refunds(&self, card: CardId) -> usize {
         self.world.provider.store().refunds_of(card).expect("read").len()
     }
+    /// What the visitor's wallet says became of a purchase.
+    fn since(&self, card: CardId) -> Option<Since> {
+        let bought = self.visitor.purchases().expect("read");
+        self.visitor.since(bought.iter().find(|bought| bought.card == Some(card)).expect("bought"))
+    }
     fn terms_of(&self, card: CardId) -> Terms {
         self.visitor.ticket(card).expect("a ticket").terms
     }
@@ -450,6 +455,8 @@ fn a_cancelled_event_is_paid_back_to_everyone_also_to_who_came_in_and_once() {
     let now = concert.world.moment();
     concert.visitor.surrender(given_back, now).expect("given back");
     concert.hears();
+    assert_eq!(concert.since(given_back), Some(Since::GivenBack), "and not paid back yet");
+    assert_eq!(concert.since(stayed), None);
     concert.doors_open();
     concert.enters(came, 0);
     concert.brings(0);
@@ -463,6 +470,7 @@ fn a_cancelled_event_is_paid_back_to_everyone_also_to_who_came_in_and_once() {
     concert.hears();
     for card in [came, stayed, given_back] {
         assert_eq!(concert.visitor.refunded(card).expect("told").amount, usd(4_500));
+        assert!(matches!(concert.since(card), Some(Since::Settled(_))));
         assert_eq!(concert.refunds(card), 1);
     }
     assert!(concert.answers(stayed, true).is_err(), "there is nothing to answer");
@@ -514,6 +522,12 @@ fn a_ticket_bought_over_a_counter_is_paid_back_by_hand_also_if_it_is_installed_l
     assert_eq!(concert.world.open_exceptions(), ["unreturned"; 2]);
     let bearers: Vec<_> = concert.world.provider.exceptions().expect("read").iter().map(|row| row.bearer).collect();
     assert_eq!(bearers, ["issuer"; 2]);
+    for told in concert.world.provider.exceptions_told().expect("told") {
+        let says = told["says"].as_str().expect("words");
+        assert!(says.contains("for 'Concert' went back and was not paid back by itself"), "{says}");
+    }
+    let row = concert.world.provider.store().change_of(EVENT, change.before).expect("read").expect("a change");
+    assert_eq!(concert.world.provider.store().change_by_hand(&row.change), Ok(2), "its promoter is told how many");
     concert.clean();
 }
 

@@ -92,6 +92,10 @@ fn a_copy_that_came_in_elsewhere_is_found_with_both_presentations_and_blocked() 
     let found = concert.world.provider.exceptions().expect("read").pop().expect("one");
     assert_eq!((found.card, found.bearer), (Some(card), "holder"));
     assert!(found.wallet_record.is_some() && found.terminal_record.is_some(), "both records");
+    let told = concert.world.provider.exceptions_told().expect("told").pop().expect("one");
+    let says = told["says"].as_str().expect("words");
+    assert!(says.contains("for 'Concert' was shown from two wallets for one entry, at gate '"), "{says}");
+    assert_eq!(says.matches("gate '").count(), 2, "both gates by name: {says}");
     // Every gate knows it by its next update, and the wallet by its own.
     concert.brings(0);
     let setup = Setup::load(&concert.gates[0].device).expect("set up");

@@ -5,7 +5,7 @@ mod typed;
 
 use std::path::Path;
 use std::process::Stdio;
-use typed::{Running, bad, good, tegata, token};
+use typed::{Running, bad, good, tegata, text, token};
 
 #[test]
 fn a_card_is_bought_topped_up_and_given_back_while_provider_and_processor_are_killed() {
@@ -77,6 +77,13 @@ fn a_card_is_bought_topped_up_and_given_back_while_provider_and_processor_are_ki
     bad(data, &format!("wallet ann refund {card}"), "nothing was given back");
     assert_eq!(good(data, &format!("wallet ann refund {card} --yes"))["given_back"], "50.00");
     assert_eq!(good(data, "wallet ann cards")["cards"][0]["state"], "Ended");
+    // What was bought is told as before, and what became of it since.
+    let bought = good(data, "wallet ann purchases");
+    let since = bought["purchases"].as_array().unwrap().iter().filter(|one| one["since"]["is"] == "given back");
+    assert_eq!(since.count(), 2, "bought, and topped up: {bought}");
+    assert!(
+        text(data, "wallet ann purchases").contains("delivered; since then given back, and the money is on its way")
+    );
     bad(data, &format!("wallet ann refund {card} --yes"), "blocked or over");
     // It is paid back when nothing that it spent can come any more; until then the issuer has it.
     assert_eq!(balance(data), "50.00");

@@ -3,7 +3,7 @@
 
 mod typed;
 
-use typed::{Running, bad, good};
+use typed::{Running, bad, good, text};
 
 #[test]
 fn the_last_seats_are_sold_once_each_to_sixteen_buyers_at_once() {
@@ -115,6 +115,23 @@ fn a_venue_is_planned_in_one_line_seated_from_a_file_and_has_its_gate() {
     good(data, &["gate", "east", "join", &number]);
     assert_eq!(good(data, &["gate", "east", "status"])["event"], "Concert");
     assert_eq!(event(&["show", "Concert"])["invited"].as_array().unwrap().len(), 2);
+
+    // What was planned, in plain words; a seat is picked by its number.
+    let told = text(data, &hall(&["show", "Concert", "--seats"]).split('\n').collect::<Vec<_>>());
+    assert!(told.contains("one entry; for its holder alone"), "{told}");
+    assert!(
+        told.contains("refunded until 2099-12-24 19:00:00Z") && told.contains("buy ARTICLE --seat NUMBER"),
+        "{told}"
+    );
+    assert!(told.lines().any(|line| line == "31      Box         Concert, Balcony"), "{told}");
+    assert!(text(data, "issuer hall event show Concert").contains("Which number is which seat: tegata issuer hall"));
+    let box_seat = &shown["seats"][30];
+    assert_eq!((&box_seat["seat"], &box_seat["name"], &box_seat["article"]), (&31.into(), &"Box".into(), &3.into()));
+
+    // Each seat is one ticket: nobody has to count them, and nobody may count otherwise.
+    wrong(&["category", "Concert", "Balcony=30.00:500", OPEN[0], OPEN[1]], "has 7 numbered seats");
+    bad(data, "issuer hall restock 3 8", "has 7 numbered seats");
+    good(data, "issuer hall restock 3 6");
 
     wrong(&["plan", "Ball", "--place", "Here", "--category", "Any=20.00:5"], "when the doors open");
     wrong(&["category", "Concert", "Foyer=20.00", OPEN[0], OPEN[1]], "no numbered seats");

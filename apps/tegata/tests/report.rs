@@ -50,6 +50,26 @@ fn a_promoters_report_is_a_figure_a_line() {
     // The same for programs, and no other figures.
     let said = hall.good(&report);
     assert_eq!((&said["tickets"]["came"], &said["tickets"]["given"]), (&Value::from(2), &Value::from(1)));
+
+    // Nobody is moved into the past.
+    let move_to = |from: &'static str| {
+        let words = ["issuer", "hall", "change", "Concert", "--text", "moved", "--silence", "accepts", "--dry-run"];
+        [&words[..], &["--from", from]].concat()
+    };
+    hall.bad(&move_to("2020-01-01T18:00"), "would let nobody in");
+    hall.good(&move_to("2099-01-01T18:00"));
+    // Called off: its promoter sees which event that was, and how many are to be paid by hand.
+    hall.good(&["issuer", "hall", "cancel", "Concert"]);
+    let changes = ["issuer", "hall", "changes"];
+    while hall.good(&changes)["changes"][0]["ended"].is_null() {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert_eq!(hall.good(&changes)["changes"][0]["by_hand"], 4);
+    let told = hall.text(&changes);
+    assert!(told.lines().nth(1).is_some_and(|row| row.starts_with("Concert  cancelled  ")), "{told}");
+    let told = hall.text(&["provider", "exceptions"]);
+    assert_eq!(told.matches("for 'Concert' went back and was not paid back by itself").count(), 4, "{told}");
+    assert_eq!(told.matches("Next: whoever sold it decides").count(), 4, "{told}");
 }
 
 /// One line of CSV, with quotes where a field has a comma.

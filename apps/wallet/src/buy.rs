@@ -1,17 +1,34 @@
 //! Buying cards over the network by credit, and giving a card's remainder back.
 
+use crate::give::Standing;
 use crate::wallet::{Wallet, WalletError};
+use tegata_core::card::payment::PurseState;
 use tegata_core::record::Space;
 use tegata_core::talk::buy::{
-    Article, Bought, BuyNotice, Buyer, Buying, Catalogue, CatalogueRequest, Refunded, Selection, Surrender,
-    SurrenderNotice,
+    Article, Bought, BuyNotice, Buyer, Buying, Catalogue, CatalogueRequest, PurchaseState, Refunded, Selection,
+    Surrender, SurrenderNotice,
 };
 use tegata_core::talk::credit::PaymentOption;
+use tegata_core::talk::event::ChangeOutcome;
+use tegata_core::talk::pay::load_purse;
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::signed::{Signed, Verified};
 use tegata_core::{Amount, CardId, Hash, RequestNumber};
 use tegata_device::{Now, Post, RequestError, ask, take_up_all};
 use tegata_vault::Vault;
+
+/// What became of a purchase after it was delivered, as far as its wallet has heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// Its holder gave it back; the provider has not said yet what comes back.
+    GivenBack,
+    /// Its event was changed, and its holder has the money back instead; not yet here.
+    Declined,
+    /// Its event is cancelled; the money is not yet here.
+    Cancelled,
+    /// The provider has said what came back for the card.
+    Settled(Refunded),
+}
 
 impl<V: Vault> Wallet<V> {
     /// What is for sale at this wallet's provider.
@@ -188,6 +205,25 @@ impl<V: Vault> Wallet<V> {
     pub fn refunded(&self, card: CardId) -> Option<Refunded> {
         let bytes = tegata_core::step::Records::get(&self.device, &Refunded::key(card))?;
         Some(Signed::<Refunded>::decode(&bytes).ok()?.claimed().clone())
+    }
+
+    /// What became of a purchase since it was delivered; absent: nothing, or its ticket is somebody else's by now.
+    pub fn since(&self, bought: &Bought) -> Option<Since> {
+        let delivered = matches!(bought.state, PurchaseState::Provisional | PurchaseState::Delivered);
+        let card = bought.card.filter(|_| delivered)?;
+        if let Some(refunded) = self.refunded(card) {
+            return Some(Since::Settled(refunded));
+        }
+        let purse = load_purse(&self.device, card)?;
+        if matches!(self.standing(&purse), Standing::Given { .. } | Standing::Gift) {
+            return None;
+        }
+        let change = self.change(card);
+        match change.map(|change| (change.offered.changed.after.is_none(), change.offered.outcome)) {
+            Some((true, _)) => Some(Since::Cancelled),
+            Some((_, Some(ChangeOutcome::Refunded))) => Some(Since::Declined),
+            _ => (purse.state == PurseState::Ended).then_some(Since::GivenBack),
+        }
     }
 
     fn buyer(&self) -> Result<Buyer, WalletError> {

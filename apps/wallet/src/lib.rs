@@ -12,6 +12,7 @@ mod phone;
 mod reach;
 mod wallet;
 
+pub use buy::Since;
 pub use change::ChangedTicket;
 pub use enter::{Ticket, enter_at};
 pub use give::Standing;

@@ -266,6 +266,15 @@ impl Store {
             GROUP BY refund.state, purchase.article, purchase.revision";
         all(self.sql(sql)?, [of.0], |row| Ok((row.u64()?, row.u64()?, row.u64()?, (row.u64()?, row.u64()?))))
     }
+    /// How many tickets of a change go back that were not bought by credit: whoever sold them pays them back by hand.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn change_by_hand(&self, of: &Hash) -> Result<u64, StoreError> {
+        let sql = "SELECT count(*) FROM change_ticket WHERE change = ?1 AND state IN (4, 6, 7) AND NOT EXISTS
+            (SELECT 1 FROM purchase WHERE purchase.card = change_ticket.card AND purchase.state IN (4, 5, 9))";
+        Ok(one(self.sql(sql)?, [of.0], |row| row.u64())?.unwrap_or(0))
+    }
     /// Writes how a ticket stands in a change.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ const NAMED: u64 = 1000;
 
 /// The promoter's report.
 pub(crate) fn progress(desk: &Desk<'_>, promoter: PartyId) -> Result<Value, Failure> {
-    let mut events = Vec::new();
+    let (mut events, mut names) = (Vec::new(), BTreeMap::new());
     for event in desk.store.all_planned()?.into_iter().filter(|row| row.promoter == promoter) {
         let mut sold = Vec::new();
         for (terms, replaced) in desk.store.event_terms(event.event)? {
@@ -26,9 +26,11 @@ pub(crate) fn progress(desk: &Desk<'_>, promoter: PartyId) -> Result<Value, Fail
         let cancelled = event.cancelled.map(|at| at.0);
         let name = super::planned(&event)?.name;
         events.push(json!({ "event": event.event.to_string(), "name": name, "cancelled": cancelled, "terms": sold }));
+        names.insert(event.event, name);
     }
     let changes = desk.store.changes_by(promoter)?;
-    let changes = changes.iter().map(|row| come(desk, row)).collect::<Result<Vec<_>, _>>()?;
+    let told = |row: &ChangeRow| come(desk, row, names.get(&row.event));
+    let changes = changes.iter().map(told).collect::<Result<Vec<_>, _>>()?;
     Ok(json!({ "promoter": promoter.to_string(), "at": desk.now.0, "events": events, "changes": changes }))
 }
 
@@ -56,8 +58,8 @@ fn concerned(desk: &Desk<'_>, promoter: PartyId, handle: Handle) -> Result<Value
     }))
 }
 
-/// How far a change has come.
-fn come(desk: &Desk<'_>, row: &ChangeRow) -> Result<Value, Failure> {
+/// How far a change of the event of this name has come.
+fn come(desk: &Desk<'_>, row: &ChangeRow, name: Option<&String>) -> Result<Value, Failure> {
     let counts: BTreeMap<ChangeState, u64> = desk.store.change_counts(&row.change)?.into_iter().collect();
     let count = |state| counts.get(&state).copied().unwrap_or(0);
     let mut money: [BTreeMap<u16, u64>; 3] = Default::default();
@@ -73,7 +75,7 @@ fn come(desk: &Desk<'_>, row: &ChangeRow) -> Result<Value, Failure> {
     let failed = desk.store.change_tickets(&row.change, ChangeState::Failed, NAMED)?;
     let failed: Vec<String> = failed.iter().map(ToString::to_string).collect();
     Ok(json!({
-        "change": row.change.to_string(), "event": row.event.to_string(),
+        "change": row.change.to_string(), "event": row.event.to_string(), "name": name,
         "before": row.before.to_string(), "after": row.after.map(|after| after.to_string()),
         "cancels": row.after.is_none(), "at": row.at.0, "answer_until": row.answer_until.0,
         "silence_refunds": row.silence_refunds, "all_found": row.cursor.is_none(), "ended": row.ended.map(|at| at.0),
@@ -83,6 +85,7 @@ fn come(desk: &Desk<'_>, row: &ChangeRow) -> Result<Value, Failure> {
         "silent_accepted": count(ChangeState::SilentAccepted), "silent_refunded": count(ChangeState::SilentRefunded),
         "cancelled": count(ChangeState::Cancelled), "kept": count(ChangeState::Kept),
         "over": count(ChangeState::Over), "failed": count(ChangeState::Failed), "failed_tickets": failed,
+        "by_hand": desk.store.change_by_hand(&row.change)?,
         "refunds": {
             "asked": refunds[0], "paid": refunds[1], "refused": refunds[2],
             "asked_money": sums(&money[0]), "paid_money": sums(&money[1]), "refused_money": sums(&money[2]),

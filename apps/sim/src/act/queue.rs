@@ -62,7 +62,10 @@ impl Town {
         let Some(before) = listings.iter().find(|it| it.article == article).map(|it| it.stock) else {
             return;
         };
-        let (stock, now) = (stock.unwrap_or(before + 1), self.issuer_now());
+        // The last category has numbered seats, and no more tickets than those.
+        let seated = article == (ARTICLES.len() + TICKETS.len()) as u64;
+        let most = if seated { TICKETS[TICKETS.len() - 1].1 } else { u64::MAX };
+        let (stock, now) = (stock.unwrap_or(before + 1).min(most), self.issuer_now());
         let mut done = self.issuer.restock(&mut self.center, article, stock, now).map(drop);
         if done.is_err() {
             self.center.plan(NetPlan::Never);

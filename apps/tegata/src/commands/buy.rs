@@ -4,12 +4,12 @@ use crate::place::{Place, now};
 use crate::screen::{Answer, Failure, Screen, bold, fail, table};
 use serde_json::{Value, json};
 use std::io::{BufRead, IsTerminal, Write};
-use tegata_core::talk::buy::{Article, Bought, BuyNotice, PurchaseState};
+use tegata_core::talk::buy::{Article, Bought, BuyNotice, PurchaseState, Refunded};
 use tegata_core::talk::credit::PaymentOption;
 use tegata_core::{CardId, RequestNumber};
 use tegata_device::HttpPost;
 use tegata_vault::SqliteVault;
-use tegata_wallet::Wallet;
+use tegata_wallet::{Since, Wallet};
 
 /// What is for sale.
 pub fn catalogue(place: &Place, name: &str) -> Result<Answer, Failure> {
@@ -209,10 +209,13 @@ pub fn list(place: &Place, name: &str) -> Result<Answer, Failure> {
     let rows: Vec<Vec<String>> = all
         .iter()
         .map(|bought| {
-            let state = bought.why.map_or_else(
-                || bought.state.name().to_lowercase(),
-                |why| format!("{} ({})", bought.state.name().to_lowercase(), why.name().to_lowercase()),
-            );
+            let mut state = bought.state.name().to_lowercase();
+            if let Some(why) = bought.why {
+                state = format!("{state} ({})", why.name().to_lowercase());
+            }
+            if let Some(since) = opened.part.since(bought) {
+                state = format!("{state}; since then {}", told_since(&since));
+            }
             let receipt = match (&bought.receipt, &bought.temporary) {
                 (Some(_), _) => "receipt",
                 (None, Some(_)) => "temporary",
@@ -227,7 +230,53 @@ pub fn list(place: &Place, name: &str) -> Result<Answer, Failure> {
         [] => format!("Nothing was bought over the network yet. Look: tegata wallet {name} catalogue"),
         rows => format!("{}{waits}{note}", table(&["at", "card", "price", "state", "", "onto"], rows)),
     };
-    Ok(Answer::new(text, json!({ "purchases": all.iter().map(shown).collect::<Vec<_>>() })))
+    let json = all.iter().map(|bought| {
+        let mut json = shown(bought);
+        json["since"] = opened.part.since(bought).map_or(Value::Null, |since| shown_since(&since));
+        json
+    });
+    Ok(Answer::new(text, json!({ "purchases": json.collect::<Vec<_>>() })))
+}
+
+/// What became of a purchase after it was delivered, for people.
+fn told_since(since: &Since) -> String {
+    match since {
+        Since::GivenBack => "given back, and the money is on its way".to_owned(),
+        Since::Declined => "changed and not taken, and the money is on its way".to_owned(),
+        Since::Cancelled => "its event is cancelled, and the money is on its way".to_owned(),
+        Since::Settled(refunded) => came_back(refunded),
+    }
+}
+
+/// The same for programs.
+fn shown_since(since: &Since) -> Value {
+    match since {
+        Since::GivenBack => json!({ "is": "given back" }),
+        Since::Declined => json!({ "is": "declined" }),
+        Since::Cancelled => json!({ "is": "cancelled" }),
+        Since::Settled(refunded) => json!({
+            "is": "settled",
+            "paid_back": refunded.amount.decimal().to_string(),
+            "currency": refunded.amount.unit().name(),
+            "left": refunded.left.decimal().to_string(),
+            "left_unit": refunded.left.unit().name(),
+        }),
+    }
+}
+
+/// What came back for a card that is over, and what a person has to pay by hand.
+fn came_back(refunded: &Refunded) -> String {
+    match (refunded.amount.is_zero(), refunded.left.is_zero()) {
+        (false, true) => format!("{} paid back to the bank card", refunded.amount),
+        (false, false) => format!(
+            "{} paid back to the bank card; {} did not go back by itself, ask its issuer",
+            refunded.amount, refunded.left
+        ),
+        (true, false) => {
+            format!("over; what it was worth ({}) did not go back by itself, ask whoever sold it", refunded.left)
+        }
+        (true, true) => "over; there was nothing to pay back".to_owned(),
+    }
 }
 
 /// What is kept for a while, and waits for a yes.
@@ -274,16 +323,28 @@ pub fn refund(place: &Place, screen: Screen, name: &str, card: &str, yes: bool) 
     };
     // The provider has to hear of it: nothing is ended that nobody can be told.
     opened.part.update(&mut post, now())?;
-    screen.say(format!("Given back: {what}. It cannot be undone."));
+    screen.say(format!("To be given back: {what}. It cannot be undone."));
     if !yes && !agreed("Give it back? [y/N] ") {
         return fail("nothing was given back. Without a terminal, say --yes");
     }
     let amount = opened.part.surrender(card, now())?;
-    opened.part.update(&mut post, now())?;
-    let text = format!(
-        "{} {amount}. What was paid by bank card goes back to it once nothing of this card can still be on its way; an \
-         update of the wallet tells.",
-        bold("Given back:")
-    );
+    if let Err(error) = opened.part.update(&mut post, now()) {
+        return fail(format!(
+            "{what} is given back, but the provider has not heard of it ({error}); an update tells it: tegata wallet {name} update"
+        ));
+    }
+    let bought = |bought: &Bought| bought.card == Some(card) && bought.state.is_delivered();
+    let money = match opened.part.refunded(card) {
+        Some(refunded) => format!("The provider says: {}.", came_back(&refunded)),
+        None if opened.part.purchases()?.iter().any(bought) => {
+            "What you paid for it by bank card goes back to that card once nothing of it can still be on its way; `purchases` says so after \
+             an update."
+                .to_owned()
+        }
+        None => "This wallet has not paid for it: what somebody else paid by bank card goes back there, and what was paid at a counter is \
+                 paid back there, by hand."
+            .to_owned(),
+    };
+    let text = format!("{} {what}. {money}", bold("Given back:"));
     Ok(Answer::new(text, json!({ "card": card.to_string(), "given_back": amount.decimal().to_string() })))
 }

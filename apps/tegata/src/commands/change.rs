@@ -115,6 +115,13 @@ fn replaced(before: &Terms, flags: &ChangeFlags) -> Result<Terms, Failure> {
     if from >= until {
         return fail("it would end before it begins; give --from and --until");
     }
+    if until <= now().time {
+        return fail(format!(
+            "the new tickets for '{}' would let nobody in, since {} is over; give --from and --until that lie ahead, or cancel the event",
+            before.name,
+            super::moment(until)
+        ));
+    }
     let ticket = TicketTerms {
         from,
         until,
@@ -172,9 +179,11 @@ fn cancel(place: &Place, name: &str, named: &str, wording: &str, dry_run: bool) 
     Ok(Answer::new(text, json))
 }
 
-/// The columns of a report, and the fields that they show.
-const COLUMNS: [(&str, &str); 12] = [
-    ("change", "change"),
+/// How many digits of a change's hash people see: enough to tell their own apart.
+const SHORT: usize = 12;
+
+/// The columns that count a change's tickets, and the fields that they show.
+const COLUMNS: [(&str, &str); 11] = [
     ("tickets", "tickets"),
     ("waiting", "waiting"),
     ("told", "told"),
@@ -201,15 +210,24 @@ fn changes(place: &Place, name: &str, as_csv: bool, retry: bool) -> Result<Answe
         .iter()
         .map(|change| {
             let refunds = change.get("refunds").cloned().unwrap_or_default();
-            let mut row: Vec<String> = COLUMNS.iter().map(|(_, field)| cell(change, field)).collect();
+            let cancels = change.get("cancels").and_then(Value::as_bool).unwrap_or(false);
+            let mut named = cell(change, "change");
+            if !as_csv {
+                named.truncate(SHORT);
+            }
+            let mut row = vec![cell(change, "name"), if cancels { "cancelled" } else { "changed" }.to_owned(), named];
+            row.extend(COLUMNS.iter().map(|(_, field)| cell(change, field)));
             row.extend(["paid", "refused"].map(|field| cell(&refunds, field)));
+            row.push(cell(change, "by_hand"));
             row.extend(["paid_money", "asked_money", "refused_money"].map(|field| money(&refunds, field)));
             row.push(if change.get("ended").is_some_and(Value::is_number) { "over" } else { "under way" }.to_owned());
             row
         })
         .collect();
-    let mut head: Vec<&str> = COLUMNS.iter().map(|(head, _)| *head).collect();
-    head.extend(["paid back", "refused by the bank", "money paid back", "on its way", "refused", "state"]);
+    let mut head = vec!["event", "what", "change"];
+    head.extend(COLUMNS.iter().map(|(head, _)| *head));
+    head.extend(["paid back", "refused by the bank", "to be paid by hand"]);
+    head.extend(["money paid back", "on its way", "refused", "state"]);
     let text = match (rows.is_empty(), as_csv) {
         (true, false) => "Nothing was changed or cancelled yet.".to_owned(),
         (_, true) => csv(&head, &rows),

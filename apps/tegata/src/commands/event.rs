@@ -1,5 +1,6 @@
 //! What a promoter does on the command line.
 
+use super::category;
 use super::statement::{cell, cells, list as list_of};
 use crate::calendar;
 use crate::csv::csv;
@@ -8,7 +9,6 @@ use crate::place::{Place, now};
 use crate::screen::{Answer, Failure, bold, fail, table};
 use serde_json::{Value, json};
 use std::path::Path;
-use tegata_core::talk::buy::Listing;
 use tegata_core::talk::enter::{Direction, StaffRole};
 use tegata_core::talk::event::EventPlan;
 use tegata_core::talk::join::JoinToken;
@@ -46,7 +46,7 @@ pub fn run(place: &Place, name: &str, command: EventCommand) -> Result<Answer, F
             let listed = place.issuer(name)?.part.category(&mut place.post()?, &event, &category, now())?;
             let text =
                 format!("{} is for sale: {} tickets at {}.", bold(&listed.terms.name), listed.stock, listed.price);
-            Ok(Answer::new(text, json!({ "category": category_json(&listed) })))
+            Ok(Answer::new(text, json!({ "category": category::listed(&listed) })))
         }
         EventCommand::Gate { event, gate, door, out } => gate_at(place, name, (&event, &gate, door.as_deref()), out),
         EventCommand::Invite { event, door, gate, out, days } => {
@@ -70,11 +70,20 @@ pub fn run(place: &Place, name: &str, command: EventCommand) -> Result<Answer, F
             let report: Value = serde_json::from_str(&content)?;
             Ok(Answer::new(if csv { spreadsheet(&report) } else { told(&report) }, report))
         }
-        EventCommand::Show { event: None } => list(&place.issuer(name)?.part, name),
-        EventCommand::Show { event: Some(event) } => {
+        EventCommand::Show { event: None, .. } => list(&place.issuer(name)?.part, name),
+        EventCommand::Show { event: Some(event), seats } => {
             let opened = place.issuer(name)?;
             let plan = opened.part.event(&event)?;
-            show(&opened.part, &plan)
+            let mut answer = show(&opened.part, &plan)?;
+            let (text, json) = category::seats(&plan, &opened.part.categories(plan.event)?);
+            answer.json["seats"] = json;
+            if seats {
+                answer.text = format!("{}\n\n{text}", answer.text);
+            } else if !plan.seats.is_empty() {
+                let more = format!("tegata issuer {name} event show \"{}\" --seats", plan.name);
+                answer.text = format!("{}\n\nWhich number is which seat: {more}", answer.text);
+            }
+            Ok(answer)
         }
     }
 }
@@ -297,24 +306,6 @@ fn plan_json(plan: &EventPlan) -> Value {
     })
 }
 
-fn category_json(listed: &Listing) -> Value {
-    let ticket = listed.terms.ticket.as_ref();
-    json!({
-        "article": listed.article,
-        "name": listed.terms.name,
-        "price": listed.price.decimal().to_string(),
-        "currency": listed.price.unit().name(),
-        "stock": listed.stock,
-        "from": ticket.map(|ticket| ticket.from.0),
-        "until": ticket.map(|ticket| ticket.until.0),
-        "entries": ticket.map(|ticket| ticket.entries),
-        "handovers": listed.terms.handovers,
-        "give_until": ticket.and_then(|ticket| ticket.give_until).map(|until| until.0),
-        "give_price": ticket.and_then(|ticket| ticket.give_price).map(|most| most.decimal().to_string()),
-        "refund_until": ticket.and_then(|ticket| ticket.refund_until).map(|until| until.0),
-    })
-}
-
 fn show(issuer: &Issuer<SqliteVault>, plan: &EventPlan) -> Result<Answer, Failure> {
     let (categories, gates) = (issuer.categories(plan.event)?, issuer.gates(plan.event)?);
     let invited = issuer.invited(plan.event)?;
@@ -334,25 +325,24 @@ fn show(issuer: &Issuer<SqliteVault>, plan: &EventPlan) -> Result<Answer, Failur
     ];
     let sold = categories.iter().map(|listed| {
         let seats = plan.seats.iter().filter(|seat| seat.article == listed.article).count();
-        let (from, until) =
-            listed.terms.ticket.as_ref().map_or((Time(0), Time(0)), |ticket| (ticket.from, ticket.until));
         vec![
             listed.article.to_string(),
             listed.terms.name.clone(),
             listed.price.to_string(),
             listed.stock.to_string(),
             if seats == 0 { String::new() } else { seats.to_string() },
-            super::moment(from),
-            super::moment(until),
         ]
     });
     let sold: Vec<_> = sold.collect();
     if !sold.is_empty() {
-        parts.push(table(&["article", "category", "price", "may be sold", "seats", "admitted from", "until"], &sold));
+        parts.push(table(&["article", "category", "price", "may be sold", "seats"], &sold));
+    }
+    for listed in &categories {
+        parts.push(category::in_words(plan, listed));
     }
     let json = json!({
         "plan": plan_json(plan),
-        "categories": categories.iter().map(category_json).collect::<Vec<_>>(),
+        "categories": categories.iter().map(category::listed).collect::<Vec<_>>(),
         "gates": gates.iter().map(|gate| json!({
             "gate": gate.gate.to_string(), "door": gate.door, "direction": gate.direction.name(),
         })).collect::<Vec<_>>(),

@@ -2,6 +2,7 @@
 
 pub mod bank;
 pub mod buy;
+pub mod category;
 pub mod change;
 pub mod credit;
 pub mod event;

@@ -1,5 +1,6 @@
 //! What a provider's operator does on the command line.
 
+use super::statement::{cell, list};
 use crate::flags::{InviteRole, ProviderCommand};
 use crate::operator::Operator;
 use crate::place::{Place, forget_address, now, write_address};
@@ -50,9 +51,7 @@ pub fn run(place: &Place, screen: Screen, command: ProviderCommand) -> Result<An
         ProviderCommand::Settlement(command) => super::settlement::run(screen, ask, command),
         ProviderCommand::Exceptions => {
             let found = ask(json!({ "do": "exceptions" }))?;
-            let none = found.get("exceptions").and_then(Value::as_array).is_some_and(Vec::is_empty);
-            let text = if none { "Nothing to look at.".to_owned() } else { serde_json::to_string_pretty(&found)? };
-            Ok(Answer::new(text, found))
+            Ok(Answer::new(looked_at(&found), found))
         }
         ProviderCommand::Revoke { subject } => {
             let done = ask(json!({ "do": "revoke", "subject": subject }))?;
@@ -104,6 +103,27 @@ pub fn clear_with(url: &str, ask: impl Fn(Value) -> Result<Value, Failure>) -> R
         Some(info) => ask(json!({ "do": "processor", "info": hex::encode(info), "url": url })),
         None => fail(format!("no processor answers at {url}")),
     }
+}
+
+/// What a person has to look at, in plain words; what was explained since is counted.
+fn looked_at(found: &Value) -> String {
+    let all = list(found, "exceptions");
+    let open = |row: &&Value| row.get("open").and_then(Value::as_bool) != Some(false);
+    let told = |row: &Value| {
+        let [number, kind, at, says, next] = ["number", "kind", "at", "says", "next"].map(|name| cell(row, name));
+        format!("{number}. {}, since {at}: {says}.\n   Next: {next}.", bold(kind))
+    };
+    let mut parts: Vec<String> = all.iter().filter(open).map(told).collect();
+    let explained = all.len() - parts.len();
+    if parts.is_empty() {
+        parts.push("Nothing to look at.".to_owned());
+    }
+    match explained {
+        0 => {}
+        1 => parts.push("One more was explained since; --json has it.".to_owned()),
+        more => parts.push(format!("{more} more were explained since; --json has them.")),
+    }
+    parts.join("\n\n")
 }
 
 /// A settlement for people.

@@ -34,7 +34,7 @@ pub fn list(place: &Place, name: &str) -> Result<Answer, Failure> {
     let text = match rows.as_slice() {
         [] => format!("No tickets yet. What is for sale: tegata wallet {name} catalogue"),
         rows => {
-            let table = table(&["ticket", "for", "doors open", "seat", "entries left", "state"], rows);
+            let table = table(&["ticket", "for", "doors open", "seat number", "entries left", "state"], rows);
             let notes = tickets.iter().zip(&stands).filter_map(|(ticket, stands)| give::note(ticket.card, *stands));
             [table].into_iter().chain(notes).collect::<Vec<_>>().join("\n")
         }

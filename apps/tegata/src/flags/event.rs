@@ -109,10 +109,13 @@ pub enum EventCommand {
         #[arg(long)]
         csv: bool,
     },
-    /// List the events, or show one: zones, doors, categories, gates
+    /// List the events, or show one: zones, doors, gates, categories with their terms
     Show {
         /// Which [default: all]
         event: Option<String>,
+        /// Each numbered seat, too: its number, by which buyers pick it, its name and its category
+        #[arg(long, requires = "event")]
+        seats: bool,
     },
 }
 

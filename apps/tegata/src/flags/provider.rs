@@ -32,7 +32,7 @@ pub enum ProviderCommand {
     Settle,
     #[command(flatten)]
     Settlement(SettlementCommand),
-    /// List what a person has to look at, with both signed records
+    /// List what a person has to look at: what happened, to which card, since when, what to do next; with --json both signed records
     Exceptions,
     /// Revoke a participant or device, by id
     Revoke {

@@ -157,7 +157,8 @@ pub enum WalletCommand {
         /// Top up this card instead of a new one
         #[arg(long)]
         card: Option<String>,
-        /// A ticket for this seat, by its number in the event's plan [default: any]
+        /// A ticket for this seat, by its number in the event's plan [default: any]. Seats are numbered from 1 as they were planned; what
+        /// stands on one, such as "Row 5, 12", its promoter lists with the number: tegata issuer NAME event show EVENT --seats
         #[arg(long, conflicts_with = "card")]
         seat: Option<u64>,
         /// A ticket: where all are gone, stand in the list of those who want one
