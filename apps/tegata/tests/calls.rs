@@ -233,8 +233,11 @@ fn a_customer_and_a_merchant_call_each_other_by_numbers_that_ring_once() {
     let paid = good(data, "wallet alice payments");
     let receipt = paid["payments"][0]["receipt_number"].as_str().unwrap();
     let switch = &house.exchange;
-    // Whoever paid by card is reached by the receipt, once it has written about it.
+    // Whoever paid by card is reached by the receipt, once it has written about it; until then both are told who does what first.
+    bad(data, &["terminal", "till", "call-number", receipt], "must first write about it (tegata wallet NAME write");
+    bad(data, &["wallet", "alice", "call-number", receipt], "(tegata terminal NAME called-at PHONE --switch SWITCH)");
     good(data, &["wallet", "alice", "write", receipt, "Is my bag there?"]);
+    bad(data, &["terminal", "till", "call-number", receipt], "say where to call");
     good(data, &["wallet", "alice", "called-at", "0300", "--switch", switch]);
     good(data, &["terminal", "till", "called-at", "0301", "--switch", switch]);
 
