@@ -192,6 +192,12 @@ fn a_wallet_calls_another_until_the_card_ends() {
     let cards = good(data, &["wallet", "alice", "cards"])["cards"].clone();
     let left = (cards[0]["remaining"].as_str().unwrap().parse::<f64>().unwrap() * 100.0).round() as u64;
     assert_eq!(recorded + left, 52, "what is gone from the card is what the switch is owed");
+    // Nothing is settled yet: the issuer sees what stands so far, and where calls are.
+    let stands = tegata(data).args(["issuer", "calls", "statement", "--csv"]).output().unwrap();
+    let (stands, said) = (String::from_utf8(stands.stdout).unwrap(), String::from_utf8(stands.stderr).unwrap());
+    let payable = format!(",open,,,,payable,USD,0.{recorded:02},");
+    assert!(stands.lines().any(|row| row.starts_with("book,") && row.contains(&payable)), "{stands}");
+    assert!(said.contains("Calls are in no issuer's statement"), "{said}");
     assert_eq!(good(data, &["audit"])["clean"], true);
 }
 
