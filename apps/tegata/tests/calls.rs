@@ -78,6 +78,7 @@ fn a_switch_is_set_up_by_its_operator() {
     let paid = format!("carrier={operator}");
     let running = Running::start(&data, &[&run[..], &["--operator", &paid]].concat());
     assert!(running.address.starts_with("127.0.0.1:"));
+    assert_eq!(running.said["emergency"], serde_json::json!(["112", "911"]));
     drop(running);
     assert_eq!(good(&data, &["switch", "exchange", "calls"])["calls"].as_array().map(Vec::len), Some(0));
     assert_eq!(good(&data, &["switch", "exchange", "calls", "--by-trunk"])["trunks"].as_array().map(Vec::len), Some(0));
@@ -138,6 +139,7 @@ fn nobody_is_called_who_is_not_there_or_was_not_agreed_to() {
     let house = House::new();
     let data = house.data.as_path();
     assert_eq!(good(data, &["wallet", "alice", "phone"])["phone"], "0300");
+    assert_eq!(house.switch.said["emergency"].as_array().map(Vec::len), Some(0), "nobody is helped without a trunk");
     let mode = std::os::unix::fs::PermissionsExt::mode(
         &std::fs::metadata(data.join("wallets/alice/phone.csv")).unwrap().permissions(),
     );

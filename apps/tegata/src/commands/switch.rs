@@ -195,6 +195,7 @@ fn open(
     let recovered = switch.recover(now())?;
     let phones = Phones::read(folder.path())?;
     let known = phones.0.keys().cloned().collect();
+    let emergency = config.emergency.numbers.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut desk = Desk::new(switch);
     desk.operators = operators;
@@ -204,11 +205,14 @@ fn open(
         let address = sip.address();
         write_address(folder.path(), &address.to_string())?;
         let text = format!(
-            "{} connects calls at {address}. {}Now dial with a wallet, in another window:\n  tegata wallet alice call NUMBER --at {name}",
+            "{} connects calls at {address}. {}{}Now dial with a wallet, in another window:\n  tegata wallet alice call NUMBER --at {name}",
             bold(name),
-            if recovered == 0 { String::new() } else { format!("{recovered} calls that were cut off have ended. ") }
+            if recovered == 0 { String::new() } else { format!("{recovered} calls that were cut off have ended. ") },
+            // Whoever runs it must know that before somebody needs help.
+            if emergency.is_empty() { "It takes no calls for help, since it has no trunk for them (--trunk). " } else { "" }
         );
-        screen.show(&Answer::new(text, json!({ "listening": address.to_string(), "recovered": recovered })));
+        let json = json!({ "listening": address.to_string(), "recovered": recovered, "emergency": emergency });
+        screen.show(&Answer::new(text, json));
         let (stop, stopped) = tokio::sync::watch::channel(false);
         tokio::spawn(async move {
             crate::interrupted().await;

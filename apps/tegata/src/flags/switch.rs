@@ -28,14 +28,16 @@ pub enum SwitchCommand {
         /// Where phones and trunks find it (SIP over UDP and TCP)
         #[arg(long, default_value = "127.0.0.1:5060")]
         listen: String,
-        /// A way to other networks: NAME=ADDRESS, or NAME=ADDRESS/PREFIX,PREFIX; may be given several times
+        /// A way to other networks: NAME=ADDRESS, or NAME=ADDRESS/PREFIX,PREFIX; may be given several times. Without one, no
+        /// calls for help are taken
         #[arg(long)]
         trunk: Vec<String>,
         /// Whose a trunk is, and who is paid for calls through it: NAME=PARTY, a merchant's id; may be given several times
         /// [default: the switch's owner]
         #[arg(long)]
         operator: Vec<String>,
-        /// A number for calls for help: always free, never blocked, through the trunks in their order; may be given several times
+        /// A number for calls for help: always free, never blocked, through the trunks in their order, and taken only where
+        /// there is one; may be given several times
         #[arg(long, default_values = EMERGENCY)]
         emergency: Vec<String>,
         /// Calls at once
