@@ -1,6 +1,7 @@
 //! What a switch does.
 
 use clap::Subcommand;
+use tegata_switch::KEPT_DAYS;
 
 /// Numbers for help, where nobody says otherwise (112: Europe and most mobile networks; 911: North America).
 pub const EMERGENCY: [&str; 2] = ["112", "911"];
@@ -46,6 +47,9 @@ pub enum SwitchCommand {
         /// Seconds between two tries to bring the log to the provider; 0: only when asked
         #[arg(long, default_value_t = 30)]
         update_every: u64,
+        /// Days after which records of calls that the provider has are removed here
+        #[arg(long, default_value_t = KEPT_DAYS)]
+        keep_days: u64,
     },
     /// Open a way to the network for whoever pays by a telephone card, over HTTP, until Ctrl-C
     Hotspot {
@@ -58,12 +62,15 @@ pub enum SwitchCommand {
         /// Seconds between two tries to bring the log to the provider; 0: only when asked
         #[arg(long, default_value_t = 30)]
         update_every: u64,
+        /// Days after which records of calls that the provider has are removed here
+        #[arg(long, default_value_t = KEPT_DAYS)]
+        keep_days: u64,
     },
     /// Show what it charges by and what waits for the provider
     Status,
     /// Send the log, receive tariffs, terms and the revocation list
     Update,
-    /// List its calls, each with the name of its evidence
+    /// List its calls that are still in its records, each with the name of its evidence
     Calls {
         /// As CSV
         #[arg(long)]
