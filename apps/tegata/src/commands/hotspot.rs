@@ -216,7 +216,8 @@ impl Person for User {
             }
             CallerNotice::Dialled => self.since = Some(Instant::now()),
             CallerNotice::Warned(left) => {
-                self.screen.say(format!("What is paid lasts {} more seconds.", left.div_ceil(1000)));
+                self.screen
+                    .say(format!("It ends in {} seconds, by what is paid or left on the card.", left.div_ceil(1000)));
             }
             CallerNotice::Ending { why: Some(why) } => self.screen.say(format!("No more is paid: {why}.")),
             CallerNotice::Refused(why) => {
