@@ -7,6 +7,7 @@ mod world;
 use clearing::{Clearing, audited, register};
 use says::{PROCESSOR, Says};
 use std::time::{Duration, Instant};
+use tegata_core::card::{CardKind, Terms};
 use tegata_core::talk::buy::*;
 use tegata_core::talk::contract::Tender;
 use tegata_core::talk::credit::*;
@@ -212,6 +213,22 @@ fn a_card_is_bought_once_however_often_it_is_asked_for_used_and_given_back() {
     assert!(wallet.surrender(card, now).is_err());
     assert!(world.tap(&mut wallet.device, card, &mut terminal, 100, 99).is_none());
     assert!(world.open_exceptions().is_empty());
+}
+
+#[test]
+fn a_telephone_card_is_sold_over_the_network_like_any_other() {
+    let mut world = World::new();
+    let terms = Terms { kind: CardKind::Telephone, name: "Town calls".into(), ..world.terms() };
+    let listing = Listing { terms, ..listing(&world) };
+    let clearing = selling(&mut world, listing);
+    let mut wallet = buyer(&mut world, &clearing, 51, TestCard::Approved);
+    let BuyNotice::Delivered { card, amount, .. } = bought(&mut world, &clearing, &mut wallet, None) else {
+        panic!("not delivered")
+    };
+    assert_eq!((amount, world.remaining(&wallet.device, card)), (usd(FACE), FACE));
+    assert_eq!(wallet.payer(card).expect("a card").terms.kind, CardKind::Telephone);
+    assert_eq!(book(&world, clearing.info.processor)[3], 2 * i128::from(FACE), "owed to the issuer");
+    clean(&world);
 }
 
 fn carry(world: &mut World, clearing: &Clearing) {

@@ -5,7 +5,7 @@ mod world;
 use std::sync::Arc;
 use tegata_audit::{Options, audit};
 use tegata_core::card::{CallEnd, CallReceipt, CardKind, Terms};
-use tegata_core::charging::{Rate, Tariff};
+use tegata_core::charging::{AGREED_WITHIN, Rate, Tariff};
 use tegata_core::record::Space;
 use tegata_core::step::{Break, Broken, Event};
 use tegata_core::talk::call::{
@@ -43,6 +43,8 @@ struct Lines {
     valid_for: u64,
     /// The trunk that calls go through.
     through: Option<Through>,
+    /// By how many seconds the switch's clock is ahead while somebody dials.
+    ahead: u64,
 }
 
 /// One call.
@@ -102,7 +104,7 @@ impl Lines {
         world.join(&mut switch, Role::Switch, Some(owner), "exchange");
         world.update(&mut switch);
         let card = world.install(&mut wallet, &numbers[0], 30);
-        Self { world, wallet, switch, card, ms: 0, charges_by: None, trusts: None, valid_for: 60, through: None }
+        Self { world, wallet, switch, card, ms: 0, charges_by: None, trusts: None, valid_for: 60, through: None, ahead: 0 }
     }
     fn now(&mut self) -> Now {
         self.world.moment()
@@ -132,10 +134,15 @@ impl Lines {
     }
     /// Dials; `frames`: how many of what both say arrives.
     fn dial(&mut self, called: &str, frames: usize) -> Line {
-        let (left, hello) = WalletTap::touch(WalletCall::new(self.caller(called)), self.now().entropy).expect("starts");
+        let (caller, exchange) = (self.caller(called), self.exchange());
+        self.begin(caller, exchange, frames)
+    }
+    fn begin(&mut self, caller: Caller, exchange: Arc<Exchange>, frames: usize) -> Line {
+        let right = SwitchCall::new(exchange, caller.called.clone()).through(self.through.clone());
+        let (left, hello) = WalletTap::touch(WalletCall::new(caller), self.now().entropy).expect("starts");
         let mut line = Line {
             left,
-            right: TerminalTap::waiting(SwitchCall::new(self.exchange(), called.into()).through(self.through.clone())),
+            right: TerminalTap::waiting(right),
             queue: vec![(true, hello)],
             frames,
             rings: false,
@@ -155,6 +162,7 @@ impl Lines {
             line.frames -= 1;
             let (now, ms) = (self.now(), self.ms);
             if to_switch {
+                let now = Now { time: now.time.after(self.ahead), ..now };
                 line.right.talking().tell(|call| call.at(ms));
                 let step = line.right.receive(&frame, now, &mut self.switch).expect("the session holds");
                 self.switched(line, step);
@@ -753,4 +761,133 @@ fn a_switch_that_guesses_links_is_refused() {
     let [.., payable, _, _] = lines.world.sums();
     assert_eq!(payable, 0);
     assert_eq!(lines.world.open_exceptions().len(), 1, "{:?}", lines.world.open_exceptions());
+}
+
+/// A wallet asks for the price of a cheaper issuer and pays by a card of another one: no such check is taken (R24).
+#[test]
+fn another_issuers_price_is_not_had_with_this_issuers_card() {
+    let mut lines = Lines::new(10_000);
+    let cheap = Terms { issuer: PartyId([7; 16]), ..terms(&lines.world) };
+    let mut exchange = (*lines.exchange()).clone();
+    exchange.terms.push(cheap.clone());
+    exchange.tariffs.push((Hash([7; 32]), Tariff { issuer: cheap.issuer, ..tariff(&lines.world, 1, 1) }));
+    let caller = lines.caller("4930");
+    let caller = Caller { payer: Payer { terms: cheap, ..caller.payer }, ..caller };
+    let line = lines.begin(caller, Arc::new(exchange), usize::MAX);
+    let quoted = |heard: &CallerNotice| matches!(heard, CallerNotice::Consent { tariff, .. } if tariff.price == 1);
+    assert!(line.heard.iter().any(quoted) && !line.rings, "{:?} {:?}", line.heard, line.said);
+    assert!(line.said.contains(&SwitchNotice::Refused(Refusal::BeyondTerms)), "{:?}", line.said);
+    assert_eq!(line.receipt().used, usd(0));
+}
+
+/// It would be held against the rates of another hour (R24).
+#[test]
+fn a_price_that_is_dated_ahead_is_not_agreed_to() {
+    for (ahead, rings) in [(AGREED_WITHIN, true), (AGREED_WITHIN + 1, false)] {
+        let mut lines = Lines::new(10_000);
+        lines.ahead = ahead;
+        let line = lines.dial("4930", usize::MAX);
+        let refused = line.heard.contains(&CallerNotice::Refused(Refusal::ChargeExpired));
+        assert_eq!((line.rings, refused), (rings, !rings), "{:?} {:?}", line.heard, line.said);
+        assert_eq!(lines.remaining(), if rings { 10_000 - 20 } else { 10_000 });
+    }
+}
+
+/// A part of a unit more would be at risk with every check (R24).
+#[test]
+fn a_total_of_no_whole_units_is_not_paid() {
+    use tegata_core::talk::call::CallMessage;
+    use tegata_core::wire::canonical::Wire;
+    use tegata_device::Out;
+    fn said<N>(outs: Vec<Out<N>>) -> Vec<Event> {
+        let sent = |out| if let Out::Send(bytes) = out { Some(Event::Received(bytes)) } else { None };
+        outs.into_iter().filter_map(sent).collect()
+    }
+    let mut lines = Lines::new(10_000);
+    let (now, session) = (lines.now(), Hash([5; 32]));
+    let mut wallet = Talking::new(WalletCall::new(lines.caller("4930")));
+    let mut switch = Talking::new(SwitchCall::new(lines.exchange(), "4930".into()));
+    // Without a link: proof, request, tariff, and the check over the set-up charge.
+    wallet.deliver(Event::Opened(session), now, &mut lines.wallet);
+    let proof = said(switch.deliver(Event::Opened(session), now, &mut lines.switch)).remove(0);
+    let request = said(wallet.deliver(proof, now, &mut lines.wallet)).remove(0);
+    let tariff = said(switch.deliver(request, now, &mut lines.switch)).remove(0);
+    wallet.deliver(tariff, now, &mut lines.wallet);
+    assert_eq!(said(wallet.deliver(Event::Agreed, now, &mut lines.wallet)).len(), 1);
+    wallet.tell(|call| call.at(0).answered());
+    for (total, checks, remaining) in [(119, 0, 9_980), (170, 0, 9_980), (120, 1, 9_880)] {
+        let ask = Event::Received(CallMessage::Ask(total).to_bytes());
+        let checked = said(wallet.deliver(ask, now, &mut lines.wallet)).len();
+        assert_eq!((checked, lines.remaining()), (checks, remaining), "{total}");
+    }
+}
+
+/// This tariff does not keep the set-up charge: where nobody has answered, nothing that was paid was used.
+#[test]
+fn what_was_paid_is_not_claimed_where_nobody_answered() {
+    use tegata_core::charging::CallTariff;
+    use tegata_core::record::Batch;
+    use tegata_core::talk::journal::{EntryKind, Journal, LogEntry};
+    use tegata_core::wire::canonical::Bytes;
+    use tegata_core::wire::signed::Unsigned;
+    let mut lines = Lines::new(10_000);
+    assert!(lines.dial("4930", usize::MAX).rings);
+    let (switch, key) = lines.switch.id().zip(lines.switch.key()).expect("joined");
+    let call = Call::load(&lines.switch, 1).expect("a call");
+    let receipt = CallReceipt {
+        transaction: 1,
+        call: CallTariff::named(&call.session, switch, call.tariff.payload()),
+        check: call.tick_hash(switch),
+        used: usd(20),
+        lasted: None,
+        ended: CallEnd::NoAnswer,
+        at: lines.world.now,
+        extensions: Default::default(),
+    };
+    let receipt = Unsigned::new(receipt, key.algorithm());
+    let signature = lines.switch.ring.sign(&key, &receipt.tbs(&CallReceipt::context(switch))).expect("signed");
+    let entry = LogEntry {
+        charge: Some(Bytes(call.tariff.payload().to_vec())),
+        session: Some(call.session),
+        card: call.card,
+        generation: call.generation,
+        event: call.tick.clone(),
+        checkpoint: call.checkpoint,
+        call: Some(receipt.sign(signature)),
+        ..LogEntry::new(EntryKind::Called, lines.world.now, 1)
+    };
+    let mut batch = Batch::default();
+    Journal::load(&lines.switch).expect("joined").append(&[entry], &mut batch);
+    batch.remove(Call::key(1));
+    lines.switch.vault.commit(&batch).expect("stored");
+    lines.come_back();
+    lines.world.update(&mut lines.switch);
+    lines.world.update(&mut lines.wallet);
+    lines.audited();
+    let [_, _, in_flight, payable, ..] = lines.world.sums();
+    assert_eq!((in_flight, payable), (20, 0));
+    let found = lines.world.provider.exceptions().expect("read");
+    let found: Vec<_> = found.iter().map(|row| (row.kind, row.bearer)).collect();
+    assert_eq!(found, [(ExceptionKind::Malformed, "merchant")]);
+}
+
+/// The switch is heard first: its claims take all of the card before the wallet's log tells what of it was paid ahead and came back.
+#[test]
+fn what_was_paid_ahead_and_is_heard_of_late_is_no_overspending() {
+    let mut lines = Lines::new(340);
+    let mut first = lines.dial("4930", usize::MAX);
+    lines.answer(&mut first);
+    // The second minute is paid for, and does not begin.
+    lines.speak(&mut first, 59_000);
+    lines.end(&mut first, CallEnd::HungUp);
+    lines.take_up();
+    assert_eq!(lines.remaining(), 340 - 120);
+    let mut second = lines.dial("4931", usize::MAX);
+    lines.answer(&mut second);
+    lines.speak(&mut second, 90_000);
+    lines.end(&mut second, CallEnd::CalledHungUp);
+    assert_eq!((second.receipt().used, lines.remaining()), (usd(220), 0));
+    lines.agree(true, 340);
+    let found = lines.world.provider.exceptions().expect("read");
+    assert!(found.is_empty(), "also none that was resolved: {found:?}");
 }

@@ -17,4 +17,4 @@ mod records;
 mod switch;
 
 pub use records::{CallRecord, TrunkKey, TrunkTotal, by_trunk};
-pub use switch::{Switch, SwitchError, forget};
+pub use switch::{KEPT_DAYS, Switch, SwitchError, forget};

@@ -8,6 +8,7 @@ use tegata_core::charging::Tariff;
 use tegata_core::record::{Batch, RecordKey, Space};
 use tegata_core::step::{Event, Fault};
 use tegata_core::talk::call::{Call, CallState, EndNotice, EndOfCall, Exchange, SwitchCall};
+use tegata_core::talk::journal::{Journal, LogEntry};
 use tegata_core::talk::reach::StandsFor;
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::signed::Signed;
@@ -18,6 +19,11 @@ use tegata_vault::{Vault, VaultError};
 const VALID_FOR: u64 = 60;
 /// How long before a unit ends the next one is asked for, in milliseconds; never more than half a unit.
 const LEAD: u64 = 2_000;
+/// For how many days records of calls are kept where nobody says otherwise: bills of a month are disputed within the two that follow. The
+/// evidence is in the log, which the provider keeps for good.
+pub const KEPT_DAYS: u64 = 90;
+/// How many records of calls are looked at at once, so that calls under way need not wait for long.
+const AT_ONCE: usize = 1_000;
 
 /// Why the switch did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +121,43 @@ impl<V: Vault> Switch<V> {
             self.device.vault.commit(&batch)?;
         }
         Ok(())
+    }
+    /// Removes what has no use any more: numbers that stand for nobody, and the oldest records of calls, if these ended more than `keep`
+    /// seconds ago; some of them at once, says how many. What the provider has not recorded stays, however old it is.
+    ///
+    /// # Errors
+    /// The vault cannot be read or written, or was written by somebody else meanwhile; nothing more is removed.
+    pub fn prune(&mut self, now: Time, keep: u64) -> Result<usize, SwitchError> {
+        self.forget_old(now)?;
+        let old = |bytes: &[u8]| {
+            let call = Call::from_bytes(bytes).ok().filter(|call| call.state == CallState::Ended)?;
+            let ended = call.receipt.as_ref()?.claimed().at;
+            (now.since(ended) > keep).then(|| call.tariff.claimed().transaction)
+        };
+        let mut found = self.device.vault.scan(Space::Call, &[], AT_ONCE)?;
+        found.retain(|(_, bytes)| old(bytes).is_some());
+        let stored = self.device.vault.get(&Journal::key())?;
+        let journal = stored.as_deref().and_then(|bytes| Journal::from_bytes(bytes).ok());
+        let (Some(journal), false) = (journal, found.is_empty()) else { return Ok(0) };
+        // Each call's entry was logged with its end; an entry that cannot be read may be any call's.
+        let first = journal.acknowledged.saturating_add(1).to_be_bytes();
+        let waiting = self.device.vault.scan(Space::Log, &first, usize::MAX)?;
+        let entry = |(_, bytes): &(Vec<u8>, Vec<u8>)| Some(LogEntry::from_bytes(bytes).ok()?.transaction);
+        let Some(waiting) = waiting.iter().map(entry).collect::<Option<HashSet<u64>>>() else { return Ok(0) };
+        found.retain(|(_, bytes)| old(bytes).is_some_and(|transaction| !waiting.contains(&transaction)));
+        let mut batch = Batch::default();
+        // What was decided by stands still, or nothing is removed (R13).
+        batch.guards.push((Journal::key(), stored));
+        let gone = found.len();
+        for (name, bytes) in found {
+            let key = RecordKey::new(Space::Call, name);
+            batch.guards.push((key.clone(), Some(bytes)));
+            batch.remove(key);
+        }
+        if gone > 0 {
+            self.device.vault.commit(&batch)?;
+        }
+        Ok(gone)
     }
     /// The calls in its records, oldest first.
     ///

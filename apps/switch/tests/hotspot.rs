@@ -89,6 +89,8 @@ fn the_way_is_open_until_the_card_is_empty() {
     let receipt = receipt.unwrap_or_else(|| panic!("no receipt: {:?}", person.heard));
     assert_eq!((receipt.used.minor(), receipt.lasted, receipt.ended), (FACE, Some(6_000), CallEnd::PaidTimeOver));
     assert!(person.heard.iter().any(|heard| matches!(heard, CallerNotice::Ending { .. })), "{:?}", person.heard);
+    let warned = |heard: &CallerNotice| matches!(heard, CallerNotice::Warned(left) if *left >= 4_000);
+    assert!(person.heard.iter().any(warned), "{:?}", person.heard);
     town.agree(FACE);
     // An empty card opens nothing.
     let caller = town.caller();

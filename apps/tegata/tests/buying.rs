@@ -87,5 +87,10 @@ fn a_card_is_bought_topped_up_and_given_back_while_provider_and_processor_are_ki
     bad(data, &format!("wallet ann refund {card} --yes"), "blocked or over");
     // It is paid back when nothing that it spent can come any more; until then the issuer has it.
     assert_eq!(balance(data), "50.00");
+    // A telephone card is sold in the same way.
+    good(data, "issuer mint sell 8 --telephone --face 10.00 --stock 1");
+    assert_eq!(good(data, "wallet ann buy 8 --yes")["amount"], "10.00");
+    bad(data, "wallet ann buy 8 --yes", "no article 8");
+    assert_eq!(balance(data), "60.00");
     assert_eq!(good(data, "audit")["clean"], true);
 }

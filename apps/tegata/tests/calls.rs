@@ -78,6 +78,7 @@ fn a_switch_is_set_up_by_its_operator() {
     let paid = format!("carrier={operator}");
     let running = Running::start(&data, &[&run[..], &["--operator", &paid]].concat());
     assert!(running.address.starts_with("127.0.0.1:"));
+    assert_eq!(running.said["emergency"], serde_json::json!(["112", "911"]));
     drop(running);
     assert_eq!(good(&data, &["switch", "exchange", "calls"])["calls"].as_array().map(Vec::len), Some(0));
     assert_eq!(good(&data, &["switch", "exchange", "calls", "--by-trunk"])["trunks"].as_array().map(Vec::len), Some(0));
@@ -138,6 +139,7 @@ fn nobody_is_called_who_is_not_there_or_was_not_agreed_to() {
     let house = House::new();
     let data = house.data.as_path();
     assert_eq!(good(data, &["wallet", "alice", "phone"])["phone"], "0300");
+    assert_eq!(house.switch.said["emergency"].as_array().map(Vec::len), Some(0), "nobody is helped without a trunk");
     let mode = std::os::unix::fs::PermissionsExt::mode(
         &std::fs::metadata(data.join("wallets/alice/phone.csv")).unwrap().permissions(),
     );
@@ -192,6 +194,12 @@ fn a_wallet_calls_another_until_the_card_ends() {
     let cards = good(data, &["wallet", "alice", "cards"])["cards"].clone();
     let left = (cards[0]["remaining"].as_str().unwrap().parse::<f64>().unwrap() * 100.0).round() as u64;
     assert_eq!(recorded + left, 52, "what is gone from the card is what the switch is owed");
+    // Nothing is settled yet: the issuer sees what stands so far, and where calls are.
+    let stands = tegata(data).args(["issuer", "calls", "statement", "--csv"]).output().unwrap();
+    let (stands, said) = (String::from_utf8(stands.stdout).unwrap(), String::from_utf8(stands.stderr).unwrap());
+    let payable = format!(",open,,,,payable,USD,0.{recorded:02},");
+    assert!(stands.lines().any(|row| row.starts_with("book,") && row.contains(&payable)), "{stands}");
+    assert!(said.contains("Calls are in no issuer's statement"), "{said}");
     assert_eq!(good(data, &["audit"])["clean"], true);
 }
 
@@ -233,8 +241,11 @@ fn a_customer_and_a_merchant_call_each_other_by_numbers_that_ring_once() {
     let paid = good(data, "wallet alice payments");
     let receipt = paid["payments"][0]["receipt_number"].as_str().unwrap();
     let switch = &house.exchange;
-    // Whoever paid by card is reached by the receipt, once it has written about it.
+    // Whoever paid by card is reached by the receipt, once it has written about it; until then both are told who does what first.
+    bad(data, &["terminal", "till", "call-number", receipt], "must first write about it (tegata wallet NAME write");
+    bad(data, &["wallet", "alice", "call-number", receipt], "(tegata terminal NAME called-at PHONE --switch SWITCH)");
     good(data, &["wallet", "alice", "write", receipt, "Is my bag there?"]);
+    bad(data, &["terminal", "till", "call-number", receipt], "say where to call");
     good(data, &["wallet", "alice", "called-at", "0300", "--switch", switch]);
     good(data, &["terminal", "till", "called-at", "0301", "--switch", switch]);
 

@@ -168,6 +168,8 @@ fn a_day_is_settled_paid_by_the_bank_and_reconciled() {
     assert!(shown.contains("credit") && shown.contains("booked") && shown.contains("Periods"), "{shown}");
     let issuers = rows(&text(data, "issuer townbank statement --csv"));
     assert!(issuers.iter().any(|row| row["kind"] == "period" && row["state"] == "owes" && row["net"] == "10.00"));
+    let held = |row: &std::collections::BTreeMap<String, String>| row["kind"] == "book" && row["state"] == "held";
+    assert!(issuers.iter().any(|row| held(row) && row["period"] == "open" && row["currency"] == "USD"));
     drop(running);
     assert_eq!(good(data, "audit")["clean"], true);
 }

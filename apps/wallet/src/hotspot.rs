@@ -1,5 +1,6 @@
 //! A wallet at a hotspot: it says over HTTP what it says to a switch over SIP, and pays as long as the way shall be open.
 
+use crate::lasting::Lasting;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use tegata_core::card::CallReceipt;
@@ -48,7 +49,9 @@ struct Session<'a, V> {
     clock: fn() -> Now,
     start: Instant,
     out: VecDeque<Vec<u8>>,
-    open: bool,
+    /// Since when the way is open, in milliseconds of this side's clock.
+    opened: Option<u64>,
+    lasting: Lasting,
     receipt: Option<CallReceipt>,
 }
 
@@ -91,7 +94,8 @@ pub fn surf<V: Vault>(
     hang_up_all(device, clock())?;
     let (tap, hello) = WalletTap::touch(WalletCall::new(caller), entropy::fresh())?;
     let (out, start) = (VecDeque::new(), Instant::now());
-    let mut session = Session { client, url, tap, device, clock, start, out, open: false, receipt: None };
+    let lasting = Lasting::default();
+    let mut session = Session { client, url, tap, device, clock, start, out, opened: None, lasting, receipt: None };
     let first = session.ask(&format!("{}/v1/session", session.url), hello, person)?;
     let place = first.ok_or_else(|| HotspotError::Odd(session.url.clone(), 201))?;
     let place = format!("{}{place}", session.url);
@@ -100,6 +104,7 @@ pub fn surf<V: Vault>(
             session.tap.talking().tell(WalletCall::stop);
         }
         session.look(person)?;
+        session.warn(person);
         let frame = session.out.pop_front().unwrap_or_default();
         session.ask(&place, frame, person)?;
     }
@@ -131,10 +136,9 @@ impl<V: Vault> Session<'_, V> {
         let Some(words) = words else {
             return Err(HotspotError::Odd(self.url.clone(), status));
         };
-        let opened = !self.open && open.as_deref() == Some("true");
-        self.open |= opened;
-        if opened {
+        if self.opened.is_none() && open.as_deref() == Some("true") {
             let ms = self.ms();
+            self.opened = Some(ms);
             self.tap.talking().tell(|call| call.at(ms).answered());
         }
         for Bytes(word) in words {
@@ -154,9 +158,16 @@ impl<V: Vault> Session<'_, V> {
         let step = self.tap.event(Event::Tick, now, self.device)?;
         self.after(step, person)
     }
+    fn warn(&mut self, person: &mut dyn Person) {
+        let lasted = self.opened.map(|opened| self.ms().saturating_sub(opened));
+        if let Some(warning) = lasted.and_then(|lasted| self.lasting.warns(lasted)) {
+            person.told(&warning);
+        }
+    }
     fn after(&mut self, step: TapStep<CallerNotice>, person: &mut dyn Person) -> Result<(), HotspotError> {
         self.out.extend(step.frames);
         for notice in step.notices {
+            self.lasting.hear(&notice);
             let agrees = person.told(&notice);
             match notice {
                 CallerNotice::Consent { .. } => {

@@ -6,6 +6,7 @@ mod credit;
 mod enter;
 mod give;
 mod hotspot;
+mod lasting;
 mod meet;
 mod pay;
 mod phone;

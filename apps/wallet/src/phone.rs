@@ -2,6 +2,7 @@
 //! they come; the wallet's own clock says when a unit is due. Being called costs nothing, and needs no card.
 
 use crate::hotspot::Person;
+use crate::lasting::Lasting;
 use crate::wallet::{Wallet, WalletError};
 use std::time::{Duration, Instant};
 use tegata_core::card::{CallEnd, CallReceipt};
@@ -119,6 +120,7 @@ struct Session<'a, V> {
     start: Instant,
     call: Option<CallId>,
     answered: Option<u64>,
+    lasting: Lasting,
     /// Told to stop, and when the phone hangs up by itself.
     stop: Option<Instant>,
     hung_up: bool,
@@ -164,6 +166,7 @@ pub async fn call<V: Vault>(
         start,
         call: None,
         answered: None,
+        lasting: Lasting::default(),
         stop: None,
         hung_up: false,
         called,
@@ -204,7 +207,11 @@ impl<V: Vault> Session<'_, V> {
                 self.hang_up();
             }
             if let Some(answered) = self.answered {
-                self.person.talks(self.ms().saturating_sub(answered));
+                let lasted = self.ms().saturating_sub(answered);
+                if let Some(warning) = self.lasting.warns(lasted).filter(|_| !self.tap.is_over()) {
+                    self.person.told(&warning);
+                }
+                self.person.talks(lasted);
             }
         }
     }
@@ -281,6 +288,7 @@ impl<V: Vault> Session<'_, V> {
         }
         for notice in step.notices {
             let asks = matches!(notice, CallerNotice::Consent { .. });
+            self.lasting.hear(&notice);
             // Whoever is asked reads for a while: the phone goes on meanwhile.
             let person = &mut self.person;
             let agrees = if asks { tokio::task::block_in_place(|| person.told(&notice)) } else { person.told(&notice) };

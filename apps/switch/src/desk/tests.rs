@@ -9,7 +9,7 @@ use tegata_core::talk::reach::StandsFor;
 use tegata_core::wire::canonical::Wire;
 use tegata_crypto_native::entropy;
 use tegata_device::WalletTap;
-use tegata_vault::MemoryVault;
+use tegata_vault::{MemoryVault, SqliteVault};
 use tegata_wallet::Wallet;
 
 const DIALLED: &str = "0021482910375528";
@@ -34,7 +34,7 @@ fn desk() -> (Desk<MemoryVault>, Wallet<MemoryVault>, Caller) {
 }
 
 /// The provider says for which phone [`DIALLED`] stands.
-fn stands_for(desk: &mut Desk<MemoryVault>, phone: Option<&str>) {
+fn stands_for<V: Vault>(desk: &mut Desk<V>, phone: Option<&str>) {
     let (phone, until) = (phone.map(str::to_owned), now().time.after(600));
     let stands = StandsFor { number: DIALLED.into(), phone, until, extensions: Default::default() };
     let mut kept = Batch::default();
@@ -80,8 +80,8 @@ fn dial(desk: &mut Desk<MemoryVault>, wallet: &mut Wallet<MemoryVault>, caller: 
     dial_to(desk, wallet, caller, (call, Route::Unknown))
 }
 
-fn dial_to(
-    desk: &mut Desk<MemoryVault>,
+fn dial_to<V: Vault>(
+    desk: &mut Desk<V>,
     wallet: &mut Wallet<MemoryVault>,
     caller: &Caller,
     (call, route): (u64, Route),
@@ -211,4 +211,45 @@ fn a_call_ends_when_its_card_is_blocked() {
     assert!(matches!(desk.out.last(), Some(Command::HangUp { call: CallId(1), .. })), "{:?}", desk.out);
     let ended: Vec<CallEnd> = desk.switch.records().expect("read").iter().map(|record| record.ended).collect();
     assert_eq!((ended.as_slice(), desk.lines.len()), ([CallEnd::NotAgreed].as_slice(), 0));
+}
+
+/// On a real store: what the provider has not recorded stays, however old it is.
+#[test]
+fn records_of_calls_go_when_they_are_old_and_recorded_and_numbers_when_their_time_is_over() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let vault = SqliteVault::create(folder.path().join("switch.db")).expect("created");
+    let Parts { mut line, switch, mut wallets } = telephone(vault, vec![rate("0021", 5, 60_000)], 500, 1, now);
+    let (mut held, mut desk) = (wallets.remove(0), Desk::new(switch));
+    let caller = held.caller(ABROAD, None);
+    for call in 1..=2 {
+        dial_to(&mut desk, &mut held.wallet, &caller, (call, Route::Trunk("carrier".to_owned())));
+        let ended = sip::Event::Ended { call: CallId(call), by: By::Callee { refused: Some(486) }, at: At(call) };
+        desk.turn(vec![ended], At(call), now).expect("turned");
+        desk.out.clear();
+        tegata_device::hang_up_all(&mut held.wallet.device, now()).expect("hung up");
+        if call == 1 {
+            desk.switch.update(&mut line, now()).expect("updated");
+        }
+    }
+    stands_for(&mut desk, Some(PHONE));
+    let keep = crate::KEPT_DAYS * Time::DAY;
+    let (young, old) = (now().time.after(keep), now().time.after(keep + 1));
+    let left = |desk: &Desk<SqliteVault>| -> Vec<u64> {
+        desk.switch.records().expect("read").iter().map(|record| record.number).collect()
+    };
+    let [first, second] = left(&desk)[..] else { panic!("two calls") };
+    assert_eq!(desk.switch.prune(now().time, keep).expect("pruned"), 0);
+    assert!(desk.switch.knows(DIALLED, now().time), "its time is not over");
+    assert_eq!(desk.switch.prune(young, keep).expect("pruned"), 0);
+    assert!(!desk.switch.knows(DIALLED, now().time), "it is removed, not only out of its time");
+    assert_eq!((desk.switch.prune(old, keep).expect("pruned"), left(&desk)), (1, vec![second]), "not {first}");
+    assert_eq!(desk.switch.prune(old, keep).expect("pruned"), 0, "nobody but this switch has it");
+    desk.switch.update(&mut line, now()).expect("updated");
+    assert_eq!((desk.switch.prune(old, keep).expect("pruned"), left(&desk)), (1, vec![]));
+    // The log is pruned by the provider's word alone; and numbers of calls go on.
+    let log = desk.switch.device.vault.scan(tegata_core::record::Space::Log, &[], usize::MAX).expect("read");
+    assert_eq!(log.len(), 2);
+    dial_to(&mut desk, &mut held.wallet, &caller, (3, Route::Trunk("carrier".to_owned())));
+    let calls = desk.switch.calls().expect("read");
+    assert_eq!(calls.iter().map(|call| call.tariff.claimed().transaction).collect::<Vec<_>>(), [second + 1]);
 }

@@ -22,7 +22,8 @@ pub fn open(
     place: &Place,
     screen: Screen,
     name: &str,
-    (listen, number, update_every): (&str, &str, u64),
+    (listen, number): (&str, &str),
+    (update_every, keep): (u64, u64),
 ) -> Result<Answer, Failure> {
     let Some(dialled) = digits(number) else {
         return fail(format!("'{number}' is no service number: digits only, at most 24, as a tariff's prefixes are"));
@@ -35,6 +36,7 @@ pub fn open(
         ));
     }
     let recovered = switch.recover(now())?;
+    while switch.prune(now().time, keep)? > 0 {}
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let hotspot = Hotspot::new(switch, &dialled, now);
     runtime.block_on(async {
@@ -59,7 +61,10 @@ pub fn open(
                 // With no network it goes on; what waits goes up with the next try.
                 let brought = tokio::task::block_in_place(|| {
                     let mut post = place.post()?;
-                    hotspot.switch(|switch| Ok::<_, Failure>(switch.update(&mut post, now())?))
+                    hotspot.switch(|switch| {
+                        switch.update(&mut post, now())?;
+                        Ok::<_, Failure>(switch.prune(now().time, keep)?)
+                    })
                 });
                 if let Err(failure) = brought {
                     tracing::info!("the log waits: {}", failure.0);
@@ -211,7 +216,8 @@ impl Person for User {
             }
             CallerNotice::Dialled => self.since = Some(Instant::now()),
             CallerNotice::Warned(left) => {
-                self.screen.say(format!("What is paid lasts {} more seconds.", left.div_ceil(1000)));
+                self.screen
+                    .say(format!("It ends in {} seconds, by what is paid or left on the card.", left.div_ceil(1000)));
             }
             CallerNotice::Ending { why: Some(why) } => self.screen.say(format!("No more is paid: {why}.")),
             CallerNotice::Refused(why) => {

@@ -15,7 +15,7 @@ use tegata_issuer::{Issuer, Offered, read_rates};
 use tegata_vault::SqliteVault;
 
 /// Does it.
-pub fn run(place: &Place, _screen: Screen, name: &str, command: IssuerCommand) -> Result<Answer, Failure> {
+pub fn run(place: &Place, screen: Screen, name: &str, command: IssuerCommand) -> Result<Answer, Failure> {
     match command {
         IssuerCommand::Join { token } => super::join_part(place, Sort::Issuer, name, &token, Algorithm::Ed25519),
         IssuerCommand::Order(flags) => order(place, name, &flags),
@@ -48,6 +48,13 @@ pub fn run(place: &Place, _screen: Screen, name: &str, command: IssuerCommand) -
             let mut opened = place.issuer(name)?;
             let content = opened.part.statement(&mut place.post()?, (Time(0), Time::END), now())?;
             let json: Value = serde_json::from_str(&content)?;
+            // Whoever sells telephone cards looks for calls there.
+            if csv && !opened.part.tariffs()?.is_empty() {
+                screen.warn(
+                    "Calls are in no issuer's statement, but in that of whoever connected them: tegata merchant NAME statement --csv. \
+                     Rows of the kind book are what the cards come to so far, while the period is open.",
+                );
+            }
             Ok(super::statement::show(json, csv))
         }
     }

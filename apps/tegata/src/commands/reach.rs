@@ -6,8 +6,9 @@ use crate::screen::{Answer, Failure, bold, fail, table};
 use serde_json::{Value, json};
 use tegata_core::talk::pay::Claim;
 use tegata_core::talk::reach::{Address, CallNumber, KeptLetter, LetterState, NotShown, ReceiptHeld, Whose};
+use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::{CustomerNumber, DeviceId, PartyId};
-use tegata_device::{Device, Post};
+use tegata_device::{Device, LettersError, Post};
 use tegata_terminal::Terminal;
 use tegata_vault::{SqliteVault, Vault};
 use tegata_wallet::Wallet;
@@ -122,16 +123,41 @@ pub fn wallet_calls(place: &Place, name: &str, receipt: &str) -> Result<Answer, 
     let mut opened = place.wallet(name)?;
     let purchase = held(&opened.part, receipt)?;
     let mut post = place.line(&mut opened.part)?;
-    let number = opened.part.device.ask_to_call(&mut post, Address::Receipt(purchase.name), now())?;
-    Ok(to_dial(&number, &purchase.shop))
+    let asked = opened.part.device.ask_to_call(&mut post, Address::Receipt(purchase.name), now());
+    let first = || {
+        "The merchant must first say, at the terminal that took the payment, where it is called (tegata terminal NAME called-at \
+         PHONE --switch SWITCH), and send that terminal's log (tegata terminal NAME update)"
+            .to_owned()
+    };
+    Ok(to_dial(&asked.map_err(|error| not_called(error, first))?, &purchase.shop))
 }
 
 /// A merchant gets a number to call a customer at.
 pub fn terminal_calls(place: &Place, name: &str, to: &str) -> Result<Answer, Failure> {
     let mut opened = place.terminal(name)?;
     let address = address(&opened.part, to)?;
-    let number = opened.part.device.ask_to_call(&mut place.post()?, address, now())?;
-    Ok(to_dial(&number, to))
+    let by_card = address.receipt().is_some_and(|receipt| receipt.offer.is_none());
+    let asked = opened.part.device.ask_to_call(&mut place.post()?, address, now());
+    let first = || {
+        // Whoever paid by credit is reachable by the payment (flow 21); a card names nobody.
+        let writes = match by_card {
+            true => format!(
+                "must first write about it (tegata wallet NAME write {to} TEXT), since a card names nobody, and"
+            ),
+            false => "must first".to_owned(),
+        };
+        format!(
+            "Whoever paid {writes} say where to call (tegata wallet NAME called-at PHONE --switch SWITCH) and update; \
+             this terminal must have sent its log (tegata terminal {name} update)"
+        )
+    };
+    Ok(to_dial(&asked.map_err(|error| not_called(error, first))?, to))
+}
+
+/// Why there is no number to call. A provider says of nobody what is missing, so all is told that must be done first, and by whom.
+fn not_called(error: LettersError, first: impl FnOnce() -> String) -> Failure {
+    let unknown = matches!(&error, LettersError::Refused(refused) if refused.why == ProviderRefusal::Unknown);
+    if unknown { Failure(format!("{error}. {}", first()), None) } else { error.into() }
 }
 
 fn to_dial(number: &CallNumber, who: &str) -> Answer {

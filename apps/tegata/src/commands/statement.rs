@@ -2,7 +2,7 @@
 
 use crate::csv::csv;
 use crate::screen::{Answer, bold, table};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tegata_core::Time;
 
 /// A statement, as its reader wants it.
@@ -118,6 +118,16 @@ fn spreadsheet(statement: &Value) -> String {
             "at", "period", "", "", "", "side", "unit", "credited", "fees", "due", "undone", "returned", "carried", "",
         ];
         rows.push([fields("period", one, names), vec![String::new()]].concat());
+    }
+    // What stands so far: an issuer has that before anything is settled.
+    for one in list(statement, "books") {
+        let accounts = one.as_object().into_iter().flatten().filter(|(name, _)| name.as_str() != "unit");
+        for (account, amount) in accounts {
+            let stands = json!({ "at": statement.get("at"), "period": "open", "account": account.replace('_', " "),
+                "unit": one.get("unit"), "amount": amount });
+            let names = ["at", "period", "", "", "", "account", "unit", "amount", "", "", "", "", "", ""];
+            rows.push([fields("book", &stands, names), vec![String::new()]].concat());
+        }
     }
     for one in list(statement, "payouts") {
         let names = ["at", "period", "", "", "", "state", "unit", "amount", "", "", "", "", "", "id"];

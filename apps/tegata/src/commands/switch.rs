@@ -11,9 +11,9 @@ use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use tegata_core::PartyId;
 use tegata_core::talk::journal::Journal;
 use tegata_core::wire::signed::Algorithm;
+use tegata_core::{PartyId, Time};
 use tegata_sip::config::{Transport, Trunk};
 use tegata_sip::phones::digest::secret;
 use tegata_sip::{Algorithm as Digest, Config, Number, Passwords};
@@ -30,13 +30,14 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: SwitchCommand) ->
         SwitchCommand::Join { token } => super::join_part(place, Sort::Switch, name, &token, Algorithm::Ed25519),
         SwitchCommand::Phone { number, remove } => phone(place.switch(name)?.folder.path(), &number, remove),
         SwitchCommand::Phones => phones(&place.look(Sort::Switch, name)?.1),
-        SwitchCommand::Run { listen, trunk, operator, emergency, most_calls, update_every } => {
+        SwitchCommand::Run { listen, trunk, operator, emergency, most_calls, update_every, keep_days } => {
             let config = config(&listen, &trunk, &emergency, most_calls)?;
             let operators = operators(&operator, &config)?;
-            open(place, screen, name, (config, operators), update_every)
+            open(place, screen, name, (config, operators), (update_every, keep_days.saturating_mul(Time::DAY)))
         }
-        SwitchCommand::Hotspot { listen, service, update_every } => {
-            super::hotspot::open(place, screen, name, (&listen, &service, update_every))
+        SwitchCommand::Hotspot { listen, service, update_every, keep_days } => {
+            let keep = keep_days.saturating_mul(Time::DAY);
+            super::hotspot::open(place, screen, name, (&listen, &service), (update_every, keep))
         }
         SwitchCommand::Status => status(&mut looked(place, name)?),
         SwitchCommand::Update => {
@@ -188,13 +189,15 @@ fn open(
     screen: Screen,
     name: &str,
     (config, operators): (Config, HashMap<String, PartyId>),
-    update_every: u64,
+    (update_every, keep): (u64, u64),
 ) -> Result<Answer, Failure> {
     let Opened { part: mut switch, folder } = place.switch(name)?;
     switch.exchange()?;
     let recovered = switch.recover(now())?;
+    while switch.prune(now().time, keep)? > 0 {}
     let phones = Phones::read(folder.path())?;
     let known = phones.0.keys().cloned().collect();
+    let emergency = config.emergency.numbers.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut desk = Desk::new(switch);
     desk.operators = operators;
@@ -204,11 +207,14 @@ fn open(
         let address = sip.address();
         write_address(folder.path(), &address.to_string())?;
         let text = format!(
-            "{} connects calls at {address}. {}Now dial with a wallet, in another window:\n  tegata wallet alice call NUMBER --at {name}",
+            "{} connects calls at {address}. {}{}Now dial with a wallet, in another window:\n  tegata wallet alice call NUMBER --at {name}",
             bold(name),
-            if recovered == 0 { String::new() } else { format!("{recovered} calls that were cut off have ended. ") }
+            if recovered == 0 { String::new() } else { format!("{recovered} calls that were cut off have ended. ") },
+            // Whoever runs it must know that before somebody needs help.
+            if emergency.is_empty() { "It takes no calls for help, since it has no trunk for them (--trunk). " } else { "" }
         );
-        screen.show(&Answer::new(text, json!({ "listening": address.to_string(), "recovered": recovered })));
+        let json = json!({ "listening": address.to_string(), "recovered": recovered, "emergency": emergency });
+        screen.show(&Answer::new(text, json));
         let (stop, stopped) = tokio::sync::watch::channel(false);
         tokio::spawn(async move {
             crate::interrupted().await;
@@ -220,7 +226,10 @@ fn open(
             if update_every > 0 && Instant::now() >= next {
                 next = Instant::now() + every;
                 // With no network it goes on; what waits goes up with the next try.
-                let brought = place.brief_post().and_then(|mut post| Ok(switch.update(&mut post, now())?));
+                let brought = place.brief_post().and_then(|mut post| {
+                    switch.update(&mut post, now())?;
+                    Ok(switch.prune(now().time, keep)?)
+                });
                 if let Err(failure) = brought {
                     tracing::info!("the log waits: {}", failure.0);
                 }

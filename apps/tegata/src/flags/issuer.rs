@@ -73,7 +73,7 @@ pub enum IssuerCommand {
     Change(ChangeCommand),
     /// What was issued, waits, is held, is owed, was paid out
     Statement {
-        /// As CSV: periods, payments and payouts
+        /// As CSV: what stands so far, periods, payments and payouts
         #[arg(long)]
         csv: bool,
     },

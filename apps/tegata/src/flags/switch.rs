@@ -1,6 +1,7 @@
 //! What a switch does.
 
 use clap::Subcommand;
+use tegata_switch::KEPT_DAYS;
 
 /// Numbers for help, where nobody says otherwise (112: Europe and most mobile networks; 911: North America).
 pub const EMERGENCY: [&str; 2] = ["112", "911"];
@@ -28,14 +29,16 @@ pub enum SwitchCommand {
         /// Where phones and trunks find it (SIP over UDP and TCP)
         #[arg(long, default_value = "127.0.0.1:5060")]
         listen: String,
-        /// A way to other networks: NAME=ADDRESS, or NAME=ADDRESS/PREFIX,PREFIX; may be given several times
+        /// A way to other networks: NAME=ADDRESS, or NAME=ADDRESS/PREFIX,PREFIX; may be given several times. Without one, no
+        /// calls for help are taken
         #[arg(long)]
         trunk: Vec<String>,
         /// Whose a trunk is, and who is paid for calls through it: NAME=PARTY, a merchant's id; may be given several times
         /// [default: the switch's owner]
         #[arg(long)]
         operator: Vec<String>,
-        /// A number for calls for help: always free, never blocked, through the trunks in their order; may be given several times
+        /// A number for calls for help: always free, never blocked, through the trunks in their order, and taken only where
+        /// there is one; may be given several times
         #[arg(long, default_values = EMERGENCY)]
         emergency: Vec<String>,
         /// Calls at once
@@ -44,6 +47,9 @@ pub enum SwitchCommand {
         /// Seconds between two tries to bring the log to the provider; 0: only when asked
         #[arg(long, default_value_t = 30)]
         update_every: u64,
+        /// Days after which records of calls that the provider has are removed here
+        #[arg(long, default_value_t = KEPT_DAYS)]
+        keep_days: u64,
     },
     /// Open a way to the network for whoever pays by a telephone card, over HTTP, until Ctrl-C
     Hotspot {
@@ -56,12 +62,15 @@ pub enum SwitchCommand {
         /// Seconds between two tries to bring the log to the provider; 0: only when asked
         #[arg(long, default_value_t = 30)]
         update_every: u64,
+        /// Days after which records of calls that the provider has are removed here
+        #[arg(long, default_value_t = KEPT_DAYS)]
+        keep_days: u64,
     },
     /// Show what it charges by and what waits for the provider
     Status,
     /// Send the log, receive tariffs, terms and the revocation list
     Update,
-    /// List its calls, each with the name of its evidence
+    /// List its calls that are still in its records, each with the name of its evidence
     Calls {
         /// As CSV
         #[arg(long)]

@@ -55,7 +55,8 @@ pub enum TerminalCommand {
         #[arg(long, conflicts_with_all = ["phone", "switch"])]
         nowhere: bool,
     },
-    /// Get a number to call a customer at, or whoever paid a receipt, for ten minutes; neither side sees the other's number
+    /// Get a number to call a customer at, or whoever paid a receipt, for ten minutes; neither side sees the other's number.
+    /// Whoever paid by a card must have written about the receipt before, and everybody must have said where to call
     CallNumber {
         /// The customer number, or the digits of the receipt
         to: String,

@@ -2,9 +2,11 @@
 //! stays, and tells the other side where the phone is in the network. Whoever must hide that too relays the media,
 //! which this crate does not do.
 
-/// The same session without user name, host name, titles, addresses of people and pages (RFC 8866, 5.2-5.6).
+/// The same session without user name, host name, titles, addresses of people and pages (RFC 8866, 5.2-5.6), and without the attributes
+/// that say by whom or with what it was written.
 ///
-/// `origin` stands in for the host of `o=`; session number and version stay, since re-offers are told apart by them.
+/// `origin` stands in for the host of `o=`; session number and version stay, since re-offers are told apart by them. Candidates (RFC 8839)
+/// stay as addresses do, also those with a host's name: they may be the only way between two phones.
 pub fn hide(sdp: &[u8], origin: &str) -> Vec<u8> {
     let mut hidden = Vec::with_capacity(sdp.len());
     for line in sdp.split_inclusive(|byte| *byte == b'\n') {
@@ -14,11 +16,28 @@ pub fn hide(sdp: &[u8], origin: &str) -> Vec<u8> {
             [b'o', b'=', rest @ ..] => hidden.extend_from_slice(own(rest, origin).as_bytes()),
             [b's', b'=', ..] => hidden.extend_from_slice(b"s=-"),
             [b'i' | b'u' | b'e' | b'p', b'=', ..] => continue,
-            _ => hidden.extend_from_slice(content),
+            _ if tells_by_whom(content) => continue,
+            _ => match before_cname(content) {
+                Some(before) => hidden.extend_from_slice(&[before, b"-"].concat()),
+                None => hidden.extend_from_slice(content),
+            },
         }
         hidden.extend_from_slice(ending);
     }
     hidden
+}
+
+/// Which program wrote it (RFC 8866, 6.4), and a proof of who did (RFC 8827, 5.1): neither is needed to be heard.
+fn tells_by_whom(line: &[u8]) -> bool {
+    matches!(line.split(|byte| *byte == b':').next(), Some(b"a=tool" | b"a=identity"))
+}
+
+/// `a=ssrc:ID cname:NAME` up to the name, which is often a user's at a host (RFC 5576, 6.1). Sources of one phone that had one name have
+/// one all the same.
+fn before_cname(line: &[u8]) -> Option<&[u8]> {
+    let (source, word) = (b"a=ssrc:", b" cname:");
+    let id = line.strip_prefix(source)?.iter().position(|byte| *byte == b' ')?;
+    line.get(..source.len() + id + word.len()).filter(|before| before.ends_with(word))
 }
 
 fn own(rest: &[u8], origin: &str) -> String {
@@ -66,6 +85,17 @@ mod tests {
                       m=audio 6000 RTP/AVP 0\r\n";
         assert_eq!(String::from_utf8(hide(offer.as_bytes(), "198.51.100.1")).expect("text"), hidden);
         assert_eq!(hide(hide(offer.as_bytes(), "198.51.100.1").as_slice(), "198.51.100.1"), hidden.as_bytes());
+    }
+
+    #[test]
+    fn attributes_keep_the_media_and_lose_whose_they_are() {
+        let offer = "v=0\r\na=tool:Alice's softphone 1.2\r\na=identity:eyJpZHAi\r\nm=audio 6000 RTP/AVP 0\r\n\
+                     a=ssrc:314159 cname:alice@alice.example\r\na=ssrc:314159 msid:a b\r\na=ssrc:271828 cname:\r\n\
+                     a=rtcp:6001 IN IP4 192.0.2.7\r\na=candidate:1 1 UDP 2130706431 192.0.2.7 6000 typ host\r\na=toolbox\r\n";
+        let hidden = "v=0\r\nm=audio 6000 RTP/AVP 0\r\na=ssrc:314159 cname:-\r\na=ssrc:314159 msid:a b\r\na=ssrc:271828 cname:-\r\n\
+                      a=rtcp:6001 IN IP4 192.0.2.7\r\na=candidate:1 1 UDP 2130706431 192.0.2.7 6000 typ host\r\na=toolbox\r\n";
+        assert_eq!(String::from_utf8(hide(offer.as_bytes(), "::1")).expect("text"), hidden);
+        assert_eq!(hide(hidden.as_bytes(), "::1"), hidden.as_bytes());
     }
 
     #[test]
