@@ -117,8 +117,8 @@ fn end(address: IpAddr) -> Result<(End, SocketAddr), Error> {
     Ok((End { sockets: [tokio_socket(rtp)?, tokio_socket(rtcp)?], peer: Peer::default() }, at))
 }
 
-/// Two sockets that the system chooses: RTP at an even port and RTCP at the next one (RFC 3550, 11). So that no RTCP comes to another
-/// call's RTP, also of phones that do not say where they want theirs.
+/// Two sockets at ports that the system chooses: RTP at an even one and RTCP at the next (RFC 3550, 11). Nobody says `a=rtcp`, so that a
+/// phone sends its RTCP there, which would be another call's RTP if both were not taken.
 fn pair(address: IpAddr) -> Result<(UdpSocket, UdpSocket), Error> {
     let mut last = Error::from(ErrorKind::AddrInUse);
     for _ in 0..TRIES {
@@ -165,6 +165,37 @@ mod tests {
         }
         for at in at {
             UdpSocket::bind(at).expect("free again");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_could_hear_the_tone_hears_it() {
+        let cases = [
+            ("8 18", "", Some(0x88)),
+            ("0", "a=recvonly\r\n", Some(0x80)),
+            ("18", "", None),
+            ("0", "a=sendonly\r\n", None),
+        ];
+        for (formats, more, expected) in cases {
+            let relay = Relay::open(HERE, CallId(1), &Count::default()).expect("a relay");
+            let caller = tokio::net::UdpSocket::bind((HERE, 0)).await.expect("a port");
+            let port = caller.local_addr().expect("bound").port();
+            let sdp = |port| format!("v=0\r\nc=IN IP4 127.0.0.1\r\nm=audio {port} RTP/AVP {formats}\r\n");
+            relay.pass(Side::Caller, format!("{}{more}", sdp(port)).as_bytes());
+            // Nobody is there, and nobody speaks.
+            relay.pass(Side::Callee, sdp(9).as_bytes());
+            relay.warn();
+            let mut packet = [0; 2_048];
+            let heard =
+                tokio::time::timeout(std::time::Duration::from_millis(300), caller.recv_from(&mut packet)).await;
+            match (expected, heard) {
+                (Some(second), Ok(Ok((length, from)))) => {
+                    assert_eq!((length, from), (172, relay.at[CALLER]), "{formats}");
+                    assert_eq!(packet[1] | 0x80, second, "{formats}");
+                }
+                (None, Err(_)) => {}
+                (expected, heard) => panic!("{formats} {more}: {heard:?} instead of {expected:?}"),
+            }
         }
     }
 }
