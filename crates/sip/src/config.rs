@@ -1,7 +1,7 @@
 //! How a switch is set up.
 
 use crate::phones::digest::Algorithm;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// Everything that an operator decides.
@@ -25,6 +25,9 @@ pub struct Config {
     pub emergency: Emergency,
     /// Calls at once; emergency calls are not counted out.
     pub most_calls: usize,
+    /// Media go through the switch at this address of it, four UDP ports a call that the system chooses: neither side sees the other's
+    /// address, and the caller hears a tone before the end. `None`: they go from end to end, and the switch sees nothing of them.
+    pub relay: Option<IpAddr>,
     /// Limits of time.
     pub limits: Limits,
 }
@@ -114,6 +117,7 @@ impl Config {
             trunks: Vec::new(),
             emergency: Emergency::default(),
             most_calls: 10_000,
+            relay: None,
             limits: Limits::default(),
         }
     }

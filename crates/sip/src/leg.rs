@@ -4,6 +4,7 @@
 use crate::Number;
 use crate::body::Content;
 use crate::call::Input;
+use crate::seam::Side;
 use crate::switch::Shared;
 use crate::timer::Session;
 use crate::wire::transaction::Way;
@@ -21,6 +22,16 @@ use tokio::sync::mpsc::UnboundedSender;
 pub(crate) enum LegId {
     Caller,
     Callee(usize),
+}
+
+impl LegId {
+    /// On which side of the call it is.
+    pub(crate) fn side(self) -> Side {
+        match self {
+            Self::Caller => Side::Caller,
+            Self::Callee(_) => Side::Callee,
+        }
+    }
 }
 
 /// How requests of a dialog find its leg: Call-ID and our tag.

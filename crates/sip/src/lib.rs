@@ -3,7 +3,8 @@
 //!
 //! [`Switch::start`] gives a running switch and a [`Control`]: [`Event`]s out, [`Command`]s in ([`seam`] draws their
 //! order). A call is two dialogs, *legs*, that share nothing but bodies and statuses; of the caller the callee sees what
-//! [`Shown`] says. SDP goes end to end, without names ([`body::sdp`]); media are not relayed, so their addresses are seen.
+//! [`Shown`] says. SDP goes end to end, without names ([`body::sdp`]). So do media, whose addresses are seen then; or, by
+//! [`Config::relay`], they go through the switch, which is all that either side sees.
 //!
 //! [`phone`] is the other end: a phone that registers at a switch, calls and pays in the same words.
 //!
@@ -14,8 +15,8 @@
 //! doubling to 4 s) until the caller says something; whoever speaks inside must bear repetition. Words are limited by the
 //! stack's UDP buffer: a whole message has at most 8,192 bytes.
 //!
-//! [`Command::Warn`] is an INFO with `text/plain` that a phone may show, and the wallet's word beside it. **No tone is mixed
-//! in**, for no media pass here. [`Command::HangUp`] tells the caller why in a `Reason` header (RFC 3326); the callee hears
+//! [`Command::Warn`] is an INFO with `text/plain` that a phone may show, and the wallet's word beside it. Where media are relayed,
+//! the caller hears three beeps as well, in PCMU or PCMA; else **no tone** is heard. [`Command::HangUp`] tells the caller why in a `Reason` header (RFC 3326); the callee hears
 //! that the call has ended. A callee that hangs up or is not reached leaves charging half a second
 //! ([`Event::Ending`]), so that the caller's BYE or refusal can carry a receipt.
 //!
@@ -40,12 +41,17 @@
 //! UDP and TCP over IPv4 and IPv6, no TLS, no WebSocket; no 100rel (a `Require` of it gets 420); no REFER, no `Replaces`, no
 //! redirects (a callee's 3xx is a failure); trunks ask for no password, and are known by address. A phone is answered and
 //! called where its packets come from. Requests over 1,300 bytes stay on UDP. Registrations are in memory.
+//!
+//! Of media that are relayed: one audio stream over IPv4 or IPv6, on both sides the same; no ICE, no names instead of addresses, no
+//! phone that names another address than it sends from; encrypted voice passes and has no tone. RTCP passes unread, also the
+//! name that a phone gives itself in it (CNAME).
 #![warn(missing_docs)]
 
 pub mod body;
 mod call;
 pub mod config;
 mod leg;
+mod media;
 mod number;
 pub mod phone;
 pub mod phones;

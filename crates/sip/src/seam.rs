@@ -229,11 +229,12 @@ pub enum Command {
         /// A last word to the caller.
         body: Option<Body>,
     },
-    /// Tell the caller that the call will end: an INFO with text, and the word where there is one.
+    /// Tell the caller that the call will end: an INFO with text, and the word where there is one. Where media are relayed, it hears
+    /// three beeps as well.
     Warn {
         /// The call.
         call: CallId,
-        /// Time that is left.
+        /// Time that is left; the text says it in whole seconds.
         left: Duration,
         /// A word to the wallet.
         body: Option<Body>,

@@ -3,6 +3,7 @@
 use crate::call::{self, Common, Input, Setup};
 use crate::config::{Config, Proof, Transport, Trunk};
 use crate::leg::{self, Destination, Home, LegId, LegKey};
+use crate::media;
 use crate::phones::Phones;
 use crate::phones::digest::Passwords;
 use crate::seam::{At, CallId, Caller, Clock, Command, Control, Event, Route};
@@ -14,7 +15,7 @@ use rsipstack::transaction::Transaction;
 use rsipstack::transaction::endpoint::EndpointInnerRef;
 use rsipstack::transport::{SipAddr, SipConnection};
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -31,6 +32,9 @@ pub enum StartError {
     /// The address is taken, or is not ours.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
+    /// The address for media is not ours, or none that others can send to.
+    #[error("media cannot be relayed at {0}: {1}")]
+    Relay(IpAddr, std::io::Error),
     /// The stack does not want to.
     #[error("SIP does not start: {0}")]
     Stack(#[from] rsipstack::Error),
@@ -55,6 +59,7 @@ pub(crate) struct Shared {
     pub endpoint: EndpointInnerRef,
     pub phones: Phones,
     pub clock: Clock,
+    pub relays: media::Count,
     registry: Mutex<Registry>,
     events: UnboundedSender<Event>,
     charging: AtomicBool,
@@ -70,6 +75,8 @@ pub struct Sizes {
     pub calls: usize,
     /// Dialogs.
     pub legs: usize,
+    /// Calls whose media go through the switch; each has four sockets.
+    pub relays: usize,
     /// Phones that are registered.
     pub phones: usize,
     /// Transactions under way.
@@ -96,6 +103,9 @@ impl Switch {
         if let Some(missing) = config.emergency.trunks.iter().find(|name| config.trunk(name).is_none()) {
             return Err(StartError::NoTrunk(missing.clone()));
         }
+        if let Some(address) = config.relay {
+            media::check(address).map_err(|error| StartError::Relay(address, error))?;
+        }
         let stop = CancellationToken::new();
         let (endpoint, local) = wire::open(config.listen, config.external, config.tcp, None, &stop).await?;
         let incoming = endpoint.incoming_transactions()?;
@@ -112,6 +122,7 @@ impl Switch {
             endpoint: endpoint.inner.clone(),
             phones: Phones::new(Box::new(passwords)),
             clock: Clock::new(),
+            relays: media::Count::default(),
             registry: Mutex::default(),
             events: told,
             charging: AtomicBool::new(true),
@@ -147,6 +158,7 @@ impl Switch {
         Sizes {
             calls: registry.calls.len(),
             legs: registry.legs.len(),
+            relays: self.shared.relays.now(),
             phones: self.shared.phones.count(),
             transactions: stack.running_transactions,
             finished: stack.finished_transactions,

@@ -1,4 +1,4 @@
-//! Session timers (RFC 4028): each leg has its own, so that a phone that died is noticed although no media pass here.
+//! Session timers (RFC 4028): each leg has its own, so that a phone that died is noticed whether media pass here or not.
 
 use crate::wire::lists;
 use rsipstack::sip::{HeadersExt, Request};

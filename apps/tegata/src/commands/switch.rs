@@ -30,8 +30,8 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: SwitchCommand) ->
         SwitchCommand::Join { token } => super::join_part(place, Sort::Switch, name, &token, Algorithm::Ed25519),
         SwitchCommand::Phone { number, remove } => phone(place.switch(name)?.folder.path(), &number, remove),
         SwitchCommand::Phones => phones(&place.look(Sort::Switch, name)?.1),
-        SwitchCommand::Run { listen, trunk, operator, emergency, most_calls, update_every, keep_days } => {
-            let config = config(&listen, &trunk, &emergency, most_calls)?;
+        SwitchCommand::Run { listen, trunk, operator, emergency, most_calls, relay, update_every, keep_days } => {
+            let config = Config { relay, ..config(&listen, &trunk, &emergency, most_calls)? };
             let operators = operators(&operator, &config)?;
             open(place, screen, name, (config, operators), (update_every, keep_days.saturating_mul(Time::DAY)))
         }

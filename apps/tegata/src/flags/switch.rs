@@ -1,6 +1,7 @@
 //! What a switch does.
 
 use clap::Subcommand;
+use std::net::IpAddr;
 use tegata_switch::KEPT_DAYS;
 
 /// Numbers for help, where nobody says otherwise (112: Europe and most mobile networks; 911: North America).
@@ -44,6 +45,10 @@ pub enum SwitchCommand {
         /// Calls at once
         #[arg(long, default_value_t = 10_000)]
         most_calls: usize,
+        /// Let media go through the switch, at this IP address of it: neither side sees where the other is, and the caller hears three beeps
+        /// before paid time ends [default: media go from end to end, and the warning is text]
+        #[arg(long, value_name = "ADDRESS")]
+        relay: Option<IpAddr>,
         /// Seconds between two tries to bring the log to the provider; 0: only when asked
         #[arg(long, default_value_t = 30)]
         update_every: u64,

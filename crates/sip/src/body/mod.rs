@@ -1,7 +1,8 @@
 //! What a SIP message carries: an offer or answer (SDP), a word of the payment conversation, or both as
 //! `multipart/mixed` (RFC 5621). Bytes in, parts out; what is inside a part is not this module's business, except for
-//! [`sdp`], which takes a caller's name out of an offer.
+//! [`sdp`], which takes a caller's name out of an offer, and `audio`, which takes the address of its media out where they are relayed.
 
+pub(crate) mod audio;
 pub mod multipart;
 pub mod sdp;
 

@@ -1,6 +1,5 @@
-//! What an offer or answer says about who wrote it, taken out. Media go end to end: the address that they are sent to
-//! stays, and tells the other side where the phone is in the network. Whoever must hide that too relays the media,
-//! which this crate does not do.
+//! What an offer or answer says about who wrote it, taken out. The address that media are sent to stays here, and tells the other
+//! side where the phone is in the network. Whoever must hide that too relays the media (`Config::relay`, `audio`).
 
 /// The same session without user name, host name, titles, addresses of people and pages (RFC 8866, 5.2-5.6), and without the attributes
 /// that say by whom or with what it was written.

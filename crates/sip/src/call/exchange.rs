@@ -47,7 +47,7 @@ impl Talking {
             }
             return self.pass(call, from, asked, None);
         };
-        let sdp = call.hidden(&sdp);
+        let sdp = call.hidden(from, &sdp);
         self.pass(call, from, asked, Some(sdp));
     }
 
@@ -108,6 +108,9 @@ impl Talking {
             return State::Talking(self);
         };
         if status >= 300 {
+            if let Some(relay) = call.media.as_ref().filter(|_| !late) {
+                relay.refused(from.side());
+            }
             let gone = matches!(status, 408 | 481);
             asked.answer(if gone { Reply::new(408, "") } else { failure::for_caller(status) });
             return if gone { self.lost(call) } else { State::Talking(self) };
@@ -115,7 +118,7 @@ impl Talking {
         self.learned(call, leg, &response);
         let parts = Parts::read(wire::content_type(&response), &response.body).unwrap_or_default();
         call.tell_body(leg, parts.tegata);
-        let sdp = parts.sdp.map(|sdp| call.hidden(&sdp));
+        let sdp = parts.sdp.map(|sdp| call.hidden(leg, &sdp));
         if sdp.is_some() {
             self.leg(call, from).sdp = sdp.clone();
         }
@@ -185,6 +188,9 @@ impl Talking {
         match self.exchange.take() {
             Some(Exchange::Refresh { to, invite }) if to == leg => {
                 if status < 300 {
+                    // Its answer goes no further; where its media are now, a relay has to know.
+                    let parts = Parts::read(wire::content_type(&response), &response.body).unwrap_or_default();
+                    let _ = parts.sdp.map(|sdp| call.hidden(leg, &sdp));
                     self.acknowledge(call, leg, &invite, None).await;
                 }
             }

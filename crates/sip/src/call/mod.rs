@@ -18,7 +18,8 @@ mod talking;
 
 use crate::body::Parts;
 use crate::leg::{Destination, Leg, LegId};
-use crate::seam::{Body, By, CallId, Command, Event, Shown, Side};
+use crate::media::Relay;
+use crate::seam::{Body, By, CallId, Command, Event, Shown};
 use crate::switch::Shared;
 use crate::wire::transaction::{Asked, Heard, ask};
 use crate::wire::{self, Reply};
@@ -109,6 +110,8 @@ pub(crate) struct Common {
     pub caller: Leg,
     /// Nobody can end an emergency call but those who talk.
     pub emergency: bool,
+    /// What its media go through, from when somebody rings.
+    media: Option<Relay>,
     inputs: UnboundedSender<Input>,
     due: Vec<(Instant, Due)>,
     /// Contacts that rang and shall not any more, until they have given their final answer.
@@ -135,8 +138,16 @@ pub(crate) async fn run(
     let _listed = Listed(shared.clone(), id);
     let stopped = shared.stop.clone();
     let emergency = setup.emergency.is_some();
-    let mut call =
-        Common { shared, id, caller: setup.caller, emergency, inputs, due: Vec::new(), cancelled: Vec::new() };
+    let mut call = Common {
+        shared,
+        id,
+        caller: setup.caller,
+        emergency,
+        media: None,
+        inputs,
+        due: Vec::new(),
+        cancelled: Vec::new(),
+    };
     let mut state = match setup.emergency {
         None => State::Asking(Asking::begin(&mut call, setup.invite, setup.parts)),
         Some(waves) => Ringing::begin(&mut call, setup.invite, setup.parts, waves, Shown::Anonymous),
@@ -167,6 +178,7 @@ pub(crate) async fn run(
     };
     let at = call.shared.clock.now();
     call.tell(Event::Ended { call: id, by, at });
+    call.media = None;
     while !call.cancelled.is_empty() && !stopped.is_cancelled() {
         let Some(input) = heard.recv().await else { return };
         if let Some(Input::Request { asked, .. }) = call.reap(input).await {
@@ -207,8 +219,7 @@ impl Common {
     /// Tells a word of a leg, if there is one.
     pub(crate) fn tell_body(&self, leg: LegId, body: Option<Body>) {
         if let Some(body) = body {
-            let from = if leg == LegId::Caller { Side::Caller } else { Side::Callee };
-            self.tell(Event::Body { call: self.id, from, body, at: self.shared.clock.now() });
+            self.tell(Event::Body { call: self.id, from: leg.side(), body, at: self.shared.clock.now() });
         }
     }
 
@@ -264,9 +275,21 @@ impl Common {
         }
     }
 
-    /// A body as the other side may see it: media yes, names and payments no.
-    fn hidden(&self, sdp: &[u8]) -> Vec<u8> {
-        crate::body::sdp::hide(sdp, &self.shared.host())
+    /// Opens what media go through, if they shall.
+    fn open_media(&mut self) -> Result<(), std::io::Error> {
+        if let Some(address) = self.shared.config.relay {
+            self.media = Some(Relay::open(address, self.id, &self.shared.relays)?);
+        }
+        Ok(())
+    }
+
+    /// SDP of this leg as the other side may see it: without names; and with media at the switch, where they are relayed.
+    fn hidden(&self, from: LegId, sdp: &[u8]) -> Vec<u8> {
+        let hidden = crate::body::sdp::hide(sdp, &self.shared.host());
+        match &self.media {
+            Some(relay) => relay.pass(from.side(), &hidden),
+            None => hidden,
+        }
     }
 
     /// A request before the answer that is not what the state waits for. Gives back a BYE, which ends the call.

@@ -52,6 +52,14 @@ impl Ringing {
         waves: VecDeque<Vec<Destination>>,
         shown_as: Shown,
     ) -> State {
+        if let Err(error) = call.open_media() {
+            tracing::error!(%error, "{}: no ports for its media", call.id);
+            // A call for help goes on as if nobody relayed.
+            if !call.emergency {
+                let reply = Reply::new(503, "No line is free");
+                return Parting::unanswered(call, invite, reply, By::Switch("no ports for media"));
+            }
+        }
         call.set(Due::Ringing, call.shared.config.limits.ringing);
         let state = Self {
             invite,
@@ -94,7 +102,7 @@ impl Ringing {
     }
 
     fn invite_to(&self, call: &Common, leg: &mut Leg, offered: Duration) -> Request {
-        leg.sdp = self.parts.sdp.as_ref().map(|sdp| call.hidden(sdp));
+        leg.sdp = self.parts.sdp.as_ref().map(|sdp| call.hidden(LegId::Caller, sdp));
         let content = Parts { sdp: leg.sdp.clone(), ..Parts::default() }.write();
         let mut invite = leg.request(Method::Invite, content);
         invite.headers.push(Header::SessionExpires(format!("{};refresher=uac", offered.as_secs()).into()));
@@ -167,7 +175,7 @@ impl Ringing {
                 branch.leg.learn(&response);
                 call.tell_body(from, parts.tegata);
                 // One dialog with the caller has one early answer; several contacts would give several.
-                let sdp = parts.sdp.filter(|_| alone).map(|sdp| call.hidden(&sdp));
+                let sdp = parts.sdp.filter(|_| alone).map(|sdp| call.hidden(from, &sdp));
                 call.caller.sdp = sdp.clone().or(call.caller.sdp.take());
                 let content = Parts { sdp, ..Parts::default() }.write();
                 let status = if matches!(status, 180..=183) { status } else { 183 };
@@ -225,7 +233,7 @@ impl Ringing {
             let ack = branch.leg.ack(&branch.invite, None);
             acknowledge(&call.shared.endpoint, &branch.invite, ack, &branch.leg.way()).await;
         }
-        let sdp = sdp.map(|sdp| call.hidden(&sdp));
+        let sdp = sdp.map(|sdp| call.hidden(LegId::Callee(branch.id), &sdp));
         call.caller.sdp = sdp.clone().or(call.caller.sdp.take());
         let mut reply = call.caller.reply(200, "").content(Parts { sdp, ..Parts::default() }.write());
         if let Some(session) = &call.caller.session {

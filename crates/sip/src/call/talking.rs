@@ -100,6 +100,9 @@ impl Talking {
                 State::Talking(self)
             }
             Command::Warn { left, body, .. } => {
+                if let Some(relay) = &call.media {
+                    relay.warn();
+                }
                 self.say(call, Some(warning(left, body)));
                 State::Talking(self)
             }
@@ -194,7 +197,7 @@ impl Talking {
     async fn on_ack(&mut self, call: &mut Common, from: LegId, ack: &Request) {
         let parts = Parts::read(wire::content_type(ack), &ack.body).unwrap_or_default();
         call.tell_body(from, parts.tegata.clone());
-        let sdp = parts.sdp.map(|sdp| call.hidden(&sdp));
+        let sdp = parts.sdp.map(|sdp| call.hidden(from, &sdp));
         if from == LegId::Caller
             && let Some(invite) = self.unacknowledged.take()
         {
@@ -252,9 +255,26 @@ fn ended(cause: u16) -> Reason {
     Reason::new(cause, "The call has ended")
 }
 
-/// What a phone that shows text shows, and the wallet's word beside it. No tone: media pass from end to end.
+/// What a phone that shows text shows, and the wallet's word beside it. A second that has begun counts: a moment has passed since
+/// charging looked, and ten seconds are not to be nine.
 fn warning(left: Duration, body: Option<Body>) -> Content {
-    let text = format!("Paid time ends in {} seconds.", left.as_secs());
+    let seconds = left.as_millis().div_ceil(1000);
+    let text = format!("Paid time ends in {seconds} second{}.", if seconds == 1 { "" } else { "s" });
     let other = Some(Content { kind: "text/plain;charset=utf-8".to_owned(), bytes: text.into_bytes() });
     Parts { sdp: None, tegata: body, other }.write().unwrap_or_else(|| unreachable!("a text is a part"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_says_how_many_seconds_are_left() {
+        for (ms, seconds) in [(10_000, "10 seconds"), (9_990, "10 seconds"), (1_001, "2 seconds"), (1_000, "1 second")]
+        {
+            let said = warning(Duration::from_millis(ms), None);
+            assert_eq!(said.kind, "text/plain;charset=utf-8");
+            assert_eq!(String::from_utf8_lossy(&said.bytes), format!("Paid time ends in {seconds}."));
+        }
+    }
 }

@@ -73,10 +73,11 @@ impl Town {
         self.is_empty(Duration::from_secs(10)).await;
     }
 
-    /// Waits until no call and no leg is left.
+    /// Waits until no call, no leg and no relay of media is left.
     pub async fn is_empty(&self, longest: Duration) {
         let until = Instant::now() + longest;
-        while self.switch.sizes().calls + self.switch.sizes().legs > 0 {
+        let left = |sizes: tegata_sip::Sizes| sizes.calls + sizes.legs + sizes.relays;
+        while left(self.switch.sizes()) > 0 {
             assert!(Instant::now() < until, "something is left: {:?}", self.switch.sizes());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

@@ -1,0 +1,216 @@
+//! Media through the switch: what one side sends the other one hears from the switch's own ports, the caller hears the warning, and
+//! nothing stays open afterwards.
+
+mod support;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+use support::town::{OnePhone, Town, next};
+use support::{Sipp, sipp_is_missing};
+use tegata_sip::reason::Reason;
+use tegata_sip::{By, Command, Config, Event, Shown, StartError, Switch};
+use tokio::net::UdpSocket;
+use tokio::time::{sleep, timeout};
+
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// Head of an RTP packet, and what is said in 20 ms.
+const HEAD: usize = 12;
+const SAMPLES: usize = 160;
+/// What people say: no sample of the tone's silence.
+const SPOKEN: u8 = 0x55;
+/// Samples of the whole warning, and of each of its five parts: beep, silence, beep, silence, beep.
+const WARNING: usize = 4_800;
+const PART: usize = WARNING / 5;
+/// Sources of the two voices.
+const OF_CALLER: u32 = 8;
+const OF_CALLEE: u32 = 7;
+
+/// A phone's socket for voice, at an address that its SIP does not come from, and its port.
+async fn voice(host: u8) -> (UdpSocket, u16) {
+    let socket = UdpSocket::bind((Ipv4Addr::new(127, 0, 0, host), 0)).await.expect("a port");
+    let port = socket.local_addr().expect("bound").port();
+    (socket, port)
+}
+
+/// A packet of PCMU.
+fn packet(source: u32, number: u16) -> Vec<u8> {
+    let mut packet = vec![0x80, 0];
+    packet.extend(number.to_be_bytes());
+    packet.extend((u32::from(number) * 160).to_be_bytes());
+    packet.extend(source.to_be_bytes());
+    packet.extend([SPOKEN; SAMPLES]);
+    packet
+}
+
+fn number_of(packet: &[u8]) -> u16 {
+    u16::from_be_bytes([packet[2], packet[3]])
+}
+
+fn source_of(packet: &[u8]) -> u32 {
+    u32::from_be_bytes([packet[8], packet[9], packet[10], packet[11]])
+}
+
+fn is_speech(packet: &[u8]) -> bool {
+    packet[HEAD..] == [SPOKEN; SAMPLES]
+}
+
+/// The next packet, if one comes in time.
+async fn heard(socket: &UdpSocket, longest: Duration) -> Option<(Vec<u8>, SocketAddr)> {
+    let mut buffer = [0; 2_048];
+    let (length, from) = timeout(longest, socket.recv_from(&mut buffer)).await.ok()?.ok()?;
+    Some((buffer[..length].to_vec(), from))
+}
+
+/// All that has come until now.
+fn all_heard(socket: &UdpSocket) -> Vec<Vec<u8>> {
+    let mut buffer = [0; 2_048];
+    let mut packets = Vec::new();
+    while let Ok((length, _)) = socket.try_recv_from(&mut buffer) {
+        packets.push(buffer[..length].to_vec());
+    }
+    packets
+}
+
+/// Three beeps of 1,400 Hz. In PCMU the highest bit is the sign.
+fn is_warning(samples: &[u8]) {
+    assert_eq!(samples.len(), WARNING);
+    for (part, samples) in samples.chunks(PART).enumerate() {
+        let crossings = samples.windows(2).filter(|pair| (pair[0] ^ pair[1]) & 0x80 != 0).count();
+        let expected = if part.is_multiple_of(2) { 335..=337 } else { 0..=0 };
+        assert!(expected.contains(&crossings), "part {part}: {crossings} crossings");
+    }
+}
+
+/// The port that the other side's SDP named to this one, by what it wrote down.
+async fn named_to(sipp: &Sipp, own: u16) -> u16 {
+    let until = Instant::now() + Duration::from_secs(10);
+    loop {
+        let text = std::fs::read_to_string(sipp.file("messages")).unwrap_or_default();
+        let ports =
+            text.lines().filter_map(|line| line.strip_prefix("m=audio ")?.split(' ').next()?.parse::<u16>().ok());
+        if let Some(port) = ports.filter(|port| *port != own).next_back() {
+            return port;
+        }
+        assert!(Instant::now() < until, "no other port\n{}", sipp.story());
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn voices_pass_through_the_switch_and_the_caller_hears_the_warning() {
+    if sipp_is_missing() {
+        return;
+    }
+    let (town, mut control) = Town::charged(false, |config| config.relay = Some(HERE)).await;
+    let ((caller_voice, caller_port), (callee_voice, callee_port)) = (voice(3).await, voice(4).await);
+    let (caller_key, callee_key) = (caller_port.to_string(), callee_port.to_string());
+    let callee = town.callee("callee_relayed", 1, &["-key", "voice", &callee_key]);
+    let caller = town.caller("caller_relayed", 1, &["-key", "voice", &caller_key]);
+    let Event::Asked { call, called, route, .. } = next(&mut control).await else { panic!("asked") };
+    assert_eq!(town.switch.sizes().relays, 0, "nobody rings yet");
+    let commands = control.commands.clone();
+    let command = |command| commands.send(command).expect("the switch runs");
+    command(Command::Proceed { call, to: called, route, shown_as: Shown::Anonymous });
+    while !matches!(next(&mut control).await, Event::Answered { .. }) {}
+    assert_eq!(town.switch.sizes().relays, 1);
+
+    // Each side hears the other one from where it sends to.
+    let at_caller = SocketAddr::new(HERE, named_to(&caller, caller_port).await);
+    let at_callee = SocketAddr::new(HERE, named_to(&callee, callee_port).await);
+    let second = Duration::from_secs(1);
+    callee_voice.send_to(&packet(OF_CALLEE, 1), at_callee).await.expect("sent");
+    assert_eq!(heard(&caller_voice, second).await, Some((packet(OF_CALLEE, 1), at_caller)));
+    caller_voice.send_to(&packet(OF_CALLER, 1), at_caller).await.expect("sent");
+    assert_eq!(heard(&callee_voice, second).await, Some((packet(OF_CALLER, 1), at_callee)));
+
+    // Neither a stranger is heard, nor another port of a phone that was heard before.
+    for (stranger, _) in [voice(5).await, voice(3).await] {
+        stranger.send_to(&packet(9, 1), at_caller).await.expect("sent");
+        assert_eq!(heard(&callee_voice, Duration::from_millis(200)).await, None);
+    }
+
+    // The warning stands in what the callee says.
+    command(Command::Warn { call, left: Duration::from_secs(10), body: None });
+    let (mut to_caller, mut to_callee) = (Vec::new(), Vec::new());
+    for number in 2..80 {
+        callee_voice.send_to(&packet(OF_CALLEE, number), at_callee).await.expect("sent");
+        caller_voice.send_to(&packet(OF_CALLER, number), at_caller).await.expect("sent");
+        sleep(Duration::from_millis(20)).await;
+        to_caller.extend(all_heard(&caller_voice));
+        to_callee.extend(all_heard(&callee_voice));
+    }
+    sleep(Duration::from_millis(200)).await;
+    to_caller.extend(all_heard(&caller_voice));
+    to_callee.extend(all_heard(&callee_voice));
+    let warning: Vec<u8> =
+        to_caller.iter().filter(|packet| !is_speech(packet)).flat_map(|packet| &packet[HEAD..]).copied().collect();
+    is_warning(&warning);
+    // Where this machine was busy and nobody spoke for a moment, there are packets of the switch among them.
+    for heard in to_caller.iter().filter(|packet| source_of(packet) == OF_CALLEE) {
+        assert_eq!(heard[..HEAD], packet(OF_CALLEE, number_of(heard))[..HEAD], "number, time and source stay");
+    }
+    assert!(to_caller.iter().filter(|packet| is_speech(packet)).count() > 20, "speech goes on afterwards");
+    assert!(to_callee.iter().all(|packet| is_speech(packet)), "who does not pay is not disturbed");
+    assert!(to_callee.len() > 70, "{} packets", to_callee.len());
+
+    // Where nobody speaks, it is a stream of its own.
+    command(Command::Warn { call, left: Duration::from_millis(900), body: None });
+    let (mut warning, mut last): (Vec<u8>, Option<(u16, u32)>) = (Vec::new(), None);
+    while warning.len() < WARNING {
+        let (packet, from) = heard(&caller_voice, second).await.expect("the tone");
+        assert_eq!((packet.len(), from), (HEAD + SAMPLES, at_caller));
+        let (number, source) = (number_of(&packet), source_of(&packet));
+        assert!(
+            last.is_none_or(|last| last == (number.wrapping_sub(1), source)),
+            "{last:?}, then {number} of {source}"
+        );
+        last = Some((number, source));
+        warning.extend(&packet[HEAD..]);
+    }
+    is_warning(&warning);
+    assert_eq!(heard(&caller_voice, Duration::from_millis(200)).await, None);
+    assert_eq!(all_heard(&callee_voice), Vec::<Vec<u8>>::new());
+
+    command(Command::HangUp { call, reason: Reason::new(402, "Paid time is over"), body: None });
+    loop {
+        if let Event::Ended { by, .. } = next(&mut control).await {
+            assert_eq!(by, By::Control);
+            break;
+        }
+    }
+    caller.succeeds().await;
+    callee.succeeds().await;
+    town.is_empty(Duration::from_secs(5)).await;
+    for port in [at_caller.port(), at_caller.port() + 1, at_callee.port(), at_callee.port() + 1] {
+        std::net::UdpSocket::bind((HERE, port)).expect("nobody has it any more");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_go_through_a_relay_as_they_go_without() {
+    if sipp_is_missing() {
+        return;
+    }
+    let town = Town::free(false, |config| config.relay = Some(HERE)).await;
+    for (caller, callee) in [
+        ("caller", "callee"),
+        ("caller_busy", "callee_busy"),
+        ("caller_cancels", "callee_rings"),
+        ("caller_early", "callee_early"),
+        ("caller_reinvites", "callee_reinvited"),
+        ("caller_late", "callee_late"),
+    ] {
+        eprintln!("{caller} calls {callee}");
+        town.call(caller, callee).await;
+    }
+}
+
+#[tokio::test]
+async fn media_are_relayed_at_an_address_of_this_machine_only() {
+    for nowhere in ["0.0.0.0", "192.0.2.1"] {
+        let mut config = Config::new(SocketAddr::new(HERE, 0), "town");
+        config.relay = Some(nowhere.parse().expect("an address"));
+        let refused = Switch::start(config, OnePhone).await;
+        assert!(matches!(refused, Err(StartError::Relay(..))), "{nowhere}");
+    }
+}
