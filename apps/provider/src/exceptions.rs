@@ -222,6 +222,15 @@ fn words(row: &ExceptionRow, about: &About) -> (String, String) {
             ),
             "both hand-overs are the proof; whoever came second turns to the giver, or is let in by the promoter's staff".to_owned(),
         ),
+        ExceptionKind::UsedAfterGiven => (
+            format!(
+                "{card} came in at {device} by its giver's wallet, or a copy of it, after it was given on, so that whoever received it may \
+                 have been refused"
+            ),
+            "the hand-over and the entry are signed by the same key: have the receiver let in by the promoter's staff, and hear the giver; a gate's \
+             clock that is wrong would look the same"
+                .to_owned(),
+        ),
     }
 }
 

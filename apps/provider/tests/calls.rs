@@ -104,7 +104,18 @@ impl Lines {
         world.join(&mut switch, Role::Switch, Some(owner), "exchange");
         world.update(&mut switch);
         let card = world.install(&mut wallet, &numbers[0], 30);
-        Self { world, wallet, switch, card, ms: 0, charges_by: None, trusts: None, valid_for: 60, through: None, ahead: 0 }
+        Self {
+            world,
+            wallet,
+            switch,
+            card,
+            ms: 0,
+            charges_by: None,
+            trusts: None,
+            valid_for: 60,
+            through: None,
+            ahead: 0,
+        }
     }
     fn now(&mut self) -> Now {
         self.world.moment()

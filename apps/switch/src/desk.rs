@@ -4,6 +4,7 @@
 //! what they store in one batch, and only then says what they have said. Where that write fails, what was said is dropped, and the
 //! calls that stored something end from what is stored.
 
+use crate::courier::Courier;
 use crate::switch::{Switch, SwitchError};
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
@@ -15,11 +16,12 @@ use tegata_core::talk::call::{SwitchCall, SwitchNotice};
 use tegata_core::talk::journal::Through;
 use tegata_core::talk::pay::Refusal;
 use tegata_core::talk::reach::is_stand_in;
-use tegata_device::{Now, TapStep, TerminalTap};
+use tegata_device::{Now, PostError, TapStep, TerminalTap, UpdateError, UpdateStep, Updating};
 use tegata_sip::reason::Reason;
 use tegata_sip::{self as sip, At, Body, By, CallId, Command, Control, Number, Route, Shown, Side};
 use tegata_vault::Vault;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// How many happenings are answered by one durable write, at most.
 const AT_ONCE: usize = 512;
@@ -64,6 +66,11 @@ pub struct Desk<V> {
     pub operators: HashMap<String, PartyId>,
     /// The phones that may register at this switch: numbers that stand for somebody ring no other ones, whatever a device says.
     pub phones: HashSet<String>,
+    /// Its line to the provider; without one it updates only when somebody else has it do so.
+    pub courier: Option<Courier>,
+    /// Seconds for which records of calls are kept; `None`: for ever.
+    pub keep: Option<u64>,
+    updating: Option<Updating>,
     lines: HashMap<CallId, Line>,
     due: BinaryHeap<Reverse<(u64, CallId)>>,
     out: Vec<Command>,
@@ -83,6 +90,9 @@ impl<V: Vault> Desk<V> {
             switch,
             operators: HashMap::new(),
             phones: HashSet::new(),
+            courier: None,
+            keep: None,
+            updating: None,
             lines: HashMap::new(),
             due: BinaryHeap::new(),
             out: Vec::new(),
@@ -96,7 +106,7 @@ impl<V: Vault> Desk<V> {
     pub fn done(&self) -> Done {
         self.done
     }
-    /// Serves calls until it is stopped, or SIP goes away. `idle` is run between calls about once a second.
+    /// Serves calls until it is stopped, or SIP goes away, and updates as often as its courier says.
     ///
     /// # Errors
     /// The vault cannot be read any more.
@@ -106,16 +116,20 @@ impl<V: Vault> Desk<V> {
         control: &mut Control,
         mut stop: watch::Receiver<bool>,
         clock: fn() -> Now,
-        mut idle: impl FnMut(&mut Switch<V>),
     ) -> Result<(), SwitchError> {
-        let mut looked = tokio::time::Instant::now();
+        let mut updates = self.courier.as_ref().map(|courier| Instant::now() + courier.every);
         while !*stop.borrow() {
             let wait = self.wait(sip.now());
+            let mut answer = None;
             let first = tokio::select! {
                 event = control.events.recv() => match event {
                     Some(event) => Some(event),
                     None => return Ok(()),
                 },
+                brought = answered(&mut self.courier) => {
+                    answer = Some(brought);
+                    None
+                }
                 () = tokio::time::sleep(wait) => None,
                 _ = stop.changed() => None,
             };
@@ -124,20 +138,39 @@ impl<V: Vault> Desk<V> {
                 events.push(event);
             }
             self.turn(events, sip.now(), clock)?;
+            if let (Some(answer), Some(updating)) = (answer, self.updating.take()) {
+                let step = updating.answered(&mut self.switch.device, answer, clock());
+                self.updates(step, sip.now(), clock);
+            }
+            if updates.is_some_and(|next| next <= Instant::now()) {
+                updates = self.courier.as_ref().map(|courier| Instant::now() + courier.every);
+                if self.updating.is_none() {
+                    let step = Updating::meanwhile(&mut self.switch.device, clock());
+                    self.updates(step, sip.now(), clock);
+                }
+            }
             for command in self.out.drain(..) {
                 // SIP that has gone away is noticed above.
                 let _ = control.commands.send(command);
             }
-            if looked.elapsed() >= LOOK {
-                looked = tokio::time::Instant::now();
-                tokio::task::block_in_place(|| idle(&mut self.switch));
-                self.end_dead(sip.now(), clock);
-                for command in self.out.drain(..) {
-                    let _ = control.commands.send(command);
-                }
-            }
         }
         Ok(())
+    }
+    /// An update goes on, or has ended. With no network the switch goes on all the same; what waits goes up with the next one.
+    fn updates(&mut self, step: Result<UpdateStep, UpdateError>, at: At, clock: fn() -> Now) {
+        let done = match step {
+            Ok(UpdateStep::Posts(updating, envelope)) => {
+                let sent = self.courier.as_ref().is_some_and(|courier| courier.send(envelope));
+                self.updating = sent.then_some(updating);
+                return;
+            }
+            Ok(UpdateStep::Done(_)) => self.switch.updated(clock().time, self.keep),
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = done {
+            tracing::info!(%error, "the log waits");
+        }
+        self.end_dead(at, clock);
     }
     /// How long nothing falls due.
     fn wait(&self, now: At) -> Duration {
@@ -397,6 +430,14 @@ fn how(by: &By, answered: bool) -> CallEnd {
         (By::Callee { refused: Some(_) }, _) | (By::Switch(_), true) => CallEnd::Failed,
         (By::Callee { refused: None }, _) => CallEnd::CalledHungUp,
         (By::Control, _) => CallEnd::NotAgreed,
+    }
+}
+
+/// What the courier brings next; never, without one.
+async fn answered(courier: &mut Option<Courier>) -> Result<Vec<u8>, PostError> {
+    match courier {
+        Some(courier) => courier.answer().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -11,10 +11,12 @@ extern crate self as tegata_switch;
 #[path = "../tests/town/mod.rs"]
 mod town;
 
+mod courier;
 pub mod desk;
 pub mod hotspot;
 mod records;
 mod switch;
 
+pub use courier::Courier;
 pub use records::{CallRecord, TrunkKey, TrunkTotal, by_trunk};
 pub use switch::{KEPT_DAYS, Switch, SwitchError, forget};

@@ -214,9 +214,20 @@ impl<V: Vault> Switch<V> {
     /// [`SwitchError::Update`].
     pub fn update(&mut self, post: &mut dyn Post, now: Now) -> Result<Summary, SwitchError> {
         let summary = update(&mut self.device, post, now)?;
-        self.exchange = None;
-        self.forget_old(now.time)?;
+        self.updated(now.time, None)?;
         Ok(summary)
+    }
+    /// What an update has brought counts from here on; records of calls that ended more than `keep` seconds ago go.
+    ///
+    /// # Errors
+    /// The vault cannot be written.
+    pub fn updated(&mut self, now: Time, keep: Option<u64>) -> Result<(), SwitchError> {
+        self.exchange = None;
+        self.forget_old(now)?;
+        if let Some(keep) = keep {
+            self.prune(now, keep)?;
+        }
+        Ok(())
     }
 }
 

@@ -89,7 +89,7 @@ impl Town {
         let desk = runtime.handle().clone();
         let desk = std::thread::spawn(move || {
             let mut serving = Desk::new(switch);
-            let served = desk.block_on(serving.run(&sip, &mut control, stopped, now, |_| {}));
+            let served = desk.block_on(serving.run(&sip, &mut control, stopped, now));
             (serving, served)
         });
         Self { line, held: wallets.remove(0), fails, at, stop, desk: Some(desk), runtime }

@@ -101,7 +101,7 @@ fn a_thousand_paid_calls_at_once_and_a_hundred_a_second() {
     let desk = std::thread::spawn(move || {
         let mut desk = Desk::new(switch);
         let before = thread_us();
-        let served = handle.block_on(desk.run(&sip, &mut control, stopped, now, |_| {}));
+        let served = handle.block_on(desk.run(&sip, &mut control, stopped, now));
         (desk, served, thread_us() - before)
     });
     let calls = usize::try_from(PHONES).expect("few");

@@ -240,11 +240,6 @@ impl Place {
         Ok(HttpPost::new(&self.provider_url()?)?)
     }
 
-    /// The line of a switch to the provider: calls wait meanwhile, and a unit may end.
-    pub fn brief_post(&self) -> Result<HttpPost, Failure> {
-        Ok(HttpPost::within(&self.provider_url()?, Duration::from_secs(1))?)
-    }
-
     /// Opens a wallet and its line to the provider.
     pub fn online(&self, name: &str) -> Result<(Opened<Wallet<SqliteVault>>, HttpPost), Failure> {
         let mut opened = self.wallet(name)?;

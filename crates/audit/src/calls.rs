@@ -10,6 +10,7 @@ use crate::verdicts::kind;
 use rusqlite::Connection;
 use std::collections::{BTreeMap, HashSet};
 use tegata_core::Hash;
+use tegata_core::talk::update::ANSWER_WITHIN;
 use tegata_core::wire::certificate::Role;
 
 /// What a switch claims of a call.
@@ -195,7 +196,8 @@ impl Evidence<'_> {
         let terms = self.cards.cards.get(&event.signed.card).and_then(|card| self.numbers.terms.get(&card.terms));
         let heard = terms.map_or(0, |terms| terms.list_age);
         let before = event.arrival.before;
-        self.dead_by(event, dead).any(|named| began > before || before > named.at.saturating_add(heard))
+        let known = before.saturating_add(ANSWER_WITHIN);
+        self.dead_by(event, dead).any(|named| began > known || before > named.at.saturating_add(heard))
     }
 
     /// Refused claims must say why; what contradicts itself must stand in the exceptions (R1, R9). Counts forks.

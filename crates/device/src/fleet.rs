@@ -1,8 +1,9 @@
 //! Many devices' messages in one POST, as a shop's gateway carries them. Each stays sealed to the provider.
 
+use crate::asking::ask;
 use crate::drive::{Device, Now, Out, Talking};
 use crate::post::{ExchangeError, Outgoing, Post};
-use crate::update::{UpdateError, ask, take_up_all};
+use crate::update::{UpdateError, take_up_all};
 use tegata_core::Hash;
 use tegata_core::step::{Event, Talk};
 use tegata_core::talk::update::{DeviceUpdate, Updated};

@@ -2,6 +2,7 @@
 //!
 //! Nothing here decides: conversations of the core do.
 
+mod asking;
 mod calls;
 mod drive;
 mod fleet;
@@ -13,6 +14,7 @@ mod ring;
 mod tap;
 mod update;
 
+pub use asking::{Asked, Asking, ask, post_one};
 pub use calls::hang_up_all;
 pub use drive::{Device, Now, Out, Talking};
 pub use fleet::{ask_all, update_all};
@@ -22,4 +24,4 @@ pub use reach::{LettersError, Writing};
 pub use request::RequestError;
 pub use ring::{KeyRing, RingError, TRIES};
 pub use tap::{Step as TapStep, TapError, TerminalTap, WalletTap};
-pub use update::{Summary, UpdateError, ask, take_up_all, update};
+pub use update::{Summary, UpdateError, UpdateStep, Updating, take_up_all, update};

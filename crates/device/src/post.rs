@@ -1,5 +1,6 @@
 //! The line to the provider: envelopes out, envelopes back, over HTTP.
 
+use crate::asking::post_one;
 use crate::drive::{Device, Identity};
 use std::time::Duration;
 use tegata_core::talk::join::ProviderInfo;
@@ -141,6 +142,10 @@ impl Outgoing {
         let (sealed, channel) = seal_to(entropy, info.provider, None, &info.sealing, plain)?;
         Ok(Self { sealed, channel, fresh: true })
     }
+    /// Whether it sets up a channel.
+    pub(crate) fn is_first(&self) -> bool {
+        self.fresh
+    }
     /// The channel that this envelope set up: the provider keeps it for the device that joins by it.
     pub(crate) fn into_channel(self) -> Channel {
         self.channel
@@ -213,13 +218,12 @@ impl<V: Vault> Device<V> {
     /// # Errors
     /// [`ExchangeError`].
     pub fn exchange(&mut self, post: &mut dyn Post, entropy: [u8; 32], plain: &[u8]) -> Result<Vec<u8>, ExchangeError> {
-        let had_channel = self.channel.is_some();
         let outgoing = self.envelope(entropy, plain)?;
-        let answer = post.post(vec![outgoing.bytes()])?.pop().unwrap_or_default();
+        let answer = post_one(post, outgoing.bytes())?;
         match self.open(&outgoing, &answer) {
-            Err(ExchangeError::Seal(_)) if had_channel => {
+            Err(ExchangeError::Seal(_)) if !outgoing.is_first() => {
                 let outgoing = self.envelope(tegata_core::Hash::of(&entropy).0, plain)?;
-                let answer = post.post(vec![outgoing.bytes()])?.pop().unwrap_or_default();
+                let answer = post_one(post, outgoing.bytes())?;
                 self.open(&outgoing, &answer)
             }
             opened => opened,

@@ -1,11 +1,11 @@
 //! Letters, as wallet and terminal both send and open them: a key that is told to the provider, a letter that is stored
 //! before it is sealed, and whatever waits told again until it is known (R26).
 
+use crate::asking::ask;
 use crate::drive::{Device, Now};
 use crate::post::{ExchangeError, Post};
 use crate::request::RequestError;
 use crate::ring::RingError;
-use crate::update::ask;
 use tegata_core::record::{Batch, Space};
 use tegata_core::step::{Break, Fault, Records};
 use tegata_core::talk::reach::{

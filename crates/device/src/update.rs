@@ -1,8 +1,9 @@
-//! Talking to the provider: one question, one answer; and the whole update, turn by turn until it is quiet.
+//! The whole update, turn by turn until it is quiet.
 
+use crate::asking::{Asked, Asking, post_one};
 use crate::drive::{Device, Now, Out, Talking};
-use crate::post::{ExchangeError, Post};
-use tegata_core::step::{Event, Fault, Talk};
+use crate::post::{ExchangeError, Post, PostError};
+use tegata_core::step::{Event, Fault};
 use tegata_core::talk::pay::{TakeUp, TakeUpNotice, load_purse};
 use tegata_core::talk::report::Refused;
 use tegata_core::talk::update::{DeviceUpdate, Updated};
@@ -46,43 +47,6 @@ pub struct Summary {
     pub restarted: bool,
 }
 
-/// Runs a conversation of one question and one answer with the provider; gives what it showed.
-///
-/// # Errors
-/// [`ExchangeError`]: no answer; what was stored stays.
-pub fn ask<T: Talk, V: Vault>(
-    device: &mut Device<V>,
-    post: &mut dyn Post,
-    talk: T,
-    now: Now,
-) -> Result<Vec<T::Notice>, ExchangeError> {
-    let mut talking = Talking::new(talk);
-    let mut notices = Vec::new();
-    let mut event = Event::Tick;
-    let mut entropy = now.entropy;
-    loop {
-        let mut message = None;
-        for out in talking.deliver(event, now, device) {
-            match out {
-                Out::Send(bytes) => message = Some(bytes),
-                Out::Show(notice) => notices.push(notice),
-                Out::WaitUntil(_) => {}
-            }
-        }
-        let Some(message) = message else {
-            return Ok(notices);
-        };
-        entropy = Hash::of(&entropy).0;
-        match device.exchange(post, entropy, &message) {
-            Ok(answer) => event = Event::Received(answer),
-            Err(error) => {
-                talking.deliver(Event::Lost, now, device);
-                return Err(error);
-            }
-        }
-    }
-}
-
 /// Takes up everything that waits for this card and has room.
 ///
 /// # Errors
@@ -113,17 +77,72 @@ pub fn take_up_all<V: Vault>(device: &mut Device<V>, card: CardId, now: Now) -> 
     Ok(taken)
 }
 
-/// Updates: log up, commands down, raises taken up, until nothing is left to do.
-///
-/// # Errors
-/// [`UpdateError`]; what was stored stays.
-pub fn update<V: Vault>(device: &mut Device<V>, post: &mut dyn Post, now: Now) -> Result<Summary, UpdateError> {
-    let mut summary = Summary::default();
-    let mut now = now;
-    while summary.turns < MAX_TURNS {
+/// An update, turn by turn: log up, commands down, raises taken up, until nothing is left to do.
+pub struct Updating {
+    asking: Asking<DeviceUpdate>,
+    summary: Summary,
+    /// The device goes on with its work between question and answer.
+    meanwhile: bool,
+}
+
+/// How an update goes on.
+#[allow(clippy::large_enum_variant)] // one exists at a time
+pub enum UpdateStep {
+    /// This envelope is to be posted, and its answer told.
+    Posts(Updating, Vec<u8>),
+    /// It has ended.
+    Done(Summary),
+}
+
+impl Updating {
+    /// Begins an update during which the device goes on with its work: what it logs meanwhile goes up with the next turn.
+    ///
+    /// # Errors
+    /// [`UpdateError`].
+    pub fn meanwhile<V: Vault>(device: &mut Device<V>, now: Now) -> Result<UpdateStep, UpdateError> {
+        Self::turn(device, Summary::default(), true, now)
+    }
+
+    /// The answer is there, or none comes.
+    ///
+    /// # Errors
+    /// [`UpdateError`]; what was stored stays.
+    pub fn answered<V: Vault>(
+        self,
+        device: &mut Device<V>,
+        answer: Result<Vec<u8>, PostError>,
+        now: Now,
+    ) -> Result<UpdateStep, UpdateError> {
+        let asked = self.asking.answered(device, answer, now)?;
+        Self::asked(device, asked, self.summary, self.meanwhile, now)
+    }
+
+    fn turn<V: Vault>(
+        device: &mut Device<V>,
+        summary: Summary,
+        meanwhile: bool,
+        now: Now,
+    ) -> Result<UpdateStep, UpdateError> {
         let (id, key) = device.id().zip(device.key()).ok_or(ExchangeError::NotJoined)?;
-        now.entropy = Hash::of(&now.entropy).0;
-        let notices = ask(device, post, DeviceUpdate::Start(id, key), now)?;
+        let now = Now { entropy: Hash::of(&now.entropy).0, ..now };
+        let talk = if meanwhile { DeviceUpdate::StartMeanwhile(id, key) } else { DeviceUpdate::Start(id, key) };
+        let asked = Asking::start(device, talk, now)?;
+        Self::asked(device, asked, summary, meanwhile, now)
+    }
+
+    fn asked<V: Vault>(
+        device: &mut Device<V>,
+        asked: Asked<DeviceUpdate>,
+        mut summary: Summary,
+        meanwhile: bool,
+        now: Now,
+    ) -> Result<UpdateStep, UpdateError> {
+        let notices = match asked {
+            Asked::Posts(asking, envelope) => {
+                return Ok(UpdateStep::Posts(Self { asking, summary, meanwhile }, envelope));
+            }
+            Asked::Over(notices) => notices,
+        };
         let mut more = false;
         for notice in notices {
             match notice {
@@ -144,9 +163,28 @@ pub fn update<V: Vault>(device: &mut Device<V>, post: &mut dyn Post, now: Now) -
             summary.taken_up += taken;
             more |= taken > 0;
         }
-        if !more {
-            return Ok(summary);
+        if !more || summary.turns >= MAX_TURNS {
+            return Ok(UpdateStep::Done(summary));
+        }
+        Self::turn(device, summary, meanwhile, now)
+    }
+}
+
+/// Updates, and does nothing else meanwhile.
+///
+/// # Errors
+/// [`UpdateError`]; what was stored stays.
+pub fn update<V: Vault>(device: &mut Device<V>, post: &mut dyn Post, now: Now) -> Result<Summary, UpdateError> {
+    let mut step = Updating::turn(device, Summary::default(), false, now)?;
+    let mut now = now;
+    loop {
+        // No two envelopes are made with the same randomness.
+        now.entropy = Hash::of(&now.entropy).0;
+        match step {
+            UpdateStep::Posts(updating, envelope) => {
+                step = updating.answered(device, post_one(post, envelope), now)?;
+            }
+            UpdateStep::Done(summary) => return Ok(summary),
         }
     }
-    Ok(summary)
 }

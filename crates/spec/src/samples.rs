@@ -426,7 +426,7 @@ forms! {
         device: TERMINAL, challenge: Hash::of(b"the last answer"), signer: SIGNER, extensions: none(),
     });
     Command(
-        "block" => Command { card: Some(CARD), ..Command::new(CommandKind::Block) },
+        "block" => Command::block(CARD, 1),
         "install" => Command {
             certificate: Some(signed_card()), terms: Some(terms()), ..Command::new(CommandKind::Install)
         },

@@ -307,7 +307,7 @@ fields! {
         device epoch acknowledged acknowledged_head entries number commands commands_head list turn challenge
     }
     Challenge { device challenge signer }
-    Command { kind card certificate raise keys terms renewed receipt refund letter setup change kept tariff stands }
+    Command { kind card certificate raise keys terms renewed receipt refund letter setup change kept tariff stands generation }
     Restart { number head commands commands_head next_transaction turn }
     UpdateReply {
         device epoch recorded recorded_head archived commands checkpoints list due restart at signer

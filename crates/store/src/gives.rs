@@ -98,13 +98,13 @@ impl Store {
         let sql = format!("SELECT {HANDED} FROM handed WHERE state = 1 AND due <= ?1 ORDER BY due, card LIMIT ?2");
         all(self.sql(&sql)?, params![n(now.0), n(most)], handed)
     }
-    /// Cards that a wallet has given.
+    /// Cards that a wallet has given, with the newest generation of each that it gave, or that was given on from there.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn given_by(&self, wallet: WalletId) -> Result<Vec<CardId>, StoreError> {
-        let sql = "SELECT DISTINCT card FROM handed WHERE giver = ?1 ORDER BY card";
-        all(self.sql(sql)?, [wallet.0], |row| row.get().map(CardId))
+    pub fn given_by(&self, wallet: WalletId) -> Result<Vec<(CardId, u64)>, StoreError> {
+        let sql = "SELECT card, max(generation) FROM handed WHERE giver = ?1 GROUP BY card ORDER BY card";
+        all(self.sql(sql)?, [wallet.0], |row| Ok((CardId(row.get()?), row.u64()?)))
     }
     /// Writes one.
     ///

@@ -233,7 +233,7 @@ fn decide(
         let due = refunded_from(desk, change, &card)?;
         // It is paid back later, perhaps much later, and lets nobody in from now on: its wallet shall not show it as good.
         if row.state == ChangeState::SilentRefunded {
-            desk.command(card.wallet, &Command { card: Some(row.card), ..Command::new(CommandKind::Block) })?;
+            desk.command(card.wallet, &Command::block(row.card, card.generation))?;
         }
         return buy::undone(desk, &card, due);
     }

@@ -63,10 +63,10 @@ pub(crate) fn is_open(desk: &Desk<'_>, card: &CardRow) -> Result<bool, Failure> 
 /// A wallet that was put back may have forgotten what it gave: it is told again. Says which cards these are.
 pub(crate) fn forgotten(desk: &mut Desk<'_>, wallet: DeviceId) -> Result<Vec<CardId>, Failure> {
     let mut gone = Vec::new();
-    for card in desk.store.given_by(wallet)? {
+    for (card, given) in desk.store.given_by(wallet)? {
         let row = desk.known_card(card)?.clone();
         if row.wallet != wallet || is_open(desk, &row)? {
-            desk.command(wallet, &Command { card: Some(card), ..Command::new(CommandKind::Block) })?;
+            desk.command(wallet, &Command::block(card, given))?;
             gone.push(card);
         }
     }

@@ -58,13 +58,7 @@ pub(crate) fn logged(
         None => taken_by(desk, source.device, title, proof)?,
     };
     if refused.is_some() {
-        // What it tells of is over, and it has the card anew: a block would be of that.
-        let card = desk.known_card(title.card)?;
-        if card.wallet == source.device && card.generation > title.last() {
-            return Ok(());
-        }
-        let block = Command { card: Some(title.card), ..Command::new(CommandKind::Block) };
-        return Ok(desk.command(source.device, &block)?);
+        return Ok(desk.command(source.device, &Command::block(title.card, title.last()))?);
     }
     if before == Some(source.device) || desk.known_card(title.card)?.generation != title.last() {
         return Ok(());
@@ -108,7 +102,7 @@ fn taken_by(
             card.wallet = wallet;
             // Blocked when it was still the giver's, who alone was told.
             if card.blocked.is_some() {
-                let block = Command { card: Some(title.card), ..Command::new(CommandKind::Block) };
+                let block = Command::block(title.card, card.generation);
                 desk.command(wallet, &block)?;
             }
             HandedState::Taken

@@ -19,6 +19,7 @@ use tegata_core::charging::CallTariff;
 use tegata_core::step::Break;
 use tegata_core::talk::contract::Tender;
 use tegata_core::talk::journal::LogEntry;
+use tegata_core::talk::update::ANSWER_WITHIN;
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::certificate::Role;
 use tegata_core::wire::signed::Signed;
@@ -391,7 +392,7 @@ fn refusal(
 }
 
 /// Whether the switch held, when it agreed to this call, the list that names its card. One that is in a call as an update brings that list
-/// ends it, and logs it first thing after that update; which is within L of the list's publication, since whoever hears of nothing for
+/// ends it, and logs it first thing after that update, whose answer may have been on its way while the call began; which is within L of the list's publication, since whoever hears of nothing for
 /// longer agrees to no call (R11). So a date that both sides have made up gains them no more than L, as silence would.
 fn was_listed(desk: &Desk<'_>, source: &Source, card: &CardRow, call: &CallTariff) -> Result<bool, Failure> {
     if source.list < card.dead_list {
@@ -401,7 +402,7 @@ fn was_listed(desk: &Desk<'_>, source: &Source, card: &CardRow, call: &CallTarif
         return Ok(true);
     };
     let heard = published.after(desk.terms(card.terms)?.list_age);
-    Ok(call.at > source.before || source.before > heard)
+    Ok(call.at > source.before.after(ANSWER_WITHIN) || source.before > heard)
 }
 
 /// An exception about a call.

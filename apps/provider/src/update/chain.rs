@@ -6,7 +6,7 @@ use crate::desk::{Desk, Failure};
 use tegata_core::CardId;
 use tegata_core::card::EventKind;
 use tegata_core::step::Break;
-use tegata_core::talk::update::{Command, CommandKind};
+use tegata_core::talk::update::Command;
 use tegata_core::wire::certificate::Role;
 use tegata_store::{EventRow, ExceptionKind, ExceptionRow, StoreError};
 
@@ -118,5 +118,5 @@ pub(crate) fn block(desk: &mut Desk<'_>, card: CardId, generation: u64) -> Resul
     if desk.store.device(wallet)?.is_none() {
         return Err(StoreError::Damaged.into());
     }
-    Ok(desk.command(wallet, &Command { card: Some(card), ..Command::new(CommandKind::Block) })?)
+    Ok(desk.command(wallet, &Command::block(card, generation))?)
 }

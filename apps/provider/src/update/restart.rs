@@ -103,8 +103,7 @@ pub(crate) fn regenerate(desk: &mut Desk<'_>, id: CardId) -> Result<(), Failure>
     let before = desk.known_card(id)?.clone();
     if before.blocked.is_some() {
         // Its wallet may have forgotten the command.
-        let block = Command { card: Some(id), ..Command::new(CommandKind::Block) };
-        return Ok(desk.command(before.wallet, &block)?);
+        return Ok(desk.command(before.wallet, &Command::block(id, before.generation))?);
     }
     let key = desk.card_key(&before)?;
     desk.kill(id, before.generation)?;

@@ -18,7 +18,7 @@ use tegata_core::talk::pay::load_purse;
 use tegata_core::talk::reach::STANDS_FOR;
 use tegata_core::wire::certificate::Role;
 use tegata_core::{Amount, CardId, DeviceId, PartyId, Unit};
-use tegata_device::{Now, hang_up_all, join};
+use tegata_device::{Now, Summary, UpdateStep, Updating, hang_up_all, join, post_one};
 use tegata_issuer::Issuer;
 use tegata_switch::Switch;
 use tegata_vault::{Faults, SimulatedVault};
@@ -54,6 +54,8 @@ pub struct Lines {
     dearer: bool,
     /// Its last update did not come to its end.
     cut_off: bool,
+    /// How often it was started: what it was doing before is forgotten.
+    starts: u64,
 }
 
 /// The sort of card that pays for calls.
@@ -120,8 +122,8 @@ impl Lines {
         let numbers = printed.into_iter().map(|printed| printed.number.to_string()).collect();
         let tariff = switch.exchange().map_err(|error| told(&error))?.tariffs.first().map(|(_, tariff)| tariff.clone());
         let tariff = tariff.ok_or("a tariff")?;
-        let (connected, cut, hung_up, dearer, cut_off) = (0, 0, 0, false, false);
-        Ok(Self { dice, switch, id, tampered: None, numbers, connected, cut, hung_up, tariff, dearer, cut_off })
+        let (connected, cut, hung_up, dearer, cut_off, starts) = (0, 0, 0, false, false, 0);
+        Ok(Self { dice, switch, id, tampered: None, numbers, connected, cut, hung_up, tariff, dearer, cut_off, starts })
     }
     /// What its switch charges by now.
     fn exchange(&mut self) -> Option<Arc<Exchange>> {
@@ -351,6 +353,7 @@ impl Town {
         if device.vault.forgot() {
             lines.tampered = lines.tampered.or(Some("its disk lied"));
         }
+        lines.starts += 1;
         self.faults += 1;
         let now = self.line_now(0);
         if let Some(lines) = &mut self.lines {
@@ -362,9 +365,8 @@ impl Town {
     /// The switch brings its log to the provider.
     pub fn update_switch(&mut self) -> bool {
         self.wake_switch();
-        let now = self.line_now(0);
+        let done = self.switch_brings();
         let Some(lines) = &mut self.lines else { return true };
-        let done = lines.switch.update(&mut self.center, now).map_err(|error| error.to_string());
         let id = lines.id;
         if done.is_ok() {
             self.causes.heard(id, self.time);
@@ -376,6 +378,37 @@ impl Town {
             self.numbers_heard();
         }
         done.is_ok()
+    }
+
+    /// Turn by turn; sometimes somebody calls while it waits for an answer.
+    fn switch_brings(&mut self) -> Result<Summary, String> {
+        let now = self.line_now(0);
+        let lines = self.lines.as_mut().ok_or("no switch")?;
+        let mut step = Updating::meanwhile(&mut lines.switch.device, now);
+        loop {
+            let (updating, envelope) = match step.map_err(|error| error.to_string())? {
+                UpdateStep::Posts(updating, envelope) => (updating, envelope),
+                UpdateStep::Done(summary) => {
+                    let lines = self.lines.as_mut().ok_or("no switch")?;
+                    lines.switch.updated(self.time, None).map_err(|error| error.to_string())?;
+                    return Ok(summary);
+                }
+            };
+            let answer = post_one(&mut self.center, envelope);
+            let starts = self.lines.as_ref().map(|lines| lines.starts);
+            if self.line_odds(150) && !self.people.is_empty() {
+                let at = usize::try_from(self.line_below(self.people.len() as u64)).unwrap_or(0);
+                self.say(|| format!("wallet {at} calls while the switch waits for an answer"));
+                self.call_from(at);
+                self.wake_switch();
+            }
+            let now = self.line_now(0);
+            let lines = self.lines.as_mut().ok_or("no switch")?;
+            if Some(lines.starts) != starts {
+                return Err("the switch lost power while it waited".into());
+            }
+            step = updating.answered(&mut lines.switch.device, answer, now);
+        }
     }
 
     /// In calm: every call has ended, the switch updates, and everybody can call again.

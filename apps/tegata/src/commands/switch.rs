@@ -10,15 +10,17 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tegata_core::talk::journal::Journal;
+use tegata_core::talk::update::ANSWER_WITHIN;
 use tegata_core::wire::signed::Algorithm;
 use tegata_core::{PartyId, Time};
+use tegata_device::HttpPost;
 use tegata_sip::config::{Transport, Trunk};
 use tegata_sip::phones::digest::secret;
 use tegata_sip::{Algorithm as Digest, Config, Number, Passwords};
 use tegata_switch::desk::Desk;
-use tegata_switch::{CallRecord, Switch, TrunkKey, TrunkTotal, by_trunk};
+use tegata_switch::{CallRecord, Courier, Switch, TrunkKey, TrunkTotal, by_trunk};
 use tegata_vault::SqliteVault;
 
 /// The realm of phones' passwords.
@@ -202,6 +204,12 @@ fn open(
     let mut desk = Desk::new(switch);
     desk.operators = operators;
     desk.phones = known;
+    desk.keep = Some(keep);
+    if update_every > 0 {
+        let (url, every) = (place.provider_url()?, Duration::from_secs(update_every));
+        let longest = Duration::from_secs(ANSWER_WITHIN);
+        desk.courier = Some(Courier::new(every, move || HttpPost::within(&url, longest)));
+    }
     let served = runtime.block_on(async {
         let (sip, mut control) = tegata_sip::Switch::start(config, phones).await?;
         let address = sip.address();
@@ -220,22 +228,7 @@ fn open(
             crate::interrupted().await;
             stop.send(true)
         });
-        let every = Duration::from_secs(update_every);
-        let mut next = Instant::now() + every;
-        let idle = |switch: &mut Switch<SqliteVault>| {
-            if update_every > 0 && Instant::now() >= next {
-                next = Instant::now() + every;
-                // With no network it goes on; what waits goes up with the next try.
-                let brought = place.brief_post().and_then(|mut post| {
-                    switch.update(&mut post, now())?;
-                    Ok(switch.prune(now().time, keep)?)
-                });
-                if let Err(failure) = brought {
-                    tracing::info!("the log waits: {}", failure.0);
-                }
-            }
-        };
-        let served = desk.run(&sip, &mut control, stopped, now, idle).await;
+        let served = desk.run(&sip, &mut control, stopped, now).await;
         forget_address(folder.path());
         served.map_err(Failure::from)
     });

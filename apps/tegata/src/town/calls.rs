@@ -52,7 +52,7 @@ impl Exchange {
         let (stop, stopped) = watch::channel(false);
         let desk = runtime.spawn(async move {
             let mut desk = Desk::new(part);
-            let served = desk.run(&sip, &mut control, stopped, now, |_| {}).await;
+            let served = desk.run(&sip, &mut control, stopped, now).await;
             // Before its charging goes, which it would take for a fault.
             drop(sip);
             served?;

@@ -245,8 +245,7 @@ impl Meter {
             return self.due_by_links(since, end);
         }
         if self.is_final && !self.warned {
-            let before = WARNING.min(self.agreed.length / 2);
-            return Some(Due::Warn { at: end.saturating_sub(before).max(since) });
+            return Some(Due::Warn { at: end.saturating_sub(WARNING).max(since) });
         }
         if self.is_final || self.asked.is_some() {
             return Some(Due::Cut { at: end });

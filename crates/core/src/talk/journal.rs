@@ -199,6 +199,11 @@ impl Journal {
     pub fn load(records: &dyn Records) -> Option<Self> {
         Self::from_bytes(&records.get(&Self::key())?).ok()
     }
+    /// Whether entries were added to what it was, and nothing else has happened.
+    pub fn has_only_grown_since(&self, before: &Self) -> bool {
+        let Self { number, head, oldest, .. } = self.clone();
+        number >= before.number && *self == Self { number, head, oldest, ..before.clone() }
+    }
     /// Adds entries to the log within `batch`, guarded so that two processes cannot both append.
     pub fn append(&self, entries: &[LogEntry], batch: &mut Batch) -> Self {
         let mut after = self.clone();

@@ -472,12 +472,32 @@ impl WalletCall {
         let raises = (first && !calling.raises.is_empty()).then(|| calling.raises.clone());
         let ticked = Ticked { tick, certificate, raises, extensions: Default::default() };
         let paid = if first { None } else { self.told_paid(&calling) };
-        let sent = [send(&CallMessage::Ticked(ticked)), paid.unwrap_or(Effect::Show(CallerNotice::Dialled))];
+        let mut sent = vec![send(&CallMessage::Ticked(ticked)), paid.unwrap_or(Effect::Show(CallerNotice::Dialled))];
+        if let Some(why) = self.ends_with(&calling, first, context) {
+            sent.extend([send(&CallMessage::NoMore), Effect::Show(CallerNotice::Ending { why })]);
+        }
         let mut next = self.next(Stage::InCall(calling, None), sent);
         // What happened meanwhile.
         let more = next.state.look(context);
         next.effects.extend(more.effects);
         Step::new(more.state, next.effects)
+    }
+
+    /// Why the check just sent is the last one, if it is: that is said with it, so that the switch can warn both people in time. Where links
+    /// pay, and before the first unit, it is said when more is asked for.
+    fn ends_with(&self, calling: &Calling, first: bool, context: &Context<'_>) -> Option<Option<CannotSpend>> {
+        let tariff = calling.tariff.claimed();
+        if first || tariff.is_linked() || tariff.price == 0 {
+            return None;
+        }
+        let next = calling.total().saturating_add(tariff.price);
+        if self.caller.limit.is_some_and(|limit| next > limit) {
+            return Some(None);
+        }
+        let (purse, total) = (load_purse(context.records, calling.card)?, Amount::new(tariff.unit, next)?);
+        let rise = Rise { last: calling.tick.as_ref().map(Signed::claimed), total, links: None };
+        let risen = purse.rise(&self.caller.payer.terms, &rise, &calling.counterpart(), context.now);
+        risen.err().map(Some)
     }
 
     /// When a total may be paid: the unit before its last one is half over by this side's own clock. `None`: not before the answer

@@ -64,6 +64,8 @@ pub enum Updated {
 pub enum DeviceUpdate {
     /// Asked to.
     Start(DeviceId, PublicKey),
+    /// Asked to, by a device that goes on with its work until the answer is there: what it logs meanwhile goes up with the next turn.
+    StartMeanwhile(DeviceId, PublicKey),
     /// Signs the request.
     Signing(Unsigned<UpdateRequest>, Here),
     /// Waits for the answer.
@@ -80,6 +82,18 @@ pub struct Here {
     journal: Journal,
     anchors: Anchors,
     algorithm: Algorithm,
+    /// The log may have grown since, and by nothing else than new entries.
+    grows: bool,
+}
+
+impl Here {
+    /// The journal that the answer is applied to.
+    fn journal(&self, records: &dyn Records) -> Option<Journal> {
+        if !self.grows {
+            return Some(self.journal.clone());
+        }
+        Journal::load(records).filter(|now| now.has_only_grown_since(&self.journal))
+    }
 }
 
 type Next = Step<DeviceUpdate, Updated>;
@@ -90,7 +104,7 @@ impl DeviceUpdate {
     }
 
     /// No clock and no randomness goes into the request, so that a repeat is the same request.
-    fn start(device: DeviceId, key: &PublicKey, context: &Context<'_>) -> Next {
+    fn start((device, key, grows): (DeviceId, &PublicKey, bool), context: &Context<'_>) -> Next {
         let Some((journal, anchors)) = Journal::load(context.records).zip(load_anchors(context.records)) else {
             return Self::over(Updated::Failed(Fault::Storage));
         };
@@ -115,7 +129,7 @@ impl DeviceUpdate {
             challenge: None,
             extensions: Default::default(),
         };
-        Self::sign(request, Here { journal, anchors, algorithm: key.algorithm() })
+        Self::sign(request, Here { journal, anchors, algorithm: key.algorithm(), grows })
     }
 
     fn sign(request: UpdateRequest, here: Here) -> Next {
@@ -139,7 +153,10 @@ impl DeviceUpdate {
     }
 
     fn answered(request: &UpdateRequest, hash: &Hash, here: Here, bytes: &[u8], context: &Context<'_>) -> Next {
-        let Here { journal, anchors, .. } = here;
+        let Some(journal) = here.journal(context.records) else {
+            return Self::over(Updated::Failed(Fault::Raced));
+        };
+        let anchors = here.anchors;
         let reply = match read_reply::<UpdateReply>(bytes, hash, &anchors, context) {
             Some(Answered::Reply(reply)) => reply,
             Some(Answered::Refused(refused)) => return Self::over(Updated::Refused(refused)),
@@ -300,6 +317,10 @@ impl Apply<'_> {
                 let Some(purse) = load_purse(&self.over, command.card?) else {
                     return Some(());
                 };
+                // It was said of what this wallet had before.
+                if command.generation.is_some_and(|dead| dead < purse.generation()) {
+                    return Some(());
+                }
                 // What is over stays so: a card that was given back meanwhile, for one.
                 let over = purse.state == PurseState::Ended;
                 let state = if over { PurseState::Ended } else { PurseState::Blocked };
@@ -486,7 +507,8 @@ impl Talk for DeviceUpdate {
 
     fn step(self, event: Event, context: &Context<'_>) -> Next {
         match (self, event) {
-            (Self::Start(device, key), Event::Tick) => Self::start(device, &key, context),
+            (Self::Start(device, key), Event::Tick) => Self::start((device, &key, false), context),
+            (Self::StartMeanwhile(device, key), Event::Tick) => Self::start((device, &key, true), context),
             (Self::Signing(request, here), Event::Signed(signature)) => {
                 let hash = request.hash(&[]);
                 let body = request.body().clone();

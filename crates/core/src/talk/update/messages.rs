@@ -131,10 +131,16 @@ message! {
         16 tariff: Option<Signed<Tariff>>,
         /// StandsFor: the number, and the phone.
         17 stands: Option<StandsFor>,
+        /// Block: up to which generation of the card. What its wallet was certified for since, or received, is not meant.
+        18 generation: Option<u64>,
     }
 }
 
 impl Command {
+    /// This card is dead in its wallet, up to this generation.
+    pub fn block(card: CardId, generation: u64) -> Self {
+        Self { card: Some(card), generation: Some(generation), ..Self::new(CommandKind::Block) }
+    }
     /// A command with nothing in it but its kind.
     pub fn new(kind: CommandKind) -> Self {
         Self {
@@ -153,6 +159,7 @@ impl Command {
             kept: None,
             tariff: None,
             stands: None,
+            generation: None,
             extensions: Default::default(),
         }
     }
