@@ -38,7 +38,7 @@ impl<V: Vault> Issuer<V> {
     /// Called again after it was cut off, it goes on with what was signed first.
     ///
     /// # Errors
-    /// [`IssuerError::Past`] and others.
+    /// [`IssuerError::Past`], [`IssuerError::OtherChange`] and others.
     pub fn change(
         &mut self,
         post: &mut dyn Post,
@@ -57,7 +57,11 @@ impl<V: Vault> Issuer<V> {
         let stored = self.device.vault.get(&key)?;
         let stored =
             stored.map(|bytes| Signed::<Change>::decode(&bytes).map_err(|_| VaultError::Damaged)).transpose()?;
+        let handle = |terms: &Option<Terms>| terms.as_ref().map(Terms::handle);
         let change = match stored {
+            Some(signed) if handle(&signed.claimed().after) != handle(&after) => {
+                return Err(IssuerError::OtherChange(before.name.clone()));
+            }
             Some(signed) => signed,
             None if after.as_ref().is_some_and(|after| is_past(after, now.time)) => {
                 return Err(IssuerError::Past(before.name.clone()));

@@ -100,6 +100,12 @@ pub enum IssuerError {
          ahead, or cancel the event"
     )]
     Past(String),
+    /// Something else was signed about these tickets first, and may be on its way.
+    #[error(
+        "another change of '{0}' was signed before and may be under way, so that this one was not: say that one again to bring it to its end \
+         (`changes` shows it), then change what the tickets have become"
+    )]
+    OtherChange(String),
     /// No tickets that could be changed.
     #[error("these are no tickets, or nothing was changed of them yet")]
     NoTickets,

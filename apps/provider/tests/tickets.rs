@@ -143,6 +143,30 @@ fn a_code_that_yielded_to_a_touch_opened_twice_and_is_shown_also_at_one_gate() {
 }
 
 #[test]
+fn whoever_came_in_by_a_code_goes_out_by_a_touch_and_in_again() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    concert.doors_open();
+    assert_eq!(concert.refused(card, 2), EnterRefusal::NotInside, "no code was shown yet");
+    let now = concert.world.moment();
+    let code = concert.visitor.window(card, 1, 1, now).expect("a code");
+    concert.gates[0].hear(true);
+    assert!(matches!(concert.gates[0].camera(&code, now).expect("ready"), GateNotice::Open(_)));
+    concert.enters(card, 2);
+    assert_eq!(concert.refused(card, 2), EnterRefusal::NotInside, "once");
+    concert.enters(card, 0);
+    concert.enters(card, 2);
+    (0..3).for_each(|gate| concert.brings(gate));
+    concert.world.update(&mut concert.visitor.device);
+    assert!(concert.world.open_exceptions().is_empty(), "{:?}", concert.world.open_exceptions());
+    let rows = concert.world.provider.store().admissions_at(EVENT).expect("read");
+    let mut uses: Vec<_> = rows.iter().map(|row| (row.entry, row.direction == Direction::Out)).collect();
+    uses.sort_unstable();
+    assert_eq!(uses, [(1, false), (1, true), (2, false), (2, true)]);
+    concert.clean();
+}
+
+#[test]
 fn one_code_before_two_cameras_at_once_is_reported() {
     let mut concert = Concert::new();
     let card = concert.buys();

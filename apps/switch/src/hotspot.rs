@@ -27,7 +27,7 @@ use tegata_core::step::Event;
 use tegata_core::talk::call::{SwitchCall, SwitchNotice};
 use tegata_core::wire::canonical::{Bytes, Wire};
 use tegata_crypto_native::entropy;
-use tegata_device::{Now, TapStep, TerminalTap};
+use tegata_device::{Now, Post, TapStep, TerminalTap, UpdateStep, Updating, post_one};
 use tegata_vault::Vault;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -110,9 +110,25 @@ impl<V: Vault + Send + 'static> Hotspot<V> {
         });
         served
     }
-    /// Works on its switch while it serves nobody else: to update it, for one.
+    /// Works on its switch while it serves nobody else.
     pub fn switch<R>(&self, work: impl FnOnce(&mut Switch<V>) -> R) -> R {
         work(&mut self.lock().switch)
+    }
+    /// Updates its switch, and serves while an answer is awaited. Records of sessions that ended more than `keep` seconds ago go.
+    ///
+    /// # Errors
+    /// [`SwitchError`]; what was stored stays.
+    pub fn update(&self, post: &mut dyn Post, keep: u64) -> Result<(), SwitchError> {
+        let mut step = self.switch(|switch| Updating::meanwhile(&mut switch.device, (self.clock)()))?;
+        loop {
+            match step {
+                UpdateStep::Posts(updating, envelope) => {
+                    let answer = post_one(post, envelope);
+                    step = self.switch(|switch| updating.answered(&mut switch.device, answer, (self.clock)()))?;
+                }
+                UpdateStep::Done(_) => return self.switch(|switch| switch.updated((self.clock)().time, Some(keep))),
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Sessions<V>> {

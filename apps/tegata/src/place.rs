@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tegata_core::Time;
+use tegata_core::talk::update::ANSWER_WITHIN;
 use tegata_core::wire::signed::Algorithm;
 use tegata_crypto_native::code::CodeCost;
 use tegata_crypto_native::{NativeVerifier, entropy};
@@ -238,6 +239,11 @@ impl Place {
     /// The line to the provider.
     pub fn post(&self) -> Result<HttpPost, Failure> {
         Ok(HttpPost::new(&self.provider_url()?)?)
+    }
+
+    /// The line of whoever goes on with its work while it waits for an answer.
+    pub fn brief_post(&self) -> Result<HttpPost, Failure> {
+        Ok(HttpPost::within(&self.provider_url()?, Duration::from_secs(ANSWER_WITHIN))?)
     }
 
     /// Opens a wallet and its line to the provider.

@@ -7,7 +7,7 @@ use std::net::ToSocketAddrs;
 use tegata_core::CardId;
 use tegata_core::card::payment::Purse;
 use tegata_core::card::{CardKind, Terms};
-use tegata_core::record::Space;
+use tegata_core::record::{Batch, Space};
 use tegata_core::talk::enter::{Pass, Visitor, WalletEnter, WalletEnterNotice, code, draft_window};
 use tegata_core::talk::pay::load_purse;
 use tegata_core::talk::update::load_terms;
@@ -69,11 +69,12 @@ impl<V: Vault> Wallet<V> {
         let (anchors, _) = self.trusted()?;
         Ok(Visitor { card, terms: self.ticket(card)?.terms, people, anchors })
     }
-    /// The code of this moment for a gate's camera (R21). It is worth nothing a minute later, and nothing on another screen.
+    /// The code of this moment for a gate's camera (R21). It is worth nothing a minute later, and nothing on another screen. That one was
+    /// shown is stored before, so that whoever comes in by it can go out by a touch.
     ///
     /// # Errors
     /// [`WalletError`].
-    pub fn window(&self, card: CardId, zone: u64, people: u64, now: Now) -> Result<Vec<u8>, WalletError> {
+    pub fn window(&mut self, card: CardId, zone: u64, people: u64, now: Now) -> Result<Vec<u8>, WalletError> {
         let ticket = self.ticket(card)?;
         if matches!(self.standing(&ticket.purse), Standing::Unregistered(_)) {
             return Err(WalletError::NotShown);
@@ -83,6 +84,12 @@ impl<V: Vault> Wallet<V> {
         let drafted = draft_window(&ticket.purse, &pass, (event, zone), people, now.time);
         let (window, tbs) = drafted.ok_or(WalletError::NoCard)?;
         let signature = self.device.ring.sign(&ticket.purse.certificate.claimed().key, &tbs);
+        let (pass, before) = Pass::load(&self.device, &ticket.purse, zone);
+        if let Some(coded) = pass.with_code() {
+            let mut batch = Batch::default();
+            batch.replace(Pass::key(card, zone), before, coded.to_bytes());
+            self.device.vault.commit(&batch)?;
+        }
         Ok(code(ticket.purse.certificate, window, signature.ok_or(tegata_core::step::Fault::Key)?))
     }
 }

@@ -412,7 +412,7 @@ pub fn Attempt() -> Forms<Attempt> {
 /// Entries, as wallets know them.
 #[allow(non_snake_case)] // named like the message
 pub fn Pass() -> Forms<Pass> {
-    let inside = Pass { entry: 2, inside: true, attempts: vec![], left: None, generation: Some(1), extensions: none() };
+    let inside = Pass { entry: 2, inside: true, ..Pass::new(1, 2) };
     let outside = Pass {
         entry: 1,
         inside: false,
@@ -420,7 +420,8 @@ pub fn Pass() -> Forms<Pass> {
         left: Some(LeftBefore()[0].1.clone()),
         ..inside.clone()
     };
-    vec![("inside", inside), ("outside, after two attempts", outside)]
+    let coded = Pass { coded: Some(1), ..Pass::new(1, 0) };
+    vec![("inside", inside), ("outside, after two attempts", outside), ("a code was shown", coded)]
 }
 
 /// A gate's entry about an admission.

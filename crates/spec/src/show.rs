@@ -417,7 +417,7 @@ fields! {
     Zone { zone inside came hand_in hand_out }
     Tally { zones }
     Attempt { presentation session gate event zone direction refused }
-    Pass { entry inside attempts left generation }
+    Pass { entry inside attempts left generation coded }
     Hop { event to until used at }
     GiveOffer { certificate terms title until used at commit }
     Acceptance { key nonce proof }

@@ -396,7 +396,7 @@ impl Town {
             };
             let answer = post_one(&mut self.center, envelope);
             let starts = self.lines.as_ref().map(|lines| lines.starts);
-            if self.line_odds(150) && !self.people.is_empty() {
+            if self.mix.calls > 0 && !self.people.is_empty() && self.line_odds(150) {
                 let at = usize::try_from(self.line_below(self.people.len() as u64)).unwrap_or(0);
                 self.say(|| format!("wallet {at} calls while the switch waits for an answer"));
                 self.call_from(at);

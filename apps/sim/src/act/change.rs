@@ -128,7 +128,7 @@ impl Town {
         let over = match &done {
             Ok(_) => true,
             Err(IssuerError::Request(RequestError::Refused(refused))) => !refused.why.is_transient(),
-            Err(IssuerError::Past(_)) => true,
+            Err(IssuerError::Past(_) | IssuerError::OtherChange(_)) => true,
             Err(_) => false,
         };
         if let Some(signed) = self.plans.as_mut().and_then(|plans| plans.signed.get_mut(at)) {

@@ -228,7 +228,7 @@ impl Town {
         let zone = zone.unwrap_or(1);
         let skew = self.people.get(at).map_or(0, |person| person.skew);
         let now = self.now(skew);
-        let Some(person) = self.people.get(at) else {
+        let Some(person) = self.people.get_mut(at) else {
             return;
         };
         let door = person.wallet.ticket(card).ok().and_then(|held| ticket::of(&held.terms)?.door);

@@ -122,9 +122,18 @@ fn replaced(before: &Terms, flags: &ChangeFlags) -> Result<Terms, Failure> {
             super::moment(until)
         ));
     }
+    // What was possible so long before the doors open is possible as long before they do now.
+    let moved = |at: Time| match from >= ticket.from {
+        // Never possible stays so.
+        _ if at == Time(0) => at,
+        true => at.after(from.since(ticket.from)),
+        false => Time(at.0.saturating_sub(ticket.from.since(from))),
+    };
     let ticket = TicketTerms {
         from,
         until,
+        give_until: ticket.give_until.map(moved),
+        refund_until: ticket.refund_until.map(moved),
         place: flags.place.clone().unwrap_or_else(|| ticket.place.clone()),
         zones: flags.zones.clone().unwrap_or_else(|| ticket.zones.clone()),
         ..ticket.clone()

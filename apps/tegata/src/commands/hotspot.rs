@@ -60,11 +60,7 @@ pub fn open(
                 tokio::time::sleep(Duration::from_secs(update_every)).await;
                 // With no network it goes on; what waits goes up with the next try.
                 let brought = tokio::task::block_in_place(|| {
-                    let mut post = place.post()?;
-                    hotspot.switch(|switch| {
-                        switch.update(&mut post, now())?;
-                        Ok::<_, Failure>(switch.prune(now().time, keep)?)
-                    })
+                    Ok::<_, Failure>(hotspot.update(&mut place.brief_post()?, keep)?)
                 });
                 if let Err(failure) = brought {
                     tracing::info!("the log waits: {}", failure.0);

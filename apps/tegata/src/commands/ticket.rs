@@ -130,7 +130,7 @@ pub fn show(
     name: &str,
     (ticket, zone, people): (Option<&str>, Option<u64>, u64),
 ) -> Result<Answer, Failure> {
-    let opened = place.wallet(name)?;
+    let mut opened = place.wallet(name)?;
     let card = chosen(&opened.part, ticket)?;
     let zones = opened.part.ticket(card)?.passes;
     let Some(zone) = zone.or(zones.first().map(|(zone, _)| *zone)) else {

@@ -290,13 +290,10 @@ impl CardRequest {
         let card = certificate.card;
         batch.remove(RecordKey::new(Space::Request, asked.name.clone()));
         batch.put(RecordKey::new(Space::Terms, reply.terms.handle().0), reply.terms.to_bytes());
-        // The same answer again changes nothing: the card may have been used since. One that was given away, and comes back by
-        // a number, is a new generation; so is one that is held by a title that the provider has passed over.
+        // The same answer again changes nothing: the card may have been used since. A higher generation ends all before it, also where
+        // this wallet has not heard of that end yet: it was given away and comes back by a number, or is issued anew.
         let before = load_purse(context.records, card);
-        let over = |purse: &Purse| {
-            let ends = purse.state != PurseState::Active || !purse.hops().is_empty();
-            ends && purse.generation() < certificate.generation
-        };
+        let over = |purse: &Purse| purse.generation() < certificate.generation;
         if before.as_ref().is_none_or(over) {
             let dead = anchors.is_dead(card, certificate.generation);
             let mut purse = Purse::new(certificate.into_signed());

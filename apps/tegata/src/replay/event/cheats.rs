@@ -33,7 +33,7 @@ impl Evening {
                 _ => (not_yet, 0, if number % 8 == 3 { cut } else { number % exit }),
             };
             let code = {
-                let person = lock(&crowd.people[of]);
+                let mut person = lock(&crowd.people[of]);
                 let Some(ticket) = person.ticket else { continue };
                 let at = now();
                 let shot = tegata_device::Now { time: Time(at.time.0 - age), ..at };

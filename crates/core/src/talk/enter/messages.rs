@@ -102,7 +102,7 @@ impl EnterRefusal {
             Self::UsedToday => "no entries left for today: ask to come back tomorrow",
             Self::Inside => "its holder is inside: who is this? Check out first, or the box office",
             Self::NotInside => {
-                "nobody came in here by touching with it (a code does not count): let out by hand and write it down"
+                "nobody has come in with it, as far as this gate and its wallet know: let out by hand and write it down"
             }
             Self::NoReentry => "this ticket does not come in again: sell a new one",
             Self::TooMany => "too many people for this ticket: the others need their own",
@@ -137,7 +137,7 @@ impl EnterRefusal {
             Self::UsedUp => "no entries are left on this ticket",
             Self::UsedToday => "no entries are left on this ticket for today",
             Self::Inside => "this ticket's holder is inside; check out first",
-            Self::NotInside => "nobody is inside by touching with this ticket; a steward lets you out",
+            Self::NotInside => "nobody is inside with this ticket, as far as is known here; a steward lets you out",
             Self::NoReentry => "this ticket does not come in again once it has gone out",
             Self::TooMany => "the ticket does not let in so many people",
             Self::GivenAway => "this ticket was given away; it is the receiver's now",

@@ -61,6 +61,8 @@ message! {
         4 left: Option<LeftBefore>,
         /// The generation that it is about; absent: whichever the wallet holds.
         5 generation: Option<u64>,
+        /// The entry that a code was shown for last (R21): whoever came in by it goes out by a touch.
+        6 coded: Option<u64>,
     }
 }
 
@@ -71,8 +73,8 @@ impl Pass {
     }
     /// A ticket of this generation that was never shown.
     pub fn new(generation: u64, entry: u64) -> Self {
-        let (inside, attempts, left, generation) = (false, Vec::new(), None, Some(generation));
-        Self { entry, inside, attempts, left, generation, extensions: Default::default() }
+        let (inside, attempts, left, generation, coded) = (false, Vec::new(), None, Some(generation), None);
+        Self { entry, inside, attempts, left, generation, coded, extensions: Default::default() }
     }
     /// Reads it; a ticket that was never shown in this generation has used what its certificate or title says.
     pub fn load(records: &dyn Records, purse: &Purse, zone: u64) -> (Self, Option<Vec<u8>>) {
@@ -91,7 +93,17 @@ impl Pass {
     }
     /// Whether the holder is inside, or may have come in without hearing of it.
     fn may_be_inside(&self) -> bool {
-        self.inside || self.attempts.iter().any(|held| held.direction == Direction::In && held.refused.is_none())
+        let unanswered = |held: &Attempt| held.direction == Direction::In && held.refused.is_none();
+        self.inside || self.is_coded() || self.attempts.iter().any(unanswered)
+    }
+    /// Whether a gate may have let in by a code: it tells the wallet nothing.
+    fn is_coded(&self) -> bool {
+        !self.inside && self.coded == self.entry.checked_add(1)
+    }
+    /// A code is about to be shown for the next entry; `None`: one was already.
+    pub fn with_code(&self) -> Option<Self> {
+        let next = self.entry.checked_add(1);
+        (self.coded != next).then(|| Self { coded: next, ..self.clone() })
     }
     /// Which entry a gate of this direction is shown. Whoever goes out may have come in without hearing of it.
     pub fn next(&self, direction: Direction) -> u64 {
@@ -100,7 +112,8 @@ impl Pass {
             Direction::In => self.entry + 1,
             Direction::Out => {
                 let pending = self.attempts.iter().rev().find(unanswered);
-                pending.map_or(self.entry, |held| held.presentation.claimed().entry)
+                let known = if self.is_coded() { self.entry + 1 } else { self.entry };
+                pending.map_or(known, |held| held.presentation.claimed().entry)
             }
         }
     }
