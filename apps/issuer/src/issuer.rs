@@ -196,7 +196,10 @@ impl<V: Vault> Issuer<V> {
             return Err(IssuerError::Face);
         }
         let issuer = self.party()?;
-        let batch = self.batches()?.len() as u64 + 1;
+        // Also those that were refused: an order that was on its way may still arrive, and no two have one number.
+        let stored = self.device.vault.scan(Space::Receipt, &[], usize::MAX)?;
+        let ordered = stored.iter().filter(|(name, _)| name.len() == batch_key(0).name.len()).count();
+        let batch = ordered as u64 + 1;
         let hash_key = self.secret("number key")?;
         let numbers: Result<Vec<_>, _> =
             (1..=count).map(|serial| self.number(batch, serial).map(|number| number.keyed_hash(&hash_key))).collect();
@@ -207,10 +210,10 @@ impl<V: Vault> Issuer<V> {
         record.replace(batch_key(batch), None, order.encode());
         self.device.vault.commit(&record)?;
         match self.send(post, &order, now) {
-            // Refused for good: it was never ordered, and its number serves the next one.
+            // Refused for good: nothing of it stays but its number.
             Err(IssuerError::Request(RequestError::Refused(refused))) if !refused.why.is_transient() => {
                 let mut record = Batch::default();
-                record.remove(batch_key(batch));
+                record.put(batch_key(batch), Vec::new());
                 self.device.vault.commit(&record)?;
                 Err(RequestError::Refused(refused).into())
             }
@@ -229,7 +232,8 @@ impl<V: Vault> Issuer<V> {
     }
 
     fn stored(&self, batch: u64) -> Result<Signed<Order>, IssuerError> {
-        let bytes = self.device.vault.get(&batch_key(batch))?.ok_or(IssuerError::NoBatch(batch))?;
+        let bytes = self.device.vault.get(&batch_key(batch))?.filter(|bytes| !bytes.is_empty());
+        let bytes = bytes.ok_or(IssuerError::NoBatch(batch))?;
         Signed::decode(&bytes).map_err(|_| VaultError::Damaged.into())
     }
 

@@ -500,12 +500,14 @@ impl<'a> Books<'a> {
     /// A card pays back only what its own key gave back, or what a change of its event did.
     fn surrendered(&mut self, id: &Id, folded: &mut Folded, findings: &mut Findings) {
         let refunds: Vec<_> = refunds(self.evidence, id).map(|(reference, back)| (*reference, back.of_card)).collect();
-        let last = |generation: &u64| self.evidence.facts.surrendered.get(&(*id, *generation)).copied();
+        let last = |generation: &u64| Some(self.evidence.facts.surrendered.get(&(*id, *generation))?.1);
         let last = match self.evidence.sold.settled.get(id) {
             Some((generation, _)) => last(generation),
             None if refunds.is_empty() => None,
             // Not at its end yet: what goes back already does for some generation of it.
-            None => self.evidence.facts.surrendered.iter().find(|((card, _), _)| card == id).map(|(_, last)| *last),
+            None => {
+                self.evidence.facts.surrendered.iter().find(|((card, _), _)| card == id).map(|(_, (_, last))| *last)
+            }
         };
         let given_back = self.evidence.sold.settled.contains_key(id) || !refunds.is_empty();
         // Paid back before its key had signed anything: what could not be is named by no event.

@@ -173,8 +173,8 @@ pub(crate) struct Facts {
     pub odd: Vec<Oddity>,
     /// What badges have signed at gates.
     pub hands: crate::staff::Hands,
-    /// The last event of each card that was given back.
-    pub surrendered: HashMap<(Id, u64), Hash>,
+    /// The event that gave each card back, and when it was heard of first.
+    pub surrendered: HashMap<(Id, u64), (u64, Hash)>,
     /// Checks by wallet, terminal and transaction.
     spends: HashMap<(Id, Id, u64), Hash>,
 }
@@ -269,7 +269,11 @@ impl Facts {
             Record::Surrendered { hash, signed } => {
                 if !self.is_repeated(&hash) {
                     self.event(hash, signed, ([0; 16], 0, Hash::ZERO), arrival).wallet = Some(place);
-                    self.surrendered.insert((signed.card, signed.generation), hash);
+                    let heard = (arrival.at, hash);
+                    let first = self.surrendered.entry((signed.card, signed.generation)).or_insert(heard);
+                    if (heard.0, heard.1.0) < (first.0, first.1.0) {
+                        *first = heard;
+                    }
                     self.follow(hash, &signed, place, cards);
                 }
             }

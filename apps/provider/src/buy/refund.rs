@@ -16,6 +16,7 @@ use crate::install::reconciling;
 use crate::settle::fees;
 use crate::update::money;
 use crate::update::record::Event;
+use tegata_core::card::EventKind;
 use tegata_core::step::Break;
 use tegata_core::talk::buy::{PurchaseRefusal, PurchaseState, Refunded};
 use tegata_core::talk::credit::{OutcomeState, ProcessorAnswer, Refund};
@@ -284,6 +285,13 @@ fn dispute(desk: &Desk<'_>, card: CardId, last: Hash) -> Result<(Hash, u64), Fai
     }
 }
 
+/// The event by which a card's own key gave it back, as it was heard of first: a copy may have signed something else at its place (R9).
+fn given_back(desk: &Desk<'_>, row: &SurrenderRow) -> Result<Option<Hash>, Failure> {
+    let all = desk.store.events(row.card, row.generation, 0, u64::MAX >> 1)?;
+    let own = all.into_iter().filter(|event| event.kind == EventKind::Surrender);
+    Ok(own.min_by_key(|event| (event.at, event.hash.0)).map(|event| event.hash))
+}
+
 /// Ends a card given back once every refund of it is known, and tells its wallet.
 fn settle(desk: &mut Desk<'_>, mut row: SurrenderRow) -> Result<(), Failure> {
     let refunds = desk.store.refunds_of(row.card)?;
@@ -292,7 +300,8 @@ fn settle(desk: &mut Desk<'_>, mut row: SurrenderRow) -> Result<(), Failure> {
     }
     let card = desk.known_card(row.card)?.clone();
     let accounts = Accounts::of(&card);
-    let (reference, before) = dispute(desk, row.card, card.head)?;
+    let last = given_back(desk, &row)?.unwrap_or(card.head);
+    let (reference, before) = dispute(desk, row.card, last)?;
     let left = desk.books.balance(desk.store, accounts.held())?;
     if left > 0 {
         let posted = (row.card.0, Cause::Disputed, reference);

@@ -25,7 +25,7 @@ impl Town {
         };
         let store = self.center.store()?;
         let rows = store.purchases()?;
-        stock_is_kept(store, &rows, self.printed(), wrong)?;
+        stock_is_kept(store, &rows, self.printed()?, wrong)?;
         // What is under way with a processor whose key is revoked stays so, for a person (ARCHITECTURE, limits).
         if self.center.processor_revoked.is_none() {
             each_has_its_end(store, &rows, wrong)?;

@@ -50,11 +50,15 @@ impl Town {
         let slips = self.booth.iter().flat_map(|booth| &booth.slips);
         slips.filter(|slip| slip.active).map(|slip| slip.face).sum()
     }
-    /// Tickets printed with numbers, which count like those that are sold over the network.
-    pub(super) fn printed(&self) -> u64 {
+    /// Tickets printed with numbers, which count like those that are sold over the network: those that the promoter knows of, and those of
+    /// an order that was refused, and that the network brought once more when there were enough.
+    pub(super) fn printed(&self) -> Result<u64, StoreError> {
+        let sql = "SELECT coalesce(sum(count), 0) FROM number_batch WHERE article IS NOT NULL";
+        let counted: i64 = self.center.store()?.connection().query_row(sql, [], |row| row.get(0))?;
         let stands =
             |batch: u64| self.booth.iter().flat_map(|booth| &booth.batches).any(|it| *it == (batch, Some(true)));
-        self.booth.iter().flat_map(|booth| &booth.slips).filter(|slip| stands(slip.batch)).count() as u64
+        let known = self.booth.iter().flat_map(|booth| &booth.slips).filter(|slip| stands(slip.batch)).count() as u64;
+        Ok(counted.cast_unsigned().max(known))
     }
 
     /// Each number is as far as the counter and the wallets know, and let one ticket in at most.
