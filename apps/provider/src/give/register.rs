@@ -52,7 +52,6 @@ pub(crate) fn logged(
     let Some(proof) = proof else {
         return Ok(());
     };
-    let before = desk.store.handed(title.card, title.last().saturating_sub(1))?.and_then(|row| row.taker);
     let refused = match told {
         Some(why) => Some(why),
         None => taken_by(desk, source.device, title, proof)?,
@@ -60,9 +59,10 @@ pub(crate) fn logged(
     if refused.is_some() {
         return Ok(desk.command(source.device, &Command::block(title.card, title.last()))?);
     }
-    if before == Some(source.device) || desk.known_card(title.card)?.generation != title.last() {
+    if desk.known_card(title.card)?.generation != title.last() {
         return Ok(());
     }
+    // Also if it has asked before: the answer may be lost, and what it has already changes nothing.
     let certificate = certificate(desk, title)?;
     let terms = desk.terms(certificate.claimed().terms)?;
     let command = Command {
