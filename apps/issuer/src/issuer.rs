@@ -102,8 +102,8 @@ pub enum IssuerError {
     Past(String),
     /// Something else was signed about these tickets first, and may be on its way.
     #[error(
-        "another change of '{0}' was signed before and may be under way, so that this one was not: say that one again to bring it to its end \
-         (`changes` shows it), then change what the tickets have become"
+        "another change of '{0}' was signed before and may be under way, so that this one was not: say that one again, the same way, \
+         to bring it to its end, then change what the tickets have become"
     )]
     OtherChange(String),
     /// No tickets that could be changed.

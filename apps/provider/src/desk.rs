@@ -15,6 +15,7 @@ use tegata_core::{Amount, CardId, DeviceId, Handle, Hash, PartyId, Time};
 use tegata_crypto_native::primitive::mac;
 use tegata_store::{
     AccountRow, CardRow, ContractRow, CreditRow, DeviceRow, ExceptionRow, ProviderRow, PurchaseRow, Store, StoreError,
+    TicketRow,
 };
 
 /// Why a request was not done: refused, or the provider itself failed.
@@ -230,6 +231,13 @@ impl<'a> Desk<'a> {
             used: ticket.map(|ticket| ticket.used).filter(|used| *used > 0),
             extensions: Default::default(),
         }))
+    }
+    /// What stands on a ticket's seat.
+    pub(crate) fn seat_name(&self, card: CardId) -> Result<Option<String>, ProviderError> {
+        match self.store.ticket(card)? {
+            Some(TicketRow { event, seat: Some(seat), .. }) => Ok(self.store.seat_name(event, seat)?),
+            _ => Ok(None),
+        }
     }
     /// The key of a card's current generation.
     pub(crate) fn card_key(&self, card: &CardRow) -> Result<PublicKey, ProviderError> {

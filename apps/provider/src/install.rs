@@ -63,6 +63,8 @@ fn again(desk: &Desk<'_>, request: &Verified<InstallRequest>, number: &NumberRow
         certificate,
         terms,
         signer,
+        // Numbers are sold for free seating only.
+        seat_name: None,
         extensions: Default::default(),
     }))
 }
@@ -112,6 +114,8 @@ fn new_card(
         certificate,
         terms,
         signer,
+        // Numbers are sold for free seating only.
+        seat_name: None,
         extensions: Default::default(),
     });
     number.state = NumberState::Used;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use tegata_core::EventId;
 use tegata_core::talk::buy::Listing;
 use tegata_core::talk::enter::Direction;
+use tegata_core::talk::event::EventPlan;
 use tegata_core::talk::report::{ProviderRefusal, ReportRequest};
 use tegata_core::wire::signed::Signed;
 use tegata_store::StoreError;
@@ -23,6 +24,28 @@ fn by_hand(desk: &Desk<'_>, event: EventId) -> Result<Vec<Value>, Failure> {
     }
     let told = |((staff, zone, way), (people, tickets))| json!({ "staff": staff, "zone": zone, "way": way, "people": people, "tickets_ended": tickets });
     Ok(sums.into_iter().map(told).collect())
+}
+
+/// How many tickets a report names that came in again.
+const NAMED: usize = 100;
+
+/// Who came in again on the same day and was not seen to go out. A day's end ends every stay.
+fn not_left(desk: &Desk<'_>, event: EventId, plan: &EventPlan) -> Result<Value, Failure> {
+    let mut found = Vec::new();
+    for row in desk.store.not_left(event)? {
+        let terms = desk.terms(row.terms)?.ticket.ok_or(StoreError::Damaged)?;
+        if terms.day(row.at) == terms.day(row.before) {
+            found.push(row);
+        }
+    }
+    let name = |door: u64| plan.doors.iter().find(|one| one.door == door).map(|door| door.name.clone());
+    let told = found.iter().take(NAMED).map(|row| {
+        json!({
+            "ticket": row.card.to_string(), "zone": row.zone, "entry": row.entry, "at": row.at.0, "door": name(row.door),
+            "came_in": row.before.0, "came_in_door": name(row.before_door),
+        })
+    });
+    Ok(json!({ "count": found.len(), "tickets": told.collect::<Vec<_>>() }))
 }
 
 /// The report, for the event's own promoter alone.
@@ -68,5 +91,6 @@ pub(crate) fn report(desk: &Desk<'_>, request: &ReportRequest) -> Result<Value, 
         "arrivals": arrivals.collect::<Vec<_>>(),
         "exceptions": exceptions.collect::<Vec<_>>(),
         "by_hand": by_hand(desk, event)?,
+        "not_left": not_left(desk, event, &plan)?,
     }))
 }

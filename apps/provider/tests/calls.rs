@@ -432,7 +432,7 @@ fn a_call_is_judged_by_the_list_that_its_switch_held_when_it_began() {
     lines.audited();
     // A switch that goes on as if it had heard of nothing.
     lines.trusts = Some(before);
-    lines.world.now = lines.world.now.after(60);
+    lines.world.now = lines.world.now.after(AGREED_WITHIN + 1);
     lines.take_up();
     let mut line = lines.dial("4930", usize::MAX);
     lines.answer(&mut line);

@@ -54,6 +54,7 @@ fn a_ticket_is_bought_shown_with_no_network_and_brought_up() {
         serde_json::json!({ "door": door, "name": format!("door {door}"), "from": from, "entries": 1, "people": 1 })
     };
     assert_eq!(report["arrivals"], serde_json::json!([quarter(1), quarter(2)]));
+    assert_eq!(report["not_left"]["count"], 0);
     concert.clean();
 }
 
@@ -140,6 +141,28 @@ fn a_code_that_yielded_to_a_touch_opened_twice_and_is_shown_also_at_one_gate() {
     concert.brings(0);
     assert_eq!(concert.world.open_exceptions(), ["came twice"]);
     concert.clean();
+}
+
+#[test]
+fn who_comes_in_again_past_gates_that_do_not_hear_each_other_is_told_to_the_promoter() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    concert.doors_open();
+    concert.enters(card, 0);
+    let first = concert.world.now;
+    concert.world.now = first.after(600);
+    concert.enters(card, 1);
+    (0..3).for_each(|gate| concert.brings(gate));
+    let told = report(&mut concert)["not_left"].clone();
+    let ticket = serde_json::json!({
+        "ticket": card.to_string(), "zone": 1, "entry": 2, "at": first.0 + 600, "door": "door 2", "came_in": first.0, "came_in_door": "door 1",
+    });
+    assert_eq!(told, serde_json::json!({ "count": 1, "tickets": [ticket] }));
+    // Seen by the gate of the way out, though later.
+    concert.enters(card, 2);
+    concert.brings(2);
+    assert_eq!(report(&mut concert)["not_left"]["count"], 1, "that was the second entry's");
+    assert!(concert.world.open_exceptions().is_empty(), "{:?}", concert.world.open_exceptions());
 }
 
 #[test]

@@ -225,6 +225,8 @@ fn a_seat_is_sold_once_wanted_or_any() {
     let mut sale = Sale::new();
     let wanted = sale.buys(0, STALLS, Some(2));
     assert_eq!(sale.seat(0, wanted), Some(2));
+    let held = sale.visitors[0].ticket(wanted).expect("a ticket");
+    assert_eq!(held.purse.seat_name.as_deref(), Some("Row 1, 2"));
     assert_eq!(sale.refused(1, STALLS, Some(2)), PurchaseRefusal::Seat, "sold");
     assert_eq!(sale.refused(1, STALLS, Some(4)), PurchaseRefusal::Seat, "no such seat");
     assert_eq!(sale.refused(1, STANDING, Some(1)), PurchaseRefusal::Seat, "of another category");
@@ -447,7 +449,7 @@ fn the_auditor_finds_whatever_was_changed() {
     sale.updates(2);
     sale.pays_back();
     sale.clean();
-    let stories: [(&str, &str, &str); 11] = [
+    let stories: [(&str, &str, &str); 12] = [
         ("another price", "UPDATE refund SET amount = amount - 1", "refund"),
         ("a ticket without a purchase", "DELETE FROM purchase WHERE seat = 1", "article 1"),
         ("two tickets on one seat", "UPDATE purchase SET seat = 2 WHERE seat = 1", "purchase"),
@@ -458,6 +460,7 @@ fn the_auditor_finds_whatever_was_changed() {
             "seat 3",
         ),
         ("a sold seat that is free", "DELETE FROM seat_taken WHERE seat = 2", "seat 2"),
+        ("a seat by another name", "UPDATE seat SET name = 'Row 9, 9' WHERE seat = 2", "seat 2"),
         ("a sold seat for sale", "UPDATE seat SET free = 1 WHERE seat = 2", "seat 2"),
         ("a seat kept from sale", "UPDATE seat SET free = 0 WHERE seat = 3", "seat 3"),
         ("a seat left out", "DELETE FROM seat WHERE seat = 3", "event-"),

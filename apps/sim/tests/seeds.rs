@@ -1,7 +1,7 @@
 //! Seeds: those that once failed, and a few more; and the matrix of faults.
 
 use tegata_core::step::Broken;
-use tegata_sim::{Mix, Options, matrix, run, run_many, table, trace};
+use tegata_sim::{Mix, Options, one_of, run, run_many, table, trace};
 
 /// What there was not yet when most seeds below were found: each is the same story without it.
 const EARLIER: Options = Options {
@@ -317,9 +317,10 @@ fn a_seed_is_the_same_story_every_time() {
 }
 
 #[test]
-fn every_fault_at_every_step_of_every_conversation() {
-    let cells = matrix(Broken::NONE);
+fn a_quarter_of_all_faults_at_all_steps_of_every_conversation() {
+    // All of them: `tegata sim --matrix`.
+    let cells = one_of(4, Broken::NONE);
     println!("{}", table(&cells));
     let wrong: Vec<_> = cells.iter().filter(|cell| !cell.wrong.is_empty()).collect();
-    assert!(cells.len() > 1_750 && wrong.is_empty(), "{wrong:#?}");
+    assert!(cells.len() > 600 && wrong.is_empty(), "{wrong:#?}");
 }

@@ -39,11 +39,8 @@ impl Courier {
     pub(crate) fn send(&self, envelope: Vec<u8>) -> bool {
         self.envelopes.send(envelope).is_ok()
     }
-    /// The next answer; never, if there is nobody who brings one.
-    pub(crate) async fn answer(&mut self) -> Result<Vec<u8>, PostError> {
-        match self.answers.recv().await {
-            Some(answer) => answer,
-            None => std::future::pending().await,
-        }
+    /// The next answer; `None`: there is nobody any more who brings one.
+    pub(crate) async fn answer(&mut self) -> Option<Result<Vec<u8>, PostError>> {
+        self.answers.recv().await
     }
 }

@@ -78,8 +78,6 @@ pub struct Desk<V> {
     touched: BTreeSet<CallId>,
     /// A call broke off: what is stored ends it.
     broke: bool,
-    /// The list by which cards of calls under way were looked at last.
-    list: u64,
     done: Done,
 }
 
@@ -98,7 +96,6 @@ impl<V: Vault> Desk<V> {
             out: Vec::new(),
             touched: BTreeSet::new(),
             broke: false,
-            list: 0,
             done: Done::default(),
         }
     }
@@ -138,7 +135,9 @@ impl<V: Vault> Desk<V> {
                 events.push(event);
             }
             self.turn(events, sip.now(), clock)?;
-            if let (Some(answer), Some(updating)) = (answer, self.updating.take()) {
+            if let Some(answer) = answer
+                && let Some(updating) = self.updating.take()
+            {
                 let step = updating.answered(&mut self.switch.device, answer, clock());
                 self.updates(step, sip.now(), clock);
             }
@@ -158,11 +157,12 @@ impl<V: Vault> Desk<V> {
     }
     /// An update goes on, or has ended. With no network the switch goes on all the same; what waits goes up with the next one.
     fn updates(&mut self, step: Result<UpdateStep, UpdateError>, at: At, clock: fn() -> Now) {
+        self.switch.reread();
         let done = match step {
             Ok(UpdateStep::Posts(updating, envelope)) => {
                 let sent = self.courier.as_ref().is_some_and(|courier| courier.send(envelope));
                 self.updating = sent.then_some(updating);
-                return;
+                Ok(())
             }
             Ok(UpdateStep::Done(_)) => self.switch.updated(clock().time, self.keep),
             Err(error) => Err(error.into()),
@@ -214,13 +214,9 @@ impl<V: Vault> Desk<V> {
         let held: HashSet<u64> = self.lines.values_mut().filter_map(number).collect();
         self.switch.end_others(&held, now).map(drop)
     }
-    /// Ends the calls of cards that a new list says are dead: what they are used for from here on nobody would be paid.
+    /// Ends the calls of cards that the list says are dead: what they are used for from here on nobody would be paid.
     fn end_dead(&mut self, at: At, clock: fn() -> Now) {
         let Ok(exchange) = self.switch.exchange() else { return };
-        let list = exchange.anchors.list.as_ref().map_or(0, |list| list.claimed().number);
-        if std::mem::replace(&mut self.list, list) == list {
-            return;
-        }
         let dead = |(call, line): (&CallId, &mut Line)| {
             let (card, generation) = line.tap.talking().look(SwitchCall::card).flatten()?;
             exchange.anchors.is_dead(card, generation).then_some(*call)
@@ -435,9 +431,16 @@ fn how(by: &By, answered: bool) -> CallEnd {
 
 /// What the courier brings next; never, without one.
 async fn answered(courier: &mut Option<Courier>) -> Result<Vec<u8>, PostError> {
-    match courier {
-        Some(courier) => courier.answer().await,
-        None => std::future::pending().await,
+    let Some(one) = courier else { return std::future::pending().await };
+    match one.answer().await {
+        Some(answer) => answer,
+        None => {
+            tracing::error!(
+                "the line to the provider has broken down: start this switch again, or it soon takes no calls"
+            );
+            *courier = None;
+            Err(PostError::Away("the other end of this switch's line".to_owned()))
+        }
     }
 }
 

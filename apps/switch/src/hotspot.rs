@@ -124,7 +124,9 @@ impl<V: Vault + Send + 'static> Hotspot<V> {
             match step {
                 UpdateStep::Posts(updating, envelope) => {
                     let answer = post_one(post, envelope);
-                    step = self.switch(|switch| updating.answered(&mut switch.device, answer, (self.clock)()))?;
+                    let next = self.switch(|switch| updating.answered(&mut switch.device, answer, (self.clock)()));
+                    self.with(|sessions, now, ms| sessions.end_dead((now, ms)));
+                    step = next?;
                 }
                 UpdateStep::Done(_) => return self.switch(|switch| switch.updated((self.clock)().time, Some(keep))),
             }
@@ -168,6 +170,17 @@ impl<V: Vault> Sessions<V> {
         let next =
             self.held.values_mut().filter_map(|session| session.tap.talking().look(SwitchCall::due).flatten()).min();
         Duration::from_millis(next.map_or(u64::MAX, |at| at.saturating_sub(ms))).min(LOOK)
+    }
+    /// What an answer of the provider has brought counts; the ways of cards that the list says are dead end.
+    fn end_dead(&mut self, at: (Now, u64)) {
+        self.switch.reread();
+        let Ok(exchange) = self.switch.exchange() else { return };
+        let dead = |(id, session): (&String, &mut Session)| {
+            let (card, generation) = session.tap.talking().look(SwitchCall::card).flatten()?;
+            exchange.anchors.is_dead(card, generation).then(|| id.clone())
+        };
+        let dead: Vec<String> = self.held.iter_mut().filter_map(dead).collect();
+        dead.iter().for_each(|id| self.tell(id, at, |call| call.ended(CallEnd::NotAgreed)));
     }
     /// Somebody's first word. Gives the session's name; none where too many have begun and paid nothing yet.
     fn open(&mut self, service: &str, hello: &[u8], at: (Now, u64)) -> Result<Option<String>, SwitchError> {

@@ -24,6 +24,8 @@ const LEAD: u64 = 2_000;
 pub const KEPT_DAYS: u64 = 90;
 /// How many records of calls are looked at at once, so that calls under way need not wait for long.
 const AT_ONCE: usize = 1_000;
+/// How often that is done after an update: more calls than a switch ends between two of them.
+const ROUNDS: usize = 5;
 
 /// Why the switch did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -213,19 +215,27 @@ impl<V: Vault> Switch<V> {
     /// # Errors
     /// [`SwitchError::Update`].
     pub fn update(&mut self, post: &mut dyn Post, now: Now) -> Result<Summary, SwitchError> {
-        let summary = update(&mut self.device, post, now)?;
+        let summary = update(&mut self.device, post, now);
+        self.reread();
+        let summary = summary?;
         self.updated(now.time, None)?;
         Ok(summary)
     }
-    /// What an update has brought counts from here on; records of calls that ended more than `keep` seconds ago go.
+    /// What an answer of the provider has brought counts from here on, whatever becomes of the rest of its update.
+    pub fn reread(&mut self) {
+        self.exchange = None;
+    }
+    /// An update has come to its end: records of calls that ended more than `keep` seconds ago go.
     ///
     /// # Errors
     /// The vault cannot be written.
     pub fn updated(&mut self, now: Time, keep: Option<u64>) -> Result<(), SwitchError> {
-        self.exchange = None;
         self.forget_old(now)?;
-        if let Some(keep) = keep {
-            self.prune(now, keep)?;
+        let Some(keep) = keep else { return Ok(()) };
+        for _ in 0..ROUNDS {
+            if self.prune(now, keep)? < AT_ONCE {
+                break;
+            }
         }
         Ok(())
     }

@@ -7,7 +7,6 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tegata_core::Time;
-use tegata_core::talk::update::ANSWER_WITHIN;
 use tegata_core::wire::signed::Algorithm;
 use tegata_crypto_native::code::CodeCost;
 use tegata_crypto_native::{NativeVerifier, entropy};
@@ -21,6 +20,8 @@ use tegata_wallet::Wallet;
 
 /// Shortest code number.
 const CODE_LENGTH: usize = 4;
+/// How long whoever goes on with its work waits for an answer.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// How long a command waits for another process that holds the same part, or for a counter that is about to open.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How often it looks meanwhile.
@@ -243,7 +244,7 @@ impl Place {
 
     /// The line of whoever goes on with its work while it waits for an answer.
     pub fn brief_post(&self) -> Result<HttpPost, Failure> {
-        Ok(HttpPost::within(&self.provider_url()?, Duration::from_secs(ANSWER_WITHIN))?)
+        Ok(HttpPost::within(&self.provider_url()?, ANSWER_WITHIN)?)
     }
 
     /// Opens a wallet and its line to the provider.

@@ -10,7 +10,7 @@ use crate::verdicts::kind;
 use rusqlite::Connection;
 use std::collections::{BTreeMap, HashSet};
 use tegata_core::Hash;
-use tegata_core::talk::update::ANSWER_WITHIN;
+use tegata_core::charging::AGREED_WITHIN;
 use tegata_core::wire::certificate::Role;
 
 /// What a switch claims of a call.
@@ -190,14 +190,13 @@ impl Evidence<'_> {
         used.filter(|_| over).map_or(0, |used| signed.amount.saturating_sub(used))
     }
 
-    /// Whether the switch held, when it agreed to this call, a list that names its card. A call that it was in when an update brought the list
-    /// is what it logs first after that update, within L of the list's publication (R11, R16).
+    /// Whether the switch held, when it agreed to this call, a list that names its card: the call began after the update before its entry, or
+    /// later than L after the list's publication (R11, R16).
     fn was_listed(&self, event: &Event, began: u64, dead: &Dead) -> bool {
         let terms = self.cards.cards.get(&event.signed.card).and_then(|card| self.numbers.terms.get(&card.terms));
         let heard = terms.map_or(0, |terms| terms.list_age);
-        let before = event.arrival.before;
-        let known = before.saturating_add(ANSWER_WITHIN);
-        self.dead_by(event, dead).any(|named| began > known || before > named.at.saturating_add(heard))
+        let known = event.arrival.before.saturating_add(AGREED_WITHIN);
+        self.dead_by(event, dead).any(|named| began > known || began > named.at.saturating_add(heard))
     }
 
     /// Refused claims must say why; what contradicts itself must stand in the exceptions (R1, R9). Counts forks.

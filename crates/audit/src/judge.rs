@@ -234,7 +234,10 @@ impl Evidence<'_> {
         match why {
             kind::LATE => terms.is_some_and(|terms| {
                 let bound = terms.list_age.saturating_add(terms.record_age);
-                arrival.at.saturating_sub(arrival.before) > bound
+                // What was on when a list came that names its card grows old from that list on.
+                let named = self.dead_by(event, dead).map(|named| named.at);
+                let since = named.chain([arrival.before]).min().unwrap_or(arrival.before);
+                arrival.at.saturating_sub(since) > bound
             }),
             kind::AFTER_BLOCK => self.dead_by(event, dead).next().is_some(),
             kind::OVER_LIMIT => {

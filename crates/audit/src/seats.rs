@@ -16,8 +16,8 @@ use tegata_core::wire::signed::Signed;
 
 /// A purchase by its wallet and number.
 type Named = (Id, Id);
-/// The article that sells each seat of an event.
-type Plans = HashMap<Id, BTreeMap<u64, u64>>;
+/// The article that sells each seat of an event, and what stands on the seat.
+type Plans = HashMap<Id, BTreeMap<u64, (u64, String)>>;
 
 fn place(event: &Id, seat: u64) -> String {
     format!("seat {seat} of event-{}", hex(event))
@@ -44,8 +44,8 @@ fn plans(
             let about = format!("event-{}", hex(&event));
             (about, "no such plan signed by the promoter", "a plan", "its row of table planned".to_owned())
         });
-        let seats = plan.iter().flat_map(|plan| &plan.claimed().seats).map(|seat| (seat.seat, seat.article)).collect();
-        plans.insert(event, seats);
+        let seats = plan.iter().flat_map(|plan| &plan.claimed().seats);
+        plans.insert(event, seats.map(|seat| (seat.seat, (seat.article, seat.name.clone()))).collect());
         Ok(())
     })?;
     Ok(plans)
@@ -79,8 +79,8 @@ pub(crate) fn judge(
         let planned = ticket.and_then(|ticket| Some((ticket.event.0, plans.get(&ticket.event.0)?)));
         let fits = match (planned, seat) {
             // Of an article without numbered seats no purchase has one.
-            (Some((_, seats)), None) => !seats.values().any(|sells| *sells == article),
-            (Some((_, seats)), Some(seat)) => seats.get(&seat) == Some(&article),
+            (Some((_, seats)), None) => !seats.values().any(|(sells, _)| *sells == article),
+            (Some((_, seats)), Some(seat)) => seats.get(&seat).is_some_and(|(sells, _)| *sells == article),
             (None, seat) => seat.is_none(),
         };
         let about = || format!("purchase {} of dev-{}", hex(&named.1), hex(&named.0));
@@ -157,9 +157,14 @@ fn rows(
         return Ok(());
     }
     let mut left: HashMap<Id, usize> = plans.iter().map(|(event, seats)| (*event, seats.len())).collect();
-    each(connection, "SELECT event, seat, article, free FROM seat ORDER BY event, seat", [], |row| {
+    let name = if format < 14 { "NULL" } else { "name" };
+    let sql = format!("SELECT event, seat, article, free, {name} FROM seat ORDER BY event, seat");
+    each(connection, &sql, [], |row| {
         let (event, seat, article, free) = (row.get::<Id>(0)?, row.u64(1)?, row.u64(2)?, row.u64(3)? == 1);
-        let planned = plans.get(&event).and_then(|seats| seats.get(&seat)) == Some(&article);
+        let name: Option<String> = row.get(4)?;
+        let planned = plans.get(&event).and_then(|seats| seats.get(&seat));
+        let planned =
+            planned.is_some_and(|(sells, said)| *sells == article && name.as_ref().is_none_or(|name| name == said));
         findings.expect(planned && free != gone.contains(&(event, seat)), What::Row, || {
             let ledger = format!("sold by article {article}, {}", if free { "free" } else { "taken" });
             (place(&event, seat), "another article, or not so", ledger, "its row of table seat".to_owned())

@@ -48,9 +48,10 @@ impl<T: Talk> Asking<T> {
             Ok(plain) => Self::go_on((self.talking, self.notices), device, Event::Received(plain), now, self.entropy),
             // The channel turns out to be forgotten: by HPKE again.
             Err(ExchangeError::Seal(_)) if !self.outgoing.is_first() => {
-                let outgoing = device.envelope(Hash::of(&self.entropy).0, &self.plain)?;
+                let entropy = Hash::of(&self.entropy).0;
+                let outgoing = device.envelope(entropy, &self.plain)?;
                 let bytes = outgoing.bytes();
-                Ok(Asked::Posts(Self { outgoing, ..self }, bytes))
+                Ok(Asked::Posts(Self { outgoing, entropy, ..self }, bytes))
             }
             Err(error) => {
                 self.talking.deliver(Event::Lost, now, device);

@@ -144,7 +144,8 @@ impl Street {
             extensions: Default::default(),
         };
         let mut batch = Batch::default();
-        batch.put(purse_key(CARD), Purse::new(sign(said, &operational)).to_bytes());
+        let purse = Purse::new(sign(said, &operational)).seated(Some(&"Row 5, 12".into()));
+        batch.put(purse_key(CARD), purse.to_bytes());
         batch.put(RecordKey::new(Space::Terms, terms.handle().0), terms.to_bytes());
         first.vault.commit(&batch).unwrap();
         let now = DOORS.after(60);
@@ -370,6 +371,7 @@ fn given_and_taken_with_both_offline_and_both_screens_show_one_code() {
         let (before, after) = (street.purse(0).unwrap(), street.purse(1).unwrap());
         assert_eq!((before.state, before.remaining), (PurseState::Ended, 0));
         assert_eq!((after.state, after.remaining, after.generation()), (PurseState::Active, 3, 2));
+        assert_eq!(after.seat_name.as_deref(), Some("Row 5, 12"));
         assert_eq!((street.kinds(0), street.kinds(1)), (vec![EntryKind::Given], vec![EntryKind::Taken]));
         // The old copy is dead, the new one opens.
         assert!(street.comes_in(1, 0));

@@ -5,7 +5,7 @@ use crate::body::Parts;
 use crate::call::too_small;
 use crate::call::{Common, Setup, of_body};
 use crate::leg::{self, Leg, LegId, Listed};
-use crate::seam::{CallId, Caller, Event};
+use crate::seam::{CallId, Caller, Event, Shown};
 use crate::switch::{Registry, Shared, through};
 use crate::timer;
 use crate::wire::transaction::{Asked, answer};
@@ -20,6 +20,8 @@ struct Judged {
     emergency: bool,
     /// Unknown for emergency calls: nobody is asked who calls for help.
     caller: Option<Caller>,
+    /// What whoever helps sees of the caller: the number that is known without asking.
+    shown_as: Shown,
     parts: Parts,
     session: timer::Session,
 }
@@ -70,6 +72,8 @@ fn judge(shared: &Arc<Shared>, tx: &Transaction) -> Result<Judged, Reply> {
     let called = if sos { shared.config.help() } else { dialled.map_err(|error| number_refused(&error))? };
     let emergency = sos || shared.config.emergency.numbers.iter().any(|number| number == called.as_str());
     let caller = if emergency { None } else { Some(shared.caller(tx, connection)?) };
+    let known = if emergency { shared.known_at(tx, connection) } else { None };
+    let shown_as = known.map_or(Shown::Anonymous, Shown::As);
     let required: Vec<&Header> = request.headers.iter().filter(|header| matches!(header, Header::Require(_))).collect();
     let strange = required
         .iter()
@@ -93,7 +97,7 @@ fn judge(shared: &Arc<Shared>, tx: &Transaction) -> Result<Judged, Reply> {
         let text = if busy { "All lines are in use" } else { "Charging is not there" };
         return Err(Reply::new(503, text).header(Header::RetryAfter("5".into())));
     }
-    Ok(Judged { called, emergency, caller, parts, session })
+    Ok(Judged { called, emergency, caller, shown_as, parts, session })
 }
 
 fn number_refused(error: &crate::number::NumberError) -> Reply {
@@ -129,7 +133,7 @@ fn begin(shared: &Arc<Shared>, tx: Transaction, judged: Judged, setup: InSetup) 
             .then(|| shared.config.emergency_ways().map(|trunk| vec![through(trunk, &judged.called)]).collect());
         tell(shared, id, &judged);
         let parts = Parts { tegata: None, ..judged.parts };
-        Some(Setup { invite, caller, parts, emergency })
+        Some(Setup { invite, caller, parts, emergency, shown_as: judged.shown_as })
     });
 }
 

@@ -331,6 +331,13 @@ impl Shared {
         }
         Ok(Caller::Phone(name))
     }
+
+    /// The number of whoever calls from there, as far as it is known without asking: a trunk's word, or a phone where it has registered.
+    pub(crate) fn known_at(&self, tx: &Transaction, connection: &SipConnection) -> Option<Number> {
+        let from = tx.original.from_header().and_then(|from| from.uri()).ok()?;
+        let (name, source) = (wire::dialled(&from).ok()?, connection.get_remote_addr()?);
+        (self.config.trunk_at(source).is_some() || self.phones.is_at(&name, source)).then_some(name)
+    }
 }
 
 /// A number through a trunk.

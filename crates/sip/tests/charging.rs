@@ -143,6 +143,24 @@ async fn emergency_calls_go_through_whatever_charging_does() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_helps_sees_the_number_of_a_caller_that_is_known() {
+    if sipp_is_missing() {
+        return;
+    }
+    let (town, mut control) = Town::charged(false, |config| {
+        config.emergency.numbers = vec!["0912345".into()];
+        config.emergency.trunks = vec!["callees".into()];
+    })
+    .await;
+    let callee = town.callee("callee_shown", 1, &[]);
+    let caller = town.caller("caller", 1, &["-d", "200"]);
+    assert!(matches!(next(&mut control).await, Event::Emergency { .. }), "it asks nobody");
+    caller.succeeds().await;
+    callee.succeeds().await;
+    assert_eq!(ended(&mut control).await, By::Caller);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_end_where_charging_goes_away() {
     if sipp_is_missing() {
         return;

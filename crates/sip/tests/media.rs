@@ -86,9 +86,9 @@ async fn named_to(sipp: &Sipp, own: u16) -> u16 {
     let until = Instant::now() + Duration::from_secs(10);
     loop {
         let text = std::fs::read_to_string(sipp.file("messages")).unwrap_or_default();
-        let ports =
+        let mut ports =
             text.lines().filter_map(|line| line.strip_prefix("m=audio ")?.split(' ').next()?.parse::<u16>().ok());
-        if let Some(port) = ports.filter(|port| *port != own).next_back() {
+        if let Some(port) = ports.rfind(|port| *port != own) {
             return port;
         }
         assert!(Instant::now() < until, "no other port\n{}", sipp.story());

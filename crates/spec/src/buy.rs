@@ -126,6 +126,7 @@ pub fn PurchaseAnswer() -> Forms<PurchaseAnswer> {
         receipt: None,
         at: Time(NOW),
         signer: SIGNER,
+        seat_name: None,
         extensions: none(),
     };
     let reserved = PurchaseAnswer {
@@ -142,6 +143,7 @@ pub fn PurchaseAnswer() -> Forms<PurchaseAnswer> {
         receipt: Some(by(Who::Provider, &[], UserReceipt()[0].1.clone())),
         ..blank.clone()
     };
+    let card = PurchaseAnswer { seat_name: Some("Row 5, 12".into()), ..card };
     let early = PurchaseAnswer {
         state: PurchaseState::Provisional,
         temporary: Some(by(Who::Provider, &[], TemporaryReceipt()[0].1.clone())),

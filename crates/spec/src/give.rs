@@ -56,9 +56,10 @@ pub fn GiveOffer() -> Forms<GiveOffer> {
         used: 1,
         at: Time(NOW),
         commit: Hash::of(&nonce().0),
+        seat_name: None,
         extensions: none(),
     };
-    let on = GiveOffer { title: Some(vec![hop()]), ..first.clone() };
+    let on = GiveOffer { seat_name: Some("Row 5, 12".into()), title: Some(vec![hop()]), ..first.clone() };
     vec![("usual", first), ("given on", on)]
 }
 fn nonce() -> Hash {

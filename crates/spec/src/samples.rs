@@ -505,7 +505,10 @@ forms! {
         },
     );
     InstallReply("usual" => InstallReply {
-        certificate: signed_card(), terms: terms(), signer: SIGNER, extensions: none(),
+        certificate: signed_card(), terms: terms(), signer: SIGNER, seat_name: None, extensions: none(),
+    }, "of a ticket with a seat" => InstallReply {
+        certificate: signed_ticket(), terms: terms_of_ticket(), signer: SIGNER, seat_name: Some("Row 5, 12".into()),
+        extensions: none(),
     });
     LoadRequest(
         "usual" => LoadRequest {
@@ -566,8 +569,9 @@ forms! {
     );
     Purse("usual" => Purse {
         certificate: signed_card(), state: PurseState::Active, seq: 5, head: check_hash(), remaining: 18_750,
-        raises: vec![raises()[0].clone()], waiting: vec![], last_load: 3, title: None, session: None, extensions: none(),
-    }, "held by title" => Purse::received(signed_ticket(), vec![hop()]));
+        raises: vec![raises()[0].clone()], waiting: vec![], last_load: 3, title: None, session: None, seat_name: None,
+        extensions: none(),
+    }, "held by title" => Purse::received(signed_ticket(), vec![hop()]).seated(Some(&"Row 5, 12".into())));
     Paying(
         "paid" => Paying {
             state: PayingState::Paid, terminal: TERMINAL, merchant: "Café Tegata".into(), charge: signed_charge(),

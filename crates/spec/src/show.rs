@@ -320,7 +320,7 @@ fields! {
     Activate { issuer batch first last at till }
     Done { at signer }
     InstallRequest { wallet number key slip }
-    InstallReply { certificate terms signer }
+    InstallReply { certificate terms signer seat_name }
     LoadRequest { wallet number card generation slip }
     LoadReply { load signer }
     Refused { why text retry_after signer }
@@ -342,7 +342,7 @@ fields! {
     }
     ProcessorRefused { processor why at }
     Sealed { profile addressee sender header ciphertext }
-    Purse { certificate state seq head remaining raises waiting last_load title session }
+    Purse { certificate state seq head remaining raises waiting last_load title session seat_name }
     Paying { state terminal merchant charge session card generation check raises receipt }
     Untouched { per_payment cap used }
     Claim {
@@ -368,7 +368,7 @@ fields! {
     Reserve { wallet purchase issuer article revision key card at seat }
     Purchase { wallet purchase reserve price option at }
     PurchaseAnswer {
-        purchase state why price expires again certificate terms load temporary receipt at signer
+        purchase state why price expires again certificate terms load temporary receipt at signer seat_name
     }
     TemporaryReceipt { user purchase issuer item amount clears provider at signer }
     Cancel { wallet purchase at }
@@ -419,7 +419,7 @@ fields! {
     Attempt { presentation session gate event zone direction refused }
     Pass { entry inside attempts left generation coded }
     Hop { event to until used at }
-    GiveOffer { certificate terms title until used at commit }
+    GiveOffer { certificate terms title until used at commit seat_name }
     Acceptance { key nonce proof }
     Reveal { nonce }
     Exit { zone left }

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Marks the file as ours: "Tgtp".
 const APPLICATION_ID: u32 = 0x5467_7470;
 /// One migration after the other; a file's format is how many it has had.
-const MIGRATIONS: [&str; 13] = [
+const MIGRATIONS: [&str; 14] = [
     include_str!("migrations/001.sql"),
     include_str!("migrations/002.sql"),
     include_str!("migrations/003.sql"),
@@ -25,6 +25,7 @@ const MIGRATIONS: [&str; 13] = [
     include_str!("migrations/011.sql"),
     include_str!("migrations/012.sql"),
     include_str!("migrations/013.sql"),
+    include_str!("migrations/014.sql"),
 ];
 /// How long another process's commit is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -291,7 +292,7 @@ mod tests {
             (&|bytes| bytes[0] = b'X', StoreError::Foreign),
             (&|bytes| bytes[68] = 0, StoreError::Foreign),
             (&|bytes| bytes[63] = 0, StoreError::HalfMade),
-            (&|bytes| bytes[63] = 14, StoreError::Newer { found: 14, known: 13 }),
+            (&|bytes| bytes[63] = 15, StoreError::Newer { found: 15, known: 14 }),
         ] {
             let mut bytes = whole.clone();
             change(&mut bytes);

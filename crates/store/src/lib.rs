@@ -52,5 +52,5 @@ pub use settle::{
 pub use staff::{HandRow, StaffRow};
 pub use tariffs::TariffRow;
 pub use tickets::{AdmissionRow, GateRow, PlannedRow, TicketRow};
-pub use turnout::{Quarter, Sales, Turnout};
+pub use turnout::{NotLeft, Quarter, Sales, Turnout};
 pub use waiting::{WaitingRow, Wish};

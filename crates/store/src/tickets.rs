@@ -250,16 +250,26 @@ impl Store {
             Ok(DeadTicket { card, generation, why: refusal(row.opt_u64()?)?.unwrap_or(EnterRefusal::Blocked) })
         })
     }
-    /// Writes seats of an event's plan, free; those that it has stay as they are.
+    /// Writes seats of an event's plan, free; those that it has stay as they are, but for a name that was not kept yet.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn put_seats(&self, event: EventId, seats: &[Seat]) -> Result<(), StoreError> {
-        let mut insert = self.sql("INSERT OR IGNORE INTO seat (event, seat, article, free) VALUES (?1, ?2, ?3, 1)")?;
+        let sql = "INSERT INTO seat (event, seat, article, free, name) VALUES (?1, ?2, ?3, 1, ?4)
+            ON CONFLICT (event, seat) DO UPDATE SET name = excluded.name WHERE name IS NULL";
+        let mut insert = self.sql(sql)?;
         for seat in seats {
-            insert.execute(params![event.0, n(seat.seat), n(seat.article)])?;
+            insert.execute(params![event.0, n(seat.seat), n(seat.article), seat.name])?;
         }
         Ok(())
+    }
+    /// What stands on a seat; `None`: it is not known, or too long for a ticket.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn seat_name(&self, event: EventId, seat: u64) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT name FROM seat WHERE event = ?1 AND seat = ?2 AND length(name) <= 60";
+        one(self.sql(sql)?, params![event.0, n(seat)], |row| row.get())
     }
     /// Whether an article sells numbered seats of an event.
     ///

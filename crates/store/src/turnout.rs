@@ -3,7 +3,7 @@
 use crate::row::{all, n, one};
 use crate::{ExceptionKind, Store, StoreError};
 use rusqlite::params;
-use tegata_core::{EventId, IssuerId, Time};
+use tegata_core::{CardId, EventId, Handle, IssuerId, Time};
 
 /// What became of what an article sells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +22,27 @@ pub struct Sales {
     pub refunds: u64,
     /// How much was paid back, in minor units.
     pub refunded: u64,
+}
+
+/// A ticket that came in again, and was not seen to go out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotLeft {
+    /// The ticket.
+    pub card: CardId,
+    /// Into which zone.
+    pub zone: u64,
+    /// The entry that it came in again by.
+    pub entry: u64,
+    /// When, by the gate's clock.
+    pub at: Time,
+    /// When it had come in before.
+    pub before: Time,
+    /// Its terms.
+    pub terms: Handle,
+    /// The door of the gate that let it in again; 0: at none any more.
+    pub door: u64,
+    /// The door that it had come in by.
+    pub before_door: u64,
 }
 
 /// What became of an event's tickets.
@@ -107,6 +128,38 @@ impl Store {
             WHERE ticket.event = ?1 AND ticket.dead < card.generation
             AND NOT EXISTS (SELECT 1 FROM admission WHERE admission.card = ticket.card AND done = 1)";
         Ok(one(self.sql(sql)?, [event.0], |row| row.u64())?.unwrap_or(0))
+    }
+    /// Tickets that came in again though neither a gate nor somebody by hand has seen the entry before go out, the first ones first: passed
+    /// back over a fence past gates that did not hear each other, or let out with nothing written down.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn not_left(&self, event: EventId) -> Result<Vec<NotLeft>, StoreError> {
+        let sql = "SELECT again.card, again.zone, again.entry, min(again.at), min(first.at), card.terms,
+            coalesce((SELECT door FROM gate WHERE gate.gate = again.gate), 0),
+            coalesce((SELECT door FROM gate WHERE gate.gate = first.gate), 0)
+            FROM ticket JOIN card ON card.card = ticket.card
+            JOIN admission AS again ON again.card = ticket.card AND again.done = 1 AND again.entry > 1
+            JOIN admission AS first ON first.card = again.card AND first.zone = again.zone
+                AND first.entry = again.entry - 1 AND first.done = 1
+            WHERE ticket.event = ?1
+            AND NOT EXISTS (SELECT 1 FROM admission AS gone WHERE gone.card = again.card AND gone.zone = again.zone
+                AND gone.entry = first.entry AND gone.done = 2)
+            AND NOT EXISTS (SELECT 1 FROM by_hand WHERE by_hand.card = again.card AND by_hand.zone = again.zone
+                AND by_hand.entry = first.entry)
+            GROUP BY again.card, again.zone, again.entry ORDER BY 4, 1, 2";
+        all(self.sql(sql)?, [event.0], |row| {
+            Ok(NotLeft {
+                card: CardId(row.get()?),
+                zone: row.u64()?,
+                entry: row.u64()?,
+                at: row.time()?,
+                before: row.time()?,
+                terms: Handle(row.get()?),
+                door: row.u64()?,
+                before_door: row.u64()?,
+            })
+        })
     }
     /// Who came in, by door and quarter of an hour; an entry that two gates let in counts once, where it came first.
     ///

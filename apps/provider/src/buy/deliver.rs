@@ -137,6 +137,7 @@ pub(super) fn told(desk: &mut Desk<'_>, request: &Hash, row: &PurchaseRow) -> Re
                 let first = desk.store.generation(card, 1)?.ok_or(StoreError::Damaged)?;
                 answer.certificate = Some(Signed::decode(&first.body).map_err(|_| StoreError::Damaged)?);
                 answer.terms = Some(listing.terms);
+                answer.seat_name = desk.seat_name(card)?;
             }
         }
         answer.temporary = record(desk, row, tegata_store::Signed::Temporary)?;
@@ -177,6 +178,7 @@ fn blank(purchase: RequestNumber, state: PurchaseState) -> PurchaseAnswer {
         receipt: None,
         at: Time(0),
         signer: 0,
+        seat_name: None,
         extensions: Default::default(),
     }
 }

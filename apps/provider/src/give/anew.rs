@@ -1,32 +1,19 @@
 //! A ticket issued anew after its wallet was lost: the operator says so, whoever has the number installs it. What was lost is dead, also
 //! what may have been given on from it and nobody has told of.
 
+use super::number::{For, hashed, number};
 use super::title::next_generation;
 use super::{is_convicted, is_open};
 use crate::desk::{Desk, Failure};
 use crate::error::NotAnew;
 use crate::install::reconciling;
 use crate::update::block;
+use tegata_core::CardId;
 use tegata_core::card::{CardCertificate, CardKind};
 use tegata_core::talk::cards::{InstallReply, InstallRequest};
 use tegata_core::wire::signed::{Signed, Verified};
-use tegata_core::{CardId, Hash};
 use tegata_crypto_native::number::InstallationNumber;
-use tegata_crypto_native::primitive::mac;
 use tegata_store::{AnewRow, StoreError};
-
-/// The number is made anew whenever it is asked for: only its hash is stored.
-fn number(desk: &Desk<'_>, card: CardId, generation: u64) -> InstallationNumber {
-    InstallationNumber::generate(mac(&secret(desk), "tegata anew v1", &[&card.0, &generation.to_be_bytes()]))
-}
-
-fn secret(desk: &Desk<'_>) -> [u8; 32] {
-    Hash::of(&desk.shared.keys().sealing.to_secret_bytes()[..]).0
-}
-
-fn hashed(desk: &Desk<'_>, number: &InstallationNumber) -> Hash {
-    number.keyed_hash(&mac(&secret(desk), "tegata anew number v1", &[]))
-}
 
 /// Blocks a lost ticket for good and gives the number by which it is installed again. Asked again, it gives the same number, until the
 /// ticket is lost once more.
@@ -38,7 +25,7 @@ pub(crate) fn anew(desk: &mut Desk<'_>, id: CardId) -> Result<Result<Installatio
         return Ok(Err(NotAnew::Unknown));
     };
     if desk.store.anew(id, card.generation)?.is_some() {
-        return Ok(Ok(number(desk, id, card.generation)));
+        return Ok(Ok(number(desk, For::Anew, id, card.generation)));
     }
     let terms = desk.terms(card.terms)?;
     let Some(ticket) = terms.ticket.as_ref().filter(|_| terms.kind == CardKind::Ticket) else {
@@ -55,13 +42,13 @@ pub(crate) fn anew(desk: &mut Desk<'_>, id: CardId) -> Result<Result<Installatio
         return Ok(Err(NotAnew::Cheated));
     }
     block(desk, id, card.generation)?;
-    let number = number(desk, id, card.generation);
+    let number = number(desk, For::Anew, id, card.generation);
     let next = card.generation.saturating_add(terms.handovers).saturating_add(1);
     desk.store.put_anew(&AnewRow {
         card: id,
         generation: card.generation,
         next,
-        number: hashed(desk, &number),
+        number: hashed(desk, For::Anew, &number),
         at: desk.now,
         lost: card.wallet,
         taker: None,
@@ -75,7 +62,7 @@ pub(crate) fn take_anew(desk: &mut Desk<'_>, request: &Verified<InstallRequest>)
     let Ok(number) = InstallationNumber::parse(&request.number) else {
         return Ok(None);
     };
-    let Some(row) = desk.store.anew_by(&hashed(desk, &number))? else {
+    let Some(row) = desk.store.anew_by(&hashed(desk, For::Anew, &number))? else {
         return Ok(None);
     };
     let certificate: Signed<CardCertificate> = match row.taker {
@@ -109,11 +96,13 @@ pub(crate) fn take_anew(desk: &mut Desk<'_>, request: &Verified<InstallRequest>)
             Signed::decode(&first.body).map_err(|_| StoreError::Damaged)?
         }
     };
+    let seat_name = desk.seat_name(row.card)?;
     let terms = desk.terms(certificate.claimed().terms)?;
     Ok(Some(desk.answer(&request.hash(), |signer| InstallReply {
         certificate,
         terms,
         signer,
+        seat_name,
         extensions: Default::default(),
     })))
 }

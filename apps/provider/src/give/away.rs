@@ -1,11 +1,13 @@
 //! A card for somebody far away: its own key locks it, the provider makes a number, and whoever installs that has it (R18).
 
+use super::number::{For, hashed, number};
 use super::register::from;
 use super::title::{next_generation, twice};
 use crate::desk::{Desk, Failure};
 use crate::enter;
 use crate::install::reconciling;
 use crate::shared::Shared;
+use tegata_core::Hash;
 use tegata_core::card::title::register_by;
 use tegata_core::card::{CardCertificate, CardEvent, CardKind, Counterpart, EventKind};
 use tegata_core::talk::cards::{InstallReply, InstallRequest};
@@ -13,9 +15,7 @@ use tegata_core::talk::enter::EnterRefusal;
 use tegata_core::talk::give::{Gift, GiftRequest};
 use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::wire::signed::{Signed, Verified, Verifier};
-use tegata_core::{CardId, Hash};
 use tegata_crypto_native::number::InstallationNumber;
-use tegata_crypto_native::primitive::mac;
 use tegata_store::{HandedRow, HandedState, StoreError};
 
 /// Proves that the card's own key has locked it: the hash of that event.
@@ -27,19 +27,6 @@ pub(crate) fn lock(shared: &Shared, by: &dyn Verifier, request: &GiftRequest) ->
     let event = request.event.clone().verify(&key, &context, by).ok()?;
     let whole = event.event == EventKind::Lock && event.tick.is_none() && event.remaining == 0;
     whole.then_some(event.hash())
-}
-
-/// The number of a gift is made anew whenever it is asked for: only its hash is stored.
-fn number(desk: &Desk<'_>, card: CardId, generation: u64) -> InstallationNumber {
-    InstallationNumber::generate(mac(&secret(desk), "tegata gift v1", &[&card.0, &generation.to_be_bytes()]))
-}
-
-fn secret(desk: &Desk<'_>) -> [u8; 32] {
-    Hash::of(&desk.shared.keys().sealing.to_secret_bytes()[..]).0
-}
-
-fn hashed(desk: &Desk<'_>, number: &InstallationNumber) -> Hash {
-    number.keyed_hash(&mac(&secret(desk), "tegata gift number v1", &[]))
 }
 
 /// Takes the card back from its giver and answers with its number. The same request gets the same.
@@ -90,7 +77,7 @@ pub(crate) fn gift(
         due: until,
         taker: None,
         proof: None,
-        number: Some(hashed(desk, &number(desk, id, generation))),
+        number: Some(hashed(desk, For::Gift, &number(desk, For::Gift, id, generation))),
     };
     desk.store.put_handed(&row)?;
     enter::kill(desk, id, generation, EnterRefusal::GivenAway)?;
@@ -98,7 +85,7 @@ pub(crate) fn gift(
 }
 
 fn answer(desk: &Desk<'_>, request: &Verified<GiftRequest>, row: &HandedRow) -> Vec<u8> {
-    let number = number(desk, row.card, row.generation).to_string();
+    let number = number(desk, For::Gift, row.card, row.generation).to_string();
     let number = number.chars().filter(char::is_ascii_alphanumeric).collect();
     let (card, until) = (row.card, row.until);
     desk.answer(&request.hash(), |signer| Gift { card, number, until, signer, extensions: Default::default() })
@@ -109,7 +96,7 @@ pub(crate) fn take(desk: &mut Desk<'_>, request: &Verified<InstallRequest>) -> R
     let Ok(number) = InstallationNumber::parse(&request.number) else {
         return Ok(None);
     };
-    let Some(row) = desk.store.gift(&hashed(desk, &number))? else {
+    let Some(row) = desk.store.gift(&hashed(desk, For::Gift, &number))? else {
         return Ok(None);
     };
     let next = row.generation.saturating_add(1);
@@ -134,11 +121,13 @@ pub(crate) fn take(desk: &mut Desk<'_>, request: &Verified<InstallRequest>) -> R
         }
         _ => return Ok(None),
     };
+    let seat_name = desk.seat_name(row.card)?;
     let terms = desk.terms(certificate.claimed().terms)?;
     Ok(Some(desk.answer(&request.hash(), |signer| InstallReply {
         certificate,
         terms,
         signer,
+        seat_name,
         extensions: Default::default(),
     })))
 }

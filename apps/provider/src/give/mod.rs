@@ -6,6 +6,7 @@
 //! | `register.rs` | the wallet that holds a card by title gets its certificate |
 //! | `away.rs` | a card locked for somebody far away, and taken by its number |
 //! | `anew.rs` | a ticket whose wallet was lost, installed again by a number |
+//! | `number.rs` | the numbers of both |
 //! | `back.rs` | what nobody registered or took comes back by the provider alone |
 //! | `used.rs` | what came in after it was given on |
 //! | `convicted.rs` | which of its holders was convicted by a card |
@@ -14,6 +15,7 @@ mod anew;
 mod away;
 mod back;
 mod convicted;
+mod number;
 mod register;
 mod title;
 mod used;

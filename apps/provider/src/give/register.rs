@@ -32,11 +32,13 @@ pub(crate) fn register(
         return Ok(desk.refuse(&request.hash(), why, None));
     }
     let certificate = certificate(desk, title)?;
+    let seat_name = desk.seat_name(title.card)?;
     let terms = desk.terms(certificate.claimed().terms)?;
     Ok(desk.answer(&request.hash(), |signer| InstallReply {
         certificate,
         terms,
         signer,
+        seat_name,
         extensions: Default::default(),
     }))
 }

@@ -14,6 +14,11 @@ use tegata_store::{AdmissionRow, ExceptionKind, ExceptionRow, StoreError};
 
 /// An entry is heard of: says whether its generation had been handed over by then.
 pub(crate) fn came_after(desk: &mut Desk<'_>, source: &Source, row: &AdmissionRow) -> Result<bool, Failure> {
+    compared(desk, source, row, &source.bytes)
+}
+
+/// Compares an entry with the hand-over; `told` stands for the entry where its gate has not brought it.
+fn compared(desk: &mut Desk<'_>, source: &Source, row: &AdmissionRow, told: &[u8]) -> Result<bool, Failure> {
     let given = desk.store.handed(row.card, row.generation)?.filter(|given| !given.gift);
     let (Some(given), Some(held)) = (given, desk.store.generation(row.card, row.generation)?) else {
         return Ok(false);
@@ -36,7 +41,7 @@ pub(crate) fn came_after(desk: &mut Desk<'_>, source: &Source, row: &AdmissionRo
         seq: Some(row.entry),
         check: Some(row.shown),
         wallet_record: Some(given.body),
-        terminal_record: logged.or_else(|| Some(source.bytes.clone())),
+        terminal_record: logged.or_else(|| Some(told.to_vec())),
         ..exception(desk, source, ExceptionKind::UsedAfterGiven, "holder")
     };
     desk.except(&found)?;
@@ -51,7 +56,7 @@ pub(super) fn look_back(
 ) -> Result<(), Failure> {
     let all = desk.store.admissions_by(card)?;
     for row in all.iter().filter(|row| row.generation == generation) {
-        came_after(desk, source, row)?;
+        compared(desk, source, row, &row.shown.0)?;
     }
     Ok(())
 }

@@ -15,15 +15,14 @@ use crate::settle::fees;
 use crate::tariffs::is_priced_by_its_issuer;
 use core::num::NonZero;
 use tegata_core::card::{CallReceipt, EventKind, Raise};
-use tegata_core::charging::CallTariff;
+use tegata_core::charging::{AGREED_WITHIN, CallTariff};
 use tegata_core::step::Break;
 use tegata_core::talk::contract::Tender;
 use tegata_core::talk::journal::LogEntry;
-use tegata_core::talk::update::ANSWER_WITHIN;
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::certificate::Role;
 use tegata_core::wire::signed::Signed;
-use tegata_core::{DeviceId, Hash, PartyId};
+use tegata_core::{DeviceId, Hash, PartyId, Time};
 use tegata_store::{
     CardRow, Cause, ClaimRow, ClaimState, EventRow, EventState, ExceptionKind, ExceptionRow, StoreError,
 };
@@ -379,11 +378,15 @@ fn refusal(
         return Ok(Some(ExceptionKind::OverLimit));
     }
     // By the list that the switch held when it agreed to the call, neither by what is known now nor by the call's end (R16).
-    let dead = event.generation <= card.dead_generation;
-    if dead && (desk.shared.broken.has(Break::JudgedAtArrival) || was_listed(desk, source, card, &called.tariff)?) {
-        return Ok(Some(ExceptionKind::AfterBlock));
+    let mut since = source.before;
+    if event.generation <= card.dead_generation {
+        match listed(desk, source, card, &called.tariff)? {
+            Listed::Known => return Ok(Some(ExceptionKind::AfterBlock)),
+            Listed::Meanwhile(published) => since = since.min(published),
+            Listed::Unheard => {}
+        }
     }
-    let late = desk.now.since(source.before) > terms.list_age.saturating_add(terms.record_age);
+    let late = desk.now.since(since) > terms.list_age.saturating_add(terms.record_age);
     let waits = row.is_some_and(|row| row.wallet_entry.is_some());
     if late && !waits && desk.books.balance(desk.store, Accounts::of(card).held())? < used {
         return Ok(Some(ExceptionKind::Late));
@@ -391,18 +394,33 @@ fn refusal(
     Ok(None)
 }
 
-/// Whether the switch held, when it agreed to this call, the list that names its card. One that is in a call as an update brings that list
-/// ends it, and logs it first thing after that update, whose answer may have been on its way while the call began; which is within L of the list's publication, since whoever hears of nothing for
-/// longer agrees to no call (R11). So a date that both sides have made up gains them no more than L, as silence would.
-fn was_listed(desk: &Desk<'_>, source: &Source, card: &CardRow, call: &CallTariff) -> Result<bool, Failure> {
+/// What a switch knew of a dead card when it agreed to a call of it.
+enum Listed {
+    /// The list that names the card: it should not have.
+    Known,
+    /// That list came while the call was on, and had been published then.
+    Meanwhile(Time),
+    /// Nothing: it has not said yet that it holds such a list.
+    Unheard,
+}
+
+/// What the switch knew. A call that an update brings the list into ends then, and is what the log holds first after that update; so a call
+/// that began no later than that update may have begun before, if its date is no later than L after the list's publication: whoever
+/// has heard of nothing for longer agrees to no call (R11). Dates are the switch's, which callers agree to within ten minutes. What two
+/// dishonest ones make up comes up in time or not at all: such a record grows old from the list's publication on.
+fn listed(desk: &Desk<'_>, source: &Source, card: &CardRow, call: &CallTariff) -> Result<Listed, Failure> {
+    if desk.shared.broken.has(Break::JudgedAtArrival) {
+        return Ok(Listed::Known);
+    }
     if source.list < card.dead_list {
-        return Ok(false);
+        return Ok(Listed::Unheard);
     }
     let Some(published) = desk.store.listed_at(card.dead_list)? else {
-        return Ok(true);
+        return Ok(Listed::Known);
     };
     let heard = published.after(desk.terms(card.terms)?.list_age);
-    Ok(call.at > source.before.after(ANSWER_WITHIN) || source.before > heard)
+    let may_have_begun = call.at <= source.before.after(AGREED_WITHIN) && call.at <= heard;
+    Ok(if may_have_begun { Listed::Meanwhile(published) } else { Listed::Known })
 }
 
 /// An exception about a call.

@@ -295,7 +295,10 @@ fn reply(
     // A revoked device that is told where to begin again has not been heard yet.
     let unheard = restart.is_some() && desk.known(upload.device.into()).is_some_and(|known| known.revoked.is_some());
     let row = desk.device(upload.device)?;
-    row.list = request.list;
+    // What it has said to have, and not brought yet, was written under the list of then (R16).
+    if row.recorded >= row.said {
+        row.list = request.list;
+    }
     row.updated = if unheard { row.updated } else { now };
     row.epoch = epoch;
     let (recorded, recorded_head) = (row.recorded, row.head);

@@ -264,13 +264,27 @@ fn plan(town: &mut Town, spot: Option<Spot>) {
 
 /// Runs every cell.
 pub fn matrix(broken: Broken) -> Vec<Cell> {
-    Conversation::ALL.into_iter().flat_map(|conversation| cells(conversation, broken)).collect()
+    one_of(1, broken)
+}
+
+/// Runs one cell of so many, spread over all conversations, each of which runs without a fault first.
+pub fn one_of(each: usize, broken: Broken) -> Vec<Cell> {
+    let all = Conversation::ALL.into_iter().enumerate();
+    all.flat_map(|(at, conversation)| part(conversation, (at, each.max(1)), broken)).collect()
 }
 
 /// Runs every cell of one conversation.
 pub fn cells(conversation: Conversation, broken: Broken) -> Vec<Cell> {
+    part(conversation, (0, 1), broken)
+}
+
+/// One cell of `each`, beginning with one or another, so that not all conversations meet the same faults.
+fn part(conversation: Conversation, (from, each): (usize, usize), broken: Broken) -> Vec<Cell> {
     match count(conversation, broken) {
-        Ok(steps) => spots(&steps).into_iter().map(|spot| cell(conversation, spot, broken)).collect(),
+        Ok(steps) => {
+            let spots = spots(&steps).into_iter().skip(from % each).step_by(each);
+            spots.map(|spot| cell(conversation, spot, broken)).collect()
+        }
         Err(why) => {
             vec![Cell { conversation, step: "start".into(), fault: "none", wrong: vec![why], story: Vec::new() }]
         }

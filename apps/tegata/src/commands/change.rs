@@ -134,6 +134,10 @@ fn replaced(before: &Terms, flags: &ChangeFlags) -> Result<Terms, Failure> {
         until,
         give_until: ticket.give_until.map(moved),
         refund_until: ticket.refund_until.map(moved),
+        day_begins: match ticket.day_begins == ticket.from.0 % Time::DAY {
+            true => from.0 % Time::DAY,
+            false => ticket.day_begins,
+        },
         place: flags.place.clone().unwrap_or_else(|| ticket.place.clone()),
         zones: flags.zones.clone().unwrap_or_else(|| ticket.zones.clone()),
         ..ticket.clone()

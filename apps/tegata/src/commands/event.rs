@@ -356,6 +356,7 @@ fn show(issuer: &Issuer<SqliteVault>, plan: &EventPlan) -> Result<Answer, Failur
 const SALES: [&str; 10] =
     ["name", "price", "stock", "left", "sold", "reserved", "by_number", "installed_by_number", "waiting", "refunds"];
 const HANDS: [&str; 5] = ["staff", "zone", "way", "people", "tickets_ended"];
+const NOT_LEFT: [&str; 7] = ["ticket", "zone", "entry", "at", "door", "came_in", "came_in_door"];
 const TICKETS: [&str; 5] = ["installed", "given", "dead", "came", "no_shows"];
 
 fn told(report: &Value) -> String {
@@ -375,6 +376,16 @@ fn told(report: &Value) -> String {
     let by_hand = cells(list_of(report, "by_hand"), &HANDS);
     if !by_hand.is_empty() {
         parts.push(table(&["staff", "zone", "by hand", "people", "tickets ended"], &by_hand));
+    }
+    let again = report.get("not_left").cloned().unwrap_or_default();
+    let tickets = cells(list_of(&again, "tickets"), &NOT_LEFT);
+    if !tickets.is_empty() {
+        parts.push(format!(
+            "{} times a ticket came in again on the same day, though nobody has seen it go out: it was passed back past gates that did not \
+             hear each other, or its holder was let out and nobody wrote that down.",
+            cell(&again, "count")
+        ));
+        parts.push(table(&["ticket", "zone", "entry", "in again", "door", "had come in", "door"], &tickets));
     }
     let exceptions = cells(list_of(report, "exceptions"), &["kind", "count", "open"]);
     if !exceptions.is_empty() {
@@ -409,6 +420,8 @@ fn spreadsheet(report: &Value) -> String {
             line("by hand", of.clone(), String::new(), figure, cell(hand, figure));
         }
     }
+    let again = report.get("not_left").cloned().unwrap_or_default();
+    line("tickets", String::new(), String::new(), "not_left", cell(&again, "count"));
     for exception in list_of(report, "exceptions") {
         for figure in ["count", "open"] {
             line("exception", cell(exception, "kind"), String::new(), figure, cell(exception, figure));

@@ -33,8 +33,12 @@ pub fn price(ticket: &Ticket) -> Option<Amount> {
     ticket.terms.ticket.as_ref().and_then(|terms| terms.give_price)
 }
 
-fn called(name: &str, seat: Option<u64>) -> String {
-    seat.map_or_else(|| bold(name), |seat| format!("{}, seat {seat}", bold(name)))
+fn called(name: &str, seat: Option<u64>, seat_name: Option<&str>) -> String {
+    match (seat, seat_name) {
+        (None, _) => bold(name),
+        (Some(seat), None) => format!("{}, seat number {seat}", bold(name)),
+        (Some(seat), Some(said)) => format!("{}, seat {said} (number {seat})", bold(name)),
+    }
 }
 
 /// How a ticket may be given on, for programs.
@@ -99,7 +103,7 @@ pub fn give(
     screen.say(format!(
         "{name} gives {}. {TAPPED}{}\nNow touch with the other wallet, in another window:\n  tegata wallet bob take {name}        \
          (or by address: {at})",
-        called(&held.terms.name, seat),
+        called(&held.terms.name, seat, held.purse.seat_name.as_deref()),
         at_most(price(&held))
     ));
     let mut shown = None;
@@ -161,10 +165,10 @@ pub fn take(place: &Place, screen: Screen, name: &str, from: &str, yes: bool) ->
     let mut wallet = place.wallet(name)?.part;
     let mut shown = None;
     let asked = |notice: &ReceiverNotice| match notice {
-        ReceiverNotice::Consent { name: ticket, seat, left, until, most } => {
+        ReceiverNotice::Consent { name: ticket, seat, seat_name, left, until, most } => {
             screen.say(format!(
                 "{from} offers {}, {left} entries left. Go online before {}, or it goes back. {TAPPED}{}",
-                called(ticket, *seat),
+                called(ticket, *seat, seat_name.as_deref()),
                 super::moment(*until),
                 at_most(*most)
             ));

@@ -2,7 +2,7 @@
 
 use crate::csv;
 use crate::flags::SwitchCommand;
-use crate::place::{Opened, Place, Sort, forget_address, now, write_address};
+use crate::place::{ANSWER_WITHIN, Opened, Place, Sort, forget_address, now, write_address};
 use crate::screen::{Answer, Failure, Screen, bold, fail, table};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
@@ -12,7 +12,6 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tegata_core::talk::journal::Journal;
-use tegata_core::talk::update::ANSWER_WITHIN;
 use tegata_core::wire::signed::Algorithm;
 use tegata_core::{PartyId, Time};
 use tegata_device::HttpPost;
@@ -207,8 +206,7 @@ fn open(
     desk.keep = Some(keep);
     if update_every > 0 {
         let (url, every) = (place.provider_url()?, Duration::from_secs(update_every));
-        let longest = Duration::from_secs(ANSWER_WITHIN);
-        desk.courier = Some(Courier::new(every, move || HttpPost::within(&url, longest)));
+        desk.courier = Some(Courier::new(every, move || HttpPost::within(&url, ANSWER_WITHIN)));
     }
     let served = runtime.block_on(async {
         let (sip, mut control) = tegata_sip::Switch::start(config, phones).await?;

@@ -25,7 +25,11 @@ pub fn list(place: &Place, name: &str) -> Result<Answer, Failure> {
                 ticket.card.to_string(),
                 ticket.terms.name.clone(),
                 from,
-                said.seat.map_or_else(|| "free".to_owned(), |seat| seat.to_string()),
+                match (said.seat, &ticket.purse.seat_name) {
+                    (None, _) => "free".to_owned(),
+                    (Some(_), Some(name)) => name.clone(),
+                    (Some(seat), None) => format!("number {seat}"),
+                },
                 left(ticket).to_string(),
                 state(ticket, *stands).to_owned(),
             ]
@@ -34,7 +38,7 @@ pub fn list(place: &Place, name: &str) -> Result<Answer, Failure> {
     let text = match rows.as_slice() {
         [] => format!("No tickets yet. What is for sale: tegata wallet {name} catalogue"),
         rows => {
-            let table = table(&["ticket", "for", "doors open", "seat number", "entries left", "state"], rows);
+            let table = table(&["ticket", "for", "doors open", "seat", "entries left", "state"], rows);
             let notes = tickets.iter().zip(&stands).filter_map(|(ticket, stands)| give::note(ticket.card, *stands));
             [table].into_iter().chain(notes).collect::<Vec<_>>().join("\n")
         }
@@ -68,6 +72,7 @@ fn listed(ticket: &Ticket, stands: Standing) -> Value {
         "from": terms.map(|terms| terms.from.0),
         "until": terms.map(|terms| terms.until.0),
         "seat": ticket.purse.certificate.claimed().seat,
+        "seat_name": ticket.purse.seat_name,
         "entries_left": left(ticket),
         "state": state(ticket, stands),
         "standing": give::standing(stands),

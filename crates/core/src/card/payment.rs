@@ -10,7 +10,7 @@ use crate::money::{Amount, Time};
 use crate::wire::canonical::Bytes;
 use crate::wire::signed::{PublicKey, Signed, Unsigned};
 use crate::{codes, message};
-use alloc::vec::Vec;
+use alloc::{string::String, vec::Vec};
 
 /// How many raises travel with a check; a further one waits for the next update (R6).
 pub const MAX_RAISES: usize = 2;
@@ -50,6 +50,8 @@ message! {
         9 title: Option<Vec<Hop>>,
         /// In a session: the name of its record. It pays nothing else until that has ended.
         10 session: Option<Bytes>,
+        /// A ticket: what stands on its seat, as the provider or whoever gave it says.
+        11 seat_name: Option<String>,
     }
 }
 
@@ -182,6 +184,7 @@ impl Purse {
             last_load: said.last_load,
             title: None,
             session: None,
+            seat_name: None,
             certificate,
             extensions: Default::default(),
         }
@@ -190,6 +193,11 @@ impl Purse {
     pub fn received(certificate: Signed<CardCertificate>, title: Vec<Hop>) -> Self {
         let remaining = title.last().map_or(0, |hop| hop.event.claimed().amount);
         Self { seq: 0, remaining, title: Some(title), ..Self::new(certificate) }
+    }
+    /// The same with what stands on its seat, if somebody says so.
+    #[must_use]
+    pub fn seated(self, name: Option<&String>) -> Self {
+        Self { seat_name: name.cloned().or(self.seat_name), ..self }
     }
     fn said(&self) -> &CardCertificate {
         self.certificate.claimed()

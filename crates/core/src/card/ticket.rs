@@ -260,7 +260,8 @@ impl Usage {
         if wanted.entry > terms.entries {
             return refuse(EnterRefusal::UsedUp);
         }
-        if self.inside > 0 && !wanted.left {
+        // Whoever stayed to the end of a day and went past no gate is outside the next.
+        if self.inside > 0 && !wanted.left && terms.day(wanted.now) == self.day {
             return refuse(EnterRefusal::Inside);
         }
         if wanted.entry > 1 && !terms.reentry && terms.day(wanted.now) == self.day {
@@ -349,6 +350,7 @@ mod tests {
         assert_eq!(usage.judge(&terms, &told), Verdict::Repeat(used(1, IN, DOORS)));
         no(&usage, wants(2, IN), EnterRefusal::Inside);
         yes(&usage, Wanted { left: true, ..wants(2, IN) });
+        yes(&usage, Wanted { now: DOORS.after(Time::DAY), ..wants(2, IN) });
         yes(&usage, wants(1, OUT));
         usage.count(&terms, used(1, OUT, DOORS));
         no(&usage, wants(1, OUT), EnterRefusal::NotInside);

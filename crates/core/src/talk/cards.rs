@@ -94,13 +94,15 @@ message! {
 
 message! {
     /// The card.
-    pub struct InstallReply kind 43 max 1500 {
+    pub struct InstallReply kind 43 max 1600 {
         /// Its certificate.
         1 certificate: Signed<CardCertificate>,
         /// Its terms.
         2 terms: Terms,
         /// Number of the operational key that signed.
         3 signer: u64,
+        /// A ticket: what stands on its seat.
+        4 seat_name: Option<String>,
     }
 }
 
@@ -296,7 +298,7 @@ impl CardRequest {
         let over = |purse: &Purse| purse.generation() < certificate.generation;
         if before.as_ref().is_none_or(over) {
             let dead = anchors.is_dead(card, certificate.generation);
-            let mut purse = Purse::new(certificate.into_signed());
+            let mut purse = Purse::new(certificate.into_signed()).seated(reply.seat_name.as_ref());
             purse.state = if dead { PurseState::Blocked } else { KeptChange::state_of(context.records, card) };
             batch.replace(purse_key(card), before.map(|purse| purse.to_bytes()), purse.to_bytes());
         }

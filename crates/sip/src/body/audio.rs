@@ -158,7 +158,13 @@ fn codecs(words: &[&str]) -> [Option<Codec>; 2] {
 fn is_fit(host: IpAddr, own: IpAddr) -> bool {
     let to_all = host == IpAddr::V4(std::net::Ipv4Addr::BROADCAST);
     let here = !own.is_loopback() && (host.is_loopback() || host == own);
-    host.is_ipv4() == own.is_ipv4() && !host.is_unspecified() && !host.is_multicast() && !to_all && !here
+    // An IPv4 address in IPv6's clothes would pass for none of these.
+    host.to_canonical() == host
+        && host.is_ipv4() == own.is_ipv4()
+        && !host.is_unspecified()
+        && !host.is_multicast()
+        && !to_all
+        && !here
 }
 
 #[cfg(test)]

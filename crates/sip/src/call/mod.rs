@@ -101,6 +101,8 @@ pub(crate) struct Setup {
     pub parts: Parts,
     /// Where an emergency call goes, way after way; `None` for calls that charging is asked about.
     pub emergency: Option<VecDeque<Vec<Destination>>>,
+    /// What whoever helps sees of the caller.
+    pub shown_as: Shown,
 }
 
 /// What all states of a call need.
@@ -150,7 +152,7 @@ pub(crate) async fn run(
     };
     let mut state = match setup.emergency {
         None => State::Asking(Asking::begin(&mut call, setup.invite, setup.parts)),
-        Some(waves) => Ringing::begin(&mut call, setup.invite, setup.parts, waves, Shown::Anonymous),
+        Some(waves) => Ringing::begin(&mut call, setup.invite, setup.parts, waves, setup.shown_as),
     };
     let by = loop {
         if let State::Over(by) = state {

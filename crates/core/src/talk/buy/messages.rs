@@ -271,6 +271,8 @@ message! {
         12 at: Time,
         /// Number of the operational key that signed.
         13 signer: u64,
+        /// Delivered, a ticket: what stands on its seat.
+        14 seat_name: Option<String>,
     }
 }
 

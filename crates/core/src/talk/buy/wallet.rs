@@ -393,7 +393,7 @@ impl Buying {
         let card = certificate.card;
         batch.put(RecordKey::new(Space::Terms, certificate.terms.0), terms.to_bytes());
         if context.records.get(&purse_key(card)).is_none() {
-            let mut purse = Purse::new(certificate.into_signed());
+            let mut purse = Purse::new(certificate.into_signed()).seated(answer.seat_name.as_ref());
             purse.state = if dead { PurseState::Blocked } else { KeptChange::state_of(context.records, card) };
             batch.replace(purse_key(card), None, purse.to_bytes());
         }

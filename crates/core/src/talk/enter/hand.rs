@@ -311,13 +311,13 @@ fn counts(
         Some(known) => known,
         None => Usage::new(over.generation, 0),
     };
+    let terms = door.setup.terms.iter().filter(|terms| terms.kind == CardKind::Ticket).find_map(ticket::of)?;
     if usage.generation > over.generation {
         // It was given on since, and its receiver was seen here first.
-        former(records, (Usage::key(over.card, said.zone), usage), said.zone, used, batch);
+        former(records, (Usage::key(over.card, said.zone), usage), (terms, said.zone), used, batch);
         return Some(());
     }
     let is_over = usage.entry > over.entry || usage.used(over.entry, Direction::Out).is_some();
-    let terms = door.setup.terms.iter().filter(|terms| terms.kind == CardKind::Ticket).find_map(ticket::of)?;
     if is_over {
         return None;
     }

@@ -251,7 +251,7 @@ fn hear(
     };
     let of = (Usage::key(said.card, shown.zone), usage);
     match of.1.generation > said.generation {
-        true => former(context.records, of, shown.zone, used, batch),
+        true => former(context.records, of, (terms, shown.zone), used, batch),
         false => drop(count(context.records, of, (terms, shown.zone), used, batch)),
     }
     Some(())

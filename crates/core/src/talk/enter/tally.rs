@@ -125,7 +125,13 @@ pub(super) fn count(
 
 /// Counts what somebody did who has given the ticket on since, where its receiver was seen first: who came is counted once, and
 /// whether somebody is inside is known better as long as the receiver has not come in.
-pub(super) fn former(records: &dyn Records, (key, usage): (RecordKey, Usage), zone: u64, used: Use, batch: &mut Batch) {
+pub(super) fn former(
+    records: &dyn Records,
+    (key, usage): (RecordKey, Usage),
+    (terms, zone): (&TicketTerms, u64),
+    used: Use,
+    batch: &mut Batch,
+) {
     // By a window, and then by the answer of who holds it (R21): nobody more came.
     if usage.used_before(used.entry, used.direction).is_some() {
         return;
@@ -137,6 +143,9 @@ pub(super) fn former(records: &dyn Records, (key, usage): (RecordKey, Usage), zo
         // That it went out may have been heard first.
         let out = usage.used_before(used.entry, Direction::Out).is_some();
         (after.entry, after.inside) = (used.entry, if out { 0 } else { came });
+        if came > 0 {
+            after.day = terms.day(used.at);
+        }
     }
     after.keep_former(used);
     if let Some(one) = tally.of(zone) {

@@ -100,10 +100,11 @@ impl Pass {
     fn is_coded(&self) -> bool {
         !self.inside && self.coded == self.entry.checked_add(1)
     }
-    /// A code is about to be shown for the next entry; `None`: one was already.
+    /// A code is about to be shown for the next entry; `None`: that is known, or of no use.
     pub fn with_code(&self) -> Option<Self> {
         let next = self.entry.checked_add(1);
-        (self.coded != next).then(|| Self { coded: next, ..self.clone() })
+        // Whoever is inside shows it to nobody who lets in.
+        (!self.inside && self.coded != next).then(|| Self { coded: next, ..self.clone() })
     }
     /// Which entry a gate of this direction is shown. Whoever goes out may have come in without hearing of it.
     pub fn next(&self, direction: Direction) -> u64 {
@@ -401,6 +402,7 @@ impl Pass {
     fn settled(&mut self, entry: u64, inside: bool) {
         self.entry = self.entry.max(entry);
         self.inside = inside;
+        self.coded = None;
         let over = if inside { Direction::In } else { Direction::Out };
         self.attempts.retain(|held| {
             let said = held.presentation.claimed();

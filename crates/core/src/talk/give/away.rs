@@ -144,6 +144,7 @@ impl Away {
         }
         let mut after = purse.clone();
         after.register(certificate.into_signed());
+        after = after.seated(reply.seat_name.as_ref());
         let mut batch = Batch::default();
         batch.replace(purse_key(card), Some(purse.to_bytes()), after.to_bytes());
         Step::new(Self::Keeping(AwayNotice::Registered(card)), [Effect::Store(batch)])

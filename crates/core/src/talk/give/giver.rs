@@ -203,6 +203,7 @@ impl Giver {
             used: handover.1,
             at: handover.2,
             commit: Hash::of(&nonce.0),
+            seat_name: purse.seat_name.clone(),
             extensions: Default::default(),
         };
         let offering = Offering { session, purse, terms, nonce, handover, before };

@@ -85,6 +85,8 @@ message! {
         /// Hash of the giver's part of the code: said before the receiver's part is known, so that nobody between the two can
         /// make both screens show the same code (R17).
         7 commit: Hash,
+        /// What stands on its seat.
+        8 seat_name: Option<String>,
     }
 }
 

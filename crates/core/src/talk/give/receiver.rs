@@ -64,6 +64,8 @@ pub enum ReceiverNotice {
         name: String,
         /// Its seat, by its number in the plan.
         seat: Option<u64>,
+        /// What stands on it.
+        seat_name: Option<String>,
         /// Entries that are left.
         left: u64,
         /// The most that its terms let anybody ask for it: told to both people, since no money moves here.
@@ -210,6 +212,7 @@ impl Receiver {
         let consent = ReceiverNotice::Consent {
             name: offered.offer.terms.name.clone(),
             seat: said.seat,
+            seat_name: offered.offer.seat_name.clone(),
             left: ticket.map_or(0, |ticket| ticket.entries).saturating_sub(offered.offer.used),
             most: ticket.and_then(|ticket| ticket.give_price),
             until: offered.offer.until,
@@ -278,7 +281,7 @@ impl Receiver {
         let Offered { offer, held, key, .. } = &arriving.offered;
         let (card, generation) = (held.card, held.generation.saturating_add(1));
         let hops: Vec<_> = offer.title.iter().flatten().cloned().chain([arriving.given.hop.clone()]).collect();
-        let purse = Purse::received(offer.certificate.clone(), hops.clone());
+        let purse = Purse::received(offer.certificate.clone(), hops.clone()).seated(offer.seat_name.as_ref());
         let taking = Taking {
             generation: held.generation,
             key: *key,

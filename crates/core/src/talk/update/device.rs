@@ -437,7 +437,8 @@ impl Apply<'_> {
             }
         }
         if newer {
-            let purse = Purse::new(certificate.clone());
+            let known = before.as_ref().and_then(|before| before.seat_name.as_ref());
+            let purse = Purse::new(certificate.clone()).seated(known);
             self.over.batch.replace(purse_key(card), before.map(|purse| purse.to_bytes()), purse.to_bytes());
         }
         Some(())

@@ -35,7 +35,3 @@ mod messages;
 
 pub use device::{DeviceUpdate, Updated, anchors_key, load_anchors, load_terms};
 pub use messages::*;
-
-/// How long an answer is waited for by a device that goes on with its work meanwhile, in seconds. What it began by then it may have begun
-/// without what the answer says.
-pub const ANSWER_WITHIN: u64 = 10;
