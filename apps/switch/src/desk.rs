@@ -138,7 +138,7 @@ impl<V: Vault> Desk<V> {
             if let Some(answer) = answer
                 && let Some(updating) = self.updating.take()
             {
-                let step = updating.answered(&mut self.switch.device, answer, clock());
+                let step = self.switch.answered(updating, answer, clock());
                 self.updates(step, sip.now(), clock);
             }
             if updates.is_some_and(|next| next <= Instant::now()) {
@@ -157,7 +157,6 @@ impl<V: Vault> Desk<V> {
     }
     /// An update goes on, or has ended. With no network the switch goes on all the same; what waits goes up with the next one.
     fn updates(&mut self, step: Result<UpdateStep, UpdateError>, at: At, clock: fn() -> Now) {
-        self.switch.reread();
         let done = match step {
             Ok(UpdateStep::Posts(updating, envelope)) => {
                 let sent = self.courier.as_ref().is_some_and(|courier| courier.send(envelope));

@@ -124,7 +124,7 @@ impl<V: Vault + Send + 'static> Hotspot<V> {
             match step {
                 UpdateStep::Posts(updating, envelope) => {
                     let answer = post_one(post, envelope);
-                    let next = self.switch(|switch| updating.answered(&mut switch.device, answer, (self.clock)()));
+                    let next = self.switch(|switch| switch.answered(updating, answer, (self.clock)()));
                     self.with(|sessions, now, ms| sessions.end_dead((now, ms)));
                     step = next?;
                 }
@@ -171,9 +171,8 @@ impl<V: Vault> Sessions<V> {
             self.held.values_mut().filter_map(|session| session.tap.talking().look(SwitchCall::due).flatten()).min();
         Duration::from_millis(next.map_or(u64::MAX, |at| at.saturating_sub(ms))).min(LOOK)
     }
-    /// What an answer of the provider has brought counts; the ways of cards that the list says are dead end.
+    /// The ways of cards that the list says are dead end.
     fn end_dead(&mut self, at: (Now, u64)) {
-        self.switch.reread();
         let Ok(exchange) = self.switch.exchange() else { return };
         let dead = |(id, session): (&String, &mut Session)| {
             let (card, generation) = session.tap.talking().look(SwitchCall::card).flatten()?;

@@ -12,7 +12,9 @@ use tegata_core::talk::journal::{Journal, LogEntry};
 use tegata_core::talk::reach::StandsFor;
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::signed::Signed;
-use tegata_device::{Device, Now, Out, Post, Summary, Talking, TerminalTap, UpdateError, update};
+use tegata_device::{
+    Device, Now, Out, Post, PostError, Summary, Talking, TerminalTap, UpdateError, UpdateStep, Updating, update,
+};
 use tegata_vault::{Vault, VaultError};
 
 /// Seconds within which a caller agrees to the tariff of a call.
@@ -216,14 +218,24 @@ impl<V: Vault> Switch<V> {
     /// [`SwitchError::Update`].
     pub fn update(&mut self, post: &mut dyn Post, now: Now) -> Result<Summary, SwitchError> {
         let summary = update(&mut self.device, post, now);
-        self.reread();
+        self.exchange = None;
         let summary = summary?;
         self.updated(now.time, None)?;
         Ok(summary)
     }
-    /// What an answer of the provider has brought counts from here on, whatever becomes of the rest of its update.
-    pub fn reread(&mut self) {
+    /// An answer for an update that goes on meanwhile. What it has brought counts from here on, whatever becomes of the rest.
+    ///
+    /// # Errors
+    /// [`UpdateError`]; what was stored stays.
+    pub fn answered(
+        &mut self,
+        updating: Updating,
+        answer: Result<Vec<u8>, PostError>,
+        now: Now,
+    ) -> Result<UpdateStep, UpdateError> {
+        let step = updating.answered(&mut self.device, answer, now);
         self.exchange = None;
+        step
     }
     /// An update has come to its end: records of calls that ended more than `keep` seconds ago go.
     ///

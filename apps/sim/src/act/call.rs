@@ -407,7 +407,7 @@ impl Town {
             if Some(lines.starts) != starts {
                 return Err("the switch lost power while it waited".into());
             }
-            step = updating.answered(&mut lines.switch.device, answer, now);
+            step = lines.switch.answered(updating, answer, now);
         }
     }
 
