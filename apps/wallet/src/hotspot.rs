@@ -14,6 +14,8 @@ use tegata_vault::Vault;
 
 /// How long a hotspot may hold an answer, in seconds.
 const WAIT: u64 = 1;
+/// How long it does not ask where something falls due soon, at most.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Why a session did not come about, or broke.
 #[derive(Debug, thiserror::Error)]
@@ -123,8 +125,11 @@ impl<V: Vault> Session<'_, V> {
     fn ask(&mut self, url: &str, frame: Vec<u8>, person: &mut dyn Person) -> Result<Option<String>, HotspotError> {
         let away = |_| HotspotError::Away(self.url.clone());
         let mut request = self.client.post(url).body(frame);
-        // Whoever has nothing due waits for the other side.
-        if self.out.is_empty() {
+        // Whoever has nothing due waits for the other side. What falls due sooner than that is waited for here, asking again and again: the
+        // other side would hold its answer until a unit is over.
+        let due = self.tap.talking().look(WalletCall::due).flatten();
+        let soon = due.map(|due| due.saturating_sub(self.ms())).filter(|left| *left < WAIT * 1_000);
+        if self.out.is_empty() && soon.is_none() {
             request = request.header("prefer", format!("wait={WAIT}"));
         }
         let response = request.send().map_err(away)?;
@@ -140,6 +145,9 @@ impl<V: Vault> Session<'_, V> {
             let ms = self.ms();
             self.opened = Some(ms);
             self.tap.talking().tell(|call| call.at(ms).answered());
+        }
+        if let (true, true, Some(left)) = (words.is_empty(), self.out.is_empty(), soon) {
+            std::thread::sleep(Duration::from_millis(left).min(LOOK));
         }
         for Bytes(word) in words {
             if self.tap.is_over() {
