@@ -113,7 +113,12 @@ impl<V: Vault> Issuer<V> {
         for listed in self.listings()? {
             if listed.terms.handle() == change.before {
                 let now = next();
-                let body = Listing { revision: listed.revision + 1, terms: after.clone(), at: now.time, ..listed };
+                let ends = |terms: &Terms| terms.ticket.as_ref().map(|ticket| ticket.until);
+                // What was sold to the end of its admission is sold to the end of the new one.
+                let to_the_end = ends(&listed.terms) == Some(listed.until);
+                let until = ends(after).filter(|_| to_the_end).unwrap_or(listed.until);
+                let body =
+                    Listing { revision: listed.revision + 1, terms: after.clone(), until, at: now.time, ..listed };
                 self.revise(post, body, now)?;
             } else if listed.terms.handle() == after.handle() {
                 // Stored, and perhaps not sent.

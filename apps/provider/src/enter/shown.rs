@@ -6,7 +6,7 @@ use crate::directory::Known;
 use crate::give;
 use crate::shared::Shared;
 use crate::update::{Source, block, exception};
-use tegata_core::card::ticket::TicketTerms;
+use tegata_core::card::ticket::{GATE_TOLERANCE, TicketTerms};
 use tegata_core::step::Break;
 use tegata_core::talk::enter::{
     Admission, Admitted, Direction, EnterRefusal, Gateway, Presentation, Told, Window, earlier, twice,
@@ -140,8 +140,13 @@ pub(crate) fn seen(desk: &mut Desk<'_>, source: &Source, seen: &Seen) -> Result<
     // showed that, and again for whoever answered (R21).
     let again = |other: &&AdmissionRow| came(other) && (other.gate != row.gate || other.window != row.window);
     let before = others.iter().find(|other| came(other));
-    if let (Some(other), false) = (others.iter().find(again), convicted) {
-        except(desk, source, row, Some(other), ExceptionKind::CameTwice)?;
+    let after_given = give::came_after(desk, source, row)?;
+    if let (Some(other), false) = (others.iter().find(again), convicted || after_given) {
+        // Who gave it on came in with it, too, and that is said already.
+        let told = desk.store.has_exception(ExceptionKind::UsedAfterGiven, row.card, &other.shown)?;
+        if !told {
+            except(desk, source, row, Some(other), ExceptionKind::CameTwice)?;
+        }
     }
     let card = desk.known_card(row.card)?.clone();
     let terms = desk.terms(card.terms)?;
@@ -150,7 +155,11 @@ pub(crate) fn seen(desk: &mut Desk<'_>, source: &Source, seen: &Seen) -> Result<
         None => return Err(StoreError::Damaged.into()),
     };
     let dead = ticket.dead >= row.generation && !convicted && !before_it_was_given(desk, row)?;
-    if !give::came_after(desk, source, row)? && (beyond || dead) {
+    // Blocked by then, and the gate had not heard of it.
+    let blocked = !convicted
+        && row.generation <= card.dead_generation
+        && card.blocked.is_some_and(|at| row.at > at.after(GATE_TOLERANCE));
+    if !after_given && (beyond || dead || blocked) {
         except(desk, source, row, None, ExceptionKind::BeyondTerms)?;
     }
     Ok(())

@@ -144,7 +144,9 @@ fn settle(
     wallet.update(post, now())?;
     let later =
         if provisional { " The bank has agreed; it is charged later, the receipt is a temporary one." } else { "" };
-    let text = format!("{} {amount} on {card}.{later}", bold("Bought:"));
+    let seat = wallet.ticket(card).ok().and_then(|ticket| ticket.purse.seat_name);
+    let seat = seat.map_or_else(String::new, |seat| format!(" The seat: {seat}."));
+    let text = format!("{} {amount} on {card}.{seat}{later}", bold("Bought:"));
     let json = json!({
         "card": card.to_string(),
         "amount": amount.decimal().to_string(),

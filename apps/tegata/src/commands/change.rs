@@ -84,6 +84,25 @@ fn concerns(event: &Value, terms: &[Terms]) -> (String, Value) {
     )
 }
 
+/// Tickets of this event that have an earlier change to answer first: they are none of these yet.
+fn behind(known: &Value, event: &Value) -> Option<String> {
+    let ours = |change: &&Value| cell(change, "event") == cell(event, "event") && cell(change, "ended").is_empty();
+    let open = list(known, "changes").iter().filter(ours);
+    let count = |change: &Value| change["told"].as_u64().unwrap_or(0) + change["waiting"].as_u64().unwrap_or(0);
+    let (mut tickets, mut until) = (0, 0);
+    for change in open {
+        tickets += count(change);
+        until = until.max(change["answer_until"].as_u64().unwrap_or(0));
+    }
+    (tickets > 0).then(|| {
+        format!(
+            "{tickets} more have an earlier change to answer first, and are not counted above: each hears of this one once that is answered, or \
+             its time is over ({} at the latest).",
+            super::moment(Time(until))
+        )
+    })
+}
+
 fn money(row: &Value, name: &str) -> String {
     let sums = list(row, name).iter().map(|sum| format!("{} {}", cell(sum, "amount"), cell(sum, "currency")));
     sums.collect::<Vec<_>>().join(", ")
@@ -156,6 +175,7 @@ fn change(place: &Place, name: &str, flags: &ChangeFlags) -> Result<Answer, Fail
     let event = event(&known, &flags.event)?;
     let sold = sold(&opened.part, event, flags.article)?;
     let (text, json) = concerns(event, &sold);
+    let text = [text].into_iter().chain(behind(&known, event)).collect::<Vec<_>>().join("\n");
     let after = sold.iter().map(|before| replaced(before, flags)).collect::<Result<Vec<_>, _>>()?;
     if flags.dry_run {
         return Ok(Answer::new(format!("{text}\nNothing was changed."), json));
@@ -181,6 +201,7 @@ fn cancel(place: &Place, name: &str, named: &str, wording: &str, dry_run: bool) 
     let event = event(&known, named)?;
     let sold = sold(&opened.part, event, None)?;
     let (text, json) = concerns(event, &sold);
+    let text = [text].into_iter().chain(behind(&known, event)).collect::<Vec<_>>().join("\n");
     if dry_run {
         return Ok(Answer::new(format!("{text}\nNothing was cancelled."), json));
     }

@@ -361,6 +361,9 @@ const TICKETS: [&str; 5] = ["installed", "given", "dead", "came", "no_shows"];
 
 fn told(report: &Value) -> String {
     let mut parts = vec![format!("{} at {}", bold(cell(report, "name")), cell(report, "place"))];
+    if report["cancelled"].is_u64() {
+        parts.push(format!("{}: everyone is paid back (`changes` shows how far that is).", bold("Cancelled")));
+    }
     let heads = SALES.map(|name| name.trim_start_matches("installed_").to_owned().replace('_', " "));
     let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
     parts.push(table(&heads, &cells(list_of(report, "categories"), &SALES)));

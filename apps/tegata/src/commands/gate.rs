@@ -123,7 +123,12 @@ fn admit(
     loop {
         // It is said once whenever it changes (R22).
         let alone = !gate.hears_all();
-        if was_alone.replace(alone) != Some(alone) && alone {
+        let before = was_alone.replace(alone);
+        if before == Some(true) && !alone {
+            let text = "Not alone any more: all gates of this event are heard.";
+            screen.show(&Answer::new(bold(text), json!({ "alone": false })));
+        }
+        if before != Some(alone) && alone {
             let text = "ALONE: not all gates of this event are heard; this one goes on by what it knows, and takes codes on screens only for its own door.";
             screen.show(&Answer::new(bold(text), json!({ "alone": true })));
         }

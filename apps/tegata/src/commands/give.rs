@@ -75,7 +75,7 @@ pub fn note(card: CardId, stands: Standing) -> Option<String> {
             Some(format!("{card} was given to you: go online before {until}, or it goes back. {TAPPED}"))
         }
         Standing::Given { until, taken: true } => Some(format!(
-            "{card} is given; not registered before {}, it comes back some days later.",
+            "{card} is given, and its receiver's. If nobody registers it before {}, it comes back to this wallet some days later.",
             super::moment(until)
         )),
         Standing::Given { .. } => {

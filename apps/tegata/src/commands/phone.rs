@@ -375,6 +375,13 @@ fn emergency(place: &Place, screen: Screen, name: &str, wanted: &Wanted<'_>) -> 
         "status": reason.cause, "said": reason.text });
     match lasted {
         Some(lasted) => Ok(Answer::new(format!("The call has ended, after {}. It was free.", clock(lasted)), json)),
+        None if reason.cause == 404 => fail_with(
+            format!(
+                "this switch takes no calls for help, or none for {}: its operator gives it a trunk for them; try another phone",
+                wanted.number
+            ),
+            json,
+        ),
         None => fail_with(
             format!("nobody took the call for help: {} ({}); try another phone", reason.text, reason.cause),
             json,
@@ -456,7 +463,9 @@ fn how(ended: CallEnd) -> &'static str {
         CallEnd::Failed => "The connection broke",
         CallEnd::PaidTimeOver => "What was paid for is over",
         CallEnd::SwitchRestarted => "The switch was restarted",
-        CallEnd::NotAgreed => "The call was not agreed on",
+        CallEnd::NotAgreed => {
+            "The switch ended it: the card does not pay any more, or what it said does not fit (update the wallet)"
+        }
     }
 }
 

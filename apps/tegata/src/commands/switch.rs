@@ -227,6 +227,8 @@ fn open(
             stop.send(true)
         });
         let served = desk.run(&sip, &mut control, stopped, now).await;
+        // Before its charging goes, which it would take for a fault.
+        drop(sip);
         forget_address(folder.path());
         served.map_err(Failure::from)
     });

@@ -413,12 +413,12 @@ fn what_next(place: &Place, number: &str) -> String {
          {t} wallet alice pay cafe --credit --yes     # by her bank card\n  \
          {t} wallet alice credits\n  \
          {t} wallet alice catalogue\n  \
-         {t} wallet alice buy 1 --yes                 # a card over the network\n  \
+         {t} wallet alice buy 1 --issuer ISSUER --yes # a card over the network; `catalogue --json` shows the ids\n  \
          {t} wallet alice purchases\n  \
          {t} wallet alice tickets\n  \
          {t} wallet alice buy 1 --issuer ID --yes     # another seat; `catalogue --json` shows the town hall's id\n  \
          {t} gate door1 run &                         # needs no network; in another window:\n  \
-         {t} wallet alice enter door1\n  \
+         {t} wallet alice enter door1 --ticket TICKET\n  \
          {t} wallet alice give TICKET &                # `tickets` shows it; needs no network\n  \
          {t} wallet bob take alice\n  \
          {t} switch exchange run --listen 127.0.0.1:5060 &    # connects calls\n  \
