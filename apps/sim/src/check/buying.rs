@@ -121,8 +121,10 @@ impl Town {
         for (at, person) in self.people.iter().enumerate().filter(|(_, person)| self.is_honest_person(person)) {
             for card in person.wallet.device.cards().unwrap_or_default() {
                 let given = self.given_back.contains_key(&card) && is_over(person, card);
-                // Another may have given it back that it was given to.
-                if store.surrender(card)?.is_some_and(|row| row.wallet != person.id) {
+                // Another may have given it back that it was given to; what was lost and is issued anew gives nothing back.
+                let held = load_purse(&person.wallet.device, card).map_or(0, |purse| purse.generation());
+                let lost = store.anew(card, held)?.is_some_and(|row| row.taker.is_some());
+                if lost || store.surrender(card)?.is_some_and(|row| row.wallet != person.id) {
                     continue;
                 }
                 let (Some(row), Some(purse)) = (store.surrender(card)?, load_purse(&person.wallet.device, card)) else {
