@@ -1,5 +1,5 @@
-//! When a call, or a way to the network, ends by what its card holds. A wallet knows that with the price; a switch hears of it only where
-//! the next unit is not paid any more, which is half a unit before the end.
+//! When a call, or a way to the network, ends by what its card holds. A wallet knows that with the price; a switch hears of it with the last
+//! check, which is too late for ten seconds where units are short.
 
 use tegata_core::charging::WARNING;
 use tegata_core::talk::call::CallerNotice;

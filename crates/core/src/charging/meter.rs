@@ -6,7 +6,8 @@ use super::tariff::{CallTariff, SECOND};
 
 /// For how many milliseconds a session goes on, at most, until its first unit is paid.
 pub const PATIENCE: u64 = 5_000;
-/// How long before the paid time ends the holder is warned, where no more is paid: ten seconds, or half a unit if that is less.
+/// How long before the paid time ends both people are warned, in milliseconds, where no more is paid; where links pay, or it is heard of
+/// later, as soon as that is known.
 pub const WARNING: u64 = 10_000;
 
 /// Why a payment is not taken; nothing has changed.
