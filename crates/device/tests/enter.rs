@@ -160,6 +160,8 @@ impl Venue {
             at: DOORS,
             gates: vec![],
             staff: None,
+            seats: None,
+            unnamed: None,
             extensions: Default::default(),
         }
     }

@@ -189,6 +189,8 @@ impl Street {
             at: DOORS,
             gates: vec![],
             staff: None,
+            seats: None,
+            unnamed: None,
             extensions: Default::default(),
         };
         let door = Door {

@@ -257,11 +257,23 @@ pub fn Setup() -> Forms<Setup> {
         at: Time(NOW - 600),
         gates: vec![GATE],
         staff: None,
+        seats: None,
+        unnamed: None,
         extensions: none(),
     };
     let staffed = Setup { staff: Some(staff()), ..setup.clone() };
+    let run = |seat, count, name: &str| SeatRun { seat, count, name: name.into() };
+    let seats = vec![run(1, 12, "Row 5, 09"), run(13, 30, "Row 6, 1"), run(43, 1, "Box")];
+    let seated = Setup { seats: Some(seats), ..setup.clone() };
+    let unnamed = Setup { unnamed: Some(70_000), ..setup.clone() };
     let new = Setup { number: 1, terms: vec![], replaced: vec![], dead: vec![], gates: vec![], ..setup.clone() };
-    vec![("usual", setup), ("with nothing in it", new), ("with staff", staffed)]
+    vec![
+        ("usual", setup),
+        ("with nothing in it", new),
+        ("with staff", staffed),
+        ("with seats", seated),
+        ("with too many seats", unnamed),
+    ]
 }
 /// The staff of an event.
 pub fn staff() -> Vec<Member> {

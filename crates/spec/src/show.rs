@@ -137,6 +137,11 @@ impl Show for DeadTicket {
         json!({ "card": self.card.show(), "generation": self.generation, "why": self.why.show() })
     }
 }
+impl Show for SeatRun {
+    fn show(&self) -> Value {
+        json!({ "seat": self.seat, "count": self.count, "name": self.name })
+    }
+}
 impl Show for SessionSignature {
     fn show(&self) -> Value {
         json!(hex::encode(self.0.0))
@@ -404,7 +409,7 @@ fields! {
     Window { entry at people }
     WindowCode { certificate window }
     Shown { presentation window certificate session event zone direction admission title }
-    Setup { number event name terms replaced dead door zone direction at gates staff }
+    Setup { number event name terms replaced dead door zone direction at gates staff seats unnamed }
     Member { number key role until }
     EntryOver { card generation entry }
     ByHand { staff zone direction people over at event }

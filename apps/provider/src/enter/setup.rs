@@ -3,7 +3,7 @@
 use super::hand::staff_of;
 use super::plan::planned;
 use crate::desk::{Desk, Failure};
-use tegata_core::talk::enter::{EnterRefusal, Setup};
+use tegata_core::talk::enter::{EnterRefusal, SeatRun, Setup};
 use tegata_core::talk::update::{Command, CommandKind};
 use tegata_core::{CardId, DeviceId};
 use tegata_store::{GateRow, StoreError};
@@ -29,6 +29,8 @@ pub(crate) fn due(desk: &mut Desk<'_>, gate: DeviceId) -> Result<(), Failure> {
     // One that was lost is waited for no more: nobody is alone for its sake.
     let stands = |gate: &DeviceId| desk.known((*gate).into()).is_some_and(|known| known.revoked.is_none());
     let standing = desk.store.gates_of(place.event)?.into_iter().map(|gate| gate.gate).filter(stands).collect();
+    // A seat's number and name stay, so that no ticket is shown under another name by a gate that has not heard of the last plan.
+    let seats = SeatRun::of(&plan.seats);
     let setup = Setup {
         number: event.changed,
         event: place.event,
@@ -42,6 +44,8 @@ pub(crate) fn due(desk: &mut Desk<'_>, gate: DeviceId) -> Result<(), Failure> {
         at: desk.now,
         gates: standing,
         staff: staff_of(desk, place.event)?,
+        unnamed: seats.is_none().then_some(plan.seats.len() as u64),
+        seats: seats.filter(|runs| !runs.is_empty()),
         extensions: Default::default(),
     };
     desk.command(gate, &Command { setup: Some(setup), ..Command::new(CommandKind::Setup) })?;

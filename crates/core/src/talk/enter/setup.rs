@@ -2,6 +2,7 @@
 
 use super::hand::Member;
 use super::messages::{Direction, EnterRefusal};
+use super::seats::{self, SeatRun};
 use crate::card::Terms;
 use crate::id::{CardId, DeviceId, EventId, Handle};
 use crate::message;
@@ -62,6 +63,10 @@ message! {
         11 gates: Vec<DeviceId>,
         /// Its staff, also who is it no more; absent: nobody.
         12 staff: Option<Vec<Member>>,
+        /// What stands on its numbered seats, by number, none twice; absent: it has none, or they are unnamed.
+        13 seats: Option<Vec<SeatRun>>,
+        /// How many seats are unnamed, because all names together are too long; absent: none.
+        14 unnamed: Option<u64>,
     }
 }
 
@@ -76,7 +81,14 @@ impl Setup {
     }
     /// Whether it is sorted, as those who search it expect.
     pub fn is_sorted(&self) -> bool {
-        self.dead.windows(2).all(|two| two[0].card < two[1].card)
+        self.dead.windows(2).all(|two| two[0].card < two[1].card) && seats::is_sorted(self.runs())
+    }
+    fn runs(&self) -> &[SeatRun] {
+        self.seats.as_deref().unwrap_or_default()
+    }
+    /// What stands on a seat; `None`: this gate was not told.
+    pub fn seat_name(&self, seat: u64) -> Option<String> {
+        seats::seat_name(self.runs(), seat)
     }
     /// Why this generation of a ticket lets nobody in.
     pub fn dead(&self, card: CardId, generation: u64) -> Option<EnterRefusal> {
