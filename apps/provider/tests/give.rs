@@ -210,7 +210,7 @@ impl Concert {
     fn refused(&mut self, who: usize, card: CardId, gate: usize) -> EnterRefusal {
         let (told, shown) = self.touch(who, card, gate);
         match (&told[..], &shown[..]) {
-            ([WalletEnterNotice::Refused { why, .. }], [GateNotice::Refused(same)]) if why == same => *why,
+            ([WalletEnterNotice::Refused { why, .. }], [GateNotice::Refused(same, _)]) if why == same => *why,
             other => panic!("both are told: {other:?}"),
         }
     }

@@ -9,7 +9,7 @@ use clearing::audited;
 use concert::*;
 use tegata_core::Time;
 use tegata_core::talk::cards::Done;
-use tegata_core::talk::enter::{Direction, EnterRefusal, GateNotice, Setup};
+use tegata_core::talk::enter::{Direction, EnterRefusal, GateNotice, SeatRun, Setup};
 use tegata_core::talk::event::*;
 use tegata_core::talk::join::JoinToken;
 use tegata_core::wire::certificate::Role;
@@ -55,6 +55,45 @@ fn a_ticket_is_bought_shown_with_no_network_and_brought_up() {
     };
     assert_eq!(report["arrivals"], serde_json::json!([quarter(1), quarter(2)]));
     assert_eq!(report["not_left"]["count"], 0);
+    concert.clean();
+}
+
+/// The plan of before with these seats more.
+fn grows(concert: &mut Concert, revision: u64, more: Vec<String>) {
+    let before = plan(&concert.world);
+    let added = (4..).zip(more).map(|(seat, name)| Seat { seat, name, article: 1, extensions: Default::default() });
+    let seats = before.seats.iter().cloned().chain(added).collect();
+    concert.world.issuer_asks(EventPlan { revision, seats, ..before });
+}
+
+#[test]
+fn gates_say_what_stands_on_a_seat_as_its_wallet_does_and_hear_of_every_plan() {
+    let mut concert = Concert::new();
+    let run = |seat, count, name: &str| SeatRun { seat, count, name: name.into() };
+    let named = |concert: &Concert| {
+        let setup = Setup::load(&concert.gates[0].device).expect("set up");
+        (setup.seats, setup.unnamed)
+    };
+    assert_eq!(named(&concert), (Some(vec![run(1, 3, "Row 1, 1")]), None));
+    let card = concert.buys();
+    concert.doors_open();
+    let told = concert.touch(card, 0).1.remove(0);
+    let passing = told.passing().expect("a ticket");
+    let held = concert.visitor.ticket(card).expect("a ticket").purse;
+    assert_eq!((passing.seat, passing.seat_name.as_deref()), (Some(1), Some("Row 1, 1")));
+    assert_eq!(held.seat_name, passing.seat_name);
+    let more = ["Row 1, 4".to_owned(), "Box".to_owned()];
+    grows(&mut concert, 2, more.to_vec());
+    concert.brings(0);
+    assert_eq!(named(&concert), (Some(vec![run(1, 4, "Row 1, 1"), run(5, 1, "Box")]), None));
+    // More than a set-up has room for: the gate says so, and shows the number.
+    let many = (0..20_000).map(|seat| format!("Seat {seat} of the upper balcony, left"));
+    grows(&mut concert, 3, more.into_iter().chain(many).collect());
+    concert.brings(0);
+    assert_eq!(named(&concert), (None, Some(20_005)));
+    let told = concert.touch(card, 0).1.remove(0);
+    let passing = told.passing().expect("a ticket");
+    assert_eq!((passing.seat, passing.seat_name.as_deref()), (Some(1), None));
     concert.clean();
 }
 

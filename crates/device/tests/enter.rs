@@ -160,7 +160,7 @@ impl Venue {
             at: DOORS,
             gates: vec![],
             staff: None,
-            seats: None,
+            seats: Some(vec![SeatRun { seat: 12_301, count: 50, name: "Row 5, 01".into() }]),
             unnamed: None,
             extensions: Default::default(),
         }
@@ -248,7 +248,7 @@ impl Venue {
     fn refusal(&mut self, at: usize, people: u64) -> EnterRefusal {
         let (seen, shown) = self.touch(at, people, usize::MAX);
         match (&seen[..], &shown[..]) {
-            ([WalletEnterNotice::Refused { why, .. }], [GateNotice::Refused(same)]) if why == same => *why,
+            ([WalletEnterNotice::Refused { why, .. }], [GateNotice::Refused(same, _)]) if why == same => *why,
             other => panic!("both sides are told: {other:?}"),
         }
     }
@@ -402,13 +402,13 @@ fn gates_that_cannot_hear_each_other_let_a_copy_in_and_the_presentations_convict
 fn a_code_is_taken_in_its_window_at_its_own_door_and_yields_to_a_tap() {
     let mut venue = Venue::new(Algorithm::Ed25519, ticket_terms());
     let code = venue.code();
-    assert_eq!(venue.camera(1, &code), GateNotice::Refused(EnterRefusal::TapNeeded), "another door, alone");
+    assert_eq!(venue.camera(1, &code), GateNotice::Refused(EnterRefusal::TapNeeded, None), "another door, alone");
     venue.gates[1].door.hears = true;
     venue.now = venue.now.after(Window::SECONDS + 1);
-    assert_eq!(venue.camera(1, &code), GateNotice::Refused(EnterRefusal::WindowOver), "a screenshot");
+    assert_eq!(venue.camera(1, &code), GateNotice::Refused(EnterRefusal::WindowOver, None), "a screenshot");
     let code = venue.code();
     assert!(matches!(venue.camera(0, &code), GateNotice::Open(_)), "its own door");
-    assert_eq!(venue.camera(0, &code), GateNotice::Refused(EnterRefusal::Used), "once");
+    assert!(matches!(venue.camera(0, &code), GateNotice::Refused(EnterRefusal::Used, Some(_))), "once");
     assert_eq!(venue.inside(0), 1);
     // Whoever can answer a challenge holds the ticket (R21).
     assert!(let_in(&venue.enter(0)));
@@ -416,8 +416,8 @@ fn a_code_is_taken_in_its_window_at_its_own_door_and_yields_to_a_tap() {
     let mut damaged = venue.code();
     let last = damaged.len() - 1;
     damaged[last] ^= 1;
-    assert_eq!(venue.camera(0, &damaged), GateNotice::Refused(EnterRefusal::NotTrusted));
-    assert_eq!(venue.camera(0, b"nothing"), GateNotice::Refused(EnterRefusal::Malformed));
+    assert_eq!(venue.camera(0, &damaged), GateNotice::Refused(EnterRefusal::NotTrusted, None));
+    assert_eq!(venue.camera(0, b"nothing"), GateNotice::Refused(EnterRefusal::Malformed, None));
 }
 
 #[test]
@@ -465,6 +465,26 @@ fn each_wrong_ticket_has_its_own_answer_on_both_screens() {
     batch.put(purse_key(CARD), Purse::new(forged).to_bytes());
     venue.wallet.vault.commit(&batch).unwrap();
     assert_eq!(venue.refusal(0, 1), EnterRefusal::NotTrusted);
+}
+
+#[test]
+fn a_steward_reads_what_stands_on_a_seat_of_this_event_and_no_other() {
+    let mut venue = Venue::new(Algorithm::Ed25519, ticket_terms());
+    let seat = |venue: &mut Venue, at: usize| {
+        let shown = venue.enter(at).1.remove(0);
+        shown.passing().map(|passing| (passing.seat, passing.seat_name.clone())).unwrap()
+    };
+    let named = (Some(12_345), Some("Row 5, 45".to_owned()));
+    // Let in, refused as inside, let out.
+    assert_eq!([0, 0, 2].map(|at| seat(&mut venue, at)), [named.clone(), named.clone(), named.clone()]);
+    let setup = venue.setup(1, Direction::In);
+    let unnamed = Setup { seats: None, unnamed: Some(50_000), ..setup.clone() };
+    let others = Setup { terms: vec![], ..setup.clone() };
+    let replaced = Setup { replaced: vec![venue.terms.handle()], ..setup };
+    for (setup, said) in [(replaced, named), (unnamed, (Some(12_345), None)), (others, (None, None))] {
+        venue.gates[0].door.setup = Arc::new(setup);
+        assert_eq!(seat(&mut venue, 0), said);
+    }
 }
 
 #[test]

@@ -348,7 +348,7 @@ impl Street {
     fn turned_away(&mut self, who: usize, at: usize) -> EnterRefusal {
         let (seen, shown) = self.enter(who, at, usize::MAX);
         match (&seen[..], &shown[..]) {
-            ([WalletEnterNotice::Refused { why, .. }], [GateNotice::Refused(same)]) if why == same => *why,
+            ([WalletEnterNotice::Refused { why, .. }], [GateNotice::Refused(same, _)]) if why == same => *why,
             other => panic!("both sides are told: {other:?}"),
         }
     }

@@ -205,7 +205,7 @@ impl Concert {
     pub fn refused(&mut self, card: CardId, gate: usize) -> EnterRefusal {
         let (told, shown) = self.touch(card, gate);
         match (&told[..], &shown[..]) {
-            ([WalletEnterNotice::Refused { why, .. }], [GateNotice::Refused(same)]) if why == same => *why,
+            ([WalletEnterNotice::Refused { why, .. }], [GateNotice::Refused(same, _)]) if why == same => *why,
             other => panic!("both are told: {other:?}"),
         }
     }

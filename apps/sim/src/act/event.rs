@@ -7,7 +7,7 @@ use crate::template::{ARTICLES, TICKETS};
 use crate::town::Town;
 use crate::venue::{Code, GateAt, Opened};
 use crate::visit::{Visit, Visited};
-use tegata_core::card::payment::PurseState;
+use tegata_core::card::payment::{Purse, PurseState};
 use tegata_core::card::ticket::Usage;
 use tegata_core::card::{CardKind, ticket};
 use tegata_core::talk::enter::{Direction, EnterRefusal, GateNotice, Visitor, WalletEnterNotice, Window, read_window};
@@ -185,14 +185,30 @@ impl Town {
         if late && opens {
             self.wrong.push(format!("R12: gate {gate_at} let {card} in, which nobody has registered in time"));
         }
+        self.saw_seat(gate_at, &purse, &seen.gate);
         self.saw_open(gate_at, (zone, false), purse.generation(), &seen.gate);
         Some(seen)
+    }
+
+    /// Steward and holder read the same of a seat. A gate that has not heard of a ticket's terms says no, and nothing of its seat; a
+    /// wallet that was put back may have the ticket again without its seat's name.
+    fn saw_seat(&mut self, gate_at: usize, purse: &Purse, shown: &[GateNotice]) {
+        let (seat, name) = (purse.certificate.claimed().seat, purse.seat_name.as_ref());
+        for notice in shown {
+            let refused = matches!(notice, GateNotice::Refused(..));
+            let Some(told) = notice.passing().filter(|told| told.seat.is_some() || !refused) else {
+                continue;
+            };
+            if told.seat != seat || (name.is_some() && told.seat_name.as_ref() != name) {
+                self.wrong.push(format!("gate {gate_at} says of the seat {seat:?}, {name:?}: {told:?}"));
+            }
+        }
     }
 
     /// What a gate showed is remembered: whoever opens has stored whom it lets in.
     fn saw_open(&mut self, gate_at: usize, (zone, window): (u64, bool), generation: u64, shown: &[GateNotice]) {
         let opened = shown.iter().find_map(|notice| match notice {
-            GateNotice::Open(passing) => Some(*passing),
+            GateNotice::Open(passing) => Some(passing.clone()),
             _ => None,
         });
         let failed = shown.iter().any(|notice| matches!(notice, GateNotice::Failed(_)));

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 use tegata_core::CardId;
-use tegata_core::talk::enter::{GateNotice, Passing};
+use tegata_core::talk::enter::{GateNotice, Passing, Setup};
 use tegata_core::wire::signed::Algorithm;
 use tegata_crypto_native::Badge;
 use tegata_gate::lan::Shared;
@@ -71,10 +71,11 @@ fn open(
     write_address(folder.path(), &address.to_string())?;
     let opened = json!({ "listening": address.to_string(), "lan": lan.to_string(), "event": door.setup.name });
     let text = format!(
-        "{} {} is open at {address}; neighbours listen at {lan}. Now touch with a wallet, in another window:\n  \
+        "{} {} is open at {address}; neighbours listen at {lan}.{} Now touch with a wallet, in another window:\n  \
          tegata wallet alice enter {name}",
         bold(&door.setup.name),
-        name
+        name,
+        left_out(&door.setup)
     );
     screen.show(&Answer::new(text, opened));
     let ended = admit(place, screen, &gate, &input, update_every);
@@ -245,14 +246,19 @@ fn bring(place: &Place, gate: &Arc<Shared<SqliteVault>>) -> Result<Answer, Failu
 
 /// What the steward sees.
 pub fn told(notice: &GateNotice) -> Answer {
+    let seat = |passing: &Passing| match (passing.seat, &passing.seat_name) {
+        (None, _) => None,
+        (Some(_), Some(name)) => Some(name.clone()),
+        (Some(seat), None) => Some(format!("seat number {seat}")),
+    };
     let who = |passing: &Passing| {
-        let seat = passing.seat.map_or_else(String::new, |seat| format!(", seat {seat}"));
+        let seat = seat(passing).map_or_else(String::new, |seat| format!(", {seat}"));
         format!("{} {}{seat}", passing.people, if passing.people == 1 { "person" } else { "people" })
     };
     let passed = |done: &str, passing: &Passing| {
         json!({
             "done": done, "ticket": passing.card.to_string(), "entry": passing.entry, "people": passing.people,
-            "seat": passing.seat,
+            "seat": passing.seat, "seat_name": passing.seat_name,
         })
     };
     match notice {
@@ -262,14 +268,27 @@ pub fn told(notice: &GateNotice) -> Answer {
             format!("{} let in before; the wallet is told so again, nothing opens", who(passing)),
             passed("repeated", passing),
         ),
-        GateNotice::Refused(why) => Answer::new(
-            format!("{} {}", bold("NO:"), why.for_steward()),
-            json!({ "done": "refused", "why": why.name(), "advice": why.for_steward() }),
+        GateNotice::Refused(why, whom) => Answer::new(
+            match whom.as_ref().and_then(seat) {
+                Some(seat) => format!("{} {} ({seat})", bold("NO:"), why.for_steward()),
+                None => format!("{} {}", bold("NO:"), why.for_steward()),
+            },
+            json!({
+                "done": "refused", "why": why.name(), "advice": why.for_steward(),
+                "seat": whom.as_ref().and_then(|whom| whom.seat),
+                "seat_name": whom.as_ref().and_then(|whom| whom.seat_name.clone()),
+            }),
         ),
         GateNotice::Failed(fault) => {
             Answer::new(format!("{} {fault}", bold("FAILED:")), json!({ "done": "failed", "why": fault.to_string() }))
         }
     }
+}
+
+/// What its set-up leaves out, to stand behind what a gate says of itself.
+pub fn left_out(setup: &Setup) -> String {
+    let told = |seats: u64| format!(" It shows its {seats} seats by number: their names are too long for a set-up.");
+    setup.unnamed.map_or_else(String::new, told)
 }
 
 fn status(gate: &mut Gate<SqliteVault>, neighbours: &[(String, bool)]) -> Result<Answer, Failure> {
@@ -284,14 +303,15 @@ fn status(gate: &mut Gate<SqliteVault>, neighbours: &[(String, bool)]) -> Result
     let heard: Vec<Value> =
         neighbours.iter().map(|(address, heard)| json!({ "address": address, "heard": heard })).collect();
     let mut text = format!(
-        "{}: door {}, {} zone {}. {waiting} records wait for the provider.",
+        "{}: door {}, {} zone {}. {waiting} records wait for the provider.{}",
         door.setup.name,
         door.setup.door,
         match door.setup.direction {
             tegata_core::talk::enter::Direction::In => "into",
             tegata_core::talk::enter::Direction::Out => "out of",
         },
-        door.setup.zone
+        door.setup.zone,
+        left_out(&door.setup)
     );
     for zone in &tally.zones {
         text.push_str(&format!("\n  zone {}: {} inside, {} came in", zone.zone, zone.people(), zone.arrived()));
@@ -301,7 +321,7 @@ fn status(gate: &mut Gate<SqliteVault>, neighbours: &[(String, bool)]) -> Result
     }
     let json = json!({
         "event": door.setup.name, "door": door.setup.door, "zone": door.setup.zone, "direction": door.setup.direction.name(),
-        "waiting": waiting, "zones": zones, "neighbours": heard,
+        "waiting": waiting, "zones": zones, "neighbours": heard, "seats_unnamed": door.setup.unnamed,
     });
     Ok(Answer::new(text, json))
 }
@@ -334,4 +354,32 @@ fn log(gate: &Gate<SqliteVault>) -> Result<Answer, Failure> {
         rows => table(&["no", "at", "what", "ticket", "why"], rows),
     };
     Ok(Answer::new(text, json!({ "log": json })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tegata_core::talk::enter::EnterRefusal;
+
+    #[test]
+    fn a_steward_reads_the_seats_name_and_its_number_only_where_the_gate_knows_no_other() {
+        let whom = |seat, name: Option<&str>| Passing {
+            card: CardId([5; 16]),
+            entry: 1,
+            people: 1,
+            seat,
+            seat_name: name.map(Into::into),
+        };
+        let named = told(&GateNotice::Open(whom(Some(12), Some("Row 5, 12"))));
+        assert!(named.text.ends_with("1 person, Row 5, 12"), "{}", named.text);
+        assert_eq!((&named.json["seat"], &named.json["seat_name"]), (&json!(12), &json!("Row 5, 12")));
+        let numbered = told(&GateNotice::LetOut(whom(Some(12), None)));
+        assert!(numbered.text.ends_with("1 person, seat number 12"), "{}", numbered.text);
+        assert_eq!((&numbered.json["seat"], &numbered.json["seat_name"]), (&json!(12), &Value::Null));
+        let refused = told(&GateNotice::Refused(EnterRefusal::Inside, Some(whom(Some(12), Some("Row 5, 12")))));
+        assert!(refused.text.ends_with("(Row 5, 12)"), "{}", refused.text);
+        assert_eq!(refused.json["seat_name"], "Row 5, 12");
+        let standing = told(&GateNotice::Repeated(whom(None, None)));
+        assert!(standing.text.contains("1 person let in before"), "{}", standing.text);
+    }
 }

@@ -93,7 +93,12 @@ pub fn join_part(place: &Place, sort: Sort, name: &str, token: &str, algorithm: 
         text = format!(
             "{text}\n{}",
             match Setup::load(&opened.part) {
-                Some(setup) => format!("It is set up for {}, door {}: tegata gate {name} run", setup.name, setup.door),
+                Some(setup) => format!(
+                    "It is set up for {}, door {}.{} Open it: tegata gate {name} run",
+                    setup.name,
+                    setup.door,
+                    gate::left_out(&setup)
+                ),
                 // Whoever promotes the event scans it, or types the number.
                 None => format!(
                     "Its promoter puts it in its place by this code, or by its number:\n{}\n  tegata issuer NAME event gate EVENT {subject} DOOR",

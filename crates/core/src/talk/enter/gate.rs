@@ -5,7 +5,7 @@ use super::setup::Setup;
 use super::tally::count;
 use super::window::read_window;
 use super::{MAX_EARLIER, earlier};
-use crate::card::ticket::{Usage, Use, Verdict, Wanted};
+use crate::card::ticket::{TicketTerms, Usage, Use, Verdict, Wanted};
 use crate::card::title::{Holder, Hop, MAX_HOPS, TitleError, holder};
 use crate::card::{CardCertificate, CardKind, ticket};
 use crate::id::{CardId, DeviceId, Hash};
@@ -16,7 +16,7 @@ use crate::talk::journal::{EntryKind, Journal, LogEntry};
 use crate::wire::canonical::Wire;
 use crate::wire::certificate::{Anchors, Certificate, Role, SessionProof, Untrusted};
 use crate::wire::signed::{PublicKey, Signature, Signed, Unsigned};
-use alloc::{sync::Arc, vec, vec::Vec};
+use alloc::{string::String, sync::Arc, vec, vec::Vec};
 
 /// With what a gate works.
 #[derive(Clone, Debug)]
@@ -49,14 +49,25 @@ pub enum GateNotice {
     LetOut(Passing),
     /// This ticket was let in before and is told so again. Nothing opens.
     Repeated(Passing),
-    /// No.
-    Refused(EnterRefusal),
+    /// No; to whom, where the ticket proved itself.
+    Refused(EnterRefusal, Option<Passing>),
     /// The device itself failed; nothing has changed.
     Failed(Fault),
 }
 
-/// Whom a gate lets pass. Names no person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+impl GateNotice {
+    /// Whom it is about, where a ticket proved itself.
+    pub fn passing(&self) -> Option<&Passing> {
+        match self {
+            Self::Open(passing) | Self::LetOut(passing) | Self::Repeated(passing) => Some(passing),
+            Self::Refused(_, passing) => passing.as_ref(),
+            Self::Failed(_) => None,
+        }
+    }
+}
+
+/// Whom a gate lets pass, or not. Names no person.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Passing {
     /// The ticket.
     pub card: CardId,
@@ -66,6 +77,8 @@ pub struct Passing {
     pub people: u64,
     /// The seat, by its number in the plan.
     pub seat: Option<u64>,
+    /// What stands on it; absent: free seating, or this gate was not told.
+    pub seat_name: Option<String>,
 }
 
 /// A ticket that proved itself, and what becomes of it.
@@ -124,7 +137,10 @@ impl GateEnter {
         Self::Camera(door)
     }
     fn refuse(why: EnterRefusal) -> Next {
-        Step::new(Self::Over, [send(&EnterMessage::Refused(why)), Effect::Show(GateNotice::Refused(why))])
+        Self::refuse_whom(why, None)
+    }
+    fn refuse_whom(why: EnterRefusal, passing: Option<Passing>) -> Next {
+        Step::new(Self::Over, [send(&EnterMessage::Refused(why)), Effect::Show(GateNotice::Refused(why, passing))])
     }
     fn fail(fault: Fault) -> Next {
         let told = send(&EnterMessage::Refused(EnterRefusal::OutOfOrder));
@@ -240,9 +256,17 @@ impl GateEnter {
         };
         let usage = Usage::of(context.records, said, wanted.zone);
         let certified = shown.certificate.claimed();
-        let passing = Passing { card: said.card, entry: wanted.entry, people: wanted.people, seat: certified.seat };
+        let terms = door.setup.terms(certified.terms).map(|terms| ticket::of(terms));
+        let seat = seat_of(&door.setup, certified, terms);
+        let passing = Passing {
+            card: said.card,
+            entry: wanted.entry,
+            people: wanted.people,
+            seat,
+            seat_name: seat.and_then(|seat| door.setup.seat_name(seat)),
+        };
         let given = usage.generation > said.generation && !context.broken.has(Break::GiverLetIn);
-        let verdict = match door.setup.terms(certified.terms).map(|terms| ticket::of(terms)) {
+        let verdict = match terms {
             Err(why) => Verdict::Refuse(why),
             Ok(Some(_)) if given => Verdict::Refuse(EnterRefusal::GivenAway),
             Ok(Some(terms)) if terms.event == door.setup.event => usage.judge(terms, wanted),
@@ -257,7 +281,7 @@ impl GateEnter {
         let refused = match verdict {
             Verdict::Admit | Verdict::OpenNow => None,
             Verdict::Refuse(why) => Some(why),
-            Verdict::Repeat(used) => match Self::repeated(&door, &used, passing, context) {
+            Verdict::Repeat(used) => match Self::repeated(&door, &used, &passing, context) {
                 Some(next) => return next,
                 // Signed, so that the wallet knows that it came in, and goes on with its next entry.
                 None => Some(EnterRefusal::Used),
@@ -267,7 +291,7 @@ impl GateEnter {
         if wanted.window {
             // A screen hears nothing: there is nobody to sign for.
             return match refused {
-                Some(why) => Self::refuse(why),
+                Some(why) => Self::refuse_whom(why, Some(judged.passing)),
                 None => Self::store(door, judged, None, context),
             };
         }
@@ -285,12 +309,12 @@ impl GateEnter {
 
     /// It was let in here before, and did not hear of it: the same bytes again, and nothing opens (R2). `None`: a neighbour has let
     /// it in, or what was said is not kept any more, because the provider has it.
-    fn repeated(door: &Door, used: &Use, passing: Passing, context: &Context<'_>) -> Option<Next> {
+    fn repeated(door: &Door, used: &Use, passing: &Passing, context: &Context<'_>) -> Option<Next> {
         let kept = (used.gate == door.gate()).then(|| RecordKey::numbered(Space::Log, used.number));
         let entry = kept.and_then(|key| LogEntry::from_bytes(&context.records.get(&key)?).ok());
         let admission = entry.and_then(|entry| entry.shown?.admission)?;
         let told = send(&EnterMessage::Admission(admission));
-        Some(Step::new(Self::Over, [told, Effect::Show(GateNotice::Repeated(passing))]))
+        Some(Step::new(Self::Over, [told, Effect::Show(GateNotice::Repeated(passing.clone()))]))
     }
 
     /// The use and the log's entry: one transaction, before anything opens.
@@ -337,7 +361,7 @@ impl GateEnter {
         judged.journal = judged.journal.append(&[entry], &mut batch);
         let mut effects = vec![Effect::Store(batch)];
         if context.broken.has(Break::OpenBeforeStored) && judged.opens() {
-            effects.insert(0, Effect::Show(GateNotice::Open(judged.passing)));
+            effects.insert(0, Effect::Show(GateNotice::Open(judged.passing.clone())));
         }
         Step::new(Self::Storing(judged, admission), effects)
     }
@@ -347,17 +371,17 @@ impl GateEnter {
         let mut effects: Vec<_> =
             admission.map(|admission| send(&EnterMessage::Admission(admission))).into_iter().collect();
         if let Some(why) = judged.refused {
-            effects.push(Effect::Show(GateNotice::Refused(why)));
+            effects.push(Effect::Show(GateNotice::Refused(why, Some(judged.passing))));
             return Step::new(Self::Over, effects);
         }
         if judged.shown.direction == Direction::Out {
             effects.push(Effect::Show(GateNotice::LetOut(judged.passing)));
             return Step::new(Self::Over, effects);
         }
+        let key = Usage::key(judged.passing.card, judged.shown.zone);
         if !context.broken.has(Break::OpenBeforeStored) {
             effects.push(Effect::Show(GateNotice::Open(judged.passing)));
         }
-        let key = Usage::key(judged.passing.card, judged.shown.zone);
         let before = judged.usage.to_bytes();
         let mut after = judged.usage;
         for used in after.uses.iter_mut().filter(|used| used.shown == judged.hash) {
@@ -368,6 +392,19 @@ impl GateEnter {
         effects.push(Effect::Store(batch));
         Step::new(Self::Opening, effects)
     }
+}
+
+/// The seat of a ticket of this event, replaced or not; a number from another event's plan is somebody else's seat here.
+fn seat_of(
+    setup: &Setup,
+    certified: &CardCertificate,
+    terms: Result<Option<&TicketTerms>, EnterRefusal>,
+) -> Option<u64> {
+    let ours = match terms {
+        Ok(terms) => terms.is_some_and(|terms| terms.event == setup.event),
+        Err(why) => why == EnterRefusal::Changed,
+    };
+    certified.seat.filter(|_| ours)
 }
 
 fn shown(setup: &Setup, certificate: Signed<CardCertificate>) -> Shown {
@@ -484,7 +521,7 @@ impl Talk for GateEnter {
             (Self::Proving(door, session), Event::Signed(proof)) => Self::proven(door, session, proof),
             (Self::ExpectPresented(door, session), Event::Received(bytes)) => match EnterMessage::received(&bytes) {
                 Ok(EnterMessage::Presented(presented)) => Self::presented(door, session, presented, context),
-                Ok(EnterMessage::Refused(why)) => Step::new(Self::Over, [Effect::Show(GateNotice::Refused(why))]),
+                Ok(EnterMessage::Refused(why)) => Step::new(Self::Over, [Effect::Show(GateNotice::Refused(why, None))]),
                 _ => Self::refuse(EnterRefusal::Malformed),
             },
             (Self::Camera(door), Event::Received(bytes)) => Self::seen(door, &bytes, context),
