@@ -306,6 +306,15 @@ fn ticket_terms(number: usize, entries: u64) -> TicketTerms {
     }
 }
 
+/// What stands on a seat: two rows and a box, so that gates are told runs of several shapes.
+fn seat_name(seat: u64) -> String {
+    match seat {
+        1 | 2 => format!("Row A, {:02}", seat + 8),
+        3 => "Row B, 1".into(),
+        _ => format!("Box {seat} left"),
+    }
+}
+
 /// The issuer plans an event, lists its tickets and puts gates in their places.
 fn planned(center: &mut Center, issuer: &mut Issuer<SimulatedVault>, dice: &mut Dice) -> Result<Vec<Start>, Whatever> {
     let (promoter, at) = (issuer.party()?, center.now);
@@ -328,7 +337,7 @@ fn planned(center: &mut Center, issuer: &mut Issuer<SimulatedVault>, dice: &mut 
             })
             .into(),
         seats: (1..=TICKETS[1].1)
-            .map(|seat| Seat { seat, name: format!("Row 1, {seat}"), article: seats, extensions: Default::default() })
+            .map(|seat| Seat { seat, name: seat_name(seat), article: seats, extensions: Default::default() })
             .collect(),
         at,
         extensions: Default::default(),
