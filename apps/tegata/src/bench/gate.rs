@@ -15,8 +15,8 @@ use std::path::Path;
 use std::time::Instant;
 use tegata_core::card::ticket::Usage;
 use tegata_core::record::{Batch, RecordKey, Space};
-use tegata_core::talk::enter::{DeadTicket, Direction, EnterRefusal, GateNotice, MAX_CODE, Setup, Tally};
-use tegata_core::talk::event::GateOrder;
+use tegata_core::talk::enter::{DeadTicket, Direction, EnterRefusal, GateNotice, MAX_CODE, SeatRun, Setup, Tally};
+use tegata_core::talk::event::{GateOrder, Seat};
 use tegata_core::talk::journal::{Journal, LogEntry};
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::certificate::Role;
@@ -34,6 +34,9 @@ const LARGE: usize = 100_000;
 /// that each costs nothing but these, 20 bytes each.
 const DEAD: usize = LARGE / 2;
 
+/// Seats of a row, rows of a block, of an event whose tickets are all for seats.
+const HALL: (usize, usize) = (25, 40);
+
 /// What was measured.
 pub struct Measured {
     admission_us: f64,
@@ -42,6 +45,7 @@ pub struct Measured {
     code_bytes: usize,
     exchanges: usize,
     setup_bytes: usize,
+    names_bytes: usize,
     setup_s: f64,
     count: usize,
 }
@@ -51,7 +55,8 @@ impl Measured {
     pub fn text(&self) -> String {
         format!(
             "gate: {:.0} us CPU an admission ({:.0} a second on one core), floor {:.0} us (ratio {:.2}), {:.0} us provider CPU to upload it; \
-             code {} bytes, tap {} exchanges; set-up for {LARGE} tickets, {DEAD} of them dead, {:.2} MB, applied in {:.2} s",
+             code {} bytes, tap {} exchanges; set-up for {LARGE} tickets with seats, {DEAD} of them dead, {:.2} MB ({:.2} MB of it what stands \
+             on the seats), applied in {:.2} s",
             self.admission_us,
             1e6 / self.admission_us,
             self.floor_us,
@@ -60,6 +65,7 @@ impl Measured {
             self.code_bytes,
             self.exchanges,
             self.setup_bytes as f64 / 1e6,
+            self.names_bytes as f64 / 1e6,
             self.setup_s,
         )
     }
@@ -74,6 +80,7 @@ impl Measured {
             "code_bytes": self.code_bytes,
             "exchanges": self.exchanges,
             "setup_bytes": self.setup_bytes,
+            "setup_names_bytes": self.names_bytes,
             "setup_s": rounded(self.setup_s, 3),
             "count": self.count,
         })
@@ -129,7 +136,7 @@ pub fn measure(screen: Screen, count: usize) -> Result<Measured, Failure> {
     if gate.waiting() != 0 {
         return fail("the gate's log is not with the provider");
     }
-    let (setup_bytes, setup_s) = large(&mut gate)?;
+    let (setup_bytes, names_bytes, setup_s) = large(&mut gate)?;
     Ok(Measured {
         admission_us: nanoseconds as f64 / 1_000.0 / count as f64,
         floor_us,
@@ -137,6 +144,7 @@ pub fn measure(screen: Screen, count: usize) -> Result<Measured, Failure> {
         code_bytes,
         exchanges,
         setup_bytes,
+        names_bytes,
         setup_s,
         count,
     })
@@ -205,8 +213,17 @@ fn floor(gate: &Gate<SqliteVault>, path: &Path) -> Result<f64, Failure> {
     Ok(each)
 }
 
-/// The set-up of this gate for a large event: its bytes, and the seconds until the gate works by it.
-fn large(gate: &mut Gate<SqliteVault>) -> Result<(usize, f64), Failure> {
+/// The seats of a large event, as people find them.
+fn seats() -> Vec<Seat> {
+    let (row, block) = HALL;
+    let name =
+        |seat: usize| format!("Block {}, row {}, {}", seat / row / block + 1, seat / row % block + 1, seat % row + 1);
+    let seat = |at: usize| Seat { seat: at as u64 + 1, name: name(at), article: 1, extensions: Default::default() };
+    (0..LARGE).map(seat).collect()
+}
+
+/// The set-up of this gate for a large event: its bytes, those of its seats' names, and the seconds until the gate works by it.
+fn large(gate: &mut Gate<SqliteVault>) -> Result<(usize, usize, f64), Failure> {
     let mut dead: Vec<DeadTicket> = (0..DEAD as u64)
         .map(|number| {
             let mut card = [0; 16];
@@ -215,7 +232,10 @@ fn large(gate: &mut Gate<SqliteVault>) -> Result<(usize, f64), Failure> {
         })
         .collect();
     dead.sort_by_key(|dead| dead.card);
-    let setup = Setup { dead, ..(*gate.door()?.setup).clone() };
+    let plan = seats();
+    let Some(seats) = SeatRun::of(&plan) else { return fail("the names of the seats are too long") };
+    let names_bytes = seats.to_bytes().len();
+    let setup = Setup { dead, seats: Some(seats), ..(*gate.door()?.setup).clone() };
     let bytes = setup.to_bytes();
     let started = Instant::now();
     // As the update does: read, looked at, stored, and the door opened by it.
@@ -230,5 +250,10 @@ fn large(gate: &mut Gate<SqliteVault>) -> Result<(usize, f64), Failure> {
     if gate.door()?.setup.dead.len() != DEAD {
         return fail("the set-up was not taken up");
     }
-    Ok((bytes.len(), started.elapsed().as_secs_f64()))
+    let seconds = started.elapsed().as_secs_f64();
+    let setup = gate.door()?.setup;
+    if plan.iter().any(|seat| setup.seat_name(seat.seat).as_ref() != Some(&seat.name)) {
+        return fail("a seat has another name at the gate");
+    }
+    Ok((bytes.len(), names_bytes, seconds))
 }
