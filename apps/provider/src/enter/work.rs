@@ -34,7 +34,8 @@ pub(crate) fn next(store: &Store, now: Time) -> Result<Option<Piece>, StoreError
         }
         // It is over when no ticket can come to it any more: not before every change that leads to its old terms is.
         let leads_here = |earlier: &ChangeRow| earlier.event == change.event && earlier.after == Some(change.before);
-        if !cards.is_empty() || !(asks || open.iter().any(leads_here)) {
+        let waits = asks || open.iter().any(leads_here);
+        if !waits || !cards.is_empty() {
             return Ok(Some(Piece { change: change.clone(), cards, walked: false }));
         }
     }
