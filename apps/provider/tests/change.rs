@@ -22,7 +22,7 @@ use tegata_core::wire::signed::Algorithm;
 use tegata_core::{Amount, CardId, EventId, Time, Unit};
 use tegata_gate::Gate;
 use tegata_provider::Provider;
-use tegata_store::{ChangeState, RefundState, Store};
+use tegata_store::{ChangeRow, ChangeState, RefundState, Store};
 use tegata_vault::MemoryVault;
 use tegata_wallet::{Since, Wallet};
 use world::{World, blank, usd};
@@ -250,6 +250,19 @@ impl Concert {
         self.world.issuer_asks(change.clone());
         change
     }
+    /// What it was changed to is changed once more, which `revision` of its article sells.
+    fn changes_again(&mut self, revision: u64, before: &Terms, after: &Terms, silence_refunds: bool) -> Change {
+        self.lists(revision, after.clone());
+        let change = self.order(before, Some(after.clone()), silence_refunds);
+        self.world.issuer_asks(change.clone());
+        change
+    }
+    /// What it was changed to is cancelled.
+    fn cancels_after(&mut self, before: &Terms) -> Change {
+        let change = self.order(before, None, false);
+        self.world.issuer_asks(change.clone());
+        change
+    }
     fn cancels(&mut self) -> Change {
         let change = self.order(&terms_sold(self), None, false);
         self.world.issuer_asks(change.clone());
@@ -291,9 +304,21 @@ impl Concert {
         // A ticket that two changes have concerned was cancelled by the second.
         all.iter().find(|row| row.state == ChangeState::Cancelled).or(all.last()).map(|row| row.state)
     }
+    /// How a ticket stands in one change.
+    fn state_in(&self, card: CardId, change: &Change) -> Option<ChangeState> {
+        let row = self.row_of(change);
+        let found = self.world.provider.store().change_ticket(card, &row.change).expect("read");
+        found.map(|row| row.state)
+    }
+    fn row_of(&self, change: &Change) -> ChangeRow {
+        self.world.provider.store().change_of(EVENT, change.before).expect("read").expect("a change")
+    }
+    /// How many tickets of a change stand how.
+    fn counts(&self, change: &Change) -> Vec<(ChangeState, u64)> {
+        self.world.provider.store().change_counts(&self.row_of(change).change).expect("read")
+    }
     fn is_over(&self, change: &Change) -> bool {
-        let row = self.world.provider.store().change_of(EVENT, change.before).expect("read");
-        row.expect("a change").ended.is_some()
+        self.row_of(change).ended.is_some()
     }
     /// The bank pays everything back that it is asked for; gives how much, each.
     fn bank_pays_back(&mut self) -> Vec<u64> {
@@ -510,10 +535,16 @@ fn a_ticket_bought_over_a_counter_is_paid_back_by_hand_also_if_it_is_installed_l
     concert.world.issuer_asks(change.clone());
     concert.work();
     assert!(concert.is_over(&change));
+    let left = |concert: &Concert| {
+        let (issuer, now) = (concert.world.issuer_id(), concert.world.now);
+        concert.world.provider.store().numbers_left(issuer, standing.handle(), now).expect("read")
+    };
+    assert_eq!(left(&concert), 1, "over but for one, as its promoter is told");
     let after = concert.world.install(&mut concert.visitor.device, &numbers[1], 98);
     assert!(!concert.is_over(&change), "another one has come");
     concert.work();
     assert!(concert.is_over(&change) && !concert.says.asks::<Refund>(&mut concert.world));
+    assert_eq!(left(&concert), 0);
     concert.hears();
     for card in [before, after] {
         assert_eq!(concert.state(card), Some(ChangeState::Cancelled));
@@ -694,24 +725,282 @@ fn a_ticket_declined_while_its_doors_are_open_is_paid_back_when_no_gate_can_say_
 }
 
 #[test]
-fn what_is_changed_again_or_cancelled_while_it_is_changed_goes_through_both() {
+fn a_cancellation_takes_hold_at_once_also_of_who_has_not_answered_a_change() {
     let mut concert = Concert::new();
-    let (taken, silent) = (concert.buys(), concert.buys());
+    let (taken, declined, silent, given_back) = (concert.buys(), concert.buys(), concert.buys(), concert.buys());
+    let first = moved(&concert, 20);
+    let moves = concert.changes(&first, false);
+    concert.work();
+    concert.hears();
+    concert.answers(taken, true).expect("answered");
+    concert.answers(declined, false).expect("answered");
+    let now = concert.world.moment();
+    concert.visitor.surrender(given_back, now).expect("given back");
+    concert.hears();
+    let cancels = concert.cancels_after(&first);
+    concert.work();
+    let before = [taken, declined, silent, given_back].map(|card| concert.state_in(card, &moves));
+    use ChangeState::{Accepted, Cancelled, Declined, Over, Superseded};
+    assert_eq!(before, [Some(Accepted), Some(Declined), Some(Superseded), Some(Over)]);
+    let after = [taken, declined, silent, given_back].map(|card| concert.state_in(card, &cancels));
+    assert_eq!(after, [Some(Cancelled), None, Some(Cancelled), None]);
+    assert!(concert.is_over(&moves) && concert.is_over(&cancels), "nobody is waited for");
+    let counted = [concert.counts(&moves), concert.counts(&cancels)];
+    // The old question has no answer any more, and the wallet shows what has come instead.
+    assert_eq!(concert.answers(silent, true).expect("told"), ChangeOutcome::Over);
+    concert.hears();
+    let told = concert.visitor.change(silent).expect("told");
+    assert_eq!((told.offered.changed.after, told.stands), (None, Some(ChangeOutcome::Refunded)));
+    assert_eq!(told.comes_back, Some(usd(4_500)));
+    assert!(concert.answers(silent, true).is_err(), "there is nothing to answer");
+    assert_eq!(concert.bank_pays_back(), [4_500; 4]);
+    concert.hears();
+    assert_eq!(concert.visitor.refunded(silent).expect("told").amount, usd(4_500));
+    assert_eq!(concert.visitor.change(silent).expect("told").comes_back, None, "it is here");
+    concert.deadline();
+    concert.work();
+    assert_eq!([concert.counts(&moves), concert.counts(&cancels)], counted, "what is over counts no more");
+    assert!(!concert.says.asks::<Refund>(&mut concert.world));
+    assert_eq!([taken, declined, silent, given_back].map(|card| concert.refunds(card)), [1; 4]);
+    concert.clean();
+}
+
+#[test]
+fn an_answer_under_way_while_the_event_is_cancelled_is_told_that_it_is_over_and_moves_no_money() {
+    for accept in [true, false] {
+        let mut concert = Concert::new();
+        let card = concert.buys();
+        let first = moved(&concert, 20);
+        let moves = concert.changes(&first, true);
+        concert.work();
+        concert.hears();
+        let cancels = concert.cancels_after(&first);
+        // No ticket has had its turn, and nobody hears the reply.
+        concert.answers_unheard(card, accept);
+        let states = |concert: &Concert| [&moves, &cancels].map(|change| concert.state_in(card, change));
+        assert_eq!(states(&concert), [Some(ChangeState::Superseded), Some(ChangeState::Cancelled)]);
+        concert.dies(Broken::NONE);
+        assert_eq!(concert.answers(card, accept).expect("the same bytes again"), ChangeOutcome::Over);
+        concert.work();
+        assert_eq!(states(&concert), [Some(ChangeState::Superseded), Some(ChangeState::Cancelled)]);
+        assert_eq!(concert.bank_pays_back(), [4_500]);
+        concert.hears();
+        assert_eq!(concert.visitor.refunded(card).expect("told").amount, usd(4_500));
+        assert_eq!(concert.refunds(card), 1);
+        concert.clean();
+    }
+}
+
+#[test]
+fn who_was_let_in_while_the_question_was_open_is_paid_back_by_the_cancellation() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    concert.doors_open();
     let first = moved(&concert, 20);
     concert.changes(&first, false);
     concert.work();
     concert.hears();
-    concert.answers(taken, true).expect("answered");
-    let change = concert.order(&first, None, false);
-    concert.world.issuer_asks(change.clone());
+    // The gate has not heard of the change.
+    concert.enters(card, 0);
+    concert.brings(0);
+    concert.cancels_after(&first);
     concert.work();
-    assert_eq!(concert.state(taken), Some(ChangeState::Cancelled));
+    assert_eq!(concert.state(card), Some(ChangeState::Cancelled));
+    assert_eq!(concert.bank_pays_back(), [4_500]);
+    concert.clean();
+}
+
+#[test]
+fn a_provider_that_dies_at_every_step_of_a_cancellation_over_a_change_pays_everyone_once() {
+    let mut concert = Concert::new();
+    let cards = [concert.buys(), concert.buys(), concert.buys()];
+    let first = moved(&concert, 20);
+    let moves = concert.changes(&first, false);
+    concert.work();
+    concert.hears();
+    concert.answers(cards[0], true).expect("answered");
+    let lost = Broken::only(tegata_core::step::Break::AcknowledgeBeforeCommit);
+    let step = |concert: &mut Concert| {
+        // Once it dies before what it did is durable, once after.
+        for broken in [lost, Broken::NONE] {
+            concert.dies(broken);
+            let (now, entropy) = (concert.world.now, concert.world.entropy());
+            concert.world.provider.change_on(now, entropy);
+            concert.dies(Broken::NONE);
+        }
+    };
+    let cancels = concert.cancels_after(&first);
+    (0..6).for_each(|_| step(&mut concert));
+    assert!(concert.is_over(&moves) && concert.is_over(&cancels));
+    assert_eq!(concert.counts(&cancels), [(ChangeState::Cancelled, 3)]);
+    assert_eq!(concert.bank_pays_back(), [4_500; 3]);
+    (0..2).for_each(|_| step(&mut concert));
+    assert!(concert.bank_pays_back().is_empty());
+    assert_eq!(cards.map(|card| concert.refunds(card)), [1; 3]);
+    concert.clean();
+}
+
+#[test]
+fn who_has_not_answered_is_asked_by_the_newest_change_about_the_ticket_that_it_still_has() {
+    let mut concert = Concert::new();
+    let cards @ [taken, late, declined, silent] = [(); 4].map(|()| concert.buys());
+    let (first, second) = (moved(&concert, 20), Terms { name: "Concert, balcony".into(), ..moved(&concert, 21) });
+    let one = concert.changes(&first, true);
+    concert.work();
+    concert.hears();
+    concert.answers(taken, true).expect("answered");
+    let two = concert.changes_again(3, &first, &second, false);
+    assert_eq!(concert.answers(late, false).expect("told"), ChangeOutcome::Over, "that question is over");
+    concert.work();
+    assert!(concert.is_over(&one) && !concert.is_over(&two));
+    assert_eq!(concert.state_in(taken, &one), Some(ChangeState::Accepted));
+    for card in [late, declined, silent] {
+        assert_eq!(concert.state_in(card, &one), Some(ChangeState::Superseded));
+    }
+    assert_eq!(concert.counts(&two), [(ChangeState::Told, 4)]);
+    concert.hears();
+    for card in cards {
+        let told = concert.visitor.change(card).expect("told");
+        assert_eq!((told.offered.changed.after.as_ref(), told.stands), (Some(&second), None));
+        let has = if card == taken { "Concert, benches" } else { "Concert, stalls" };
+        assert_eq!(told.before.expect("known").name, has);
+    }
+    assert_eq!(concert.answers(taken, true).expect("answered"), ChangeOutcome::Taken);
+    assert_eq!(concert.answers(late, true).expect("answered"), ChangeOutcome::Taken);
+    assert_eq!(concert.answers(declined, false).expect("answered"), ChangeOutcome::Refunded);
+    assert_eq!([taken, late].map(|card| concert.terms_of(card)), [second.clone(), second.clone()]);
+    assert_eq!(concert.bank_pays_back(), [4_500]);
     concert.deadline();
     concert.work();
-    assert_eq!(concert.state(silent), Some(ChangeState::Cancelled), "by the first change's end");
-    assert!(concert.is_over(&change));
-    assert_eq!(concert.bank_pays_back(), [4_500, 4_500]);
+    assert!(concert.is_over(&two));
+    assert_eq!(concert.state_in(silent, &two), Some(ChangeState::SilentAccepted), "by the newest rule");
+    concert.hears();
+    assert_eq!(concert.terms_of(silent), second);
+    assert_eq!(cards.map(|card| concert.refunds(card)), [0, 0, 1, 0]);
     concert.clean();
+    concert.world.now = second.ticket.as_ref().expect("a ticket's").from.after(60);
+    (0..3).for_each(|gate| concert.brings(gate));
+    concert.hears();
+    for card in [taken, late, silent] {
+        concert.enters(card, 0);
+    }
+    assert_eq!(concert.refused(declined, 1), EnterRefusal::Refunded);
+    (0..3).for_each(|gate| concert.brings(gate));
+    concert.hears();
+    assert!(concert.world.open_exceptions().is_empty(), "{:?}", concert.world.open_exceptions());
+    concert.clean();
+}
+
+#[test]
+fn changes_that_come_before_any_ticket_had_its_turn_lead_to_the_last_of_them() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    let (first, second) = (moved(&concert, 20), moved(&concert, 21));
+    let one = concert.changes(&first, true);
+    let two = concert.changes_again(3, &first, &second, true);
+    let three = concert.cancels_after(&second);
+    concert.work();
+    let states = [&one, &two, &three].map(|change| concert.state_in(card, change));
+    use ChangeState::{Cancelled, Superseded};
+    assert_eq!(states, [Some(Superseded), Some(Superseded), Some(Cancelled)]);
+    assert!([&one, &two, &three].iter().all(|change| concert.is_over(change)));
+    assert_eq!(concert.bank_pays_back(), [4_500]);
+    concert.hears();
+    assert!(concert.visitor.change(card).expect("told").offered.changed.after.is_none());
+    concert.clean();
+}
+
+#[test]
+fn a_change_that_comes_after_the_deadline_of_the_first_finds_what_silence_has_decided() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    let (first, second) = (moved(&concert, 20), moved(&concert, 21));
+    let one = concert.changes(&first, false);
+    concert.work();
+    concert.deadline();
+    let two = concert.changes_again(3, &first, &second, false);
+    concert.work();
+    assert_eq!(concert.state_in(card, &one), Some(ChangeState::SilentAccepted));
+    assert_eq!(concert.state_in(card, &two), Some(ChangeState::Told));
+    assert!(concert.is_over(&one) && !concert.is_over(&two));
+    concert.clean();
+}
+
+#[test]
+fn one_that_failed_in_a_change_has_its_turn_in_the_later_one_and_fails_there() {
+    let mut concert = Concert::new();
+    let (stuck, broken) = (concert.buys(), concert.buys());
+    let sql = |concert: &Concert, text: &str, card: CardId| {
+        concert.world.provider.store().connection().execute(text, [card.0]).expect("done");
+    };
+    let first = moved(&concert, 20);
+    let moves = concert.changes(&first, false);
+    concert.work();
+    sql(&concert, "UPDATE change_ticket SET state = 10 WHERE card = ?1", stuck);
+    sql(&concert, "UPDATE purchase SET revision = 99 WHERE card = ?1", broken);
+    let cancels = concert.cancels_after(&first);
+    concert.work();
+    assert_eq!(concert.counts(&moves), [(ChangeState::Superseded, 2)]);
+    assert_eq!(concert.state_in(stuck, &cancels), Some(ChangeState::Cancelled));
+    assert_eq!(concert.state_in(broken, &cancels), Some(ChangeState::Failed));
+    assert!(concert.is_over(&moves) && concert.is_over(&cancels));
+    assert_eq!(concert.bank_pays_back(), [4_500]);
+    sql(&concert, "UPDATE purchase SET revision = 1 WHERE card = ?1", broken);
+    concert.world.issuer_asks(cancels.clone());
+    concert.work();
+    assert_eq!(concert.state_in(broken, &cancels), Some(ChangeState::Cancelled));
+    assert_eq!(concert.bank_pays_back(), [4_500]);
+    concert.clean();
+}
+
+/// What is changed in the provider's database after a change over a change, and words by which the auditor must name it.
+const TAMPERED_AGAIN: &[(&str, &str, &[&str])] = &[
+    (
+        "a ticket has no turn in the later change",
+        "DELETE FROM change_ticket WHERE state = 3 AND card IN (SELECT card FROM change_ticket WHERE state = 11)",
+        &["superseded"],
+    ),
+    (
+        "a question is closed that was answered",
+        "UPDATE change_ticket SET state = 11, answer = NULL WHERE state = 4",
+        &["superseded"],
+    ),
+    ("a later change came after the deadline", "UPDATE change SET at = answer_until + 1000000", &["superseded"]),
+    ("a closed question waits", "UPDATE change_ticket SET state = 2 WHERE state = 11", &["every ticket is decided"]),
+    (
+        "a ticket kept its old terms",
+        "UPDATE card SET terms = (SELECT before FROM change WHERE after IN (SELECT before FROM change))
+        WHERE blocked IS NULL",
+        &["the terms of card-"],
+    ),
+];
+
+#[test]
+fn whoever_changes_what_became_of_a_superseded_ticket_is_found() {
+    let mut concert = Concert::new();
+    let (late, declined) = (concert.buys(), concert.buys());
+    let (first, second) = (moved(&concert, 20), moved(&concert, 21));
+    concert.changes(&first, true);
+    concert.work();
+    concert.hears();
+    concert.answers(declined, false).expect("answered");
+    assert_eq!(concert.bank_pays_back(), [4_500]);
+    let two = concert.changes_again(3, &first, &second, true);
+    concert.work();
+    concert.hears();
+    assert_eq!(concert.answers(late, true).expect("answered"), ChangeOutcome::Taken);
+    concert.deadline();
+    concert.work();
+    assert!(concert.is_over(&two));
+    concert.clean();
+    let whole = concert.world.provider.snapshot().expect("a copy");
+    for (story, sql, words) in TAMPERED_AGAIN {
+        let store = Store::restore(&whole).expect("restored");
+        store.connection().execute_batch(sql).expect("tampered with");
+        let found = tegata_audit::audit(store.connection(), &tegata_audit::Options::default()).expect("audited");
+        let named = found.difference.unwrap_or_else(|| panic!("{story}: not found")).to_string();
+        assert!(words.iter().all(|word| named.contains(word)), "{story}: {named}");
+    }
 }
 
 #[test]
@@ -846,6 +1135,11 @@ const TAMPERED: &[(&str, &str, &[&str])] = &[
         "a ticket lost its new terms",
         "UPDATE card SET terms = (SELECT before FROM change) WHERE blocked IS NULL",
         &["the terms of card-"],
+    ),
+    (
+        "a question is closed that no later change has taken over",
+        "UPDATE change_ticket SET state = 11, answer = NULL WHERE state = 4",
+        &["change", "superseded"],
     ),
     ("a declined ticket is never paid back", "DELETE FROM surrender", &["declined"]),
     ("a declined ticket is paid back higher", "UPDATE refund SET amount = amount + 1", &["refund"]),

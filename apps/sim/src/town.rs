@@ -453,6 +453,7 @@ impl Town {
         self.center.pass(self.time);
         if self.plans.is_some() {
             self.center.work_off(self.mix.network / 2);
+            self.count_changes();
         }
     }
 

@@ -1,9 +1,10 @@
 //! Changes of tickets after they were bought: shown, old beside new, and answered once.
 
 use crate::wallet::{Wallet, WalletError};
-use tegata_core::CardId;
 use tegata_core::card::Terms;
+use tegata_core::talk::buy::PurchaseState;
 use tegata_core::talk::event::{Answering, ChangeNotice, ChangeOutcome, Holder, KeptChange};
+use tegata_core::{Amount, CardId};
 use tegata_device::{Now, Post, ask};
 use tegata_vault::Vault;
 
@@ -16,6 +17,8 @@ pub struct ChangedTicket {
     pub before: Option<Terms>,
     /// What became of the ticket; absent: it waits for an answer, or for the deadline.
     pub stands: Option<ChangeOutcome>,
+    /// What this wallet paid for it, where the event is cancelled and the money is not here yet.
+    pub comes_back: Option<Amount>,
 }
 
 impl<V: Vault> Wallet<V> {
@@ -30,7 +33,14 @@ impl<V: Vault> Wallet<V> {
     pub fn change(&self, card: CardId) -> Option<ChangedTicket> {
         let offered = KeptChange::load(&self.device, card)?;
         let (before, stands) = (offered.terms_before(&self.device), offered.stands(&self.device));
-        Some(ChangedTicket { offered, before, stands })
+        let cancelled = offered.changed.after.is_none();
+        let comes_back = if cancelled && self.refunded(card).is_none() { self.paid_for(card) } else { None };
+        Some(ChangedTicket { offered, before, stands, comes_back })
+    }
+    fn paid_for(&self, card: CardId) -> Option<Amount> {
+        let paid = |state| matches!(state, PurchaseState::Provisional | PurchaseState::Delivered);
+        let bought = self.purchases().ok()?.into_iter().find(|one| one.card == Some(card) && paid(one.state))?;
+        Some(bought.article.price)
     }
     /// Takes the new ticket (`accept`), or has the old one paid back. The first answer counts; asked again, the same bytes go out.
     ///

@@ -1,6 +1,7 @@
 //! Events changed or cancelled after their tickets were sold: a ticket has other terms, or was paid back without its own key's
 //! word, only by a change that its promoter signed; and by its holder's signed answer, or by the promoter's rule once the deadline
-//! had passed. That a ticket was let in before is taken as recorded, and so is the moment of a decision: the provider's clock.
+//! had passed. Whoever had not answered when a later change came has its turn in that one, and a change that has ended leaves nobody
+//! waiting. That a ticket was let in before is taken as recorded, and so is the moment of a decision: the provider's clock.
 
 use crate::AuditError;
 use crate::difference::{Findings, What};
@@ -20,6 +21,8 @@ use tegata_core::{Handle, Hash};
 pub(crate) struct Changes {
     /// The terms that a ticket had, and those that it took up for them.
     taken: HashMap<(Id, Handle), Handle>,
+    /// The terms of a change that its holder had not answered when a later one came, and those that the later one replaces.
+    superseded: HashMap<(Id, Handle), Handle>,
     /// Tickets that are paid back without having been given back.
     undone: HashSet<Id>,
 }
@@ -34,6 +37,8 @@ struct Row {
     answer: Option<Vec<u8>>,
     came: bool,
     given_back: bool,
+    /// It has its turn in a later change that came before the deadline of this one.
+    passed_on: bool,
 }
 
 impl Changes {
@@ -51,7 +56,12 @@ impl Changes {
         let signed = signed(connection, trust, numbers, checked, findings)?;
         let sql = "SELECT card, change, wallet, state, at, answer,
                 EXISTS (SELECT 1 FROM admission WHERE admission.card = change_ticket.card AND done = 1),
-                EXISTS (SELECT 1 FROM surrender WHERE surrender.card = change_ticket.card)
+                EXISTS (SELECT 1 FROM surrender WHERE surrender.card = change_ticket.card),
+                state = 11 AND EXISTS (SELECT 1 FROM change AS earlier
+                    JOIN change AS later ON later.event = earlier.event AND later.before = earlier.after
+                    JOIN change_ticket AS next ON next.change = later.change
+                    WHERE earlier.change = change_ticket.change AND next.card = change_ticket.card
+                        AND later.at < earlier.answer_until)
             FROM change_ticket ORDER BY card, at, change";
         each(connection, sql, [], |columns| {
             let row = Row {
@@ -63,6 +73,7 @@ impl Changes {
                 answer: columns.get(5)?,
                 came: columns.get(6)?,
                 given_back: columns.get(7)?,
+                passed_on: columns.get(8)?,
             };
             *checked += u64::from(row.answer.is_some());
             let change = signed.get(&row.change);
@@ -76,6 +87,9 @@ impl Changes {
             match (row.state, &change.after) {
                 (ACCEPTED | SILENT_ACCEPTED | KEPT, Some(after)) => {
                     changes.taken.insert((row.card, change.before), after.handle());
+                }
+                (SUPERSEDED, Some(after)) => {
+                    changes.superseded.insert((row.card, change.before), after.handle());
                 }
                 (DECLINED | SILENT_REFUNDED | CANCELLED, _) => {
                     changes.undone.insert(row.card);
@@ -92,6 +106,13 @@ impl Changes {
             let (evidence, ledger) = ("that every ticket has its turn", format!("{forgotten} tickets had none"));
             ("changes that have ended".to_owned(), evidence, ledger, "table change_ticket".to_owned())
         });
+        let sql = "SELECT count(*) FROM change JOIN change_ticket ON change_ticket.change = change.change
+            WHERE change.ended IS NOT NULL AND change_ticket.state IN (1, 2)";
+        let open: i64 = connection.query_row(sql, [], |row| row.get(0))?;
+        findings.expect(open == 0, What::Row, || {
+            let (evidence, ledger) = ("that every ticket is decided", format!("{open} tickets wait"));
+            ("changes that have ended".to_owned(), evidence, ledger, "table change_ticket".to_owned())
+        });
         Ok(changes)
     }
     /// Whether a change has paid this ticket back.
@@ -103,20 +124,31 @@ impl Changes {
         let mut terms = bought;
         // No change leads back to terms that were replaced; a forged one shall not lead in circles.
         for _ in 0..=self.taken.len() {
-            match self.taken.get(&(*card, terms)) {
-                Some(after) => terms = *after,
+            match self.next(card, terms) {
+                Some(after) => terms = after,
                 None => break,
             }
         }
         terms
     }
+    /// What a card that had these terms took up next: by the change of them, or by the later one that took its place.
+    fn next(&self, card: &Id, terms: Handle) -> Option<Handle> {
+        let mut asked = terms;
+        for _ in 0..=self.superseded.len() {
+            match self.superseded.get(&(*card, asked)) {
+                Some(later) => asked = *later,
+                None => break,
+            }
+        }
+        self.taken.get(&(*card, asked)).copied()
+    }
     /// Whether a card that was bought under `bought` had these terms at some time.
     pub fn explain(&self, card: &Id, bought: Handle, terms: Handle) -> bool {
         let mut had = bought;
         for _ in 0..=self.taken.len() {
-            match self.taken.get(&(*card, had)) {
+            match self.next(card, had) {
                 _ if had == terms => return true,
-                Some(after) => had = *after,
+                Some(after) => had = after,
                 None => return false,
             }
         }
@@ -134,9 +166,10 @@ const CANCELLED: u64 = 7;
 const KEPT: u64 = 8;
 const OVER: u64 = 9;
 const FAILED: u64 = 10;
+const SUPERSEDED: u64 = 11;
 
 /// States of tickets, by their number in the schema.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "?",
     "listed",
     "told",
@@ -148,6 +181,7 @@ const NAMES: [&str; 11] = [
     "kept",
     "over",
     "failed",
+    "superseded",
 ];
 
 impl Row {
@@ -177,6 +211,7 @@ impl Row {
             KEPT => asked && self.came,
             OVER => self.given_back,
             FAILED => true,
+            SUPERSEDED => asked && answer.is_none() && self.passed_on,
             _ => false,
         }
     }

@@ -55,11 +55,13 @@ pub enum ChangeState {
     Over = 9,
     /// A person has to look.
     Failed = 10,
+    /// A later change came before its holder had answered: it has its turn there.
+    Superseded = 11,
 }
 
 impl ChangeState {
     /// Every one, in the order of its number.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Listed,
         Self::Told,
         Self::Accepted,
@@ -70,6 +72,7 @@ impl ChangeState {
         Self::Kept,
         Self::Over,
         Self::Failed,
+        Self::Superseded,
     ];
     /// What people call it.
     pub fn name(self) -> &'static str {
@@ -84,6 +87,7 @@ impl ChangeState {
             Self::Kept => "kept",
             Self::Over => "over",
             Self::Failed => "failed",
+            Self::Superseded => "superseded",
         }
     }
     /// Whether nothing is decided yet.
@@ -173,6 +177,14 @@ impl Store {
     pub fn change_of(&self, event: EventId, before: Handle) -> Result<Option<ChangeRow>, StoreError> {
         let sql = format!("SELECT {CHANGE} FROM change WHERE event = ?1 AND before = ?2");
         one(self.sql(&sql)?, params![event.0, before.0], change)
+    }
+    /// The changes that lead to these terms, oldest first: their tickets may come under them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn changes_into(&self, event: EventId, after: Handle) -> Result<Vec<ChangeRow>, StoreError> {
+        let sql = format!("SELECT {CHANGE} FROM change WHERE event = ?1 AND after = ?2 ORDER BY at, change");
+        all(self.sql(&sql)?, params![event.0, after.0], change)
     }
     /// Changes of which not every ticket is decided, oldest first.
     ///

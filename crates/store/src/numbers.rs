@@ -270,6 +270,17 @@ impl Store {
         self.sql(sql)?.execute(params![row.hash.0, state, row.key, card, opt(row.load), request, reply])?;
         Ok(())
     }
+    /// How many numbers of an issuer's cards under these terms can still be installed at this time.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn numbers_left(&self, issuer: IssuerId, terms: Handle, now: Time) -> Result<u64, StoreError> {
+        let sql = "SELECT count(*) FROM number_batch
+            JOIN number ON number.issuer = number_batch.issuer AND number.batch = number_batch.batch
+            WHERE number_batch.issuer = ?1 AND number_batch.terms = ?2 AND number_batch.valid_until > ?3
+                AND number.state IN (1, 2)";
+        Ok(one(self.sql(sql)?, params![issuer.0, terms.0, n(now.0)], |row| row.u64())?.unwrap_or(0))
+    }
     /// How many wrong numbers a wallet has sent, and since when.
     ///
     /// # Errors

@@ -9,6 +9,10 @@
 //! A ticket that had let somebody in before is not offered its money: it goes on under the new terms, which its wallet is told. If
 //! the event is cancelled it is paid back like all others.
 //!
+//! What is changed may be changed again, or cancelled, while some have not answered yet. Then the later word takes the place of the
+//! earlier one for them: the earlier question is closed in the transaction in which the ticket has its turn in the later change, by
+//! the terms that it has. Whoever answers the closed question is told that it is over; that answer moves no money.
+//!
 //! A cancelled ticket, and one whose doors have not opened, is paid back at once: no gate can let it in any more. Where the old
 //! doors are open, a gate that has not heard of the change might have, so its log is waited for, L + U, as with every card that is
 //! given back (R11).
@@ -27,7 +31,7 @@ use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::talk::update::{Command, CommandKind};
 use tegata_core::wire::signed::{Signed, Verified};
 use tegata_core::{CardId, EventId, Handle, Hash, Time, WalletId};
-use tegata_store::{CardRow, ChangeRow, ChangeState, ChangeTicketRow, StoreError};
+use tegata_store::{CardRow, ChangeRow, ChangeState, ChangeTicketRow, Store, StoreError};
 
 /// Begins a change. The same one again changes nothing, but those tickets that failed have another turn.
 pub(crate) fn change(desk: &mut Desk<'_>, request: &Verified<Change>) -> Result<Vec<u8>, Failure> {
@@ -64,6 +68,12 @@ pub(crate) fn change(desk: &mut Desk<'_>, request: &Verified<Change>) -> Result<
     }
     planned.changed += 1;
     desk.store.put_planned(planned)?;
+    // What an earlier change could not do with its tickets has another turn, which leads here.
+    for earlier in desk.store.changes_into(request.event, request.before)? {
+        if desk.store.retry_change(&earlier.change)? > 0 {
+            desk.store.put_change(&ChangeRow { ended: None, ..earlier })?;
+        }
+    }
     desk.store.put_change(&ChangeRow {
         change: hash,
         promoter: request.promoter,
@@ -103,14 +113,31 @@ pub(crate) fn is_replaced(desk: &Desk<'_>, terms: &Terms) -> Result<bool, Failur
     Ok(desk.store.event_terms(ticket.event)?.iter().any(|(one, replaced)| *one == handle && replaced.is_some()))
 }
 
-/// A holder says what it wants. The first answer counts, and none that comes after the deadline: whoever is late is told what
-/// the promoter's rule has made of its silence.
+/// The change that takes the place of this one for everybody who has not answered by then: it replaces the terms that this one
+/// offers. Where it came after the deadline there was nobody left to answer: silence has decided first.
+pub(super) fn superseded_by(store: &Store, change: &ChangeRow) -> Result<Option<ChangeRow>, StoreError> {
+    let Some(after) = change.after else {
+        return Ok(None);
+    };
+    Ok(store.change_of(change.event, after)?.filter(|later| later.at < change.answer_until))
+}
+
+/// A holder says what it wants. The first answer counts, and none that comes after the deadline or after a later change: whoever is
+/// late is told what the promoter's rule has made of its silence, or that the question is over.
 pub(crate) fn answered(desk: &mut Desk<'_>, request: &Verified<ChangeAnswer>) -> Result<Vec<u8>, Failure> {
     let ours = desk.card(request.card)?.is_some_and(|card| card.wallet == request.wallet);
     let change = desk.store.change(&request.change)?.filter(|_| ours).ok_or(ProviderRefusal::Unknown)?;
     let row = desk.store.change_ticket(request.card, &request.change)?;
     let mut row = row.ok_or(ProviderRefusal::Unknown)?;
-    if row.state.is_open() || desk.shared.broken.has(Break::LaterAnswerCounts) {
+    let later = superseded_by(desk.store, &change)?.filter(|_| row.state.is_open());
+    if let Some(later) = later {
+        // Signed before its wallet had heard of the later change, which has its say at once; money waits as with every turn (R15).
+        if reconciling(desk)? {
+            return Err(Failure::Refused(ProviderRefusal::Reconciling, Some(60)));
+        }
+        supersede(desk, &change, row.clone(), &later)?;
+        row = desk.store.change_ticket(request.card, &request.change)?.ok_or(StoreError::Damaged)?;
+    } else if row.state.is_open() || desk.shared.broken.has(Break::LaterAnswerCounts) {
         let wanted = match () {
             () if change.after.is_none() => ChangeState::Cancelled,
             () if desk.now >= change.answer_until => silence(&change),
@@ -127,7 +154,7 @@ pub(crate) fn answered(desk: &mut Desk<'_>, request: &Verified<ChangeAnswer>) ->
         state if state.is_refund() => ChangeOutcome::Refunded,
         ChangeState::Kept => ChangeOutcome::Kept,
         state if state.is_taken() => ChangeOutcome::Taken,
-        ChangeState::Over => ChangeOutcome::Over,
+        ChangeState::Over | ChangeState::Superseded => ChangeOutcome::Over,
         _ => ChangeOutcome::Failed,
     };
     let card = desk.known_card(request.card)?.clone();
@@ -160,6 +187,9 @@ pub(super) fn turn(desk: &mut Desk<'_>, change: &ChangeRow, id: CardId) -> Resul
     if !row.state.is_open() {
         return Ok(());
     }
+    if let Some(later) = superseded_by(desk.store, change)? {
+        return supersede(desk, change, row, &later);
+    }
     row.wallet = wallet;
     if change.after.is_none() {
         // The wallet is told, too: what was paid back comes to it by a command of its own.
@@ -183,6 +213,31 @@ pub(super) fn turn(desk: &mut Desk<'_>, change: &ChangeRow, id: CardId) -> Resul
     if desk.now >= change.answer_until {
         decide(desk, change, &mut row, silence(change))?;
     }
+    Ok(())
+}
+
+/// A ticket whose holder has not answered has its turn in a later change, at once; one that was given back has none.
+fn supersede(
+    desk: &mut Desk<'_>,
+    change: &ChangeRow,
+    mut row: ChangeTicketRow,
+    later: &ChangeRow,
+) -> Result<(), Failure> {
+    if over(desk, row.card)? {
+        return decide(desk, change, &mut row, ChangeState::Over);
+    }
+    let card = row.card;
+    pass_on(desk, row, later)?;
+    turn(desk, later, card)
+}
+
+/// Closes the question of an earlier change: from now on the later one counts the ticket, and is not over before it is decided there.
+fn pass_on(desk: &mut Desk<'_>, row: ChangeTicketRow, later: &ChangeRow) -> Result<(), Failure> {
+    desk.store.put_change_ticket(&ChangeTicketRow { state: ChangeState::Superseded, at: desk.now, ..row })?;
+    if later.ended.is_some() {
+        desk.store.put_change(&ChangeRow { ended: None, ..later.clone() })?;
+    }
+    desk.changing = true;
     Ok(())
 }
 
@@ -296,6 +351,10 @@ pub(crate) fn undone(desk: &Desk<'_>, card: CardId) -> Result<Option<bool>, Fail
 /// A wallet that holds a ticket which was told to another one, which gave it away, hears of it, too.
 pub(crate) fn told_late(desk: &mut Desk<'_>, wallet: WalletId) -> Result<(), Failure> {
     for change in desk.store.changes_open()? {
+        // It hears of the later one instead, as soon as the ticket has its turn there.
+        if superseded_by(desk.store, &change)?.is_some() {
+            continue;
+        }
         for card in desk.store.card_ids_of(wallet)? {
             let row = desk.store.change_ticket(card, &change.change)?;
             if let Some(row) = row.filter(|row| row.state == ChangeState::Told && row.wallet != wallet) {
@@ -308,7 +367,7 @@ pub(crate) fn told_late(desk: &mut Desk<'_>, wallet: WalletId) -> Result<(), Fai
     Ok(())
 }
 
-/// A ticket whose turn could not be done: the others go on, and a person looks.
+/// A ticket whose turn could not be done: the others go on, and a person looks. It has failed in the change that counts for it.
 pub(super) fn failed(desk: &mut Desk<'_>, change: &ChangeRow, id: CardId) -> Result<(), Failure> {
     let card = desk.known_card(id)?.clone();
     let answer = desk.store.change_ticket(id, &change.change)?.and_then(|row| row.answer);
@@ -320,6 +379,10 @@ pub(super) fn failed(desk: &mut Desk<'_>, change: &ChangeRow, id: CardId) -> Res
         at: desk.now,
         answer,
     };
+    if let Some(later) = superseded_by(desk.store, change)? {
+        pass_on(desk, row, &later)?;
+        return failed(desk, &later, id);
+    }
     desk.store.put_change_ticket(&row)?;
     let known: Hash = change.change;
     if !desk.store.has_exception(tegata_store::ExceptionKind::Unreturned, id, &known)? {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tegata_core::talk::buy::Listing;
 use tegata_core::wire::signed::Signed;
-use tegata_core::{Amount, Handle, PartyId, Unit};
+use tegata_core::{Amount, EventId, Handle, PartyId, Unit};
 use tegata_store::{ChangeRow, ChangeState, StoreError};
 
 /// How many failed tickets are named; all are counted.
@@ -20,7 +20,7 @@ pub(crate) fn progress(desk: &Desk<'_>, promoter: PartyId) -> Result<Value, Fail
         let mut sold = Vec::new();
         for (terms, replaced) in desk.store.event_terms(event.event)? {
             if replaced.is_none() {
-                sold.push(concerned(desk, promoter, terms)?);
+                sold.push(concerned(desk, (promoter, event.event), terms)?);
             }
         }
         let cancelled = event.cancelled.map(|at| at.0);
@@ -34,12 +34,35 @@ pub(crate) fn progress(desk: &Desk<'_>, promoter: PartyId) -> Result<Value, Fail
     Ok(json!({ "promoter": promoter.to_string(), "at": desk.now.0, "events": events, "changes": changes }))
 }
 
+/// These terms, and all that changes have led from to them: a ticket that still has one of those has not answered yet, and goes
+/// wherever these go.
+fn leading_to(desk: &Desk<'_>, event: EventId, handle: Handle) -> Result<Vec<Handle>, Failure> {
+    let (mut all, mut next) = (vec![handle], 0);
+    while let Some(one) = all.get(next).copied() {
+        for earlier in desk.store.changes_into(event, one)? {
+            if !all.contains(&earlier.before) {
+                all.push(earlier.before);
+            }
+        }
+        next += 1;
+    }
+    Ok(all)
+}
+
 /// What a change of these terms would concern: nothing has happened yet.
-fn concerned(desk: &Desk<'_>, promoter: PartyId, handle: Handle) -> Result<Value, Failure> {
+fn concerned(desk: &Desk<'_>, (promoter, event): (PartyId, EventId), handle: Handle) -> Result<Value, Failure> {
     let terms = desk.terms(handle)?;
-    let (mut holders, mut came, mut by_hand) = (0_u64, 0_u64, 0_u64);
+    let (mut holders, mut unanswered, mut came, mut by_hand) = (0_u64, 0_u64, 0_u64, 0_u64);
     let mut money: BTreeMap<u16, u64> = BTreeMap::new();
-    for sold in desk.store.sold_under(handle)? {
+    let mut all = Vec::new();
+    for one in leading_to(desk, event, handle)? {
+        let sold = desk.store.sold_under(one)?;
+        if one != handle {
+            unanswered = sold.iter().fold(unanswered, |sum, sold| sum.saturating_add(sold.count));
+        }
+        all.extend(sold);
+    }
+    for sold in all {
         holders = holders.saturating_add(sold.count);
         came = came.saturating_add(sold.came);
         let Some((article, revision)) = sold.listing else {
@@ -54,7 +77,7 @@ fn concerned(desk: &Desk<'_>, promoter: PartyId, handle: Handle) -> Result<Value
     let ticket = terms.ticket.as_ref();
     Ok(json!({
         "terms": handle.to_string(), "name": terms.name, "from": ticket.map(|ticket| ticket.from.0),
-        "holders": holders, "came": came, "by_hand": by_hand, "money": sums(&money),
+        "holders": holders, "unanswered": unanswered, "came": came, "by_hand": by_hand, "money": sums(&money),
     }))
 }
 
@@ -72,6 +95,10 @@ fn come(desk: &Desk<'_>, row: &ChangeRow, name: Option<&String>) -> Result<Value
         let of_unit = sums.entry(unit.code()).or_default();
         *of_unit = of_unit.checked_add(sum).ok_or(StoreError::Damaged)?;
     }
+    let mut to_come = 0_u64;
+    for terms in leading_to(desk, row.event, row.before)? {
+        to_come = to_come.saturating_add(desk.store.numbers_left(row.promoter, terms, desk.now)?);
+    }
     let failed = desk.store.change_tickets(&row.change, ChangeState::Failed, NAMED)?;
     let failed: Vec<String> = failed.iter().map(ToString::to_string).collect();
     Ok(json!({
@@ -84,7 +111,8 @@ fn come(desk: &Desk<'_>, row: &ChangeRow, name: Option<&String>) -> Result<Value
         "accepted": count(ChangeState::Accepted), "declined": count(ChangeState::Declined),
         "silent_accepted": count(ChangeState::SilentAccepted), "silent_refunded": count(ChangeState::SilentRefunded),
         "cancelled": count(ChangeState::Cancelled), "kept": count(ChangeState::Kept),
-        "over": count(ChangeState::Over), "failed": count(ChangeState::Failed), "failed_tickets": failed,
+        "over": count(ChangeState::Over), "superseded": count(ChangeState::Superseded), "to_come": to_come,
+        "failed": count(ChangeState::Failed), "failed_tickets": failed,
         "by_hand": desk.store.change_by_hand(&row.change)?,
         "refunds": {
             "asked": refunds[0], "paid": refunds[1], "refused": refunds[2],

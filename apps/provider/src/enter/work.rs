@@ -1,7 +1,7 @@
 //! Changes worked off in pieces: each is a transaction of its own, so that everybody else is served in between, and a provider
 //! that dies goes on with the next one. What one transaction did is done once, whatever happens before the answer to the promoter.
 
-use super::change::{failed, turn};
+use super::change::{failed, superseded_by, turn};
 use crate::desk::{Desk, Failure};
 use crate::install::reconciling;
 use tegata_core::{CardId, Time};
@@ -21,18 +21,22 @@ pub(crate) struct Piece {
 
 /// The next piece; `None`: there is nothing to do at this moment.
 pub(crate) fn next(store: &Store, now: Time) -> Result<Option<Piece>, StoreError> {
-    for change in store.changes_open()? {
+    let open = store.changes_open()?;
+    for change in &open {
         if let Some(cursor) = change.cursor {
             let cards = store.tickets_under(change.before, cursor, PIECE)?;
-            return Ok(Some(Piece { change, cards, walked: true }));
+            return Ok(Some(Piece { change: change.clone(), cards, walked: true }));
         }
         let mut cards = store.change_tickets(&change.change, ChangeState::Listed, PIECE)?;
-        let decides = now >= change.answer_until || change.after.is_none();
-        if cards.is_empty() && decides {
+        let asks = change.after.is_some() && now < change.answer_until && superseded_by(store, change)?.is_none();
+        if cards.is_empty() && !asks {
             cards = store.change_tickets(&change.change, ChangeState::Told, PIECE)?;
         }
-        if decides || !cards.is_empty() {
-            return Ok(Some(Piece { change, cards, walked: false }));
+        // It is over when no ticket can come to it any more: not before every change that leads to its old terms is.
+        let leads_here = |earlier: &ChangeRow| earlier.event == change.event && earlier.after == Some(change.before);
+        let waits = asks || open.iter().any(leads_here);
+        if !waits || !cards.is_empty() {
+            return Ok(Some(Piece { change: change.clone(), cards, walked: false }));
         }
     }
     Ok(None)

@@ -2,7 +2,7 @@
 
 use crate::dice::Dice;
 use crate::tap::skewed;
-use crate::template::EVENT;
+use crate::template::{EVENT, template};
 use crate::town::Town;
 use crate::trouble::NetPlan;
 use std::collections::BTreeMap;
@@ -12,6 +12,7 @@ use tegata_core::talk::event::ChangeOutcome;
 use tegata_core::{CardId, Hash, Time};
 use tegata_device::{Now, RequestError};
 use tegata_issuer::{IssuerError, Wording};
+use tegata_store::StoreError;
 use tegata_vault::Faults;
 
 /// A change that the promoter has signed.
@@ -31,12 +32,14 @@ pub struct Plans {
     signed: Vec<Signed>,
     /// What holders were told became of their tickets.
     stands: BTreeMap<(CardId, Hash), ChangeOutcome>,
+    /// How many tickets the changes had counted that were over.
+    over: BTreeMap<Hash, u64>,
 }
 
 impl Plans {
     /// Nothing is changed yet.
     pub fn new(dice: Dice) -> Self {
-        Self { dice, signed: Vec::new(), stands: BTreeMap::new() }
+        Self { dice, signed: Vec::new(), stands: BTreeMap::new(), over: BTreeMap::new() }
     }
 }
 
@@ -85,6 +88,38 @@ impl Town {
             true => self.change_category(0, cancels),
             false => self.finish_changing(),
         }
+    }
+    /// What the first change has made of the first category is changed once more, or cancelled; else what is not known of that is
+    /// said again.
+    pub fn change_again(&mut self, cancels: bool) {
+        match self.plans.as_ref().is_some_and(|plans| plans.signed.len() == 1) {
+            true => self.change_category(0, cancels),
+            false => self.finish_changing(),
+        }
+    }
+    /// A change that is over counts no more tickets. Numbers may still bring some, and a backup knows less.
+    pub fn count_changes(&mut self) {
+        if self.booth.is_some() || self.causes.restored {
+            return;
+        }
+        let (Ok(counted), Some(plans)) = (self.counted(), &mut self.plans) else {
+            return;
+        };
+        for (change, count) in counted {
+            let before = plans.over.insert(change, count).unwrap_or(count);
+            if count > before {
+                self.wrong.push(format!("flow 15: change {change} was over with {before} tickets and counts {count}"));
+            }
+        }
+    }
+    /// The changes that are over, and how many tickets each has counted.
+    fn counted(&self) -> Result<Vec<(Hash, u64)>, StoreError> {
+        let (store, mut all) = (self.center.store()?, Vec::new());
+        for change in store.changes_by(template().issuer_party)?.iter().filter(|change| change.ended.is_some()) {
+            let count: u64 = store.change_counts(&change.change)?.iter().map(|(_, count)| *count).sum();
+            all.push((change.change, count));
+        }
+        Ok(all)
     }
     fn change_category(&mut self, at: usize, cancels: bool) {
         let listed = self.tickets_listed();

@@ -19,6 +19,12 @@ impl Town {
         }
         let store = self.center.store()?;
         let shown = store.exceptions(None, Time(0), Time(u64::MAX >> 1))?;
+        for card in tickets(store)? {
+            let undone = store.changes_to(card)?.iter().filter(|row| row.state.is_refund()).count();
+            if undone > 1 {
+                wrong.push(format!("flow 15: {card} is paid back by {undone} changes"));
+            }
+        }
         for change in store.changes_by(template().issuer_party)? {
             if change.ended.is_none() || change.cursor.is_some() {
                 wrong.push(format!("flow 15: change {} is under way for ever", change.change));
@@ -34,6 +40,7 @@ impl Town {
                 self.has_an_end(store, &change, &row, wrong)?;
                 self.is_paid_back_once(store, &shown, &row, wrong)?;
                 self.answer_counts(&row, wrong);
+                self.asks_no_more(store, &change, &row, wrong)?;
             }
         }
         Ok(())
@@ -62,6 +69,7 @@ impl Town {
         let fits = match row.state {
             state if state.is_taken() => card.terms != change.before,
             state if state.is_refund() => store.surrender(row.card)?.is_some(),
+            ChangeState::Superseded => later(store, change, row.card)?.is_some(),
             _ => true,
         };
         if !fits {
@@ -116,6 +124,31 @@ impl Town {
         Ok(())
     }
 
+    /// Whoever was told of the later change shows the question of the earlier one no more.
+    fn asks_no_more(
+        &self,
+        store: &Store,
+        change: &ChangeRow,
+        row: &ChangeTicketRow,
+        wrong: &mut Vec<String>,
+    ) -> Result<(), StoreError> {
+        if row.state != ChangeState::Superseded {
+            return Ok(());
+        }
+        let told = later(store, change, row.card)?.map(|later| later.wallet);
+        for (at, person) in self.people.iter().enumerate().filter(|(_, person)| told == Some(person.id)) {
+            let honest = person.tampered.is_none() && !self.causes.revoked.contains_key(&person.id);
+            let kept = KeptChange::load(&person.wallet.device, row.card).filter(|_| honest && !self.causes.restored);
+            if kept.is_some_and(|kept| kept.changed.change == row.change) {
+                wrong.push(format!(
+                    "flow 15: wallet {at} shows a change of {} that a later one has superseded",
+                    row.card
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// What an honest wallet answered is what the provider went by, if it was in time; and what it was told is so.
     fn answer_counts(&self, row: &ChangeTicketRow, wrong: &mut Vec<String>) {
         for (at, person) in self.people.iter().enumerate() {
@@ -135,7 +168,7 @@ impl Town {
                 state if state.is_refund() => ChangeOutcome::Refunded,
                 ChangeState::Kept => ChangeOutcome::Kept,
                 state if state.is_taken() => ChangeOutcome::Taken,
-                ChangeState::Over => ChangeOutcome::Over,
+                ChangeState::Over | ChangeState::Superseded => ChangeOutcome::Over,
                 _ => ChangeOutcome::Failed,
             };
             if kept.outcome.is_some_and(|outcome| outcome != stands) {
@@ -158,5 +191,16 @@ impl Town {
                 ));
             }
         }
+    }
+}
+
+/// How a ticket stands in the change that came after this one.
+fn later(store: &Store, change: &ChangeRow, card: CardId) -> Result<Option<ChangeTicketRow>, StoreError> {
+    let Some(after) = change.after else {
+        return Ok(None);
+    };
+    match store.change_of(change.event, after)? {
+        Some(later) => store.change_ticket(card, &later.change),
+        None => Ok(None),
     }
 }

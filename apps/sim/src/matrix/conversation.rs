@@ -1,8 +1,8 @@
 //! The conversations of the fault matrix: what must have been so before each, and how it goes.
 
 use super::steps::{
-    FESTIVAL, ask_number, ask_purchases, ask_till, ask_wallet, buy, call, enter, hand_over, lose, reissue, ring,
-    sell_out, send, settle, ticket, write_and_read,
+    FESTIVAL, answer, ask_number, ask_purchases, ask_till, ask_wallet, buy, call, enter, hand_over, lose, reissue,
+    ring, sell_out, send, settle, ticket, write_and_read,
 };
 use crate::act::Ringer;
 use crate::dial::{Ends, Spoken};
@@ -89,6 +89,10 @@ pub enum Conversation {
     AnswerChange,
     /// An event is cancelled, and its holder is paid back.
     CancelEvent,
+    /// A change is changed again before its holder has answered, which answers both.
+    ChangeAgain,
+    /// A change is cancelled while its holder answers, and is paid back.
+    CancelChange,
     /// A call of some minutes, until the user hangs up.
     Call,
     /// A call that whoever was called ends.
@@ -123,7 +127,7 @@ pub enum Conversation {
 
 impl Conversation {
     /// Every one.
-    pub const ALL: [Self; 50] = [
+    pub const ALL: [Self; 52] = [
         Self::Install,
         Self::Load,
         Self::FirstTap,
@@ -159,6 +163,8 @@ impl Conversation {
         Self::InstallAnew,
         Self::AnswerChange,
         Self::CancelEvent,
+        Self::ChangeAgain,
+        Self::CancelChange,
         Self::Call,
         Self::CallCalled,
         Self::CallUnanswered,
@@ -213,6 +219,8 @@ impl Conversation {
             Self::InstallAnew => "lose, install anew",
             Self::AnswerChange => "change, answer",
             Self::CancelEvent => "cancel, refund",
+            Self::ChangeAgain => "change again, answer",
+            Self::CancelChange => "cancel while it is changed",
             Self::Call => "call",
             Self::CallCalled => "call, the called hangs up",
             Self::CallUnanswered => "call, nobody answers",
@@ -287,7 +295,11 @@ impl Conversation {
     }
     /// Whether the promoter changes its event.
     pub(super) fn changes(self) -> bool {
-        matches!(self, Self::AnswerChange | Self::CancelEvent)
+        matches!(self, Self::AnswerChange | Self::CancelEvent) || self.follows_change()
+    }
+    /// Whether another change was told before.
+    fn follows_change(self) -> bool {
+        matches!(self, Self::ChangeAgain | Self::CancelChange)
     }
     /// Whether merchants and users call each other by numbers.
     pub(super) fn rings(self) -> bool {
@@ -340,6 +352,11 @@ impl Conversation {
             }
             if matches!(self, Self::TakeTicket | Self::TakeGift | Self::InstallAnew) {
                 Self::GiveTicket.run(town, &Plan::PLAIN);
+            }
+            if self.follows_change() {
+                town.change_once(false);
+                town.wait(5);
+                town.update_wallet_plain(0);
             }
             if self == Self::GiveBack {
                 town.tap(0, 0, 500, Plan::PLAIN);
@@ -511,10 +528,26 @@ impl Conversation {
                 town.change_once(false);
                 town.update_wallet_plain(0);
                 town.wake_person(0);
-                for held in town.people[0].wallet.tickets().unwrap_or_default() {
-                    town.answer_change(0, held.card, true);
-                    town.wake_person(0);
-                }
+                answer(town, true);
+                town.update_wallet_plain(0);
+            }
+            Self::ChangeAgain => {
+                town.change_again(false);
+                // What it says now comes too late, and is told so.
+                answer(town, false);
+                town.wait(2);
+                town.update_wallet_plain(0);
+                town.wake_person(0);
+                answer(town, true);
+                town.update_wallet_plain(0);
+            }
+            Self::CancelChange => {
+                town.change_again(true);
+                answer(town, true);
+                town.wait(2);
+                town.update_wallet_plain(0);
+                town.wake_person(0);
+                town.wait(LIST_AGE + RECORD_AGE + 60);
                 town.update_wallet_plain(0);
             }
             Self::CancelEvent => {

@@ -37,6 +37,14 @@ pub(super) fn lose(town: &mut Town) {
     town.lose_gate(0);
 }
 
+/// The first wallet answers what it has heard of changes of its tickets.
+pub(super) fn answer(town: &mut Town, accept: bool) {
+    for held in town.people[0].wallet.tickets().unwrap_or_default() {
+        town.answer_change(0, held.card, accept);
+        town.wake_person(0);
+    }
+}
+
 /// The first ticket that a wallet has.
 pub(super) fn ticket(town: &Town, at: usize) -> Option<CardId> {
     town.people.get(at)?.wallet.tickets().ok()?.first().map(|held| held.card)

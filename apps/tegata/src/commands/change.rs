@@ -84,22 +84,12 @@ fn concerns(event: &Value, terms: &[Terms]) -> (String, Value) {
     )
 }
 
-/// Tickets of this event that have an earlier change to answer first: they are none of these yet.
-fn behind(known: &Value, event: &Value) -> Option<String> {
-    let ours = |change: &&Value| cell(change, "event") == cell(event, "event") && cell(change, "ended").is_empty();
-    let open = list(known, "changes").iter().filter(ours);
-    let count = |change: &Value| change["told"].as_u64().unwrap_or(0) + change["waiting"].as_u64().unwrap_or(0);
-    let (mut tickets, mut until) = (0, 0);
-    for change in open {
-        tickets += count(change);
-        until = until.max(change["answer_until"].as_u64().unwrap_or(0));
-    }
+/// Tickets among these whose holders have not answered an earlier change.
+fn unanswered(concerns: &Value) -> Option<String> {
+    let counts = list(concerns, "concerns").iter().filter_map(|sold| sold["unanswered"].as_u64());
+    let tickets = counts.fold(0_u64, u64::saturating_add);
     (tickets > 0).then(|| {
-        format!(
-            "{tickets} more have an earlier change to answer first, and are not counted above: each hears of this one once that is answered, or \
-             its time is over ({} at the latest).",
-            super::moment(Time(until))
-        )
+        format!("{tickets} of them have not answered an earlier change yet: this one takes its place for them.")
     })
 }
 
@@ -175,7 +165,7 @@ fn change(place: &Place, name: &str, flags: &ChangeFlags) -> Result<Answer, Fail
     let event = event(&known, &flags.event)?;
     let sold = sold(&opened.part, event, flags.article)?;
     let (text, json) = concerns(event, &sold);
-    let text = [text].into_iter().chain(behind(&known, event)).collect::<Vec<_>>().join("\n");
+    let text = [text].into_iter().chain(unanswered(&json)).collect::<Vec<_>>().join("\n");
     let after = sold.iter().map(|before| replaced(before, flags)).collect::<Result<Vec<_>, _>>()?;
     if flags.dry_run {
         return Ok(Answer::new(format!("{text}\nNothing was changed."), json));
@@ -201,7 +191,7 @@ fn cancel(place: &Place, name: &str, named: &str, wording: &str, dry_run: bool) 
     let event = event(&known, named)?;
     let sold = sold(&opened.part, event, None)?;
     let (text, json) = concerns(event, &sold);
-    let text = [text].into_iter().chain(behind(&known, event)).collect::<Vec<_>>().join("\n");
+    let text = [text].into_iter().chain(unanswered(&json)).collect::<Vec<_>>().join("\n");
     if dry_run {
         return Ok(Answer::new(format!("{text}\nNothing was cancelled."), json));
     }
@@ -217,7 +207,7 @@ fn cancel(place: &Place, name: &str, named: &str, wording: &str, dry_run: bool) 
 const SHORT: usize = 12;
 
 /// The columns that count a change's tickets, and the fields that they show.
-const COLUMNS: [(&str, &str); 11] = [
+const COLUMNS: [(&str, &str); 12] = [
     ("tickets", "tickets"),
     ("waiting", "waiting"),
     ("told", "told"),
@@ -228,6 +218,7 @@ const COLUMNS: [(&str, &str); 11] = [
     ("cancelled", "cancelled"),
     ("let in before", "kept"),
     ("over before", "over"),
+    ("superseded", "superseded"),
     ("failed", "failed"),
 ];
 
@@ -254,7 +245,7 @@ fn changes(place: &Place, name: &str, as_csv: bool, retry: bool) -> Result<Answe
             row.extend(["paid", "refused"].map(|field| cell(&refunds, field)));
             row.push(cell(change, "by_hand"));
             row.extend(["paid_money", "asked_money", "refused_money"].map(|field| money(&refunds, field)));
-            row.push(if change.get("ended").is_some_and(Value::is_number) { "over" } else { "under way" }.to_owned());
+            row.push(state(change));
             row
         })
         .collect();
@@ -268,6 +259,16 @@ fn changes(place: &Place, name: &str, as_csv: bool, retry: bool) -> Result<Answe
         (_, false) => table(&head, &rows),
     };
     Ok(Answer::new(text, known))
+}
+
+/// Whether a change is over: tickets by number that are not installed yet may still come.
+fn state(change: &Value) -> String {
+    let ended = change.get("ended").is_some_and(Value::is_number);
+    match (ended, change["to_come"].as_u64().unwrap_or(0)) {
+        (false, _) => "under way".to_owned(),
+        (true, 0) => "over".to_owned(),
+        (true, numbers) => format!("over but for {numbers} by number"),
+    }
 }
 
 /// A holder's changes, old beside new.
@@ -298,7 +299,9 @@ fn stands(outcome: ChangeOutcome) -> &'static str {
         ChangeOutcome::Taken => "the new ticket is yours",
         ChangeOutcome::Refunded => "it is over, and paid back",
         ChangeOutcome::Kept => "you were let in with it: it goes on under the new terms",
-        ChangeOutcome::Over => "you had given it back before",
+        ChangeOutcome::Over => {
+            "this question is over: you had given the ticket back, or a later change has come; update to hear of it"
+        }
         ChangeOutcome::Failed => "the provider has to look at it; ask its operator",
     }
 }
@@ -306,7 +309,11 @@ fn stands(outcome: ChangeOutcome) -> &'static str {
 fn told(name: &str, change: &ChangedTicket) -> String {
     let said = &change.offered.changed;
     let before = change.before.as_ref().map_or_else(|| "not known any more".to_owned(), lines);
-    let after = said.after.as_ref().map_or_else(|| "cancelled".to_owned(), lines);
+    let after = match (&said.after, change.comes_back) {
+        (Some(after), _) => lines(after),
+        (None, Some(amount)) => format!("cancelled, {amount} comes back"),
+        (None, None) => "cancelled".to_owned(),
+    };
     let ends = match change.stands {
         Some(outcome) => stands(outcome).to_owned(),
         None if change.offered.answer.is_some() => {
@@ -323,7 +330,7 @@ fn told(name: &str, change: &ChangedTicket) -> String {
 }
 
 /// Changes that nobody has answered, for people and programs.
-pub fn unanswered(name: &str, wallet: &Wallet<SqliteVault>) -> Result<(Vec<String>, Vec<Value>), Failure> {
+pub fn open_questions(name: &str, wallet: &Wallet<SqliteVault>) -> Result<(Vec<String>, Vec<Value>), Failure> {
     let open = |change: &ChangedTicket| change.stands.is_none() && change.offered.answer.is_none();
     let changes: Vec<ChangedTicket> = wallet.changes()?.into_iter().filter(open).collect();
     Ok((changes.iter().map(|change| told(name, change)).collect(), changes.iter().map(shown).collect()))
@@ -349,6 +356,8 @@ fn shown(change: &ChangedTicket) -> Value {
         "silence_refunds": said.silence_refunds,
         "answered": change.offered.accepts(),
         "stands": change.stands.map(ChangeOutcome::name),
+        "comes_back": change.comes_back.map(|amount| amount.decimal().to_string()),
+        "currency": change.comes_back.map(|amount| amount.unit().name()),
     })
 }
 

@@ -105,7 +105,7 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: WalletCommand) ->
 
 /// What the update has brought that waits for an answer: changed tickets, and what is kept for a while.
 fn news(name: &str, wallet: &Wallet<SqliteVault>, updated: Answer) -> Result<Answer, Failure> {
-    let (changed, mut changes) = change::unanswered(name, wallet)?;
+    let (changed, mut changes) = change::open_questions(name, wallet)?;
     let (kept, purchases) = buy::kept(name, wallet)?;
     changes.extend(purchases);
     let Answer { mut text, mut json } = updated;

@@ -82,7 +82,8 @@ CREATE TABLE change_ticket (
     change BLOB NOT NULL,
     wallet BLOB NOT NULL,            -- who was told
     state INTEGER NOT NULL,          -- 1 listed, 2 told, 3 accepted, 4 declined, 5 accepted by silence, 6 refunded by silence,
-                                     -- 7 refunded because cancelled, 8 kept: let in before, 9 over before, 10 failed
+                                     -- 7 refunded because cancelled, 8 kept: let in before, 9 over before, 10 failed,
+                                     -- 11 superseded by a later change, where it has its turn
     at INTEGER NOT NULL,             -- since when
     answer BLOB,                     -- the holder's signed answer
     PRIMARY KEY (card, change)

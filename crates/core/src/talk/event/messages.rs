@@ -255,7 +255,7 @@ codes! {
         Refunded = 2,
         /// It had let somebody in before: it goes on under the new terms, and is not paid back.
         Kept = 3,
-        /// It was over before: given back by its holder.
+        /// The question is over: the holder had given the ticket back, or a later change has taken this one's place for it.
         Over = 4,
         /// A person at the provider has to look.
         Failed = 5,
