@@ -204,7 +204,9 @@ impl<V: Vault> Issuer<V> {
         let numbers: Result<Vec<_>, _> =
             (1..=count).map(|serial| self.number(batch, serial).map(|number| number.keyed_hash(&hash_key))).collect();
         let numbers = numbers?;
-        let body = Order { issuer, batch, terms, face, numbers, at: now.time, until, extensions: Default::default() };
+        let at = now.time;
+        let body =
+            Order { issuer, batch, terms, face, numbers, at, until, seats: None, extensions: Default::default() };
         let order = self.device.signed(body)?;
         let mut record = Batch::default();
         record.replace(batch_key(batch), None, order.encode());

@@ -396,6 +396,7 @@ fn printed(sale: &mut Sale, article: u64, count: usize) -> Result<Vec<Installati
         numbers: numbers.iter().map(|number| number.keyed_hash(&world::NUMBER_KEY)).collect(),
         at: sale.world.now,
         until: sale.world.now.after(10 * Time::DAY),
+        seats: None,
         extensions: Default::default(),
     };
     let activation = sale.world.activation(batch, count as u64);
