@@ -99,7 +99,8 @@ fn door_of(plan: &EventPlan, door: &str) -> Result<u64, IssuerError> {
     Ok(named.ok_or_else(|| IssuerError::NoDoor(door.to_owned()))?.door)
 }
 
-fn title(event: &EventPlan, category: &str) -> String {
+/// What the tickets of a category are called.
+pub(crate) fn title(event: &EventPlan, category: &str) -> String {
     format!("{}, {category}", event.name)
 }
 
@@ -297,28 +298,6 @@ impl<V: Vault> Issuer<V> {
         let decoded =
             |(_, bytes): &(Vec<u8>, Vec<u8>)| Some(Signed::<GateInvite>::decode(bytes).ok()?.claimed().clone());
         Ok(found.iter().filter_map(decoded).filter(|invite| invite.event == event).collect())
-    }
-
-    /// Orders tickets of a category by number: to be sold over a counter once they are activated, or as vouchers, which cost nothing.
-    ///
-    /// # Errors
-    /// [`IssuerError::NoCategory`] and others.
-    pub fn numbers(
-        &mut self,
-        post: &mut dyn Post,
-        (event, category): (&str, &str),
-        count: u64,
-        now: Now,
-    ) -> Result<u64, IssuerError> {
-        let plan = self.event(event)?;
-        let name = title(&plan, category);
-        let found = self.categories(plan.event)?.into_iter().find(|listing| listing.terms.name == name);
-        let listing = found.ok_or_else(|| IssuerError::NoCategory(category.to_owned()))?;
-        if seats_of(&plan, listing.article) > 0 {
-            return Err(IssuerError::Numbered(category.to_owned()));
-        }
-        let until = listing.terms.ticket.as_ref().map_or(listing.until, |ticket| ticket.until);
-        self.order(post, listing.terms, listing.face, (count, until), now)
     }
 
     /// What became of an event's tickets, as JSON.

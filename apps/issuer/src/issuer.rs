@@ -80,11 +80,15 @@ pub enum IssuerError {
     /// No such category.
     #[error("there is no category '{0}' of this event; `event show` lists them")]
     NoCategory(String),
-    /// Only a reservation gives a numbered seat.
-    #[error(
-        "category '{0}' has numbered seats, which are sold over the network only; make one without for the counter"
-    )]
-    Numbered(String),
+    /// No such seat.
+    #[error("'{0}' is no numbered seat of category '{1}'; `event show EVENT --seats` lists them")]
+    NoSeat(String, String),
+    /// One seat for two numbers.
+    #[error("seat '{0}' is named twice; each seat has one ticket")]
+    SeatTwice(String),
+    /// Not so many seats are left.
+    #[error("category '{0}' has {1} numbered seats that are in no batch yet; ask for no more")]
+    FewSeats(String, u64),
     /// It ends before it begins.
     #[error("category '{0}' lets in until before it lets in from")]
     Backwards(String),
@@ -125,6 +129,8 @@ pub struct Printed {
     pub number: InstallationNumber,
     /// What it will be worth.
     pub face: Amount,
+    /// What stands on the seat that it is for; absent: free seating, or no ticket.
+    pub seat: Option<String>,
 }
 
 /// A batch as it is listed.
@@ -189,6 +195,17 @@ impl<V: Vault> Issuer<V> {
         (count, until): (u64, Time),
         now: Now,
     ) -> Result<u64, IssuerError> {
+        self.ordered(post, (terms, face), (count, None, until), now)
+    }
+
+    /// Orders a batch, each number for its seat where it has one.
+    pub(crate) fn ordered(
+        &mut self,
+        post: &mut dyn Post,
+        (terms, face): (Terms, Amount),
+        (count, seats, until): (u64, Option<Vec<u64>>, Time),
+        now: Now,
+    ) -> Result<u64, IssuerError> {
         if count == 0 || count > MAX_BATCH {
             return Err(IssuerError::BatchSize);
         }
@@ -204,7 +221,8 @@ impl<V: Vault> Issuer<V> {
         let numbers: Result<Vec<_>, _> =
             (1..=count).map(|serial| self.number(batch, serial).map(|number| number.keyed_hash(&hash_key))).collect();
         let numbers = numbers?;
-        let body = Order { issuer, batch, terms, face, numbers, at: now.time, until, extensions: Default::default() };
+        let at = now.time;
+        let body = Order { issuer, batch, terms, face, numbers, at, until, seats, extensions: Default::default() };
         let order = self.device.signed(body)?;
         let mut record = Batch::default();
         record.replace(batch_key(batch), None, order.encode());
@@ -269,7 +287,10 @@ impl<V: Vault> Issuer<V> {
     pub fn print(&self, batch: u64) -> Result<Vec<Printed>, IssuerError> {
         let order = self.stored(batch)?;
         let (count, face) = (order.claimed().numbers.len() as u64, order.claimed().face);
-        (1..=count).map(|serial| Ok(Printed { serial, number: self.number(batch, serial)?, face })).collect()
+        let mut seats = self.seat_names(order.claimed())?.into_iter();
+        (1..=count)
+            .map(|serial| Ok(Printed { serial, number: self.number(batch, serial)?, face, seat: seats.next() }))
+            .collect()
     }
 
     /// Activates the serials that were sold: they are value from now on (R10).

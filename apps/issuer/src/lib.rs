@@ -4,6 +4,7 @@
 //! Numbers are derived from the issuer's own key, so that a batch can be exported again and no list of secrets is kept.
 
 mod change;
+mod counter;
 mod event;
 mod issuer;
 mod listing;
@@ -12,6 +13,7 @@ mod staff;
 mod tariff;
 
 pub use change::Wording;
+pub use counter::Numbering;
 pub use event::{Category, Draft, Passes, ZONE};
 pub use issuer::{Issuer, IssuerError, Numbered, Printed};
 pub use listing::Offered;

@@ -3,6 +3,7 @@
 use crate::buy;
 use crate::desk::{Desk, Failure};
 use crate::directory::Learned;
+use crate::install::reconciling;
 use crate::prepare::may_sell;
 use std::collections::BTreeSet;
 use tegata_core::card::{CardKind, Terms};
@@ -64,17 +65,14 @@ pub(crate) fn order(desk: &mut Desk<'_>, request: &Verified<Order>) -> Result<Ve
         until: request.until,
         at: desk.now,
     };
-    // Tickets by number come out of the same house as those that are sold over the network.
-    let quota = match &terms.ticket {
-        Some(_) => Some(buy::counter_quota(desk, row.issuer, terms, (row.face, row.count))?),
-        None => None,
-    };
+    // Who is restored from a backup may have sold the last one, or that seat, already (R15).
+    if terms.ticket.is_some() && reconciling(desk)? {
+        return Err(Failure::Refused(ProviderRefusal::Reconciling, Some(60)));
+    }
+    let counter = buy::counter(desk, request)?;
     desk.store.put_batch(&row, &request.signed().encode(), &request.numbers)?;
-    match quota {
-        Some((article, taken)) => {
-            desk.store.set_batch_article(row.issuer, row.batch, article)?;
-            desk.store.set_taken(row.issuer, article, taken)?;
-        }
+    match counter {
+        Some(counter) => counter.take(desk, request)?,
         None => equip(desk, row.issuer, terms)?,
     }
     Ok(done(desk, &request.hash(), desk.now))

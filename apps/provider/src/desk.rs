@@ -21,6 +21,8 @@ use tegata_store::{
 /// Why a request was not done: refused, or the provider itself failed.
 pub(crate) enum Failure {
     Refused(ProviderRefusal, Option<u64>),
+    /// Refused, in words of its own.
+    Told(ProviderRefusal, String),
     Provider(ProviderError),
 }
 
@@ -28,7 +30,7 @@ impl Failure {
     /// Where nobody asked, a refusal means that the thing is not known.
     pub(crate) fn into_error(self) -> ProviderError {
         match self {
-            Self::Refused(..) => ProviderError::Unknown,
+            Self::Refused(..) | Self::Told(..) => ProviderError::Unknown,
             Self::Provider(error) => error,
         }
     }
@@ -126,6 +128,11 @@ impl<'a> Desk<'a> {
     /// Signs a refusal.
     pub(crate) fn refuse(&self, request: &Hash, why: ProviderRefusal, retry_after: Option<u64>) -> Vec<u8> {
         refusal(self.shared, self.now, request, why, retry_after)
+    }
+    /// Signs a refusal in words of its own.
+    pub(crate) fn refuse_told(&self, request: &Hash, why: ProviderRefusal, text: String) -> Vec<u8> {
+        let (text, retry_after) = (Some(text), None);
+        self.answer(request, |signer| Refused { why, text, retry_after, signer, extensions: Default::default() })
     }
     /// Terms by handle.
     pub(crate) fn terms(&self, handle: Handle) -> Result<Terms, ProviderError> {

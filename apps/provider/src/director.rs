@@ -25,6 +25,7 @@ pub(crate) fn answer(desk: &mut Desk<'_>, prepared: &Prepared) -> Result<Vec<u8>
         Ok(bytes) if bytes.is_empty() => return Ok(bytes),
         Ok(bytes) => bytes,
         Err(Failure::Refused(why, retry_after)) => desk.refuse(&opened.hash, why, retry_after),
+        Err(Failure::Told(why, text)) => desk.refuse_told(&opened.hash, why, text),
         Err(Failure::Provider(error)) => return Err(error),
     };
     let entropy = desk.draw();

@@ -59,12 +59,12 @@ fn again(desk: &Desk<'_>, request: &Verified<InstallRequest>, number: &NumberRow
     let first = desk.store.generation(card, 1)?.ok_or(StoreError::Damaged)?;
     let certificate: Signed<CardCertificate> = Signed::decode(&first.body).map_err(|_| StoreError::Damaged)?;
     let terms = desk.terms(certificate.claimed().terms)?;
+    let seat_name = desk.seat_name(card)?;
     Ok(desk.answer(&request.hash(), |signer| InstallReply {
         certificate,
         terms,
         signer,
-        // Numbers are sold for free seating only.
-        seat_name: None,
+        seat_name,
         extensions: Default::default(),
     }))
 }
@@ -103,19 +103,20 @@ fn new_card(
     };
     let (id, accounts) = (card.card, Accounts::of(&card));
     if let Some(ticket) = &terms.ticket {
-        let row = TicketRow { card: id, event: ticket.event, seat: None, used: 0, dead: 0, why: None };
+        let seat = desk.store.printed_seat(number.issuer, number.batch, number.serial)?;
+        let row = TicketRow { card: id, event: ticket.event, seat, used: 0, dead: 0, why: None };
         desk.store.put_ticket(&row)?;
         crate::enter::joined(desk, ticket.event, id, request.wallet, batch.terms)?;
     }
     let certificate = first_generation(desk, card, &terms, request.key, Some(number.hash))?;
     let key = (id.0, Cause::Installed, number.hash);
     desk.books.post(desk.store, key, accounts.waiting(), accounts.held(), batch.face)?;
+    let seat_name = desk.seat_name(id)?;
     let reply = desk.answer(&request.hash(), |signer| InstallReply {
         certificate,
         terms,
         signer,
-        // Numbers are sold for free seating only.
-        seat_name: None,
+        seat_name,
         extensions: Default::default(),
     });
     number.state = NumberState::Used;

@@ -525,6 +525,7 @@ fn a_ticket_bought_over_a_counter_is_paid_back_by_hand_also_if_it_is_installed_l
         numbers: numbers.iter().map(|number| number.keyed_hash(&world::NUMBER_KEY)).collect(),
         at: concert.world.now,
         until: concert.world.now.after(30 * Time::DAY),
+        seats: None,
         extensions: Default::default(),
     };
     concert.world.issuer_asks(order);

@@ -10,10 +10,11 @@ use says::{PROCESSOR, Says};
 use tegata_core::card::ticket::TicketTerms;
 use tegata_core::card::{CardKind, Terms};
 use tegata_core::talk::buy::*;
-use tegata_core::talk::cards::{CardNotice, Done, Order};
+use tegata_core::talk::cards::{CardNotice, Done, InstallReply, InstallRequest, Order};
 use tegata_core::talk::credit::*;
 use tegata_core::talk::event::*;
-use tegata_core::wire::canonical::Bytes;
+use tegata_core::talk::report::ProviderRefusal;
+use tegata_core::wire::canonical::{Bytes, Message};
 use tegata_core::wire::sealed::{Profile, Sealed};
 use tegata_core::wire::signed::Algorithm;
 use tegata_core::{Amount, CardId, EventId, RequestNumber, Time, Unit};
@@ -381,8 +382,8 @@ fn whoever_waits_first_has_what_becomes_free_first_and_what_is_let_go_is_for_the
     assert!(audited(&sale.world).difference.expect("found").about.contains("wish"));
 }
 
-/// Orders numbers for tickets of a category, all activated.
-fn printed(sale: &mut Sale, article: u64, count: usize) -> Result<Vec<InstallationNumber>, RequestError> {
+/// An order of numbers for tickets of a category, for these seats of it or for free seating.
+fn order(sale: &mut Sale, article: u64, count: usize, seats: Option<Vec<u64>>) -> (Order, Vec<InstallationNumber>) {
     sale.world.batch += 1;
     let batch = sale.world.batch;
     let numbers: Vec<_> = (0..count).map(|_| InstallationNumber::generate(sale.world.entropy())).collect();
@@ -396,14 +397,32 @@ fn printed(sale: &mut Sale, article: u64, count: usize) -> Result<Vec<Installati
         numbers: numbers.iter().map(|number| number.keyed_hash(&world::NUMBER_KEY)).collect(),
         at: sale.world.now,
         until: sale.world.now.after(10 * Time::DAY),
+        seats,
         extensions: Default::default(),
     };
-    let activation = sale.world.activation(batch, count as u64);
+    (order, numbers)
+}
+
+/// The promoter asks the provider for this.
+fn promoter_asks<T: Message>(sale: &mut Sale, body: T) -> Result<Done, RequestError> {
     let mut issuer = std::mem::replace(&mut sale.world.issuer, world::blank(200));
-    let ordered: Result<Done, _> = sale.world.ask(&mut issuer, order);
-    let active: Result<Done, _> = ordered.and_then(|_| sale.world.ask(&mut issuer, activation));
+    let done = sale.world.ask(&mut issuer, body);
     sale.world.issuer = issuer;
-    active.map(|_| numbers)
+    done
+}
+
+/// Orders numbers for tickets of a category, all activated.
+fn printed(
+    sale: &mut Sale,
+    article: u64,
+    count: usize,
+    seats: Option<Vec<u64>>,
+) -> Result<Vec<InstallationNumber>, RequestError> {
+    let (order, numbers) = order(sale, article, count, seats);
+    let activation = sale.world.activation(order.batch, count as u64);
+    promoter_asks(sale, order)?;
+    promoter_asks(sale, activation)?;
+    Ok(numbers)
 }
 
 #[test]
@@ -411,9 +430,9 @@ fn tickets_by_number_come_out_of_the_same_quota_and_a_voucher_costs_nothing() {
     let mut sale = Sale::new();
     let more = Listing { revision: 2, stock: 3, ..listing(&sale.world, STANDING, 3) };
     sale.world.issuer_asks(more);
-    assert!(printed(&mut sale, STALLS, 1).is_err(), "only a reservation gives a numbered seat");
-    assert!(printed(&mut sale, STANDING, 4).is_err(), "more than there are");
-    let vouchers = printed(&mut sale, STANDING, 2).expect("ordered");
+    assert!(printed(&mut sale, STALLS, 1, None).is_err(), "numbered seats are named");
+    assert!(printed(&mut sale, STANDING, 4, None).is_err(), "more than there are");
+    let vouchers = printed(&mut sale, STANDING, 2, None).expect("ordered");
     assert_eq!(sale.taken(STANDING), 2);
     sale.clean();
     let paid = sale.clearings;
@@ -438,6 +457,97 @@ fn tickets_by_number_come_out_of_the_same_quota_and_a_voucher_costs_nothing() {
     let connection = sale.world.provider.store().connection();
     connection.execute("UPDATE number_batch SET article = NULL", []).expect("changed");
     assert!(audited(&sale.world).difference.expect("found").about.contains("batch"));
+}
+
+/// The auditor finds each of these changes: what it is, how it is made, and what is found.
+fn finds(sale: &Sale, stories: &[(&str, &str, &str)]) {
+    let connection = sale.world.provider.store().connection();
+    for (what, how, about) in stories {
+        connection.execute_batch("SAVEPOINT tampered").expect("begun");
+        assert!(connection.execute(how, []).expect(what) > 0, "{what}");
+        let found = audited(&sale.world);
+        connection.execute_batch("ROLLBACK TO tampered; RELEASE tampered").expect("undone");
+        let difference = found.difference.unwrap_or_else(|| panic!("{what}: nothing is found"));
+        assert!(difference.about.contains(about), "{what}: {difference}");
+    }
+}
+
+/// Why an order of one number for each of these seats was refused, and in which words.
+fn seats_refused(sale: &mut Sale, article: u64, seats: &[u64]) -> (ProviderRefusal, String) {
+    match printed(sale, article, seats.len(), Some(seats.to_vec())) {
+        Err(RequestError::Refused(refused)) => (refused.why, refused.told()),
+        other => panic!("not refused: {:?}", other.map(|numbers| numbers.len())),
+    }
+}
+
+#[test]
+fn a_seat_is_sold_once_over_the_counter_or_over_the_network() {
+    let mut sale = Sale::new();
+    let numbers = printed(&mut sale, STALLS, 1, Some(vec![3])).expect("ordered");
+    assert_eq!((sale.taken(STALLS), sale.refused(0, STALLS, Some(3))), (1, PurchaseRefusal::Seat));
+    let reserved = sale.keeps(0, STALLS, Some(2));
+    sale.clean();
+    // Reserved, in a batch, named twice, and not there: the whole order is refused, and says which.
+    for (seats, named) in [
+        (vec![1, 2], "category: Row 1, 2;"),
+        (vec![3, 1], "category: Row 1, 3;"),
+        (vec![1, 1], "category: Row 1, 1;"),
+        (vec![1, 9], "category: number 9;"),
+        (vec![2, 3, 1], "category: Row 1, 2; Row 1, 3;"),
+    ] {
+        let (why, told) = seats_refused(&mut sale, STALLS, &seats);
+        assert!(why == ProviderRefusal::Seats && told.contains(named), "{seats:?}: {why:?}: {told}");
+    }
+    assert_eq!(seats_refused(&mut sale, STANDING, &[1]).0, ProviderRefusal::Terms, "free seating");
+    assert!(printed(&mut sale, STALLS, 2, Some(vec![1])).is_err(), "a seat for each number");
+    assert_eq!(sale.taken(STALLS), 2, "nothing of them stands");
+    // What is let go is for the counter again; the same order twice is one.
+    sale.cancels(0, reserved);
+    let (order, _) = order(&mut sale, STALLS, 2, Some(vec![2, 1]));
+    let first = promoter_asks(&mut sale, order.clone()).expect("ordered");
+    sale.passes(60);
+    assert_eq!(promoter_asks(&mut sale, order.clone()).expect("the same").at, first.at);
+    assert!(promoter_asks(&mut sale, Order { seats: Some(vec![1, 2]), ..order }).is_err(), "another under its number");
+    assert_eq!((sale.taken(STALLS), sale.refused(1, STALLS, None)), (3, PurchaseRefusal::SoldOut));
+    let card = sale.world.install(&mut sale.visitors[1].device, &numbers[0], 92);
+    assert_eq!(sale.seat(1, card), Some(3));
+    let held = sale.visitors[1].ticket(card).expect("a ticket");
+    assert_eq!(held.purse.seat_name.as_deref(), Some("Row 1, 3"));
+    sale.clean();
+    // Paid over the counter, it is paid back there, by a person; its seat stays the number's.
+    sale.gives_back(1, card).expect("given back");
+    sale.updates(1);
+    sale.passes(2);
+    assert_eq!((sale.world.open_exceptions(), sale.taken(STALLS)), (vec!["unreturned"], 3));
+    sale.clean();
+}
+
+#[test]
+fn the_ticket_of_a_seat_by_number_is_the_same_again_for_its_key() {
+    let mut sale = Sale::new();
+    let numbers = printed(&mut sale, STALLS, 2, Some(vec![2, 1])).expect("ordered");
+    let visitor = &mut sale.visitors[0].device;
+    let key = visitor.ring.make(&mut visitor.vault, Algorithm::Ed25519, &[93; 32]).expect("a key");
+    let (wallet, number) = (visitor.id().expect("joined"), numbers[1].to_string());
+    let request = InstallRequest { wallet, number, key, slip: None, extensions: Default::default() };
+    let first: InstallReply = sale.world.ask(visitor, request.clone()).expect("installed");
+    assert_eq!((first.certificate.claimed().seat, first.seat_name.as_deref()), (Some(1), Some("Row 1, 1")));
+    let activation = sale.world.activation(sale.world.batch, 2);
+    let slip = Some(sale.world.issuer.signed(activation).expect("signs"));
+    let again: InstallReply = sale.world.ask(visitor, InstallRequest { slip, ..request }).expect("the same");
+    assert_eq!((again.certificate, again.seat_name), (first.certificate, first.seat_name));
+    sale.clean();
+    let stories = [
+        ("a seat of another number", "UPDATE seat_printed SET serial = 9 WHERE seat = 2", "seat 2"),
+        ("a printed seat that is free", "DELETE FROM seat_printed WHERE seat = 1", "seat 1"),
+        ("a printed seat for sale", "UPDATE seat SET free = 1 WHERE seat = 2", "seat 2"),
+        (
+            "a seat printed by nobody",
+            "INSERT INTO seat_printed SELECT event, 3, issuer, 8, 1 FROM seat_printed LIMIT 1",
+            "seat 3",
+        ),
+    ];
+    finds(&sale, &stories);
 }
 
 #[test]
@@ -467,15 +577,7 @@ fn the_auditor_finds_whatever_was_changed() {
         ("a plan nobody signed", "UPDATE planned SET revision = 2", "event-"),
         ("a ticket more", "UPDATE article SET taken = taken + 1 WHERE article = 1", "article 1"),
     ];
-    let connection = sale.world.provider.store().connection();
-    for (what, how, about) in stories {
-        connection.execute_batch("SAVEPOINT tampered").expect("begun");
-        assert!(connection.execute(how, []).expect(what) > 0, "{what}");
-        let found = audited(&sale.world);
-        connection.execute_batch("ROLLBACK TO tampered; RELEASE tampered").expect("undone");
-        let difference = found.difference.unwrap_or_else(|| panic!("{what}: nothing is found"));
-        assert!(difference.about.contains(about), "{what}: {difference}");
-    }
+    finds(&sale, &stories);
 }
 
 #[test]

@@ -69,6 +69,8 @@ pub struct Figures {
     pub offered: u64,
     /// Tickets taken by a number that was sold over a counter.
     pub by_number: u64,
+    /// Of those, for numbered seats.
+    pub seats_by_number: u64,
     /// Changes of events, and cancellations, that the provider has taken in.
     pub changes: u64,
     /// Answers of holders that counted.
@@ -106,6 +108,7 @@ impl AddAssign for Figures {
         self.listed += more.listed;
         self.offered += more.offered;
         self.by_number += more.by_number;
+        self.seats_by_number += more.seats_by_number;
         self.changes += more.changes;
         self.answered += more.answered;
     }
@@ -120,6 +123,7 @@ impl Town {
             (self.people.iter().map(|it| &it.wallet.device), self.tills.iter().map(|it| &it.terminal.device));
         let kept = people.chain(tills).flat_map(|device| device.letters().unwrap_or_default());
         let paid = self.settling.as_ref().map_or(&[][..], |it| &it.bank.paid);
+        let slips = self.booth.iter().flat_map(|it| &it.slips).filter(|slip| slip.taken.is_some());
         Figures {
             letters: self.letters.count() as u64,
             dropped: dropped.and_then(Result::ok).unwrap_or(0_i64).unsigned_abs(),
@@ -146,7 +150,8 @@ impl Town {
             set_up: self.losing.as_ref().map_or(0, |losing| losing.joined),
             listed: self.queue.as_ref().map_or(0, |queue| queue.listed),
             offered: self.count("SELECT count(*) FROM waiting WHERE state = 2"),
-            by_number: self.booth.iter().flat_map(|it| &it.slips).filter(|slip| slip.taken.is_some()).count() as u64,
+            by_number: slips.clone().count() as u64,
+            seats_by_number: slips.filter(|slip| slip.seat.is_some()).count() as u64,
             by_hand: self.staff.as_ref().map_or(0, |staff| staff.done),
             returned: paid.iter().filter(|paid| paid.back).count() as u64,
             ..self.refusals().unwrap_or_default()

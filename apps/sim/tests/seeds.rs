@@ -264,6 +264,7 @@ fn towns_that_sell_by_number_and_wait_for_tickets_are_clean() {
     let figures = summary.figures;
     let lively = figures.by_number > 30 && figures.listed > 80 && figures.offered > 25;
     assert!(lively, "hardly anybody waits, or buys at the counter: {figures:?}");
+    assert!(figures.seats_by_number > 0, "nobody buys a numbered seat at the counter: {figures:?}");
 }
 
 #[test]

@@ -33,6 +33,11 @@ fn an_evening_with_gifts_in_the_queue_comes_out_though_parts_of_it_are_killed() 
     bad(folder.path(), &["replay", "event", "--tickets", "40", "--gifts", "400"], "say fewer --gifts");
 }
 
+/// Numbers for the stalls, by what comes after that.
+fn numbers<'a>(words: &[&'a str]) -> Vec<&'a str> {
+    [&["numbers", "Concert", "Stalls"][..], words].concat()
+}
+
 const OPEN: [&str; 2] = ["--from", "2099-12-24 19:00"];
 
 #[test]
@@ -132,6 +137,28 @@ fn a_venue_is_planned_in_one_line_seated_from_a_file_and_has_its_gate() {
     wrong(&["category", "Concert", "Balcony=30.00:500", OPEN[0], OPEN[1]], "has 7 numbered seats");
     bad(data, "issuer hall restock 3 8", "has 7 numbered seats");
     good(data, "issuer hall restock 3 6");
+
+    // Numbers for the counter: for seats that are named, or for the last ones; the sheet says which number is for which.
+    let printed = event(&numbers(&["--seats", "Row 1, 2; 5"]));
+    assert_eq!(printed["seats"], serde_json::json!(["Row 1, 2", "Row 1, 5"]));
+    wrong(&numbers(&["--seats", "Row 1, 1;Row 1, 5"]), "by this category: Row 1, 5; nothing was ordered");
+    wrong(&numbers(&["--seats", "Balcony, 1"]), "'Balcony, 1' is no numbered seat of category 'Stalls'");
+    wrong(&numbers(&["--count", "23"]), "has 22 numbered seats that are in no batch yet");
+    let last = event(&numbers(&["--count", "2"]));
+    assert_eq!(last["seats"], serde_json::json!(["Row 3, 7", "Row 3, 8"]));
+    std::fs::write(&grown, "Row 3, 6\n\nRow 1, 1\n").unwrap();
+    let read = event(&numbers(&["--seats-file", grown.to_str().unwrap()]));
+    assert_eq!(read["seats"], serde_json::json!(["Row 3, 6", "Row 1, 1"]));
+    let sheet = text(data, "issuer hall print 1");
+    assert!(sheet.starts_with("serial,number,face,seat\n1,") && sheet.contains(",\"Row 1, 5\""), "{sheet}");
+    good(data, &["wallet", "alice", "join", &token("wallet", "alice", &[])]);
+    good(data, "issuer hall activate 1 2");
+    let sold = good(data, "issuer hall print 1")["numbers"][1].clone();
+    let installed = good(data, &["wallet", "alice", "install", sold["number"].as_str().unwrap()]);
+    assert_eq!((&installed["seat_name"], &sold["seat"]), (&"Row 1, 5".into(), &"Row 1, 5".into()), "{installed}");
+    let report = event(&["report", "Concert"]);
+    let stalls = report["categories"].as_array().unwrap().iter().find(|one| one["article"] == 2).unwrap();
+    assert_eq!((&stalls["by_number"], &stalls["left"]), (&6.into(), &18.into()), "{report}");
 
     wrong(&["plan", "Ball", "--place", "Here", "--category", "Any=20.00:5"], "when the doors open");
     wrong(&["category", "Concert", "Foyer=20.00", OPEN[0], OPEN[1]], "no numbered seats");

@@ -30,6 +30,17 @@ pub(crate) struct Number {
     pub face: u64,
 }
 
+/// A ticket's number: the seat that its order names, and the ticket that it became.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Placed {
+    pub issuer: Id,
+    pub batch: u64,
+    pub serial: u64,
+    pub event: Id,
+    pub seat: Option<u64>,
+    pub card: Option<Id>,
+}
+
 /// What was sold.
 #[derive(Debug, Default)]
 pub(crate) struct Numbers {
@@ -41,6 +52,8 @@ pub(crate) struct Numbers {
     pub terms: HashMap<Handle, Terms>,
     /// The value that each activation brought, by its hash.
     pub activations: HashMap<Hash, (Book, u64)>,
+    /// Tickets' numbers that are for a seat, or became a ticket.
+    pub placed: Vec<Placed>,
 }
 
 /// The uses of all numbers, as cards and loads name them; one number twice is a finding.
@@ -169,6 +182,7 @@ impl Numbers {
             (about(), evidence, format!("{said} activated"), "its rows of table activation".into())
         });
         *self.issued.entry(book).or_default() += count.saturating_mul(face);
+        self.place(order, uses, findings);
         self.rows(connection, order, &active, uses, findings)?;
         for (hash, activated) in order.numbers.iter().zip(&active) {
             let Some(found) = uses.get(hash) else { continue };
@@ -178,6 +192,29 @@ impl Numbers {
             self.used.insert(*hash, Number { book, terms: handle, face });
         }
         Ok(())
+    }
+
+    /// Which seat each number of an order is for: tickets alone have one, then each number.
+    fn place(&mut self, order: &Order, uses: &HashMap<Hash, Use>, findings: &mut Findings) {
+        let seats = order.seats.as_deref().unwrap_or_default();
+        let ticket = order.terms.ticket.as_ref();
+        let fits = order.seats.is_none() || (ticket.is_some() && seats.len() == order.numbers.len());
+        findings.expect(fits, What::Number, || {
+            let about = format!("batch {} of issuer {}", order.batch, hex(&order.issuer.0));
+            let evidence = format!("an order of {} numbers for {} seats", order.numbers.len(), seats.len());
+            (about, evidence, "ordered", "its row of table number_batch".to_owned())
+        });
+        let Some(ticket) = ticket else {
+            return;
+        };
+        let mut seats = seats.iter().copied();
+        for (serial, hash) in (1u64..).zip(&order.numbers) {
+            let (seat, card) = (seats.next(), uses.get(hash).map(|used| used.card));
+            if seat.is_some() || card.is_some() {
+                let (issuer, batch, event) = (order.issuer.0, order.batch, ticket.event.0);
+                self.placed.push(Placed { issuer, batch, serial, event, seat, card });
+            }
+        }
     }
 
     /// The rows of table number, against the order's numbers.

@@ -1,8 +1,10 @@
 //! Numbered seats: each that is reserved or sold belongs to one purchase, which has the seat that its wallet wanted or that the
-//! system chose, of the article that sells it by the promoter's signed plan; and its ticket says so.
+//! system chose, or to one number that the promoter had printed for it; of the article that sells it by the promoter's signed plan; and
+//! its ticket says so.
 
 use crate::AuditError;
 use crate::difference::{Findings, What};
+use crate::numbers::Placed;
 use crate::reading::{Id, each, hex};
 use crate::sold::Listings;
 use crate::trust::{Trust, holds};
@@ -18,6 +20,36 @@ use tegata_core::wire::signed::Signed;
 type Named = (Id, Id);
 /// The article that sells each seat of an event, and what stands on the seat.
 type Plans = HashMap<Id, BTreeMap<u64, (u64, String)>>;
+
+/// Who has a seat.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Holder {
+    /// A purchase.
+    Purchase(Named),
+    /// A number, by issuer, batch and serial.
+    Number(Id, u64, u64),
+}
+
+impl Holder {
+    fn name(self) -> String {
+        match self {
+            Self::Purchase(named) => format!("purchase {}", hex(&named.1)),
+            Self::Number(issuer, batch, serial) => {
+                format!("number {serial} of batch {batch} of issuer {}", hex(&issuer))
+            }
+        }
+    }
+    /// The table that says so.
+    fn table(self) -> &'static str {
+        match self {
+            Self::Purchase(_) => "seat_taken",
+            Self::Number(..) => "seat_printed",
+        }
+    }
+}
+
+/// Who has which seat of which event.
+type Taken = BTreeMap<(Id, u64), Holder>;
 
 fn place(event: &Id, seat: u64) -> String {
     format!("seat {seat} of event-{}", hex(event))
@@ -51,11 +83,12 @@ fn plans(
     Ok(plans)
 }
 
-/// Judges them all; `freed` are purchases whose tickets were given back. A database of a format without tickets has none.
+/// Judges them all; `freed` are purchases whose tickets were given back, `placed` tickets' numbers. A database of a format without
+/// tickets has none.
 pub(crate) fn judge(
     connection: &Connection,
     trust: &Trust,
-    (listings, freed): (&Listings, &HashSet<Named>),
+    (listings, freed, placed): (&Listings, &HashSet<Named>, &[Placed]),
     checked: &mut u64,
     findings: &mut Findings,
 ) -> Result<(), AuditError> {
@@ -64,7 +97,7 @@ pub(crate) fn judge(
         return Ok(());
     }
     let plans = plans(connection, trust, checked, findings)?;
-    let mut taken: BTreeMap<(Id, u64), Named> = BTreeMap::new();
+    let mut taken = Taken::new();
     let sql =
         "SELECT wallet, number, state, issuer, article, revision, seat, card FROM purchase ORDER BY wallet, number";
     let mut purchases = Vec::new();
@@ -99,13 +132,58 @@ pub(crate) fn judge(
         if over || freed.contains(&named) {
             continue;
         }
-        let before = taken.insert((event, seat), named);
-        findings.expect(before.is_none(), What::Row, || {
-            let other = before.map_or(String::new(), |other| hex(&other.1));
-            (place(&event, seat), "one purchase", format!("purchases {other} and {}", hex(&named.1)), row_of())
-        });
+        take(&mut taken, (event, seat), Holder::Purchase(named), findings);
+    }
+    // Before, tickets had no numbers.
+    if format >= 9 {
+        by_number(connection, (placed, &plans), &mut taken, findings)?;
     }
     rows(connection, (taken, &plans), format, findings)
+}
+
+/// Nobody else has a seat.
+fn take(taken: &mut Taken, at: (Id, u64), holder: Holder, findings: &mut Findings) {
+    let before = taken.insert(at, holder);
+    findings.expect(before.is_none(), What::Row, || {
+        let other = before.map_or(String::new(), Holder::name);
+        let nearest = format!("its row of table {}", holder.table());
+        (place(&at.0, at.1), "one holder", format!("{other} and {}", holder.name()), nearest)
+    });
+}
+
+/// The seats that promoters had numbers printed for, by their signed orders: of the article that the batch counts with, and on the ticket
+/// that a number became. They stay the numbers', whether those are ever sold or not.
+fn by_number(
+    connection: &Connection,
+    (placed, plans): (&[Placed], &Plans),
+    taken: &mut Taken,
+    findings: &mut Findings,
+) -> Result<(), AuditError> {
+    let mut articles: HashMap<(Id, u64), u64> = HashMap::new();
+    each(connection, "SELECT issuer, batch, article FROM number_batch WHERE article IS NOT NULL", [], |row| {
+        articles.insert((row.get(0)?, row.u64(1)?), row.u64(2)?);
+        Ok(())
+    })?;
+    for one in placed {
+        let holder = Holder::Number(one.issuer, one.batch, one.serial);
+        let written = written(connection, one.card)?;
+        findings.expect(written.is_none_or(|written| written == one.seat), What::Number, || {
+            let ledger = format!("seat {written:?} on its ticket");
+            (holder.name(), format!("seat {:?} ordered", one.seat), ledger, "its row of table generation".to_owned())
+        });
+        let Some(seat) = one.seat else {
+            continue;
+        };
+        let article = articles.get(&(one.issuer, one.batch));
+        let planned = plans.get(&one.event).and_then(|seats| seats.get(&seat));
+        let fits = planned.is_some_and(|(sells, _)| Some(sells) == article);
+        findings.expect(fits, What::Number, || {
+            let ledger = format!("printed for {}", place(&one.event, seat));
+            (holder.name(), "no such seat of its article", ledger, "its row of table number_batch".to_owned())
+        });
+        take(taken, (one.event, seat), holder, findings);
+    }
+    Ok(())
 }
 
 /// The seat that a wallet has named.
@@ -133,24 +211,33 @@ fn written(connection: &Connection, card: Option<Id>) -> Result<Option<Option<u6
 /// The tables of seats say the same.
 fn rows(
     connection: &Connection,
-    (mut taken, plans): (BTreeMap<(Id, u64), Named>, &Plans),
+    (mut taken, plans): (Taken, &Plans),
     format: u32,
     findings: &mut Findings,
 ) -> Result<(), AuditError> {
     let gone: HashSet<(Id, u64)> = taken.keys().copied().collect();
+    let mut held: Vec<((Id, u64), Holder)> = Vec::new();
     each(connection, "SELECT event, seat, wallet, purchase FROM seat_taken ORDER BY event, seat", [], |row| {
-        let (key, named) = ((row.get::<Id>(0)?, row.u64(1)?), (row.get::<Id>(2)?, row.get::<Id>(3)?));
-        let found = taken.remove(&key);
-        findings.expect(found == Some(named), What::Row, || {
-            let ledger = format!("purchase {}", hex(&named.1));
-            let evidence = found.map_or("no purchase that has it".to_owned(), |found| hex(&found.1));
-            (place(&key.0, key.1), evidence, ledger, "its row of table seat_taken".to_owned())
-        });
+        held.push(((row.get(0)?, row.u64(1)?), Holder::Purchase((row.get(2)?, row.get(3)?))));
         Ok(())
     })?;
-    for ((event, seat), named) in taken {
+    if format >= 15 {
+        let sql = "SELECT event, seat, issuer, batch, serial FROM seat_printed ORDER BY event, seat";
+        each(connection, sql, [], |row| {
+            held.push(((row.get(0)?, row.u64(1)?), Holder::Number(row.get(2)?, row.u64(3)?, row.u64(4)?)));
+            Ok(())
+        })?;
+    }
+    for (at, holder) in held {
+        let found = taken.remove(&at);
+        findings.expect(found == Some(holder), What::Row, || {
+            let evidence = found.map_or("nobody who has it".to_owned(), Holder::name);
+            (place(&at.0, at.1), evidence, holder.name(), format!("its row of table {}", holder.table()))
+        });
+    }
+    for ((event, seat), holder) in taken {
         findings.expect(false, What::Row, || {
-            (place(&event, seat), format!("purchase {}", hex(&named.1)), "free", "table seat_taken".to_owned())
+            (place(&event, seat), holder.name(), "free", format!("table {}", holder.table()))
         });
     }
     if format < 9 {

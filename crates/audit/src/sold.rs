@@ -160,7 +160,7 @@ impl Sold {
             });
             Ok(())
         })?;
-        seats::judge(connection, trust, (&listings, &freed), checked, findings)?;
+        seats::judge(connection, trust, (&listings, &freed, &numbers.placed), checked, findings)?;
         sold.refunds(connection, &rows, &listings, asked, findings)?;
         sold.given_back(connection, trust, findings)?;
         Ok(sold)

@@ -491,7 +491,11 @@ forms! {
     Order("usual" => Order {
         issuer: ISSUER, batch: 3, terms: terms(), face: usd(20_000),
         numbers: vec![Hash::of(b"first"), Hash::of(b"second")], at: Time(NOW), until: Time(NOW + 365 * Time::DAY),
-        extensions: none(),
+        seats: None, extensions: none(),
+    }, "of tickets with seats" => Order {
+        issuer: ISSUER, batch: 4, terms: terms_of_ticket(), face: ticket().face,
+        numbers: vec![Hash::of(b"first"), Hash::of(b"second")], at: Time(NOW), until: Time(NOW + 365 * Time::DAY),
+        seats: Some(vec![512, 511]), extensions: none(),
     });
     Activate("by a till" => activate(), "by the issuer" => Activate { till: None, ..activate() });
     Done("usual" => Done { at: Time(NOW), signer: SIGNER, extensions: none() });

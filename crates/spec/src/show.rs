@@ -321,7 +321,7 @@ fields! {
     JoinRequest { token role key sealing name }
     JoinReply { certificate keys epoch signer }
     NumberKey { issuer key }
-    Order { issuer batch terms face numbers at until }
+    Order { issuer batch terms face numbers at until seats }
     Activate { issuer batch first last at till }
     Done { at signer }
     InstallRequest { wallet number key slip }

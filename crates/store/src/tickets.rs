@@ -5,7 +5,7 @@ use crate::{Store, StoreError};
 use rusqlite::params;
 use tegata_core::talk::enter::{Admitted, DeadTicket, Direction, EnterRefusal};
 use tegata_core::talk::event::Seat;
-use tegata_core::{CardId, DeviceId, EventId, Handle, Hash, PartyId, RequestNumber, Time, WalletId};
+use tegata_core::{CardId, DeviceId, EventId, Handle, Hash, IssuerId, PartyId, RequestNumber, Time, WalletId};
 
 /// An event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -324,6 +324,28 @@ impl Store {
             0 => Ok(()),
             _ => self.set_free(event, seat, true),
         }
+    }
+    /// Takes a seat for a number of a batch, by its serial.
+    ///
+    /// # Errors
+    /// [`StoreError::Twice`] if it or the number has one, and others.
+    pub fn print_seat(
+        &self,
+        event: EventId,
+        seat: u64,
+        (issuer, batch, serial): (IssuerId, u64, u64),
+    ) -> Result<(), StoreError> {
+        let sql = "INSERT INTO seat_printed (event, seat, issuer, batch, serial) VALUES (?1, ?2, ?3, ?4, ?5)";
+        self.sql(sql)?.execute(params![event.0, n(seat), issuer.0, n(batch), n(serial)])?;
+        self.set_free(event, seat, false)
+    }
+    /// The seat that a number of a batch is for. `None`: it is for none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn printed_seat(&self, issuer: IssuerId, batch: u64, serial: u64) -> Result<Option<u64>, StoreError> {
+        let sql = "SELECT seat FROM seat_printed WHERE issuer = ?1 AND batch = ?2 AND serial = ?3";
+        one(self.sql(sql)?, params![issuer.0, n(batch), n(serial)], |row| row.u64())
     }
     fn set_free(&self, event: EventId, seat: u64, free: bool) -> Result<(), StoreError> {
         let sql = "UPDATE seat SET free = ?3 WHERE event = ?1 AND seat = ?2";

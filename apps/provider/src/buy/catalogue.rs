@@ -2,7 +2,7 @@
 
 use crate::cards::{done, equip, keep_terms};
 use crate::desk::{Desk, Failure};
-use tegata_core::card::{CardKind, Terms};
+use tegata_core::card::CardKind;
 use tegata_core::talk::buy::{Article, Catalogue, CatalogueRequest, Listing};
 use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::wire::certificate::Certificate;
@@ -56,31 +56,6 @@ pub(crate) fn list(desk: &mut Desk<'_>, request: &Verified<Listing>) -> Result<V
     let row = ArticleRow { issuer, article, revision, taken, body: request.signed().encode() };
     desk.store.put_listing(&row, &hash, desk.now)?;
     Ok(done(desk, &hash, request.at))
-}
-
-/// The article of which tickets by number are, and how many of it are gone with so many more: they have the terms that it is listed
-/// with, and no numbered seats, which only a reservation gives.
-pub(crate) fn counter_quota(
-    desk: &Desk<'_>,
-    issuer: IssuerId,
-    terms: &Terms,
-    (face, count): (u64, u64),
-) -> Result<(u64, u64), Failure> {
-    let refused = Failure::from(ProviderRefusal::Terms);
-    for row in desk.store.articles()?.into_iter().filter(|row| row.issuer == issuer) {
-        let listing = Signed::<Listing>::decode(&row.body).map_err(|_| StoreError::Damaged)?;
-        let (said, ticket) = (listing.claimed(), &listing.claimed().terms.ticket);
-        let Some(ticket) = ticket.as_ref().filter(|_| said.terms == *terms) else {
-            continue;
-        };
-        let taken = row.taken.saturating_add(count);
-        let fits = face == said.face.minor() && taken <= said.stock;
-        if !fits || desk.store.has_seats(ticket.event, row.article)? {
-            return Err(refused);
-        }
-        return Ok((row.article, taken));
-    }
-    Err(refused)
 }
 
 /// What is on a payment card is what it costs: a refund pays back what remains, and never more than was paid. A ticket lets in, and

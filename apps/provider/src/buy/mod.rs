@@ -8,6 +8,7 @@
 //! | file | holds |
 //! | --- | --- |
 //! | `catalogue.rs` | what issuers list, what is left of it |
+//! | `counter.rs` | tickets by number, and their seats, out of the same house |
 //! | `reserve.rs` | one is kept for a wallet, given up, or expires |
 //! | `waiting.rs` | who waits for what is sold out |
 //! | `saga.rs` | paid: authorized, issued, captured; and back |
@@ -15,13 +16,15 @@
 //! | `refund.rs` | a card given back, money on its way back |
 
 mod catalogue;
+mod counter;
 mod deliver;
 mod refund;
 mod reserve;
 mod saga;
 mod waiting;
 
-pub(crate) use catalogue::{catalogue, counter_quota, list};
+pub(crate) use catalogue::{catalogue, list};
+pub(crate) use counter::counter;
 pub(crate) use refund::{came_back, due as refunds_due, heard as refund_heard, looked_at, surrendered, undone};
 pub(crate) use reserve::{cancel, overdue, reserve};
 pub(crate) use saga::{heard, pay};

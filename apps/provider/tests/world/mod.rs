@@ -175,6 +175,7 @@ impl World {
             numbers: numbers.iter().map(|number| number.keyed_hash(&NUMBER_KEY)).collect(),
             at: self.now,
             until: self.now.after(1000 * Time::DAY),
+            seats: None,
             extensions: Default::default(),
         };
         self.issuer_asks(order);

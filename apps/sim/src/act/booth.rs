@@ -1,18 +1,21 @@
 //! Tickets sold by number over a counter: the promoter has numbers printed, the counter activates those that it sells, and whoever
-//! bought one types it in (R18). They come out of the same quota as those that are sold over the network.
+//! bought one types it in (R18). They come out of the same quota as those that are sold over the network, and so do numbered seats: the
+//! promoter names some that may be gone by then.
 
 use crate::dice::Dice;
 use crate::tap::skewed;
-use crate::template::EVENT;
+use crate::template::{EVENT, TICKETS};
 use crate::town::Town;
 use crate::trouble::NetPlan;
 use tegata_core::{CardId, DeviceId};
 use tegata_device::{Now, RequestError};
-use tegata_issuer::IssuerError;
+use tegata_issuer::{IssuerError, Numbering};
 use tegata_vault::Faults;
 
 /// The category without numbered seats, and the one with them, as the promoter calls them.
 const CATEGORIES: [&str; 2] = ["sort 0", "sort 1"];
+/// What stands on each seat, before its number.
+const ROW: &str = "Row 1, ";
 /// Tries until something must be known in calm.
 const TRIES: usize = 3;
 
@@ -27,6 +30,8 @@ pub struct Slip {
     pub serial: u64,
     /// Entries.
     pub face: u64,
+    /// The seat that it is for.
+    pub seat: Option<u64>,
     /// It went over the counter: its activation was asked for.
     pub sold: bool,
     /// Whether the counter knows that it was activated.
@@ -74,8 +79,13 @@ impl Town {
         match self.booth_draw(100) {
             0..25 => {
                 let count = 1 + self.booth_draw(2);
-                let seated = self.booth_draw(10) == 0;
-                self.print_tickets(count, seated);
+                let (sort, first) = (self.booth_draw(8), self.booth_draw(TICKETS[1].1));
+                let seat = |at: u64| format!("{ROW}{}", at % TICKETS[1].1 + 1);
+                match sort {
+                    0 => self.print_tickets(true, &Numbering::Count(count)),
+                    1 => self.print_tickets(true, &Numbering::Seats((first..first + count).map(seat).collect())),
+                    _ => self.print_tickets(false, &Numbering::Count(count)),
+                }
             }
             25..60 => self.sell_slip(),
             _ => {
@@ -87,14 +97,11 @@ impl Town {
     }
 
     /// The promoter has numbers printed; where the answer was lost it asks again some time.
-    pub fn print_tickets(&mut self, count: u64, seated: bool) {
+    pub fn print_tickets(&mut self, seated: bool, wanted: &Numbering) {
         let now = self.booth_now(0);
         let category = CATEGORIES[usize::from(seated)];
-        let done = self.issuer.numbers(&mut self.center, (&EVENT.to_string(), category), count, now);
-        self.say(|| format!("the promoter has {count} numbers of {category} printed: {done:?}"));
-        if seated && !matches!(done, Err(IssuerError::Numbered(_))) {
-            self.wrong.push(format!("numbers of seats are printed: {done:?}"));
-        }
+        let done = self.issuer.numbers(&mut self.center, (&EVENT.to_string(), category), wanted, now);
+        self.say(|| format!("the promoter has numbers of {category} printed, {wanted:?}: {done:?}"));
         // Kept before it is sent: it may stand, though nobody says so.
         // Telephone cards are printed before the first day.
         let before = crate::template::BATCHES.len() as u64 + u64::from(self.lines.is_some());
@@ -109,12 +116,16 @@ impl Town {
         else {
             return;
         };
+        if printed.iter().any(|one| one.seat.is_some() != seated) {
+            self.wrong.push(format!("numbers of {category} are printed with seats, or without: {wanted:?}"));
+        }
         booth.batches.push((last.0, done.is_ok().then_some(true)));
         booth.slips.extend(printed.into_iter().map(|printed| Slip {
             text: printed.number.to_string(),
             batch: last.0,
             serial: printed.serial,
             face: last.1,
+            seat: printed.seat.and_then(|name| name.strip_prefix(ROW)?.parse().ok()),
             sold: false,
             active: false,
             taken: None,

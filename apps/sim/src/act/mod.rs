@@ -18,7 +18,7 @@ mod settle;
 mod staff;
 mod update;
 
-pub use booth::Booth;
+pub use booth::{Booth, Slip};
 pub use call::{Lines, PRINTED};
 pub use change::Plans;
 pub use give::Hands;

@@ -3,7 +3,7 @@
 
 use super::Evidence;
 use crate::courier::Courier;
-use crate::template::{ARTICLES, LIST_AGE, RECORD_AGE, SELLER, template};
+use crate::template::{LIST_AGE, RECORD_AGE, SELLER, template};
 use crate::town::{Person, Town};
 use std::collections::{BTreeMap, BTreeSet};
 use tegata_core::card::Terms;
@@ -25,7 +25,7 @@ impl Town {
         };
         let store = self.center.store()?;
         let rows = store.purchases()?;
-        stock_is_kept(store, &rows, self.printed()?, wrong)?;
+        stock_is_kept(store, &rows, |article| self.printed(article), wrong)?;
         // What is under way with a processor whose key is revoked stays so, for a person (ARCHITECTURE, limits).
         if self.center.processor_revoked.is_none() {
             each_has_its_end(store, &rows, wrong)?;
@@ -260,11 +260,14 @@ pub(super) fn listing(store: &Store, row: &PurchaseRow) -> Result<Listing, Store
 }
 
 /// Never more are sold and kept than there are.
-fn stock_is_kept(store: &Store, rows: &[PurchaseRow], printed: u64, wrong: &mut Vec<String>) -> Result<(), StoreError> {
+fn stock_is_kept(
+    store: &Store,
+    rows: &[PurchaseRow],
+    printed: impl Fn(u64) -> Result<u64, StoreError>,
+    wrong: &mut Vec<String>,
+) -> Result<(), StoreError> {
     for article in store.articles()? {
         let said = said(&article)?;
-        // Those that were printed with numbers are of the first sort of ticket.
-        let printed = if article.article == ARTICLES.len() as u64 + 1 { printed } else { 0 };
         let ended = |row: &&PurchaseRow| !matches!(row.state, PurchaseState::Refused | PurchaseState::Returned);
         let ours = rows.iter().filter(|row| (row.issuer, row.article) == (article.issuer, article.article));
         // A ticket that goes back is for others again, as soon as its refund is asked for.
@@ -273,7 +276,7 @@ fn stock_is_kept(store: &Store, rows: &[PurchaseRow], printed: u64, wrong: &mut 
             let of = |it: &RefundRow| (it.wallet, it.purchase) == (row.wallet, row.number) && it.card == row.card;
             said.terms.ticket.is_some() && row.card.is_some() && refunds.iter().any(of)
         };
-        let sold = ours.filter(ended).filter(|row| !is_back(row)).count() as u64 + printed;
+        let sold = ours.filter(ended).filter(|row| !is_back(row)).count() as u64 + printed(article.article)?;
         if sold != article.taken || sold > said.stock {
             let (number, stock, taken) = (article.article, said.stock, article.taken);
             wrong.push(format!("article {number}: {sold} sold of {stock}, {taken} counted"));

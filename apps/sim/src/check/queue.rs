@@ -1,6 +1,8 @@
 //! What must be so with waiting lists and tickets by number, checked when all is quiet: first come, first served, nobody waits while
 //! there is one, and each number that was sold lets one in.
 
+use crate::act::Slip;
+use crate::template::{ARTICLES, template};
 use crate::town::Town;
 use std::collections::BTreeMap;
 use tegata_core::RequestNumber;
@@ -50,14 +52,20 @@ impl Town {
         let slips = self.booth.iter().flat_map(|booth| &booth.slips);
         slips.filter(|slip| slip.active).map(|slip| slip.face).sum()
     }
-    /// Tickets printed with numbers, which count like those that are sold over the network: those that the promoter knows of, and those of
-    /// an order that was refused, and that the network brought once more when there were enough.
-    pub(super) fn printed(&self) -> Result<u64, StoreError> {
-        let sql = "SELECT coalesce(sum(count), 0) FROM number_batch WHERE article IS NOT NULL";
-        let counted: i64 = self.center.store()?.connection().query_row(sql, [], |row| row.get(0))?;
-        let stands =
-            |batch: u64| self.booth.iter().flat_map(|booth| &booth.batches).any(|it| *it == (batch, Some(true)));
-        let known = self.booth.iter().flat_map(|booth| &booth.slips).filter(|slip| stands(slip.batch)).count() as u64;
+    /// Whether the promoter knows of an order that it stands.
+    pub(super) fn stands(&self, batch: u64) -> bool {
+        self.booth.iter().flat_map(|booth| &booth.batches).any(|it| *it == (batch, Some(true)))
+    }
+    /// Tickets of an article printed with numbers, which count like those that are sold over the network: those that the promoter knows of,
+    /// and those of an order that was refused, and that the network brought once more when there were enough.
+    pub(super) fn printed(&self, article: u64) -> Result<u64, StoreError> {
+        let sql = "SELECT coalesce(sum(count), 0) FROM number_batch WHERE article = ?1";
+        let number = i64::try_from(article).unwrap_or(0);
+        let counted: i64 = self.center.store()?.connection().query_row(sql, [number], |row| row.get(0))?;
+        // Of the first sort of ticket, or of the one with seats.
+        let of = |slip: &&Slip| article == ARTICLES.len() as u64 + if slip.seat.is_none() { 1 } else { 2 };
+        let slips = self.booth.iter().flat_map(|booth| &booth.slips);
+        let known = slips.filter(|slip| self.stands(slip.batch)).filter(of).count() as u64;
         Ok(counted.cast_unsigned().max(known))
     }
 
@@ -77,9 +85,14 @@ impl Town {
             }
             if let Some(card) = card {
                 *cards.entry(card).or_default() += 1;
-                if store.ticket(card)?.is_none() {
-                    wrong.push(format!("slip {at} became {card}, which is no ticket"));
+                let seat = store.ticket(card)?.map(|ticket| ticket.seat);
+                if seat != Some(slip.seat) {
+                    wrong.push(format!("slip {at}, for seat {:?}, became {card}, a ticket for {seat:?}", slip.seat));
                 }
+            }
+            let seat = store.printed_seat(template().issuer_party, slip.batch, slip.serial)?;
+            if seat != slip.seat && (seat.is_some() || self.stands(slip.batch)) {
+                wrong.push(format!("slip {at} is for seat {:?}, and the provider keeps {seat:?}", slip.seat));
             }
         }
         if cards.values().any(|slips| *slips > 1) {

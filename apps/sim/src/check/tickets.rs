@@ -41,7 +41,28 @@ impl Town {
         self.who_showed_twice_is_named(store, &rows, &shown, wrong)?;
         self.beyond_terms_is_reported(store, &rows, &shown, wrong)?;
         self.entries_add_up(store, wrong)?;
-        seats_have_one_holder(store, wrong)
+        self.seats_have_one_holder(store, wrong)
+    }
+
+    /// No seat is sold to two that hold it, be it over the network or by a number that is printed for it, sold or not.
+    fn seats_have_one_holder(&self, store: &Store, wrong: &mut Vec<String>) -> Result<(), StoreError> {
+        let mut holders: BTreeMap<u64, BTreeSet<String>> = BTreeMap::new();
+        for row in store.purchases()?.iter().filter(|row| row.state == PurchaseState::Delivered) {
+            if let (Some(seat), Some(card)) = (row.seat, row.card)
+                && store.surrender(card)?.is_none()
+            {
+                holders.entry(seat).or_default().insert(card.to_string());
+            }
+        }
+        for (at, slip) in self.booth.iter().flat_map(|booth| booth.slips.iter().enumerate()) {
+            if let Some(seat) = slip.seat.filter(|_| self.stands(slip.batch)) {
+                holders.entry(seat).or_default().insert(format!("slip {at}"));
+            }
+        }
+        for (seat, holders) in holders.iter().filter(|(_, holders)| holders.len() > 1) {
+            wrong.push(format!("seat {seat} is held by {holders:?}"));
+        }
+        Ok(())
     }
 
     /// No gate opens twice for one entry of an honest wallet, unless that is reported, or it was the opening stored and not done.
@@ -341,20 +362,4 @@ fn counts_agree(venue: &Venue, rows: &[AdmissionRow], by_hand: &[Done], wrong: &
             }
         }
     }
-}
-
-/// No seat is sold to two that hold it.
-fn seats_have_one_holder(store: &Store, wrong: &mut Vec<String>) -> Result<(), StoreError> {
-    let mut holders: BTreeMap<u64, BTreeSet<CardId>> = BTreeMap::new();
-    for row in store.purchases()?.iter().filter(|row| row.state == PurchaseState::Delivered) {
-        if let (Some(seat), Some(card)) = (row.seat, row.card)
-            && store.surrender(card)?.is_none()
-        {
-            holders.entry(seat).or_default().insert(card);
-        }
-    }
-    for (seat, cards) in holders.iter().filter(|(_, cards)| cards.len() > 1) {
-        wrong.push(format!("seat {seat} has {} holders", cards.len()));
-    }
-    Ok(())
 }

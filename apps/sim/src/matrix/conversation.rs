@@ -14,6 +14,7 @@ use tegata_core::Time;
 use tegata_core::talk::enter::StaffRole;
 use tegata_core::talk::pay::ClaimState;
 use tegata_gate::Hand;
+use tegata_issuer::Numbering;
 use tegata_processor::bank::TestCard;
 
 /// The conversations of the matrix.
@@ -119,7 +120,7 @@ pub enum Conversation {
     GateNumber,
     /// Gates tell on what they have heard of a lost one.
     Relay,
-    /// A ticket is printed with a number, sold over a counter, and typed in.
+    /// A ticket is printed with a number, sold over a counter, and typed in; then one for a numbered seat.
     TicketNumber,
     /// A wallet waits for a ticket, which another one lets go, hears of it and pays.
     WaitList,
@@ -643,12 +644,15 @@ impl Conversation {
                 }
             }
             Self::TicketNumber => {
-                if town.booth.as_ref().is_some_and(|booth| booth.slips.is_empty()) {
-                    town.print_tickets(1, false);
+                // For free seating, and for a seat.
+                for (slip, seated) in [false, true].into_iter().enumerate() {
+                    if town.booth.as_ref().is_some_and(|booth| booth.slips.len() == slip) {
+                        town.print_tickets(seated, &Numbering::Count(1));
+                    }
+                    town.sell_ticket(slip);
+                    town.take_ticket(0, slip);
+                    town.wake_person(0);
                 }
-                town.sell_ticket(0);
-                town.take_ticket(0, 0);
-                town.wake_person(0);
             }
             Self::WaitList => {
                 town.wait_for(0, FESTIVAL);

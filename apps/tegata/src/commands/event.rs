@@ -13,7 +13,7 @@ use tegata_core::talk::enter::{Direction, StaffRole};
 use tegata_core::talk::event::EventPlan;
 use tegata_core::talk::join::JoinToken;
 use tegata_core::{DeviceId, Time};
-use tegata_issuer::{Category, Draft, Issuer, Passes};
+use tegata_issuer::{Category, Draft, Issuer, Numbering, Passes};
 use tegata_vault::SqliteVault;
 
 /// Does it.
@@ -55,15 +55,24 @@ pub fn run(place: &Place, name: &str, command: EventCommand) -> Result<Answer, F
         EventCommand::Staff { event, add, supervisor, end } => {
             staff(place, name, &event, add.map(|name| (name, supervisor)), end)
         }
-        EventCommand::Numbers { event, category, count } => {
+        EventCommand::Numbers { event, category, count, seats, seats_file } => {
+            let wanted = match (seats, seats_file) {
+                (Some(seats), _) => picked(seats.split(';')),
+                (None, Some(file)) => picked(read(&file)?.trim_start_matches('\u{feff}').lines()),
+                (None, None) => Numbering::Count(count),
+            };
             let mut opened = place.issuer(name)?;
-            let batch = opened.part.numbers(&mut place.post()?, (&event, &category), count, now())?;
+            let batch = opened.part.numbers(&mut place.post()?, (&event, &category), &wanted, now())?;
+            let printed = opened.part.print(batch)?;
+            let (count, seats): (usize, Vec<_>) =
+                (printed.len(), printed.into_iter().filter_map(|number| number.seat).collect());
+            let places = if seats.is_empty() { "" } else { ", each with its seat" };
             let text = format!(
-                "Batch {batch}: {count} tickets by number. Print it: tegata issuer {name} print {batch}\n\
+                "Batch {batch}: {count} tickets by number. Print it{places}: tegata issuer {name} print {batch}\n\
                  They let nobody in until they are activated, when they are sold or given out: tegata issuer {name} activate \
                  {batch} SERIAL"
             );
-            Ok(Answer::new(text, json!({ "batch": batch, "count": count })))
+            Ok(Answer::new(text, json!({ "batch": batch, "count": count, "seats": seats })))
         }
         EventCommand::Report { event, csv } => {
             let content = place.issuer(name)?.part.report(&mut place.post()?, &event, now())?;
@@ -93,6 +102,11 @@ fn read(file: &Path) -> Result<String, Failure> {
         Ok(text) => Ok(text),
         Err(error) => fail(format!("{} cannot be read: {error}; it must be CSV in UTF-8", file.display())),
     }
+}
+
+/// Seats as people list them.
+fn picked<'a>(seats: impl Iterator<Item = &'a str>) -> Numbering {
+    Numbering::Seats(seats.map(str::trim).filter(|seat| !seat.is_empty()).map(str::to_owned).collect())
 }
 
 /// A category as the flags describe it.

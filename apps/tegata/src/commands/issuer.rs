@@ -1,5 +1,6 @@
 //! What a payment card issuing system does on the command line.
 
+use crate::csv::cell;
 use crate::flags::{IssuerCommand, OrderFlags, SellFlags, TermsFlags};
 use crate::place::{Place, Sort, now};
 use crate::screen::{Answer, Failure, Screen, fail, table};
@@ -248,14 +249,16 @@ fn batches(issuer: &Issuer<SqliteVault>) -> Result<Answer, Failure> {
 
 fn print(issuer: &Issuer<SqliteVault>, batch: u64, csv: Option<PathBuf>) -> Result<Answer, Failure> {
     let printed = issuer.print(batch)?;
-    let mut text = String::from("serial,number,face\n");
+    let seated = printed.iter().any(|number| number.seat.is_some());
+    let mut text = format!("serial,number,face{}\n", if seated { ",seat" } else { "" });
     for number in &printed {
-        writeln!(text, "{},{},{}", number.serial, number.number, number.face.decimal())?;
+        let seat = number.seat.as_ref().map_or_else(String::new, |seat| format!(",{}", cell(seat)));
+        writeln!(text, "{},{},{}{seat}", number.serial, number.number, number.face.decimal())?;
     }
     let Some(path) = csv else {
         let numbers = printed
             .iter()
-            .map(|number| json!({ "serial": number.serial, "number": number.number.to_string() }))
+            .map(|number| json!({ "serial": number.serial, "number": number.number.to_string(), "seat": number.seat }))
             .collect::<Vec<_>>();
         return Ok(Answer::new(text.trim_end(), json!({ "batch": batch, "numbers": numbers })));
     };

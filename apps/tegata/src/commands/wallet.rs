@@ -157,14 +157,17 @@ pub fn install(place: &Place, name: &str, number: &str, shown: Option<&str>) -> 
     let ticket = opened.part.ticket(card).ok();
     let bound = ticket.as_ref().map_or_else(String::new, |ticket| give::at_most(give::price(ticket)));
     let most = ticket.as_ref().and_then(give::price).map(|most| most.decimal().to_string());
+    let seat = ticket.as_ref().and_then(|ticket| ticket.purse.seat_name.clone());
+    let placed = seat.as_ref().map_or_else(String::new, |seat| format!(" The seat: {seat}."));
     let ticket = ticket.map(|ticket| ticket.terms.name);
     let remaining = held.as_ref().map_or_else(String::new, |held| format!(" with {}", bold(held.remaining)));
     let called = ticket.as_ref().map_or_else(String::new, |name| format!(": {}", bold(name)));
-    let text = format!("Installed {card}{remaining}{called}.{bound}");
+    let text = format!("Installed {card}{remaining}{called}.{placed}{bound}");
     let json = json!({
         "installed": card.to_string(),
         "remaining": held.map(|held| held.remaining.decimal().to_string()),
         "ticket": ticket,
+        "seat_name": seat,
         "most": most,
     });
     Ok(Answer::new(text, json))

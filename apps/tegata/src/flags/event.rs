@@ -92,14 +92,23 @@ pub enum EventCommand {
         end: Option<String>,
     },
     /// Order tickets of a category by number: to be sold over a counter, or as vouchers; out of the same quota
+    ///
+    /// Numbered seats are not for sale over the network any more from then on, whether their numbers are sold or not. Such as:
+    /// tegata issuer hall event numbers Concert Stalls --seats "Row 5, 12;Row 5, 13"
     Numbers {
         /// Of which event
         event: String,
         /// The category
         category: String,
-        /// How many
+        /// How many; where seats are numbered, the last ones of the plan that are in no batch yet
         #[arg(long, default_value_t = 10)]
         count: u64,
+        /// For these numbered seats, by name or number, with semicolons between
+        #[arg(long, value_name = "SEAT;SEAT", conflicts_with = "count")]
+        seats: Option<String>,
+        /// For the numbered seats in this file, one a line, by name or number
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["count", "seats"])]
+        seats_file: Option<PathBuf>,
     },
     /// What was sold, who came in by which door and when, who did not, what was paid back, what a person has to look at
     Report {

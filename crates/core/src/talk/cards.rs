@@ -46,6 +46,8 @@ message! {
         6 at: Time,
         /// The cards' last moment.
         7 until: Time,
+        /// Tickets: the seat of each number, in the same order, by its number in the event's plan; absent: free seating.
+        8 seats: Option<Vec<u64>>,
     }
 }
 

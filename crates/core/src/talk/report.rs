@@ -38,6 +38,8 @@ codes! {
         CameBack = 14,
         /// Whoever gave the card gave it to somebody else, too.
         GivenTwice = 15,
+        /// A seat is taken, named twice, or not sold by this category.
+        Seats = 16,
     }
 }
 
@@ -61,6 +63,9 @@ impl ProviderRefusal {
             Self::CameBack => "the card was not registered in time and went back to whoever gave it; ask that person",
             Self::GivenTwice => {
                 "whoever gave you this card gave it to somebody else, too; the evidence is kept, ask that person and the issuer"
+            }
+            Self::Seats => {
+                "a seat is taken, named twice, or not sold by this category; nothing was ordered: name other seats"
             }
         }
     }
