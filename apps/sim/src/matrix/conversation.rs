@@ -55,6 +55,8 @@ pub enum Conversation {
     Enter,
     /// It goes out, and comes in again elsewhere.
     Leave,
+    /// A ticket comes in by a code before a camera, goes out by a touch, and comes in again elsewhere by a touch.
+    EnterByCode,
     /// A gate hears from its neighbours whom they have let in.
     GatePage,
     /// A gate brings up its log, and hears what has changed.
@@ -107,7 +109,7 @@ pub enum Conversation {
 
 impl Conversation {
     /// Every one.
-    pub const ALL: [Self; 50] = [
+    pub const ALL: [Self; 51] = [
         Self::Install,
         Self::Load,
         Self::FirstTap,
@@ -134,6 +136,7 @@ impl Conversation {
         Self::PayoutBack,
         Self::Enter,
         Self::Leave,
+        Self::EnterByCode,
         Self::GatePage,
         Self::UpdateGate,
         Self::GiveTicket,
@@ -188,6 +191,7 @@ impl Conversation {
             Self::PayoutBack => "payout that comes back",
             Self::Enter => "enter",
             Self::Leave => "leave, enter elsewhere",
+            Self::EnterByCode => "enter by a code, leave",
             Self::GatePage => "page between gates",
             Self::UpdateGate => "update (gate)",
             Self::GiveTicket => "give a ticket",
@@ -245,7 +249,7 @@ impl Conversation {
     }
     /// Whether there is an event.
     pub(super) fn at_gates(self) -> bool {
-        let gates = matches!(self, Self::Enter | Self::Leave | Self::GatePage | Self::UpdateGate);
+        let gates = matches!(self, Self::Enter | Self::Leave | Self::EnterByCode | Self::GatePage | Self::UpdateGate);
         let sold = self.numbers() || self.queues();
         gates || sold || self.gives() || self.changes() || self.by_staff() || self.loses()
     }

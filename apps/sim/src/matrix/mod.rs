@@ -14,7 +14,7 @@ use crate::fault::{FrameFault, Mix, NetFault};
 use crate::tap::Plan;
 use crate::town::Town;
 use crate::trouble::NetPlan;
-use crate::venue::{PageFault, PagePlan};
+use crate::venue::{CodeFault, PageFault, PagePlan};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use tegata_core::step::Broken;
@@ -30,6 +30,7 @@ enum Spot {
     WalletStore(u64, CommitFault),
     TerminalStore(u64, CommitFault),
     Page(u64, PageFault),
+    Code(usize, CodeFault),
     GateStore(usize, u64, CommitFault),
     SwitchStore(u64, CommitFault),
 }
@@ -44,6 +45,7 @@ impl Spot {
             Self::WalletStore(at, _) => format!("wallet store {at}"),
             Self::TerminalStore(at, _) => format!("terminal store {at}"),
             Self::Page(at, _) => format!("page {}", at + 1),
+            Self::Code(at, _) => format!("code {}", at + 1),
             Self::GateStore(gate, at, _) => format!("gate {} store {at}", gate + 1),
             Self::SwitchStore(at, _) => format!("switch store {at}"),
         }
@@ -53,6 +55,7 @@ impl Spot {
             Self::Frame(_, fault) => fault.name(),
             Self::Exchange(_, fault) | Self::Processor(_, fault) | Self::Bank(_, fault) => fault.name(),
             Self::Page(_, fault) => fault.name(),
+            Self::Code(_, fault) => fault.name(),
             Self::WalletStore(_, fault)
             | Self::TerminalStore(_, fault)
             | Self::SwitchStore(_, fault)
@@ -91,6 +94,7 @@ struct Steps {
     wallet: u64,
     terminal: u64,
     pages: u64,
+    codes: usize,
     gates: Vec<u64>,
     switch: u64,
 }
@@ -134,6 +138,8 @@ fn count(conversation: Conversation, broken: Broken) -> Result<Steps, String> {
     let switched = |town: &Town| town.lines.as_ref().map_or(0, |lines| lines.switch.device.vault.commits());
     let switch = switched(&town);
     let (gates, pages) = (commits(&town), town.venue.as_ref().map_or(0, |venue| venue.told));
+    let shown = |town: &Town| town.venue.as_ref().map_or(0, |venue| venue.codes.len());
+    let codes = shown(&town);
     plan(&mut town, None);
     let crossed = town.crossed;
     conversation.run(&mut town, &Plan::PLAIN);
@@ -146,6 +152,7 @@ fn count(conversation: Conversation, broken: Broken) -> Result<Steps, String> {
         wallet: town.people[0].wallet.device.vault.commits() - before.0,
         terminal: town.tills[0].terminal.device.vault.commits() - before.1,
         pages: town.venue.as_ref().map_or(0, |venue| venue.told) - pages,
+        codes: shown(&town) - codes,
         switch: switched(&town) - switch,
         gates: commits(&town).into_iter().zip(gates).map(|(after, before)| after - before).collect(),
     })
@@ -161,11 +168,12 @@ fn spots(steps: &Steps) -> Vec<Spot> {
     let wallet = (1..=steps.wallet).flat_map(|at| stores.map(|fault| Spot::WalletStore(at, fault)));
     let terminal = (1..=steps.terminal).flat_map(|at| stores.map(|fault| Spot::TerminalStore(at, fault)));
     let pages = (0..steps.pages).flat_map(|at| PageFault::ALL.map(|fault| Spot::Page(at, fault)));
+    let codes = (0..steps.codes).flat_map(|at| CodeFault::ALL.map(|fault| Spot::Code(at, fault)));
     let gates = steps.gates.iter().enumerate();
     let gates = gates.flat_map(|(gate, count)| (1..=*count).map(move |at| (gate, at)));
     let gates = gates.flat_map(|(gate, at)| stores.map(|fault| Spot::GateStore(gate, at, fault)));
     let switch = (1..=steps.switch).flat_map(|at| stores.map(|fault| Spot::SwitchStore(at, fault)));
-    let lines = frames.chain(exchanges).chain(processor).chain(bank).chain(pages);
+    let lines = frames.chain(exchanges).chain(processor).chain(bank).chain(pages).chain(codes);
     lines.chain(wallet).chain(terminal).chain(gates).chain(switch).collect()
 }
 
@@ -191,6 +199,11 @@ fn cell(conversation: Conversation, spot: Spot, broken: Broken) -> Cell {
         Spot::Page(at, fault) => {
             if let Some(venue) = &mut town.venue {
                 venue.plan = PagePlan::At(venue.told + at, fault);
+            }
+        }
+        Spot::Code(at, fault) => {
+            if let Some(venue) = &mut town.venue {
+                venue.code_plan = Some((venue.codes.len() + at, fault));
             }
         }
         Spot::GateStore(gate, at, fault) => {

@@ -2,8 +2,8 @@
 
 use super::Conversation;
 use super::steps::{
-    FESTIVAL, ask_number, ask_purchases, ask_till, ask_wallet, buy, call, enter, hand_over, lose, reissue, ring,
-    sell_out, send, settle, ticket, write_and_read,
+    FESTIVAL, ask_number, ask_purchases, ask_till, ask_wallet, buy, call, code_then_touches, enter, hand_over, lose,
+    reissue, ring, sell_out, send, settle, ticket, write_and_read,
 };
 use crate::act::Ringer;
 use crate::dial::{Ends, Spoken};
@@ -198,6 +198,7 @@ impl Conversation {
                 enter(town, 2, plan.fault);
                 enter(town, 1, None);
             }
+            Self::EnterByCode => code_then_touches(town, plan.fault),
             Self::GatePage => {
                 town.tell_gates();
                 // What the wallet shows next is judged by what was heard.

@@ -2,12 +2,14 @@
 
 use crate::act::Ringer;
 use crate::dial::{Ends, Spoken};
+use crate::dice::flip;
 use crate::fault::FrameFault;
 use crate::template::ARTICLES;
 use crate::town::Town;
-use tegata_core::CardId;
-use tegata_core::talk::enter::Direction;
+use crate::venue::{Code, CodeFault};
+use tegata_core::talk::enter::{Direction, GateNotice, WalletEnterNotice, Window};
 use tegata_core::talk::reach::Address;
+use tegata_core::{CardId, Time};
 use tegata_processor::bank::TestCard;
 
 /// The article of the first sort of ticket.
@@ -24,6 +26,91 @@ pub(super) fn enter(town: &mut Town, gate: usize, fault: Option<(usize, FrameFau
     if inside != (direction == Some(Direction::In)) {
         town.visit(0, gate, (held.card, 1), fault);
         town.wake_person(0);
+    }
+}
+
+/// What the wallet's ticket knows of the first zone: how many entries it has used, and whether it is in.
+fn pass(town: &Town) -> (u64, bool) {
+    let held = town.people[0].wallet.tickets().unwrap_or_default().into_iter().next();
+    let passes = held.map(|held| held.passes).unwrap_or_default();
+    passes.first().map_or((0, false), |(_, pass)| (pass.entry, pass.inside))
+}
+
+/// The wallet's ticket touches this gate until it is told that it has passed, twice at most; with what goes wrong at first.
+fn touches(town: &mut Town, gate: usize, fault: Option<(usize, FrameFault)>) -> bool {
+    let passed =
+        |notice: &WalletEnterNotice| matches!(notice, WalletEnterNotice::In { .. } | WalletEnterNotice::Out { .. });
+    [fault, None].into_iter().any(|fault| {
+        let seen = ticket(town, 0).and_then(|card| town.visit(0, gate, (card, 1), fault));
+        town.wake_person(0);
+        seen.is_some_and(|seen| seen.wallet.iter().any(passed))
+    })
+}
+
+/// A camera reads a code, whatever happens to that before. Whether it lets its holder in.
+fn read(town: &mut Town, gate: usize, code: &Code, fault: Option<CodeFault>) -> bool {
+    let opens = |told: Option<GateNotice>| matches!(told, Some(GateNotice::Open(_)));
+    match fault {
+        Some(CodeFault::Lose) => return false,
+        Some(CodeFault::Late) => town.wait(Window::SECONDS + 1),
+        Some(CodeFault::Corrupt) => {
+            let mut changed = code.clone();
+            if let Some(venue) = &mut town.venue {
+                flip(&mut changed.bytes, &mut venue.dice);
+            }
+            if opens(town.read_code(gate, &changed)) {
+                town.wrong.push(format!("R4: gate {gate} took a code that was changed on its way"));
+            }
+            return false;
+        }
+        Some(CodeFault::Alone) => {
+            town.read_code(gate + 1, code);
+        }
+        Some(CodeFault::Picture) => {
+            town.tell_gates();
+            town.read_code(gate + 1, code);
+        }
+        Some(CodeFault::Duplicate) | None => {}
+    }
+    let opened = opens(town.read_code(gate, code));
+    if fault == Some(CodeFault::Duplicate) && opens(town.read_code(gate, code)) && opened {
+        town.wrong.push(format!("R21: gate {gate} let somebody in twice by one code"));
+    }
+    opened
+}
+
+/// The wallet shows a code to this gate's camera, and touches the gate where that does not let in. Whether somebody came in.
+fn enter_by_code(town: &mut Town, gate: usize) -> bool {
+    let number = town.venue.as_ref().map_or(0, |venue| venue.codes.len());
+    let code = ticket(town, 0).and_then(|card| town.show_code(0, card, gate));
+    town.wake_person(0);
+    let plan = town.venue.as_ref().and_then(|venue| venue.code_plan);
+    let fault = plan.filter(|(at, _)| *at == number).map(|(_, fault)| fault);
+    code.is_some_and(|code| read(town, gate, &code, fault)) || touches(town, gate, None)
+}
+
+/// In by a code, out by a touch, and in by a touch at another door. One fault strands nobody: each succeeds, at its second try at the
+/// latest, and uses its own entry and no other (R20, R21).
+pub(super) fn code_then_touches(town: &mut Town, fault: Option<(usize, FrameFault)>) {
+    if pass(town).1 {
+        touches(town, 2, None);
+        town.wait(Time::DAY);
+    }
+    let (before, _) = pass(town);
+    let came = enter_by_code(town, 0);
+    town.tell_gates();
+    for gate in 0..town.gates() {
+        town.wake_gate(gate);
+    }
+    let crossed = town.crossed;
+    let left = touches(town, 2, fault);
+    let crossed = town.crossed - crossed;
+    let back = touches(town, 1, fault.and_then(|(at, fault)| Some((at.checked_sub(crossed)?, fault))));
+    let (after, inside) = pass(town);
+    let sound = town.venue.as_ref().is_some_and(|venue| venue.gates.iter().all(|gate| gate.tampered.is_none()));
+    let told = (came, left, back, inside, after.saturating_sub(before));
+    if sound && town.people[0].tampered.is_none() && told != (true, true, true, true, 2) {
+        town.wrong.push(format!("R21: in by a code, out, in again, inside, entries used: {told:?}"));
     }
 }
 
