@@ -1,5 +1,7 @@
 //! The conversations of the fault matrix, and what each needs. How they go is in `play.rs`.
 
+use super::steps::RINGS;
+
 /// The conversations of the matrix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Conversation {
@@ -87,6 +89,10 @@ pub enum Conversation {
     CallSettled,
     /// A call in units shorter than a second, paid link by link.
     CallByLinks,
+    /// A call while an update of the switch waits for its answer.
+    CallUpdating,
+    /// The same, and the card is blocked when it rings: the answer says so.
+    CallBlocked,
     /// Both sides say where they are called, ask for numbers, and each is called.
     CallByNumber,
     /// A user mutes a merchant that has a number, and that one and a new one ring nowhere; then one does again.
@@ -109,7 +115,7 @@ pub enum Conversation {
 
 impl Conversation {
     /// Every one.
-    pub const ALL: [Self; 51] = [
+    pub const ALL: [Self; 53] = [
         Self::Install,
         Self::Load,
         Self::FirstTap,
@@ -152,6 +158,8 @@ impl Conversation {
         Self::CallToTheEnd,
         Self::CallSettled,
         Self::CallByLinks,
+        Self::CallUpdating,
+        Self::CallBlocked,
         Self::CallByNumber,
         Self::CallMuted,
         Self::StaffOrder,
@@ -207,6 +215,8 @@ impl Conversation {
             Self::CallToTheEnd => "call until the card ends",
             Self::CallSettled => "call, cut off, settled",
             Self::CallByLinks => "call, paid by links",
+            Self::CallUpdating => "call, the switch updates",
+            Self::CallBlocked => "call, its card is blocked",
             Self::CallByNumber => "call by a number",
             Self::CallMuted => "call of a muted",
             Self::StaffOrder => "staff comes and goes",
@@ -292,7 +302,15 @@ impl Conversation {
                 | Self::CallSettled
                 | Self::CallByLinks
         );
-        lines || self.rings()
+        lines || self.rings() || self.parks().is_some()
+    }
+    /// After how many frames of the call a parked update of the switch can be answered, at the earliest; `None`: none is parked.
+    pub(super) fn parks(self) -> Option<usize> {
+        match self {
+            Self::CallUpdating => Some(0),
+            Self::CallBlocked => Some(RINGS),
+            _ => None,
+        }
     }
     /// Whether people and merchants write.
     pub(super) fn writes(self) -> bool {

@@ -11,6 +11,7 @@ pub use conversation::Conversation;
 
 use crate::Options;
 use crate::fault::{FrameFault, Mix, NetFault};
+use crate::park::Comes;
 use crate::tap::Plan;
 use crate::town::Town;
 use crate::trouble::NetPlan;
@@ -33,6 +34,8 @@ enum Spot {
     Code(usize, CodeFault),
     GateStore(usize, u64, CommitFault),
     SwitchStore(u64, CommitFault),
+    /// The answer to a parked update comes when so many frames of the call have crossed, or after it.
+    Answer(usize, Comes),
 }
 
 impl Spot {
@@ -48,6 +51,8 @@ impl Spot {
             Self::Code(at, _) => format!("code {}", at + 1),
             Self::GateStore(gate, at, _) => format!("gate {} store {at}", gate + 1),
             Self::SwitchStore(at, _) => format!("switch store {at}"),
+            Self::Answer(usize::MAX, _) => "answer after the call".to_owned(),
+            Self::Answer(at, _) => format!("answer after {at} frames"),
         }
     }
     fn fault(self) -> &'static str {
@@ -56,6 +61,7 @@ impl Spot {
             Self::Exchange(_, fault) | Self::Processor(_, fault) | Self::Bank(_, fault) => fault.name(),
             Self::Page(_, fault) => fault.name(),
             Self::Code(_, fault) => fault.name(),
+            Self::Answer(_, comes) => comes.name(),
             Self::WalletStore(_, fault)
             | Self::TerminalStore(_, fault)
             | Self::SwitchStore(_, fault)
@@ -97,6 +103,7 @@ struct Steps {
     codes: usize,
     gates: Vec<u64>,
     switch: u64,
+    answers: Vec<usize>,
 }
 
 fn town(conversation: Conversation, broken: Broken) -> Result<Town, String> {
@@ -143,11 +150,13 @@ fn count(conversation: Conversation, broken: Broken) -> Result<Steps, String> {
     plan(&mut town, None);
     let crossed = town.crossed;
     conversation.run(&mut town, &Plan::PLAIN);
-    let courier = town.center.courier.as_ref();
+    let (courier, frames) = (town.center.courier.as_ref(), town.crossed - crossed);
+    let answers = conversation.parks().map(|from| (from..=frames).chain([usize::MAX]).collect::<Vec<_>>());
     Ok(Steps {
         processor: courier.map_or(0, |courier| courier.trouble.exchanges()),
         bank: courier.map_or(0, |courier| courier.clearing.trouble.exchanges()),
-        frames: town.crossed - crossed,
+        frames,
+        answers: answers.unwrap_or_default(),
         exchanges: town.center.trouble.exchanges(),
         wallet: town.people[0].wallet.device.vault.commits() - before.0,
         terminal: town.tills[0].terminal.device.vault.commits() - before.1,
@@ -173,8 +182,9 @@ fn spots(steps: &Steps) -> Vec<Spot> {
     let gates = gates.flat_map(|(gate, count)| (1..=*count).map(move |at| (gate, at)));
     let gates = gates.flat_map(|(gate, at)| stores.map(|fault| Spot::GateStore(gate, at, fault)));
     let switch = (1..=steps.switch).flat_map(|at| stores.map(|fault| Spot::SwitchStore(at, fault)));
+    let answers = steps.answers.iter().flat_map(|at| Comes::ALL.map(|comes| Spot::Answer(*at, comes)));
     let lines = frames.chain(exchanges).chain(processor).chain(bank).chain(pages).chain(codes);
-    lines.chain(wallet).chain(terminal).chain(gates).chain(switch).collect()
+    lines.chain(wallet).chain(terminal).chain(gates).chain(switch).chain(answers).collect()
 }
 
 fn planned(done: u64, at: u64, fault: CommitFault) -> Faults {
@@ -222,6 +232,11 @@ fn cell(conversation: Conversation, spot: Spot, broken: Broken) -> Cell {
                 if fault == CommitFault::LostSync {
                     lines.tampered = Some("its disk lied");
                 }
+            }
+        }
+        Spot::Answer(at, comes) => {
+            if let Some(lines) = &mut town.lines {
+                lines.parks = Some((at, comes));
             }
         }
         Spot::WalletStore(at, fault) => {

@@ -2,8 +2,8 @@
 
 use super::Conversation;
 use super::steps::{
-    FESTIVAL, ask_number, ask_purchases, ask_till, ask_wallet, buy, call, code_then_touches, enter, hand_over, lose,
-    reissue, ring, sell_out, send, settle, ticket, write_and_read,
+    FESTIVAL, ask_number, ask_purchases, ask_till, ask_wallet, buy, call, call_meanwhile, code_then_touches, enter,
+    hand_over, lose, reissue, ring, sell_out, send, settle, ticket, write_and_read,
 };
 use crate::act::Ringer;
 use crate::dial::{Ends, Spoken};
@@ -67,6 +67,11 @@ impl Conversation {
         }
         if self.calls() {
             town.equip_caller(0);
+            if self.parks().is_some() {
+                // So that something waits for the update.
+                call(town, (Some(20_000), Ends::Stop), None);
+                town.crossed = 0;
+            }
             return town.wait(30);
         }
         if self != Self::Install {
@@ -250,6 +255,8 @@ impl Conversation {
                     town.wake_switch();
                 }
             }
+            Self::CallUpdating => call_meanwhile(town, false, plan.fault),
+            Self::CallBlocked => call_meanwhile(town, true, plan.fault),
             Self::CallByNumber => {
                 let (user, shop) = (Ringer::User(0), Ringer::Shop(0));
                 for who in [user, shop] {

@@ -1,12 +1,15 @@
 //! What conversations of the matrix have in common: what people and devices do in them, one after the other.
 
 use crate::act::Ringer;
-use crate::dial::{Ends, Spoken};
+use crate::dial::{Dialled, Ends, Spoken};
 use crate::dice::flip;
 use crate::fault::FrameFault;
+use crate::park::{Comes, Park};
 use crate::template::ARTICLES;
 use crate::town::Town;
 use crate::venue::{Code, CodeFault};
+use tegata_core::card::CallEnd;
+use tegata_core::talk::call::SwitchNotice;
 use tegata_core::talk::enter::{Direction, GateNotice, WalletEnterNotice, Window};
 use tegata_core::talk::reach::Address;
 use tegata_core::{CardId, Time};
@@ -233,6 +236,51 @@ pub(super) fn call(town: &mut Town, (speaks, ends): (Option<u64>, Ends), fault: 
         town.dial(0, card, Spoken { rings: 3_000, speaks, ends, limit: Some(200) }, fault);
         town.wake_person(0);
         town.wake_switch();
+    }
+}
+
+/// So many frames have crossed when the first check of a call is stored, and it rings.
+pub(super) const RINGS: usize = 5;
+/// So many after the check over its second unit, where nothing else is said: the answer comes between two ticks.
+const BETWEEN: usize = 9;
+/// How long they speak while an update is parked, in milliseconds.
+const SPEAKS: u64 = 150_000;
+
+/// The wallet calls while an update of the switch is parked. With `is_blocked`, its card is blocked once it rings, and the answer says so.
+pub(super) fn call_meanwhile(town: &mut Town, is_blocked: bool, fault: Option<(usize, FrameFault)>) {
+    let Some(card) = town.telephone(0) else {
+        return;
+    };
+    let planned = town.lines.as_mut().and_then(|lines| lines.parks.take());
+    let (hears, comes) = planned.unwrap_or((BETWEEN, Comes::Whole));
+    let (asks, blocks) = if is_blocked { (RINGS, Some(card)) } else { (0, None) };
+    let park = Park { asks, hears, comes, blocks };
+    // The user's own limit is more than it costs.
+    let spoken = Spoken { rings: 3_000, speaks: Some(SPEAKS), ends: Ends::Stop, limit: Some(200) };
+    let (seen, done) = town.dial_meanwhile(0, card, spoken, fault, park);
+    if planned.is_some() {
+        // Nothing else goes wrong then.
+        undisturbed(town, &seen.unwrap_or_default(), (park, done.is_ok()));
+    }
+    town.wake_person(0);
+    town.wake_switch();
+}
+
+/// An update changes nothing for a call, whenever its answer comes, but by what that brings: a call of a card that is dead by the new
+/// list ends then. Where the answer is not stored, the call goes on, unless the switch has lost power.
+fn undisturbed(town: &mut Town, seen: &Dialled, (park, updated): (Park, bool)) {
+    let dead = |notice: &SwitchNotice| matches!(notice, SwitchNotice::Over(said) if said.ended == CallEnd::NotAgreed);
+    let (ended, whole) = (seen.switch.iter().any(dead), seen.spoke == SPEAKS);
+    let good = match park.comes {
+        Comes::Whole if park.blocks.is_none() => updated && whole && !ended,
+        Comes::Whole if park.hears <= BETWEEN => updated && !whole && ended,
+        Comes::Whole => updated && (whole || ended),
+        Comes::Never | Comes::Full => !updated && whole && !ended,
+        Comes::CutBefore | Comes::CutAfter => !updated && !ended && (whole || park.hears != usize::MAX),
+    };
+    if !good {
+        let (told, spoke) = (if updated { "has" } else { "has not" }, seen.spoke);
+        town.wrong.push(format!("R13: the switch {told} updated ({park:?}), and they spoke {spoke} ms; cut: {ended}"));
     }
 }
 
