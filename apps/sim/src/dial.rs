@@ -1,9 +1,11 @@
 //! One call: wallet and switch are the real conversations, and only sealed frames pass between them, over a link that loses, repeats
-//! and changes them. What SIP would tell both sides, the plan says.
+//! and changes them. What SIP would tell both sides, the plan says. An update of the switch may be under way meanwhile.
 
 use crate::dice::Dice;
 use crate::fault::FrameFault;
 use crate::link::{Air, Link};
+use crate::park::Parked;
+use crate::post::Center;
 use crate::tap::{Clocks, skewed};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,6 +14,7 @@ use tegata_core::step::Event;
 use tegata_core::talk::call::{Caller, CallerNotice, Exchange, SwitchCall, SwitchNotice, WalletCall};
 use tegata_core::talk::journal::Through;
 use tegata_device::{Device, Now, TapError, TapStep, TerminalTap, WalletTap};
+use tegata_switch::Switch;
 use tegata_vault::SimulatedVault;
 
 /// How a call goes, as far as nobody cheats and nothing fails.
@@ -76,6 +79,17 @@ pub struct Dial {
 }
 
 type Vaulted = Device<SimulatedVault>;
+type Sides<'a, 'b> = (&'a mut Vaulted, &'a mut SwitchSide<'b>);
+
+/// The switch's side of a call.
+pub struct SwitchSide<'a> {
+    /// The switch.
+    pub own: &'a mut Switch<SimulatedVault>,
+    /// Its line to the provider.
+    pub center: &'a mut Center,
+    /// An update that goes on meanwhile.
+    pub parked: Option<&'a mut Parked>,
+}
 
 impl Dial {
     /// Somebody dials.
@@ -111,14 +125,16 @@ impl Dial {
     }
 
     /// Runs to the end.
-    pub fn run(mut self, sides: (&mut Vaulted, &mut Vaulted), plan: Spoken, air: &mut Air, dice: &mut Dice) -> Dialled {
+    pub fn run(mut self, sides: Sides<'_, '_>, plan: Spoken, air: &mut Air, dice: &mut Dice) -> Dialled {
         let (wallet, switch) = sides;
         self.carry((wallet, switch), air, dice);
         if self.seen.rang {
             self.ms += plan.rings;
-            match plan.speaks {
-                Some(speaks) => self.speak(speaks, (wallet, switch), air, dice),
-                None => self.over(CallEnd::NoAnswer, (wallet, switch), air, dice),
+            self.meanwhile(switch, dice);
+            match (self.hung_up.take(), plan.speaks) {
+                (Some(how), _) => self.over(how, (wallet, switch), air, dice),
+                (None, Some(speaks)) => self.speak(speaks, (wallet, switch), air, dice),
+                (None, None) => self.over(CallEnd::NoAnswer, (wallet, switch), air, dice),
             }
         }
         match plan.ends {
@@ -140,13 +156,13 @@ impl Dial {
     }
 
     /// They speak; both sides look whenever they want to, and the switch hangs up when what is paid is over.
-    fn speak(&mut self, lasts: u64, sides: (&mut Vaulted, &mut Vaulted), air: &mut Air, dice: &mut Dice) {
+    fn speak(&mut self, lasts: u64, sides: Sides<'_, '_>, air: &mut Air, dice: &mut Dice) {
         let (wallet, switch) = sides;
         let (since, ms) = (self.ms, self.ms);
         self.wallet.talking().tell(|call| call.at(ms).answered());
         self.switch.talking().tell(|call| call.at(ms).answered());
         // The desk writes that with what the call stores; where it cannot, the call ends.
-        let forgotten = self.once.take().map(|number| tegata_switch::forget(switch, &number));
+        let forgotten = self.once.take().map(|number| switch.own.forget(&number));
         if let Some(Err(_)) = forgotten {
             return self.over(CallEnd::Failed, (wallet, switch), air, dice);
         }
@@ -154,7 +170,7 @@ impl Dial {
         let until = since + lasts;
         self.look((wallet, switch), air, dice);
         // A switch that is dead hears nothing, and connects nobody.
-        while !self.switch.is_over() && !switch.vault.is_off() && self.ms < until {
+        while !self.switch.is_over() && !switch.own.device.vault.is_off() && self.ms < until {
             let left = self.wallet.talking().look(WalletCall::due).flatten();
             let right = self.switch.talking().look(SwitchCall::due).flatten();
             let next = left.into_iter().chain(right).filter(|due| *due > self.ms).min();
@@ -164,9 +180,29 @@ impl Dial {
         self.seen.spoke = self.ms - since;
     }
 
+    /// What of the switch's update is due happens now. A call of a card that is dead by what that has brought ends, as at the desk.
+    fn meanwhile(&mut self, switch: &mut SwitchSide<'_>, dice: &mut Dice) {
+        let crossed = self.link.crossed();
+        while switch.parked.as_ref().is_some_and(|parked| parked.is_due(crossed)) {
+            let now = self.now(self.clocks.terminal, dice);
+            if let Some(parked) = &mut switch.parked {
+                parked.go_on(crossed, (&mut *switch.own, &mut *switch.center), now);
+            }
+            let paying = self.switch.talking().look(SwitchCall::card).flatten();
+            let dead = |(card, generation)| switch.own.exchange().is_ok_and(|it| it.anchors.is_dead(card, generation));
+            if paying.is_some_and(dead) {
+                self.hung_up = Some(CallEnd::NotAgreed);
+            }
+        }
+    }
+
     /// Both sides look, and what they say is carried.
-    fn look(&mut self, sides: (&mut Vaulted, &mut Vaulted), air: &mut Air, dice: &mut Dice) {
+    fn look(&mut self, sides: Sides<'_, '_>, air: &mut Air, dice: &mut Dice) {
         let (wallet, switch) = sides;
+        self.meanwhile(switch, dice);
+        if let Some(how) = self.hung_up.take() {
+            return self.over(how, (wallet, switch), air, dice);
+        }
         let ms = self.ms;
         self.wallet.talking().tell(|call| call.at(ms));
         self.switch.talking().tell(|call| call.at(ms));
@@ -181,7 +217,7 @@ impl Dial {
     }
 
     /// The call is over for SIP. A last word of the switch may arrive; then the wallet hears that it is over.
-    fn over(&mut self, how: CallEnd, sides: (&mut Vaulted, &mut Vaulted), air: &mut Air, dice: &mut Dice) {
+    fn over(&mut self, how: CallEnd, sides: Sides<'_, '_>, air: &mut Air, dice: &mut Dice) {
         let (wallet, switch) = sides;
         let ms = self.ms;
         self.switch.talking().tell(|call| call.at(ms).ended(how));
@@ -193,16 +229,18 @@ impl Dial {
         self.tell_wallet(Event::Tick, now, wallet);
     }
 
-    fn carry(&mut self, sides: (&mut Vaulted, &mut Vaulted), air: &mut Air, dice: &mut Dice) {
+    fn carry(&mut self, sides: Sides<'_, '_>, air: &mut Air, dice: &mut Dice) {
         let (wallet, switch) = sides;
         while !(self.up.is_empty() && self.down.is_empty()) {
             while let Some(frame) = self.up.pop_front() {
+                self.meanwhile(switch, dice);
                 for frame in self.link.cross(frame, air, dice).frames {
                     let now = self.now(self.clocks.terminal, dice);
                     self.at_switch(&frame, now, switch);
                 }
             }
             while let Some(frame) = self.down.pop_front() {
+                self.meanwhile(switch, dice);
                 for frame in self.link.cross(frame, air, dice).frames {
                     let now = self.now(self.clocks.wallet, dice);
                     self.at_wallet(&frame, now, wallet);
@@ -211,13 +249,13 @@ impl Dial {
         }
     }
 
-    fn at_switch(&mut self, frame: &[u8], now: Now, switch: &mut Vaulted) {
+    fn at_switch(&mut self, frame: &[u8], now: Now, switch: &mut SwitchSide<'_>) {
         if std::mem::replace(&mut self.heard[0], frame.to_vec()) == frame || self.switch.is_over() {
             return;
         }
         let ms = self.ms;
         self.switch.talking().tell(|call| call.at(ms));
-        match self.switch.receive(frame, now, switch) {
+        match self.switch.receive(frame, now, &mut switch.own.device) {
             Ok(step) => self.switched(step, switch),
             Err(_) => self.tell_switch(Event::Lost, now, switch),
         }
@@ -233,8 +271,8 @@ impl Dial {
             Err(_) => self.tell_wallet(Event::Lost, now, wallet),
         }
     }
-    fn tell_switch(&mut self, event: Event, now: Now, switch: &mut Vaulted) {
-        if let Ok(step) = self.switch.event(event, now, switch) {
+    fn tell_switch(&mut self, event: Event, now: Now, switch: &mut SwitchSide<'_>) {
+        if let Ok(step) = self.switch.event(event, now, &mut switch.own.device) {
             self.switched(step, switch);
         }
     }
@@ -245,8 +283,8 @@ impl Dial {
     }
 
     /// What a device says that has lost its power is never heard.
-    fn switched(&mut self, step: TapStep<SwitchNotice>, switch: &Vaulted) {
-        if switch.vault.is_off() {
+    fn switched(&mut self, step: TapStep<SwitchNotice>, switch: &SwitchSide<'_>) {
+        if switch.own.device.vault.is_off() {
             return;
         }
         for notice in &step.notices {

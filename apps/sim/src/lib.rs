@@ -18,6 +18,7 @@ mod fault;
 mod figures;
 mod link;
 mod matrix;
+mod park;
 mod post;
 mod talk;
 mod tap;

@@ -118,6 +118,39 @@ impl PageFault {
     }
 }
 
+/// What can happen to a code between a screen and a camera (R21).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CodeFault {
+    /// No camera reads it.
+    Lose,
+    /// It is read twice.
+    Duplicate,
+    /// A bit changes.
+    Corrupt,
+    /// It is read when it is over.
+    Late,
+    /// Somebody else shows a picture of it first, at another door that hears no other.
+    Alone,
+    /// Somebody else shows a picture of it first, at another door that hears all.
+    Picture,
+}
+
+impl CodeFault {
+    /// Every one.
+    pub const ALL: [Self; 6] = [Self::Lose, Self::Duplicate, Self::Corrupt, Self::Late, Self::Alone, Self::Picture];
+    /// As the matrix prints it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lose => "code not read",
+            Self::Duplicate => "code read twice",
+            Self::Corrupt => "code corrupted",
+            Self::Late => "code read late",
+            Self::Alone => "picture first, door alone",
+            Self::Picture => "picture first, all heard",
+        }
+    }
+}
+
 /// When a page goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PagePlan {
@@ -145,6 +178,8 @@ pub struct Venue {
     pub opened: Vec<Opened>,
     /// Codes that were seen.
     pub codes: Vec<Code>,
+    /// What happens to the code of this number (from 0); the matrix says.
+    pub code_plan: Option<(usize, CodeFault)>,
     /// A ticket was shown to a gate that did not hear all.
     pub deaf: bool,
     /// A gate lost power, or could not store.
@@ -169,6 +204,7 @@ impl Venue {
             dice,
             opened: Vec::new(),
             codes: Vec::new(),
+            code_plan: None,
             deaf: false,
             failed: false,
             plan: PagePlan::Sometimes(lan),

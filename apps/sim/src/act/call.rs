@@ -1,9 +1,10 @@
 //! People call: each has a telephone card, and one switch connects them. Calls end in every way, wallets and switch lose power in them,
 //! and the words between them get lost.
 
-use crate::dial::{Dial, Dialled, Ends, Spoken};
+use crate::dial::{Dial, Dialled, Ends, Spoken, SwitchSide};
 use crate::dice::Dice;
 use crate::fault::FrameFault;
+use crate::park::{Comes, Park, Parked};
 use crate::post::Center;
 use crate::tap::Clocks;
 use crate::template::{LIST_AGE, RECORD_AGE, template};
@@ -56,6 +57,8 @@ pub struct Lines {
     cut_off: bool,
     /// How often it was started: what it was doing before is forgotten.
     starts: u64,
+    /// When the answer to an update comes during the next call that one is parked in, and how; the matrix says.
+    pub parks: Option<(usize, Comes)>,
 }
 
 /// The sort of card that pays for calls.
@@ -122,8 +125,21 @@ impl Lines {
         let numbers = printed.into_iter().map(|printed| printed.number.to_string()).collect();
         let tariff = switch.exchange().map_err(|error| told(&error))?.tariffs.first().map(|(_, tariff)| tariff.clone());
         let tariff = tariff.ok_or("a tariff")?;
-        let (connected, cut, hung_up, dearer, cut_off, starts) = (0, 0, 0, false, false, 0);
-        Ok(Self { dice, switch, id, tampered: None, numbers, connected, cut, hung_up, tariff, dearer, cut_off, starts })
+        Ok(Self {
+            dice,
+            switch,
+            id,
+            tampered: None,
+            numbers,
+            connected: 0,
+            cut: 0,
+            hung_up: 0,
+            tariff,
+            dearer: false,
+            cut_off: false,
+            starts: 0,
+            parks: None,
+        })
     }
     /// What its switch charges by now.
     fn exchange(&mut self) -> Option<Arc<Exchange>> {
@@ -296,6 +312,49 @@ impl Town {
         plan: Spoken,
         fault: Option<(usize, FrameFault)>,
     ) -> Option<Dialled> {
+        self.connect(at, card, (called, once), (plan, fault), None)
+    }
+
+    /// The call itself, to a number that everybody knows, while an update of the switch is parked; and what came of that.
+    pub fn dial_meanwhile(
+        &mut self,
+        at: usize,
+        card: CardId,
+        plan: Spoken,
+        fault: Option<(usize, FrameFault)>,
+        park: Park,
+    ) -> (Option<Dialled>, Result<Summary, String>) {
+        if let Some(card) = park.blocks {
+            self.causes.blocked.insert(card);
+        }
+        let mut parked = Parked::new(park);
+        let seen = self.connect(at, card, ("4930", false), (plan, fault), Some(&mut parked));
+        let done = self.brought(parked);
+        self.switch_has_updated(&done);
+        (seen, done)
+    }
+
+    /// The rest of an update that was parked.
+    fn brought(&mut self, mut parked: Parked) -> Result<Summary, String> {
+        while parked.is_due(usize::MAX) {
+            let now = self.line_now(0);
+            let lines = self.lines.as_mut().ok_or("no switch")?;
+            parked.go_on(usize::MAX, (&mut lines.switch, &mut self.center), now);
+        }
+        let summary = parked.done().ok_or("it has not ended")??;
+        let lines = self.lines.as_mut().ok_or("no switch")?;
+        lines.switch.updated(self.time, None).map_err(|error| error.to_string())?;
+        Ok(summary)
+    }
+
+    fn connect(
+        &mut self,
+        at: usize,
+        card: CardId,
+        (called, once): (&str, bool),
+        (plan, fault): (Spoken, Option<(usize, FrameFault)>),
+        parked: Option<&mut Parked>,
+    ) -> Option<Dialled> {
         self.hang_up(at);
         let payer = self.people.get(at)?.wallet.payer(card).ok()?;
         let caller = Caller { payer, called: called.into(), limit: plan.limit };
@@ -304,8 +363,9 @@ impl Town {
         let clocks = Clocks { time: self.time, wallet: self.people.get(at)?.skew, terminal: 0 };
         let dial = Dial::start((caller, exchange, Lines::through(called)), clocks, fault, &mut lines.dice).ok()?;
         let dial = dial.once(once.then(|| called.to_owned()));
-        let sides = (&mut self.people.get_mut(at)?.wallet.device, &mut lines.switch.device);
-        let seen = dial.run(sides, plan, &mut self.air, &mut lines.dice);
+        let wallet = &mut self.people.get_mut(at)?.wallet.device;
+        let mut side = SwitchSide { own: &mut lines.switch, center: &mut self.center, parked };
+        let seen = dial.run((wallet, &mut side), plan, &mut self.air, &mut lines.dice);
         self.crossed = seen.crossed;
         let (rang, spoke) = (seen.rang, seen.spoke);
         lines.connected += u64::from(rang && spoke > 0);
@@ -366,6 +426,11 @@ impl Town {
     pub fn update_switch(&mut self) -> bool {
         self.wake_switch();
         let done = self.switch_brings();
+        self.switch_has_updated(&done)
+    }
+
+    /// What the town knows once an update of the switch has ended, however.
+    fn switch_has_updated(&mut self, done: &Result<Summary, String>) -> bool {
         let Some(lines) = &mut self.lines else { return true };
         let id = lines.id;
         if done.is_ok() {

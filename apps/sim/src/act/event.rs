@@ -240,24 +240,27 @@ impl Town {
             return;
         };
         let gate = self.a_gate(Direction::In);
+        let Some(code) = self.show_code(at, card, gate) else {
+            return;
+        };
+        if !self.odds(200) {
+            self.camera(gate, &code);
+        }
+    }
+
+    /// A wallet shows a code of this ticket, for the zone behind this gate; others may see it.
+    pub fn show_code(&mut self, at: usize, card: CardId, gate: usize) -> Option<Code> {
         let zone = self.venue.as_mut().and_then(|venue| Some(venue.gates.get_mut(gate)?.gate.door().ok()?.setup.zone));
-        let zone = zone.unwrap_or(1);
         let skew = self.people.get(at).map_or(0, |person| person.skew);
         let now = self.now(skew);
-        let Some(person) = self.people.get_mut(at) else {
-            return;
-        };
+        let person = self.people.get_mut(at)?;
         let door = person.wallet.ticket(card).ok().and_then(|held| ticket::of(&held.terms)?.door);
-        let Ok(bytes) = person.wallet.window(card, zone, 1, now) else {
-            return;
-        };
+        let bytes = person.wallet.window(card, zone.unwrap_or(1), 1, now).ok()?;
         let code = Code { bytes, at: now.time, card, door };
         if let Some(venue) = &mut self.venue {
             venue.codes.push(code.clone());
         }
-        if !self.odds(200) {
-            self.camera(gate, &code);
-        }
+        Some(code)
     }
 
     /// A picture of a code that somebody has seen, before any camera; of one that was shown just now, or long ago.
@@ -273,12 +276,19 @@ impl Town {
         }
     }
 
-    /// A camera reads a code.
+    /// A camera reads a code; its gate may lose power meanwhile.
     fn camera(&mut self, gate_at: usize, code: &Code) -> Option<()> {
         self.ready_gate(gate_at);
         if !self.odds(250) {
             self.tell_gates();
         }
+        self.read_code(gate_at, code)?;
+        self.rest_gate(gate_at);
+        Some(())
+    }
+
+    /// The reading itself, without misfortune of the gate's own.
+    pub fn read_code(&mut self, gate_at: usize, code: &Code) -> Option<GateNotice> {
         let (time, venue) = (self.time, self.venue.as_mut()?);
         if !venue.stands(gate_at) {
             return None;
@@ -303,9 +313,8 @@ impl Town {
             }
         }
         let generation = read_window(&code.bytes).map_or(0, |read| read.certificate.claimed().generation);
-        self.saw_open(gate_at, (zone, true), generation, &[told]);
-        self.rest_gate(gate_at);
-        Some(())
+        self.saw_open(gate_at, (zone, true), generation, std::slice::from_ref(&told));
+        Some(told)
     }
 
     /// Readies a gate for what it does next: awake, and perhaps about to lose power.

@@ -1,5 +1,6 @@
-//! The conversations of the fault matrix: what must have been so before each, and how it goes.
+//! The conversations of the fault matrix, and what each needs. How they go is in `play.rs`.
 
+<<<<<<< HEAD
 use super::steps::{
     FESTIVAL, answer, ask_number, ask_purchases, ask_till, ask_wallet, buy, call, enter, hand_over, lose, reissue,
     ring, sell_out, send, settle, ticket, write_and_read,
@@ -16,6 +17,9 @@ use tegata_core::talk::pay::ClaimState;
 use tegata_gate::Hand;
 use tegata_issuer::Numbering;
 use tegata_processor::bank::TestCard;
+=======
+use super::steps::RINGS;
+>>>>>>> a569544052a39a0cd5b01719da3abf2fa6c33e31
 
 /// The conversations of the matrix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,6 +76,8 @@ pub enum Conversation {
     Enter,
     /// It goes out, and comes in again elsewhere.
     Leave,
+    /// A ticket comes in by a code before a camera, goes out by a touch, and comes in again elsewhere by a touch.
+    EnterByCode,
     /// A gate hears from its neighbours whom they have let in.
     GatePage,
     /// A gate brings up its log, and hears what has changed.
@@ -106,6 +112,10 @@ pub enum Conversation {
     CallSettled,
     /// A call in units shorter than a second, paid link by link.
     CallByLinks,
+    /// A call while an update of the switch waits for its answer.
+    CallUpdating,
+    /// The same, and the card is blocked when it rings: the answer says so.
+    CallBlocked,
     /// Both sides say where they are called, ask for numbers, and each is called.
     CallByNumber,
     /// A user mutes a merchant that has a number, and that one and a new one ring nowhere; then one does again.
@@ -128,7 +138,11 @@ pub enum Conversation {
 
 impl Conversation {
     /// Every one.
+<<<<<<< HEAD
     pub const ALL: [Self; 52] = [
+=======
+    pub const ALL: [Self; 53] = [
+>>>>>>> a569544052a39a0cd5b01719da3abf2fa6c33e31
         Self::Install,
         Self::Load,
         Self::FirstTap,
@@ -155,6 +169,7 @@ impl Conversation {
         Self::PayoutBack,
         Self::Enter,
         Self::Leave,
+        Self::EnterByCode,
         Self::GatePage,
         Self::UpdateGate,
         Self::GiveTicket,
@@ -172,6 +187,8 @@ impl Conversation {
         Self::CallToTheEnd,
         Self::CallSettled,
         Self::CallByLinks,
+        Self::CallUpdating,
+        Self::CallBlocked,
         Self::CallByNumber,
         Self::CallMuted,
         Self::StaffOrder,
@@ -211,6 +228,7 @@ impl Conversation {
             Self::PayoutBack => "payout that comes back",
             Self::Enter => "enter",
             Self::Leave => "leave, enter elsewhere",
+            Self::EnterByCode => "enter by a code, leave",
             Self::GatePage => "page between gates",
             Self::UpdateGate => "update (gate)",
             Self::GiveTicket => "give a ticket",
@@ -228,6 +246,8 @@ impl Conversation {
             Self::CallToTheEnd => "call until the card ends",
             Self::CallSettled => "call, cut off, settled",
             Self::CallByLinks => "call, paid by links",
+            Self::CallUpdating => "call, the switch updates",
+            Self::CallBlocked => "call, its card is blocked",
             Self::CallByNumber => "call by a number",
             Self::CallMuted => "call of a muted",
             Self::StaffOrder => "staff comes and goes",
@@ -270,7 +290,7 @@ impl Conversation {
     }
     /// Whether there is an event.
     pub(super) fn at_gates(self) -> bool {
-        let gates = matches!(self, Self::Enter | Self::Leave | Self::GatePage | Self::UpdateGate);
+        let gates = matches!(self, Self::Enter | Self::Leave | Self::EnterByCode | Self::GatePage | Self::UpdateGate);
         let sold = self.numbers() || self.queues();
         gates || sold || self.gives() || self.changes() || self.by_staff() || self.loses()
     }
@@ -317,7 +337,15 @@ impl Conversation {
                 | Self::CallSettled
                 | Self::CallByLinks
         );
-        lines || self.rings()
+        lines || self.rings() || self.parks().is_some()
+    }
+    /// After how many frames of the call a parked update of the switch can be answered, at the earliest; `None`: none is parked.
+    pub(super) fn parks(self) -> Option<usize> {
+        match self {
+            Self::CallUpdating => Some(0),
+            Self::CallBlocked => Some(RINGS),
+            _ => None,
+        }
     }
     /// Whether people and merchants write.
     pub(super) fn writes(self) -> bool {
@@ -327,6 +355,7 @@ impl Conversation {
     pub(super) fn settles(self) -> bool {
         matches!(self, Self::Settle | Self::PayoutBack)
     }
+<<<<<<< HEAD
     /// What must have been so before.
     pub(super) fn prepare(self, town: &mut Town) {
         if let Some(before) = self.by_credit() {
@@ -688,4 +717,6 @@ impl Conversation {
             }
         }
     }
+=======
+>>>>>>> a569544052a39a0cd5b01719da3abf2fa6c33e31
 }

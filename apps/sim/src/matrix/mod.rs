@@ -4,16 +4,18 @@
 //! Steps are not listed by hand: each conversation is run once undisturbed to count its frames, exchanges and stores.
 
 mod conversation;
+mod play;
 mod steps;
 
 pub use conversation::Conversation;
 
 use crate::Options;
 use crate::fault::{FrameFault, Mix, NetFault};
+use crate::park::Comes;
 use crate::tap::Plan;
 use crate::town::Town;
 use crate::trouble::NetPlan;
-use crate::venue::{PageFault, PagePlan};
+use crate::venue::{CodeFault, PageFault, PagePlan};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use tegata_core::step::Broken;
@@ -29,8 +31,11 @@ enum Spot {
     WalletStore(u64, CommitFault),
     TerminalStore(u64, CommitFault),
     Page(u64, PageFault),
+    Code(usize, CodeFault),
     GateStore(usize, u64, CommitFault),
     SwitchStore(u64, CommitFault),
+    /// The answer to a parked update comes when so many frames of the call have crossed, or after it.
+    Answer(usize, Comes),
 }
 
 impl Spot {
@@ -43,8 +48,11 @@ impl Spot {
             Self::WalletStore(at, _) => format!("wallet store {at}"),
             Self::TerminalStore(at, _) => format!("terminal store {at}"),
             Self::Page(at, _) => format!("page {}", at + 1),
+            Self::Code(at, _) => format!("code {}", at + 1),
             Self::GateStore(gate, at, _) => format!("gate {} store {at}", gate + 1),
             Self::SwitchStore(at, _) => format!("switch store {at}"),
+            Self::Answer(usize::MAX, _) => "answer after the call".to_owned(),
+            Self::Answer(at, _) => format!("answer after {at} frames"),
         }
     }
     fn fault(self) -> &'static str {
@@ -52,6 +60,8 @@ impl Spot {
             Self::Frame(_, fault) => fault.name(),
             Self::Exchange(_, fault) | Self::Processor(_, fault) | Self::Bank(_, fault) => fault.name(),
             Self::Page(_, fault) => fault.name(),
+            Self::Code(_, fault) => fault.name(),
+            Self::Answer(_, comes) => comes.name(),
             Self::WalletStore(_, fault)
             | Self::TerminalStore(_, fault)
             | Self::SwitchStore(_, fault)
@@ -90,8 +100,10 @@ struct Steps {
     wallet: u64,
     terminal: u64,
     pages: u64,
+    codes: usize,
     gates: Vec<u64>,
     switch: u64,
+    answers: Vec<usize>,
 }
 
 fn town(conversation: Conversation, broken: Broken) -> Result<Town, String> {
@@ -133,18 +145,23 @@ fn count(conversation: Conversation, broken: Broken) -> Result<Steps, String> {
     let switched = |town: &Town| town.lines.as_ref().map_or(0, |lines| lines.switch.device.vault.commits());
     let switch = switched(&town);
     let (gates, pages) = (commits(&town), town.venue.as_ref().map_or(0, |venue| venue.told));
+    let shown = |town: &Town| town.venue.as_ref().map_or(0, |venue| venue.codes.len());
+    let codes = shown(&town);
     plan(&mut town, None);
     let crossed = town.crossed;
     conversation.run(&mut town, &Plan::PLAIN);
-    let courier = town.center.courier.as_ref();
+    let (courier, frames) = (town.center.courier.as_ref(), town.crossed - crossed);
+    let answers = conversation.parks().map(|from| (from..=frames).chain([usize::MAX]).collect::<Vec<_>>());
     Ok(Steps {
         processor: courier.map_or(0, |courier| courier.trouble.exchanges()),
         bank: courier.map_or(0, |courier| courier.clearing.trouble.exchanges()),
-        frames: town.crossed - crossed,
+        frames,
+        answers: answers.unwrap_or_default(),
         exchanges: town.center.trouble.exchanges(),
         wallet: town.people[0].wallet.device.vault.commits() - before.0,
         terminal: town.tills[0].terminal.device.vault.commits() - before.1,
         pages: town.venue.as_ref().map_or(0, |venue| venue.told) - pages,
+        codes: shown(&town) - codes,
         switch: switched(&town) - switch,
         gates: commits(&town).into_iter().zip(gates).map(|(after, before)| after - before).collect(),
     })
@@ -160,12 +177,14 @@ fn spots(steps: &Steps) -> Vec<Spot> {
     let wallet = (1..=steps.wallet).flat_map(|at| stores.map(|fault| Spot::WalletStore(at, fault)));
     let terminal = (1..=steps.terminal).flat_map(|at| stores.map(|fault| Spot::TerminalStore(at, fault)));
     let pages = (0..steps.pages).flat_map(|at| PageFault::ALL.map(|fault| Spot::Page(at, fault)));
+    let codes = (0..steps.codes).flat_map(|at| CodeFault::ALL.map(|fault| Spot::Code(at, fault)));
     let gates = steps.gates.iter().enumerate();
     let gates = gates.flat_map(|(gate, count)| (1..=*count).map(move |at| (gate, at)));
     let gates = gates.flat_map(|(gate, at)| stores.map(|fault| Spot::GateStore(gate, at, fault)));
     let switch = (1..=steps.switch).flat_map(|at| stores.map(|fault| Spot::SwitchStore(at, fault)));
-    let lines = frames.chain(exchanges).chain(processor).chain(bank).chain(pages);
-    lines.chain(wallet).chain(terminal).chain(gates).chain(switch).collect()
+    let answers = steps.answers.iter().flat_map(|at| Comes::ALL.map(|comes| Spot::Answer(*at, comes)));
+    let lines = frames.chain(exchanges).chain(processor).chain(bank).chain(pages).chain(codes);
+    lines.chain(wallet).chain(terminal).chain(gates).chain(switch).chain(answers).collect()
 }
 
 fn planned(done: u64, at: u64, fault: CommitFault) -> Faults {
@@ -192,6 +211,11 @@ fn cell(conversation: Conversation, spot: Spot, broken: Broken) -> Cell {
                 venue.plan = PagePlan::At(venue.told + at, fault);
             }
         }
+        Spot::Code(at, fault) => {
+            if let Some(venue) = &mut town.venue {
+                venue.code_plan = Some((venue.codes.len() + at, fault));
+            }
+        }
         Spot::GateStore(gate, at, fault) => {
             if let Some(own) = town.venue.as_mut().and_then(|venue| venue.gates.get_mut(gate)) {
                 let vault = &mut own.gate.device.vault;
@@ -208,6 +232,11 @@ fn cell(conversation: Conversation, spot: Spot, broken: Broken) -> Cell {
                 if fault == CommitFault::LostSync {
                     lines.tampered = Some("its disk lied");
                 }
+            }
+        }
+        Spot::Answer(at, comes) => {
+            if let Some(lines) = &mut town.lines {
+                lines.parks = Some((at, comes));
             }
         }
         Spot::WalletStore(at, fault) => {

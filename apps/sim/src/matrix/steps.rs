@@ -1,13 +1,18 @@
 //! What conversations of the matrix have in common: what people and devices do in them, one after the other.
 
 use crate::act::Ringer;
-use crate::dial::{Ends, Spoken};
+use crate::dial::{Dialled, Ends, Spoken};
+use crate::dice::flip;
 use crate::fault::FrameFault;
+use crate::park::{Comes, Park};
 use crate::template::ARTICLES;
 use crate::town::Town;
-use tegata_core::CardId;
-use tegata_core::talk::enter::Direction;
+use crate::venue::{Code, CodeFault};
+use tegata_core::card::CallEnd;
+use tegata_core::talk::call::SwitchNotice;
+use tegata_core::talk::enter::{Direction, GateNotice, WalletEnterNotice, Window};
 use tegata_core::talk::reach::Address;
+use tegata_core::{CardId, Time};
 use tegata_processor::bank::TestCard;
 
 /// The article of the first sort of ticket.
@@ -24,6 +29,91 @@ pub(super) fn enter(town: &mut Town, gate: usize, fault: Option<(usize, FrameFau
     if inside != (direction == Some(Direction::In)) {
         town.visit(0, gate, (held.card, 1), fault);
         town.wake_person(0);
+    }
+}
+
+/// What the wallet's ticket knows of the first zone: how many entries it has used, and whether it is in.
+fn pass(town: &Town) -> (u64, bool) {
+    let held = town.people[0].wallet.tickets().unwrap_or_default().into_iter().next();
+    let passes = held.map(|held| held.passes).unwrap_or_default();
+    passes.first().map_or((0, false), |(_, pass)| (pass.entry, pass.inside))
+}
+
+/// The wallet's ticket touches this gate until it is told that it has passed, twice at most; with what goes wrong at first.
+fn touches(town: &mut Town, gate: usize, fault: Option<(usize, FrameFault)>) -> bool {
+    let passed =
+        |notice: &WalletEnterNotice| matches!(notice, WalletEnterNotice::In { .. } | WalletEnterNotice::Out { .. });
+    [fault, None].into_iter().any(|fault| {
+        let seen = ticket(town, 0).and_then(|card| town.visit(0, gate, (card, 1), fault));
+        town.wake_person(0);
+        seen.is_some_and(|seen| seen.wallet.iter().any(passed))
+    })
+}
+
+/// A camera reads a code, whatever happens to that before. Whether it lets its holder in.
+fn read(town: &mut Town, gate: usize, code: &Code, fault: Option<CodeFault>) -> bool {
+    let opens = |told: Option<GateNotice>| matches!(told, Some(GateNotice::Open(_)));
+    match fault {
+        Some(CodeFault::Lose) => return false,
+        Some(CodeFault::Late) => town.wait(Window::SECONDS + 1),
+        Some(CodeFault::Corrupt) => {
+            let mut changed = code.clone();
+            if let Some(venue) = &mut town.venue {
+                flip(&mut changed.bytes, &mut venue.dice);
+            }
+            if opens(town.read_code(gate, &changed)) {
+                town.wrong.push(format!("R4: gate {gate} took a code that was changed on its way"));
+            }
+            return false;
+        }
+        Some(CodeFault::Alone) => {
+            town.read_code(gate + 1, code);
+        }
+        Some(CodeFault::Picture) => {
+            town.tell_gates();
+            town.read_code(gate + 1, code);
+        }
+        Some(CodeFault::Duplicate) | None => {}
+    }
+    let opened = opens(town.read_code(gate, code));
+    if fault == Some(CodeFault::Duplicate) && opens(town.read_code(gate, code)) && opened {
+        town.wrong.push(format!("R21: gate {gate} let somebody in twice by one code"));
+    }
+    opened
+}
+
+/// The wallet shows a code to this gate's camera, and touches the gate where that does not let in. Whether somebody came in.
+fn enter_by_code(town: &mut Town, gate: usize) -> bool {
+    let number = town.venue.as_ref().map_or(0, |venue| venue.codes.len());
+    let code = ticket(town, 0).and_then(|card| town.show_code(0, card, gate));
+    town.wake_person(0);
+    let plan = town.venue.as_ref().and_then(|venue| venue.code_plan);
+    let fault = plan.filter(|(at, _)| *at == number).map(|(_, fault)| fault);
+    code.is_some_and(|code| read(town, gate, &code, fault)) || touches(town, gate, None)
+}
+
+/// In by a code, out by a touch, and in by a touch at another door. One fault strands nobody: each succeeds, at its second try at the
+/// latest, and uses its own entry and no other (R20, R21).
+pub(super) fn code_then_touches(town: &mut Town, fault: Option<(usize, FrameFault)>) {
+    if pass(town).1 {
+        touches(town, 2, None);
+        town.wait(Time::DAY);
+    }
+    let (before, _) = pass(town);
+    let came = enter_by_code(town, 0);
+    town.tell_gates();
+    for gate in 0..town.gates() {
+        town.wake_gate(gate);
+    }
+    let crossed = town.crossed;
+    let left = touches(town, 2, fault);
+    let crossed = town.crossed - crossed;
+    let back = touches(town, 1, fault.and_then(|(at, fault)| Some((at.checked_sub(crossed)?, fault))));
+    let (after, inside) = pass(town);
+    let sound = town.venue.as_ref().is_some_and(|venue| venue.gates.iter().all(|gate| gate.tampered.is_none()));
+    let told = (came, left, back, inside, after.saturating_sub(before));
+    if sound && town.people[0].tampered.is_none() && told != (true, true, true, true, 2) {
+        town.wrong.push(format!("R21: in by a code, out, in again, inside, entries used: {told:?}"));
     }
 }
 
@@ -154,6 +244,51 @@ pub(super) fn call(town: &mut Town, (speaks, ends): (Option<u64>, Ends), fault: 
         town.dial(0, card, Spoken { rings: 3_000, speaks, ends, limit: Some(200) }, fault);
         town.wake_person(0);
         town.wake_switch();
+    }
+}
+
+/// So many frames have crossed when the first check of a call is stored, and it rings.
+pub(super) const RINGS: usize = 5;
+/// So many after the check over its second unit, where nothing else is said: the answer comes between two ticks.
+const BETWEEN: usize = 9;
+/// How long they speak while an update is parked, in milliseconds.
+const SPEAKS: u64 = 150_000;
+
+/// The wallet calls while an update of the switch is parked. With `is_blocked`, its card is blocked once it rings, and the answer says so.
+pub(super) fn call_meanwhile(town: &mut Town, is_blocked: bool, fault: Option<(usize, FrameFault)>) {
+    let Some(card) = town.telephone(0) else {
+        return;
+    };
+    let planned = town.lines.as_mut().and_then(|lines| lines.parks.take());
+    let (hears, comes) = planned.unwrap_or((BETWEEN, Comes::Whole));
+    let (asks, blocks) = if is_blocked { (RINGS, Some(card)) } else { (0, None) };
+    let park = Park { asks, hears, comes, blocks };
+    // The user's own limit is more than it costs.
+    let spoken = Spoken { rings: 3_000, speaks: Some(SPEAKS), ends: Ends::Stop, limit: Some(200) };
+    let (seen, done) = town.dial_meanwhile(0, card, spoken, fault, park);
+    if planned.is_some() {
+        // Nothing else goes wrong then.
+        undisturbed(town, &seen.unwrap_or_default(), (park, done.is_ok()));
+    }
+    town.wake_person(0);
+    town.wake_switch();
+}
+
+/// An update changes nothing for a call, whenever its answer comes, but by what that brings: a call of a card that is dead by the new
+/// list ends then. Where the answer is not stored, the call goes on, unless the switch has lost power.
+fn undisturbed(town: &mut Town, seen: &Dialled, (park, updated): (Park, bool)) {
+    let dead = |notice: &SwitchNotice| matches!(notice, SwitchNotice::Over(said) if said.ended == CallEnd::NotAgreed);
+    let (ended, whole) = (seen.switch.iter().any(dead), seen.spoke == SPEAKS);
+    let good = match park.comes {
+        Comes::Whole if park.blocks.is_none() => updated && whole && !ended,
+        Comes::Whole if park.hears <= BETWEEN => updated && !whole && ended,
+        Comes::Whole => updated && (whole || ended),
+        Comes::Never | Comes::Full => !updated && whole && !ended,
+        Comes::CutBefore | Comes::CutAfter => !updated && !ended && (whole || park.hears != usize::MAX),
+    };
+    if !good {
+        let (told, spoke) = (if updated { "has" } else { "has not" }, seen.spoke);
+        town.wrong.push(format!("R13: the switch {told} updated ({park:?}), and they spoke {spoke} ms; cut: {ended}"));
     }
 }
 
