@@ -16,8 +16,8 @@
 //! stack's UDP buffer: a whole message has at most 8,192 bytes.
 //!
 //! [`Command::Warn`] is an INFO with `text/plain` that a phone may show, and the wallet's word beside it. Where media are relayed,
-//! the caller hears three beeps as well, in PCMU or PCMA; else **no tone** is heard. [`Command::HangUp`] tells the caller why in a `Reason` header (RFC 3326); the callee hears
-//! that the call has ended. A callee that hangs up or is not reached leaves charging half a second
+//! the caller hears three beeps as well and [`Config::announcement`], in PCMU or PCMA; else **no tone** is heard. [`Command::HangUp`] tells
+//! the caller why in a `Reason` header (RFC 3326); the callee hears that the call has ended. A callee that hangs up or is not reached leaves charging half a second
 //! ([`Event::Ending`]), so that the caller's BYE or refusal can carry a receipt.
 //!
 //! # The stack, and what is done around it
@@ -64,6 +64,7 @@ mod timer;
 mod wire;
 
 pub use config::Config;
+pub use media::announcement::{Announcement, AnnouncementError};
 pub use number::{Number, NumberError};
 pub use phone::{Line, Phone, PhoneCommand, PhoneConfig, PhoneEvent};
 pub use phones::digest::{Algorithm, Passwords};

@@ -17,7 +17,7 @@ use tegata_core::{PartyId, Time};
 use tegata_device::HttpPost;
 use tegata_sip::config::{Transport, Trunk};
 use tegata_sip::phones::digest::secret;
-use tegata_sip::{Algorithm as Digest, Config, Number, Passwords};
+use tegata_sip::{Algorithm as Digest, Announcement, Config, Number, Passwords};
 use tegata_switch::desk::Desk;
 use tegata_switch::{CallRecord, Courier, Switch, TrunkKey, TrunkTotal, by_trunk};
 use tegata_vault::SqliteVault;
@@ -31,8 +31,19 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: SwitchCommand) ->
         SwitchCommand::Join { token } => super::join_part(place, Sort::Switch, name, &token, Algorithm::Ed25519),
         SwitchCommand::Phone { number, remove } => phone(place.switch(name)?.folder.path(), &number, remove),
         SwitchCommand::Phones => phones(&place.look(Sort::Switch, name)?.1),
-        SwitchCommand::Run { listen, trunk, operator, emergency, most_calls, relay, update_every, keep_days } => {
-            let config = Config { relay, ..config(&listen, &trunk, &emergency, most_calls)? };
+        SwitchCommand::Run {
+            listen,
+            trunk,
+            operator,
+            emergency,
+            most_calls,
+            relay,
+            announcement,
+            update_every,
+            keep_days,
+        } => {
+            let announcement = announced(announcement.as_deref())?;
+            let config = Config { relay, announcement, ..config(&listen, &trunk, &emergency, most_calls)? };
             let operators = operators(&operator, &config)?;
             open(place, screen, name, (config, operators), (update_every, keep_days.saturating_mul(Time::DAY)))
         }
@@ -152,6 +163,25 @@ pub fn config(listen: &str, trunks: &[String], emergency: &[String], most_calls:
     }
     config.trunks = trunks;
     Ok(config)
+}
+
+/// What is said before paid time ends: this file, nothing, or what the switch has of its own.
+fn announced(file: Option<&Path>) -> Result<Option<Announcement>, Failure> {
+    let Some(file) = file else { return Ok(Some(Announcement::usual()?)) };
+    if file == Path::new("none") {
+        return Ok(None);
+    }
+    let shown = file.display();
+    let bytes = match std::fs::read(file) {
+        Ok(bytes) => bytes,
+        Err(error) => return fail(format!("the announcement {shown} cannot be read: {error}")),
+    };
+    match Announcement::read(&bytes) {
+        Ok(announcement) => Ok(Some(announcement)),
+        Err(error) => fail(format!(
+            "the announcement {shown} cannot be played: {error}. SoX makes one that can: sox {shown} -r 8000 -c 1 -e mu-law ready.wav"
+        )),
+    }
 }
 
 /// `NAME=ADDRESS/PREFIX,PREFIX`.
@@ -332,4 +362,23 @@ fn totals(records: &[CallRecord], as_csv: bool) -> Answer {
         (false, false) => table(&head, &rows),
     };
     Answer::new(text, json!({ "trunks": totals.iter().map(json).collect::<Vec<_>>() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_announcement_is_the_usual_one_none_or_a_file_that_can_be_played() {
+        let read = |file: Option<&Path>| announced(file).map_err(|failure| failure.0);
+        assert_eq!(read(None), Ok(Announcement::usual().ok()), "the usual one");
+        assert_eq!(read(Some(Path::new("none"))), Ok(None));
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let song = folder.path().join("song.mp3");
+        let missing = read(Some(song.as_path())).expect_err("no such file");
+        assert!(missing.contains("song.mp3 cannot be read"), "{missing}");
+        std::fs::write(&song, "ID3").expect("written");
+        let refused = read(Some(song.as_path())).expect_err("no WAV file");
+        assert!(refused.contains("song.mp3 cannot be played: it is no WAV file."), "{refused}");
+    }
 }

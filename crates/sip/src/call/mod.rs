@@ -280,7 +280,8 @@ impl Common {
     /// Opens what media go through, if they shall.
     fn open_media(&mut self) -> Result<(), std::io::Error> {
         if let Some(address) = self.shared.config.relay {
-            self.media = Some(Relay::open(address, self.id, &self.shared.relays)?);
+            let said = self.shared.config.announcement.clone();
+            self.media = Some(Relay::open(address, self.id, said, &self.shared.relays)?);
         }
         Ok(())
     }

@@ -2,8 +2,9 @@
 //! in what the other one says, and a caller whose paid time ends hears it.
 //!
 //! A call holds a [`Relay`], which is four sockets and a task ([`relay`]); with the call both go. The voice is not looked at, but for
-//! the [`tone`]. SDP is read and written in [`crate::body::audio`]; whose packets are taken, [`peer`] says.
+//! the warning: the [`tone`] and the [`announcement`]. SDP is read and written in [`crate::body::audio`]; whose packets are taken, [`peer`] says.
 
+pub(crate) mod announcement;
 mod peer;
 mod relay;
 mod rtp;
@@ -11,6 +12,7 @@ pub(crate) mod tone;
 
 use crate::body::audio::{self, Audio};
 use crate::seam::{CallId, Side};
+use announcement::Announcement;
 use peer::Peer;
 use relay::{End, Task};
 use std::io::{Error, ErrorKind};
@@ -68,11 +70,17 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    /// Opens the sockets at this address of the switch. Must be called inside a tokio runtime.
-    pub(crate) fn open(address: IpAddr, call: CallId, count: &Count) -> Result<Self, Error> {
+    /// Opens the sockets at this address of the switch; `said` is what a warning says after its beeps. Must be called inside a tokio
+    /// runtime.
+    pub(crate) fn open(
+        address: IpAddr,
+        call: CallId,
+        said: Option<Announcement>,
+        count: &Count,
+    ) -> Result<Self, Error> {
         let ((caller, caller_at), (callee, callee_at)) = (end(address)?, end(address)?);
         let (orders, obeyed) = mpsc::unbounded_channel();
-        tokio::spawn(Task::new(call, [caller, callee], count.one_more()).run(obeyed));
+        tokio::spawn(Task::new(call, [caller, callee], said, count.one_more()).run(obeyed));
         Ok(Self { at: [caller_at, callee_at], orders })
     }
 
@@ -155,7 +163,7 @@ mod tests {
     #[tokio::test]
     async fn a_relay_that_is_dropped_gives_its_ports_back() {
         let count = Count::default();
-        let relay = Relay::open(HERE, CallId(1), &count).expect("a relay");
+        let relay = Relay::open(HERE, CallId(1), None, &count).expect("a relay");
         assert_eq!(count.now(), 1);
         let at = relay.at;
         assert!(UdpSocket::bind(at[CALLER]).is_err(), "taken");
@@ -177,7 +185,7 @@ mod tests {
             ("0", "a=sendonly\r\n", None),
         ];
         for (formats, more, expected) in cases {
-            let relay = Relay::open(HERE, CallId(1), &Count::default()).expect("a relay");
+            let relay = Relay::open(HERE, CallId(1), None, &Count::default()).expect("a relay");
             let caller = tokio::net::UdpSocket::bind((HERE, 0)).await.expect("a port");
             let port = caller.local_addr().expect("bound").port();
             let sdp = |port| format!("v=0\r\nc=IN IP4 127.0.0.1\r\nm=audio {port} RTP/AVP {formats}\r\n");
