@@ -43,7 +43,7 @@
 //! called where its packets come from. Requests over 1,300 bytes stay on UDP. Registrations are in memory.
 //!
 //! Of media that are relayed: one audio stream over IPv4 or IPv6, on both sides the same; no ICE, no names instead of addresses, no
-//! phone that names another address than it sends from; encrypted voice passes and has no tone. RTCP passes unread, also the
+//! phone that names a public address and sends from another one; encrypted voice passes and has no tone. RTCP passes unread, also the
 //! name that a phone gives itself in it (CNAME).
 #![warn(missing_docs)]
 

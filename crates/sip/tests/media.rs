@@ -113,15 +113,24 @@ struct Connected {
 impl Connected {
     /// A caller and a callee, each of which says where it hears and sees the switch alone.
     async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::placed("127.0.0.3", voice(3).await, change).await
+    }
+
+    /// The same; the caller hears with this voice, and calls its place so.
+    async fn from(
+        place: &str,
+        (caller_voice, caller_port): (UdpSocket, u16),
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let (town, mut control) = Town::charged(false, |config| {
             config.relay = Some(HERE);
             change(config);
         })
         .await;
-        let ((caller_voice, caller_port), (callee_voice, callee_port)) = (voice(3).await, voice(4).await);
+        let (callee_voice, callee_port) = voice(4).await;
         let (caller_key, callee_key) = (caller_port.to_string(), callee_port.to_string());
         let callee = town.callee("callee_relayed", 1, &["-key", "voice", &callee_key]);
-        let caller = town.caller("caller_relayed", 1, &["-key", "voice", &caller_key]);
+        let caller = town.caller("caller_relayed", 1, &["-key", "voice", &caller_key, "-key", "place", place]);
         let Event::Asked { call, called, route, .. } = next(&mut control).await else { panic!("asked") };
         assert_eq!(town.switch.sizes().relays, 0, "nobody rings yet");
         let proceed = Command::Proceed { call, to: called, route, shown_as: Shown::Anonymous };
@@ -292,6 +301,33 @@ async fn the_caller_alone_hears_the_announcement_and_nobody_after_the_end() {
     assert!(played.len() + after < WARNING + 800 + said.len(), "it was not said to its end");
     assert_eq!(heard(&connected.caller_voice, Duration::from_millis(200)).await, None);
     assert_eq!(all_heard(&connected.callee_voice), Vec::<Vec<u8>>::new());
+    connected.is_over().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_phone_behind_a_translator_is_heard_from_where_its_sip_comes() {
+    if sipp_is_missing() {
+        return;
+    }
+    // What the translator makes of 192.168.7.7, and of that phone's port: its SIP comes from 127.0.0.1.
+    let outside = UdpSocket::bind((HERE, 0)).await.expect("a port");
+    let mut connected = Connected::placed("192.168.7.7", (outside, 6_000), |_| {}).await;
+    let Connected { caller_voice, callee_voice, at_caller, at_callee, .. } = &connected;
+    let second = Duration::from_secs(1);
+    let (stranger, _) = voice(5).await;
+    stranger.send_to(&packet(9, 1), *at_caller).await.expect("sent");
+    assert_eq!(heard(callee_voice, Duration::from_millis(200)).await, None, "a stranger");
+    caller_voice.send_to(&packet(OF_CALLER, 1), *at_caller).await.expect("sent");
+    assert_eq!(heard(callee_voice, second).await, Some((packet(OF_CALLER, 1), *at_callee)));
+    callee_voice.send_to(&packet(OF_CALLEE, 1), *at_callee).await.expect("sent");
+    assert_eq!(heard(caller_voice, second).await, Some((packet(OF_CALLEE, 1), *at_caller)));
+
+    // Its scenario waits for both warnings.
+    connected.warn(Duration::from_secs(10));
+    connected.warn(Duration::from_secs(1));
+    assert!(heard(caller_voice, second).await.is_some(), "it hears the tone, too");
+    sleep(Duration::from_millis(300)).await;
+    connected.hang_up().await;
     connected.is_over().await;
 }
 

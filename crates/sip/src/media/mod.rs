@@ -54,8 +54,8 @@ impl Drop for Counted {
 
 /// What a call tells its relay.
 enum Order {
-    /// A side has said in SDP where it is.
-    Said(usize, Audio),
+    /// A side has said in SDP where it is; its SIP comes from this address.
+    Said { side: usize, audio: Audio, source: Option<IpAddr> },
     /// What that side said last was refused.
     Refused(usize),
     /// The caller shall hear that its time ends.
@@ -84,14 +84,15 @@ impl Relay {
         Ok(Self { at: [caller_at, callee_at], orders })
     }
 
-    /// SDP of one side as the other one shall see it: the media come to the switch.
-    pub(crate) fn pass(&self, from: Side, sdp: &[u8]) -> Vec<u8> {
+    /// SDP of one side as the other one shall see it: the media come to the switch. `source` is where the SIP of that side comes from.
+    pub(crate) fn pass(&self, from: Side, source: Option<IpAddr>, sdp: &[u8]) -> Vec<u8> {
         let (side, other) = match from {
             Side::Caller => (CALLER, CALLEE),
             Side::Callee => (CALLEE, CALLER),
         };
         let (passed, audio) = audio::through(sdp, self.at[other]);
-        let _ = self.orders.send(Order::Said(side, audio));
+        let source = source.filter(|source| audio::is_fit(*source, self.at[side].ip()));
+        let _ = self.orders.send(Order::Said { side, audio, source });
         passed
     }
 
@@ -189,9 +190,9 @@ mod tests {
             let caller = tokio::net::UdpSocket::bind((HERE, 0)).await.expect("a port");
             let port = caller.local_addr().expect("bound").port();
             let sdp = |port| format!("v=0\r\nc=IN IP4 127.0.0.1\r\nm=audio {port} RTP/AVP {formats}\r\n");
-            relay.pass(Side::Caller, format!("{}{more}", sdp(port)).as_bytes());
+            relay.pass(Side::Caller, None, format!("{}{more}", sdp(port)).as_bytes());
             // Nobody is there, and nobody speaks.
-            relay.pass(Side::Callee, sdp(9).as_bytes());
+            relay.pass(Side::Callee, None, sdp(9).as_bytes());
             relay.warn();
             let mut packet = [0; 2_048];
             let heard =

@@ -84,7 +84,7 @@ impl Task {
 
     fn obey(&mut self, order: Order) {
         match order {
-            Order::Said(side, audio) => self.ends[side].peer.said(audio),
+            Order::Said { side, audio, source } => self.ends[side].peer.said(audio, source),
             Order::Refused(side) => self.ends[side].peer.refused(),
             Order::Warn => self.warn(),
         }
