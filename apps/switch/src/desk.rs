@@ -222,7 +222,7 @@ impl<V: Vault> Desk<V> {
         };
         let dead: Vec<CallId> = self.lines.iter_mut().filter_map(dead).collect();
         for call in dead {
-            self.tell(call, at, clock(), |call| call.ended(CallEnd::NotAgreed));
+            self.tell(call, at, clock(), |call| call.ended(CallEnd::CardBlocked));
         }
         self.touched.clear();
     }
@@ -462,6 +462,7 @@ fn reason(how: CallEnd) -> Reason {
     match how {
         CallEnd::PaidTimeOver => Reason::new(402, "What was paid for is over"),
         CallEnd::NotAgreed => Reason::new(402, "The call was not agreed on"),
+        CallEnd::CardBlocked => Reason::new(status(Refusal::CardRevoked), Refusal::CardRevoked.advice()),
         _ => Reason::new(200, "The call has ended"),
     }
 }

@@ -466,6 +466,7 @@ fn how(ended: CallEnd) -> &'static str {
         CallEnd::NotAgreed => {
             "The switch ended it: the card does not pay any more, or what it said does not fit (update the wallet)"
         }
+        CallEnd::CardBlocked => "The switch ended it: the card is blocked (update the wallet and ask the provider)",
     }
 }
 
