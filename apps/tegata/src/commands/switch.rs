@@ -10,11 +10,11 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tegata_core::talk::journal::Journal;
 use tegata_core::wire::signed::Algorithm;
 use tegata_core::{PartyId, Time};
-use tegata_device::HttpPost;
+use tegata_device::{HttpPost, Post, PostError};
 use tegata_sip::config::{Transport, Trunk};
 use tegata_sip::phones::digest::secret;
 use tegata_sip::{Algorithm as Digest, Announcement, Config, Number, Passwords};
@@ -24,6 +24,8 @@ use tegata_vault::SqliteVault;
 
 /// The realm of phones' passwords.
 pub const REALM: &str = "tegata";
+/// How long a switch that ends begins to send what waits, and how long it waits for each answer.
+const HASTE: Duration = Duration::from_secs(3);
 
 /// Does it.
 pub fn run(place: &Place, screen: Screen, name: &str, command: SwitchCommand) -> Result<Answer, Failure> {
@@ -263,22 +265,71 @@ fn open(
         served.map_err(Failure::from)
     });
     served?;
-    // Whoever still speaks is cut off with the switch; what that costs is logged now.
+    // What could not be ended is cut off with the switch; what that costs is logged now.
     let cut = desk.switch.recover(now())?;
     let done = desk.done();
+    let left = brought_up(place, screen, &mut desk.switch, update_every > 0);
+    let records = match left {
+        0 => "The provider has all its records.".to_owned(),
+        1 => format!("1 record waits for the provider; bring it up: tegata switch {name} update"),
+        left => format!("{left} records wait for the provider; bring them up: tegata switch {name} update"),
+    };
     let text = format!(
-        "The switch is closed. {} calls asked for a tariff, {} were connected or ended, {cut} cut off.",
+        "The switch is closed. {} calls asked for a tariff, {} were connected or ended, {cut} cut off. {records}",
         done.asked, done.ended
     );
-    Ok(Answer::new(
-        text,
-        json!({ "closed": true, "asked": done.asked, "ended": done.ended, "refused": done.refused, "cut": cut }),
-    ))
+    let json = json!({ "closed": true, "asked": done.asked, "ended": done.ended, "refused": done.refused, "cut": cut,
+        "waiting": left });
+    Ok(Answer::new(text, json))
+}
+
+/// A switch that ends tries once more to bring its records up, for some seconds; says how many are left. Whoever wants it to update only
+/// when asked is not surprised.
+fn brought_up(place: &Place, screen: Screen, switch: &mut Switch<SqliteVault>, tries: bool) -> u64 {
+    let waits = waiting(switch);
+    if !tries || waits == 0 {
+        return waits;
+    }
+    screen.say(format!("Calls have ended. Brings what waits ({waits}) up to the provider, for some seconds at most."));
+    let brought = Hasty::open(place).and_then(|mut post| Ok(switch.update(&mut post, now())?));
+    if let Err(failure) = brought {
+        tracing::info!("the log waits: {}", failure.0);
+    }
+    waiting(switch)
+}
+
+/// A line to the provider that is used for [`HASTE`] and no longer.
+struct Hasty {
+    post: HttpPost,
+    url: String,
+    until: Instant,
+}
+
+impl Hasty {
+    fn open(place: &Place) -> Result<Self, Failure> {
+        let url = place.provider_url()?;
+        let post = HttpPost::within(&url, HASTE)?.impatient();
+        Ok(Self { post, url, until: Instant::now() + HASTE })
+    }
+}
+
+impl Post for Hasty {
+    fn post(&mut self, envelopes: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, PostError> {
+        if Instant::now() >= self.until {
+            return Err(PostError::Away(self.url.clone()));
+        }
+        self.post.post(envelopes)
+    }
+}
+
+/// Records that the provider has not acknowledged.
+fn waiting(switch: &Switch<SqliteVault>) -> u64 {
+    Journal::load(&switch.device).map_or(0, |journal| journal.number.saturating_sub(journal.acknowledged))
 }
 
 fn status(switch: &mut Switch<SqliteVault>) -> Result<Answer, Failure> {
     let exchange = switch.exchange()?;
-    let waiting = Journal::load(&switch.device).map_or(0, |journal| journal.number - journal.acknowledged);
+    let waiting = waiting(switch);
     let tariffs: Vec<Value> = exchange
         .tariffs
         .iter()
