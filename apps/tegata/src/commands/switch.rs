@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use tegata_core::card::CallEnd;
 use tegata_core::talk::journal::Journal;
 use tegata_core::wire::signed::Algorithm;
 use tegata_core::{PartyId, Time};
@@ -380,20 +381,40 @@ fn calls(records: &[CallRecord], as_csv: bool) -> Answer {
         (true, _) => csv::csv(&head, &rows),
         (false, true) => "No call has ended yet.".to_owned(),
         (false, false) => {
-            let short: Vec<Vec<String>> = rows.iter().map(|row| row.iter().take(8).cloned().collect()).collect();
+            let short = |(row, record): (&Vec<String>, &CallRecord)| -> Vec<String> {
+                row.iter().take(7).cloned().chain([how(record.ended).to_owned()]).collect()
+            };
+            let short: Vec<Vec<String>> = rows.iter().zip(records).map(short).collect();
             table(head.get(..8).unwrap_or_default(), &short)
         }
     };
     Answer::new(text, json!({ "calls": json }))
 }
 
+/// How a call ended, for whoever runs the switch. Programs read the names that the protocol has.
+fn how(ended: CallEnd) -> &'static str {
+    match ended {
+        CallEnd::HungUp => "caller hung up",
+        CallEnd::CalledHungUp => "other side hung up",
+        CallEnd::Busy => "busy",
+        CallEnd::NoAnswer => "no answer",
+        CallEnd::Cancelled => "caller gave up",
+        CallEnd::Failed => "connection broke",
+        CallEnd::PaidTimeOver => "paid time over",
+        CallEnd::SwitchRestarted => "switch stopped or restarted",
+        CallEnd::NotAgreed => "not agreed",
+        CallEnd::CardBlocked => "card blocked",
+    }
+}
+
 /// What went through each trunk, by the switch's own records.
 fn totals(records: &[CallRecord], as_csv: bool) -> Answer {
     let totals = by_trunk(records);
+    let own = |words: &str| if as_csv { String::new() } else { words.to_owned() };
     let row = |((trunk, operator, unit), total): (&TrunkKey, &TrunkTotal)| {
         vec![
-            trunk.clone().unwrap_or_default(),
-            operator.map_or_else(String::new, |party| party.to_string()),
+            trunk.clone().unwrap_or_else(|| own("own phones")),
+            operator.map_or_else(|| own("owner of the switch"), |party| party.to_string()),
             total.calls.to_string(),
             total.answered.to_string(),
             format!("{}.{:03}", total.lasted / 1000, total.lasted % 1000),
@@ -418,6 +439,33 @@ fn totals(records: &[CallRecord], as_csv: bool) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn people_read_words_and_programs_names() {
+        use tegata_core::{Amount, Hash, Unit};
+        let amount = |minor| Amount::new(Unit::USD, minor).expect("in range");
+        let record = CallRecord {
+            number: 17,
+            at: Time(1_800_000_000),
+            called: "0301".to_owned(),
+            card: None,
+            lasted: Some(61_500),
+            paid: amount(30),
+            used: amount(25),
+            ended: CallEnd::CalledHungUp,
+            trunk: None,
+            operator: None,
+            evidence: Hash::of(b"a call"),
+        };
+        let records = [record];
+        let (listed, as_csv) = (calls(&records, false), calls(&records, true));
+        assert!(listed.text.contains("other side hung up") && !listed.text.contains("CalledHungUp"), "{}", listed.text);
+        assert!(as_csv.text.contains(",CalledHungUp,"), "{}", as_csv.text);
+        assert_eq!(listed.json["calls"][0]["ended"], "CalledHungUp");
+        let through = totals(&records, false).text;
+        assert!(through.contains("own phones") && through.contains("owner of the switch"), "{through}");
+        assert!(!totals(&records, true).text.contains("own"), "a name that no trunk has");
+    }
 
     #[test]
     fn an_announcement_is_the_usual_one_none_or_a_file_that_can_be_played() {
