@@ -64,6 +64,8 @@ mod timer;
 mod wire;
 
 pub use config::Config;
+#[doc(hidden)]
+pub use media::RelayAlone;
 pub use media::announcement::{Announcement, AnnouncementError};
 pub use number::{Number, NumberError};
 pub use phone::{Line, Phone, PhoneCommand, PhoneConfig, PhoneEvent};

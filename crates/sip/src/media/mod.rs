@@ -108,6 +108,30 @@ impl Relay {
     }
 }
 
+/// A relay with no call around it, for whoever measures what a relayed packet costs.
+#[doc(hidden)]
+pub struct RelayAlone(Relay);
+
+impl RelayAlone {
+    /// Between two that speak PCMU, at this address. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// No ports are left.
+    pub fn between(address: IpAddr, caller: SocketAddr, callee: SocketAddr) -> Result<Self, Error> {
+        let relay = Relay::open(address, CallId(0), None, &Count::default())?;
+        for (side, at) in [(Side::Caller, caller), (Side::Callee, callee)] {
+            let sdp = format!("v=0\r\nc=IN IP4 {}\r\nm=audio {} RTP/AVP 0\r\n", at.ip(), at.port());
+            relay.pass(side, None, sdp.as_bytes());
+        }
+        Ok(Self(relay))
+    }
+
+    /// Where caller and callee send their RTP.
+    pub fn at(&self) -> [SocketAddr; 2] {
+        self.0.at
+    }
+}
+
 /// Whether media can be relayed at this address: it is ours, and others can send to it.
 pub(crate) fn check(address: IpAddr) -> Result<(), Error> {
     if address.is_unspecified() || address.is_multicast() {
