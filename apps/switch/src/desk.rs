@@ -27,6 +27,10 @@ use tokio::time::Instant;
 const AT_ONCE: usize = 512;
 /// How long the desk waits, at most, before it looks again.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long it waits, at most, until all phones have been told that their calls have ended, and how often it looks meanwhile.
+const PARTING: (Duration, Duration) = (Duration::from_secs(1), Duration::from_millis(20));
+/// What callers hear of a switch that is being stopped.
+const STOPPED: &str = "The switch has been stopped";
 
 /// A call as the desk knows it.
 struct Line {
@@ -103,7 +107,8 @@ impl<V: Vault> Desk<V> {
     pub fn done(&self) -> Done {
         self.done
     }
-    /// Serves calls until it is stopped, or SIP goes away, and updates as often as its courier says.
+    /// Serves calls until it is stopped, or SIP goes away, and updates as often as its courier says. Calls that are on as it is stopped end
+    /// then.
     ///
     /// # Errors
     /// The vault cannot be read any more.
@@ -153,6 +158,50 @@ impl<V: Vault> Desk<V> {
                 let _ = control.commands.send(command);
             }
         }
+        self.close(sip, control, clock).await
+    }
+    /// Ends all calls: what each cost is logged, and its caller told with the receipt. No phone is waited for that does not answer.
+    async fn close(&mut self, sip: &sip::Switch, control: &mut Control, clock: fn() -> Now) -> Result<(), SwitchError> {
+        let mut open: HashSet<CallId> = self.lines.keys().copied().collect();
+        if open.is_empty() {
+            return Ok(());
+        }
+        self.ended_all(&open, sip.now(), clock)?;
+        let until = Instant::now() + PARTING.0;
+        loop {
+            for command in self.out.drain(..) {
+                let _ = control.commands.send(command);
+            }
+            let told = open.is_empty() && sip.sizes().transactions == 0;
+            if told || Instant::now() >= until {
+                return Ok(());
+            }
+            tokio::select! {
+                event = control.events.recv() => match event {
+                    Some(sip::Event::Asked { call, .. }) => self.fail(call, 503, STOPPED),
+                    Some(event) => {
+                        if let sip::Event::Ended { call, .. } = &event {
+                            open.remove(call);
+                        }
+                        self.happened(event, clock());
+                    }
+                    None => return Ok(()),
+                },
+                () = tokio::time::sleep(PARTING.1) => {}
+            }
+        }
+    }
+    /// Ends these calls in one durable write.
+    fn ended_all(&mut self, calls: &HashSet<CallId>, now: At, clock: fn() -> Now) -> Result<(), SwitchError> {
+        self.written(clock, |desk| {
+            for call in calls {
+                desk.tell(*call, now, clock(), |call| call.ended(CallEnd::SwitchRestarted));
+            }
+        })?;
+        let told: HashSet<CallId> = self.out.iter().map(Command::call).collect();
+        for call in calls.difference(&told) {
+            self.fail(*call, 503, STOPPED);
+        }
         Ok(())
     }
     /// An update goes on, or has ended. With no network the switch goes on all the same; what waits goes up with the next one.
@@ -179,18 +228,24 @@ impl<V: Vault> Desk<V> {
 
     /// Everything that happened, in one durable write.
     fn turn(&mut self, events: Vec<sip::Event>, now: At, clock: fn() -> Now) -> Result<(), SwitchError> {
-        self.switch.device.gather();
-        for event in events {
-            self.happened(event, clock());
-        }
-        while self.due.peek().is_some_and(|Reverse((at, _))| *at <= now.0) {
-            let Some(Reverse((at, call))) = self.due.pop() else { break };
-            // Whatever fell due in the meantime is noted by itself.
-            let noted = |line: &mut Line| line.due.take_if(|due| *due == at).is_some();
-            if self.lines.get_mut(&call).is_some_and(noted) {
-                self.tell(call, now, clock(), |call| call);
+        self.written(clock, |desk| {
+            for event in events {
+                desk.happened(event, clock());
             }
-        }
+            while desk.due.peek().is_some_and(|Reverse((at, _))| *at <= now.0) {
+                let Some(Reverse((at, call))) = desk.due.pop() else { break };
+                // Whatever fell due in the meantime is noted by itself.
+                let noted = |line: &mut Line| line.due.take_if(|due| *due == at).is_some();
+                if desk.lines.get_mut(&call).is_some_and(noted) {
+                    desk.tell(call, now, clock(), |call| call);
+                }
+            }
+        })
+    }
+    /// What this stores, in one durable write. Where that fails, nothing of it was said, and the calls end from what is stored.
+    fn written(&mut self, clock: fn() -> Now, work: impl FnOnce(&mut Self)) -> Result<(), SwitchError> {
+        self.switch.device.gather();
+        work(self);
         let (written, touched) = (self.switch.device.write(), std::mem::take(&mut self.touched));
         let error = match written {
             Ok(written) => {
@@ -222,7 +277,7 @@ impl<V: Vault> Desk<V> {
         };
         let dead: Vec<CallId> = self.lines.iter_mut().filter_map(dead).collect();
         for call in dead {
-            self.tell(call, at, clock(), |call| call.ended(CallEnd::NotAgreed));
+            self.tell(call, at, clock(), |call| call.ended(CallEnd::CardBlocked));
         }
         self.touched.clear();
     }
@@ -462,6 +517,8 @@ fn reason(how: CallEnd) -> Reason {
     match how {
         CallEnd::PaidTimeOver => Reason::new(402, "What was paid for is over"),
         CallEnd::NotAgreed => Reason::new(402, "The call was not agreed on"),
+        CallEnd::SwitchRestarted => Reason::new(503, STOPPED),
+        CallEnd::CardBlocked => Reason::new(status(Refusal::CardRevoked), Refusal::CardRevoked.advice()),
         _ => Reason::new(200, "The call has ended"),
     }
 }

@@ -179,7 +179,7 @@ impl<V: Vault> Sessions<V> {
             exchange.anchors.is_dead(card, generation).then(|| id.clone())
         };
         let dead: Vec<String> = self.held.iter_mut().filter_map(dead).collect();
-        dead.iter().for_each(|id| self.tell(id, at, |call| call.ended(CallEnd::NotAgreed)));
+        dead.iter().for_each(|id| self.tell(id, at, |call| call.ended(CallEnd::CardBlocked)));
     }
     /// Somebody's first word. Gives the session's name; none where too many have begun and paid nothing yet.
     fn open(&mut self, service: &str, hello: &[u8], at: (Now, u64)) -> Result<Option<String>, SwitchError> {

@@ -408,6 +408,43 @@ fn a_switch_that_cannot_store_ends_its_calls_and_charges_what_is_certain() {
     assert!((PRICE..=3 * PRICE).contains(&records[0].used.minor()), "{records:?}");
 }
 
+#[test]
+fn a_switch_that_is_stopped_ends_its_calls_with_their_receipts() {
+    let mut town = Town::open(0, false);
+    let _bob = town.callee(BOB, Callee::Talks);
+    /// The switch is stopped as the second unit is paid.
+    struct Stops(Somebody, watch::Sender<bool>);
+    impl Person for Stops {
+        fn told(&mut self, notice: &CallerNotice) -> bool {
+            let agrees = self.0.told(notice);
+            if matches!(notice, CallerNotice::Paid { .. }) && self.0.checks == 2 {
+                self.1.send_replace(true);
+            }
+            agrees
+        }
+        fn ends(&mut self) -> bool {
+            false
+        }
+    }
+    impl Speaker for Stops {
+        fn hears(&mut self, _: &Heard) {}
+    }
+    let (_heard, stop) = (town.stop.subscribe(), town.stop.clone());
+    let (config, caller) = (town.config("09430001"), town.held.caller(BOB, None));
+    let device = &mut town.held.wallet.device;
+    let called = town.runtime.block_on(async {
+        let (_phone, mut line) = Phone::start(config).await.expect("a phone");
+        call(device, caller, &mut line, now, &mut Stops(somebody(u64::MAX), stop)).await.expect("called")
+    });
+    assert_eq!((called.reason.cause, called.reason.text.as_str()), (503, "The switch has been stopped"));
+    let receipt = called.receipt.expect("with the last word");
+    assert_eq!(receipt.ended, CallEnd::SwitchRestarted);
+    let used = receipt.used.minor();
+    assert!((PRICE..=2 * PRICE).contains(&used), "{receipt:?}");
+    let (_, done) = town.agree(used);
+    assert_eq!((done.asked, done.ended), (1, 1));
+}
+
 impl Town {
     /// As [`Self::agree`], on whatever the switch has recorded once it has stopped.
     fn agree_on_what_is_recorded(mut self) -> (Desk<Fragile>, Done) {

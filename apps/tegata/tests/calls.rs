@@ -203,6 +203,29 @@ fn a_wallet_calls_another_until_the_card_ends() {
     assert_eq!(good(data, &["audit"])["clean"], true);
 }
 
+/// Nobody who stops a switch has to think of its records; where the provider is away, it says what to do.
+#[test]
+fn a_switch_that_is_closed_brings_its_records_up() {
+    let house = House::open(&["--update-every", "3600"]);
+    let data = house.data.as_path();
+    let bob = Running::start(data, &["wallet", "bob", "answer"]);
+    good(data, &["wallet", "alice", "call", "0301", "--yes", "--seconds", "1"]);
+    bob.ends();
+    assert_eq!(good(data, &["switch", "exchange", "status"])["waiting"], 1);
+    let closed = house.switch.close();
+    assert_eq!((&closed["ended"], &closed["cut"], &closed["waiting"]), (&1.into(), &0.into(), &0.into()), "{closed}");
+    assert_eq!(good(data, &["switch", "exchange", "status"])["waiting"], 0);
+
+    let run = ["switch", "exchange", "run", "--listen", "127.0.0.1:0", "--update-every", "3600"];
+    let switch = Running::start(data, &run);
+    let bob = Running::start(data, &["wallet", "bob", "answer"]);
+    good(data, &["wallet", "alice", "call", "0301", "--yes", "--seconds", "1"]);
+    bob.ends();
+    drop(house._provider);
+    let closed = switch.close();
+    assert_eq!(closed["waiting"], 1, "{closed}");
+}
+
 #[test]
 fn a_wallet_without_a_number_or_with_a_wrong_password_is_told_what_to_do() {
     let house = House::new();

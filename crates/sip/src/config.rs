@@ -1,5 +1,6 @@
 //! How a switch is set up.
 
+use crate::media::announcement::Announcement;
 use crate::phones::digest::Algorithm;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -28,6 +29,8 @@ pub struct Config {
     /// Media go through the switch at this address of it, four UDP ports a call that the system chooses: neither side sees the other's
     /// address, and the caller hears a tone before the end. `None`: they go from end to end, and the switch sees nothing of them.
     pub relay: Option<IpAddr>,
+    /// What the caller is told by voice after that tone, where media are relayed. `None`: the tone is all.
+    pub announcement: Option<Announcement>,
     /// Limits of time.
     pub limits: Limits,
 }
@@ -118,6 +121,7 @@ impl Config {
             emergency: Emergency::default(),
             most_calls: 10_000,
             relay: None,
+            announcement: None,
             limits: Limits::default(),
         }
     }

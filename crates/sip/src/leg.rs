@@ -13,7 +13,7 @@ use rsipstack::sip::{Header, HeadersExt, Method, Request, Response, Uri, prelude
 use rsipstack::sip::{Transport, typed};
 use rsipstack::transaction::endpoint::EndpointInnerRef;
 use rsipstack::transport::{SipAddr, SipConnection};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -194,6 +194,11 @@ impl Leg {
     /// The other side has named itself: requests inside the dialog can be sent.
     pub(crate) fn stands(&self) -> bool {
         self.peer_tag.is_some()
+    }
+
+    /// The address that its SIP comes from; `None`: it is known by name.
+    pub(crate) fn source(&self) -> Option<IpAddr> {
+        self.flow.get_socketaddr().ok().map(|from| from.ip().to_canonical())
     }
 
     /// Hops that are left for a request that goes on from here.

@@ -16,8 +16,8 @@
 //! stack's UDP buffer: a whole message has at most 8,192 bytes.
 //!
 //! [`Command::Warn`] is an INFO with `text/plain` that a phone may show, and the wallet's word beside it. Where media are relayed,
-//! the caller hears three beeps as well, in PCMU or PCMA; else **no tone** is heard. [`Command::HangUp`] tells the caller why in a `Reason` header (RFC 3326); the callee hears
-//! that the call has ended. A callee that hangs up or is not reached leaves charging half a second
+//! the caller hears three beeps as well and [`Config::announcement`], in PCMU or PCMA; else **no tone** is heard. [`Command::HangUp`] tells
+//! the caller why in a `Reason` header (RFC 3326); the callee hears that the call has ended. A callee that hangs up or is not reached leaves charging half a second
 //! ([`Event::Ending`]), so that the caller's BYE or refusal can carry a receipt.
 //!
 //! # The stack, and what is done around it
@@ -43,7 +43,7 @@
 //! called where its packets come from. Requests over 1,300 bytes stay on UDP. Registrations are in memory.
 //!
 //! Of media that are relayed: one audio stream over IPv4 or IPv6, on both sides the same; no ICE, no names instead of addresses, no
-//! phone that names another address than it sends from; encrypted voice passes and has no tone. RTCP passes unread, also the
+//! phone that names a public address and sends from another one; encrypted voice passes and has no tone. RTCP passes unread, also the
 //! name that a phone gives itself in it (CNAME).
 #![warn(missing_docs)]
 
@@ -64,6 +64,9 @@ mod timer;
 mod wire;
 
 pub use config::Config;
+#[doc(hidden)]
+pub use media::RelayAlone;
+pub use media::announcement::{Announcement, AnnouncementError};
 pub use number::{Number, NumberError};
 pub use phone::{Line, Phone, PhoneCommand, PhoneConfig, PhoneEvent};
 pub use phones::digest::{Algorithm, Passwords};

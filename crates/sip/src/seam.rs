@@ -230,7 +230,7 @@ pub enum Command {
         body: Option<Body>,
     },
     /// Tell the caller that the call will end: an INFO with text, and the word where there is one. Where media are relayed, it hears
-    /// three beeps as well.
+    /// three beeps as well, and the announcement.
     Warn {
         /// The call.
         call: CallId,

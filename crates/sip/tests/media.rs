@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use support::town::{OnePhone, Town, next};
 use support::{Sipp, sipp_is_missing};
 use tegata_sip::reason::Reason;
-use tegata_sip::{By, Command, Config, Event, Shown, StartError, Switch};
+use tegata_sip::{Announcement, By, CallId, Command, Config, Control, Event, Shown, StartError, Switch};
 use tokio::net::UdpSocket;
 use tokio::time::{sleep, timeout};
 
@@ -96,52 +96,117 @@ async fn named_to(sipp: &Sipp, own: u16) -> u16 {
     }
 }
 
+/// A call through a relay, answered.
+struct Connected {
+    town: Town,
+    control: Control,
+    call: CallId,
+    caller: Sipp,
+    callee: Sipp,
+    caller_voice: UdpSocket,
+    callee_voice: UdpSocket,
+    /// Where the caller hears the switch, and where the callee does.
+    at_caller: SocketAddr,
+    at_callee: SocketAddr,
+}
+
+impl Connected {
+    /// A caller and a callee, each of which says where it hears and sees the switch alone.
+    async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::placed("127.0.0.3", voice(3).await, change).await
+    }
+
+    /// The same; the caller hears with this voice, and calls its place so.
+    async fn from(
+        place: &str,
+        (caller_voice, caller_port): (UdpSocket, u16),
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
+        let (town, mut control) = Town::charged(false, |config| {
+            config.relay = Some(HERE);
+            change(config);
+        })
+        .await;
+        let (callee_voice, callee_port) = voice(4).await;
+        let (caller_key, callee_key) = (caller_port.to_string(), callee_port.to_string());
+        let callee = town.callee("callee_relayed", 1, &["-key", "voice", &callee_key]);
+        let caller = town.caller("caller_relayed", 1, &["-key", "voice", &caller_key, "-key", "place", place]);
+        let Event::Asked { call, called, route, .. } = next(&mut control).await else { panic!("asked") };
+        assert_eq!(town.switch.sizes().relays, 0, "nobody rings yet");
+        let proceed = Command::Proceed { call, to: called, route, shown_as: Shown::Anonymous };
+        control.commands.send(proceed).expect("the switch runs");
+        while !matches!(next(&mut control).await, Event::Answered { .. }) {}
+        assert_eq!(town.switch.sizes().relays, 1);
+        let at_caller = SocketAddr::new(HERE, named_to(&caller, caller_port).await);
+        let at_callee = SocketAddr::new(HERE, named_to(&callee, callee_port).await);
+        Self { town, control, call, caller, callee, caller_voice, callee_voice, at_caller, at_callee }
+    }
+
+    fn warn(&self, left: Duration) {
+        let warn = Command::Warn { call: self.call, left, body: None };
+        self.control.commands.send(warn).expect("the switch runs");
+    }
+
+    async fn hang_up(&mut self) {
+        let reason = Reason::new(402, "Paid time is over");
+        let hang_up = Command::HangUp { call: self.call, reason, body: None };
+        self.control.commands.send(hang_up).expect("the switch runs");
+        loop {
+            if let Event::Ended { by, .. } = next(&mut self.control).await {
+                assert_eq!(by, By::Control);
+                break;
+            }
+        }
+    }
+
+    /// Both phones are content, and nothing is left.
+    async fn is_over(self) {
+        self.caller.succeeds().await;
+        self.callee.succeeds().await;
+        self.town.is_empty(Duration::from_secs(5)).await;
+        for at in [self.at_caller, self.at_callee] {
+            for port in [at.port(), at.port() + 1] {
+                std::net::UdpSocket::bind((HERE, port)).expect("nobody has it any more");
+            }
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn voices_pass_through_the_switch_and_the_caller_hears_the_warning() {
     if sipp_is_missing() {
         return;
     }
-    let (town, mut control) = Town::charged(false, |config| config.relay = Some(HERE)).await;
-    let ((caller_voice, caller_port), (callee_voice, callee_port)) = (voice(3).await, voice(4).await);
-    let (caller_key, callee_key) = (caller_port.to_string(), callee_port.to_string());
-    let callee = town.callee("callee_relayed", 1, &["-key", "voice", &callee_key]);
-    let caller = town.caller("caller_relayed", 1, &["-key", "voice", &caller_key]);
-    let Event::Asked { call, called, route, .. } = next(&mut control).await else { panic!("asked") };
-    assert_eq!(town.switch.sizes().relays, 0, "nobody rings yet");
-    let commands = control.commands.clone();
-    let command = |command| commands.send(command).expect("the switch runs");
-    command(Command::Proceed { call, to: called, route, shown_as: Shown::Anonymous });
-    while !matches!(next(&mut control).await, Event::Answered { .. }) {}
-    assert_eq!(town.switch.sizes().relays, 1);
+    let mut connected = Connected::with(|_| {}).await;
+    let Connected { caller_voice, callee_voice, at_caller, at_callee, .. } = &connected;
+    let (at_caller, at_callee) = (*at_caller, *at_callee);
 
     // Each side hears the other one from where it sends to.
-    let at_caller = SocketAddr::new(HERE, named_to(&caller, caller_port).await);
-    let at_callee = SocketAddr::new(HERE, named_to(&callee, callee_port).await);
     let second = Duration::from_secs(1);
     callee_voice.send_to(&packet(OF_CALLEE, 1), at_callee).await.expect("sent");
-    assert_eq!(heard(&caller_voice, second).await, Some((packet(OF_CALLEE, 1), at_caller)));
+    assert_eq!(heard(caller_voice, second).await, Some((packet(OF_CALLEE, 1), at_caller)));
     caller_voice.send_to(&packet(OF_CALLER, 1), at_caller).await.expect("sent");
-    assert_eq!(heard(&callee_voice, second).await, Some((packet(OF_CALLER, 1), at_callee)));
+    assert_eq!(heard(callee_voice, second).await, Some((packet(OF_CALLER, 1), at_callee)));
 
     // Neither a stranger is heard, nor another port of a phone that was heard before.
     for (stranger, _) in [voice(5).await, voice(3).await] {
         stranger.send_to(&packet(9, 1), at_caller).await.expect("sent");
-        assert_eq!(heard(&callee_voice, Duration::from_millis(200)).await, None);
+        assert_eq!(heard(callee_voice, Duration::from_millis(200)).await, None);
     }
 
     // The warning stands in what the callee says.
-    command(Command::Warn { call, left: Duration::from_secs(10), body: None });
+    connected.warn(Duration::from_secs(10));
     let (mut to_caller, mut to_callee) = (Vec::new(), Vec::new());
     for number in 2..80 {
         callee_voice.send_to(&packet(OF_CALLEE, number), at_callee).await.expect("sent");
         caller_voice.send_to(&packet(OF_CALLER, number), at_caller).await.expect("sent");
         sleep(Duration::from_millis(20)).await;
-        to_caller.extend(all_heard(&caller_voice));
-        to_callee.extend(all_heard(&callee_voice));
+        to_caller.extend(all_heard(caller_voice));
+        to_callee.extend(all_heard(callee_voice));
     }
     sleep(Duration::from_millis(200)).await;
-    to_caller.extend(all_heard(&caller_voice));
-    to_callee.extend(all_heard(&callee_voice));
+    to_caller.extend(all_heard(caller_voice));
+    to_callee.extend(all_heard(callee_voice));
     let warning: Vec<u8> =
         to_caller.iter().filter(|packet| !is_speech(packet)).flat_map(|packet| &packet[HEAD..]).copied().collect();
     is_warning(&warning);
@@ -154,10 +219,10 @@ async fn voices_pass_through_the_switch_and_the_caller_hears_the_warning() {
     assert!(to_callee.len() > 70, "{} packets", to_callee.len());
 
     // Where nobody speaks, it is a stream of its own.
-    command(Command::Warn { call, left: Duration::from_millis(900), body: None });
+    connected.warn(Duration::from_millis(900));
     let (mut warning, mut last): (Vec<u8>, Option<(u16, u32)>) = (Vec::new(), None);
     while warning.len() < WARNING {
-        let (packet, from) = heard(&caller_voice, second).await.expect("the tone");
+        let (packet, from) = heard(caller_voice, second).await.expect("the tone");
         assert_eq!((packet.len(), from), (HEAD + SAMPLES, at_caller));
         let (number, source) = (number_of(&packet), source_of(&packet));
         assert!(
@@ -168,22 +233,102 @@ async fn voices_pass_through_the_switch_and_the_caller_hears_the_warning() {
         warning.extend(&packet[HEAD..]);
     }
     is_warning(&warning);
-    assert_eq!(heard(&caller_voice, Duration::from_millis(200)).await, None);
-    assert_eq!(all_heard(&callee_voice), Vec::<Vec<u8>>::new());
+    assert_eq!(heard(caller_voice, Duration::from_millis(200)).await, None);
+    assert_eq!(all_heard(callee_voice), Vec::<Vec<u8>>::new());
 
-    command(Command::HangUp { call, reason: Reason::new(402, "Paid time is over"), body: None });
-    loop {
-        if let Event::Ended { by, .. } = next(&mut control).await {
-            assert_eq!(by, By::Control);
-            break;
-        }
+    connected.hang_up().await;
+    connected.is_over().await;
+}
+
+/// What is said in the test, of mu-law: no sample of speech, and none of silence.
+fn spoken(at: usize) -> u8 {
+    0x20 + u8::try_from(at % 32).expect("little")
+}
+
+/// A WAV file of mu-law.
+fn wav(samples: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(samples.len()).expect("short").to_le_bytes();
+    let mut file = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x07\0\x01\0".to_vec();
+    file.extend(8_000_u32.to_le_bytes());
+    file.extend(8_000_u32.to_le_bytes());
+    file.extend(b"\x01\0\x08\0data");
+    file.extend(length);
+    file.extend(samples);
+    file
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_caller_alone_hears_the_announcement_and_nobody_after_the_end() {
+    if sipp_is_missing() {
+        return;
     }
-    caller.succeeds().await;
-    callee.succeeds().await;
-    town.is_empty(Duration::from_secs(5)).await;
-    for port in [at_caller.port(), at_caller.port() + 1, at_callee.port(), at_callee.port() + 1] {
-        std::net::UdpSocket::bind((HERE, port)).expect("nobody has it any more");
+    // A second.
+    let said: Vec<u8> = (0..8_000).map(spoken).collect();
+    let announcement = Announcement::read(&wav(&said)).expect("a file that is whole");
+    let mut connected = Connected::with(|config| config.announcement = Some(announcement)).await;
+    let Connected { caller_voice, callee_voice, at_caller, at_callee, .. } = &connected;
+    caller_voice.send_to(&packet(OF_CALLER, 1), *at_caller).await.expect("sent");
+    assert!(heard(callee_voice, Duration::from_secs(1)).await.is_some());
+
+    // It stands in what the callee says, after the beeps and a tenth of a second.
+    connected.warn(Duration::from_secs(10));
+    let mut to_caller = Vec::new();
+    for number in 1..120 {
+        callee_voice.send_to(&packet(OF_CALLEE, number), *at_callee).await.expect("sent");
+        sleep(Duration::from_millis(20)).await;
+        to_caller.extend(all_heard(caller_voice));
     }
+    sleep(Duration::from_millis(200)).await;
+    to_caller.extend(all_heard(caller_voice));
+    let played: Vec<u8> =
+        to_caller.iter().filter(|packet| !is_speech(packet)).flat_map(|packet| &packet[HEAD..]).copied().collect();
+    is_warning(&played[..WARNING]);
+    assert_eq!(played[WARNING..WARNING + 800], [0xff; 800], "silence");
+    assert_eq!(played[WARNING + 800..], said);
+    assert!(to_caller.iter().filter(|packet| is_speech(packet)).count() > 5, "speech goes on afterwards");
+    assert_eq!(all_heard(callee_voice), Vec::<Vec<u8>>::new(), "who does not pay is not disturbed");
+
+    // Where the call ends meanwhile, it ends.
+    connected.warn(Duration::from_millis(900));
+    let mut played = Vec::new();
+    while played.len() < WARNING + 1_600 {
+        played.extend_from_slice(&heard(caller_voice, Duration::from_secs(1)).await.expect("the warning").0[HEAD..]);
+    }
+    assert_eq!(played[WARNING + 800..WARNING + 1_600], said[..800]);
+    connected.hang_up().await;
+    connected.town.is_empty(Duration::from_secs(5)).await;
+    let after: usize = all_heard(&connected.caller_voice).iter().map(|packet| packet.len() - HEAD).sum();
+    assert!(played.len() + after < WARNING + 800 + said.len(), "it was not said to its end");
+    assert_eq!(heard(&connected.caller_voice, Duration::from_millis(200)).await, None);
+    assert_eq!(all_heard(&connected.callee_voice), Vec::<Vec<u8>>::new());
+    connected.is_over().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_phone_behind_a_translator_is_heard_from_where_its_sip_comes() {
+    if sipp_is_missing() {
+        return;
+    }
+    // What the translator makes of 192.168.7.7, and of that phone's port: its SIP comes from 127.0.0.1.
+    let outside = UdpSocket::bind((HERE, 0)).await.expect("a port");
+    let mut connected = Connected::placed("192.168.7.7", (outside, 6_000), |_| {}).await;
+    let Connected { caller_voice, callee_voice, at_caller, at_callee, .. } = &connected;
+    let second = Duration::from_secs(1);
+    let (stranger, _) = voice(5).await;
+    stranger.send_to(&packet(9, 1), *at_caller).await.expect("sent");
+    assert_eq!(heard(callee_voice, Duration::from_millis(200)).await, None, "a stranger");
+    caller_voice.send_to(&packet(OF_CALLER, 1), *at_caller).await.expect("sent");
+    assert_eq!(heard(callee_voice, second).await, Some((packet(OF_CALLER, 1), *at_callee)));
+    callee_voice.send_to(&packet(OF_CALLEE, 1), *at_callee).await.expect("sent");
+    assert_eq!(heard(caller_voice, second).await, Some((packet(OF_CALLEE, 1), *at_caller)));
+
+    // Its scenario waits for both warnings.
+    connected.warn(Duration::from_secs(10));
+    connected.warn(Duration::from_secs(1));
+    assert!(heard(caller_voice, second).await.is_some(), "it hears the tone, too");
+    sleep(Duration::from_millis(300)).await;
+    connected.hang_up().await;
+    connected.is_over().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

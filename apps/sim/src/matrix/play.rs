@@ -2,8 +2,8 @@
 
 use super::Conversation;
 use super::steps::{
-    FESTIVAL, ask_number, ask_purchases, ask_till, ask_wallet, buy, call, call_meanwhile, code_then_touches, enter,
-    hand_over, lose, reissue, ring, sell_out, send, settle, ticket, write_and_read,
+    FESTIVAL, answer, ask_number, ask_purchases, ask_till, ask_wallet, buy, call, call_meanwhile, code_then_touches,
+    enter, hand_over, lose, reissue, ring, sell_out, send, settle, ticket, write_and_read,
 };
 use crate::act::Ringer;
 use crate::dial::{Ends, Spoken};
@@ -15,6 +15,7 @@ use tegata_core::Time;
 use tegata_core::talk::enter::StaffRole;
 use tegata_core::talk::pay::ClaimState;
 use tegata_gate::Hand;
+use tegata_issuer::Numbering;
 use tegata_processor::bank::TestCard;
 
 impl Conversation {
@@ -44,6 +45,11 @@ impl Conversation {
             }
             if matches!(self, Self::TakeTicket | Self::TakeGift | Self::InstallAnew) {
                 Self::GiveTicket.run(town, &Plan::PLAIN);
+            }
+            if self.follows_change() {
+                town.change_once(false);
+                town.wait(5);
+                town.update_wallet_plain(0);
             }
             if self == Self::GiveBack {
                 town.tap(0, 0, 500, Plan::PLAIN);
@@ -221,10 +227,26 @@ impl Conversation {
                 town.change_once(false);
                 town.update_wallet_plain(0);
                 town.wake_person(0);
-                for held in town.people[0].wallet.tickets().unwrap_or_default() {
-                    town.answer_change(0, held.card, true);
-                    town.wake_person(0);
-                }
+                answer(town, true);
+                town.update_wallet_plain(0);
+            }
+            Self::ChangeAgain => {
+                town.change_again(false);
+                // What it says now comes too late, and is told so.
+                answer(town, false);
+                town.wait(2);
+                town.update_wallet_plain(0);
+                town.wake_person(0);
+                answer(town, true);
+                town.update_wallet_plain(0);
+            }
+            Self::CancelChange => {
+                town.change_again(true);
+                answer(town, true);
+                town.wait(2);
+                town.update_wallet_plain(0);
+                town.wake_person(0);
+                town.wait(LIST_AGE + RECORD_AGE + 60);
                 town.update_wallet_plain(0);
             }
             Self::CancelEvent => {
@@ -322,12 +344,15 @@ impl Conversation {
                 }
             }
             Self::TicketNumber => {
-                if town.booth.as_ref().is_some_and(|booth| booth.slips.is_empty()) {
-                    town.print_tickets(1, false);
+                // For free seating, and for a seat.
+                for (slip, seated) in [false, true].into_iter().enumerate() {
+                    if town.booth.as_ref().is_some_and(|booth| booth.slips.len() == slip) {
+                        town.print_tickets(seated, &Numbering::Count(1));
+                    }
+                    town.sell_ticket(slip);
+                    town.take_ticket(0, slip);
+                    town.wake_person(0);
                 }
-                town.sell_ticket(0);
-                town.take_ticket(0, 0);
-                town.wake_person(0);
             }
             Self::WaitList => {
                 town.wait_for(0, FESTIVAL);

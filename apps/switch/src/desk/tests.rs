@@ -208,9 +208,15 @@ fn a_call_ends_when_its_card_is_blocked() {
     line.0.lock().expect("one thread").block(held.card, now().time).expect("blocked");
     desk.switch.update(&mut line, now()).expect("updated");
     desk.end_dead(At(3), now);
-    assert!(matches!(desk.out.last(), Some(Command::HangUp { call: CallId(1), .. })), "{:?}", desk.out);
+    let Some(Command::HangUp { call: CallId(1), reason, body: Some(_) }) = desk.out.last() else {
+        panic!("hung up with a receipt: {:?}", desk.out)
+    };
+    assert_eq!(
+        reason.to_string(),
+        "SIP;cause=403;text=\"the card is blocked; update the wallet and ask the provider\""
+    );
     let ended: Vec<CallEnd> = desk.switch.records().expect("read").iter().map(|record| record.ended).collect();
-    assert_eq!((ended.as_slice(), desk.lines.len()), ([CallEnd::NotAgreed].as_slice(), 0));
+    assert_eq!((ended.as_slice(), desk.lines.len()), ([CallEnd::CardBlocked].as_slice(), 0));
 }
 
 /// On a real store: what the provider has not recorded stays, however old it is.

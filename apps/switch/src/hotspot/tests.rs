@@ -1,28 +1,26 @@
 //! Sessions that break, say nothing, or are too many.
 
 use super::*;
-use crate::town::{Held, Parts, now, rate, telephone};
+use crate::town::{Held, Line, Parts, now, rate, telephone};
 use tegata_core::talk::call::{CallerNotice, WalletCall};
 use tegata_device::WalletTap;
 use tegata_vault::MemoryVault;
 
 const SERVICE: &str = "09430001";
 
-fn sessions() -> (Sessions<MemoryVault>, Held) {
+fn sessions() -> (Sessions<MemoryVault>, Held, Line) {
     let rates = vec![rate(SERVICE, 5, 2_000)];
-    let Parts { switch, mut wallets, .. } = telephone(MemoryVault::new(), rates, 50, 1, now);
-    (Sessions { switch, held: HashMap::new() }, wallets.remove(0))
+    let Parts { line, switch, mut wallets } = telephone(MemoryVault::new(), rates, 50, 1, now);
+    (Sessions { switch, held: HashMap::new() }, wallets.remove(0), line)
 }
 
 fn greeting(held: &Held) -> (WalletTap<WalletCall>, Vec<u8>) {
     WalletTap::touch(WalletCall::new(held.caller(SERVICE, None)), entropy::fresh()).expect("starts")
 }
 
-/// Whoever is on the same network may say something in a session that is not its own; nobody surfs on behind a conversation that broke.
-#[test]
-fn a_frame_that_is_none_closes_the_way() {
-    let (mut sessions, mut held) = sessions();
-    let (mut tap, hello) = greeting(&held);
+/// A way that is open and paid for.
+fn opened(sessions: &mut Sessions<MemoryVault>, held: &mut Held) -> (WalletTap<WalletCall>, String) {
+    let (mut tap, hello) = greeting(held);
     let id = sessions.open(SERVICE, &hello, (now(), 0)).expect("opened").expect("a place");
     while !sessions.held[&id].open {
         let (words, ..) = sessions.fetch(&id).expect("it stands");
@@ -35,6 +33,14 @@ fn a_frame_that_is_none_closes_the_way() {
             step.frames.iter().for_each(|frame| sessions.heard(&id, frame, (now(), 10)));
         }
     }
+    (tap, id)
+}
+
+/// Whoever is on the same network may say something in a session that is not its own; nobody surfs on behind a conversation that broke.
+#[test]
+fn a_frame_that_is_none_closes_the_way() {
+    let (mut sessions, mut held, _line) = sessions();
+    let (_tap, id) = opened(&mut sessions, &mut held);
     sessions.heard(&id, &[7], (now(), 20));
     let (_, open, over, _) = sessions.fetch(&id).expect("remembered");
     assert_eq!((open, over), (false, true));
@@ -42,9 +48,30 @@ fn a_frame_that_is_none_closes_the_way() {
     assert_eq!(records.iter().map(|record| record.ended).collect::<Vec<_>>(), [CallEnd::NotAgreed]);
 }
 
+/// Whoever pays hears why its way is closed.
+#[test]
+fn a_way_closes_when_its_card_is_blocked() {
+    let (mut sessions, mut held, mut line) = sessions();
+    let (mut tap, id) = opened(&mut sessions, &mut held);
+    line.0.lock().expect("one thread").block(held.card, now().time).expect("blocked");
+    sessions.switch.update(&mut line, now()).expect("updated");
+    sessions.end_dead((now(), 20));
+    let (words, open, over, _) = sessions.fetch(&id).expect("remembered");
+    assert_eq!((open, over), (false, true));
+    let mut heard = Vec::new();
+    for word in words {
+        heard.extend(tap.receive(&word, now(), &mut held.wallet.device).expect("the session holds").notices);
+    }
+    let ended = heard.iter().find_map(|notice| match notice {
+        CallerNotice::Over { receipt, .. } => receipt.as_ref().map(|receipt| receipt.ended),
+        _ => None,
+    });
+    assert_eq!(ended, Some(CallEnd::CardBlocked), "{heard:?}");
+}
+
 #[test]
 fn who_says_nothing_is_forgotten_and_never_more_than_so_many_wait() {
-    let (mut sessions, held) = sessions();
+    let (mut sessions, held, _line) = sessions();
     for _ in 0..WAITING {
         let (_, hello) = greeting(&held);
         sessions.open(SERVICE, &hello, (now(), 0)).expect("opened").expect("a place");

@@ -4,6 +4,7 @@ mod calls;
 mod change;
 mod credit;
 mod gate;
+mod relay;
 mod tap;
 mod tickets;
 mod upload;
@@ -29,7 +30,9 @@ pub fn run(screen: Screen, flags: &BenchFlags) -> Result<Answer, Failure> {
     }
     if flags.only == Some(BenchPart::Calls) {
         let called = calls::measure(screen, flags.calls)?;
-        return Ok(Answer::new(called.text(), json!({ "calls": called.json(), "measured_on": measure::machine() })));
+        let relayed = relay::measure(screen, flags.relayed)?;
+        let json = json!({ "calls": called.json(), "relay": relayed.json(), "measured_on": measure::machine() });
+        return Ok(Answer::new(format!("{}\n{}", called.text(), relayed.text()), json));
     }
     let changed = change::measure(screen, flags.changed)?;
     let by_change = table(&change::Changed::HEADS, &changed.rows());
@@ -66,11 +69,12 @@ pub fn run(screen: Screen, flags: &BenchFlags) -> Result<Answer, Failure> {
     let by_credit = table(&credit::Measured::HEADS, &[paid.row("payment"), bought.row("purchase")]);
     let gate = gate::measure(screen, flags.tickets)?;
     let called = calls::measure(screen, flags.calls)?;
+    let relayed = relay::measure(screen, flags.relayed)?;
     let machine = measure::machine();
     let text = format!(
         "{}\n{by_credit}\n{by_change}\n{count} purchases resumed after SIGKILL in {seconds:.1} s\n{}\nMeasured on {machine}",
         table(&head, &rows),
-        format_args!("{}\n{}\n{}", gate.text(), sold.told(), called.text())
+        format_args!("{}\n{}\n{}\n{}", gate.text(), sold.told(), called.text(), relayed.text())
     );
     let json = json!({
         "tap": {
@@ -86,6 +90,7 @@ pub fn run(screen: Screen, flags: &BenchFlags) -> Result<Answer, Failure> {
         "resumed": { "count": count, "seconds": measure::rounded(seconds, 2) },
         "tickets": together(together(gate.json(), sold.json()), json!({ "change": changed.json() })),
         "calls": called.json(),
+        "relay": relayed.json(),
         "measured_on": machine,
     });
     Ok(Answer::new(text, json))

@@ -7,7 +7,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tegata_core::card::{CallReceipt, CardKind};
+use tegata_core::card::{CallEnd, CallReceipt, CardKind};
 use tegata_core::charging::{CallTariff, digits};
 use tegata_core::talk::call::{Caller, CallerNotice};
 use tegata_core::talk::pay::load_purse;
@@ -133,7 +133,9 @@ fn told(card: CardId, receipt: Option<&CallReceipt>, left: Option<Amount>) -> An
     let text = match receipt {
         Some(receipt) => {
             let seconds = receipt.lasted.unwrap_or(0).div_ceil(1000);
-            format!("{seconds} seconds on the network cost {}.{remain} The receipt is kept.", bold(receipt.used))
+            let blocked = " It ended since the card is blocked: update the wallet and ask the provider.";
+            let why = if receipt.ended == CallEnd::CardBlocked { blocked } else { "" };
+            format!("{seconds} seconds on the network cost {}.{remain} The receipt is kept.{why}", bold(receipt.used))
         }
         None => format!("It has ended; what it cost comes with the next update.{remain}"),
     };

@@ -462,10 +462,11 @@ fn how(ended: CallEnd) -> &'static str {
         CallEnd::Cancelled => "You gave up",
         CallEnd::Failed => "The connection broke",
         CallEnd::PaidTimeOver => "What was paid for is over",
-        CallEnd::SwitchRestarted => "The switch was restarted",
+        CallEnd::SwitchRestarted => "The switch was stopped or restarted",
         CallEnd::NotAgreed => {
             "The switch ended it: the card does not pay any more, or what it said does not fit (update the wallet)"
         }
+        CallEnd::CardBlocked => "The switch ended it: the card is blocked (update the wallet and ask the provider)",
     }
 }
 

@@ -10,20 +10,23 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tegata_core::card::CallEnd;
 use tegata_core::talk::journal::Journal;
 use tegata_core::wire::signed::Algorithm;
 use tegata_core::{PartyId, Time};
-use tegata_device::HttpPost;
+use tegata_device::{HttpPost, Post, PostError};
 use tegata_sip::config::{Transport, Trunk};
 use tegata_sip::phones::digest::secret;
-use tegata_sip::{Algorithm as Digest, Config, Number, Passwords};
+use tegata_sip::{Algorithm as Digest, Announcement, Config, Number, Passwords};
 use tegata_switch::desk::Desk;
 use tegata_switch::{CallRecord, Courier, Switch, TrunkKey, TrunkTotal, by_trunk};
 use tegata_vault::SqliteVault;
 
 /// The realm of phones' passwords.
 pub const REALM: &str = "tegata";
+/// How long a switch that ends begins to send what waits, and how long it waits for each answer.
+const HASTE: Duration = Duration::from_secs(3);
 
 /// Does it.
 pub fn run(place: &Place, screen: Screen, name: &str, command: SwitchCommand) -> Result<Answer, Failure> {
@@ -31,8 +34,19 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: SwitchCommand) ->
         SwitchCommand::Join { token } => super::join_part(place, Sort::Switch, name, &token, Algorithm::Ed25519),
         SwitchCommand::Phone { number, remove } => phone(place.switch(name)?.folder.path(), &number, remove),
         SwitchCommand::Phones => phones(&place.look(Sort::Switch, name)?.1),
-        SwitchCommand::Run { listen, trunk, operator, emergency, most_calls, relay, update_every, keep_days } => {
-            let config = Config { relay, ..config(&listen, &trunk, &emergency, most_calls)? };
+        SwitchCommand::Run {
+            listen,
+            trunk,
+            operator,
+            emergency,
+            most_calls,
+            relay,
+            announcement,
+            update_every,
+            keep_days,
+        } => {
+            let announcement = announced(announcement.as_deref())?;
+            let config = Config { relay, announcement, ..config(&listen, &trunk, &emergency, most_calls)? };
             let operators = operators(&operator, &config)?;
             open(place, screen, name, (config, operators), (update_every, keep_days.saturating_mul(Time::DAY)))
         }
@@ -154,6 +168,25 @@ pub fn config(listen: &str, trunks: &[String], emergency: &[String], most_calls:
     Ok(config)
 }
 
+/// What is said before paid time ends: this file, nothing, or what the switch has of its own.
+fn announced(file: Option<&Path>) -> Result<Option<Announcement>, Failure> {
+    let Some(file) = file else { return Ok(Some(Announcement::usual()?)) };
+    if file == Path::new("none") {
+        return Ok(None);
+    }
+    let shown = file.display();
+    let bytes = match std::fs::read(file) {
+        Ok(bytes) => bytes,
+        Err(error) => return fail(format!("the announcement {shown} cannot be read: {error}")),
+    };
+    match Announcement::read(&bytes) {
+        Ok(announcement) => Ok(Some(announcement)),
+        Err(error) => fail(format!(
+            "the announcement {shown} cannot be played: {error}. SoX makes one that can: sox {shown} -r 8000 -c 1 -e mu-law ready.wav"
+        )),
+    }
+}
+
 /// `NAME=ADDRESS/PREFIX,PREFIX`.
 fn trunk(text: &str) -> Result<Trunk, Failure> {
     let parts = text.split_once('=').map(|(name, rest)| (name, rest.split_once('/').unwrap_or((rest, ""))));
@@ -233,22 +266,71 @@ fn open(
         served.map_err(Failure::from)
     });
     served?;
-    // Whoever still speaks is cut off with the switch; what that costs is logged now.
+    // What could not be ended is cut off with the switch; what that costs is logged now.
     let cut = desk.switch.recover(now())?;
     let done = desk.done();
+    let left = brought_up(place, screen, &mut desk.switch, update_every > 0);
+    let records = match left {
+        0 => "The provider has all its records.".to_owned(),
+        1 => format!("1 record waits for the provider; bring it up: tegata switch {name} update"),
+        left => format!("{left} records wait for the provider; bring them up: tegata switch {name} update"),
+    };
     let text = format!(
-        "The switch is closed. {} calls asked for a tariff, {} were connected or ended, {cut} cut off.",
+        "The switch is closed. {} calls asked for a tariff, {} were connected or ended, {cut} cut off. {records}",
         done.asked, done.ended
     );
-    Ok(Answer::new(
-        text,
-        json!({ "closed": true, "asked": done.asked, "ended": done.ended, "refused": done.refused, "cut": cut }),
-    ))
+    let json = json!({ "closed": true, "asked": done.asked, "ended": done.ended, "refused": done.refused, "cut": cut,
+        "waiting": left });
+    Ok(Answer::new(text, json))
+}
+
+/// A switch that ends tries once more to bring its records up, for some seconds; says how many are left. Whoever wants it to update only
+/// when asked is not surprised.
+fn brought_up(place: &Place, screen: Screen, switch: &mut Switch<SqliteVault>, tries: bool) -> u64 {
+    let waits = waiting(switch);
+    if !tries || waits == 0 {
+        return waits;
+    }
+    screen.say(format!("Calls have ended. Brings what waits ({waits}) up to the provider, for some seconds at most."));
+    let brought = Hasty::open(place).and_then(|mut post| Ok(switch.update(&mut post, now())?));
+    if let Err(failure) = brought {
+        tracing::info!("the log waits: {}", failure.0);
+    }
+    waiting(switch)
+}
+
+/// A line to the provider that is used for [`HASTE`] and no longer.
+struct Hasty {
+    post: HttpPost,
+    url: String,
+    until: Instant,
+}
+
+impl Hasty {
+    fn open(place: &Place) -> Result<Self, Failure> {
+        let url = place.provider_url()?;
+        let post = HttpPost::within(&url, HASTE)?.impatient();
+        Ok(Self { post, url, until: Instant::now() + HASTE })
+    }
+}
+
+impl Post for Hasty {
+    fn post(&mut self, envelopes: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, PostError> {
+        if Instant::now() >= self.until {
+            return Err(PostError::Away(self.url.clone()));
+        }
+        self.post.post(envelopes)
+    }
+}
+
+/// Records that the provider has not acknowledged.
+fn waiting(switch: &Switch<SqliteVault>) -> u64 {
+    Journal::load(&switch.device).map_or(0, |journal| journal.number.saturating_sub(journal.acknowledged))
 }
 
 fn status(switch: &mut Switch<SqliteVault>) -> Result<Answer, Failure> {
     let exchange = switch.exchange()?;
-    let waiting = Journal::load(&switch.device).map_or(0, |journal| journal.number - journal.acknowledged);
+    let waiting = waiting(switch);
     let tariffs: Vec<Value> = exchange
         .tariffs
         .iter()
@@ -299,20 +381,40 @@ fn calls(records: &[CallRecord], as_csv: bool) -> Answer {
         (true, _) => csv::csv(&head, &rows),
         (false, true) => "No call has ended yet.".to_owned(),
         (false, false) => {
-            let short: Vec<Vec<String>> = rows.iter().map(|row| row.iter().take(8).cloned().collect()).collect();
+            let short = |(row, record): (&Vec<String>, &CallRecord)| -> Vec<String> {
+                row.iter().take(7).cloned().chain([how(record.ended).to_owned()]).collect()
+            };
+            let short: Vec<Vec<String>> = rows.iter().zip(records).map(short).collect();
             table(head.get(..8).unwrap_or_default(), &short)
         }
     };
     Answer::new(text, json!({ "calls": json }))
 }
 
+/// How a call ended, for whoever runs the switch. Programs read the names that the protocol has.
+fn how(ended: CallEnd) -> &'static str {
+    match ended {
+        CallEnd::HungUp => "caller hung up",
+        CallEnd::CalledHungUp => "other side hung up",
+        CallEnd::Busy => "busy",
+        CallEnd::NoAnswer => "no answer",
+        CallEnd::Cancelled => "caller gave up",
+        CallEnd::Failed => "connection broke",
+        CallEnd::PaidTimeOver => "paid time over",
+        CallEnd::SwitchRestarted => "switch stopped or restarted",
+        CallEnd::NotAgreed => "not agreed",
+        CallEnd::CardBlocked => "card blocked",
+    }
+}
+
 /// What went through each trunk, by the switch's own records.
 fn totals(records: &[CallRecord], as_csv: bool) -> Answer {
     let totals = by_trunk(records);
+    let own = |words: &str| if as_csv { String::new() } else { words.to_owned() };
     let row = |((trunk, operator, unit), total): (&TrunkKey, &TrunkTotal)| {
         vec![
-            trunk.clone().unwrap_or_default(),
-            operator.map_or_else(String::new, |party| party.to_string()),
+            trunk.clone().unwrap_or_else(|| own("own phones")),
+            operator.map_or_else(|| own("owner of the switch"), |party| party.to_string()),
             total.calls.to_string(),
             total.answered.to_string(),
             format!("{}.{:03}", total.lasted / 1000, total.lasted % 1000),
@@ -332,4 +434,50 @@ fn totals(records: &[CallRecord], as_csv: bool) -> Answer {
         (false, false) => table(&head, &rows),
     };
     Answer::new(text, json!({ "trunks": totals.iter().map(json).collect::<Vec<_>>() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_read_words_and_programs_names() {
+        use tegata_core::{Amount, Hash, Unit};
+        let amount = |minor| Amount::new(Unit::USD, minor).expect("in range");
+        let record = CallRecord {
+            number: 17,
+            at: Time(1_800_000_000),
+            called: "0301".to_owned(),
+            card: None,
+            lasted: Some(61_500),
+            paid: amount(30),
+            used: amount(25),
+            ended: CallEnd::CalledHungUp,
+            trunk: None,
+            operator: None,
+            evidence: Hash::of(b"a call"),
+        };
+        let records = [record];
+        let (listed, as_csv) = (calls(&records, false), calls(&records, true));
+        assert!(listed.text.contains("other side hung up") && !listed.text.contains("CalledHungUp"), "{}", listed.text);
+        assert!(as_csv.text.contains(",CalledHungUp,"), "{}", as_csv.text);
+        assert_eq!(listed.json["calls"][0]["ended"], "CalledHungUp");
+        let through = totals(&records, false).text;
+        assert!(through.contains("own phones") && through.contains("owner of the switch"), "{through}");
+        assert!(!totals(&records, true).text.contains("own"), "a name that no trunk has");
+    }
+
+    #[test]
+    fn an_announcement_is_the_usual_one_none_or_a_file_that_can_be_played() {
+        let read = |file: Option<&Path>| announced(file).map_err(|failure| failure.0);
+        assert_eq!(read(None), Ok(Announcement::usual().ok()), "the usual one");
+        assert_eq!(read(Some(Path::new("none"))), Ok(None));
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let song = folder.path().join("song.mp3");
+        let missing = read(Some(song.as_path())).expect_err("no such file");
+        assert!(missing.contains("song.mp3 cannot be read"), "{missing}");
+        std::fs::write(&song, "ID3").expect("written");
+        let refused = read(Some(song.as_path())).expect_err("no WAV file");
+        assert!(refused.contains("song.mp3 cannot be played: it is no WAV file."), "{refused}");
+    }
 }

@@ -46,6 +46,9 @@ pub struct BenchFlags {
     /// Calls of four minutes, charged by the second
     #[arg(long, default_value_t = 20)]
     pub calls: usize,
+    /// Calls at once whose voice goes through the switch
+    #[arg(long, default_value_t = 100)]
+    pub relayed: usize,
     /// Tickets to change and then to cancel
     #[arg(long, default_value_t = 50_000)]
     pub changed: usize,
@@ -61,7 +64,7 @@ pub enum BenchPart {
     Tickets,
     /// Tickets changed and cancelled
     Change,
-    /// Calls at their switch
+    /// Calls at their switch, and their voice through it
     Calls,
     /// Tickets at a gate
     Gate,

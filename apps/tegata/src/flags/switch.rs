@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use tegata_switch::KEPT_DAYS;
 
 /// Numbers for help, where nobody says otherwise (112: Europe and most mobile networks; 911: North America).
@@ -46,9 +47,13 @@ pub enum SwitchCommand {
         #[arg(long, default_value_t = 10_000)]
         most_calls: usize,
         /// Let media go through the switch, at this IP address of it: neither side sees where the other is, and the caller hears three beeps
-        /// before paid time ends [default: media go from end to end, and the warning is text]
+        /// and an announcement before paid time ends [default: media go from end to end, and the warning is text]
         #[arg(long, value_name = "ADDRESS")]
         relay: Option<IpAddr>,
+        /// What the caller hears after the beeps: a WAV file of at most nine seconds, mono, 8,000 samples a second, PCM of 16 bits or
+        /// G.711; `none`: nothing [default: "Your call will end soon.", synthesized]
+        #[arg(long, value_name = "FILE", requires = "relay")]
+        announcement: Option<PathBuf>,
         /// Seconds between two tries to bring the log to the provider; 0: only when asked
         #[arg(long, default_value_t = 30)]
         update_every: u64,

@@ -88,6 +88,8 @@ codes! {
         SwitchRestarted = 8,
         /// The wallet or the switch did not agree to go on.
         NotAgreed = 9,
+        /// The card was blocked while it paid.
+        CardBlocked = 10,
     }
 }
 

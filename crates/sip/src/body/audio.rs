@@ -155,7 +155,7 @@ fn codecs(words: &[&str]) -> [Option<Codec>; 2] {
 /// Whether media may be sent there from `own`. Not to this machine itself: two calls that name each other's ports would send one packet
 /// round for ever, and whatever else listens here would be sent what a stranger says. Where the switch itself is found at such an
 /// address, so is everybody else.
-fn is_fit(host: IpAddr, own: IpAddr) -> bool {
+pub(crate) fn is_fit(host: IpAddr, own: IpAddr) -> bool {
     let to_all = host == IpAddr::V4(std::net::Ipv4Addr::BROADCAST);
     let here = !own.is_loopback() && (host.is_loopback() || host == own);
     // An IPv4 address in IPv6's clothes would pass for none of these.

@@ -37,6 +37,7 @@ impl Talking {
         let leg = self.leg(call, from);
         leg.session = Some(session);
         leg.renew(&asked.request);
+        let source = leg.source();
         self.watch(call);
         let update = asked.request.method == Method::Update;
         let Some(sdp) = parts.sdp else {
@@ -47,7 +48,7 @@ impl Talking {
             }
             return self.pass(call, from, asked, None);
         };
-        let sdp = call.hidden(from, &sdp);
+        let sdp = call.hidden((from, source), &sdp);
         self.pass(call, from, asked, Some(sdp));
     }
 
@@ -118,7 +119,8 @@ impl Talking {
         self.learned(call, leg, &response);
         let parts = Parts::read(wire::content_type(&response), &response.body).unwrap_or_default();
         call.tell_body(leg, parts.tegata);
-        let sdp = parts.sdp.map(|sdp| call.hidden(leg, &sdp));
+        let source = self.leg(call, leg).source();
+        let sdp = parts.sdp.map(|sdp| call.hidden((leg, source), &sdp));
         if sdp.is_some() {
             self.leg(call, from).sdp = sdp.clone();
         }
@@ -190,7 +192,8 @@ impl Talking {
                 if status < 300 {
                     // Its answer goes no further; where its media are now, a relay has to know.
                     let parts = Parts::read(wire::content_type(&response), &response.body).unwrap_or_default();
-                    let _ = parts.sdp.map(|sdp| call.hidden(leg, &sdp));
+                    let source = self.leg(call, leg).source();
+                    let _ = parts.sdp.map(|sdp| call.hidden((leg, source), &sdp));
                     self.acknowledge(call, leg, &invite, None).await;
                 }
             }

@@ -30,6 +30,7 @@ use parting::Parting;
 use ringing::{Branch, Ringing};
 use rsipstack::sip::{Header, Method, Request, Response};
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use talking::Talking;
@@ -280,16 +281,18 @@ impl Common {
     /// Opens what media go through, if they shall.
     fn open_media(&mut self) -> Result<(), std::io::Error> {
         if let Some(address) = self.shared.config.relay {
-            self.media = Some(Relay::open(address, self.id, &self.shared.relays)?);
+            let said = self.shared.config.announcement.clone();
+            self.media = Some(Relay::open(address, self.id, said, &self.shared.relays)?);
         }
         Ok(())
     }
 
-    /// SDP of this leg as the other side may see it: without names; and with media at the switch, where they are relayed.
-    fn hidden(&self, from: LegId, sdp: &[u8]) -> Vec<u8> {
+    /// SDP of this leg, whose SIP comes from `source`, as the other side may see it: without names; and with media at the switch, where
+    /// they are relayed.
+    fn hidden(&self, (from, source): (LegId, Option<IpAddr>), sdp: &[u8]) -> Vec<u8> {
         let hidden = crate::body::sdp::hide(sdp, &self.shared.host());
         match &self.media {
-            Some(relay) => relay.pass(from.side(), &hidden),
+            Some(relay) => relay.pass(from.side(), source, &hidden),
             None => hidden,
         }
     }

@@ -102,7 +102,8 @@ impl Ringing {
     }
 
     fn invite_to(&self, call: &Common, leg: &mut Leg, offered: Duration) -> Request {
-        leg.sdp = self.parts.sdp.as_ref().map(|sdp| call.hidden(LegId::Caller, sdp));
+        let caller = (LegId::Caller, call.caller.source());
+        leg.sdp = self.parts.sdp.as_ref().map(|sdp| call.hidden(caller, sdp));
         let content = Parts { sdp: leg.sdp.clone(), ..Parts::default() }.write();
         let mut invite = leg.request(Method::Invite, content);
         invite.headers.push(Header::SessionExpires(format!("{};refresher=uac", offered.as_secs()).into()));
@@ -173,9 +174,10 @@ impl Ringing {
             100 => State::Ringing(self),
             101..=199 => {
                 branch.leg.learn(&response);
+                let source = branch.leg.source();
                 call.tell_body(from, parts.tegata);
                 // One dialog with the caller has one early answer; several contacts would give several.
-                let sdp = parts.sdp.filter(|_| alone).map(|sdp| call.hidden(from, &sdp));
+                let sdp = parts.sdp.filter(|_| alone).map(|sdp| call.hidden((from, source), &sdp));
                 call.caller.sdp = sdp.clone().or(call.caller.sdp.take());
                 let content = Parts { sdp, ..Parts::default() }.write();
                 let status = if matches!(status, 180..=183) { status } else { 183 };
@@ -233,7 +235,8 @@ impl Ringing {
             let ack = branch.leg.ack(&branch.invite, None);
             acknowledge(&call.shared.endpoint, &branch.invite, ack, &branch.leg.way()).await;
         }
-        let sdp = sdp.map(|sdp| call.hidden(LegId::Callee(branch.id), &sdp));
+        let callee = (LegId::Callee(branch.id), branch.leg.source());
+        let sdp = sdp.map(|sdp| call.hidden(callee, &sdp));
         call.caller.sdp = sdp.clone().or(call.caller.sdp.take());
         let mut reply = call.caller.reply(200, "").content(Parts { sdp, ..Parts::default() }.write());
         if let Some(session) = &call.caller.session {

@@ -197,7 +197,8 @@ impl Talking {
     async fn on_ack(&mut self, call: &mut Common, from: LegId, ack: &Request) {
         let parts = Parts::read(wire::content_type(ack), &ack.body).unwrap_or_default();
         call.tell_body(from, parts.tegata.clone());
-        let sdp = parts.sdp.map(|sdp| call.hidden(from, &sdp));
+        let source = self.leg(call, from).source();
+        let sdp = parts.sdp.map(|sdp| call.hidden((from, source), &sdp));
         if from == LegId::Caller
             && let Some(invite) = self.unacknowledged.take()
         {

@@ -2,8 +2,9 @@
 //! in what the other one says, and a caller whose paid time ends hears it.
 //!
 //! A call holds a [`Relay`], which is four sockets and a task ([`relay`]); with the call both go. The voice is not looked at, but for
-//! the [`tone`]. SDP is read and written in [`crate::body::audio`]; whose packets are taken, [`peer`] says.
+//! the warning: the [`tone`] and the [`announcement`]. SDP is read and written in [`crate::body::audio`]; whose packets are taken, [`peer`] says.
 
+pub(crate) mod announcement;
 mod peer;
 mod relay;
 mod rtp;
@@ -11,6 +12,7 @@ pub(crate) mod tone;
 
 use crate::body::audio::{self, Audio};
 use crate::seam::{CallId, Side};
+use announcement::Announcement;
 use peer::Peer;
 use relay::{End, Task};
 use std::io::{Error, ErrorKind};
@@ -52,8 +54,8 @@ impl Drop for Counted {
 
 /// What a call tells its relay.
 enum Order {
-    /// A side has said in SDP where it is.
-    Said(usize, Audio),
+    /// A side has said in SDP where it is; its SIP comes from this address.
+    Said { side: usize, audio: Audio, source: Option<IpAddr> },
     /// What that side said last was refused.
     Refused(usize),
     /// The caller shall hear that its time ends.
@@ -68,22 +70,29 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    /// Opens the sockets at this address of the switch. Must be called inside a tokio runtime.
-    pub(crate) fn open(address: IpAddr, call: CallId, count: &Count) -> Result<Self, Error> {
+    /// Opens the sockets at this address of the switch; `said` is what a warning says after its beeps. Must be called inside a tokio
+    /// runtime.
+    pub(crate) fn open(
+        address: IpAddr,
+        call: CallId,
+        said: Option<Announcement>,
+        count: &Count,
+    ) -> Result<Self, Error> {
         let ((caller, caller_at), (callee, callee_at)) = (end(address)?, end(address)?);
         let (orders, obeyed) = mpsc::unbounded_channel();
-        tokio::spawn(Task::new(call, [caller, callee], count.one_more()).run(obeyed));
+        tokio::spawn(Task::new(call, [caller, callee], said, count.one_more()).run(obeyed));
         Ok(Self { at: [caller_at, callee_at], orders })
     }
 
-    /// SDP of one side as the other one shall see it: the media come to the switch.
-    pub(crate) fn pass(&self, from: Side, sdp: &[u8]) -> Vec<u8> {
+    /// SDP of one side as the other one shall see it: the media come to the switch. `source` is where the SIP of that side comes from.
+    pub(crate) fn pass(&self, from: Side, source: Option<IpAddr>, sdp: &[u8]) -> Vec<u8> {
         let (side, other) = match from {
             Side::Caller => (CALLER, CALLEE),
             Side::Callee => (CALLEE, CALLER),
         };
         let (passed, audio) = audio::through(sdp, self.at[other]);
-        let _ = self.orders.send(Order::Said(side, audio));
+        let source = source.filter(|source| audio::is_fit(*source, self.at[side].ip()));
+        let _ = self.orders.send(Order::Said { side, audio, source });
         passed
     }
 
@@ -96,6 +105,30 @@ impl Relay {
     /// Lets the caller, and nobody else, hear that its time ends.
     pub(crate) fn warn(&self) {
         let _ = self.orders.send(Order::Warn);
+    }
+}
+
+/// A relay with no call around it, for whoever measures what a relayed packet costs.
+#[doc(hidden)]
+pub struct RelayAlone(Relay);
+
+impl RelayAlone {
+    /// Between two that speak PCMU, at this address. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// No ports are left.
+    pub fn between(address: IpAddr, caller: SocketAddr, callee: SocketAddr) -> Result<Self, Error> {
+        let relay = Relay::open(address, CallId(0), None, &Count::default())?;
+        for (side, at) in [(Side::Caller, caller), (Side::Callee, callee)] {
+            let sdp = format!("v=0\r\nc=IN IP4 {}\r\nm=audio {} RTP/AVP 0\r\n", at.ip(), at.port());
+            relay.pass(side, None, sdp.as_bytes());
+        }
+        Ok(Self(relay))
+    }
+
+    /// Where caller and callee send their RTP.
+    pub fn at(&self) -> [SocketAddr; 2] {
+        self.0.at
     }
 }
 
@@ -155,7 +188,7 @@ mod tests {
     #[tokio::test]
     async fn a_relay_that_is_dropped_gives_its_ports_back() {
         let count = Count::default();
-        let relay = Relay::open(HERE, CallId(1), &count).expect("a relay");
+        let relay = Relay::open(HERE, CallId(1), None, &count).expect("a relay");
         assert_eq!(count.now(), 1);
         let at = relay.at;
         assert!(UdpSocket::bind(at[CALLER]).is_err(), "taken");
@@ -177,13 +210,13 @@ mod tests {
             ("0", "a=sendonly\r\n", None),
         ];
         for (formats, more, expected) in cases {
-            let relay = Relay::open(HERE, CallId(1), &Count::default()).expect("a relay");
+            let relay = Relay::open(HERE, CallId(1), None, &Count::default()).expect("a relay");
             let caller = tokio::net::UdpSocket::bind((HERE, 0)).await.expect("a port");
             let port = caller.local_addr().expect("bound").port();
             let sdp = |port| format!("v=0\r\nc=IN IP4 127.0.0.1\r\nm=audio {port} RTP/AVP {formats}\r\n");
-            relay.pass(Side::Caller, format!("{}{more}", sdp(port)).as_bytes());
+            relay.pass(Side::Caller, None, format!("{}{more}", sdp(port)).as_bytes());
             // Nobody is there, and nobody speaks.
-            relay.pass(Side::Callee, sdp(9).as_bytes());
+            relay.pass(Side::Callee, None, sdp(9).as_bytes());
             relay.warn();
             let mut packet = [0; 2_048];
             let heard =

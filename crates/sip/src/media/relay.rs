@@ -2,9 +2,10 @@
 //!
 //! What cannot be sent at once is dropped, as a network would: late voice is no voice. One buffer serves all packets; none is kept.
 
+use super::announcement::Announcement;
 use super::peer::{Peer, RTCP, RTP};
 use super::rtp::{self, HEAD, Own, SAMPLES};
-use super::tone::{Beeps, Codec};
+use super::tone::{Codec, Sound};
 use super::{CALLEE, CALLER, Counted, Order};
 use crate::seam::CallId;
 use std::io::ErrorKind;
@@ -19,10 +20,10 @@ const LONGEST: usize = 2_048;
 const BURST: usize = 16;
 /// What a packet of one's own holds.
 const PACKET: Duration = Duration::from_millis(20);
-/// Where nobody has spoken for so long, the tone is a stream of its own.
+/// Where nobody has spoken for so long, the warning is a stream of its own.
 const QUIET: Duration = Duration::from_millis(60);
-/// What could not be played by then is not played any more.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How much longer than it lasts a warning may take; what could not be played by then is not played any more.
+const PATIENCE: Duration = Duration::from_millis(2_400);
 
 /// One side: the two sockets that it sends to, and where it is itself.
 pub(super) struct End {
@@ -32,7 +33,7 @@ pub(super) struct End {
 
 /// A warning that is being played.
 struct Warning {
-    beeps: Beeps,
+    sound: Sound,
     own: Own,
     /// When the next packet of our own is due, if nobody speaks.
     next: Instant,
@@ -46,6 +47,8 @@ pub(super) struct Task {
     buffer: Vec<u8>,
     /// When the caller was sent voice last.
     spoken: Option<Instant>,
+    /// What is said in a warning after the beeps.
+    said: Option<Announcement>,
     warning: Option<Warning>,
     /// It was logged that there is no tone.
     toneless: bool,
@@ -54,9 +57,9 @@ pub(super) struct Task {
 }
 
 impl Task {
-    pub(super) fn new(call: CallId, ends: [End; 2], counted: Counted) -> Self {
+    pub(super) fn new(call: CallId, ends: [End; 2], said: Option<Announcement>, counted: Counted) -> Self {
         let buffer = vec![0; LONGEST];
-        Self { call, ends, buffer, spoken: None, warning: None, toneless: false, _counted: counted }
+        Self { call, ends, buffer, spoken: None, said, warning: None, toneless: false, _counted: counted }
     }
 
     /// Forwards until the call lets go of its end of `orders`.
@@ -81,7 +84,7 @@ impl Task {
 
     fn obey(&mut self, order: Order) {
         match order {
-            Order::Said(side, audio) => self.ends[side].peer.said(audio),
+            Order::Said { side, audio, source } => self.ends[side].peer.said(audio, source),
             Order::Refused(side) => self.ends[side].peer.refused(),
             Order::Warn => self.warn(),
         }
@@ -116,8 +119,8 @@ impl Task {
         let Some(warning) = &mut self.warning else { return };
         let caller = self.ends[CALLER].peer.audio();
         if let Some(codec) = Codec::of(format).filter(|codec| caller.knows(*codec)) {
-            warning.beeps.fill(codec, &mut self.buffer[voice]);
-            if warning.beeps.is_over() {
+            warning.sound.fill(codec, &mut self.buffer[voice]);
+            if warning.sound.is_over() {
                 self.warning = None;
             }
         }
@@ -132,11 +135,12 @@ impl Task {
         if self.codec().is_none() {
             return self.without_tone("what is spoken is neither PCMU nor PCMA");
         }
-        let now = Instant::now();
-        self.warning = Some(Warning { beeps: Beeps::default(), own: Own::new(), next: now, until: now + PATIENCE });
+        let (now, sound) = (Instant::now(), Sound::new(self.said.clone()));
+        let until = now + sound.lasts() + PATIENCE;
+        self.warning = Some(Warning { sound, own: Own::new(), next: now, until });
     }
 
-    /// What both sides understand and the tone is known in, as the callee prefers it.
+    /// What both sides understand and the warning is known in, as the callee prefers it.
     fn codec(&self) -> Option<Codec> {
         let (caller, callee) = (self.ends[CALLER].peer.audio(), self.ends[CALLEE].peer.audio());
         callee.codecs.into_iter().flatten().find(|codec| caller.knows(*codec))
@@ -149,7 +153,7 @@ impl Task {
         let Some(warning) = &mut self.warning else { return };
         warning.next += PACKET;
         if now >= warning.until {
-            let unheard = warning.beeps.is_unheard();
+            let unheard = warning.sound.is_unheard();
             self.warning = None;
             if unheard {
                 self.without_tone("what is spoken is neither PCMU nor PCMA");
@@ -163,8 +167,8 @@ impl Task {
         let (Some(codec), Some(to)) = (codec, to) else { return };
         let mut packet = [0; HEAD + SAMPLES];
         packet[..HEAD].copy_from_slice(&warning.own.head(codec));
-        warning.beeps.fill(codec, &mut packet[HEAD..]);
-        let over = warning.beeps.is_over();
+        warning.sound.fill(codec, &mut packet[HEAD..]);
+        let over = warning.sound.is_over();
         let _ = self.ends[CALLER].sockets[RTP].try_send_to(&packet, to);
         if over {
             self.warning = None;
