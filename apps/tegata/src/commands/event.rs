@@ -5,7 +5,7 @@ use super::statement::{cell, cells, list as list_of};
 use crate::calendar;
 use crate::csv::csv;
 use crate::flags::{EventCommand, PassesFlags};
-use crate::place::{Place, now};
+use crate::place::{Place, Sort, now};
 use crate::screen::{Answer, Failure, bold, fail, table};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -171,7 +171,14 @@ fn gate_at(
 ) -> Result<Answer, Failure> {
     let id = match DeviceId::parse(gate) {
         Some(id) => id,
-        None => match place.gate(gate)?.part.device.id() {
+        None if !place.exists(Sort::Gate, gate) => {
+            return fail(format!(
+                "there is no gate '{gate}' on this data folder; name one that stands elsewhere by its id, dev- and 32 digits, as its `join` \
+                 showed it"
+            ));
+        }
+        // Only its name is looked up, so that it may be open meanwhile.
+        None => match place.look(Sort::Gate, gate)?.0.id() {
             Some(id) => id,
             None => return fail(format!("gate '{gate}' has not joined yet; join it first")),
         },
@@ -183,7 +190,7 @@ fn gate_at(
     let order = opened.part.gate(&mut place.post()?, (id, event, &door), direction, now())?;
     let (door, way) = (named(&plan, order.door), if out { "out" } else { "in" });
     let text = format!(
-        "Gate {gate} lets {way} at {door} of {}. Its next update sets it up: tegata gate NAME update",
+        "Gate {gate} lets {way} at {door} of {}. Its next update sets it up: tegata gate NAME update, or `update` typed where it is open",
         plan.name
     );
     Ok(Answer::new(text, json!({ "gate": id.to_string(), "door": order.door, "direction": direction.name() })))
