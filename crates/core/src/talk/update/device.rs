@@ -3,7 +3,7 @@
 use super::messages::*;
 use crate::card::payment::{Purse, PurseState};
 use crate::card::{Raise, Terms};
-use crate::id::{DeviceId, Hash};
+use crate::id::{CardId, DeviceId, Hash};
 use crate::record::{Batch, Overlay, RecordKey, Space};
 use crate::step::{Context, Effect, Event, Fault, Records, SigningKey, Step, Talk};
 use crate::talk::buy::{Bought, Kept, PurchaseState, Refunded};
@@ -29,6 +29,17 @@ pub fn anchors_key() -> RecordKey {
 /// Reads what a device trusts; `None` before it has joined.
 pub fn load_anchors(records: &dyn Records) -> Option<Anchors> {
     Anchors::from_bytes(&records.get(&anchors_key())?).ok()
+}
+
+/// Where a block is kept of a card that this wallet has not heard of.
+fn block_key(card: CardId) -> RecordKey {
+    RecordKey::new(Space::Ticket, [b"block".as_slice(), &card.0].concat())
+}
+
+/// Whether this generation of a card was blocked before this wallet heard of the card.
+pub fn is_blocked_before(records: &dyn Records, card: CardId, generation: u64) -> bool {
+    let kept = records.get(&block_key(card)).and_then(|bytes| Command::from_bytes(&bytes).ok());
+    kept.is_some_and(|block| block.generation.is_none_or(|dead| generation <= dead))
 }
 
 /// Reads terms by their handle.
@@ -315,6 +326,8 @@ impl Apply<'_> {
             CommandKind::Raise => self.raise(command)?,
             CommandKind::Block => {
                 let Some(purse) = load_purse(&self.over, command.card?) else {
+                    // The answer to its install may still be on the way: it comes blocked.
+                    self.over.batch.put(block_key(command.card?), command.to_bytes());
                     return Some(());
                 };
                 // It was said of what this wallet had before.
