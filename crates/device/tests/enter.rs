@@ -524,6 +524,16 @@ fn who_has_gone_out_shows_nothing_at_an_exit() {
 }
 
 #[test]
+fn the_way_out_of_another_zone_says_so_on_both_screens() {
+    let mut venue = Venue::new(Algorithm::Ed25519, TicketTerms { zones: vec![1, 2], ..ticket_terms() });
+    venue.gates[2].door.setup = Arc::new(Setup { zone: 2, ..venue.setup(3, Direction::Out) });
+    assert_eq!(venue.refusal(2, 1), EnterRefusal::NotInside);
+    assert!(let_in(&venue.enter(0)));
+    assert_eq!(venue.refusal(2, 1), EnterRefusal::InsideElsewhere);
+    assert!(venue.log(2).is_empty(), "it is not shown there");
+}
+
+#[test]
 fn a_gate_that_stored_and_did_not_open_opens_once() {
     let mut venue = Venue::new(Algorithm::Ed25519, ticket_terms());
     assert!(let_in(&venue.enter(0)));

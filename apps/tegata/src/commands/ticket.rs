@@ -6,7 +6,7 @@ use crate::screen::{Answer, Failure, Screen, bold, fail, table};
 use serde_json::{Value, json};
 use tegata_core::CardId;
 use tegata_core::card::payment::PurseState;
-use tegata_core::talk::enter::WalletEnterNotice;
+use tegata_core::talk::enter::{EnterRefusal, WalletEnterNotice};
 use tegata_vault::SqliteVault;
 use tegata_wallet::{Standing, Ticket, Wallet, enter_at};
 
@@ -108,7 +108,22 @@ pub fn enter(
     let address = place.gateway(gate)?;
     screen.say(format!("{name} touches {gate}."));
     let notices = enter_at(&mut opened.part, address.as_str(), (card, people), now)?;
+    if let Some(WalletEnterNotice::Refused { why: why @ EnterRefusal::InsideElsewhere, .. }) = notices.last() {
+        let inside = inside(&opened.part.ticket(card)?);
+        return fail(format!("the gate stays closed: {} (the ticket is inside {inside})", why.for_holder()));
+    }
     told(&notices, card)
+}
+
+/// The zones that its holder is inside of.
+fn inside(ticket: &Ticket) -> String {
+    zones(ticket.passes.iter().filter(|(_, pass)| pass.inside).map(|(zone, _)| *zone))
+}
+
+/// Zones as people read them.
+fn zones(of: impl Iterator<Item = u64>) -> String {
+    let names: Vec<String> = of.map(|zone| format!("zone {zone}")).collect();
+    names.join(", ")
 }
 
 /// What the holder sees after a touch.

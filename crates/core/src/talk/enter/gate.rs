@@ -5,7 +5,7 @@ use super::setup::Setup;
 use super::tally::count;
 use super::window::read_window;
 use super::{MAX_EARLIER, earlier};
-use crate::card::ticket::{Usage, Use, Verdict, Wanted};
+use crate::card::ticket::{TicketTerms, Usage, Use, Verdict, Wanted};
 use crate::card::title::{Holder, Hop, MAX_HOPS, TitleError, holder};
 use crate::card::{CardCertificate, CardKind, ticket};
 use crate::id::{CardId, DeviceId, Hash};
@@ -245,7 +245,12 @@ impl GateEnter {
         let verdict = match door.setup.terms(certified.terms).map(|terms| ticket::of(terms)) {
             Err(why) => Verdict::Refuse(why),
             Ok(Some(_)) if given => Verdict::Refuse(EnterRefusal::GivenAway),
-            Ok(Some(terms)) if terms.event == door.setup.event => usage.judge(terms, wanted),
+            Ok(Some(terms)) if terms.event == door.setup.event => match usage.judge(terms, wanted) {
+                Verdict::Refuse(EnterRefusal::NotInside) if is_elsewhere(said, terms, wanted, context) => {
+                    Verdict::Refuse(EnterRefusal::InsideElsewhere)
+                }
+                verdict => verdict,
+            },
             Ok(_) => Verdict::Refuse(EnterRefusal::OtherEvent),
         };
         let used = usage.used(wanted.entry, Direction::In).is_some();
@@ -368,6 +373,14 @@ impl GateEnter {
         effects.push(Effect::Store(batch));
         Step::new(Self::Opening, effects)
     }
+}
+
+/// Whether the holder of a ticket is inside another zone today, by what this gate knows.
+fn is_elsewhere(said: &Holder, terms: &TicketTerms, wanted: &Wanted<'_>, context: &Context<'_>) -> bool {
+    terms.zones.iter().filter(|zone| **zone != wanted.zone).any(|zone| {
+        let usage = Usage::of(context.records, said, *zone);
+        usage.inside > 0 && usage.day == terms.day(wanted.now)
+    })
 }
 
 fn shown(setup: &Setup, certificate: Signed<CardCertificate>) -> Shown {

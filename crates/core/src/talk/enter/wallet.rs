@@ -257,7 +257,8 @@ impl WalletEnter {
         // Whoever has gone out does not go out again: what was shown for that is forgotten, and its first number would be used twice,
         // as two wallets do (R20).
         if direction == Direction::Out && !pass.may_be_inside() {
-            return Self::refuse(EnterRefusal::NotInside);
+            let elsewhere = inside(context.records, &purse, &visitor.terms).any(|of| of != zone);
+            return Self::refuse(if elsewhere { EnterRefusal::InsideElsewhere } else { EnterRefusal::NotInside });
         }
         let entry = pass.next(direction);
         let known = |_: &&Attempt| !context.broken.has(Break::AttemptsForgotten);
@@ -409,6 +410,12 @@ impl Pass {
             said.entry > entry || (said.entry == entry && over == Direction::In && held.direction == Direction::Out)
         });
     }
+}
+
+/// The zones that its holder is inside of, as far as this wallet knows.
+fn inside<'a>(records: &'a dyn Records, purse: &'a Purse, terms: &'a Terms) -> impl Iterator<Item = u64> + 'a {
+    let zones = ticket::of(terms).map_or(&[][..], |ticket| &ticket.zones);
+    zones.iter().copied().filter(move |zone| Pass::load(records, purse, *zone).0.inside)
 }
 
 /// Why a ticket that is over lets nobody in: it was given, or else it was given back.
