@@ -398,7 +398,7 @@ fields! {
     Usage { generation entry inside day today uses former }
     Examination { certificate proof event zone direction }
     Presentation { entry people at attempt earlier }
-    Presented { presentation certificate left title }
+    Presented { presentation certificate left title unheard }
     LeftBefore { gate presentation session admission }
     Admission { done number at why }
     Window { entry at people }

@@ -149,7 +149,7 @@ impl GateEnter {
 
     /// A presentation: by a ticket of this event, to this gate, in this session.
     fn presented(door: Door, session: Hash, presented: Presented, context: &Context<'_>) -> Next {
-        let Presented { presentation, certificate, left, title, .. } = presented;
+        let Presented { presentation, certificate, left, title, unheard, .. } = presented;
         let said = match accept(&door, (&certificate, title.as_deref().unwrap_or_default()), context) {
             Ok(said) => said,
             Err(why) => return Self::refuse(why),
@@ -179,6 +179,7 @@ impl GateEnter {
             earlier: earlier(&presentation),
             left,
             window: false,
+            doubted: door.hears && unheard == Some(true),
             now: context.now,
         };
         let hash = presentation.hash();
@@ -223,6 +224,7 @@ impl GateEnter {
             earlier: &[],
             left: false,
             window: true,
+            doubted: false,
             now: context.now,
         };
         Self::judge(door, (&said, shown, hash), &wanted, context)

@@ -249,6 +249,8 @@ message! {
         3 left: Option<LeftBefore>,
         /// How it was given on since the certificate (R12).
         4 title: Option<Vec<Hop>>,
+        /// An exit: the wallet has not heard that this entry came in. It has shown a code for it, or no gate has answered.
+        5 unheard: Option<bool>,
     }
 }
 

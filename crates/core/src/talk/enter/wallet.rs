@@ -184,6 +184,7 @@ pub struct Showing {
     at: Gateway,
     gate: Signed<Certificate>,
     left: Option<LeftBefore>,
+    unheard: bool,
 }
 
 /// The wallet's states.
@@ -276,15 +277,16 @@ impl WalletEnter {
         let presentation = Unsigned::new(presentation, purse.key().algorithm());
         let at = Gateway { session, gate: gate.subject.device(), event, zone, direction };
         let tbs = presentation.tbs(&Presentation::context(visitor.card, purse.generation(), &at));
+        let unheard = direction == Direction::Out && !(pass.inside && entry == pass.entry);
         let left = pass.left.filter(|_| direction == Direction::In);
-        let showing = Showing { presentation, purse, at, gate: gate.signed().clone(), left };
+        let showing = Showing { presentation, purse, at, gate: gate.signed().clone(), left, unheard };
         let sign = Effect::Sign { key: SigningKey::Card(visitor.card), tbs };
         Step::new(Self::Signing(visitor, showing), [sign])
     }
 
     /// What is shown is stored before it leaves: a wallet that is put back does not know of it, and that shows (R20).
     fn signed(visitor: Visitor, showing: Showing, signature: Signature, context: &Context<'_>) -> Next {
-        let Showing { presentation, purse, at, gate, left } = showing;
+        let Showing { presentation, purse, at, gate, left, unheard } = showing;
         let presentation = presentation.sign(signature);
         let attempt = Attempt {
             presentation: presentation.clone(),
@@ -298,7 +300,8 @@ impl WalletEnter {
         };
         let (mut pass, before) = Pass::load(context.records, &purse, attempt.zone);
         let Purse { certificate, title, .. } = purse;
-        let presented = Presented { presentation, certificate, left, title, extensions: Default::default() };
+        let unheard = unheard.then_some(true);
+        let presented = Presented { presentation, certificate, left, title, unheard, extensions: Default::default() };
         pass.keep(attempt.clone());
         let mut batch = Batch::default();
         batch.replace(Pass::key(visitor.card, attempt.zone), before, pass.to_bytes());
