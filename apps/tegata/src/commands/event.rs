@@ -9,6 +9,7 @@ use crate::place::{Place, Sort, now};
 use crate::screen::{Answer, Failure, bold, fail, table};
 use serde_json::{Value, json};
 use std::path::Path;
+use tegata_core::talk::buy::Listing;
 use tegata_core::talk::enter::{Direction, StaffRole};
 use tegata_core::talk::event::EventPlan;
 use tegata_core::talk::join::JoinToken;
@@ -289,16 +290,28 @@ fn staff(
 
 fn list(issuer: &Issuer<SqliteVault>, name: &str) -> Result<Answer, Failure> {
     let events = issuer.events()?;
-    let rows: Vec<Vec<String>> = events
-        .iter()
-        .map(|plan| vec![plan.name.clone(), plan.place.clone(), plan.seats.len().to_string(), plan.event.to_string()])
-        .collect();
+    let row = |plan: &EventPlan| -> Result<Vec<String>, Failure> {
+        let place = place_of(plan, &issuer.categories(plan.event)?);
+        Ok(vec![plan.name.clone(), place, plan.seats.len().to_string(), plan.event.to_string()])
+    };
+    let rows = events.iter().map(row).collect::<Result<Vec<_>, _>>()?;
     let json: Vec<Value> = events.iter().map(plan_json).collect();
     let text = match rows.as_slice() {
         [] => format!("No event is planned yet: tegata issuer {name} event plan NAME --place PLACE"),
         rows => table(&["event", "place", "seats", "id"], rows),
     };
     Ok(Answer::new(text, json!({ "events": json })))
+}
+
+/// Where it is by the terms of its tickets of now: a change moves these, and the plan stays as it was signed.
+fn place_of(plan: &EventPlan, categories: &[Listing]) -> String {
+    let mut places: Vec<&str> = Vec::new();
+    for ticket in categories.iter().filter_map(|listed| listed.terms.ticket.as_ref()) {
+        if !places.contains(&ticket.place.as_str()) {
+            places.push(&ticket.place);
+        }
+    }
+    if places.is_empty() { plan.place.clone() } else { places.join(" and ") }
 }
 
 fn plan_json(plan: &EventPlan) -> Value {
@@ -327,7 +340,7 @@ fn show(issuer: &Issuer<SqliteVault>, plan: &EventPlan) -> Result<Answer, Failur
         vec![door.door.to_string(), door.name.clone(), zone(door.zone).to_owned(), at, invited]
     });
     let mut parts = vec![
-        format!("{} at {}, {}", plan.name, plan.place, plan.event),
+        format!("{} at {}, {}", plan.name, place_of(plan, &categories), plan.event),
         table(&["door", "", "into", "gates put there", "invited by a number"], &doors.collect::<Vec<_>>()),
     ];
     let sold = categories.iter().map(|listed| {
@@ -349,6 +362,7 @@ fn show(issuer: &Issuer<SqliteVault>, plan: &EventPlan) -> Result<Answer, Failur
     }
     let json = json!({
         "plan": plan_json(plan),
+        "place": place_of(plan, &categories),
         "categories": categories.iter().map(category::listed).collect::<Vec<_>>(),
         "gates": gates.iter().map(|gate| json!({
             "gate": gate.gate.to_string(), "door": gate.door, "direction": gate.direction.name(),
