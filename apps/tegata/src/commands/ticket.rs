@@ -55,7 +55,7 @@ fn left(ticket: &Ticket) -> u64 {
 
 fn state(ticket: &Ticket, stands: Standing) -> &'static str {
     match (ticket.purse.state, stands) {
-        (_, Standing::Given { .. } | Standing::Gift) => "given away",
+        (_, Standing::Given { .. } | Standing::Gift { .. }) => "given away",
         (PurseState::Blocked, _) => "blocked",
         (PurseState::Ended, _) => "over",
         (PurseState::Active, _) if ticket.passes.iter().any(|(_, pass)| pass.inside) => "inside",

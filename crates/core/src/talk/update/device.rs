@@ -11,6 +11,7 @@ use crate::talk::call::Calling;
 use crate::talk::credit::{Credited, UserReceipt};
 use crate::talk::enter::Setup;
 use crate::talk::event::KeptChange;
+use crate::talk::give::{GiftKept, HandedOver};
 use crate::talk::journal::{Journal, LogEntry};
 use crate::talk::pay::{Paying, Till, keep_raise, load_purse, purse_key};
 use crate::talk::reach::take_in;
@@ -375,6 +376,7 @@ impl Apply<'_> {
                 }
             }
             CommandKind::Kept => self.kept(command.kept.as_ref()?),
+            CommandKind::Arrived => self.arrived((command.card?, command.generation?), command.at?),
             // Of later kinds of card: recorded as carried out, it names nothing this device holds.
             CommandKind::Program => {}
         }
@@ -424,6 +426,14 @@ impl Apply<'_> {
             let after = Bought { state: PurchaseState::Reserved, expires: Some(kept.expires), ..before.clone() };
             self.over.batch.replace(Bought::key(kept.purchase), Some(before.to_bytes()), after.to_bytes());
         }
+    }
+
+    /// What this wallet gave is its receiver's. What it has forgotten, because it was put back, changes nothing.
+    fn arrived(&mut self, given: (CardId, u64), at: crate::Time) {
+        let more = HandedOver::arrive(&self.over, given, at);
+        self.over.merge(more);
+        let more = GiftKept::arrive(&self.over, given, at);
+        self.over.merge(more);
     }
 
     fn terms(&mut self, terms: &Terms) {
