@@ -54,11 +54,15 @@ pub(crate) fn report(desk: &Desk<'_>, request: &ReportRequest) -> Result<Value, 
     let row = desk.store.planned(event)?.filter(|row| row.promoter == request.party);
     let row = row.ok_or(ProviderRefusal::Unknown)?;
     let plan = crate::enter::planned(&row)?;
-    let mut categories = Vec::new();
+    let (mut categories, mut places) = (Vec::new(), Vec::<String>::new());
     for article in desk.store.articles()?.into_iter().filter(|article| article.issuer == request.party) {
         let listing = Signed::<Listing>::decode(&article.body).map_err(|_| StoreError::Damaged)?.claimed().clone();
-        if listing.terms.ticket.as_ref().is_none_or(|ticket| ticket.event != event) {
+        let Some(ticket) = listing.terms.ticket.as_ref().filter(|ticket| ticket.event == event) else {
             continue;
+        };
+        // A change moves the tickets; the plan stays as it was signed.
+        if !places.contains(&ticket.place) {
+            places.push(ticket.place.clone());
         }
         let sales = desk.store.sales(request.party, article.article)?;
         let unit = listing.price.unit();
@@ -80,8 +84,9 @@ pub(crate) fn report(desk: &Desk<'_>, request: &ReportRequest) -> Result<Value, 
     let exceptions = desk.store.exceptions_at(event)?.into_iter();
     let exceptions = exceptions.map(|(kind, count, open)| json!({ "kind": kind.name(), "count": count, "open": open }));
     let turnout = desk.store.turnout(event)?;
+    let place = if places.is_empty() { plan.place.clone() } else { places.join(" and ") };
     Ok(json!({
-        "event": event.to_string(), "name": plan.name, "place": plan.place, "at": desk.now.0,
+        "event": event.to_string(), "name": plan.name, "place": place, "at": desk.now.0,
         "cancelled": row.cancelled.map(|at| at.0),
         "tickets": {
             "installed": turnout.tickets, "given": turnout.given, "dead": turnout.dead, "came": turnout.came,

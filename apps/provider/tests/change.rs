@@ -7,6 +7,7 @@ mod world;
 
 use clearing::audited;
 use says::{PROCESSOR, Says};
+use tegata_core::card::payment::PurseState;
 use tegata_core::card::ticket::TicketTerms;
 use tegata_core::card::{CardKind, Terms};
 use tegata_core::step::{Broken, Event};
@@ -470,6 +471,34 @@ fn silence_is_paid_back_where_the_promoter_says_so_and_a_late_answer_is_told_so(
     concert.world.now = concert.world.now.after(40 * Time::DAY);
     concert.work();
     assert_eq!((concert.refunds(late), concert.refunds(silent)), (1, 1));
+    concert.clean();
+}
+
+#[test]
+fn a_ticket_blocked_before_its_wallet_has_heard_of_it_comes_blocked() {
+    let mut concert = Concert::new();
+    let now = concert.world.moment();
+    let mut wire = concert.world.wire(now, false);
+    let article = concert.visitor.catalogue(&mut wire, now).expect("a catalogue").remove(0);
+    let (purchase, _) = concert.visitor.reserve(&mut wire, article, None, now).expect("answered");
+    concert.visitor.buy(&mut wire, purchase, PaymentOption::Once, now).expect("answered");
+    let authorized = concert.says.approve(&mut concert.world);
+    concert.says.clear(&mut concert.world, &authorized, 9);
+    // Delivered, and its wallet has not asked yet; the promoter's rule decides, and the wallet hears of the block.
+    let after = moved(&concert, 20);
+    concert.changes(&after, true);
+    concert.work();
+    concert.deadline();
+    concert.work();
+    concert.hears();
+    assert!(concert.visitor.tickets().expect("read").is_empty());
+    let now = concert.world.moment();
+    let mut wire = concert.world.wire(now, false);
+    concert.visitor.purchase(&mut wire, purchase, now).expect("answered");
+    let tickets = concert.visitor.tickets().expect("read");
+    let [ticket] = &tickets[..] else { panic!("one ticket") };
+    assert_eq!(concert.state(ticket.card), Some(ChangeState::SilentRefunded));
+    assert_eq!(ticket.purse.state, PurseState::Blocked, "it lets nobody in, and says so");
     concert.clean();
 }
 

@@ -404,6 +404,7 @@ fn what_nobody_registers_comes_back_and_who_comes_late_is_told_why() {
     concert.updates(0);
     let purse = concert.purse(0, card);
     assert_eq!((purse.state, purse.generation()), (PurseState::Active, 5), "behind all that may have been given on");
+    assert_eq!(concert.people[0].standing(&purse), Standing::CameBack);
     match concert.registers(1, card) {
         Err(WalletError::Refused(why)) => assert!(why.contains("went back"), "{why}"),
         other => panic!("{other:?}"),
@@ -512,13 +513,16 @@ fn a_gift_is_taken_once_by_its_number() {
     assert!(concert.gift(0, card, true).is_err(), "the answer is lost");
     let (number, until) = concert.gift(0, card, false).expect("a number");
     assert_eq!(concert.gift(0, card, false).expect("the same"), (number.clone(), until));
-    assert_eq!(concert.people[0].standing(&concert.purse(0, card)), Standing::Gift);
+    let stands = |concert: &Concert| concert.people[0].standing(&concert.purse(0, card));
+    assert_eq!(stands(&concert), Standing::Gift { until: Some(until), arrived: None });
     concert.clean();
     assert_eq!(concert.installs(1, &number).expect("taken"), card);
     assert_eq!(concert.wallet_of(card), concert.id(1));
     assert_eq!(concert.purse(1, card).generation(), 2);
     assert!(concert.installs(2, &number).is_err(), "once");
     concert.updates(0);
+    let taken = concert.world.now;
+    assert_eq!(stands(&concert), Standing::Gift { until: Some(until), arrived: Some(taken) }, "and not by whom");
     concert.updates(1);
     concert.doors_open();
     concert.enters(1, card, 0);
@@ -599,6 +603,7 @@ fn a_gift_that_nobody_takes_comes_back() {
     concert.updates(0);
     let purse = concert.purse(0, card);
     assert_eq!((purse.state, purse.generation()), (PurseState::Active, 2));
+    assert_eq!(concert.people[0].standing(&purse), Standing::CameBack);
     assert!(concert.installs(1, &number).is_err());
     concert.clean();
     // And can be given again.
@@ -620,6 +625,41 @@ fn a_wallet_that_was_put_back_is_told_what_it_gave() {
     concert.updates(0);
     assert_eq!(concert.purse(0, card).state, PurseState::Blocked);
     concert.registers(1, card).expect("registered");
+    concert.clean();
+}
+
+#[test]
+fn a_giver_hears_when_its_ticket_was_registered_also_after_it_was_put_back() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    concert.gives(0, 1, card);
+    concert.updates(0);
+    let stands = |concert: &Concert| concert.people[0].standing(&concert.purse(0, card));
+    assert!(matches!(stands(&concert), Standing::Given { taken: true, arrived: None, .. }), "it waits");
+    let copy = concert.people[0].device.vault.clone();
+    concert.later(60);
+    concert.registers(1, card).expect("registered");
+    let at = concert.world.now;
+    concert.later(60);
+    concert.updates(0);
+    assert!(matches!(stands(&concert), Standing::Given { arrived: Some(when), .. } if when == at));
+    concert.people[0].device.vault = copy;
+    concert.updates(0);
+    assert!(matches!(stands(&concert), Standing::Given { arrived: Some(when), .. } if when <= at), "told again");
+    concert.clean();
+}
+
+#[test]
+fn who_is_given_a_ticket_on_before_it_is_registered_is_who_its_first_giver_hears_of() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    concert.gives(0, 1, card);
+    concert.gives(1, 2, card);
+    concert.updates(0);
+    concert.registers(2, card).expect("registered");
+    concert.updates(0);
+    let stands = concert.people[0].standing(&concert.purse(0, card));
+    assert!(matches!(stands, Standing::Given { arrived: Some(_), .. }), "{stands:?}");
     concert.clean();
 }
 

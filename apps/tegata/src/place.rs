@@ -10,7 +10,7 @@ use tegata_core::Time;
 use tegata_core::wire::signed::Algorithm;
 use tegata_crypto_native::code::CodeCost;
 use tegata_crypto_native::{NativeVerifier, entropy};
-use tegata_device::{Device, HttpPost, KeyRing, Now};
+use tegata_device::{Device, HttpPost, KeyRing, Now, Summary};
 use tegata_gate::Gate;
 use tegata_issuer::Issuer;
 use tegata_switch::Switch;
@@ -252,6 +252,14 @@ impl Place {
         let mut opened = self.wallet(name)?;
         let post = self.line(&mut opened.part)?;
         Ok((opened, post))
+    }
+
+    /// A wallet to which a card or value shall come, and what its update has brought: one that was put back from an older copy is known
+    /// as that before (R14). What comes now no other copy can have spent, so that nothing of it is held back (R11).
+    pub fn abreast(&self, name: &str) -> Result<(Opened<Wallet<SqliteVault>>, HttpPost, Summary), Failure> {
+        let (mut opened, mut post) = self.online(name)?;
+        let summary = opened.part.update(&mut post, now())?;
+        Ok((opened, post, summary))
     }
 
     /// A wallet's line to the provider. What it took from others and has not registered is registered at once.

@@ -188,6 +188,31 @@ fn an_older_copy_of_a_vault_is_set_right_by_the_next_update() {
 }
 
 #[test]
+fn a_card_that_an_older_copy_installs_is_spent_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let number = good(data, "town --once")["next_number"].as_str().unwrap().to_owned();
+    let vault = data.join("wallets/alice/vault.db");
+    let before = std::fs::read(&vault).unwrap();
+    let waiting = charge(data, "kiosk", "10.00");
+    good(data, "wallet alice pay kiosk --yes");
+    waiting.wait_with_output().unwrap();
+    let running = Running::start(data, "provider run --listen 127.0.0.1:0");
+    good(data, "terminal kiosk update");
+    good(data, "wallet alice update");
+    std::fs::write(&vault, before).unwrap();
+    // The provider hears that it is a copy before the new card is there: nobody else can have spent of that (R11, R14).
+    let installed = good(data, format!("wallet alice install {number}").as_str());
+    assert_eq!((&installed["restarted"], &installed["remaining"]), (&true.into(), &"50.00".into()), "{installed}");
+    assert_eq!(good(data, "wallet alice update")["restarted"], false);
+    let cards = good(data, "wallet alice cards");
+    let new = cards["cards"].as_array().unwrap().iter().find(|card| card["card"] == installed["installed"]).unwrap();
+    assert_eq!(new["remaining"], "50.00", "{cards}");
+    drop(running);
+    assert_eq!(good(data, "audit")["clean"], true);
+}
+
+#[test]
 fn the_sample_of_real_sales_comes_out_to_the_cent_also_when_the_provider_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples/sales.txt");

@@ -102,6 +102,11 @@ fn a_venue_is_planned_in_one_line_seated_from_a_file_and_has_its_gate() {
     assert_eq!(event(&["gate", "Concert", "north", "North"])["door"], 2);
     good(data, &["gate", "north", "update"]);
     assert_eq!(good(data, &["gate", "north", "status"])["event"], "Concert");
+    // Also while it is open; and one that stands elsewhere is named by its id.
+    let open = Running::start(data, "gate north run --update-every 0");
+    assert_eq!(event(&["gate", "Concert", "north", "North"])["door"], 2);
+    drop(open);
+    wrong(&["gate", "Concert", "south", "North"], "by its id");
     let shown = event(&["show", "Concert"]);
     assert_eq!((shown["gates"][0]["door"].as_u64(), shown["plan"]["seats"].as_u64()), (Some(2), Some(31)));
 

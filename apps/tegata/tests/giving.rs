@@ -142,6 +142,10 @@ fn a_gift_is_a_number_that_one_wallet_takes() {
     let taken = hall.good(&["wallet", "bob", "take", number]);
     assert_eq!((&taken["installed"], &taken["ticket"]), (&tickets[0].clone().into(), &"Concert, Standing".into()));
     assert_eq!(taken["most"], "50.00", "whoever takes it is told, too");
+    // Its giver hears that it was taken, and when; who has it is nobody's to say.
+    let known = hall.good(&["wallet", "alice", "gift", &tickets[0]]);
+    assert!(known["number"].is_null() && known["standing"]["arrived"].as_u64().is_some(), "{known}");
+    assert!(hall.text(&["wallet", "alice", "tickets"]).contains("is given by a number, and was taken on "));
     hall.bad(&["wallet", "carol", "take", number], "refused");
     assert_eq!(hall.good(&["wallet", "bob", "enter", "north"])["entry"], 1);
     // Tickets are no money, and are given back by the same command: here it is too late for that.

@@ -72,6 +72,43 @@ fn a_promoters_report_is_a_figure_a_line() {
     assert_eq!(told.matches("Next: whoever sold it decides").count(), 4, "{told}");
 }
 
+#[test]
+fn an_event_that_was_moved_is_titled_by_its_new_place_and_a_ticket_says_what_it_is_for() {
+    let hall = Hall::open(&["alice"], 1, &[]);
+    let shown = hall.text(&["wallet", "alice", "show"]);
+    assert!(shown.contains("This code is for Concert, Standing, zone 1,"), "{shown}");
+    hall.bad(&["wallet", "alice", "show", "--zone", "2"], "it is for zone 1");
+    assert!(hall.text(&["issuer", "hall", "event", "show", "Concert"]).starts_with("Concert at Town hall, "));
+    let words = ["issuer", "hall", "change", "Concert", "--place", "Gymnasium", "--text", "moved"];
+    hall.good(&[&words[..], &["--silence", "accepts"]].concat());
+    let told = hall.text(&["issuer", "hall", "event", "show", "Concert"]);
+    assert!(told.starts_with("Concert at Gymnasium, "), "{told}");
+    assert_eq!(hall.good(&["issuer", "hall", "event", "report", "Concert"])["place"], "Gymnasium");
+}
+
+#[test]
+fn a_ticket_whose_entries_are_used_says_so() {
+    let hall = Hall::open(&["alice"], 1, &[]);
+    let invited = hall.good(&["issuer", "hall", "event", "invite", "Concert", "--out"]);
+    hall.good(&["gate", "south", "join", invited["number"].as_str().unwrap()]);
+    let mut south = hall.start(&["gate", "south", "run", "--update-every", "0"]);
+    while !hall.data().join("gates/south/address").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let stands = || {
+        let held = hall.tickets("alice").remove(0);
+        (held["state"].as_str().unwrap().to_owned(), held["entries_left"].as_u64().unwrap())
+    };
+    for after in [("valid".to_owned(), 1), ("used up".to_owned(), 0)] {
+        hall.good(&["wallet", "alice", "enter", "north"]);
+        assert_eq!(stands().0, "inside");
+        hall.good(&["wallet", "alice", "enter", "south"]);
+        assert_eq!(stands(), after);
+    }
+    south.kill().unwrap();
+    south.wait().unwrap();
+}
+
 /// One line of CSV, with quotes where a field has a comma.
 fn fields(line: &str) -> Vec<String> {
     let (mut all, mut quoted) = (vec![String::new()], false);

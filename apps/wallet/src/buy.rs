@@ -215,7 +215,7 @@ impl<V: Vault> Wallet<V> {
             return Some(Since::Settled(refunded));
         }
         let purse = load_purse(&self.device, card)?;
-        if matches!(self.standing(&purse), Standing::Given { .. } | Standing::Gift) {
+        if matches!(self.standing(&purse), Standing::Given { .. } | Standing::Gift { .. }) {
             return None;
         }
         let change = self.change(card);

@@ -16,6 +16,8 @@ use tegata_vault::Vault;
 pub enum Standing {
     /// This wallet's, as the provider has certified it.
     Own,
+    /// The same, after this wallet had given it and nobody had registered or taken it.
+    CameBack,
     /// Taken from somebody, and to be registered before then: until then it is touched, not shown to a camera (R21).
     Unregistered(tegata_core::Time),
     /// Given to another wallet. `taken`: that one has said that it is there.
@@ -24,9 +26,16 @@ pub enum Standing {
         until: tegata_core::Time,
         /// The receiver has it.
         taken: bool,
+        /// When somebody has registered it, as far as this wallet has heard.
+        arrived: Option<tegata_core::Time>,
     },
     /// Given by a number.
-    Gift,
+    Gift {
+        /// Until when it can be taken; absent: its number is not known yet.
+        until: Option<tegata_core::Time>,
+        /// When somebody has taken it, as far as this wallet has heard.
+        arrived: Option<tegata_core::Time>,
+    },
     /// Blocked or over.
     Over,
 }
@@ -35,13 +44,16 @@ impl<V: Vault> Wallet<V> {
     /// How a ticket stands.
     pub fn standing(&self, purse: &Purse) -> Standing {
         if purse.state == PurseState::Active {
-            return purse.hops().iter().map(|hop| hop.until).min().map_or(Standing::Own, Standing::Unregistered);
+            let records = &self.device;
+            let back = HandedOver::came_back(records, purse) || GiftKept::came_back(records, purse);
+            let own = if back { Standing::CameBack } else { Standing::Own };
+            return purse.hops().iter().map(|hop| hop.until).min().map_or(own, Standing::Unregistered);
         }
-        if let Some(given) = HandedOver::load(&self.device, purse) {
-            return Standing::Given { until: given.given.hop.until, taken: given.taken.is_some() };
+        if let Some(HandedOver { given, taken, arrived, .. }) = HandedOver::load(&self.device, purse) {
+            return Standing::Given { until: given.hop.until, taken: taken.is_some(), arrived };
         }
         let gift = GiftKept::load(&self.device, purse.card()).filter(|kept| kept.generation == purse.generation());
-        if gift.is_some() { Standing::Gift } else { Standing::Over }
+        gift.map_or(Standing::Over, |kept| Standing::Gift { until: kept.until, arrived: kept.arrived })
     }
     /// A ticket that can be given now, or was given and can be said again. `away`: by a number.
     ///
@@ -51,7 +63,7 @@ impl<V: Vault> Wallet<V> {
         let ticket = self.ticket(card)?;
         let again = match self.standing(&ticket.purse) {
             Standing::Given { .. } => !away,
-            Standing::Gift => away,
+            Standing::Gift { .. } => away,
             _ => false,
         };
         match why_not(&self.device, &ticket.purse, &ticket.terms, now, away).filter(|_| !again) {

@@ -545,6 +545,48 @@ fn who_has_gone_out_shows_nothing_at_an_exit() {
     assert_eq!(venue.log(2), [EntryKind::Left], "a second first attempt would look like a copy's");
 }
 
+/// The wallet has shown a code for its next entry.
+fn shown(venue: &mut Venue) {
+    let purse = load_purse(&venue.wallet, CARD).unwrap();
+    let (pass, before) = Pass::load(&venue.wallet, &purse, 1);
+    let mut batch = Batch::default();
+    batch.replace(Pass::key(CARD, 1), before, pass.with_code().unwrap().to_bytes());
+    venue.wallet.vault.commit(&batch).unwrap();
+}
+
+#[test]
+fn a_code_that_nobody_scanned_costs_no_entry_at_a_way_out_that_hears_all_gates() {
+    let mut venue = Venue::new(Algorithm::Ed25519, ticket_terms());
+    venue.gates[2].door.hears = true;
+    shown(&mut venue);
+    assert_eq!(venue.refusal(2, 1), EnterRefusal::NotInside);
+    let (seen, _) = venue.enter(0);
+    assert!(matches!(seen[..], [WalletEnterNotice::In { entry: 1, .. }]), "{seen:?}");
+    venue.tell(0, 2).unwrap();
+    assert!(matches!(venue.enter(2).1[..], [GateNotice::LetOut(_)]));
+    // By a code, and the way out has heard of it.
+    venue.tell(2, 0).unwrap();
+    shown(&mut venue);
+    let code = venue.code();
+    assert!(matches!(venue.camera(0, &code), GateNotice::Open(_)), "its own door");
+    venue.tell(0, 2).unwrap();
+    assert!(matches!(venue.enter(2).1[..], [GateNotice::LetOut(_)]));
+    // One that is alone cannot know, and holds nobody.
+    venue.gates[2].door.hears = false;
+    shown(&mut venue);
+    assert!(matches!(venue.enter(2).1[..], [GateNotice::LetOut(_)]));
+}
+
+#[test]
+fn the_way_out_of_another_zone_says_so_on_both_screens() {
+    let mut venue = Venue::new(Algorithm::Ed25519, TicketTerms { zones: vec![1, 2], ..ticket_terms() });
+    venue.gates[2].door.setup = Arc::new(Setup { zone: 2, ..venue.setup(3, Direction::Out) });
+    assert_eq!(venue.refusal(2, 1), EnterRefusal::NotInside);
+    assert!(let_in(&venue.enter(0)));
+    assert_eq!(venue.refusal(2, 1), EnterRefusal::InsideElsewhere);
+    assert!(venue.log(2).is_empty(), "it is not shown there");
+}
+
 #[test]
 fn a_gate_that_stored_and_did_not_open_opens_once() {
     let mut venue = Venue::new(Algorithm::Ed25519, ticket_terms());

@@ -117,7 +117,7 @@ impl Connected {
     }
 
     /// The same; the caller hears with this voice, and calls its place so.
-    async fn from(
+    async fn placed(
         place: &str,
         (caller_voice, caller_port): (UdpSocket, u16),
         change: impl FnOnce(&mut Config),
@@ -160,7 +160,7 @@ impl Connected {
     }
 
     /// Both phones are content, and nothing is left.
-    async fn is_over(self) {
+    async fn ends(self) {
         self.caller.succeeds().await;
         self.callee.succeeds().await;
         self.town.is_empty(Duration::from_secs(5)).await;
@@ -237,7 +237,7 @@ async fn voices_pass_through_the_switch_and_the_caller_hears_the_warning() {
     assert_eq!(all_heard(callee_voice), Vec::<Vec<u8>>::new());
 
     connected.hang_up().await;
-    connected.is_over().await;
+    connected.ends().await;
 }
 
 /// What is said in the test, of mu-law: no sample of speech, and none of silence.
@@ -301,7 +301,7 @@ async fn the_caller_alone_hears_the_announcement_and_nobody_after_the_end() {
     assert!(played.len() + after < WARNING + 800 + said.len(), "it was not said to its end");
     assert_eq!(heard(&connected.caller_voice, Duration::from_millis(200)).await, None);
     assert_eq!(all_heard(&connected.callee_voice), Vec::<Vec<u8>>::new());
-    connected.is_over().await;
+    connected.ends().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -328,7 +328,7 @@ async fn a_phone_behind_a_translator_is_heard_from_where_its_sip_comes() {
     assert!(heard(caller_voice, second).await.is_some(), "it hears the tone, too");
     sleep(Duration::from_millis(300)).await;
     connected.hang_up().await;
-    connected.is_over().await;
+    connected.ends().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

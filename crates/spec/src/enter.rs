@@ -164,11 +164,18 @@ pub fn Presented() -> Forms<Presented> {
         certificate: signed_ticket(),
         left: None,
         title: None,
+        unheard: None,
         extensions: none(),
     };
     let given = Presented { title: Some(vec![crate::give::hop()]), ..first.clone() };
     let back = Presented { left: Some(LeftBefore()[0].1.clone()), ..first.clone() };
-    vec![("usual", first), ("after an exit elsewhere", back), ("given on", given)]
+    let out = Presented { unheard: Some(true), ..first.clone() };
+    vec![
+        ("usual", first),
+        ("after an exit elsewhere", back),
+        ("given on", given),
+        ("of an exit whose entry it has not heard of", out),
+    ]
 }
 /// Exits that another gate has signed.
 #[allow(non_snake_case)] // named like the message

@@ -134,9 +134,11 @@ pub fn Gift() -> Forms<Gift> {
 /// Cards handed over.
 #[allow(non_snake_case)] // named like the message
 pub fn HandedOver() -> Forms<HandedOver> {
-    let sent = HandedOver { generation: 1, given: Given()[0].1.clone(), taken: None, extensions: none() };
+    let sent =
+        HandedOver { generation: 1, given: Given()[0].1.clone(), taken: None, arrived: None, extensions: none() };
     let heard = HandedOver { taken: Some(Taken()[0].1.proof), ..sent.clone() };
-    vec![("not heard of", sent), ("taken", heard)]
+    let there = HandedOver { arrived: Some(Time(NOW)), ..heard.clone() };
+    vec![("not heard of", sent), ("taken", heard), ("registered", there)]
 }
 /// Cards being taken.
 #[allow(non_snake_case)] // named like the message
@@ -150,9 +152,10 @@ pub fn Taking() -> Forms<Taking> {
 #[allow(non_snake_case)] // named like the message
 pub fn GiftKept() -> Forms<GiftKept> {
     let request: Signed<GiftRequest> = by(Who::Wallet, &[], GiftRequest()[0].1.clone());
-    let asked = GiftKept { generation: 1, request, number: None, until: None, extensions: none() };
+    let asked = GiftKept { generation: 1, request, number: None, until: None, arrived: None, extensions: none() };
     let known = GiftKept { number: Some(Gift()[0].1.number.clone()), until: Some(Time(NOW + 3600)), ..asked.clone() };
-    vec![("asked for", asked), ("with its number", known)]
+    let there = GiftKept { arrived: Some(Time(NOW)), ..known.clone() };
+    vec![("asked for", asked), ("with its number", known), ("taken", there)]
 }
 
 /// A giver's entry.

@@ -427,6 +427,7 @@ forms! {
     });
     Command(
         "block" => Command::block(CARD, 1),
+        "arrived" => Command::arrived(CARD, 1, Time(NOW)),
         "install" => Command {
             certificate: Some(signed_card()), terms: Some(terms()), ..Command::new(CommandKind::Install)
         },

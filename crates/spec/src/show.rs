@@ -312,7 +312,7 @@ fields! {
         device epoch acknowledged acknowledged_head entries number commands commands_head list turn challenge
     }
     Challenge { device challenge signer }
-    Command { kind card certificate raise keys terms renewed receipt refund letter setup change kept tariff stands generation }
+    Command { kind card certificate raise keys terms renewed receipt refund letter setup change kept tariff stands generation at }
     Restart { number head commands commands_head next_transaction turn }
     UpdateReply {
         device epoch recorded recorded_head archived commands checkpoints list due restart at signer
@@ -403,7 +403,7 @@ fields! {
     Usage { generation entry inside day today uses former }
     Examination { certificate proof event zone direction }
     Presentation { entry people at attempt earlier }
-    Presented { presentation certificate left title }
+    Presented { presentation certificate left title unheard }
     LeftBefore { gate presentation session admission }
     Admission { done number at why }
     Window { entry at people }
@@ -433,9 +433,9 @@ fields! {
     Register { wallet card generation title proof }
     GiftRequest { wallet card generation event used at }
     Gift { card number until signer }
-    HandedOver { generation given taken }
+    HandedOver { generation given taken arrived }
     Taking { generation key taken registers from }
-    GiftKept { generation request number until }
+    GiftKept { generation request number until arrived }
     PlannedZone { zone name }
     PlannedDoor { door name zone }
     Seat { seat name article }

@@ -1,7 +1,7 @@
 //! A card for somebody far away: its own key locks it, the provider makes a number, and whoever installs that has it (R18).
 
 use super::number::{For, hashed, number};
-use super::register::from;
+use super::register::{arrived, from};
 use super::title::{next_generation, twice};
 use crate::desk::{Desk, Failure};
 use crate::enter;
@@ -108,6 +108,8 @@ pub(crate) fn take(desk: &mut Desk<'_>, request: &Verified<InstallRequest>) -> R
             }
             card.wallet = request.wallet;
             let certificate = next_generation(desk, row.card, next, request.key, row.used)?;
+            let now = desk.now;
+            arrived(desk, &row, request.wallet, now)?;
             let (taker, proof) = (Some(request.wallet), Some(request.signed().encode()));
             desk.store.put_handed(&HandedRow { state: HandedState::Taken, taker, proof, ..row })?;
             certificate

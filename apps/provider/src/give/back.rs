@@ -1,5 +1,6 @@
 //! What nobody registered or took in time comes back to the wallet that had it last, by the provider alone (R12).
 
+use super::register::arrived;
 use super::title::next_generation;
 use crate::desk::{Desk, Failure};
 use crate::install::reconciling;
@@ -60,7 +61,7 @@ pub(crate) fn is_open(desk: &Desk<'_>, card: &CardRow) -> Result<bool, Failure> 
     Ok(handed || open(desk.store.handed(card.card, card.generation)?, true))
 }
 
-/// A wallet that was put back may have forgotten what it gave: it is told again. Says which cards these are.
+/// A wallet that was put back may have forgotten what it gave, and that it arrived: it is told again. Says which cards these are.
 pub(crate) fn forgotten(desk: &mut Desk<'_>, wallet: DeviceId) -> Result<Vec<CardId>, Failure> {
     let mut gone = Vec::new();
     for (card, given) in desk.store.given_by(wallet)? {
@@ -68,6 +69,12 @@ pub(crate) fn forgotten(desk: &mut Desk<'_>, wallet: DeviceId) -> Result<Vec<Car
         if row.wallet != wallet || is_open(desk, &row)? {
             desk.command(wallet, &Command::block(card, given))?;
             gone.push(card);
+        }
+        // Nor does it know of what arrived since. When it was registered is written nowhere: not before it was heard of.
+        let taken = desk.store.handed(card, given)?.and_then(|handed| Some((handed.taker?, handed)));
+        let began = desk.store.generation(card, given.saturating_add(1))?;
+        if let Some(((taker, handed), began)) = taken.zip(began) {
+            arrived(desk, &handed, taker, began.at)?;
         }
     }
     Ok(gone)

@@ -98,6 +98,8 @@ fn taken_by(
         desk.store.put_handed(&HandedRow { home: last, giver: wallet, ..next })?;
         desk.known_card(title.card)?.wallet = wallet;
     }
+    let now = desk.now;
+    arrived(desk, &row, wallet, now)?;
     let state = match row.state {
         HandedState::Open => {
             let card = desk.known_card(title.card)?;
@@ -114,6 +116,14 @@ fn taken_by(
     let proof = Some(proof.0.0.to_vec());
     desk.store.put_handed(&HandedRow { state, taker: Some(wallet), proof, ..row })?;
     Ok(None)
+}
+
+/// Whoever gave it hears that it has arrived, and not with whom.
+pub(super) fn arrived(desk: &mut Desk<'_>, row: &HandedRow, taker: WalletId, at: Time) -> Result<(), Failure> {
+    if row.giver == taker {
+        return Ok(());
+    }
+    Ok(desk.command(row.giver, &Command::arrived(row.card, row.home, at))?)
 }
 
 /// The first certificate of the last receiver's generation.

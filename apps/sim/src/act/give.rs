@@ -399,7 +399,7 @@ impl Town {
             for held in self.people[at].wallet.tickets().unwrap_or_default() {
                 self.saw_hands(held.card);
                 match self.people[at].wallet.standing(&held.purse) {
-                    Standing::Gift => drop(self.gift(at, held.card)),
+                    Standing::Gift { .. } => drop(self.gift(at, held.card)),
                     Standing::Unregistered(_) if self.hand_odds(500) => {
                         self.register_ticket_plain(at, held.card);
                     }

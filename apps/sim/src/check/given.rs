@@ -28,6 +28,7 @@ impl Town {
             self.title_has_an_end(store, card, wrong)?;
         }
         self.every_handover_is_known(store, &shown, wrong)?;
+        self.givers_hear(store, wrong)?;
         self.nobody_honest_is_convicted(&shown, wrong);
         self.givers_stay_out(venue, wrong);
         Ok(())
@@ -35,7 +36,7 @@ impl Town {
 
     /// Whether a wallet has given this away, and it has not come back.
     pub(super) fn is_given_on(&self, person: &Person, purse: &Purse) -> bool {
-        matches!(person.wallet.standing(purse), Standing::Given { .. } | Standing::Gift)
+        matches!(person.wallet.standing(purse), Standing::Given { .. } | Standing::Gift { .. })
     }
     /// Whether a card was held by somebody in a generation after this one.
     pub(super) fn given_on(&self, card: CardId, generation: Option<u64>) -> bool {
@@ -172,6 +173,34 @@ impl Town {
             };
             if hops.len() > 1 && recorded.is_some_and(|hash| hops.contains(&hash)) && !shown.iter().any(twice) {
                 wrong.push(format!("R12: generation {generation} of {card} was given to two, and nobody is named"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whoever gave what somebody has by now knows that, and nobody else does.
+    fn givers_hear(&self, store: &Store, wrong: &mut Vec<String>) -> Result<(), StoreError> {
+        let honest = self.people.iter().enumerate();
+        let honest = honest.filter(|(_, it)| it.tampered.is_none() && !self.causes.revoked.contains_key(&it.id));
+        for (at, person) in honest {
+            for card in person.wallet.device.cards().unwrap_or_default() {
+                let Some(purse) = load_purse(&person.wallet.device, card) else {
+                    continue;
+                };
+                let heard = match person.wallet.standing(&purse) {
+                    Standing::Given { arrived, .. } | Standing::Gift { arrived, .. } => arrived,
+                    _ => continue,
+                };
+                let last = store.card(card)?.map_or(0, |row| row.generation);
+                let mut there = false;
+                for generation in 0..=last {
+                    let row = store.handed(card, generation)?;
+                    let row = row.filter(|row| (row.giver, row.home) == (person.id, purse.generation()));
+                    there |= row.and_then(|row| row.taker).is_some_and(|taker| taker != person.id);
+                }
+                if there != heard.is_some() {
+                    wrong.push(format!("R12: wallet {at} gave {card}, heard {heard:?}, and somebody has it: {there}"));
+                }
             }
         }
         Ok(())

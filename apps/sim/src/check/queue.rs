@@ -53,7 +53,7 @@ impl Town {
         slips.filter(|slip| slip.active).map(|slip| slip.face).sum()
     }
     /// Whether the promoter knows of an order that it stands.
-    pub(super) fn stands(&self, batch: u64) -> bool {
+    pub(super) fn batch_stands(&self, batch: u64) -> bool {
         self.booth.iter().flat_map(|booth| &booth.batches).any(|it| *it == (batch, Some(true)))
     }
     /// Tickets of an article printed with numbers, which count like those that are sold over the network: those that the promoter knows of,
@@ -65,7 +65,7 @@ impl Town {
         // Of the first sort of ticket, or of the one with seats.
         let of = |slip: &&Slip| article == ARTICLES.len() as u64 + if slip.seat.is_none() { 1 } else { 2 };
         let slips = self.booth.iter().flat_map(|booth| &booth.slips);
-        let known = slips.filter(|slip| self.stands(slip.batch)).filter(of).count() as u64;
+        let known = slips.filter(|slip| self.batch_stands(slip.batch)).filter(of).count() as u64;
         Ok(counted.cast_unsigned().max(known))
     }
 
@@ -91,7 +91,7 @@ impl Town {
                 }
             }
             let seat = store.printed_seat(template().issuer_party, slip.batch, slip.serial)?;
-            if seat != slip.seat && (seat.is_some() || self.stands(slip.batch)) {
+            if seat != slip.seat && (seat.is_some() || self.batch_stands(slip.batch)) {
                 wrong.push(format!("slip {at} is for seat {:?}, and the provider keeps {seat:?}", slip.seat));
             }
         }

@@ -55,7 +55,7 @@ impl Town {
             }
         }
         for (at, slip) in self.booth.iter().flat_map(|booth| booth.slips.iter().enumerate()) {
-            if let Some(seat) = slip.seat.filter(|_| self.stands(slip.batch)) {
+            if let Some(seat) = slip.seat.filter(|_| self.batch_stands(slip.batch)) {
                 holders.entry(seat).or_default().insert(format!("slip {at}"));
             }
         }

@@ -74,7 +74,7 @@ pub struct Wanted<'a> {
 
 /// Reserves, shows the price, pays, and waits until it is known.
 pub fn buy(place: &Place, screen: Screen, name: &str, wanted: &Wanted<'_>) -> Result<Answer, Failure> {
-    let (mut opened, mut post) = place.online(name)?;
+    let (mut opened, mut post, _) = place.abreast(name)?;
     let articles = opened.part.catalogue(&mut post, now())?;
     let article = chosen(articles, wanted)?;
     let card = wanted.card.map(card_of).transpose()?;
@@ -185,6 +185,8 @@ pub fn agree(
         return fail("that names no purchase, or several, that is kept for you; `purchases` lists them");
     };
     let (mut post, number) = (place.line(&mut opened.part)?, bought.purchase());
+    // As for what is chosen now: an older copy is known as one before the card comes (R14).
+    opened.part.update(&mut post, now())?;
     screen.say(format!(
         "{} costs {}, charged to your bank card.",
         bought.article.terms.name,

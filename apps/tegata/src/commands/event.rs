@@ -5,10 +5,11 @@ use super::statement::{cell, cells, list as list_of};
 use crate::calendar;
 use crate::csv::csv;
 use crate::flags::{EventCommand, PassesFlags};
-use crate::place::{Place, now};
+use crate::place::{Place, Sort, now};
 use crate::screen::{Answer, Failure, bold, fail, table};
 use serde_json::{Value, json};
 use std::path::Path;
+use tegata_core::talk::buy::Listing;
 use tegata_core::talk::enter::{Direction, StaffRole};
 use tegata_core::talk::event::EventPlan;
 use tegata_core::talk::join::JoinToken;
@@ -185,7 +186,14 @@ fn gate_at(
 ) -> Result<Answer, Failure> {
     let id = match DeviceId::parse(gate) {
         Some(id) => id,
-        None => match place.gate(gate)?.part.device.id() {
+        None if !place.exists(Sort::Gate, gate) => {
+            return fail(format!(
+                "there is no gate '{gate}' on this data folder; name one that stands elsewhere by its id, dev- and 32 digits, as its `join` \
+                 showed it"
+            ));
+        }
+        // Only its name is looked up, so that it may be open meanwhile.
+        None => match place.look(Sort::Gate, gate)?.0.id() {
             Some(id) => id,
             None => return fail(format!("gate '{gate}' has not joined yet; join it first")),
         },
@@ -197,7 +205,7 @@ fn gate_at(
     let order = opened.part.gate(&mut place.post()?, (id, event, &door), direction, now())?;
     let (door, way) = (named(&plan, order.door), if out { "out" } else { "in" });
     let text = format!(
-        "Gate {gate} lets {way} at {door} of {}. Its next update sets it up: tegata gate NAME update",
+        "Gate {gate} lets {way} at {door} of {}. Its next update sets it up: tegata gate NAME update, or `update` typed where it is open",
         plan.name
     );
     Ok(Answer::new(text, json!({ "gate": id.to_string(), "door": order.door, "direction": direction.name() })))
@@ -296,16 +304,28 @@ fn staff(
 
 fn list(issuer: &Issuer<SqliteVault>, name: &str) -> Result<Answer, Failure> {
     let events = issuer.events()?;
-    let rows: Vec<Vec<String>> = events
-        .iter()
-        .map(|plan| vec![plan.name.clone(), plan.place.clone(), plan.seats.len().to_string(), plan.event.to_string()])
-        .collect();
+    let row = |plan: &EventPlan| -> Result<Vec<String>, Failure> {
+        let place = place_of(plan, &issuer.categories(plan.event)?);
+        Ok(vec![plan.name.clone(), place, plan.seats.len().to_string(), plan.event.to_string()])
+    };
+    let rows = events.iter().map(row).collect::<Result<Vec<_>, _>>()?;
     let json: Vec<Value> = events.iter().map(plan_json).collect();
     let text = match rows.as_slice() {
         [] => format!("No event is planned yet: tegata issuer {name} event plan NAME --place PLACE"),
         rows => table(&["event", "place", "seats", "id"], rows),
     };
     Ok(Answer::new(text, json!({ "events": json })))
+}
+
+/// Where it is by the terms of its tickets of now: a change moves these, and the plan stays as it was signed.
+fn place_of(plan: &EventPlan, categories: &[Listing]) -> String {
+    let mut places: Vec<&str> = Vec::new();
+    for ticket in categories.iter().filter_map(|listed| listed.terms.ticket.as_ref()) {
+        if !places.contains(&ticket.place.as_str()) {
+            places.push(&ticket.place);
+        }
+    }
+    if places.is_empty() { plan.place.clone() } else { places.join(" and ") }
 }
 
 fn plan_json(plan: &EventPlan) -> Value {
@@ -334,7 +354,7 @@ fn show(issuer: &Issuer<SqliteVault>, plan: &EventPlan) -> Result<Answer, Failur
         vec![door.door.to_string(), door.name.clone(), zone(door.zone).to_owned(), at, invited]
     });
     let mut parts = vec![
-        format!("{} at {}, {}", plan.name, plan.place, plan.event),
+        format!("{} at {}, {}", plan.name, place_of(plan, &categories), plan.event),
         table(&["door", "", "into", "gates put there", "invited by a number"], &doors.collect::<Vec<_>>()),
     ];
     let sold = categories.iter().map(|listed| {
@@ -356,6 +376,7 @@ fn show(issuer: &Issuer<SqliteVault>, plan: &EventPlan) -> Result<Answer, Failur
     }
     let json = json!({
         "plan": plan_json(plan),
+        "place": place_of(plan, &categories),
         "categories": categories.iter().map(category::listed).collect::<Vec<_>>(),
         "gates": gates.iter().map(|gate| json!({
             "gate": gate.gate.to_string(), "door": gate.door, "direction": gate.direction.name(),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 use tegata_core::CardId;
-use tegata_core::talk::enter::{GateNotice, Passing, Setup};
+use tegata_core::talk::enter::{EnterRefusal, GateNotice, Passing, Setup};
 use tegata_core::wire::signed::Algorithm;
 use tegata_crypto_native::Badge;
 use tegata_gate::lan::Shared;
@@ -137,7 +137,7 @@ fn admit(
             Ok(Input::Over) | Err(RecvTimeoutError::Disconnected) => {
                 return Ok(Answer::new("The gate is closed.", json!({ "closed": true })));
             }
-            Ok(Input::Shown(notice)) => Ok(told(&notice)),
+            Ok(Input::Shown(notice)) => told_here(gate, &notice),
             Ok(Input::Typed(line)) => match command(place, gate, line.trim()) {
                 Ok(None) => return Ok(Answer::new("The gate is closed.", json!({ "closed": true }))),
                 Ok(Some(answer)) => Ok(answer),
@@ -242,6 +242,17 @@ fn bring(place: &Place, gate: &Arc<Shared<SqliteVault>>) -> Result<Answer, Failu
     let mut post = place.post()?;
     let summary = gate.with(|gate, at| gate.update(&mut post, at))?;
     Ok(super::updated("the gate", &summary))
+}
+
+/// The same where it stands: of a way out, which zone's it is.
+fn told_here(gate: &Arc<Shared<SqliteVault>>, notice: &GateNotice) -> Result<Answer, Failure> {
+    let mut answer = told(notice);
+    if matches!(notice, GateNotice::Refused(EnterRefusal::InsideElsewhere, _)) {
+        let zone = gate.with(|gate, _| gate.door())?.setup.zone;
+        answer.text.push_str(&format!(" (this is the way out of zone {zone})"));
+        answer.json["zone"] = zone.into();
+    }
+    Ok(answer)
 }
 
 /// What the steward sees.

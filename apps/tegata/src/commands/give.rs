@@ -8,7 +8,9 @@ use std::time::Duration;
 use tegata_core::talk::give::{GiveRefusal, GiverNotice, ReceiverNotice};
 use tegata_core::{Amount, CardId};
 use tegata_crypto_native::number::InstallationNumber;
-use tegata_wallet::{Answer as Consent, Meeting, Standing, Ticket, take_from};
+use tegata_device::HttpPost;
+use tegata_vault::SqliteVault;
+use tegata_wallet::{Answer as Consent, Meeting, Standing, Ticket, Wallet, take_from};
 
 /// What holds until the provider has certified it for its receiver (R21).
 const TAPPED: &str = "Until it is registered it is tapped at the gate: a gate that has only a camera does not take it.";
@@ -57,8 +59,13 @@ pub fn standing(stands: Standing) -> Value {
     match stands {
         Standing::Own => json!({ "is": "own" }),
         Standing::Unregistered(until) => json!({ "is": "unregistered", "register_by": until.0, "only_tapped": true }),
-        Standing::Given { until, taken } => json!({ "is": "given", "register_by": until.0, "taken": taken }),
-        Standing::Gift => json!({ "is": "gift" }),
+        Standing::CameBack => json!({ "is": "own", "came_back": true }),
+        Standing::Given { until, taken, arrived } => {
+            json!({ "is": "given", "register_by": until.0, "taken": taken, "arrived": arrived.map(|at| at.0) })
+        }
+        Standing::Gift { until, arrived } => {
+            json!({ "is": "gift", "until": until.map(|until| until.0), "arrived": arrived.map(|at| at.0) })
+        }
         Standing::Over => json!({ "is": "over" }),
     }
 }
@@ -74,14 +81,28 @@ pub fn note(card: CardId, stands: Standing) -> Option<String> {
             let until = super::moment(until);
             Some(format!("{card} was given to you: go online before {until}, or it goes back. {TAPPED}"))
         }
-        Standing::Given { until, taken: true } => Some(format!(
-            "{card} is given, and its receiver's. If nobody registers it before {}, it comes back to this wallet some days later.",
+        Standing::CameBack => Some(format!("{card} was given, and came back.")),
+        Standing::Given { arrived: Some(at), .. } => {
+            Some(format!("{card} is given, and was registered by its receiver on {}.", super::moment(at)))
+        }
+        Standing::Given { until, taken: true, .. } => Some(format!(
+            "{card} is given, and its receiver's. It waits to be registered until {}; else it comes back to this wallet some days later.",
             super::moment(until)
         )),
         Standing::Given { .. } => {
             Some(format!("{card} is given, and its receiver has not confirmed it: give it again to the same wallet."))
         }
-        Standing::Gift => Some(format!("{card} is given by a number: `gift {card}` shows it again.")),
+        Standing::Gift { arrived: Some(at), .. } => {
+            Some(format!("{card} is given by a number, and was taken on {}.", super::moment(at)))
+        }
+        Standing::Gift { until: Some(until), .. } if now().time >= until => Some(format!(
+            "{card} was given by a number, and nobody is known to have taken it: an update says how it stands."
+        )),
+        Standing::Gift { until: Some(until), .. } => Some(format!(
+            "{card} is given by a number, and waits until {} to be taken: `gift {card}` shows the number again.",
+            super::moment(until)
+        )),
+        Standing::Gift { .. } => Some(format!("{card} is given by a number: `gift {card}` shows it.")),
     }
 }
 
@@ -228,10 +249,29 @@ pub fn register(place: &Place, name: &str, ticket: Option<&str>) -> Result<Answe
     Ok(Answer::new(text, json!({ "registered": done.iter().map(ToString::to_string).collect::<Vec<_>>() })))
 }
 
+/// What became of a gift since it was given; `None`: it was not, or waits.
+fn given_before(
+    wallet: &mut Wallet<SqliteVault>,
+    post: &mut HttpPost,
+    card: CardId,
+) -> Result<Option<Answer>, Failure> {
+    if !matches!(wallet.standing(&wallet.ticket(card)?.purse), Standing::Gift { .. }) {
+        return Ok(None);
+    }
+    wallet.update(post, now())?;
+    let stands = wallet.standing(&wallet.ticket(card)?.purse);
+    let known = matches!(stands, Standing::Gift { arrived: Some(_), .. } | Standing::CameBack);
+    let told = note(card, stands).filter(|_| known);
+    Ok(told.map(|told| Answer::new(told, json!({ "gift": card.to_string(), "standing": standing(stands) }))))
+}
+
 /// Gives a ticket by a number.
 pub fn gift(place: &Place, name: &str, ticket: &str) -> Result<Answer, Failure> {
     let card = named(ticket)?;
     let (mut opened, mut post) = place.online(name)?;
+    if let Some(answer) = given_before(&mut opened.part, &mut post, card)? {
+        return Ok(answer);
+    }
     let held = opened.part.to_give(card, now().time, true)?;
     let (number, until) = opened.part.gift(&mut post, card, now())?;
     let number = InstallationNumber::parse(&number).map_or(number, |number| number.to_string());

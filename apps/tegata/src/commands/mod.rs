@@ -149,6 +149,10 @@ pub fn subject_text(certificate: &Certificate) -> String {
     }
 }
 
+/// What is said to whoever has put a device back from an older copy (R11, R14).
+const RESTORED: &str = " It was found behind its own past (an older copy was restored?); the provider set it right. What the copy may \
+    have spent meanwhile is held back and returns by itself with an update once the terms' days for late records are over.";
+
 /// What an update did, for people and programs.
 pub fn updated(name: &str, summary: &Summary) -> Answer {
     let mut text = format!(
@@ -156,8 +160,7 @@ pub fn updated(name: &str, summary: &Summary) -> Answer {
         summary.recorded, summary.commands, summary.taken_up
     );
     if summary.restarted {
-        text.push_str(" It was found behind its own past (an older copy was restored?); the provider set it right. What the copy may have spent \
-             meanwhile is held back and returns by itself with an update once the terms' days for late records are over.");
+        text.push_str(RESTORED);
     }
     let json = json!({
         "updated": name,

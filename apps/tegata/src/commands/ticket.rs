@@ -6,7 +6,7 @@ use crate::screen::{Answer, Failure, Screen, bold, fail, table};
 use serde_json::{Value, json};
 use tegata_core::CardId;
 use tegata_core::card::payment::PurseState;
-use tegata_core::talk::enter::WalletEnterNotice;
+use tegata_core::talk::enter::{EnterRefusal, WalletEnterNotice};
 use tegata_vault::SqliteVault;
 use tegata_wallet::{Standing, Ticket, Wallet, enter_at};
 
@@ -47,17 +47,19 @@ pub fn list(place: &Place, name: &str) -> Result<Answer, Failure> {
     Ok(Answer::new(text, json!({ "tickets": json })))
 }
 
+/// The entries left, of several zones in the one that has most: gates count each zone by itself.
 fn left(ticket: &Ticket) -> u64 {
     let entries = ticket.terms.ticket.as_ref().map_or(0, |terms| terms.entries);
-    entries.saturating_sub(ticket.passes.iter().map(|(_, pass)| pass.entry).max().unwrap_or(0))
+    entries.saturating_sub(ticket.passes.iter().map(|(_, pass)| pass.entry).min().unwrap_or(0))
 }
 
 fn state(ticket: &Ticket, stands: Standing) -> &'static str {
     match (ticket.purse.state, stands) {
-        (_, Standing::Given { .. } | Standing::Gift) => "given away",
+        (_, Standing::Given { .. } | Standing::Gift { .. }) => "given away",
         (PurseState::Blocked, _) => "blocked",
         (PurseState::Ended, _) => "over",
         (PurseState::Active, _) if ticket.passes.iter().any(|(_, pass)| pass.inside) => "inside",
+        (PurseState::Active, _) if left(ticket) == 0 => "used up",
         (PurseState::Active, Standing::Unregistered(_)) => "not registered",
         (PurseState::Active, _) => "valid",
     }
@@ -74,6 +76,7 @@ fn listed(ticket: &Ticket, stands: Standing) -> Value {
         "seat": ticket.purse.certificate.claimed().seat,
         "seat_name": ticket.purse.seat_name,
         "entries_left": left(ticket),
+        "zones": terms.map(|terms| terms.zones.clone()),
         "state": state(ticket, stands),
         "standing": give::standing(stands),
         "giving": give::bounds(ticket),
@@ -108,7 +111,22 @@ pub fn enter(
     let address = place.gateway(gate)?;
     screen.say(format!("{name} touches {gate}."));
     let notices = enter_at(&mut opened.part, address.as_str(), (card, people), now)?;
+    if let Some(WalletEnterNotice::Refused { why: why @ EnterRefusal::InsideElsewhere, .. }) = notices.last() {
+        let inside = inside(&opened.part.ticket(card)?);
+        return fail(format!("the gate stays closed: {} (the ticket is inside {inside})", why.for_holder()));
+    }
     told(&notices, card)
+}
+
+/// The zones that its holder is inside of.
+fn inside(ticket: &Ticket) -> String {
+    zones(ticket.passes.iter().filter(|(_, pass)| pass.inside).map(|(zone, _)| *zone))
+}
+
+/// Zones as people read them.
+fn zones(of: impl Iterator<Item = u64>) -> String {
+    let names: Vec<String> = of.map(|zone| format!("zone {zone}")).collect();
+    names.join(", ")
 }
 
 /// What the holder sees after a touch.
@@ -137,14 +155,26 @@ pub fn show(
 ) -> Result<Answer, Failure> {
     let mut opened = place.wallet(name)?;
     let card = chosen(&opened.part, ticket)?;
-    let zones = opened.part.ticket(card)?.passes;
-    let Some(zone) = zone.or(zones.first().map(|(zone, _)| *zone)) else {
+    let ticket = opened.part.ticket(card)?;
+    let opens: Vec<u64> = ticket.passes.iter().map(|(zone, _)| *zone).collect();
+    let Some(zone) = zone.or(opens.first().copied()) else {
         return fail("this ticket opens no zone");
     };
+    if !opens.contains(&zone) {
+        return fail(format!("this ticket does not open zone {zone}: it is for {}", zones(opens.into_iter())));
+    }
     let code = opened.part.window(card, zone, people, now())?;
     let text = base45::encode(&code);
     let picture = super::qr(&text)?;
-    let shown =
-        format!("{picture}\n{text}\nThis code is for the next moments only; a picture of it is worth nothing later.");
-    Ok(Answer::new(shown, json!({ "code": text, "bytes": code.len(), "ticket": card.to_string() })))
+    let others: Vec<u64> = opens.iter().copied().filter(|other| *other != zone).collect();
+    let others = match others.as_slice() {
+        [] => String::new(),
+        _ => format!(" The ticket is for {}, too: --zone NUMBER.", zones(others.iter().copied())),
+    };
+    let shown = format!(
+        "{picture}\n{text}\nThis code is for {}, zone {zone}, and for the next moments only; a picture of it is worth nothing later.{others}",
+        bold(&ticket.terms.name)
+    );
+    let json = json!({ "code": text, "bytes": code.len(), "ticket": card.to_string(), "zone": zone, "zones": opens });
+    Ok(Answer::new(shown, json))
 }

@@ -150,7 +150,7 @@ fn slip(text: Option<&str>) -> Result<Option<Signed<tegata_core::talk::cards::Ac
 pub fn install(place: &Place, name: &str, number: &str, shown: Option<&str>) -> Result<Answer, Failure> {
     // A mistyped number is told before anybody is asked.
     InstallationNumber::parse(number)?;
-    let (mut opened, mut post) = place.online(name)?;
+    let (mut opened, mut post, before) = place.abreast(name)?;
     let card = opened.part.install(&mut post, number, slip(shown)?, now())?;
     opened.part.update(&mut post, now())?;
     let held = opened.part.cards()?.into_iter().find(|held| held.card == card);
@@ -162,9 +162,11 @@ pub fn install(place: &Place, name: &str, number: &str, shown: Option<&str>) -> 
     let ticket = ticket.map(|ticket| ticket.terms.name);
     let remaining = held.as_ref().map_or_else(String::new, |held| format!(" with {}", bold(held.remaining)));
     let called = ticket.as_ref().map_or_else(String::new, |name| format!(": {}", bold(name)));
-    let text = format!("Installed {card}{remaining}{called}.{placed}{bound}");
+    let restored = if before.restarted { super::RESTORED } else { "" };
+    let text = format!("Installed {card}{remaining}{called}.{placed}{bound}{restored}");
     let json = json!({
         "installed": card.to_string(),
+        "restarted": before.restarted,
         "remaining": held.map(|held| held.remaining.decimal().to_string()),
         "ticket": ticket,
         "seat_name": seat,
@@ -175,15 +177,18 @@ pub fn install(place: &Place, name: &str, number: &str, shown: Option<&str>) -> 
 
 fn load(place: &Place, name: &str, number: &str, named: Option<&str>) -> Result<Answer, Failure> {
     InstallationNumber::parse(number)?;
-    let (mut opened, mut post) = place.online(name)?;
+    let (mut opened, mut post, before) = place.abreast(name)?;
     let card = match (named, opened.part.cards()?.as_slice()) {
         (None, [only]) => only.card,
         _ => chosen(&opened.part, named, CardKind::Payment)
             .or_else(|_| chosen(&opened.part, named, CardKind::Telephone))?,
     };
     let amount = opened.part.load(&mut post, card, number, None, now())?;
-    let text = format!("Loaded {amount} onto {card}.");
-    Ok(Answer::new(text, json!({ "loaded": amount.decimal().to_string(), "card": card.to_string() })))
+    let restored = if before.restarted { super::RESTORED } else { "" };
+    let text = format!("Loaded {amount} onto {card}.{restored}");
+    let json =
+        json!({ "loaded": amount.decimal().to_string(), "card": card.to_string(), "restarted": before.restarted });
+    Ok(Answer::new(text, json))
 }
 
 fn cards(wallet: &Wallet<SqliteVault>) -> Result<Answer, Failure> {

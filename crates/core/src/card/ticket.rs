@@ -122,6 +122,8 @@ pub struct Wanted<'a> {
     pub left: bool,
     /// Given by a window.
     pub window: bool,
+    /// An exit of an entry that its wallet has not heard of, at a gate that hears all others: what none of them knows did not come in.
+    pub doubted: bool,
     /// When, by the gate's clock.
     pub now: Time,
 }
@@ -274,7 +276,9 @@ impl Usage {
     }
     fn goes_out(&self, wanted: &Wanted<'_>) -> Verdict {
         // Where the holder came in this gate may not have heard of.
-        match wanted.entry < self.entry || (wanted.entry == self.entry && self.inside == 0) || wanted.entry == 0 {
+        let unknown = wanted.doubted && wanted.entry > self.entry;
+        let over = wanted.entry < self.entry || (wanted.entry == self.entry && self.inside == 0);
+        match unknown || over || wanted.entry == 0 {
             true => Verdict::Refuse(EnterRefusal::NotInside),
             false => Verdict::Admit,
         }
@@ -313,7 +317,8 @@ mod tests {
         }
     }
     fn wants(entry: u64, direction: Direction) -> Wanted<'static> {
-        Wanted { entry, direction, zone: 1, people: 1, earlier: &[], left: false, window: false, now: DOORS }
+        let (left, window, doubted) = (false, false, false);
+        Wanted { entry, direction, zone: 1, people: 1, earlier: &[], left, window, doubted, now: DOORS }
     }
     fn used(entry: u64, direction: Direction, at: Time) -> Use {
         Use {
@@ -351,6 +356,9 @@ mod tests {
         no(&usage, wants(2, IN), EnterRefusal::Inside);
         yes(&usage, Wanted { left: true, ..wants(2, IN) });
         yes(&usage, Wanted { now: DOORS.after(Time::DAY), ..wants(2, IN) });
+        yes(&usage, Wanted { doubted: true, ..wants(1, OUT) });
+        no(&usage, Wanted { doubted: true, ..wants(2, OUT) }, EnterRefusal::NotInside);
+        yes(&usage, wants(2, OUT));
         yes(&usage, wants(1, OUT));
         usage.count(&terms, used(1, OUT, DOORS));
         no(&usage, wants(1, OUT), EnterRefusal::NotInside);

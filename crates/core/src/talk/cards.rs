@@ -300,8 +300,9 @@ impl CardRequest {
         let over = |purse: &Purse| purse.generation() < certificate.generation;
         if before.as_ref().is_none_or(over) {
             let dead = anchors.is_dead(card, certificate.generation);
+            let stands = KeptChange::state_of(context.records, card, certificate.generation);
             let mut purse = Purse::new(certificate.into_signed()).seated(reply.seat_name.as_ref());
-            purse.state = if dead { PurseState::Blocked } else { KeptChange::state_of(context.records, card) };
+            purse.state = if dead { PurseState::Blocked } else { stands };
             batch.replace(purse_key(card), before.map(|purse| purse.to_bytes()), purse.to_bytes());
         }
         Step::new(Self::Keeping(CardNotice::Installed { card, remaining }), [Effect::Store(batch)])

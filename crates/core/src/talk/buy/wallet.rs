@@ -390,11 +390,12 @@ impl Buying {
             && terms.handle() == certificate.terms
             && certificate.face == article.face;
         ours.then_some(())?;
-        let card = certificate.card;
+        let (card, generation) = (certificate.card, certificate.generation);
         batch.put(RecordKey::new(Space::Terms, certificate.terms.0), terms.to_bytes());
         if context.records.get(&purse_key(card)).is_none() {
             let mut purse = Purse::new(certificate.into_signed()).seated(answer.seat_name.as_ref());
-            purse.state = if dead { PurseState::Blocked } else { KeptChange::state_of(context.records, card) };
+            let stands = KeptChange::state_of(context.records, card, generation);
+            purse.state = if dead { PurseState::Blocked } else { stands };
             batch.replace(purse_key(card), None, purse.to_bytes());
         }
         Some(card)

@@ -165,7 +165,7 @@ impl GateEnter {
 
     /// A presentation: by a ticket of this event, to this gate, in this session.
     fn presented(door: Door, session: Hash, presented: Presented, context: &Context<'_>) -> Next {
-        let Presented { presentation, certificate, left, title, .. } = presented;
+        let Presented { presentation, certificate, left, title, unheard, .. } = presented;
         let said = match accept(&door, (&certificate, title.as_deref().unwrap_or_default()), context) {
             Ok(said) => said,
             Err(why) => return Self::refuse(why),
@@ -195,6 +195,7 @@ impl GateEnter {
             earlier: earlier(&presentation),
             left,
             window: false,
+            doubted: door.hears && unheard == Some(true),
             now: context.now,
         };
         let hash = presentation.hash();
@@ -239,6 +240,7 @@ impl GateEnter {
             earlier: &[],
             left: false,
             window: true,
+            doubted: false,
             now: context.now,
         };
         Self::judge(door, (&said, shown, hash), &wanted, context)
@@ -269,7 +271,12 @@ impl GateEnter {
         let verdict = match terms {
             Err(why) => Verdict::Refuse(why),
             Ok(Some(_)) if given => Verdict::Refuse(EnterRefusal::GivenAway),
-            Ok(Some(terms)) if terms.event == door.setup.event => usage.judge(terms, wanted),
+            Ok(Some(terms)) if terms.event == door.setup.event => match usage.judge(terms, wanted) {
+                Verdict::Refuse(EnterRefusal::NotInside) if is_elsewhere(said, terms, wanted, context) => {
+                    Verdict::Refuse(EnterRefusal::InsideElsewhere)
+                }
+                verdict => verdict,
+            },
             Ok(_) => Verdict::Refuse(EnterRefusal::OtherEvent),
         };
         let used = usage.used(wanted.entry, Direction::In).is_some();
@@ -405,6 +412,14 @@ fn seat_of(
         Err(why) => why == EnterRefusal::Changed,
     };
     certified.seat.filter(|_| ours)
+}
+
+/// Whether the holder of a ticket is inside another zone today, by what this gate knows.
+fn is_elsewhere(said: &Holder, terms: &TicketTerms, wanted: &Wanted<'_>, context: &Context<'_>) -> bool {
+    terms.zones.iter().filter(|zone| **zone != wanted.zone).any(|zone| {
+        let usage = Usage::of(context.records, said, *zone);
+        usage.inside > 0 && usage.day == terms.day(wanted.now)
+    })
 }
 
 fn shown(setup: &Setup, certificate: Signed<CardCertificate>) -> Shown {

@@ -74,6 +74,8 @@ codes! {
         NotReady = 24,
         /// It was given on and not registered in time (R12).
         Unregistered = 25,
+        /// The holder is inside another zone than the one that this is the way out of.
+        InsideElsewhere = 26,
     }
 }
 
@@ -116,6 +118,9 @@ impl EnterRefusal {
             Self::Declined => "the holder declined",
             Self::NotReady => "this gate is not set up for an event",
             Self::Unregistered => "given on and not registered in time: ask to go online once",
+            Self::InsideElsewhere => {
+                "the ticket is inside another zone than this is the way out of; its wallet says which: show the way to that zone's exit"
+            }
         }
     }
     /// What the holder can do, for the wallet's screen.
@@ -150,6 +155,9 @@ impl EnterRefusal {
             Self::Declined => "you declined",
             Self::NotReady => "this gate is not set up for an event; use another",
             Self::Unregistered => "this ticket was given to you and is not registered yet; go online once",
+            Self::InsideElsewhere => {
+                "you are inside another zone than this is the way out of; go out of that one at its own exit"
+            }
         }
     }
 }
@@ -241,6 +249,8 @@ message! {
         3 left: Option<LeftBefore>,
         /// How it was given on since the certificate (R12).
         4 title: Option<Vec<Hop>>,
+        /// An exit: the wallet has not heard that this entry came in. It has shown a code for it, or no gate has answered.
+        5 unheard: Option<bool>,
     }
 }
 

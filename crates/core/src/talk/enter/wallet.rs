@@ -184,6 +184,7 @@ pub struct Showing {
     at: Gateway,
     gate: Signed<Certificate>,
     left: Option<LeftBefore>,
+    unheard: bool,
 }
 
 /// The wallet's states.
@@ -257,7 +258,8 @@ impl WalletEnter {
         // Whoever has gone out does not go out again: what was shown for that is forgotten, and its first number would be used twice,
         // as two wallets do (R20).
         if direction == Direction::Out && !pass.may_be_inside() {
-            return Self::refuse(EnterRefusal::NotInside);
+            let elsewhere = inside(context.records, &purse, &visitor.terms).any(|of| of != zone);
+            return Self::refuse(if elsewhere { EnterRefusal::InsideElsewhere } else { EnterRefusal::NotInside });
         }
         let entry = pass.next(direction);
         let known = |_: &&Attempt| !context.broken.has(Break::AttemptsForgotten);
@@ -275,15 +277,16 @@ impl WalletEnter {
         let presentation = Unsigned::new(presentation, purse.key().algorithm());
         let at = Gateway { session, gate: gate.subject.device(), event, zone, direction };
         let tbs = presentation.tbs(&Presentation::context(visitor.card, purse.generation(), &at));
+        let unheard = direction == Direction::Out && !(pass.inside && entry == pass.entry);
         let left = pass.left.filter(|_| direction == Direction::In);
-        let showing = Showing { presentation, purse, at, gate: gate.signed().clone(), left };
+        let showing = Showing { presentation, purse, at, gate: gate.signed().clone(), left, unheard };
         let sign = Effect::Sign { key: SigningKey::Card(visitor.card), tbs };
         Step::new(Self::Signing(visitor, showing), [sign])
     }
 
     /// What is shown is stored before it leaves: a wallet that is put back does not know of it, and that shows (R20).
     fn signed(visitor: Visitor, showing: Showing, signature: Signature, context: &Context<'_>) -> Next {
-        let Showing { presentation, purse, at, gate, left } = showing;
+        let Showing { presentation, purse, at, gate, left, unheard } = showing;
         let presentation = presentation.sign(signature);
         let attempt = Attempt {
             presentation: presentation.clone(),
@@ -297,7 +300,8 @@ impl WalletEnter {
         };
         let (mut pass, before) = Pass::load(context.records, &purse, attempt.zone);
         let Purse { certificate, title, .. } = purse;
-        let presented = Presented { presentation, certificate, left, title, extensions: Default::default() };
+        let unheard = unheard.then_some(true);
+        let presented = Presented { presentation, certificate, left, title, unheard, extensions: Default::default() };
         pass.keep(attempt.clone());
         let mut batch = Batch::default();
         batch.replace(Pass::key(visitor.card, attempt.zone), before, pass.to_bytes());
@@ -409,6 +413,12 @@ impl Pass {
             said.entry > entry || (said.entry == entry && over == Direction::In && held.direction == Direction::Out)
         });
     }
+}
+
+/// The zones that its holder is inside of, as far as this wallet knows.
+fn inside<'a>(records: &'a dyn Records, purse: &'a Purse, terms: &'a Terms) -> impl Iterator<Item = u64> + 'a {
+    let zones = ticket::of(terms).map_or(&[][..], |ticket| &ticket.zones);
+    zones.iter().copied().filter(move |zone| Pass::load(records, purse, *zone).0.inside)
 }
 
 /// Why a ticket that is over lets nobody in: it was given, or else it was given back.

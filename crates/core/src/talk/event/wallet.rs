@@ -13,7 +13,7 @@ use crate::step::{Context, Effect, Event, Fault, Records, SigningKey, Step, Talk
 use crate::talk::buy::Refunded;
 use crate::talk::pay::{load_purse, purse_key};
 use crate::talk::report::Refused;
-use crate::talk::update::{Answered, load_terms, read_reply};
+use crate::talk::update::{Answered, is_blocked_before, load_terms, read_reply};
 use crate::wire::canonical::Wire;
 use crate::wire::certificate::Anchors;
 use crate::wire::signed::{PublicKey, Signature, Signed, Unsigned};
@@ -60,11 +60,13 @@ impl KeptChange {
             (None, _) => taken.then_some(ChangeOutcome::Taken),
         }
     }
-    /// How a ticket stands that comes only now: its event may be cancelled since it was bought, or its money on its way back.
-    pub fn state_of(records: &dyn Records, card: CardId) -> PurseState {
+    /// How a card of this generation stands that comes only now: its event may be cancelled since it was bought, its money on its way
+    /// back, or it may be blocked.
+    pub fn state_of(records: &dyn Records, card: CardId, generation: u64) -> PurseState {
         let cancelled = Self::load(records, card).is_some_and(|kept| kept.changed.after.is_none());
         match cancelled || records.get(&Refunded::key(card)).is_some() {
             true => PurseState::Ended,
+            false if is_blocked_before(records, card, generation) => PurseState::Blocked,
             false => PurseState::Active,
         }
     }

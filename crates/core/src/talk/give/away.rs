@@ -4,7 +4,7 @@
 use super::giver::{used, why_not};
 use super::messages::*;
 use super::receiver::Taking;
-use crate::card::payment::Advance;
+use crate::card::payment::{Advance, Purse};
 use crate::card::{CardCertificate, EventKind};
 use crate::id::{CardId, DeviceId, Hash};
 use crate::message;
@@ -30,6 +30,8 @@ message! {
         3 number: Option<String>,
         /// Until when it can be taken.
         4 until: Option<crate::Time>,
+        /// When somebody has taken it, as the provider said first.
+        5 arrived: Option<crate::Time>,
     }
 }
 
@@ -41,6 +43,21 @@ impl GiftKept {
     /// Reads it.
     pub fn load(records: &dyn Records, card: CardId) -> Option<Self> {
         Self::from_bytes(&records.get(&Self::key(card))?).ok()
+    }
+    /// The provider has said when this generation was taken by its number: kept once.
+    pub fn arrive(records: &dyn Records, (card, generation): (CardId, u64), at: crate::Time) -> Batch {
+        let mut batch = Batch::default();
+        let kept = Self::load(records, card);
+        if let Some(kept) = kept.filter(|kept| kept.generation == generation && kept.arrived.is_none()) {
+            let after = Self { arrived: Some(at), ..kept.clone() };
+            batch.replace(Self::key(card), Some(kept.to_bytes()), after.to_bytes());
+        }
+        batch
+    }
+    /// Whether this wallet has given an earlier generation of the card that it holds, and nobody has taken that.
+    pub fn came_back(records: &dyn Records, purse: &Purse) -> bool {
+        let kept = Self::load(records, purse.card());
+        kept.is_some_and(|kept| kept.generation < purse.generation() && kept.arrived.is_none())
     }
 }
 
@@ -224,6 +241,7 @@ impl Away {
             request: request.clone(),
             number: None,
             until: None,
+            arrived: None,
             extensions: Default::default(),
         };
         let mut batch = Batch::default();

@@ -25,6 +25,8 @@ message! {
         2 given: Given,
         /// The receiver's signature that it was stored.
         3 taken: Option<SessionSignature>,
+        /// When somebody has registered it, as the provider said first.
+        4 arrived: Option<crate::Time>,
     }
 }
 
@@ -37,6 +39,21 @@ impl HandedOver {
     pub fn load(records: &dyn Records, purse: &Purse) -> Option<Self> {
         let kept = Self::from_bytes(&records.get(&Self::key(purse.card()))?).ok()?;
         (kept.generation == purse.generation()).then_some(kept)
+    }
+    /// The provider has said when this generation was registered by whoever has it: kept once.
+    pub fn arrive(records: &dyn Records, (card, generation): (CardId, u64), at: crate::Time) -> Batch {
+        let mut batch = Batch::default();
+        let kept = records.get(&Self::key(card)).and_then(|bytes| Self::from_bytes(&bytes).ok());
+        if let Some(kept) = kept.filter(|kept| kept.generation == generation && kept.arrived.is_none()) {
+            let after = Self { arrived: Some(at), ..kept.clone() };
+            batch.replace(Self::key(card), Some(kept.to_bytes()), after.to_bytes());
+        }
+        batch
+    }
+    /// Whether this wallet has given an earlier generation of the card that it holds, and nobody has registered that.
+    pub fn came_back(records: &dyn Records, purse: &Purse) -> bool {
+        let kept = records.get(&Self::key(purse.card())).and_then(|bytes| Self::from_bytes(&bytes).ok());
+        kept.is_some_and(|kept| kept.generation < purse.generation() && kept.arrived.is_none())
     }
 }
 
@@ -265,6 +282,7 @@ impl Giver {
             generation,
             given: Given { hop, exits, extensions: Default::default() },
             taken: None,
+            arrived: None,
             extensions: Default::default(),
         };
         let entry = LogEntry {
@@ -291,7 +309,8 @@ impl Giver {
         }
         let after = HandedOver { taken: Some(taken.proof), ..kept.clone() };
         let mut batch = Batch::default();
-        batch.put(HandedOver::key(card), after.to_bytes());
+        // The provider may have said meanwhile that it has arrived (R13).
+        batch.replace(HandedOver::key(card), Some(kept.to_bytes()), after.to_bytes());
         Step::new(Self::Keeping, [Effect::Store(batch)])
     }
 }

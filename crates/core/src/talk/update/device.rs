@@ -3,7 +3,7 @@
 use super::messages::*;
 use crate::card::payment::{Purse, PurseState};
 use crate::card::{Raise, Terms};
-use crate::id::{DeviceId, Hash};
+use crate::id::{CardId, DeviceId, Hash};
 use crate::record::{Batch, Overlay, RecordKey, Space};
 use crate::step::{Context, Effect, Event, Fault, Records, SigningKey, Step, Talk};
 use crate::talk::buy::{Bought, Kept, PurchaseState, Refunded};
@@ -11,6 +11,7 @@ use crate::talk::call::Calling;
 use crate::talk::credit::{Credited, UserReceipt};
 use crate::talk::enter::Setup;
 use crate::talk::event::KeptChange;
+use crate::talk::give::{GiftKept, HandedOver};
 use crate::talk::journal::{Journal, LogEntry};
 use crate::talk::pay::{Paying, Till, keep_raise, load_purse, purse_key};
 use crate::talk::reach::take_in;
@@ -29,6 +30,17 @@ pub fn anchors_key() -> RecordKey {
 /// Reads what a device trusts; `None` before it has joined.
 pub fn load_anchors(records: &dyn Records) -> Option<Anchors> {
     Anchors::from_bytes(&records.get(&anchors_key())?).ok()
+}
+
+/// Where a block is kept of a card that this wallet has not heard of.
+fn block_key(card: CardId) -> RecordKey {
+    RecordKey::new(Space::Ticket, [b"block".as_slice(), &card.0].concat())
+}
+
+/// Whether this generation of a card was blocked before this wallet heard of the card.
+pub fn is_blocked_before(records: &dyn Records, card: CardId, generation: u64) -> bool {
+    let kept = records.get(&block_key(card)).and_then(|bytes| Command::from_bytes(&bytes).ok());
+    kept.is_some_and(|block| block.generation.is_none_or(|dead| generation <= dead))
 }
 
 /// Reads terms by their handle.
@@ -315,6 +327,8 @@ impl Apply<'_> {
             CommandKind::Raise => self.raise(command)?,
             CommandKind::Block => {
                 let Some(purse) = load_purse(&self.over, command.card?) else {
+                    // The answer to its install may still be on the way: it comes blocked.
+                    self.over.batch.put(block_key(command.card?), command.to_bytes());
                     return Some(());
                 };
                 // It was said of what this wallet had before.
@@ -362,6 +376,7 @@ impl Apply<'_> {
                 }
             }
             CommandKind::Kept => self.kept(command.kept.as_ref()?),
+            CommandKind::Arrived => self.arrived((command.card?, command.generation?), command.at?),
             // Of later kinds of card: recorded as carried out, it names nothing this device holds.
             CommandKind::Program => {}
         }
@@ -411,6 +426,14 @@ impl Apply<'_> {
             let after = Bought { state: PurchaseState::Reserved, expires: Some(kept.expires), ..before.clone() };
             self.over.batch.replace(Bought::key(kept.purchase), Some(before.to_bytes()), after.to_bytes());
         }
+    }
+
+    /// What this wallet gave is its receiver's. What it has forgotten, because it was put back, changes nothing.
+    fn arrived(&mut self, given: (CardId, u64), at: crate::Time) {
+        let more = HandedOver::arrive(&self.over, given, at);
+        self.over.merge(more);
+        let more = GiftKept::arrive(&self.over, given, at);
+        self.over.merge(more);
     }
 
     fn terms(&mut self, terms: &Terms) {

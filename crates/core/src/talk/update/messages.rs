@@ -95,6 +95,8 @@ codes! {
         Tariff = 16,
         /// For which phone a number stands that somebody was given to call it.
         StandsFor = 17,
+        /// What this wallet gave is its receiver's.
+        Arrived = 18,
     }
 }
 
@@ -132,7 +134,10 @@ message! {
         /// StandsFor: the number, and the phone.
         17 stands: Option<StandsFor>,
         /// Block: up to which generation of the card. What its wallet was certified for since, or received, is not meant.
+        /// Arrived: which generation was given.
         18 generation: Option<u64>,
+        /// Arrived: when its receiver has registered or taken it. Who that is, is not said.
+        19 at: Option<Time>,
     }
 }
 
@@ -140,6 +145,10 @@ impl Command {
     /// This card is dead in its wallet, up to this generation.
     pub fn block(card: CardId, generation: u64) -> Self {
         Self { card: Some(card), generation: Some(generation), ..Self::new(CommandKind::Block) }
+    }
+    /// This generation of a card, which the wallet gave, is its receiver's since then.
+    pub fn arrived(card: CardId, generation: u64, at: Time) -> Self {
+        Self { card: Some(card), generation: Some(generation), at: Some(at), ..Self::new(CommandKind::Arrived) }
     }
     /// A command with nothing in it but its kind.
     pub fn new(kind: CommandKind) -> Self {
@@ -160,6 +169,7 @@ impl Command {
             tariff: None,
             stands: None,
             generation: None,
+            at: None,
             extensions: Default::default(),
         }
     }

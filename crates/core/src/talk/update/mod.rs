@@ -33,5 +33,5 @@
 mod device;
 mod messages;
 
-pub use device::{DeviceUpdate, Updated, anchors_key, load_anchors, load_terms};
+pub use device::{DeviceUpdate, Updated, anchors_key, is_blocked_before, load_anchors, load_terms};
 pub use messages::*;
