@@ -463,7 +463,7 @@ fn enter_messages() -> Vec<Case> {
     };
     all.push(accepted("as large as it may be", sized(MAX_ENTER_MESSAGE)));
     all.push(Case::new("too large", "EnterMessage", sized(MAX_ENTER_MESSAGE + 1), refusal("TooLarge")));
-    all.push(Case::new("an unknown refusal", "EnterMessage", vec![0x82, 4, 0x18, 26], refusal("Value")));
+    all.push(Case::new("an unknown refusal", "EnterMessage", vec![0x82, 4, 0x18, 255], refusal("Value")));
     all
 }
 
@@ -476,7 +476,7 @@ fn give_messages() -> Vec<Case> {
     let expect = GiveMessage::received(&bytes).map_or_else(|_| refusal("none"), |message| message.show());
     all.push(Case::new("as large as it may be", "GiveMessage", bytes, expect));
     all.push(Case::new("too large", "GiveMessage", sized(MAX_GIVE_MESSAGE + 1), refusal("TooLarge")));
-    all.push(Case::new("an unknown refusal", "GiveMessage", vec![0x82, 6, 0x18, 26], refusal("Value")));
+    all.push(Case::new("an unknown refusal", "GiveMessage", vec![0x82, 6, 0x18, 255], refusal("Value")));
     all
 }
 
