@@ -307,7 +307,7 @@ fn ticket_terms(number: usize, entries: u64) -> TicketTerms {
 }
 
 /// What stands on a seat: two rows and a box, so that gates are told runs of several shapes.
-fn seat_name(seat: u64) -> String {
+pub(crate) fn seat_name(seat: u64) -> String {
     match seat {
         1 | 2 => format!("Row A, {:02}", seat + 8),
         3 => "Row B, 1".into(),

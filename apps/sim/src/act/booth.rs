@@ -4,7 +4,7 @@
 
 use crate::dice::Dice;
 use crate::tap::skewed;
-use crate::template::{EVENT, TICKETS};
+use crate::template::{EVENT, TICKETS, seat_name};
 use crate::town::Town;
 use crate::trouble::NetPlan;
 use tegata_core::{CardId, DeviceId};
@@ -14,8 +14,6 @@ use tegata_vault::Faults;
 
 /// The category without numbered seats, and the one with them, as the promoter calls them.
 const CATEGORIES: [&str; 2] = ["sort 0", "sort 1"];
-/// What stands on each seat, before its number.
-const ROW: &str = "Row 1, ";
 /// Tries until something must be known in calm.
 const TRIES: usize = 3;
 
@@ -80,7 +78,7 @@ impl Town {
             0..25 => {
                 let count = 1 + self.booth_draw(2);
                 let (sort, first) = (self.booth_draw(8), self.booth_draw(TICKETS[1].1));
-                let seat = |at: u64| format!("{ROW}{}", at % TICKETS[1].1 + 1);
+                let seat = |at: u64| seat_name(at % TICKETS[1].1 + 1);
                 match sort {
                     0 => self.print_tickets(true, &Numbering::Count(count)),
                     1 => self.print_tickets(true, &Numbering::Seats((first..first + count).map(seat).collect())),
@@ -125,7 +123,7 @@ impl Town {
             batch: last.0,
             serial: printed.serial,
             face: last.1,
-            seat: printed.seat.and_then(|name| name.strip_prefix(ROW)?.parse().ok()),
+            seat: printed.seat.and_then(|name| (1..=TICKETS[1].1).find(|seat| seat_name(*seat) == name)),
             sold: false,
             active: false,
             taken: None,
