@@ -922,6 +922,44 @@ fn who_has_not_answered_is_asked_by_the_newest_change_about_the_ticket_that_it_s
 }
 
 #[test]
+fn a_wallet_that_was_put_back_is_asked_again_and_can_show_its_ticket_when_silence_has_decided() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    concert.hears();
+    let bought = concert.visitor.device.vault.clone();
+    let (first, second) = (moved(&concert, 20), Terms { name: "Concert, balcony".into(), ..moved(&concert, 21) });
+    concert.changes(&first, true);
+    concert.work();
+    concert.hears();
+    let asked_once = concert.visitor.device.vault.clone();
+    let two = concert.changes_again(3, &first, &second, false);
+    concert.work();
+    concert.hears();
+    concert.hears();
+    // It still shows the first question, and is told that another one has come: its update brings that.
+    concert.visitor.device.vault = asked_once;
+    assert_eq!(concert.answers(card, false).expect("told"), ChangeOutcome::Over);
+    concert.hears();
+    let told = concert.visitor.change(card).expect("asked again");
+    assert_eq!((told.offered.changed.after.as_ref(), told.stands, told.offered.accepts()), (Some(&second), None, None));
+    // It has heard of no change at all.
+    concert.visitor.device.vault = bought;
+    concert.hears();
+    let told = concert.visitor.change(card).expect("asked again");
+    assert_eq!((told.offered.changed.after.as_ref(), told.stands), (Some(&second), None));
+    concert.deadline();
+    concert.work();
+    assert_eq!(concert.state_in(card, &two), Some(ChangeState::SilentAccepted));
+    concert.hears();
+    assert_eq!(concert.terms_of(card), second);
+    concert.world.now = second.ticket.as_ref().expect("a ticket's").from.after(60);
+    (0..3).for_each(|gate| concert.brings(gate));
+    concert.hears();
+    concert.enters(card, 0);
+    concert.clean();
+}
+
+#[test]
 fn changes_that_come_before_any_ticket_had_its_turn_lead_to_the_last_of_them() {
     let mut concert = Concert::new();
     let card = concert.buys();

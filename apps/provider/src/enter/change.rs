@@ -367,6 +367,24 @@ pub(crate) fn told_late(desk: &mut Desk<'_>, wallet: WalletId) -> Result<(), Fai
     Ok(())
 }
 
+/// A wallet that was put back may have forgotten what it was asked about its ticket (R14), and the new terms that came with it: without
+/// them it could not show the ticket once that is decided. What it still knows changes nothing.
+pub(crate) fn told_again(desk: &mut Desk<'_>, card: CardId) -> Result<(), Failure> {
+    let wallet = desk.known_card(card)?.wallet;
+    for row in desk.store.changes_to(card)? {
+        // Where another wallet was told, this one hears of it by the same update (`told_late`).
+        if row.state != ChangeState::Told || row.wallet != wallet {
+            continue;
+        }
+        let change = desk.store.change(&row.change)?.ok_or(StoreError::Damaged)?;
+        // A later one is told as soon as the ticket has its turn there.
+        if superseded_by(desk.store, &change)?.is_none() {
+            tell(desk, &change, &row, change.answer_until)?;
+        }
+    }
+    Ok(())
+}
+
 /// A ticket whose turn could not be done: the others go on, and a person looks. It has failed in the change that counts for it.
 pub(super) fn failed(desk: &mut Desk<'_>, change: &ChangeRow, id: CardId) -> Result<(), Failure> {
     let card = desk.known_card(id)?.clone();

@@ -4,6 +4,7 @@ use super::money;
 use super::record::Upload;
 use crate::books::Accounts;
 use crate::desk::{Desk, Failure};
+use crate::enter;
 use crate::give;
 use tegata_core::step::Break;
 use tegata_core::talk::update::{Command, CommandKind, Restart};
@@ -28,6 +29,7 @@ pub(crate) fn behind(desk: &mut Desk<'_>, upload: &Upload) -> Result<Restart, Fa
         let gone = give::forgotten(desk, device)?;
         for card in desk.store.cards_of(device)?.into_iter().filter(|card| !gone.contains(&card.card)) {
             regenerate(desk, card.card)?;
+            enter::told_again(desk, card.card)?;
         }
     } else {
         for body in desk.store.all_terms()? {
