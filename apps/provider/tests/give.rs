@@ -781,6 +781,49 @@ fn whoever_copies_a_ticket_that_was_given_twice_is_convicted_for_that() {
 }
 
 #[test]
+fn who_registers_after_a_change_was_decided_can_show_the_ticket() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    concert.gives(0, 1, card);
+    // The giver's log tells of it; the receiver is away.
+    concert.updates(0);
+    let (_, body) =
+        concert.world.provider.store().listing(concert.world.issuer_id(), 1, 1).expect("read").expect("listed");
+    let sold = tegata_core::wire::signed::Signed::<Listing>::decode(&body).expect("a listing");
+    let before = sold.claimed().terms.clone();
+    let ticket = before.ticket.clone().expect("a ticket's");
+    let after = Terms { ticket: Some(TicketTerms { place: "Gymnasium".into(), ..ticket }), ..before.clone() };
+    let relisted =
+        Listing { revision: 2, terms: after.clone(), at: concert.world.now, ..listing(&concert.world) };
+    concert.world.issuer_asks(relisted);
+    let change = Change {
+        promoter: concert.world.issuer_id(),
+        event: EVENT,
+        before: before.handle(),
+        after: Some(after.clone()),
+        text: "The town hall has no roof any more".into(),
+        answer_until: concert.world.now.after(2 * Time::DAY),
+        silence_refunds: false,
+        at: concert.world.now,
+        extensions: Default::default(),
+    };
+    concert.world.issuer_asks(change);
+    for seconds in [0, 2 * Time::DAY + 60] {
+        concert.world.now = concert.world.now.after(seconds);
+        for _ in 0..10 {
+            let (now, entropy) = (concert.world.now, concert.world.entropy());
+            concert.world.provider.change_on(now, entropy);
+        }
+    }
+    let has = concert.world.provider.store().card(card).expect("read").expect("a card").terms;
+    assert_eq!(has, after.handle(), "silence has decided");
+    concert.registers(1, card).expect("registered");
+    concert.updates(1);
+    assert_eq!(concert.people[1].ticket(card).expect("it is shown").terms, after);
+    concert.clean();
+}
+
+#[test]
 fn a_ticket_issued_anew_after_a_loss_is_not_reported_as_given() {
     let mut concert = Concert::new();
     let card = concert.buys();

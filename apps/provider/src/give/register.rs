@@ -104,10 +104,17 @@ fn taken_by(
         HandedState::Open => {
             let card = desk.known_card(title.card)?;
             card.wallet = wallet;
+            let (generation, terms) = (card.generation, card.terms);
             // Blocked when it was still the giver's, who alone was told.
             if card.blocked.is_some() {
-                let block = Command::block(title.card, card.generation);
+                let block = Command::block(title.card, generation);
                 desk.command(wallet, &block)?;
+            }
+            // So it is where a change was decided since the hand-over was told of: the wallet's next checkpoint is under terms that
+            // it must have to show the ticket.
+            if certificate(desk, title)?.claimed().terms != terms {
+                let terms = desk.terms(terms)?;
+                desk.command(wallet, &Command { terms: Some(terms), ..Command::new(CommandKind::Terms) })?;
             }
             HandedState::Taken
         }
