@@ -5,6 +5,12 @@ use crate::{Store, StoreError};
 use rusqlite::params;
 use tegata_core::{CardId, Handle, Hash, IssuerId, Time, Unit, WalletId};
 
+/// CROSS JOIN keeps the order: the other way round every number that the issuer ever had is looked at.
+const LEFT: &str = "SELECT count(*) FROM number_batch
+    CROSS JOIN number ON number.issuer = number_batch.issuer AND number.batch = number_batch.batch
+    WHERE number_batch.issuer = ?1 AND number_batch.terms = ?2 AND number_batch.valid_until > ?3
+        AND number.state IN (1, 2)";
+
 /// Where a number stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NumberState {
@@ -275,11 +281,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn numbers_left(&self, issuer: IssuerId, terms: Handle, now: Time) -> Result<u64, StoreError> {
-        let sql = "SELECT count(*) FROM number_batch
-            JOIN number ON number.issuer = number_batch.issuer AND number.batch = number_batch.batch
-            WHERE number_batch.issuer = ?1 AND number_batch.terms = ?2 AND number_batch.valid_until > ?3
-                AND number.state IN (1, 2)";
-        Ok(one(self.sql(sql)?, params![issuer.0, terms.0, n(now.0)], |row| row.u64())?.unwrap_or(0))
+        Ok(one(self.sql(LEFT)?, params![issuer.0, terms.0, n(now.0)], |row| row.u64())?.unwrap_or(0))
     }
     /// How many wrong numbers a wallet has sent, and since when.
     ///
@@ -297,5 +299,20 @@ impl Store {
         let sql = "INSERT OR REPLACE INTO guess (wallet, since, count) VALUES (?1, ?2, ?3)";
         self.sql(sql)?.execute(params![wallet.0, n(since.0), n(count)])?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_counted_in_the_batches_of_these_terms_alone() {
+        let store = Store::memory().expect("memory");
+        let mut plan = store.connection().prepare(&format!("EXPLAIN QUERY PLAN {LEFT}")).expect("a query");
+        let steps = plan.query_map(params![[1_u8; 16], [2_u8; 8], 3], |row| row.get::<_, String>(3)).expect("a plan");
+        let steps: Vec<String> = steps.map(|step| step.expect("a step")).collect();
+        assert!(steps[0].starts_with("SEARCH number_batch"), "{steps:?}");
+        assert!(steps[1].contains("number_serial (issuer=? AND batch=?)"), "{steps:?}");
     }
 }

@@ -29,7 +29,9 @@ pub(crate) fn progress(desk: &Desk<'_>, promoter: PartyId) -> Result<Value, Fail
         names.insert(event.event, name);
     }
     let changes = desk.store.changes_by(promoter)?;
-    let told = |row: &ChangeRow| come(desk, row, names.get(&row.event));
+    // Terms lead to several changes, one after the other: their numbers are counted once.
+    let mut left = BTreeMap::new();
+    let told = |row: &ChangeRow| come(desk, row, names.get(&row.event), &mut left);
     let changes = changes.iter().map(told).collect::<Result<Vec<_>, _>>()?;
     Ok(json!({ "promoter": promoter.to_string(), "at": desk.now.0, "events": events, "changes": changes }))
 }
@@ -82,7 +84,12 @@ fn concerned(desk: &Desk<'_>, (promoter, event): (PartyId, EventId), handle: Han
 }
 
 /// How far a change of the event of this name has come.
-fn come(desk: &Desk<'_>, row: &ChangeRow, name: Option<&String>) -> Result<Value, Failure> {
+fn come(
+    desk: &Desk<'_>,
+    row: &ChangeRow,
+    name: Option<&String>,
+    left: &mut BTreeMap<Handle, u64>,
+) -> Result<Value, Failure> {
     let counts: BTreeMap<ChangeState, u64> = desk.store.change_counts(&row.change)?.into_iter().collect();
     let count = |state| counts.get(&state).copied().unwrap_or(0);
     let mut money: [BTreeMap<u16, u64>; 3] = Default::default();
@@ -97,7 +104,12 @@ fn come(desk: &Desk<'_>, row: &ChangeRow, name: Option<&String>) -> Result<Value
     }
     let mut to_come = 0_u64;
     for terms in leading_to(desk, row.event, row.before)? {
-        to_come = to_come.saturating_add(desk.store.numbers_left(row.promoter, terms, desk.now)?);
+        let numbers = match left.get(&terms) {
+            Some(known) => *known,
+            None => desk.store.numbers_left(row.promoter, terms, desk.now)?,
+        };
+        left.insert(terms, numbers);
+        to_come = to_come.saturating_add(numbers);
     }
     let failed = desk.store.change_tickets(&row.change, ChangeState::Failed, NAMED)?;
     let failed: Vec<String> = failed.iter().map(ToString::to_string).collect();
