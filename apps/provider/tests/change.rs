@@ -1021,6 +1021,63 @@ fn one_that_failed_in_a_change_has_its_turn_in_the_later_one_and_fails_there() {
     concert.clean();
 }
 
+#[test]
+fn one_that_failed_in_the_first_of_three_changes_has_its_turn_when_the_last_cancels() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    let sql = |concert: &Concert, text: &str| {
+        concert.world.provider.store().connection().execute(text, [card.0]).expect("done");
+    };
+    let (first, second) = (moved(&concert, 20), moved(&concert, 21));
+    let one = concert.changes(&first, true);
+    concert.work();
+    sql(&concert, "UPDATE purchase SET revision = 99 WHERE card = ?1");
+    concert.deadline();
+    concert.work();
+    assert_eq!(concert.state_in(card, &one), Some(ChangeState::Failed));
+    // This one comes after the deadline of the first: silence decides there, and fails again.
+    let two = concert.changes_again(3, &first, &second, false);
+    concert.work();
+    assert_eq!([&one, &two].map(|change| concert.state_in(card, change)), [Some(ChangeState::Failed), None]);
+    sql(&concert, "UPDATE purchase SET revision = 1 WHERE card = ?1");
+    concert.cancels_after(&second);
+    concert.work();
+    assert_eq!(concert.state_in(card, &one), Some(ChangeState::SilentRefunded));
+    assert!(concert.is_over(&one));
+    assert_eq!(concert.bank_pays_back(), [4_500]);
+    concert.clean();
+}
+
+#[test]
+fn a_chain_of_changes_has_an_end_and_can_be_cancelled_there() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    let (mut before, mut changes) = (terms_sold(&concert), Vec::new());
+    let next = |concert: &Concert, number: u64| Terms { name: format!("Concert, {number}"), ..moved(concert, 20) };
+    for number in 0..100 {
+        let after = next(&concert, number);
+        changes.push(concert.changes_again(number + 2, &before, &after, false));
+        before = after;
+    }
+    let after = next(&concert, 100);
+    concert.lists(102, after.clone());
+    let one_more = concert.order(&before, Some(after), false);
+    let mut issuer = std::mem::replace(&mut concert.world.issuer, blank(200));
+    let answer: Result<Done, _> = concert.world.ask(&mut issuer, one_more);
+    concert.world.issuer = issuer;
+    assert!(answer.is_err(), "a hundred lead here");
+    let cancels = concert.cancels_after(&before);
+    for _ in 0..1_000 {
+        let (now, entropy) = (concert.world.now, concert.world.entropy());
+        concert.world.provider.change_on(now, entropy);
+    }
+    assert!(changes.iter().all(|change| concert.is_over(change)) && concert.is_over(&cancels));
+    assert_eq!(concert.state_in(card, &changes[0]), Some(ChangeState::Superseded));
+    assert_eq!(concert.state_in(card, &cancels), Some(ChangeState::Cancelled));
+    assert_eq!(concert.bank_pays_back(), [4_500]);
+    concert.clean();
+}
+
 /// What is changed in the provider's database after a change over a change, and words by which the auditor must name it.
 const TAMPERED_AGAIN: &[(&str, &str, &[&str])] = &[
     (

@@ -33,6 +33,10 @@ use tegata_core::wire::signed::{Signed, Verified};
 use tegata_core::{CardId, EventId, Handle, Hash, Time, WalletId};
 use tegata_store::{CardRow, ChangeRow, ChangeState, ChangeTicketRow, Store, StoreError};
 
+/// How many changes may lead to terms that are changed once more: a ticket that comes late, such as one by number, passes through all
+/// of them in one turn. To cancel is always possible.
+const MOST_BEFORE: usize = 100;
+
 /// Begins a change. The same one again changes nothing, but those tickets that failed have another turn.
 pub(crate) fn change(desk: &mut Desk<'_>, request: &Verified<Change>) -> Result<Vec<u8>, Failure> {
     let hash = request.hash();
@@ -60,6 +64,10 @@ pub(crate) fn change(desk: &mut Desk<'_>, request: &Verified<Change>) -> Result<
     {
         return Err(ProviderRefusal::Terms.into());
     }
+    let leading = leading_here(desk.store, request.event, request.before)?;
+    if request.after.is_some() && leading.len() >= MOST_BEFORE {
+        return Err(ProviderRefusal::Terms.into());
+    }
     desk.store.put_event_terms(request.event, request.before, Some(desk.now))?;
     let all_cancelled =
         known.iter().all(|(terms, replaced)| *terms == request.before || replaced.is_some()) && request.after.is_none();
@@ -68,8 +76,9 @@ pub(crate) fn change(desk: &mut Desk<'_>, request: &Verified<Change>) -> Result<
     }
     planned.changed += 1;
     desk.store.put_planned(planned)?;
-    // What an earlier change could not do with its tickets has another turn, which leads here.
-    for earlier in desk.store.changes_into(request.event, request.before)? {
+    // What earlier changes could not do with their tickets has another turn, which leads here: also what failed in one before the
+    // last, where silence had decided before that came.
+    for earlier in leading {
         if desk.store.retry_change(&earlier.change)? > 0 {
             desk.store.put_change(&ChangeRow { ended: None, ..earlier })?;
         }
@@ -89,6 +98,16 @@ pub(crate) fn change(desk: &mut Desk<'_>, request: &Verified<Change>) -> Result<
     })?;
     desk.changing = true;
     Ok(done(desk, &hash, request.at))
+}
+
+/// The changes that lead to these terms, directly or by others. None leads back, and each replaces other terms, so none comes twice.
+fn leading_here(store: &Store, event: EventId, terms: Handle) -> Result<Vec<ChangeRow>, StoreError> {
+    let (mut all, mut next) = (store.changes_into(event, terms)?, 0);
+    while let Some(before) = all.get(next).map(|earlier| earlier.before) {
+        all.extend(store.changes_into(event, before)?);
+        next += 1;
+    }
+    Ok(all)
 }
 
 /// Whether tickets under the old terms can go on under these: as many entries, at the same event, and no article sells the old
