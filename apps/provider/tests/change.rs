@@ -755,6 +755,40 @@ fn a_ticket_declined_while_its_doors_are_open_is_paid_back_when_no_gate_can_say_
 }
 
 #[test]
+fn who_came_in_by_terms_of_before_is_paid_back_only_when_no_gate_can_say_anything_any_more() {
+    for surrenders in [false, true] {
+        let mut concert = Concert::new();
+        let card = concert.buys();
+        concert.doors_open();
+        // A cheat comes in by a copy; the gate has heard of no change, and is not heard for a while.
+        let mine = concert.visitor.device.vault.clone();
+        concert.enters(card, 0);
+        concert.visitor.device.vault = mine;
+        let (first, second) = (moved(&concert, 20), moved(&concert, 21));
+        concert.changes(&first, false);
+        concert.work();
+        concert.hears();
+        assert_eq!(concert.answers(card, true).expect("answered"), ChangeOutcome::Taken);
+        // The doors of what it has now are far away.
+        if surrenders {
+            let now = concert.world.moment();
+            concert.visitor.surrender(card, now).expect("given back");
+            concert.hears();
+        } else {
+            concert.changes_again(3, &first, &second, false);
+            concert.work();
+            concert.hears();
+            assert_eq!(concert.answers(card, false).expect("answered"), ChangeOutcome::Refunded);
+        }
+        assert!(!concert.says.asks::<Refund>(&mut concert.world), "a gate's log may still come");
+        concert.brings(0);
+        concert.world.now = concert.world.now.after(14 * Time::DAY);
+        assert!(concert.bank_pays_back().is_empty(), "it was used");
+        assert_eq!(concert.refunds(card), 0);
+    }
+}
+
+#[test]
 fn a_cancellation_takes_hold_at_once_also_of_who_has_not_answered_a_change() {
     let mut concert = Concert::new();
     let (taken, declined, silent, given_back) = (concert.buys(), concert.buys(), concert.buys(), concert.buys());

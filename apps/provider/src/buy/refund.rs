@@ -44,7 +44,7 @@ pub(crate) fn surrendered(desk: &mut Desk<'_>, event: &Event) -> Result<(), Fail
     enter::kill(desk, event.card, event.generation, EnterRefusal::Refunded)?;
     let now = desk.now;
     // Before the doors open no gate can have let it in: there is nothing to wait for.
-    let unused = terms.ticket.as_ref().is_some_and(|ticket| now.after(BEFORE_DOORS) < ticket.from);
+    let unused = terms.ticket.is_some() && !enter::may_have_come(desk, &card, BEFORE_DOORS)?;
     let early = unused || desk.shared.broken.has(Break::RefundedEarly);
     let later = if early { 0 } else { terms.list_age.saturating_add(terms.record_age) };
     desk.known_card(event.card)?.blocked = Some(now);

@@ -320,11 +320,27 @@ fn decide(
 /// From when on a refund may be asked for.
 fn refunded_from(desk: &Desk<'_>, change: &ChangeRow, card: &CardRow) -> Result<Time, Failure> {
     let terms = desk.terms(card.terms)?;
-    let opened = terms.ticket.as_ref().is_none_or(|ticket| desk.now.after(GATE_TOLERANCE) >= ticket.from);
-    Ok(match opened && change.after.is_some() {
+    Ok(match change.after.is_some() && may_have_come(desk, card, GATE_TOLERANCE)? {
         true => desk.now.after(terms.list_age.saturating_add(terms.record_age)),
         false => desk.now,
     })
+}
+
+/// Whether a gate may have let this ticket in by now, whose clock is so far off at most: under the terms that it has, or under those
+/// that it had, by a gate that has not heard of their change (R11).
+pub(crate) fn may_have_come(desk: &Desk<'_>, card: &CardRow, early: u64) -> Result<bool, Failure> {
+    let mut had = vec![card.terms];
+    for row in desk.store.changes_to(card.card)? {
+        if row.state.is_taken() || row.state == ChangeState::Superseded {
+            had.push(desk.store.change(&row.change)?.ok_or(StoreError::Damaged)?.before);
+        }
+    }
+    for terms in had {
+        if desk.terms(terms)?.ticket.is_none_or(|ticket| desk.now.after(early) >= ticket.from) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The ticket has the new terms; its next certificate says so.
