@@ -755,6 +755,22 @@ fn a_ticket_declined_while_its_doors_are_open_is_paid_back_when_no_gate_can_say_
 }
 
 #[test]
+fn what_is_declined_while_the_provider_reconciles_is_paid_back_when_it_has() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    let after = moved(&concert, 20);
+    concert.changes(&after, false);
+    concert.work();
+    concert.hears();
+    concert.world.provider.restored(concert.world.now).expect("a new epoch");
+    assert_eq!(concert.answers(card, false).expect("answered"), ChangeOutcome::Refunded);
+    assert!(!concert.says.asks::<Refund>(&mut concert.world), "what was said since the backup is not known yet (R15)");
+    concert.world.now = concert.world.now.after(14 * Time::DAY);
+    assert_eq!(concert.bank_pays_back(), [4_500]);
+    assert_eq!(concert.refunds(card), 1);
+}
+
+#[test]
 fn who_came_in_by_terms_of_before_is_paid_back_only_when_no_gate_can_say_anything_any_more() {
     for surrenders in [false, true] {
         let mut concert = Concert::new();

@@ -105,7 +105,8 @@ pub(crate) fn undone(desk: &mut Desk<'_>, card: &CardRow, due: Time) -> Result<(
     *blocked = blocked.or(Some(now));
     let (wallet, generation) = (card.wallet, card.generation);
     let row = SurrenderRow { card: card.card, generation, wallet, due, asked: None, ended: None, body: None, at: now };
-    if due > now {
+    // What was bought since the backup is not known yet: it is paid back as soon as it is (R15).
+    if due > now || reconciling(desk)? {
         return Ok(desk.store.put_surrender(&row)?);
     }
     pay_back(desk, row)
