@@ -176,9 +176,11 @@ impl Answering {
     }
 
     fn signed(answer: Unsigned<ChangeAnswer>, holder: Box<Holder>, by: Signature, context: &Context<'_>) -> Next {
-        let card = answer.body().card;
-        let Some(kept) = KeptChange::load(context.records, card) else {
-            return Self::over(ChangeNotice::Failed(Fault::Storage));
+        let (card, change) = (answer.body().card, answer.body().change);
+        // Another one may have come while this was signed, of which the holder knows nothing: it is not answered by it.
+        let kept = KeptChange::load(context.records, card).filter(|kept| kept.changed.change == change);
+        let Some(kept) = kept.filter(|kept| kept.answer.is_none()) else {
+            return Self::over(ChangeNotice::Failed(Fault::Raced));
         };
         let answer = answer.sign(by);
         let after = KeptChange { answer: Some(answer.clone()), ..kept.clone() };
