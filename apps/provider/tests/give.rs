@@ -278,6 +278,37 @@ impl Concert {
         let mut wire = self.world.wire(now, false);
         self.people[who].install(&mut wire, number, None, now)
     }
+    /// What was sold is changed to another hall; holders have two days.
+    fn changes(&mut self) -> Terms {
+        let (issuer, now) = (self.world.issuer_id(), self.world.now);
+        let (_, body) = self.world.provider.store().listing(issuer, 1, 1).expect("read").expect("listed");
+        let sold = tegata_core::wire::signed::Signed::<Listing>::decode(&body).expect("a listing");
+        let before = sold.claimed().terms.clone();
+        let ticket = before.ticket.clone().expect("a ticket's");
+        let after = Terms { ticket: Some(TicketTerms { place: "Gymnasium".into(), ..ticket }), ..before.clone() };
+        let body = Listing { revision: 2, terms: after.clone(), at: now, ..listing(&self.world) };
+        self.world.issuer_asks(body);
+        self.world.issuer_asks(Change {
+            promoter: issuer,
+            event: EVENT,
+            before: before.handle(),
+            after: Some(after.clone()),
+            text: "The town hall has no roof any more".into(),
+            answer_until: now.after(2 * Time::DAY),
+            silence_refunds: false,
+            at: now,
+            extensions: Default::default(),
+        });
+        after
+    }
+    /// Every ticket has its turn that can have it now.
+    fn works(&mut self) {
+        for _ in 0..10 {
+            let (now, entropy) = (self.world.now, self.world.entropy());
+            self.world.provider.change_on(now, entropy);
+        }
+        self.world.balanced();
+    }
     fn purse(&self, who: usize, card: CardId) -> Purse {
         self.people[who].ticket(card).expect("a ticket").purse
     }
@@ -781,40 +812,39 @@ fn whoever_copies_a_ticket_that_was_given_twice_is_convicted_for_that() {
 }
 
 #[test]
+fn who_has_given_a_ticket_away_has_no_say_in_a_change_and_who_has_it_is_asked() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    let after = concert.changes();
+    concert.works();
+    concert.updates(0);
+    concert.gives(0, 1, card);
+    // The giver's log tells of it; the receiver is away.
+    concert.updates(0);
+    let answers = |concert: &mut Concert, who: usize, accept: bool| {
+        let now = concert.world.moment();
+        let mut wire = concert.world.wire(now, false);
+        concert.people[who].answer_change(&mut wire, card, accept, now)
+    };
+    assert!(answers(&mut concert, 0, false).is_err(), "it is not the giver's any more");
+    concert.registers(1, card).expect("registered");
+    concert.updates(1);
+    assert_eq!(answers(&mut concert, 1, true).expect("answered"), ChangeOutcome::Taken);
+    assert_eq!(concert.people[1].ticket(card).expect("a ticket").terms, after);
+    concert.clean();
+}
+
+#[test]
 fn who_registers_after_a_change_was_decided_can_show_the_ticket() {
     let mut concert = Concert::new();
     let card = concert.buys();
     concert.gives(0, 1, card);
     // The giver's log tells of it; the receiver is away.
     concert.updates(0);
-    let (_, body) =
-        concert.world.provider.store().listing(concert.world.issuer_id(), 1, 1).expect("read").expect("listed");
-    let sold = tegata_core::wire::signed::Signed::<Listing>::decode(&body).expect("a listing");
-    let before = sold.claimed().terms.clone();
-    let ticket = before.ticket.clone().expect("a ticket's");
-    let after = Terms { ticket: Some(TicketTerms { place: "Gymnasium".into(), ..ticket }), ..before.clone() };
-    let relisted =
-        Listing { revision: 2, terms: after.clone(), at: concert.world.now, ..listing(&concert.world) };
-    concert.world.issuer_asks(relisted);
-    let change = Change {
-        promoter: concert.world.issuer_id(),
-        event: EVENT,
-        before: before.handle(),
-        after: Some(after.clone()),
-        text: "The town hall has no roof any more".into(),
-        answer_until: concert.world.now.after(2 * Time::DAY),
-        silence_refunds: false,
-        at: concert.world.now,
-        extensions: Default::default(),
-    };
-    concert.world.issuer_asks(change);
-    for seconds in [0, 2 * Time::DAY + 60] {
-        concert.world.now = concert.world.now.after(seconds);
-        for _ in 0..10 {
-            let (now, entropy) = (concert.world.now, concert.world.entropy());
-            concert.world.provider.change_on(now, entropy);
-        }
-    }
+    let after = concert.changes();
+    concert.works();
+    concert.world.now = concert.world.now.after(2 * Time::DAY + 60);
+    concert.works();
     let has = concert.world.provider.store().card(card).expect("read").expect("a card").terms;
     assert_eq!(has, after.handle(), "silence has decided");
     concert.registers(1, card).expect("registered");

@@ -21,6 +21,7 @@ use super::setup::kill;
 use crate::buy;
 use crate::cards::done;
 use crate::desk::{Desk, Failure};
+use crate::give;
 use crate::install::reconciling;
 use tegata_core::card::Terms;
 use tegata_core::card::ticket::GATE_TOLERANCE;
@@ -148,6 +149,11 @@ pub(crate) fn answered(desk: &mut Desk<'_>, request: &Verified<ChangeAnswer>) ->
     let change = desk.store.change(&request.change)?.filter(|_| ours).ok_or(ProviderRefusal::Unknown)?;
     let row = desk.store.change_ticket(request.card, &request.change)?;
     let mut row = row.ok_or(ProviderRefusal::Unknown)?;
+    let given = desk.known_card(request.card)?.clone();
+    // Whoever has given it away has no say any more (R12): whoever has it is asked as soon as it is registered.
+    if row.state.is_open() && give::is_open(desk, &given)? {
+        return Err(ProviderRefusal::NotAllowed.into());
+    }
     let later = superseded_by(desk.store, &change)?.filter(|_| row.state.is_open());
     if let Some(later) = later {
         // Signed before its wallet had heard of the later change, which has its say at once; money waits as with every turn (R15).
