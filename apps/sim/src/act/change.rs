@@ -58,9 +58,9 @@ impl Town {
             return;
         }
         match self.plan_draw(100) {
-            0..22 => self.change_event(false),
-            22..29 => self.change_event(true),
-            29..38 => self.finish_changing(),
+            0..14 => self.change_event(false),
+            14..19 => self.change_event(true),
+            19..27 => self.finish_changing(),
             _ => {
                 for _ in 0..=self.plan_draw(2) {
                     self.answer_some();
@@ -184,14 +184,20 @@ impl Town {
 
     /// A holder answers, or a copy of its wallet does; somebody who has answered asks how that stands, or wants otherwise now.
     fn answer_some(&mut self) {
-        let open: Vec<(usize, CardId)> = (0..self.people.len())
+        let asked: Vec<(usize, CardId, bool)> = (0..self.people.len())
             .flat_map(|at| {
                 let offered = self.people[at].wallet.changes().unwrap_or_default();
-                offered.into_iter().map(move |it| (at, it.offered.changed.card)).collect::<Vec<_>>()
+                offered
+                    .into_iter()
+                    .map(move |it| (at, it.offered.changed.card, it.stands.is_none()))
+                    .collect::<Vec<_>>()
             })
             .collect();
+        // Now and then somebody answers what is decided.
+        let decided = self.plan_draw(8) == 0;
+        let open: Vec<_> = asked.iter().filter(|(.., open)| *open != decided).collect();
         let at = usize::try_from(self.plan_draw(open.len() as u64)).unwrap_or(0);
-        let Some((at, card)) = open.get(at).copied() else {
+        let Some((at, card, _)) = open.get(at).map(|it| **it) else {
             // Nobody has heard of a change: somebody updates.
             let at = usize::try_from(self.plan_draw(self.people.len() as u64)).unwrap_or(0);
             self.update_wallet_plain(at);
