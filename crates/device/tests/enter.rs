@@ -160,7 +160,7 @@ impl Venue {
             at: DOORS,
             gates: vec![],
             staff: None,
-            seats: Some(vec![SeatRun { seat: 12_301, count: 50, name: "Row 5, 01".into() }]),
+            seats: Some(vec![SeatRun { seat: 12_301, count: 50, name: "Row 5, 01".into(), step: 1 }]),
             unnamed: None,
             extensions: Default::default(),
         }

@@ -139,7 +139,10 @@ impl Show for DeadTicket {
 }
 impl Show for SeatRun {
     fn show(&self) -> Value {
-        json!({ "seat": self.seat, "count": self.count, "name": self.name })
+        match self.step {
+            1 => json!({ "seat": self.seat, "count": self.count, "name": self.name }),
+            step => json!({ "seat": self.seat, "count": self.count, "name": self.name, "step": step }),
+        }
     }
 }
 impl Show for SessionSignature {
