@@ -251,20 +251,11 @@ fn who_has_gone_out_shows_nothing_at_an_exit() {
     assert_eq!(venue.log(2), [EntryKind::Left], "a second first attempt would look like a copy's");
 }
 
-/// The wallet has shown a code for its next entry.
-fn shown(venue: &mut Venue) {
-    let purse = load_purse(&venue.wallet, CARD).unwrap();
-    let (pass, before) = Pass::load(&venue.wallet, &purse, 1);
-    let mut batch = Batch::default();
-    batch.replace(Pass::key(CARD, 1), before, pass.with_code().unwrap().to_bytes());
-    venue.wallet.vault.commit(&batch).unwrap();
-}
-
 #[test]
 fn a_code_that_nobody_scanned_costs_no_entry_at_a_way_out_that_hears_all_gates() {
     let mut venue = Venue::new(Algorithm::Ed25519, ticket_terms());
     venue.gates[2].door.hears = true;
-    shown(&mut venue);
+    venue.shows_code();
     assert_eq!(venue.refusal(2, 1), EnterRefusal::NotInside);
     let (seen, _) = venue.enter(0);
     assert!(matches!(seen[..], [WalletEnterNotice::In { entry: 1, .. }]), "{seen:?}");
@@ -272,14 +263,13 @@ fn a_code_that_nobody_scanned_costs_no_entry_at_a_way_out_that_hears_all_gates()
     assert!(matches!(venue.enter(2).1[..], [GateNotice::LetOut(_)]));
     // By a code, and the way out has heard of it.
     venue.tell(2, 0).unwrap();
-    shown(&mut venue);
-    let code = venue.code();
+    let code = venue.shows_code();
     assert!(matches!(venue.camera(0, &code), GateNotice::Open(_)), "its own door");
     venue.tell(0, 2).unwrap();
     assert!(matches!(venue.enter(2).1[..], [GateNotice::LetOut(_)]));
     // One that is alone cannot know, and holds nobody.
     venue.gates[2].door.hears = false;
-    shown(&mut venue);
+    venue.shows_code();
     assert!(matches!(venue.enter(2).1[..], [GateNotice::LetOut(_)]));
 }
 

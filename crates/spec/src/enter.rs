@@ -440,7 +440,13 @@ pub fn Pass() -> Forms<Pass> {
         ..inside.clone()
     };
     let coded = Pass { coded: Some(1), ..Pass::new(1, 0) };
-    vec![("inside", inside), ("outside, after two attempts", outside), ("a code was shown", coded)]
+    let since = Pass { coded: Some(3), since: Some(Time(NOW + 1)), ..inside.clone() };
+    vec![
+        ("inside", inside),
+        ("outside, after two attempts", outside),
+        ("a code was shown", coded),
+        ("inside, and a code was shown on another day", since),
+    ]
 }
 
 /// A gate's entry about an admission.

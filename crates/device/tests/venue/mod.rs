@@ -30,10 +30,11 @@ pub fn sign<T: Message>(body: T, key: &SecretKey) -> Signed<T> {
     unsigned.sign(signature)
 }
 
-/// A gate and its door.
+/// A gate, its door, and what its clock is off by, in seconds.
 pub struct Gate {
     pub device: Device<MemoryVault>,
     pub door: Door,
+    pub skew: i64,
 }
 
 /// A promoter's event: two gates in, the third one out, and a wallet with a ticket.
@@ -194,12 +195,17 @@ impl Venue {
             setup: Arc::new(self.setup(u64::from(number), direction)),
             hears: false,
         };
-        Gate { device, door }
+        Gate { device, door, skew: 0 }
     }
 
     fn tick(&mut self) -> Now {
         self.draws += 1;
         Now { time: self.now, entropy: Hash::of(&self.draws.to_be_bytes()).0 }
+    }
+    /// The same by this gate's clock.
+    fn tick_at(&mut self, at: usize) -> Now {
+        let now = self.tick();
+        Now { time: Time(now.time.0.checked_add_signed(self.gates[at].skew).unwrap()), ..now }
     }
 
     /// One touch at a gate. The link is cut after `frames` frames have crossed it.
@@ -219,7 +225,7 @@ impl Venue {
                 }
                 self.bytes += frame.len() + 2;
                 self.exchanges += 1;
-                let now = self.tick();
+                let now = self.tick_at(at);
                 let step = gate.receive(&frame, now, &mut self.gates[at].device).unwrap();
                 down.extend(step.frames);
                 shown.extend(step.notices);
@@ -264,9 +270,22 @@ impl Venue {
         code(purse.certificate, window, signature)
     }
 
+    /// The same, and that it is shown is stored before, as wallets do.
+    pub fn shows_code(&mut self) -> Vec<u8> {
+        let code = self.code();
+        let purse = load_purse(&self.wallet, CARD).unwrap();
+        let (pass, before) = Pass::load(&self.wallet, &purse, 1);
+        if let Some(coded) = pass.with_code(self.terms.ticket.as_ref().unwrap(), self.now) {
+            let mut batch = Batch::default();
+            batch.replace(Pass::key(CARD, 1), before, coded.to_bytes());
+            self.wallet.vault.commit(&batch).unwrap();
+        }
+        code
+    }
+
     pub fn camera(&mut self, at: usize, code: &[u8]) -> GateNotice {
-        let now = self.tick();
-        let Gate { device, door } = &mut self.gates[at];
+        let now = self.tick_at(at);
+        let Gate { device, door, .. } = &mut self.gates[at];
         let mut talking = Talking::new(GateEnter::camera(door.clone()));
         let outs = talking.deliver(Event::Received(code.to_vec()), now, device);
         let shown = outs.into_iter().find_map(|out| if let Out::Show(notice) = out { Some(notice) } else { None });
