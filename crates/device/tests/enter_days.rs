@@ -21,7 +21,7 @@ fn days() -> TicketTerms {
     TicketTerms { until: DOORS.after(3 * Time::DAY), entries: 4, ..ticket_terms() }
 }
 
-/// Its holder has come in by a touch on the first day, and every gate knows.
+/// Its holder has come in by a touch on the first day, and the way out, which hears all gates, knows.
 fn stayed() -> Venue {
     let mut venue = Venue::new(Algorithm::Ed25519, days());
     assert!(let_in(&venue.enter(0)));
