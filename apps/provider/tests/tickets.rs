@@ -69,7 +69,7 @@ fn grows(concert: &mut Concert, revision: u64, more: Vec<String>) {
 #[test]
 fn gates_say_what_stands_on_a_seat_as_its_wallet_does_and_hear_of_every_plan() {
     let mut concert = Concert::new();
-    let run = |seat, count, name: &str| SeatRun { seat, count, name: name.into() };
+    let run = |seat, count, name: &str| SeatRun { seat, count, name: name.into(), step: 1 };
     let named = |concert: &Concert| {
         let setup = Setup::load(&concert.gates[0].device).expect("set up");
         (setup.seats, setup.unnamed)

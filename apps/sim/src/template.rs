@@ -306,10 +306,10 @@ fn ticket_terms(number: usize, entries: u64) -> TicketTerms {
     }
 }
 
-/// What stands on a seat: two rows and a box, so that gates are told runs of several shapes.
+/// What stands on a seat: two rows, one of odd numbers, and a box, so that gates are told runs of several shapes.
 pub(crate) fn seat_name(seat: u64) -> String {
     match seat {
-        1 | 2 => format!("Row A, {:02}", seat + 8),
+        1 | 2 => format!("Row A, {:02}", 2 * seat + 7),
         3 => "Row B, 1".into(),
         _ => format!("Box {seat} left"),
     }

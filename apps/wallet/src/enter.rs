@@ -80,12 +80,12 @@ impl<V: Vault> Wallet<V> {
             return Err(WalletError::NotShown);
         }
         let pass = ticket.passes.into_iter().find(|(of, _)| *of == zone).ok_or(WalletError::NoCard)?.1;
-        let event = ticket.terms.ticket.as_ref().ok_or(WalletError::NoCard)?.event;
-        let drafted = draft_window(&ticket.purse, &pass, (event, zone), people, now.time);
+        let terms = ticket.terms.ticket.as_ref().ok_or(WalletError::NoCard)?;
+        let drafted = draft_window(&ticket.purse, &pass, (terms.event, zone), people, now.time);
         let (window, tbs) = drafted.ok_or(WalletError::NoCard)?;
         let signature = self.device.ring.sign(&ticket.purse.certificate.claimed().key, &tbs);
         let (pass, before) = Pass::load(&self.device, &ticket.purse, zone);
-        if let Some(coded) = pass.with_code() {
+        if let Some(coded) = pass.with_code(terms, now.time) {
             let mut batch = Batch::default();
             batch.replace(Pass::key(card, zone), before, coded.to_bytes());
             self.device.vault.commit(&batch)?;

@@ -269,8 +269,8 @@ pub fn Setup() -> Forms<Setup> {
         extensions: none(),
     };
     let staffed = Setup { staff: Some(staff()), ..setup.clone() };
-    let run = |seat, count, name: &str| SeatRun { seat, count, name: name.into() };
-    let seats = vec![run(1, 12, "Row 5, 09"), run(13, 30, "Row 6, 1"), run(43, 1, "Box")];
+    let run = |seat, count, name: &str, step| SeatRun { seat, count, name: name.into(), step };
+    let seats = vec![run(1, 12, "Row 5, 09", 1), run(13, 30, "Row 6, 1", 2), run(43, 1, "Box", 1)];
     let seated = Setup { seats: Some(seats), ..setup.clone() };
     let unnamed = Setup { unnamed: Some(70_000), ..setup.clone() };
     let new = Setup { number: 1, terms: vec![], replaced: vec![], dead: vec![], gates: vec![], ..setup.clone() };
@@ -440,7 +440,13 @@ pub fn Pass() -> Forms<Pass> {
         ..inside.clone()
     };
     let coded = Pass { coded: Some(1), ..Pass::new(1, 0) };
-    vec![("inside", inside), ("outside, after two attempts", outside), ("a code was shown", coded)]
+    let since = Pass { coded: Some(3), since: Some(Time(NOW + 1)), ..inside.clone() };
+    vec![
+        ("inside", inside),
+        ("outside, after two attempts", outside),
+        ("a code was shown", coded),
+        ("inside, and a code was shown on another day", since),
+    ]
 }
 
 /// A gate's entry about an admission.

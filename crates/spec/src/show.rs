@@ -139,7 +139,10 @@ impl Show for DeadTicket {
 }
 impl Show for SeatRun {
     fn show(&self) -> Value {
-        json!({ "seat": self.seat, "count": self.count, "name": self.name })
+        match self.step {
+            1 => json!({ "seat": self.seat, "count": self.count, "name": self.name }),
+            step => json!({ "seat": self.seat, "count": self.count, "name": self.name, "step": step }),
+        }
     }
 }
 impl Show for SessionSignature {
@@ -422,7 +425,7 @@ fields! {
     Zone { zone inside came hand_in hand_out }
     Tally { zones }
     Attempt { presentation session gate event zone direction refused }
-    Pass { entry inside attempts left generation coded }
+    Pass { entry inside attempts left generation coded since }
     Hop { event to until used at }
     GiveOffer { certificate terms title until used at commit seat_name }
     Acceptance { key nonce proof }

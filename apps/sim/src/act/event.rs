@@ -445,7 +445,8 @@ impl Town {
             (0..venue.gates.len()).filter(|at| venue.stands(*at) && !venue.hears(*at, time)).collect();
         self.wrong.extend(alone.iter().map(|at| format!("R22: gate {at} is alone in calm")));
     }
-    /// In calm: every good ticket of an honest wallet comes in, unless its terms say no.
+    /// In calm: every good ticket of an honest wallet comes in, unless its terms say no; first by a code and out again where its
+    /// wallet has held itself inside since another day.
     pub fn everybody_enters(&mut self) {
         let sound = self.venue.as_ref().is_some_and(|venue| venue.gates.iter().all(|gate| gate.tampered.is_none()));
         if !sound {
@@ -464,20 +465,49 @@ impl Town {
                     || ticket::of(&held.terms).is_none_or(|terms| self.time < terms.from)
                     || self.unpaid_on(held.card).is_ok_and(|unpaid| unpaid > 0);
                 if !barred && held.purse.state == PurseState::Active {
+                    if held.passes.iter().any(|(zone, pass)| *zone == 1 && pass.inside) {
+                        self.comes_by_code(at, held.card);
+                    }
                     self.comes_in(at, held.card);
                 }
             }
         }
     }
+    /// The gates into or out of the first zone that are there.
+    fn doors(&self, direction: Direction) -> Vec<usize> {
+        let gates = self.venue.iter().flat_map(|venue| venue.gates.iter().enumerate());
+        let here = |gate: &GateAt| !gate.lost && gate.direction == direction && gate.zone() == 1;
+        gates.filter(|(_, gate)| here(gate)).map(|(at, _)| at).collect()
+    }
+    /// Whoever has stayed past the end of a day comes in by a code, if its entry is not used, and then goes out by a touch, at the
+    /// second one at the latest.
+    fn comes_by_code(&mut self, at: usize, card: CardId) {
+        let (entries, exits) = (self.doors(Direction::In), self.doors(Direction::Out));
+        let (Some(entry), Some(exit)) = (entries.first().copied(), exits.first().copied()) else {
+            return;
+        };
+        self.tell_gates_all();
+        let Some(code) = self.show_code(at, card, entry) else {
+            return;
+        };
+        if !matches!(self.read_code(entry, &code), Some(GateNotice::Open(_))) {
+            return;
+        }
+        self.tell_gates_all();
+        let mut told = Vec::new();
+        for _ in 0..2 {
+            told = self.visit(at, exit, (card, 1), None).map(|seen| seen.wallet).unwrap_or_default();
+            if told.iter().any(|notice| matches!(notice, WalletEnterNotice::Out { .. })) {
+                return;
+            }
+        }
+        self.wrong
+            .push(format!("liveness: wallet {at} came in by a code with {card} and cannot go out in calm: {told:?}"));
+    }
     fn comes_in(&mut self, at: usize, card: CardId) {
         let over = |time: Time, until: Option<Time>| until.is_none_or(|until| time >= until);
         let mut told = Vec::new();
-        let standing = |town: &Self, direction: Direction| -> Vec<usize> {
-            let gates = town.venue.iter().flat_map(|venue| venue.gates.iter().enumerate());
-            let here = |gate: &GateAt| !gate.lost && gate.direction == direction && gate.zone() == 1;
-            gates.filter(|(_, gate)| here(gate)).map(|(at, _)| at).collect()
-        };
-        let (entries, exits) = (standing(self, Direction::In), standing(self, Direction::Out));
+        let (entries, exits) = (self.doors(Direction::In), self.doors(Direction::Out));
         for touch in 0..TOUCHES {
             let Some(gate) = entries.get(touch % entries.len().max(1)).copied() else {
                 return;

@@ -59,6 +59,10 @@ impl TicketTerms {
     pub fn day(&self, at: Time) -> u64 {
         at.0.saturating_sub(self.day_begins) / Time::DAY
     }
+    /// Whether a day is over at a moment, and with it every stay that began on it. What another clock dates ahead is not.
+    pub fn is_day_over(&self, day: u64, now: Time) -> bool {
+        self.day(now) > day
+    }
 }
 
 message! {
@@ -94,7 +98,7 @@ message! {
         2 entry: u64,
         /// How many people of it are inside; 0: they have gone out.
         3 inside: u64,
-        /// The day of the last entry.
+        /// The latest day of an entry.
         4 day: u64,
         /// Entries on that day.
         5 today: u64,
@@ -198,8 +202,11 @@ impl Usage {
         match used.direction {
             Direction::In => {
                 let day = terms.day(used.at);
-                self.today = if day == self.day { self.today.saturating_add(1) } else { 1 };
-                self.day = day;
+                // What is heard of late may be of a day before.
+                if day >= self.day {
+                    self.today = if day == self.day { self.today.saturating_add(1) } else { 1 };
+                    self.day = day;
+                }
                 // Of a use that this gate hears of late, a later one may be known.
                 if used.entry >= self.entry {
                     self.entry = used.entry;
@@ -263,13 +270,14 @@ impl Usage {
             return refuse(EnterRefusal::UsedUp);
         }
         // Whoever stayed to the end of a day and went past no gate is outside the next.
-        if self.inside > 0 && !wanted.left && terms.day(wanted.now) == self.day {
+        let is_today = !terms.is_day_over(self.day, wanted.now);
+        if self.inside > 0 && !wanted.left && is_today {
             return refuse(EnterRefusal::Inside);
         }
-        if wanted.entry > 1 && !terms.reentry && terms.day(wanted.now) == self.day {
+        if wanted.entry > 1 && !terms.reentry && is_today {
             return refuse(EnterRefusal::NoReentry);
         }
-        if self.day == terms.day(wanted.now) && terms.a_day.is_some_and(|most| self.today >= most) {
+        if is_today && terms.a_day.is_some_and(|most| self.today >= most) {
             return refuse(EnterRefusal::UsedToday);
         }
         Verdict::Admit
@@ -386,6 +394,23 @@ mod tests {
         usage.count(&terms, used(2, IN, DOORS));
         usage.count(&terms, used(1, OUT, DOORS));
         assert_eq!((usage.entry, usage.inside), (2, 1));
+    }
+
+    #[test]
+    fn a_day_that_a_neighbour_has_begun_is_not_ended_by_a_slower_clock_or_a_late_word() {
+        let (terms, mut usage) = (TicketTerms { a_day: Some(1), ..terms() }, Usage::new(1, 0));
+        let midnight = DOORS.after(Time::DAY);
+        usage.count(&terms, used(2, IN, midnight.after(30)));
+        let slow = Wanted { now: Time(midnight.0 - 30), ..wants(3, IN) };
+        assert_eq!(usage.judge(&terms, &slow), Verdict::Refuse(EnterRefusal::Inside), "a minute later, by one visit");
+        usage.count(&terms, used(1, IN, DOORS));
+        assert_eq!((usage.entry, usage.day, usage.today), (2, terms.day(midnight), 1), "the day before, heard of late");
+        let now = Wanted { now: midnight.after(60), ..wants(3, IN) };
+        assert_eq!(usage.judge(&terms, &now), Verdict::Refuse(EnterRefusal::Inside));
+        usage.count(&terms, used(2, OUT, midnight.after(60)));
+        assert_eq!(usage.judge(&terms, &now), Verdict::Refuse(EnterRefusal::UsedToday));
+        assert_eq!(usage.judge(&terms, &slow), Verdict::Refuse(EnterRefusal::UsedToday));
+        assert_eq!(usage.judge(&terms, &Wanted { now: midnight.after(Time::DAY), ..now }), Verdict::Admit);
     }
 
     #[test]

@@ -418,7 +418,7 @@ fn seat_of(
 fn is_elsewhere(said: &Holder, terms: &TicketTerms, wanted: &Wanted<'_>, context: &Context<'_>) -> bool {
     terms.zones.iter().filter(|zone| **zone != wanted.zone).any(|zone| {
         let usage = Usage::of(context.records, said, *zone);
-        usage.inside > 0 && usage.day == terms.day(wanted.now)
+        usage.inside > 0 && !terms.is_day_over(usage.day, wanted.now)
     })
 }
 

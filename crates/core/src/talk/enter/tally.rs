@@ -144,7 +144,7 @@ pub(super) fn former(
         let out = usage.used_before(used.entry, Direction::Out).is_some();
         (after.entry, after.inside) = (used.entry, if out { 0 } else { came });
         if came > 0 {
-            after.day = terms.day(used.at);
+            after.day = after.day.max(terms.day(used.at));
         }
     }
     after.keep_former(used);

@@ -3,9 +3,11 @@
 use super::MAX_EARLIER;
 use super::messages::*;
 use crate::card::payment::{Purse, PurseState};
+use crate::card::ticket::{GATE_TOLERANCE, TicketTerms};
 use crate::card::{Terms, ticket};
 use crate::id::{CardId, DeviceId, EventId, Hash};
 use crate::message;
+use crate::money::Time;
 use crate::record::{Batch, RecordKey, Space};
 use crate::step::{Break, Context, Effect, Event, Fault, Records, SigningKey, Step, Talk};
 use crate::talk::give::{GiftKept, HandedOver};
@@ -46,6 +48,16 @@ impl Attempt {
         let at = Gateway { session, gate: self.device(), event, zone, direction };
         self.presentation.hash(&Presentation::context(card, generation, &at))
     }
+    /// Whether it asked to come in and was not answered: a gate may have let in.
+    fn is_unheard(&self) -> bool {
+        self.direction == Direction::In && self.refused.is_none()
+    }
+    /// Whether a gate of the way out has said that nobody is inside by this entry, or not any more.
+    fn is_not_inside(&self) -> bool {
+        let why = self.refused.as_ref().and_then(|admission| admission.claimed().why);
+        let outside = [EnterRefusal::NotInside, EnterRefusal::InsideElsewhere, EnterRefusal::Used];
+        self.direction == Direction::Out && why.is_some_and(|why| outside.contains(&why))
+    }
 }
 
 message! {
@@ -63,6 +75,8 @@ message! {
         5 generation: Option<u64>,
         /// The entry that a code was shown for last (R21): whoever came in by it goes out by a touch.
         6 coded: Option<u64>,
+        /// Since when the holder is inside, by the clock of the gate that let in; absent: not inside, or not known.
+        7 since: Option<Time>,
     }
 }
 
@@ -73,8 +87,9 @@ impl Pass {
     }
     /// A ticket of this generation that was never shown.
     pub fn new(generation: u64, entry: u64) -> Self {
-        let (inside, attempts, left, generation, coded) = (false, Vec::new(), None, Some(generation), None);
-        Self { entry, inside, attempts, left, generation, coded, extensions: Default::default() }
+        let (inside, attempts, left, generation) = (false, Vec::new(), None, Some(generation));
+        let (coded, since) = (None, None);
+        Self { entry, inside, attempts, left, generation, coded, since, extensions: Default::default() }
     }
     /// Reads it; a ticket that was never shown in this generation has used what its certificate or title says.
     pub fn load(records: &dyn Records, purse: &Purse, zone: u64) -> (Self, Option<Vec<u8>>) {
@@ -93,30 +108,56 @@ impl Pass {
     }
     /// Whether the holder is inside, or may have come in without hearing of it.
     fn may_be_inside(&self) -> bool {
-        let unanswered = |held: &Attempt| held.direction == Direction::In && held.refused.is_none();
-        self.inside || self.is_coded() || self.attempts.iter().any(unanswered)
+        self.inside || self.coded_entry().is_some() || self.attempts.iter().any(Attempt::is_unheard)
     }
-    /// Whether a gate may have let in by a code: it tells the wallet nothing.
-    fn is_coded(&self) -> bool {
-        !self.inside && self.coded == self.entry.checked_add(1)
+    /// The next entry, where a gate may have let in for it by a code: it tells the wallet nothing.
+    fn coded_entry(&self) -> Option<u64> {
+        self.coded.filter(|coded| self.entry.checked_add(1) == Some(*coded))
+    }
+    /// Whether the end of a day has ended the stay at this moment, as gates hold it; `unknown` where it is not known when it began.
+    fn is_stay_over(&self, terms: &TicketTerms, now: Time, unknown: bool) -> bool {
+        self.inside && self.since.map_or(unknown, |since| terms.is_day_over(terms.day(since), now))
     }
     /// A code is about to be shown for the next entry; `None`: that is known, or of no use.
-    pub fn with_code(&self) -> Option<Self> {
+    pub fn with_code(&self, terms: &TicketTerms, now: Time) -> Option<Self> {
         let next = self.entry.checked_add(1);
-        // Whoever is inside shows it to nobody who lets in.
-        (!self.inside && self.coded != next).then(|| Self { coded: next, ..self.clone() })
+        // Whoever is inside shows it to nobody who lets in: no gate's clock says by now that the day is over.
+        let is_of_use = !self.inside || self.is_stay_over(terms, now.after(GATE_TOLERANCE), true);
+        (is_of_use && self.coded != next).then(|| Self { coded: next, ..self.clone() })
     }
-    /// Which entry a gate of this direction is shown. Whoever goes out may have come in without hearing of it.
-    pub fn next(&self, direction: Direction) -> u64 {
-        let unanswered = |held: &&Attempt| held.direction == Direction::In && held.refused.is_none();
+    /// Which entry a gate of this direction is shown.
+    pub fn next(&self, direction: Direction, terms: &TicketTerms, now: Time) -> u64 {
         match direction {
             Direction::In => self.entry + 1,
-            Direction::Out => {
-                let pending = self.attempts.iter().rev().find(unanswered);
-                let known = if self.is_coded() { self.entry + 1 } else { self.entry };
-                pending.map_or(known, |held| held.presentation.claimed().entry)
-            }
+            Direction::Out => self.going_out(terms, now),
         }
+    }
+    /// By which entry the holder goes out: by one that may have come in without the wallet hearing of it, or by the last one that it
+    /// has heard of. Where it may be either, a gate that says that nobody is inside by one of them is shown the other next.
+    fn going_out(&self, terms: &TicketTerms, now: Time) -> u64 {
+        let touched = self.attempts.iter().rev().find(|held| held.is_unheard());
+        let touched = touched.map(|held| held.presentation.claimed().entry);
+        let Some(unheard) = touched.or(self.coded_entry()) else {
+            return self.entry;
+        };
+        if !self.inside {
+            return unheard;
+        }
+        // A code may have been seen by nobody: it comes first only once no gate's clock says that the stay before goes on.
+        let sure = Time(now.0.saturating_sub(GATE_TOLERANCE));
+        let is_newer = touched.is_some() || self.is_stay_over(terms, sure, false);
+        if is_newer { self.in_turn(unheard, self.entry) } else { self.in_turn(self.entry, unheard) }
+    }
+    /// The first of two entries to go out by, until a gate has said in this stay that nobody is inside by it; then one after the other.
+    fn in_turn(&self, first: u64, second: u64) -> u64 {
+        let of_this_stay = |held: &&Attempt| self.since.is_none_or(|since| held.presentation.claimed().at >= since);
+        if !self.of(first, Direction::Out).filter(of_this_stay).any(Attempt::is_not_inside) {
+            return first;
+        }
+        // What was not answered yet is asked again.
+        let last = self.attempts.iter().rev().find(|held| held.direction == Direction::Out);
+        let is_firsts = last.is_none_or(|held| (held.presentation.claimed().entry == first) != held.is_not_inside());
+        if is_firsts { first } else { second }
     }
     /// Attempts of this entry in this direction, oldest first: those that are still kept.
     fn of(&self, entry: u64, direction: Direction) -> impl Iterator<Item = &Attempt> {
@@ -261,7 +302,7 @@ impl WalletEnter {
             let elsewhere = inside(context.records, &purse, &visitor.terms).any(|of| of != zone);
             return Self::refuse(if elsewhere { EnterRefusal::InsideElsewhere } else { EnterRefusal::NotInside });
         }
-        let entry = pass.next(direction);
+        let entry = pass.next(direction, terms, context.now);
         let known = |_: &&Attempt| !context.broken.has(Break::AttemptsForgotten);
         let before: Vec<_> = pass.of(entry, direction).filter(known).collect();
         let earlier: Vec<_> = before.iter().map(|held| held.hash(visitor.card, purse.generation())).collect();
@@ -369,6 +410,7 @@ impl Pass {
         match (admission.done, attempt.direction) {
             (Admitted::In, Direction::In) => {
                 self.settled(entry, true);
+                self.since = Some(admission.at);
                 self.left = None;
                 WalletEnterNotice::In { gate, entry }
             }
@@ -406,7 +448,9 @@ impl Pass {
     fn settled(&mut self, entry: u64, inside: bool) {
         self.entry = self.entry.max(entry);
         self.inside = inside;
-        self.coded = None;
+        self.since = None;
+        // A code for an entry after this one may still have come in.
+        self.coded = self.coded.filter(|coded| *coded > self.entry);
         let over = if inside { Direction::In } else { Direction::Out };
         self.attempts.retain(|held| {
             let said = held.presentation.claimed();
