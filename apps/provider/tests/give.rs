@@ -278,8 +278,11 @@ impl Concert {
         let mut wire = self.world.wire(now, false);
         self.people[who].install(&mut wire, number, None, now)
     }
-    /// What was sold is changed to another hall; holders have two days.
+    /// What was sold is changed to another hall; holders have two days, and who says nothing keeps its ticket.
     fn changes(&mut self) -> Terms {
+        self.changes_for_who_is_silent(false)
+    }
+    fn changes_for_who_is_silent(&mut self, silence_refunds: bool) -> Terms {
         let (issuer, now) = (self.world.issuer_id(), self.world.now);
         let (_, body) = self.world.provider.store().listing(issuer, 1, 1).expect("read").expect("listed");
         let sold = tegata_core::wire::signed::Signed::<Listing>::decode(&body).expect("a listing");
@@ -295,7 +298,7 @@ impl Concert {
             after: Some(after.clone()),
             text: "The town hall has no roof any more".into(),
             answer_until: now.after(2 * Time::DAY),
-            silence_refunds: false,
+            silence_refunds,
             at: now,
             extensions: Default::default(),
         });
@@ -557,6 +560,30 @@ fn a_gift_is_taken_once_by_its_number() {
     concert.updates(1);
     concert.doors_open();
     concert.enters(1, card, 0);
+    concert.clean();
+}
+
+#[test]
+fn a_gift_that_comes_back_and_is_blocked_before_its_wallet_has_heard_comes_blocked() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    let (number, _) = concert.gift(0, card, false).expect("a number");
+    concert.installs(1, &number).expect("taken");
+    let (number, _) = concert.gift(1, card, false).expect("a number");
+    let now = concert.world.moment();
+    let mut wire = concert.world.wire(now, true);
+    assert!(concert.people[0].install(&mut wire, &number, None, now).is_err(), "the answer is lost");
+    // Nobody answers: it is paid back. The wallet hears of the block while it still has only what it gave.
+    concert.changes_for_who_is_silent(true);
+    concert.works();
+    concert.later(2 * Time::DAY + 1);
+    concert.works();
+    concert.updates(0);
+    let before = concert.purse(0, card);
+    assert_eq!((before.generation(), before.state), (1, PurseState::Ended));
+    assert_eq!(concert.installs(0, &number).expect("installed"), card);
+    let purse = concert.purse(0, card);
+    assert_eq!((purse.generation(), purse.state), (3, PurseState::Blocked), "it lets nobody in, and says so");
     concert.clean();
 }
 
