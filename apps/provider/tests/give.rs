@@ -722,6 +722,57 @@ fn who_is_given_a_ticket_on_before_it_is_registered_is_who_its_first_giver_hears
 }
 
 #[test]
+fn who_gave_a_ticket_on_before_it_was_registered_hears_that_it_arrived_and_its_first_giver_hears_nothing_more() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    concert.gives(0, 1, card);
+    concert.gives(1, 2, card);
+    concert.registers(2, card).expect("registered");
+    concert.updates(0);
+    let told = |concert: &Concert| {
+        concert.world.provider.store().device(concert.id(0)).expect("read").expect("known").commands
+    };
+    let before = told(&concert);
+    concert.updates(1);
+    concert.updates(1);
+    for who in [0, 1] {
+        let stands = concert.people[who].standing(&concert.purse(who, card));
+        assert!(matches!(stands, Standing::Given { arrived: Some(_), .. }), "{who}: {stands:?}");
+    }
+    assert_eq!(told(&concert), before, "through whose hands it went is nothing to its first giver");
+    assert_eq!(concert.wallet_of(card), concert.id(2));
+    concert.clean();
+}
+
+#[test]
+fn what_was_given_on_twice_comes_back_to_who_registered_it_last() {
+    let mut concert = Concert::new();
+    let more = Terms { handovers: 3, ..terms(&concert.world) };
+    let body = Listing { revision: 2, terms: more, ..listing(&concert.world) };
+    concert.world.issuer_asks(body);
+    concert.brings(0);
+    let wallet = concert.world.wallet(83);
+    concert.people.push(Wallet::new(wallet, Algorithm::Ed25519));
+    let card = concert.buys();
+    concert.doors_open();
+    for from in 0..3 {
+        concert.gives(from, from + 1, card);
+    }
+    // A gate tells of all three; the first receiver goes online, and nobody behind it.
+    concert.enters(3, card, 0);
+    concert.brings(0);
+    concert.updates(1);
+    assert_eq!(concert.wallet_of(card), concert.id(1), "it is not its first giver's any more");
+    concert.later(10 * Time::DAY + 60);
+    assert_eq!(concert.wallet_of(card), concert.id(1));
+    concert.updates(1);
+    assert_eq!(concert.purse(1, card).state, PurseState::Active);
+    concert.updates(0);
+    assert_ne!(concert.purse(0, card).state, PurseState::Active);
+    concert.clean();
+}
+
+#[test]
 fn who_gives_back_what_was_given_pays_back_who_bought_it() {
     let mut concert = Concert::new();
     let card = concert.buys();
