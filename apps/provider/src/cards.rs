@@ -65,11 +65,13 @@ pub(crate) fn order(desk: &mut Desk<'_>, request: &Verified<Order>) -> Result<Ve
         until: request.until,
         at: desk.now,
     };
-    // Who is restored from a backup may have sold the last one, or that seat, already (R15).
-    if terms.ticket.is_some() && reconciling(desk)? {
+    // Who is restored from a backup may have sold the last one, or that seat, already. What was ordered before that is taken in again, and
+    // before anything is sold: its numbers may be out, and its seats are theirs (R15).
+    let again = terms.ticket.is_some() && reconciling(desk)?;
+    if again && request.at >= desk.provider.epoch_began {
         return Err(Failure::Refused(ProviderRefusal::Reconciling, Some(60)));
     }
-    let counter = buy::counter(desk, request)?;
+    let counter = buy::counter(desk, request, again)?;
     desk.store.put_batch(&row, &request.signed().encode(), &request.numbers)?;
     match counter {
         Some(counter) => counter.take(desk, request)?,

@@ -278,8 +278,11 @@ impl Concert {
         let mut wire = self.world.wire(now, false);
         self.people[who].install(&mut wire, number, None, now)
     }
-    /// What was sold is changed to another hall; holders have two days.
+    /// What was sold is changed to another hall; holders have two days, and who says nothing keeps its ticket.
     fn changes(&mut self) -> Terms {
+        self.changes_for_who_is_silent(false)
+    }
+    fn changes_for_who_is_silent(&mut self, silence_refunds: bool) -> Terms {
         let (issuer, now) = (self.world.issuer_id(), self.world.now);
         let (_, body) = self.world.provider.store().listing(issuer, 1, 1).expect("read").expect("listed");
         let sold = tegata_core::wire::signed::Signed::<Listing>::decode(&body).expect("a listing");
@@ -295,7 +298,7 @@ impl Concert {
             after: Some(after.clone()),
             text: "The town hall has no roof any more".into(),
             answer_until: now.after(2 * Time::DAY),
-            silence_refunds: false,
+            silence_refunds,
             at: now,
             extensions: Default::default(),
         });
@@ -561,6 +564,30 @@ fn a_gift_is_taken_once_by_its_number() {
 }
 
 #[test]
+fn a_gift_that_comes_back_and_is_blocked_before_its_wallet_has_heard_comes_blocked() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    let (number, _) = concert.gift(0, card, false).expect("a number");
+    concert.installs(1, &number).expect("taken");
+    let (number, _) = concert.gift(1, card, false).expect("a number");
+    let now = concert.world.moment();
+    let mut wire = concert.world.wire(now, true);
+    assert!(concert.people[0].install(&mut wire, &number, None, now).is_err(), "the answer is lost");
+    // Nobody answers: it is paid back. The wallet hears of the block while it still has only what it gave.
+    concert.changes_for_who_is_silent(true);
+    concert.works();
+    concert.later(2 * Time::DAY + 1);
+    concert.works();
+    concert.updates(0);
+    let before = concert.purse(0, card);
+    assert_eq!((before.generation(), before.state), (1, PurseState::Ended));
+    assert_eq!(concert.installs(0, &number).expect("installed"), card);
+    let purse = concert.purse(0, card);
+    assert_eq!((purse.generation(), purse.state), (3, PurseState::Blocked), "it lets nobody in, and says so");
+    concert.clean();
+}
+
+#[test]
 fn a_ticket_whose_wallet_was_lost_is_installed_again_by_a_number() {
     let mut concert = Concert::new();
     let card = concert.buys();
@@ -691,6 +718,57 @@ fn who_is_given_a_ticket_on_before_it_is_registered_is_who_its_first_giver_hears
     concert.updates(0);
     let stands = concert.people[0].standing(&concert.purse(0, card));
     assert!(matches!(stands, Standing::Given { arrived: Some(_), .. }), "{stands:?}");
+    concert.clean();
+}
+
+#[test]
+fn who_gave_a_ticket_on_before_it_was_registered_hears_that_it_arrived_and_its_first_giver_hears_nothing_more() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    concert.gives(0, 1, card);
+    concert.gives(1, 2, card);
+    concert.registers(2, card).expect("registered");
+    concert.updates(0);
+    let told = |concert: &Concert| {
+        concert.world.provider.store().device(concert.id(0)).expect("read").expect("known").commands
+    };
+    let before = told(&concert);
+    concert.updates(1);
+    concert.updates(1);
+    for who in [0, 1] {
+        let stands = concert.people[who].standing(&concert.purse(who, card));
+        assert!(matches!(stands, Standing::Given { arrived: Some(_), .. }), "{who}: {stands:?}");
+    }
+    assert_eq!(told(&concert), before, "through whose hands it went is nothing to its first giver");
+    assert_eq!(concert.wallet_of(card), concert.id(2));
+    concert.clean();
+}
+
+#[test]
+fn what_was_given_on_twice_comes_back_to_who_registered_it_last() {
+    let mut concert = Concert::new();
+    let more = Terms { handovers: 3, ..terms(&concert.world) };
+    let body = Listing { revision: 2, terms: more, ..listing(&concert.world) };
+    concert.world.issuer_asks(body);
+    concert.brings(0);
+    let wallet = concert.world.wallet(83);
+    concert.people.push(Wallet::new(wallet, Algorithm::Ed25519));
+    let card = concert.buys();
+    concert.doors_open();
+    for from in 0..3 {
+        concert.gives(from, from + 1, card);
+    }
+    // A gate tells of all three; the first receiver goes online, and nobody behind it.
+    concert.enters(3, card, 0);
+    concert.brings(0);
+    concert.updates(1);
+    assert_eq!(concert.wallet_of(card), concert.id(1), "it is not its first giver's any more");
+    concert.later(10 * Time::DAY + 60);
+    assert_eq!(concert.wallet_of(card), concert.id(1));
+    concert.updates(1);
+    assert_eq!(concert.purse(1, card).state, PurseState::Active);
+    concert.updates(0);
+    assert_ne!(concert.purse(0, card).state, PurseState::Active);
     concert.clean();
 }
 

@@ -522,6 +522,77 @@ fn a_seat_is_sold_once_over_the_counter_or_over_the_network() {
     sale.clean();
 }
 
+/// Why, and in which words, the promoter was refused.
+fn refusal(done: Result<Done, RequestError>) -> (ProviderRefusal, String) {
+    match done {
+        Err(RequestError::Refused(refused)) => (refused.why, refused.told()),
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+#[test]
+fn nothing_is_printed_of_what_somebody_waits_for_or_of_what_was_cancelled() {
+    let mut sale = Sale::new();
+    let kept = sale.keeps(0, STANDING, None);
+    let now = sale.world.moment();
+    let mut wire = sale.world.wire(now, false);
+    let all = sale.visitors[1].catalogue(&mut wire, now).expect("a catalogue");
+    let article = all.into_iter().find(|offered| offered.article == STANDING).expect("it is listed");
+    let (_, listed) = sale.visitors[1].wait_for(&mut wire, article, now).expect("answered");
+    assert_eq!(listed, BuyNotice::Listed);
+    // Given up, and not offered yet.
+    sale.cancels(0, kept);
+    assert_eq!(sale.taken(STANDING), 0);
+    let (body, _) = order(&mut sale, STANDING, 1, None);
+    let (why, told) = refusal(promoter_asks(&mut sale, body));
+    assert!(why == ProviderRefusal::Terms && told.contains("people wait"), "{why:?}: {told}");
+    sale.passes(2);
+    assert_eq!(sale.taken(STANDING), 1, "kept for whoever waits");
+    sale.clean();
+    // Signed before the event was cancelled, and brought after that.
+    let (late, _) = order(&mut sale, STALLS, 1, Some(vec![1]));
+    let cancelled = Change {
+        promoter: late.issuer,
+        event: EVENT,
+        before: late.terms.handle(),
+        after: None,
+        text: "The hall has burnt down".into(),
+        answer_until: sale.world.now.after(Time::DAY),
+        silence_refunds: true,
+        at: sale.world.now,
+        extensions: Default::default(),
+    };
+    promoter_asks(&mut sale, cancelled).expect("cancelled");
+    let (why, told) = refusal(promoter_asks(&mut sale, late));
+    assert!(why == ProviderRefusal::Terms && told.contains("cancelled"), "{why:?}: {told}");
+    assert_eq!(sale.taken(STALLS), 0);
+}
+
+#[test]
+fn what_was_ordered_before_the_provider_was_put_back_has_its_seats_before_anything_is_sold() {
+    let mut sale = Sale::new();
+    sale.updates(0);
+    // Ordered since the backup, which knows nothing of it.
+    let (forgotten, _) = order(&mut sale, STALLS, 2, Some(vec![1, 3]));
+    sale.passes(60);
+    let now = sale.world.now;
+    sale.world.provider.restored(now).expect("a new epoch");
+    let (new, _) = order(&mut sale, STALLS, 1, Some(vec![2]));
+    assert_eq!(refusal(promoter_asks(&mut sale, new)).0, ProviderRefusal::Reconciling);
+    let (issuer, batch) = (forgotten.issuer, forgotten.batch);
+    promoter_asks(&mut sale, forgotten.clone()).expect("taken in again");
+    promoter_asks(&mut sale, forgotten).expect("the same");
+    let store = sale.world.provider.store();
+    assert_eq!(store.printed_seat(issuer, batch, 2).expect("read"), Some(3));
+    assert_eq!(sale.taken(STALLS), 2);
+    // All were heard: the others are for sale, and these are not.
+    sale.updates(0);
+    assert_eq!(sale.refused(1, STALLS, Some(3)), PurchaseRefusal::Seat);
+    sale.keeps(1, STALLS, None);
+    assert_eq!(sale.taken(STALLS), 3);
+    sale.clean();
+}
+
 #[test]
 fn the_ticket_of_a_seat_by_number_is_the_same_again_for_its_key() {
     let mut sale = Sale::new();

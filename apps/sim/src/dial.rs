@@ -191,7 +191,7 @@ impl Dial {
             let paying = self.switch.talking().look(SwitchCall::card).flatten();
             let dead = |(card, generation)| switch.own.exchange().is_ok_and(|it| it.anchors.is_dead(card, generation));
             if paying.is_some_and(dead) {
-                self.hung_up = Some(CallEnd::NotAgreed);
+                self.hung_up = Some(CallEnd::CardBlocked);
             }
         }
     }

@@ -162,11 +162,11 @@ impl<V: Vault> Desk<V> {
     }
     /// Ends all calls: what each cost is logged, and its caller told with the receipt. No phone is waited for that does not answer.
     async fn close(&mut self, sip: &sip::Switch, control: &mut Control, clock: fn() -> Now) -> Result<(), SwitchError> {
-        let mut open: HashSet<CallId> = self.lines.keys().copied().collect();
-        if open.is_empty() {
+        let happened = std::iter::from_fn(|| control.events.try_recv().ok()).collect();
+        let mut open = self.part(happened, sip.now(), clock)?;
+        if open.is_empty() && self.out.is_empty() {
             return Ok(());
         }
-        self.ended_all(&open, sip.now(), clock)?;
         let until = Instant::now() + PARTING.0;
         loop {
             for command in self.out.drain(..) {
@@ -190,6 +190,17 @@ impl<V: Vault> Desk<V> {
                 () = tokio::time::sleep(PARTING.1) => {}
             }
         }
+    }
+    /// Takes what has happened by now: whoever has hung up pays no longer, and what was said last is evidence. Then ends all calls that are
+    /// on, and gives these.
+    fn part(&mut self, happened: Vec<sip::Event>, now: At, clock: fn() -> Now) -> Result<HashSet<CallId>, SwitchError> {
+        self.turn(happened, now, clock)?;
+        let mut said = std::mem::take(&mut self.out);
+        let open: HashSet<CallId> = self.lines.keys().copied().collect();
+        self.ended_all(&open, now, clock)?;
+        said.append(&mut self.out);
+        self.out = said;
+        Ok(open)
     }
     /// Ends these calls in one durable write.
     fn ended_all(&mut self, calls: &HashSet<CallId>, now: At, clock: fn() -> Now) -> Result<(), SwitchError> {

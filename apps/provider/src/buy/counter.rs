@@ -24,8 +24,8 @@ pub(crate) struct Counter {
 }
 
 /// What an order takes. Its tickets have the terms that an article is listed with; where that has numbered seats, each number names one
-/// that is free. `None`: it is not of tickets.
-pub(crate) fn counter(desk: &Desk<'_>, order: &Order) -> Result<Option<Counter>, Failure> {
+/// that is free. `None`: it is not of tickets. `again`: it was taken before this provider was put back from a backup.
+pub(crate) fn counter(desk: &Desk<'_>, order: &Order, again: bool) -> Result<Option<Counter>, Failure> {
     let Some(ticket) = &order.terms.ticket else {
         return if order.seats.is_none() { Ok(None) } else { Err(ProviderRefusal::Terms.into()) };
     };
@@ -34,6 +34,14 @@ pub(crate) fn counter(desk: &Desk<'_>, order: &Order) -> Result<Option<Counter>,
         let said = listing.claimed();
         if said.terms != order.terms {
             continue;
+        }
+        let no = |why: &str| Err(Failure::Told(ProviderRefusal::Terms, format!("{why}; nothing was ordered")));
+        if crate::enter::is_replaced(desk, &order.terms)? {
+            return no("these tickets were changed, or their event is cancelled");
+        }
+        // Whoever waits comes first, but for what was sold already.
+        if !again && desk.store.first_waiting(order.issuer, row.article)?.is_some() {
+            return no("people wait for these tickets, and come first");
         }
         let seats = seats(desk, order, (ticket.event, row.article))?;
         let taken = row.taken.saturating_add(order.numbers.len() as u64);

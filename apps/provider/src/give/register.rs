@@ -11,7 +11,7 @@ use tegata_core::talk::give::{Proof, Register};
 use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::talk::update::{Command, CommandKind};
 use tegata_core::wire::signed::{Signed, Verified};
-use tegata_core::{Time, WalletId};
+use tegata_core::{CardId, Time, WalletId};
 use tegata_store::{HandedRow, HandedState, StoreError};
 
 /// A wallet asks. The same request gets the same certificate.
@@ -93,13 +93,10 @@ fn taken_by(
         Some(_) => return Ok(Some(ProviderRefusal::NotAllowed)),
         None => {}
     }
-    // Given on before it was registered: should that come back, it comes back to this wallet.
-    if let Some(next) = desk.store.handed(title.card, last)?.filter(|next| next.state == HandedState::Open) {
-        desk.store.put_handed(&HandedRow { home: last, giver: wallet, ..next })?;
-        desk.known_card(title.card)?.wallet = wallet;
-    }
     let now = desk.now;
-    arrived(desk, &row, wallet, now)?;
+    if !given_on(desk, wallet, title.card, last)? {
+        arrived(desk, &row, wallet, now)?;
+    }
     let state = match row.state {
         HandedState::Open => {
             let card = desk.known_card(title.card)?;
@@ -123,6 +120,28 @@ fn taken_by(
     let proof = Some(proof.0.0.to_vec());
     desk.store.put_handed(&HandedRow { state, taker: Some(wallet), proof, ..row })?;
     Ok(None)
+}
+
+/// Given on before it was registered, perhaps more than once: should that come back, it comes back to this wallet; and where somebody has
+/// it already, this wallet hears that. Whether whoever gave it first has heard so before: that it was given on is nothing to it.
+fn given_on(desk: &mut Desk<'_>, wallet: WalletId, card: CardId, last: u64) -> Result<bool, Failure> {
+    let (mut generation, mut there, mut heard) = (last, false, false);
+    while let Some(next) = desk.store.handed(card, generation)?.filter(|next| next.home < last) {
+        match next.state {
+            HandedState::Open => desk.known_card(card)?.wallet = wallet,
+            HandedState::Back => break,
+            HandedState::Taken | HandedState::Passed => {}
+        }
+        there |= next.taker.is_some_and(|taker| taker != wallet);
+        heard |= next.taker.is_some_and(|taker| taker != next.giver);
+        desk.store.put_handed(&HandedRow { home: last, giver: wallet, ..next })?;
+        generation = generation.saturating_add(1);
+    }
+    if there {
+        let now = desk.now;
+        desk.command(wallet, &Command::arrived(card, last, now))?;
+    }
+    Ok(heard)
 }
 
 /// Whoever gave it hears that it has arrived, and not with whom.

@@ -277,7 +277,7 @@ pub(super) fn call_meanwhile(town: &mut Town, is_blocked: bool, fault: Option<(u
 /// An update changes nothing for a call, whenever its answer comes, but by what that brings: a call of a card that is dead by the new
 /// list ends then. Where the answer is not stored, the call goes on, unless the switch has lost power.
 fn undisturbed(town: &mut Town, seen: &Dialled, (park, updated): (Park, bool)) {
-    let dead = |notice: &SwitchNotice| matches!(notice, SwitchNotice::Over(said) if said.ended == CallEnd::NotAgreed);
+    let dead = |notice: &SwitchNotice| matches!(notice, SwitchNotice::Over(said) if said.ended == CallEnd::CardBlocked);
     let (ended, whole) = (seen.switch.iter().any(dead), seen.spoke == SPEAKS);
     let good = match park.comes {
         Comes::Whole if park.blocks.is_none() => updated && whole && !ended,

@@ -219,6 +219,36 @@ fn a_call_ends_when_its_card_is_blocked() {
     assert_eq!((ended.as_slice(), desk.lines.len()), ([CallEnd::CardBlocked].as_slice(), 0));
 }
 
+/// What the desk has not looked at yet happened all the same.
+#[test]
+fn a_call_that_was_hung_up_before_its_switch_is_stopped_ends_when_it_was() {
+    let (mut desk, mut wallet, caller) = desk();
+    for call in [1, 2] {
+        let rings = dial_to(
+            &mut desk,
+            &mut wallet,
+            &Caller { called: ABROAD.to_owned(), ..caller.clone() },
+            (call, Route::Trunk("carrier".to_owned())),
+        );
+        assert!(matches!(rings, Command::Proceed { .. }), "{rings:?}");
+        let happened = match call {
+            1 => vec![
+                sip::Event::Answered { call: CallId(1), at: At(1_000) },
+                sip::Event::Ended { call: CallId(1), by: By::Caller, at: At(2_500) },
+            ],
+            _ => vec![sip::Event::Answered { call: CallId(2), at: At(4_000) }],
+        };
+        let open = desk.part(happened, At(5_000), now).expect("ended");
+        assert_eq!(open, HashSet::from_iter((call == 2).then_some(CallId(2))), "{call}");
+        let told = desk.out.drain(..).filter(|command| matches!(command, Command::HangUp { .. })).count();
+        assert_eq!(told, usize::from(call == 2), "the first has hung up itself");
+        tegata_device::hang_up_all(&mut wallet.device, now()).expect("hung up");
+    }
+    let ended: Vec<_> = desk.switch.records().expect("read").iter().map(|it| (it.ended, it.lasted)).collect();
+    assert_eq!(ended, [(CallEnd::HungUp, Some(1_500)), (CallEnd::SwitchRestarted, Some(1_000))]);
+    assert!(desk.lines.is_empty());
+}
+
 /// On a real store: what the provider has not recorded stays, however old it is.
 #[test]
 fn records_of_calls_go_when_they_are_old_and_recorded_and_numbers_when_their_time_is_over() {

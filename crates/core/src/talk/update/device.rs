@@ -32,12 +32,12 @@ pub fn load_anchors(records: &dyn Records) -> Option<Anchors> {
     Anchors::from_bytes(&records.get(&anchors_key())?).ok()
 }
 
-/// Where a block is kept of a card that this wallet has not heard of.
+/// Where a block is kept of a card, or of a later generation of it, that this wallet has not heard of.
 fn block_key(card: CardId) -> RecordKey {
     RecordKey::new(Space::Ticket, [b"block".as_slice(), &card.0].concat())
 }
 
-/// Whether this generation of a card was blocked before this wallet heard of the card.
+/// Whether this generation of a card was blocked before this wallet heard of it.
 pub fn is_blocked_before(records: &dyn Records, card: CardId, generation: u64) -> bool {
     let kept = records.get(&block_key(card)).and_then(|bytes| Command::from_bytes(&bytes).ok());
     kept.is_some_and(|block| block.generation.is_none_or(|dead| generation <= dead))
@@ -326,9 +326,13 @@ impl Apply<'_> {
             CommandKind::Install => self.install(command)?,
             CommandKind::Raise => self.raise(command)?,
             CommandKind::Block => {
-                let Some(purse) = load_purse(&self.over, command.card?) else {
-                    // The answer to its install may still be on the way: it comes blocked.
+                let purse = load_purse(&self.over, command.card?);
+                // The answer to its install may still be on the way, also where an earlier generation was here: it comes blocked.
+                let held = purse.as_ref().map_or(0, Purse::generation);
+                if command.generation.map_or(purse.is_none(), |dead| dead > held) {
                     self.over.batch.put(block_key(command.card?), command.to_bytes());
+                }
+                let Some(purse) = purse else {
                     return Some(());
                 };
                 // It was said of what this wallet had before.
