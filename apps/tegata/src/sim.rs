@@ -4,11 +4,11 @@
 use crate::flags::SimFlags;
 use crate::measure;
 use crate::screen::{Answer, Failure, Screen, fail, fail_with};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::ops::Range;
 use std::time::Instant;
 use tegata_core::step::{Break, Broken};
-use tegata_sim::Options;
+use tegata_sim::{Cell, Conversation, Options};
 
 /// Runs it.
 pub fn run(screen: Screen, flags: &SimFlags) -> Result<Answer, Failure> {
@@ -29,7 +29,7 @@ pub fn run(screen: Screen, flags: &SimFlags) -> Result<Answer, Failure> {
         return Ok(Answer::new(story.clone(), json!({ "seed": seed, "story": story })));
     }
     if flags.matrix {
-        return matrix();
+        return matrix(screen, flags.only.as_deref());
     }
     let seeds = range(&flags.seeds)?;
     let count = seeds.end.saturating_sub(seeds.start);
@@ -62,17 +62,53 @@ pub fn run(screen: Screen, flags: &SimFlags) -> Result<Answer, Failure> {
     fail_with(text, json)
 }
 
-fn matrix() -> Result<Answer, Failure> {
-    let cells = tegata_sim::matrix(Broken::NONE);
-    let wrong = cells.iter().filter(|cell| !cell.wrong.is_empty()).count();
-    let table = tegata_sim::table(&cells);
-    if wrong > 0 {
-        return fail(format!("{table}\n{wrong} of {} cells failed", cells.len()));
+fn matrix(screen: Screen, only: Option<&str>) -> Result<Answer, Failure> {
+    let named = |conversation: &Conversation| only.is_none_or(|only| conversation.name().contains(only));
+    let of: Vec<Conversation> = Conversation::ALL.into_iter().filter(named).collect();
+    if of.is_empty() {
+        let names: Vec<&str> = Conversation::ALL.iter().map(|it| it.name()).collect();
+        return fail(format!(
+            "no conversation has '{}' in its name; they are: {}",
+            only.unwrap_or(""),
+            names.join("; ")
+        ));
     }
-    Ok(Answer::new(
-        format!("{table}\n{} cells, all clean.", cells.len()),
-        json!({ "cells": cells.len(), "failures": 0 }),
-    ))
+    let bar = screen.progress(0, "cells");
+    let cells = tegata_sim::matrix(&of, Broken::NONE, |done, count| {
+        bar.set_length(count);
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    let wrong: Vec<&Cell> = cells.iter().filter(|cell| !cell.wrong.is_empty()).collect();
+    let table = tegata_sim::table(&cells);
+    let json = json!({
+        "cells": cells.len(),
+        "failures": wrong.len(),
+        "failed": wrong.iter().map(|cell| told(cell)).collect::<Vec<_>>(),
+    });
+    if let Some(first) = wrong.first() {
+        let story = [first.wrong.join("\n"), first.story.join("\n")].join("\n\n");
+        let text = format!(
+            "{table}\n{} of {} cells failed (`--json` tells each one's story); {}, {}, {}:\n{story}",
+            wrong.len(),
+            cells.len(),
+            first.conversation.name(),
+            first.step,
+            first.fault
+        );
+        return fail_with(text, json);
+    }
+    Ok(Answer::new(format!("{table}\n{} cells, all clean.", cells.len()), json))
+}
+
+fn told(cell: &Cell) -> Value {
+    json!({
+        "conversation": cell.conversation.name(),
+        "step": cell.step,
+        "fault": cell.fault,
+        "wrong": cell.wrong,
+        "story": cell.story,
+    })
 }
 
 fn range(text: &str) -> Result<Range<u64>, Failure> {

@@ -13,11 +13,14 @@ use crate::Options;
 use crate::fault::{FrameFault, Mix, NetFault};
 use crate::park::Comes;
 use crate::tap::Plan;
+use crate::template;
 use crate::town::Town;
 use crate::trouble::NetPlan;
 use crate::venue::{CodeFault, PageFault, PagePlan};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use tegata_core::step::Broken;
 use tegata_vault::{CommitFault, Faults};
 
@@ -291,33 +294,76 @@ fn plan(town: &mut Town, spot: Option<Spot>) {
     }
 }
 
-/// Runs every cell.
-pub fn matrix(broken: Broken) -> Vec<Cell> {
-    one_of(1, broken)
+/// Runs every cell of these conversations, and says how many are done.
+pub fn matrix(of: &[Conversation], broken: Broken, progress: impl FnMut(u64, u64)) -> Vec<Cell> {
+    played(of, 1, broken, progress)
 }
 
 /// Runs one cell of so many, spread over all conversations, each of which runs without a fault first.
 pub fn one_of(each: usize, broken: Broken) -> Vec<Cell> {
-    let all = Conversation::ALL.into_iter().enumerate();
-    all.flat_map(|(at, conversation)| part(conversation, (at, each.max(1)), broken)).collect()
+    played(&Conversation::ALL, each.max(1), broken, |_, _| {})
 }
 
-/// Runs every cell of one conversation.
-pub fn cells(conversation: Conversation, broken: Broken) -> Vec<Cell> {
-    part(conversation, (0, 1), broken)
+/// One cell of `each` of each conversation, on all cores; in the order of steps and faults.
+fn played(of: &[Conversation], each: usize, broken: Broken, mut progress: impl FnMut(u64, u64)) -> Vec<Cell> {
+    template::template();
+    let planned: Vec<_> = on_all_cores(of, |at, conversation| part(*conversation, (at, each), broken), |_| {});
+    let planned: Vec<_> = planned.into_iter().flatten().collect();
+    let count = planned.len() as u64;
+    let play = |_, planned: &Planned| match planned {
+        Ok((conversation, spot)) => cell(*conversation, *spot, broken),
+        Err(cell) => (**cell).clone(),
+    };
+    on_all_cores(&planned, play, |done| progress(done, count))
 }
 
-/// One cell of `each`, beginning with one or another, so that not all conversations meet the same faults.
-fn part(conversation: Conversation, (from, each): (usize, usize), broken: Broken) -> Vec<Cell> {
+/// What is to be played: a fault at a step, or what was wrong before there was any.
+type Planned = Result<(Conversation, Spot), Box<Cell>>;
+
+/// One cell of `each` of a conversation, beginning with one or another, so that not all meet the same faults.
+fn part(conversation: Conversation, (from, each): (usize, usize), broken: Broken) -> Vec<Planned> {
     match count(conversation, broken) {
         Ok(steps) => {
             let spots = spots(&steps).into_iter().skip(from % each).step_by(each);
-            spots.map(|spot| cell(conversation, spot, broken)).collect()
+            spots.map(|spot| Ok((conversation, spot))).collect()
         }
         Err(why) => {
-            vec![Cell { conversation, step: "start".into(), fault: "none", wrong: vec![why], story: Vec::new() }]
+            let (step, wrong) = ("start".into(), vec![why]);
+            vec![Err(Box::new(Cell { conversation, step, fault: "none", wrong, story: Vec::new() }))]
         }
     }
+}
+
+/// What comes of each, in their order.
+fn on_all_cores<T: Sync, R: Send>(
+    all: &[T],
+    work: impl Fn(usize, &T) -> R + Sync,
+    mut progress: impl FnMut(u64),
+) -> Vec<R> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let (next, work) = (AtomicUsize::new(0), &work);
+    let (done, results) = mpsc::channel();
+    let mut found = BTreeMap::new();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let (next, done) = (&next, done.clone());
+            scope.spawn(move || {
+                while let Some((at, one)) =
+                    Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, all.get(at)?)))
+                {
+                    if done.send((at, work(at, one))).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(done);
+        for (at, result) in results {
+            found.insert(at, result);
+            progress(found.len() as u64);
+        }
+    });
+    found.into_values().collect()
 }
 
 /// The matrix for people: a line a step, a mark a fault.

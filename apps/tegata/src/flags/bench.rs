@@ -14,6 +14,9 @@ pub struct SimFlags {
     /// Run the fault matrix: every fault at every step
     #[arg(long)]
     pub matrix: bool,
+    /// Of the matrix, only conversations with this in their names
+    #[arg(long, value_name = "TEXT", requires = "matrix")]
+    pub only: Option<String>,
     /// Print the story of one seed
     #[arg(long, value_name = "SEED")]
     pub trace: Option<u64>,
