@@ -39,14 +39,18 @@ fn pass(town: &Town) -> (u64, bool) {
     passes.first().map_or((0, false), |(_, pass)| (pass.entry, pass.inside))
 }
 
-/// The wallet's ticket touches this gate until it is told that it has passed, twice at most; with what goes wrong at first.
+/// The wallet's ticket touches this gate until it is told that it has passed, or knows that by itself after a power cut; twice at most,
+/// with what goes wrong at first.
 fn touches(town: &mut Town, gate: usize, fault: Option<(usize, FrameFault)>) -> bool {
     let passed =
         |notice: &WalletEnterNotice| matches!(notice, WalletEnterNotice::In { .. } | WalletEnterNotice::Out { .. });
+    let before = pass(town);
     [fault, None].into_iter().any(|fault| {
         let seen = ticket(town, 0).and_then(|card| town.visit(0, gate, (card, 1), fault));
         town.wake_person(0);
-        seen.is_some_and(|seen| seen.wallet.iter().any(passed))
+        let (after, way_out) = (pass(town), gate == 2);
+        let knows = after != before && after.1 != way_out;
+        knows || seen.is_some_and(|seen| seen.wallet.iter().any(passed))
     })
 }
 
