@@ -96,10 +96,10 @@ async fn thousands_of_short_calls_leave_nothing_behind() {
     }
     let _alone = ALONE.lock().await;
     let town = Town::free(false, |_| {}).await;
-    run(&town, 2500, 10, 250).await;
+    run(&town, 2500, 10, 125).await;
     forgotten(&town).await;
     let before = memory_kib();
-    run(&town, 2500, 10, 250).await;
+    run(&town, 2500, 10, 125).await;
     forgotten(&town).await;
     let after = memory_kib();
     println!("memory: {before} KiB after 2,500 calls, {after} KiB after 5,000");
