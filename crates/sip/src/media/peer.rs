@@ -5,8 +5,9 @@
 //! stranger who sends to all ports of the switch would be given the voice of the other side (RFC 7362, 5).
 //!
 //! A phone behind a translator of addresses that does not know its own names a private one. Where SIP came from another address,
-//! packets from that one are taken as well: the translator gives one phone one address (RFC 4787, REQ-2), and whoever is behind the same
-//! one is as near to its voice already. A translator that does give two is not heard through.
+//! packets from that one are taken as well: the translator gives one phone one address (RFC 4787, REQ-2). A translator that does give two
+//! is not heard through. Where strangers share one, as in an operator's network, one of them that sends to all ports first takes the
+//! phone's place: it hears, and the phone does not. Only voice that is encrypted from end to end is safe there.
 
 use crate::body::audio::Audio;
 use std::net::{IpAddr, SocketAddr};
