@@ -121,3 +121,30 @@ fn fields(line: &str) -> Vec<String> {
     }
     all
 }
+
+#[test]
+fn tickets_sold_before_their_category_was_listed_anew_are_called_off_with_the_others() {
+    let hall = Hall::open(&["alice"], 2, &[]);
+    let other = ["Standing=50.00:100", "--entries", "2", "--from", "2099-01-01T18:00"];
+    hall.good(&[&["issuer", "hall", "event", "category", "Concert"], &other[..]].concat());
+    let change = |more: [&str; 2]| {
+        let words = ["issuer", "hall", "change", "Concert", "--text", "moved", "--silence", "accepts", "--dry-run"];
+        hall.good(&[&words[..], &more].concat())
+    };
+    // They can go to what is sold now; elsewhere only what is sold now goes, and that is said.
+    let moved = change(["--from", "2099-01-01T18:00"]);
+    assert_eq!((&moved["concerns"][0]["holders"], &moved["beyond"]), (&Value::from(2), &Value::from(0)));
+    let moved = change(["--place", "Gymnasium"]);
+    assert_eq!((&moved["concerns"][0]["holders"], &moved["beyond"]), (&Value::from(0), &Value::from(2)));
+    let cancel = ["issuer", "hall", "cancel", "Concert"];
+    hall.good(&cancel);
+    hall.bad(&cancel, "is cancelled already");
+    let changes = || hall.good(&["issuer", "hall", "changes"])["changes"].as_array().unwrap().clone();
+    while changes().iter().any(|change| change["ended"].is_null()) {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert_eq!(changes().iter().map(|change| change["by_hand"].as_u64().unwrap()).sum::<u64>(), 2);
+    hall.good(&["wallet", "alice", "update"]);
+    assert!(hall.tickets("alice").iter().all(|held| held["state"] == "over"));
+    assert!(hall.good(&["issuer", "hall", "event", "report", "Concert"])["cancelled"].is_u64());
+}
