@@ -368,10 +368,13 @@ fn lines(terms: &Terms) -> String {
     }
 }
 
-fn stands(outcome: ChangeOutcome) -> &'static str {
+fn stands(outcome: ChangeOutcome, bought: bool) -> &'static str {
     match outcome {
         ChangeOutcome::Taken => "the new ticket is yours",
-        ChangeOutcome::Refunded => "it is over, and paid back",
+        ChangeOutcome::Refunded if bought => "it is over, and paid back",
+        ChangeOutcome::Refunded => {
+            "it is over; this wallet did not buy it over the network: ask for the money where it was bought"
+        }
         ChangeOutcome::Kept => "you were let in with it: it goes on under the new terms",
         ChangeOutcome::Over => {
             "this question is over: you had given the ticket back, or a later change has come; update to hear of it"
@@ -389,7 +392,7 @@ fn told(name: &str, change: &ChangedTicket) -> String {
         (None, None) => "cancelled".to_owned(),
     };
     let ends = match change.stands {
-        Some(outcome) => stands(outcome).to_owned(),
+        Some(outcome) => stands(outcome, change.bought).to_owned(),
         None if change.offered.answer.is_some() => {
             "answered; the provider has not said yet how it stands: answer again the same".to_owned()
         }
@@ -403,11 +406,25 @@ fn told(name: &str, change: &ChangedTicket) -> String {
     format!("{}\n  {}\n  was: {before}\n  now: {after}\n  {ends}", bold(said.card.to_string()), said.text)
 }
 
-/// Changes that nobody has answered, for people and programs.
-pub fn open_questions(name: &str, wallet: &Wallet<SqliteVault>) -> Result<(Vec<String>, Vec<Value>), Failure> {
+/// Changes that nobody has answered, and what became of others since `before`, for people and programs.
+pub fn news(
+    name: &str,
+    wallet: &Wallet<SqliteVault>,
+    before: &[ChangedTicket],
+) -> Result<(Vec<String>, Vec<Value>), Failure> {
     let open = |change: &ChangedTicket| change.stands.is_none() && change.offered.answer.is_none();
-    let changes: Vec<ChangedTicket> = wallet.changes()?.into_iter().filter(open).collect();
+    let alike = |one: &ChangedTicket, other: &ChangedTicket| {
+        let of = |change: &ChangedTicket| (change.offered.changed.card, change.offered.changed.change, change.stands);
+        of(one) == of(other)
+    };
+    let is_news = |change: &ChangedTicket| open(change) || !before.iter().any(|known| alike(known, change));
+    let changes: Vec<ChangedTicket> = wallet.changes()?.into_iter().filter(is_news).collect();
     Ok((changes.iter().map(|change| told(name, change)).collect(), changes.iter().map(shown).collect()))
+}
+
+/// How a ticket stands whose event was changed before it was installed.
+pub fn of_ticket(name: &str, wallet: &Wallet<SqliteVault>, card: CardId) -> Option<String> {
+    wallet.change(card).map(|change| told(name, &change))
 }
 
 fn shown(change: &ChangedTicket) -> Value {
@@ -442,6 +459,7 @@ pub fn answer(place: &Place, name: &str, ticket: &str, accept: bool) -> Result<A
     };
     let (mut opened, mut post) = place.online(name)?;
     let outcome = opened.part.answer_change(&mut post, card, accept, now())?;
+    let bought = opened.part.change(card).is_some_and(|change| change.bought);
     let json = json!({ "ticket": ticket, "accept": accept, "stands": outcome.name() });
-    Ok(Answer::new(format!("{ticket}: {}.", stands(outcome)), json))
+    Ok(Answer::new(format!("{ticket}: {}.", stands(outcome, bought)), json))
 }

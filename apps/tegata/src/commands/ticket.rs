@@ -112,8 +112,12 @@ pub fn enter(
     screen.say(format!("{name} touches {gate}."));
     let notices = enter_at(&mut opened.part, address.as_str(), (card, people), now)?;
     if let Some(WalletEnterNotice::Refused { why: why @ EnterRefusal::InsideElsewhere, .. }) = notices.last() {
-        let inside = inside(&opened.part.ticket(card)?);
-        return fail(format!("the gate stays closed: {} (the ticket is inside {inside})", why.for_holder()));
+        // Who came in by a code has not heard of it.
+        let inside = match inside(&opened.part.ticket(card)?) {
+            none if none.is_empty() => "this wallet has not heard which: a code from its screen came in".to_owned(),
+            these => format!("the ticket is inside {these}"),
+        };
+        return fail(format!("the gate stays closed: {} ({inside})", why.for_holder()));
     }
     told(&notices, card)
 }
