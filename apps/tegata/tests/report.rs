@@ -152,3 +152,31 @@ fn tickets_sold_before_their_category_was_listed_anew_are_called_off_with_the_ot
     assert!(hall.tickets("alice").iter().all(|held| held["state"] == "over"));
     assert!(hall.good(&["issuer", "hall", "event", "report", "Concert"])["cancelled"].is_u64());
 }
+
+#[test]
+fn a_ticket_whose_key_an_older_copy_of_its_wallet_has_not_says_so() {
+    let hall = Hall::open(&["alice"], 1, &[]);
+    let folder = hall.data().join("wallets/alice");
+    let files = ["vault.db", "device.key"];
+    let copy = files.map(|file| std::fs::read(folder.join(file)).unwrap());
+    hall.good(&["issuer", "hall", "event", "numbers", "Concert", "Standing", "--count", "1"]);
+    hall.good(&["issuer", "hall", "activate", "2", "1"]);
+    let printed = hall.good(&["issuer", "hall", "print", "2"]);
+    let late = hall.good(&["wallet", "alice", "install", printed["numbers"][0]["number"].as_str().unwrap()]);
+    let late = late["installed"].as_str().unwrap();
+    // The copy is put back; the log beside the vault, if there is one, is of what it was before.
+    for (file, bytes) in files.iter().zip(copy) {
+        std::fs::write(folder.join(file), bytes).unwrap();
+    }
+    for beside in ["vault.db-wal", "vault.db-shm"] {
+        std::fs::remove_file(folder.join(beside)).ok();
+    }
+    hall.good(&["wallet", "alice", "update"]);
+    let stands = |ticket: &Value| (ticket["ticket"] == late, ticket["state"].as_str().unwrap().to_owned());
+    let mut all: Vec<_> = hall.tickets("alice").iter().map(stands).collect();
+    all.sort();
+    assert_eq!(all, [(false, "valid".to_owned()), (true, "key lost".to_owned())]);
+    hall.bad(&["wallet", "alice", "enter", "north", "--ticket", late], "its key was not in it");
+    let told = hall.text(&["wallet", "alice", "tickets"]);
+    assert!(told.contains(&format!("tegata provider reissue {late}")), "{told}");
+}
