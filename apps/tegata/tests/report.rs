@@ -121,3 +121,62 @@ fn fields(line: &str) -> Vec<String> {
     }
     all
 }
+
+#[test]
+fn tickets_sold_before_their_category_was_listed_anew_are_called_off_with_the_others() {
+    let hall = Hall::open(&["alice"], 2, &[]);
+    let other = ["Standing=50.00:100", "--entries", "2", "--from", "2099-01-01T18:00"];
+    hall.good(&[&["issuer", "hall", "event", "category", "Concert"], &other[..]].concat());
+    let change = |more: [&str; 2]| {
+        let words = ["issuer", "hall", "change", "Concert", "--text", "moved", "--silence", "accepts", "--dry-run"];
+        hall.good(&[&words[..], &more].concat())
+    };
+    // They can go to what is sold now; elsewhere only what is sold now goes, and that is said.
+    let moved = change(["--from", "2099-01-01T18:00"]);
+    assert_eq!((&moved["concerns"][0]["holders"], &moved["beyond"]), (&Value::from(2), &Value::from(0)));
+    let moved = change(["--place", "Gymnasium"]);
+    assert_eq!((&moved["concerns"][0]["holders"], &moved["beyond"]), (&Value::from(0), &Value::from(2)));
+    let cancel = ["issuer", "hall", "cancel", "Concert"];
+    hall.good(&cancel);
+    hall.bad(&cancel, "is cancelled already");
+    let changes = || hall.good(&["issuer", "hall", "changes"])["changes"].as_array().unwrap().clone();
+    while changes().iter().any(|change| change["ended"].is_null()) {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert_eq!(changes().iter().map(|change| change["by_hand"].as_u64().unwrap()).sum::<u64>(), 2);
+    // Whoever updates is told, once; what was bought at the counter is not said to be paid back.
+    let told = hall.text(&["wallet", "alice", "update"]);
+    assert_eq!((told.matches("now: cancelled").count(), told.matches("and paid back").count()), (2, 0), "{told}");
+    assert_eq!(told.matches("ask for the money where it was bought").count(), 2, "{told}");
+    assert!(!hall.text(&["wallet", "alice", "update"]).contains("cancelled"));
+    assert!(hall.tickets("alice").iter().all(|held| held["state"] == "over"));
+    assert!(hall.good(&["issuer", "hall", "event", "report", "Concert"])["cancelled"].is_u64());
+}
+
+#[test]
+fn a_ticket_whose_key_an_older_copy_of_its_wallet_has_not_says_so() {
+    let hall = Hall::open(&["alice"], 1, &[]);
+    let folder = hall.data().join("wallets/alice");
+    let files = ["vault.db", "device.key"];
+    let copy = files.map(|file| std::fs::read(folder.join(file)).unwrap());
+    hall.good(&["issuer", "hall", "event", "numbers", "Concert", "Standing", "--count", "1"]);
+    hall.good(&["issuer", "hall", "activate", "2", "1"]);
+    let printed = hall.good(&["issuer", "hall", "print", "2"]);
+    let late = hall.good(&["wallet", "alice", "install", printed["numbers"][0]["number"].as_str().unwrap()]);
+    let late = late["installed"].as_str().unwrap();
+    // The copy is put back; the log beside the vault, if there is one, is of what it was before.
+    for (file, bytes) in files.iter().zip(copy) {
+        std::fs::write(folder.join(file), bytes).unwrap();
+    }
+    for beside in ["vault.db-wal", "vault.db-shm"] {
+        std::fs::remove_file(folder.join(beside)).ok();
+    }
+    hall.good(&["wallet", "alice", "update"]);
+    let stands = |ticket: &Value| (ticket["ticket"] == late, ticket["state"].as_str().unwrap().to_owned());
+    let mut all: Vec<_> = hall.tickets("alice").iter().map(stands).collect();
+    all.sort();
+    assert_eq!(all, [(false, "valid".to_owned()), (true, "key lost".to_owned())]);
+    hall.bad(&["wallet", "alice", "enter", "north", "--ticket", late], "its key was not in it");
+    let told = hall.text(&["wallet", "alice", "tickets"]);
+    assert!(told.contains(&format!("tegata provider reissue {late}")), "{told}");
+}

@@ -19,6 +19,8 @@ pub struct ChangedTicket {
     pub stands: Option<ChangeOutcome>,
     /// What this wallet paid for it, where the event is cancelled and the money is not here yet.
     pub comes_back: Option<Amount>,
+    /// Whether this wallet bought it over the network: else money for it goes back by hand, or to who bought it.
+    pub bought: bool,
 }
 
 impl<V: Vault> Wallet<V> {
@@ -34,8 +36,9 @@ impl<V: Vault> Wallet<V> {
         let offered = KeptChange::load(&self.device, card)?;
         let (before, stands) = (offered.terms_before(&self.device), offered.stands(&self.device));
         let cancelled = offered.changed.after.is_none();
-        let comes_back = if cancelled && self.refunded(card).is_none() { self.paid_for(card) } else { None };
-        Some(ChangedTicket { offered, before, stands, comes_back })
+        let paid = self.paid_for(card);
+        let (bought, waits) = (paid.is_some(), cancelled && self.refunded(card).is_none());
+        Some(ChangedTicket { offered, before, stands, comes_back: paid.filter(|_| waits), bought })
     }
     fn paid_for(&self, card: CardId) -> Option<Amount> {
         let paid = |state| matches!(state, PurchaseState::Provisional | PurchaseState::Delivered);

@@ -26,6 +26,8 @@ pub struct Ticket {
     pub purse: Purse,
     /// What it has shown, zone by zone of its terms.
     pub passes: Vec<(u64, Pass)>,
+    /// Whether its key is here: one that came after a copy of the vault was made has none where that copy is put back (R14).
+    pub has_key: bool,
 }
 
 impl<V: Vault> Wallet<V> {
@@ -51,7 +53,8 @@ impl<V: Vault> Wallet<V> {
         let terms = load_terms(&self.device, purse.certificate.claimed().terms)?;
         let zones = terms.ticket.as_ref()?.zones.iter();
         let passes = zones.map(|zone| (*zone, Pass::load(&self.device, &purse, *zone).0)).collect();
-        Some(Ticket { card: purse.card(), passes, terms, purse })
+        let has_key = self.device.ring.has(&purse.key());
+        Some(Ticket { card: purse.card(), passes, terms, purse, has_key })
     }
     /// Touches a gate with this ticket, for so many people; gives the first frame.
     ///

@@ -78,6 +78,10 @@ impl KeyRing {
     pub fn device_key(&self) -> Option<PublicKey> {
         self.device
     }
+    /// Whether the key of this public half is here.
+    pub fn has(&self, public: &PublicKey) -> bool {
+        self.keys.iter().any(|(held, _)| held == public)
+    }
     /// Signs with the key of this public half; `None` if it is not here.
     pub fn sign(&self, public: &PublicKey, tbs: &[u8]) -> Option<Signature> {
         self.keys.iter().find(|(held, _)| held == public).map(|(_, secret)| secret.sign(tbs))

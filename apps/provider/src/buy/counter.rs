@@ -45,8 +45,11 @@ pub(crate) fn counter(desk: &Desk<'_>, order: &Order, again: bool) -> Result<Opt
         }
         let seats = seats(desk, order, (ticket.event, row.article))?;
         let taken = row.taken.saturating_add(order.numbers.len() as u64);
-        if order.face != said.face || taken > said.stock {
+        if order.face != said.face {
             return Err(ProviderRefusal::Terms.into());
+        }
+        if taken > said.stock {
+            return no(&format!("only {} tickets of this category are left", said.stock.saturating_sub(row.taken)));
         }
         return Ok(Some(Counter { article: row.article, taken, event: ticket.event, seats }));
     }

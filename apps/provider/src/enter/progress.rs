@@ -6,6 +6,7 @@ use crate::report::decimal;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tegata_core::talk::buy::Listing;
+use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::signed::Signed;
 use tegata_core::{Amount, EventId, Handle, PartyId, Unit};
 use tegata_store::{ChangeRow, ChangeState, StoreError};
@@ -77,8 +78,10 @@ fn concerned(desk: &Desk<'_>, (promoter, event): (PartyId, EventId), handle: Han
         *all = all.checked_add(sum).ok_or(StoreError::Damaged)?;
     }
     let ticket = terms.ticket.as_ref();
+    // A promoter's device keeps what its articles sell now: what they sold before it learns from here, and checks by the hash.
+    let body = terms.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     Ok(json!({
-        "terms": handle.to_string(), "name": terms.name, "from": ticket.map(|ticket| ticket.from.0),
+        "terms": handle.to_string(), "body": body, "name": terms.name, "from": ticket.map(|ticket| ticket.from.0),
         "holders": holders, "unanswered": unanswered, "came": came, "by_hand": by_hand, "money": sums(&money),
     }))
 }
@@ -115,6 +118,7 @@ fn come(
     let failed: Vec<String> = failed.iter().map(ToString::to_string).collect();
     Ok(json!({
         "change": row.change.to_string(), "event": row.event.to_string(), "name": name,
+        "category": desk.terms(row.before)?.name,
         "before": row.before.to_string(), "after": row.after.map(|after| after.to_string()),
         "cancels": row.after.is_none(), "at": row.at.0, "answer_until": row.answer_until.0,
         "silence_refunds": row.silence_refunds, "all_found": row.cursor.is_none(), "ended": row.ended.map(|at| at.0),

@@ -8,8 +8,8 @@ use tegata_core::talk::buy::Listing;
 use tegata_core::talk::event::EventPlan;
 
 /// How names and numbers of seats relate: said wherever somebody picks by the number or sees it.
-const NUMBERS: &str = "Seats are numbered from 1 as they were planned, and a number stays its seat's. Gates show the number, wallets what stands on the seat, and a buyer \
-     picks a seat by it: tegata wallet NAME buy ARTICLE --seat NUMBER";
+const NUMBERS: &str = "Seats are numbered from 1 as they were planned, and a number stays its seat's. Gates and wallets show what stands on the seat; a buyer \
+     picks it by the number: tegata wallet NAME buy ARTICLE --seat NUMBER";
 
 /// A category for programs.
 pub fn listed(listed: &Listing) -> Value {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tegata_core::card::Terms;
 use tegata_core::card::ticket::TicketTerms;
 use tegata_core::talk::event::ChangeOutcome;
+use tegata_core::wire::canonical::Wire;
 use tegata_core::{CardId, EventId, Time};
 use tegata_issuer::{Issuer, Wording};
 use tegata_vault::SqliteVault;
@@ -37,33 +38,62 @@ fn event<'a>(report: &'a Value, named: &str) -> Result<&'a Value, Failure> {
         .filter(|event| cell(event, "event") == named || cell(event, "name") == named)
         .collect();
     match found.as_slice() {
+        [one] if one.get("cancelled").is_some_and(Value::is_number) => {
+            fail(format!("'{named}' is cancelled already; `changes` shows how far that is"))
+        }
         [one] => Ok(one),
-        [] => fail(format!("no event of yours is called '{named}'; `changes` lists them")),
-        _ => fail(format!("several events are called '{named}'; name it by its id, as `changes` lists it")),
+        [] => fail(format!("no event of yours is called '{named}'; `event show` lists them")),
+        _ => fail(format!("several events are called '{named}'; name it by its id, as `event show` has it")),
     }
 }
 
-/// The terms of an event's tickets that are sold, as this promoter has listed them: of one article, or of all.
-fn sold(issuer: &Issuer<SqliteVault>, event: &Value, article: Option<u64>) -> Result<Vec<Terms>, Failure> {
+/// Terms of an event's tickets.
+struct Sold {
+    terms: Terms,
+    /// The article that sells them, or sells others of that name since.
+    article: Option<u64>,
+    /// Whether it sells these: else it did before its category was listed anew, and there may be holders.
+    now: bool,
+}
+
+/// The terms of an event's tickets that are sold, or were: of one article, or of all. Those that are sold now come first.
+fn sold(issuer: &Issuer<SqliteVault>, event: &Value, article: Option<u64>) -> Result<Vec<Sold>, Failure> {
     let id = EventId::parse(&cell(event, "event"));
-    let mut all: Vec<Terms> = Vec::new();
-    for listed in issuer.listings()? {
-        let ours = listed.terms.ticket.as_ref().map(|ticket| ticket.event) == id && id.is_some();
-        let known = all.iter().any(|terms| terms.handle() == listed.terms.handle());
-        let open = list(event, "terms").iter().any(|sold| cell(sold, "terms") == listed.terms.handle().to_string());
-        if ours && open && !known && article.is_none_or(|article| article == listed.article) {
-            all.push(listed.terms);
+    let of_event = |terms: &Terms| id.is_some() && terms.ticket.as_ref().map(|ticket| ticket.event) == id;
+    let mut listings = issuer.listings()?;
+    listings.retain(|listed| of_event(&listed.terms));
+    let mut all: Vec<Sold> = Vec::new();
+    for one in list(event, "terms") {
+        let handle = cell(one, "terms");
+        let listed = listings.iter().find(|listed| listed.terms.handle().to_string() == handle);
+        // What the provider says counts only if it is what the hash says.
+        let told = || hex::decode(cell(one, "body")).ok().and_then(|body| Terms::from_bytes(&body).ok());
+        let terms = listed.map(|listed| listed.terms.clone()).or_else(told);
+        let terms = terms.filter(|terms| terms.handle().to_string() == handle && of_event(terms));
+        let Some(terms) = terms else { continue };
+        let alike = || listings.iter().find(|listed| listed.terms.name == terms.name);
+        let by = listed.or_else(alike).map(|listed| listed.article);
+        if article.is_none() || article == by {
+            all.push(Sold { now: listed.is_some(), article: by, terms });
         }
     }
+    all.sort_by_key(|sold| (!sold.now, sold.article));
     match all.is_empty() {
         true => fail("no tickets of this event are sold under terms that can be changed; `articles` lists what is"),
         false => Ok(all),
     }
 }
 
+/// How many hold tickets of these terms, or of earlier ones that go where these go.
+fn holders(event: &Value, terms: &Terms) -> u64 {
+    let handle = terms.handle().to_string();
+    let found = list(event, "terms").iter().find(|sold| cell(sold, "terms") == handle);
+    found.and_then(|sold| sold["holders"].as_u64()).unwrap_or(0)
+}
+
 /// What it concerns, before anything happens.
-fn concerns(event: &Value, terms: &[Terms]) -> (String, Value) {
-    let handles: Vec<String> = terms.iter().map(|terms| terms.handle().to_string()).collect();
+fn concerns<'a>(event: &Value, terms: impl Iterator<Item = &'a Terms>) -> (String, Value) {
+    let handles: Vec<String> = terms.map(|terms| terms.handle().to_string()).collect();
     let of_these: Vec<Value> =
         list(event, "terms").iter().filter(|sold| handles.contains(&cell(sold, "terms"))).cloned().collect();
     let rows: Vec<Vec<String>> = of_these
@@ -152,11 +182,41 @@ fn replaced(before: &Terms, flags: &ChangeFlags) -> Result<Terms, Failure> {
         ..ticket.clone()
     };
     let name = flags.called.clone().unwrap_or_else(|| before.name.clone());
-    let after = Terms { name, ticket: Some(ticket), ..before.clone() };
-    match after.handle() == before.handle() {
-        true => fail("nothing would change; say what does: --from, --until, --place, --zones or --called"),
-        false => Ok(after),
+    Ok(Terms { name, ticket: Some(ticket), ..before.clone() })
+}
+
+/// Which terms lead to which, and how many tickets that does not reach: terms that no article sells any more lead only to such as one
+/// sells.
+fn planned(event: &Value, sold: &[Sold], flags: &ChangeFlags) -> Result<(Vec<(Terms, Terms)>, u64), Failure> {
+    let (mut pairs, mut beyond): (Vec<(Terms, Terms)>, u64) = (Vec::new(), 0);
+    for one in sold {
+        let after = match replaced(&one.terms, flags) {
+            Err(failure) if one.now => return Err(failure),
+            after => after.ok(),
+        };
+        let same = |terms: &Terms| after.as_ref().is_some_and(|after| after.handle() == terms.handle());
+        if same(&one.terms) {
+            continue;
+        }
+        let goes = one.now || pairs.iter().any(|(_, to)| same(to)) || sold.iter().any(|to| to.now && same(&to.terms));
+        match after {
+            Some(after) if goes => pairs.push((one.terms.clone(), after)),
+            _ => beyond = beyond.saturating_add(holders(event, &one.terms)),
+        }
     }
+    match (pairs.is_empty(), beyond) {
+        (true, 0) => fail("nothing would change; say what does: --from, --until, --place, --zones or --called"),
+        (true, _) => fail(beyond_reach(beyond)),
+        (false, _) => Ok((pairs, beyond)),
+    }
+}
+
+/// What is said of tickets that were sold before their category was listed with other terms.
+fn beyond_reach(tickets: u64) -> String {
+    format!(
+        "{tickets} tickets were sold before their category was listed with other terms: this does not reach them. Only to cancel the \
+         event does."
+    )
 }
 
 fn change(place: &Place, name: &str, flags: &ChangeFlags) -> Result<Answer, Failure> {
@@ -164,9 +224,11 @@ fn change(place: &Place, name: &str, flags: &ChangeFlags) -> Result<Answer, Fail
     let known = report(place, &mut opened)?;
     let event = event(&known, &flags.event)?;
     let sold = sold(&opened.part, event, flags.article)?;
-    let (text, json) = concerns(event, &sold);
-    let text = [text].into_iter().chain(unanswered(&json)).collect::<Vec<_>>().join("\n");
-    let after = sold.iter().map(|before| replaced(before, flags)).collect::<Result<Vec<_>, _>>()?;
+    let (pairs, beyond) = planned(event, &sold, flags)?;
+    let (text, mut json) = concerns(event, pairs.iter().map(|(before, _)| before));
+    let told = (beyond > 0).then(|| beyond_reach(beyond));
+    json["beyond"] = beyond.into();
+    let text = [text].into_iter().chain(unanswered(&json)).chain(told).collect::<Vec<_>>().join("\n");
     if flags.dry_run {
         return Ok(Answer::new(format!("{text}\nNothing was changed."), json));
     }
@@ -175,8 +237,8 @@ fn change(place: &Place, name: &str, flags: &ChangeFlags) -> Result<Answer, Fail
         answer_until: now().time.after(flags.answer_days.saturating_mul(Time::DAY)),
         silence_refunds: flags.silence == Silence::Refunds,
     };
-    for (before, after) in sold.iter().zip(after) {
-        opened.part.change(&mut place.post()?, before, Some(after), wording.clone(), now())?;
+    for (before, after) in pairs {
+        opened.part.change(&mut place.post()?, &before, Some(after), wording.clone(), now())?;
     }
     let until = super::moment(wording.answer_until);
     let text = format!(
@@ -190,12 +252,14 @@ fn cancel(place: &Place, name: &str, named: &str, wording: &str, dry_run: bool) 
     let known = report(place, &mut opened)?;
     let event = event(&known, named)?;
     let sold = sold(&opened.part, event, None)?;
-    let (text, json) = concerns(event, &sold);
+    // Of what is not sold any more people hear only where somebody holds it; called off it is with all others.
+    let heard = sold.iter().filter(|one| one.now || holders(event, &one.terms) > 0);
+    let (text, json) = concerns(event, heard.map(|one| &one.terms));
     let text = [text].into_iter().chain(unanswered(&json)).collect::<Vec<_>>().join("\n");
     if dry_run {
         return Ok(Answer::new(format!("{text}\nNothing was cancelled."), json));
     }
-    for before in &sold {
+    for Sold { terms: before, .. } in &sold {
         let wording = Wording { text: wording.to_owned(), answer_until: now().time, silence_refunds: true };
         opened.part.change(&mut place.post()?, before, None, wording, now())?;
     }
@@ -240,7 +304,8 @@ fn changes(place: &Place, name: &str, as_csv: bool, retry: bool) -> Result<Answe
             if !as_csv {
                 named.truncate(SHORT);
             }
-            let mut row = vec![cell(change, "name"), if cancels { "cancelled" } else { "changed" }.to_owned(), named];
+            let what = if cancels { "cancelled" } else { "changed" }.to_owned();
+            let mut row = vec![cell(change, "name"), what, cell(change, "category"), named];
             row.extend(COLUMNS.iter().map(|(_, field)| cell(change, field)));
             row.extend(["paid", "refused"].map(|field| cell(&refunds, field)));
             row.push(cell(change, "by_hand"));
@@ -249,16 +314,25 @@ fn changes(place: &Place, name: &str, as_csv: bool, retry: bool) -> Result<Answe
             row
         })
         .collect();
-    let mut head = vec!["event", "what", "change"];
+    let mut head = vec!["event", "what", "category", "change"];
     head.extend(COLUMNS.iter().map(|(head, _)| *head));
     head.extend(["paid back", "refused by the bank", "to be paid by hand"]);
     head.extend(["money paid back", "on its way", "refused", "state"]);
     let text = match (rows.is_empty(), as_csv) {
         (true, false) => "Nothing was changed or cancelled yet.".to_owned(),
         (_, true) => csv(&head, &rows),
-        (_, false) => table(&head, &rows),
+        (_, false) => narrow(&head, &rows),
     };
     Ok(Answer::new(text, known))
+}
+
+/// The table without columns that say nothing in any row.
+fn narrow(head: &[&str], rows: &[Vec<String>]) -> String {
+    let says = |at: usize| rows.iter().any(|row| row.get(at).is_some_and(|cell| !cell.is_empty() && cell != "0"));
+    let kept = |at: &usize| says(*at);
+    let heads: Vec<&str> = (0..head.len()).filter(kept).map(|at| head[at]).collect();
+    let cells = |row: &Vec<String>| (0..row.len()).filter(kept).map(|at| row[at].clone()).collect::<Vec<_>>();
+    table(&heads, &rows.iter().map(cells).collect::<Vec<_>>())
 }
 
 /// Whether a change is over: tickets by number that are not installed yet may still come.
@@ -294,10 +368,13 @@ fn lines(terms: &Terms) -> String {
     }
 }
 
-fn stands(outcome: ChangeOutcome) -> &'static str {
+fn stands(outcome: ChangeOutcome, bought: bool) -> &'static str {
     match outcome {
         ChangeOutcome::Taken => "the new ticket is yours",
-        ChangeOutcome::Refunded => "it is over, and paid back",
+        ChangeOutcome::Refunded if bought => "it is over, and paid back",
+        ChangeOutcome::Refunded => {
+            "it is over; this wallet did not buy it over the network: ask for the money where it was bought"
+        }
         ChangeOutcome::Kept => "you were let in with it: it goes on under the new terms",
         ChangeOutcome::Over => {
             "this question is over: you had given the ticket back, or a later change has come; update to hear of it"
@@ -315,7 +392,7 @@ fn told(name: &str, change: &ChangedTicket) -> String {
         (None, None) => "cancelled".to_owned(),
     };
     let ends = match change.stands {
-        Some(outcome) => stands(outcome).to_owned(),
+        Some(outcome) => stands(outcome, change.bought).to_owned(),
         None if change.offered.answer.is_some() => {
             "answered; the provider has not said yet how it stands: answer again the same".to_owned()
         }
@@ -329,11 +406,25 @@ fn told(name: &str, change: &ChangedTicket) -> String {
     format!("{}\n  {}\n  was: {before}\n  now: {after}\n  {ends}", bold(said.card.to_string()), said.text)
 }
 
-/// Changes that nobody has answered, for people and programs.
-pub fn open_questions(name: &str, wallet: &Wallet<SqliteVault>) -> Result<(Vec<String>, Vec<Value>), Failure> {
+/// Changes that nobody has answered, and what became of others since `before`, for people and programs.
+pub fn news(
+    name: &str,
+    wallet: &Wallet<SqliteVault>,
+    before: &[ChangedTicket],
+) -> Result<(Vec<String>, Vec<Value>), Failure> {
     let open = |change: &ChangedTicket| change.stands.is_none() && change.offered.answer.is_none();
-    let changes: Vec<ChangedTicket> = wallet.changes()?.into_iter().filter(open).collect();
+    let alike = |one: &ChangedTicket, other: &ChangedTicket| {
+        let of = |change: &ChangedTicket| (change.offered.changed.card, change.offered.changed.change, change.stands);
+        of(one) == of(other)
+    };
+    let is_news = |change: &ChangedTicket| open(change) || !before.iter().any(|known| alike(known, change));
+    let changes: Vec<ChangedTicket> = wallet.changes()?.into_iter().filter(is_news).collect();
     Ok((changes.iter().map(|change| told(name, change)).collect(), changes.iter().map(shown).collect()))
+}
+
+/// How a ticket stands whose event was changed before it was installed.
+pub fn of_ticket(name: &str, wallet: &Wallet<SqliteVault>, card: CardId) -> Option<String> {
+    wallet.change(card).map(|change| told(name, &change))
 }
 
 fn shown(change: &ChangedTicket) -> Value {
@@ -368,6 +459,7 @@ pub fn answer(place: &Place, name: &str, ticket: &str, accept: bool) -> Result<A
     };
     let (mut opened, mut post) = place.online(name)?;
     let outcome = opened.part.answer_change(&mut post, card, accept, now())?;
+    let bought = opened.part.change(card).is_some_and(|change| change.bought);
     let json = json!({ "ticket": ticket, "accept": accept, "stands": outcome.name() });
-    Ok(Answer::new(format!("{ticket}: {}.", stands(outcome)), json))
+    Ok(Answer::new(format!("{ticket}: {}.", stands(outcome, bought)), json))
 }

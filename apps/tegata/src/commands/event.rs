@@ -58,8 +58,8 @@ pub fn run(place: &Place, name: &str, command: EventCommand) -> Result<Answer, F
         }
         EventCommand::Numbers { event, category, count, seats, seats_file } => {
             let wanted = match (seats, seats_file) {
-                (Some(seats), _) => picked(seats.split(';')),
-                (None, Some(file)) => picked(read(&file)?.trim_start_matches('\u{feff}').lines()),
+                (Some(seats), _) => picked(seats.split(';'))?,
+                (None, Some(file)) => picked(read(&file)?.trim_start_matches('\u{feff}').lines())?,
                 (None, None) => Numbering::Count(count),
             };
             let mut opened = place.issuer(name)?;
@@ -101,13 +101,20 @@ pub fn run(place: &Place, name: &str, command: EventCommand) -> Result<Answer, F
 fn read(file: &Path) -> Result<String, Failure> {
     match std::fs::read_to_string(file) {
         Ok(text) => Ok(text),
-        Err(error) => fail(format!("{} cannot be read: {error}; it must be CSV in UTF-8", file.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            fail(format!("{} is no text in UTF-8; save it as such", file.display()))
+        }
+        Err(error) => fail(format!("{} cannot be read: {error}", file.display())),
     }
 }
 
 /// Seats as people list them.
-fn picked<'a>(seats: impl Iterator<Item = &'a str>) -> Numbering {
-    Numbering::Seats(seats.map(str::trim).filter(|seat| !seat.is_empty()).map(str::to_owned).collect())
+fn picked<'a>(seats: impl Iterator<Item = &'a str>) -> Result<Numbering, Failure> {
+    let seats: Vec<String> = seats.map(str::trim).filter(|seat| !seat.is_empty()).map(str::to_owned).collect();
+    match seats.is_empty() {
+        true => fail("no seat is named; `event show EVENT --seats` lists them"),
+        false => Ok(Numbering::Seats(seats)),
+    }
 }
 
 /// A category as the flags describe it.
@@ -239,8 +246,9 @@ fn invite_gate(
     let (number, invite) = opened.part.invite_gate(&mut place.post()?, (named_as, event, &door), (way, until), now)?;
     let to_scan = format!("{}@{url}", JoinToken { secret: number.secret(), pin }.reveal());
     let (number, door, gate) = (number.text(), named(&plan, invite.door), gate.unwrap_or("NAME"));
+    let leads = if out { ", that lets out," } else { "" };
     let text = format!(
-        "For one gate, at {door} of {}, until {}. It joins and is set up by scanning this code:\n{}\n  tegata gate {gate} join {to_scan}\n\
+        "For one gate{leads} at {door} of {}, until {}. It joins and is set up by scanning this code:\n{}\n  tegata gate {gate} join {to_scan}\n\
          or, on a machine where a part of this provider has joined before, by this number:\n  tegata gate {gate} join {}",
         plan.name,
         super::moment(until),
@@ -399,8 +407,11 @@ fn told(report: &Value) -> String {
     if report["cancelled"].is_u64() {
         parts.push(format!("{}: everyone is paid back (`changes` shows how far that is).", bold("Cancelled")));
     }
-    let heads = SALES.map(|name| name.trim_start_matches("installed_").to_owned().replace('_', " "));
-    let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
+    let heads = SALES.map(|name| match name {
+        "by_number" => "by number",
+        "installed_by_number" => "of these installed",
+        other => other,
+    });
     parts.push(table(&heads, &cells(list_of(report, "categories"), &SALES)));
     let tickets = report.get("tickets").cloned().unwrap_or_default();
     parts.push(table(

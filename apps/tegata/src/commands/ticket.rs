@@ -40,11 +40,21 @@ pub fn list(place: &Place, name: &str) -> Result<Answer, Failure> {
         rows => {
             let table = table(&["ticket", "for", "doors open", "seat", "entries left", "state"], rows);
             let notes = tickets.iter().zip(&stands).filter_map(|(ticket, stands)| give::note(ticket.card, *stands));
-            [table].into_iter().chain(notes).collect::<Vec<_>>().join("\n")
+            let lost = tickets.iter().zip(&stands).filter(|(ticket, stands)| state(ticket, **stands) == "key lost");
+            let lost = lost.map(|(ticket, _)| without_key(ticket.card));
+            [table].into_iter().chain(notes).chain(lost).collect::<Vec<_>>().join("\n")
         }
     };
     let json: Vec<Value> = tickets.iter().zip(&stands).map(|(ticket, stands)| listed(ticket, *stands)).collect();
     Ok(Answer::new(text, json!({ "tickets": json })))
+}
+
+/// What is said of a ticket that this wallet holds and cannot show.
+fn without_key(card: CardId) -> String {
+    format!(
+        "{card} cannot be shown: an older copy of this wallet was put back, and its key was not in it. The provider issues the ticket anew, \
+         for another wallet: tegata provider reissue {card}"
+    )
 }
 
 /// The entries left, of several zones in the one that has most: gates count each zone by itself.
@@ -58,6 +68,7 @@ fn state(ticket: &Ticket, stands: Standing) -> &'static str {
         (_, Standing::Given { .. } | Standing::Gift { .. }) => "given away",
         (PurseState::Blocked, _) => "blocked",
         (PurseState::Ended, _) => "over",
+        (PurseState::Active, _) if !ticket.has_key => "key lost",
         (PurseState::Active, _) if ticket.passes.iter().any(|(_, pass)| pass.inside) => "inside",
         (PurseState::Active, _) if left(ticket) == 0 => "used up",
         (PurseState::Active, Standing::Unregistered(_)) => "not registered",
@@ -108,12 +119,19 @@ pub fn enter(
 ) -> Result<Answer, Failure> {
     let mut opened = place.wallet(name)?;
     let card = chosen(&opened.part, ticket)?;
+    if opened.part.ticket(card).is_ok_and(|ticket| ticket.purse.state == PurseState::Active && !ticket.has_key) {
+        return fail(without_key(card));
+    }
     let address = place.gateway(gate)?;
     screen.say(format!("{name} touches {gate}."));
     let notices = enter_at(&mut opened.part, address.as_str(), (card, people), now)?;
     if let Some(WalletEnterNotice::Refused { why: why @ EnterRefusal::InsideElsewhere, .. }) = notices.last() {
-        let inside = inside(&opened.part.ticket(card)?);
-        return fail(format!("the gate stays closed: {} (the ticket is inside {inside})", why.for_holder()));
+        // Who came in by a code has not heard of it.
+        let inside = match inside(&opened.part.ticket(card)?) {
+            none if none.is_empty() => "this wallet has not heard which: a code from its screen came in".to_owned(),
+            these => format!("the ticket is inside {these}"),
+        };
+        return fail(format!("the gate stays closed: {} ({inside})", why.for_holder()));
     }
     told(&notices, card)
 }
@@ -156,6 +174,9 @@ pub fn show(
     let mut opened = place.wallet(name)?;
     let card = chosen(&opened.part, ticket)?;
     let ticket = opened.part.ticket(card)?;
+    if ticket.purse.state == PurseState::Active && !ticket.has_key {
+        return fail(without_key(card));
+    }
     let opens: Vec<u64> = ticket.passes.iter().map(|(zone, _)| *zone).collect();
     let Some(zone) = zone.or(opens.first().copied()) else {
         return fail("this ticket opens no zone");

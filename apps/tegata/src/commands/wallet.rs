@@ -15,7 +15,7 @@ use tegata_core::wire::signed::{Algorithm, Signed};
 use tegata_core::{Amount, CardId, DeviceId};
 use tegata_crypto_native::number::InstallationNumber;
 use tegata_vault::{SqliteVault, Vault};
-use tegata_wallet::{Answer as Consent, Held, Wallet, pay};
+use tegata_wallet::{Answer as Consent, ChangedTicket, Held, Wallet, pay};
 
 /// Does it.
 pub fn run(place: &Place, screen: Screen, name: &str, command: WalletCommand) -> Result<Answer, Failure> {
@@ -95,17 +95,23 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: WalletCommand) ->
         WalletCommand::Payments => payments(&place.wallet(name)?.part),
         WalletCommand::Update => {
             let (mut opened, mut post) = place.online(name)?;
+            let before = opened.part.changes()?;
             let summary = opened.part.update(&mut post, now())?;
-            news(name, &opened.part, super::updated(name, &summary))
+            news(name, &opened.part, &before, super::updated(name, &summary))
         }
         WalletCommand::Untouched { per_payment, cap } => untouched(place, name, &per_payment, &cap),
         WalletCommand::Code { new } => change_code(place, name, new),
     }
 }
 
-/// What the update has brought that waits for an answer: changed tickets, and what is kept for a while.
-fn news(name: &str, wallet: &Wallet<SqliteVault>, updated: Answer) -> Result<Answer, Failure> {
-    let (changed, mut changes) = change::open_questions(name, wallet)?;
+/// What the update has brought: tickets that were changed, or are over, since `before`, and what waits for an answer.
+fn news(
+    name: &str,
+    wallet: &Wallet<SqliteVault>,
+    before: &[ChangedTicket],
+    updated: Answer,
+) -> Result<Answer, Failure> {
+    let (changed, mut changes) = change::news(name, wallet, before)?;
     let (kept, purchases) = buy::kept(name, wallet)?;
     changes.extend(purchases);
     let Answer { mut text, mut json } = updated;
@@ -163,7 +169,9 @@ pub fn install(place: &Place, name: &str, number: &str, shown: Option<&str>) -> 
     let remaining = held.as_ref().map_or_else(String::new, |held| format!(" with {}", bold(held.remaining)));
     let called = ticket.as_ref().map_or_else(String::new, |name| format!(": {}", bold(name)));
     let restored = if before.restarted { super::RESTORED } else { "" };
-    let text = format!("Installed {card}{remaining}{called}.{placed}{bound}{restored}");
+    // What is installed late may have been changed or called off before.
+    let changed = change::of_ticket(name, &opened.part, card).map_or_else(String::new, |told| format!("\n{told}"));
+    let text = format!("Installed {card}{remaining}{called}.{placed}{bound}{restored}{changed}");
     let json = json!({
         "installed": card.to_string(),
         "restarted": before.restarted,
