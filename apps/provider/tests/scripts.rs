@@ -3,16 +3,20 @@
 mod world;
 
 use tegata_core::Time;
+use tegata_core::record::Batch;
 use tegata_core::step::Broken;
 use tegata_core::talk::cards::CardNotice;
+use tegata_core::talk::journal::Journal;
 use tegata_core::talk::report::{ProviderRefusal, Report, ReportKind, ReportRequest};
+use tegata_core::talk::update::load_anchors;
 use tegata_core::wire::canonical::Wire as _;
 use tegata_core::wire::certificate::{Role, Subject};
 use tegata_core::wire::sealed::Sealed;
 use tegata_device::{RequestError, UpdateError};
 use tegata_provider::{Keys, Provider};
 use tegata_store::Store;
-use world::World;
+use tegata_vault::Vault as _;
+use world::{Person, World};
 
 #[test]
 fn bought_spent_matched_and_settled() {
@@ -168,7 +172,7 @@ fn a_terminal_behind_itself_goes_on_under_new_numbers() {
 }
 
 /// The request of a device's next update, signed and not sent.
-fn next_request(world: &mut World, device: &mut world::Person) -> Vec<u8> {
+fn next_request(world: &mut World, device: &mut Person) -> Vec<u8> {
     use tegata_core::step::Event;
     let (id, key) = device.id().zip(device.key()).expect("joined");
     let now = world.moment();
@@ -180,7 +184,7 @@ fn next_request(world: &mut World, device: &mut world::Person) -> Vec<u8> {
 }
 
 /// What the provider answers when somebody brings this request.
-fn carried(world: &mut World, device: &mut world::Person, request: &[u8]) -> Vec<u8> {
+fn carried(world: &mut World, device: &mut Person, request: &[u8]) -> Vec<u8> {
     let entropy = world.entropy();
     let mut wire = world::Wire { provider: &mut world.provider, now: world.now, entropy, lose_answer: false };
     device.exchange(&mut wire, entropy, request).expect("answered")
@@ -347,7 +351,7 @@ fn a_revoked_device_that_was_put_back_is_heard_when_it_knows_where_to_go_on() {
 }
 
 /// What a device asks in its next update, before it is sent.
-fn asked(world: &mut World, device: &mut world::Person) -> Vec<u8> {
+fn asked(world: &mut World, device: &mut Person) -> Vec<u8> {
     use tegata_core::step::Event;
     let (id, key) = device.id().zip(device.key()).expect("joined");
     let mut talking = tegata_device::Talking::new(tegata_core::talk::update::DeviceUpdate::Start(id, key));
@@ -358,7 +362,7 @@ fn asked(world: &mut World, device: &mut world::Person) -> Vec<u8> {
 }
 
 /// Sends that, and gives the answer.
-fn sent(world: &mut World, device: &mut world::Person, request: &[u8], seed: u8) -> Vec<u8> {
+fn sent(world: &mut World, device: &mut Person, request: &[u8], seed: u8) -> Vec<u8> {
     let entropy = [seed; 32];
     let mut wire = world::Wire { provider: &mut world.provider, now: world.now, entropy, lose_answer: false };
     device.exchange(&mut wire, entropy, request).expect("answered")
@@ -386,7 +390,7 @@ fn statements_are_for_their_subject_alone() {
     assert!(String::from_utf8(report.content.0).expect("text").contains("payments"));
 }
 
-fn tegata_of_nobody() -> world::Person {
+fn tegata_of_nobody() -> Person {
     tegata_device::Device::new(
         Default::default(),
         tegata_device::KeyRing::in_memory(tegata_core::wire::signed::Algorithm::Ed25519, &[250; 32]),
@@ -518,6 +522,42 @@ fn a_provider_put_back_twice_uses_no_epoch_twice() {
     world.update(&mut terminal);
     world.update(&mut wallet);
     assert_eq!((epoch(&world), world.sums()), (3, [10_000, 9_000, 0, 1_000, 0, 0]));
+}
+
+#[test]
+fn a_provider_put_back_numbers_its_lists_after_those_that_it_has_forgotten() {
+    let list_of = |world: &World, device: &Person| {
+        let list = load_anchors(device).expect("anchors").list.expect("a list");
+        (list.claimed().number, world.now.since(list.claimed().at))
+    };
+    let mut world = World::new();
+    let (mut terminal, mut other) = (world.terminal(20), world.terminal(21));
+    world.update(&mut terminal);
+    let backup = world.provider.snapshot().expect("a backup");
+    for _ in 0..5 {
+        world.now = world.now.after(2 * Time::DAY);
+        world.update(&mut terminal);
+    }
+    let (before, age) = list_of(&world, &terminal);
+    assert_eq!(age, 0, "a new one each time");
+    let store = Store::restore(&backup).expect("restored");
+    world.provider =
+        Provider::open(store, Keys::new([9; 32], world::START), "Town", world.now, Broken::NONE).expect("opened");
+    world.provider.restored(world.now).expect("restored");
+    world.now = world.now.after(60);
+    world.update(&mut other);
+    world.update(&mut terminal);
+    let (after, age) = list_of(&world, &terminal);
+    assert!(after > before && age <= 60, "list {before}, then {after}, {age} seconds old");
+    // What a device says to have heard is its word alone.
+    let epoch = world.provider.store().provider().expect("read").expect("there").epoch;
+    let mut journal = Journal::load(&terminal).expect("a log");
+    journal.epoch = u64::MAX;
+    let mut batch = Batch::default();
+    batch.put(Journal::key(), journal.to_bytes());
+    terminal.vault.commit(&batch).expect("stored");
+    assert!(world.try_update(&mut terminal).is_err(), "no provider was put back so often");
+    assert_eq!(world.provider.store().provider().expect("read").expect("there").epoch, epoch);
 }
 
 #[test]

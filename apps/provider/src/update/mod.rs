@@ -60,6 +60,10 @@ pub(crate) fn update(desk: &mut Desk<'_>, upload: &Upload) -> Result<Vec<u8>, Fa
     {
         return Ok(reply.clone());
     }
+    // No provider of ours has been put back so often.
+    if upload.request.epoch > desk.provider.epoch.saturating_add(restart::EPOCHS_AHEAD) {
+        return Err(ProviderRefusal::Malformed.into());
+    }
     let last = revoked(desk, upload, &row)?;
     let fit = fit(desk, &row, &upload.request)?;
     if let Some(challenge) = doubt(desk, &row, (fit, last), &upload.request, &upload.request.hash()) {

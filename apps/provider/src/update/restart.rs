@@ -14,6 +14,12 @@ use tegata_core::wire::signed::Signed;
 use tegata_core::{CardId, DeviceId, Hash};
 use tegata_store::{GenerationRow, StoreError};
 
+/// How far the epoch that a device says to have heard may be beyond ours: a provider is put back a few times, and a device can say
+/// anything.
+pub(crate) const EPOCHS_AHEAD: u64 = 1_000;
+/// Lists are numbered from so many times the epoch on: those of before, which a backup has forgotten, and devices hold, have lower numbers.
+const LISTS_AN_EPOCH: u64 = 1 << 32;
+
 /// The device was restored from an older copy: its log and commands go on where ours stand, its own old numbers are
 /// dead, a wallet's cards begin a new generation (R11, R14).
 pub(crate) fn behind(desk: &mut Desk<'_>, upload: &Upload) -> Result<Restart, Failure> {
@@ -97,6 +103,9 @@ pub(crate) fn begin_epoch(desk: &mut Desk<'_>, heard: u64) {
     let lateness = desk.shared.directory().lateness();
     desk.provider.epoch = desk.provider.epoch.max(heard) + 1;
     desk.provider.epoch_began = desk.now;
+    // A device knows a newer list by its number; what it says to have held (R16) must not be taken for a list of now.
+    desk.provider.list = desk.provider.list.max(desk.provider.epoch.saturating_mul(LISTS_AN_EPOCH));
+    desk.publish();
     desk.provider.reconciling_until = Some(desk.now.after(lateness));
 }
 
