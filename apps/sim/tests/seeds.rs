@@ -170,9 +170,18 @@ fn what_once_failed_at_gates_holds() {
     }
 }
 
+const CALLING: Options = Options { calls: Some(true), ..Options::PLAIN };
+
+#[test]
+fn what_once_failed_by_calling_holds() {
+    // A provider that was put back had to write as many lists as it had forgotten before a switch took one.
+    let outcome = run(50_373, &CALLING);
+    assert!(outcome.is_clean(), "{}", trace(50_373, &CALLING));
+}
+
 #[test]
 fn towns_that_call_are_clean() {
-    let summary = run_many(0..200, &Options { calls: Some(true), ..Options::PLAIN }, 0, |_| {});
+    let summary = run_many(0..200, &CALLING, 0, |_| {});
     assert!(summary.failures.is_empty(), "{:?}", summary.failures);
     let figures = summary.figures;
     let lively = figures.connected > 500 && figures.cut > 20 && figures.hung_up > 20;
