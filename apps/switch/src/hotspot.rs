@@ -42,6 +42,13 @@ const LOOK: Duration = Duration::from_millis(500);
 const REMEMBERED: Duration = Duration::from_secs(60);
 /// How many sessions may have begun that have not paid yet.
 const WAITING: usize = 256;
+/// How long a hotspot that is stopped waits, at most, until all wallets have fetched that their sessions have ended, and then as long until
+/// the answers under way are sent; and how often it looks meanwhile.
+const PARTING: (Duration, Duration) = (Duration::from_secs(1), Duration::from_millis(20));
+/// Why a new session is refused.
+const FULL: &str = "many are about to begin; try again in a minute";
+/// Why a new session is refused by a hotspot that is being stopped.
+const STOPPED: &str = "the hotspot has been stopped";
 /// The header that says whether the way is open.
 pub const OPEN: &str = "tegata-open";
 
@@ -62,6 +69,15 @@ type Fetched = (Vec<Vec<u8>>, bool, bool, Arc<Notify>);
 struct Sessions<V> {
     switch: Switch<V>,
     held: HashMap<String, Session>,
+    /// It is being stopped: nobody may begin.
+    stopped: bool,
+}
+
+impl<V> Sessions<V> {
+    /// None yet.
+    fn new(switch: Switch<V>) -> Self {
+        Self { switch, held: HashMap::new(), stopped: false }
+    }
 }
 
 /// A hotspot.
@@ -78,14 +94,15 @@ impl<V: Vault + Send + 'static> Hotspot<V> {
     /// A hotspot that charges by the rate of this number.
     pub fn new(switch: Switch<V>, service: &str, clock: fn() -> Now) -> Arc<Self> {
         Arc::new(Self {
-            sessions: Mutex::new(Sessions { switch, held: HashMap::new() }),
+            sessions: Mutex::new(Sessions::new(switch)),
             service: service.to_owned(),
             start: Instant::now(),
             clock,
             due: Notify::new(),
         })
     }
-    /// Serves until `shutdown` completes; sessions under way end then.
+    /// Serves until `shutdown` completes. Sessions that are on end then: what each has used is logged, and its wallet is told with the
+    /// receipt, if it asks within a second. Nobody is waited for who does not.
     ///
     /// # Errors
     /// The network cannot be used any more.
@@ -100,15 +117,34 @@ impl<V: Vault + Send + 'static> Hotspot<V> {
             .route("/v1/session/{id}", get(stands::<V>).post(heard::<V>).delete(ended::<V>))
             .layer(DefaultBodyLimit::max(FRAME))
             .with_state(self.clone());
-        let served = axum::serve(listener, router).with_graceful_shutdown(shutdown).await;
+        let (parted, closing) = tokio::sync::oneshot::channel::<()>();
+        let hotspot = self.clone();
+        let parting = async move {
+            shutdown.await;
+            hotspot.part().await;
+            // Whoever serves has gone already where nobody hears it.
+            let _ = parted.send(());
+        };
+        let serving = axum::serve(listener, router).with_graceful_shutdown(parting).into_future();
+        let late = async {
+            let _ = closing.await;
+            tokio::time::sleep(PARTING.0).await;
+        };
+        // A connection on which somebody says half a request holds up nobody.
+        let served = tokio::select! {
+            served = serving => served,
+            () = late => Ok(()),
+        };
         looking.abort();
-        self.with(|sessions, now, ms| {
-            let open: Vec<String> = sessions.held.keys().cloned().collect();
-            for id in open {
-                sessions.tell(&id, (now, ms), |call| call.ended(CallEnd::Failed));
-            }
-        });
         served
+    }
+    /// Ends all sessions, and waits until their wallets have fetched what is said last, for [`PARTING`] at most.
+    async fn part(&self) {
+        let until = tokio::time::Instant::now() + PARTING.0;
+        self.with(|sessions, now, ms| sessions.part((now, ms)));
+        while self.with(|sessions, _, _| sessions.untold()) && tokio::time::Instant::now() < until {
+            tokio::time::sleep(PARTING.1).await;
+        }
     }
     /// Works on its switch while it serves nobody else.
     pub fn switch<R>(&self, work: impl FnOnce(&mut Switch<V>) -> R) -> R {
@@ -181,17 +217,37 @@ impl<V: Vault> Sessions<V> {
         let dead: Vec<String> = self.held.iter_mut().filter_map(dead).collect();
         dead.iter().for_each(|id| self.tell(id, at, |call| call.ended(CallEnd::CardBlocked)));
     }
-    /// Somebody's first word. Gives the session's name; none where too many have begun and paid nothing yet.
-    fn open(&mut self, service: &str, hello: &[u8], at: (Now, u64)) -> Result<Option<String>, SwitchError> {
+    /// Ends all sessions that are on, and lets nobody begin any more. One that cannot be ended so is closed, and ends from what is stored.
+    fn part(&mut self, at: (Now, u64)) {
+        self.stopped = true;
+        let on: Vec<String> =
+            self.held.iter().filter(|(_, session)| session.over.is_none()).map(|(id, _)| id.clone()).collect();
+        on.iter().for_each(|id| self.tell(id, at, |call| call.ended(CallEnd::SwitchRestarted)));
+    }
+    /// Whether somebody has not fetched yet what was said last.
+    fn untold(&self) -> bool {
+        self.held.values().any(|session| !session.words.is_empty())
+    }
+    /// Somebody's first word. Gives the session's name, or why there is none: too many have begun and paid nothing yet, or nobody may begin
+    /// any more.
+    fn open(
+        &mut self,
+        service: &str,
+        hello: &[u8],
+        at: (Now, u64),
+    ) -> Result<Result<String, &'static str>, SwitchError> {
+        if self.stopped {
+            return Ok(Err(STOPPED));
+        }
         if self.held.values().filter(|session| !session.open && session.over.is_none()).count() >= WAITING {
-            return Ok(None);
+            return Ok(Err(FULL));
         }
         let tap = self.switch.tap(service)?;
         let id: String = entropy::fresh().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         let session = Session { tap, words: Vec::new(), open: false, over: None, told: Arc::new(Notify::new()) };
         self.held.insert(id.clone(), session);
         self.heard(&id, hello, at);
-        Ok(Some(id))
+        Ok(Ok(id))
     }
     fn heard(&mut self, id: &str, frame: &[u8], (now, ms): (Now, u64)) {
         let Some(session) = self.held.get_mut(id) else { return };
@@ -279,21 +335,21 @@ async fn service<V: Vault + Send + 'static>(State(hotspot): State<Arc<Hotspot<V>
 
 async fn open<V: Vault + Send + 'static>(State(hotspot): State<Arc<Hotspot<V>>>, hello: Body) -> Response {
     let opened = hotspot.with(|sessions, now, ms| {
-        let Some(id) = sessions.open(&hotspot.service, &hello, (now, ms))? else { return Ok(None) };
-        Ok::<_, SwitchError>(Some((sessions.fetch(&id), id)))
+        let begun = sessions.open(&hotspot.service, &hello, (now, ms))?;
+        Ok::<_, SwitchError>(begun.map(|id| (sessions.fetch(&id), id)))
     });
     // Until when it waits for a request may be sooner than anything else.
     hotspot.due.notify_one();
     match opened {
-        Ok(Some((Some((words, open, ..)), id))) => {
+        Ok(Ok((Some((words, open, ..)), id))) => {
             let mut response = said(StatusCode::CREATED, words, open);
             if let Ok(place) = HeaderValue::from_str(&format!("/v1/session/{id}")) {
                 response.headers_mut().insert(header::LOCATION, place);
             }
             response
         }
-        Ok(None) => (StatusCode::SERVICE_UNAVAILABLE, "many are about to begin; try again in a minute").into_response(),
-        Ok(Some((None, _))) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Ok(Err(why)) => (StatusCode::SERVICE_UNAVAILABLE, why).into_response(),
+        Ok(Ok((None, _))) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
     }
 }

@@ -111,6 +111,42 @@ fn whoever_goes_has_the_rest_back() {
     town.agree(used);
 }
 
+/// Pays, and has the hotspot stopped while the third check is under way: by then a unit is used up.
+struct Stops {
+    checks: u64,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+}
+
+impl Person for Stops {
+    fn told(&mut self, notice: &CallerNotice) -> bool {
+        self.checks += u64::from(matches!(notice, CallerNotice::Paid { .. }));
+        if self.checks == 3
+            && let Some(stop) = self.stop.take()
+        {
+            stop.send(()).expect("it serves");
+        }
+        true
+    }
+    fn ends(&mut self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn a_hotspot_that_is_stopped_charges_until_then_and_tells_who_pays() {
+    let mut town = Town::open();
+    let (caller, url) = (town.caller(), town.url.clone());
+    let mut person = Stops { checks: 0, stop: town.stop.take() };
+    let receipt = surf(&mut town.held.wallet.device, caller, &url, now, &mut person);
+    let receipt = receipt.expect("surfed").expect("a receipt");
+    let used = receipt.used.minor();
+    assert!((5..FACE).contains(&used) && receipt.ended == CallEnd::SwitchRestarted, "{receipt:?}");
+    let records = town.hotspot.switch(|switch| switch.records().expect("records"));
+    let logged: Vec<_> = records.iter().map(|record| (record.ended, record.used.minor())).collect();
+    assert_eq!(logged, [(CallEnd::SwitchRestarted, used)], "what the wallet heard is what is logged");
+    town.agree(used);
+}
+
 #[test]
 fn a_wallet_that_vanishes_is_cut_off_when_what_it_paid_is_over() {
     let mut town = Town::open();

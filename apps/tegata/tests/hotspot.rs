@@ -4,7 +4,9 @@
 mod typed;
 
 use serde_json::Value;
-use typed::{Running, bad, good, token};
+use std::io::{BufRead, BufReader, Read};
+use std::process::Stdio;
+use typed::{Running, bad, good, tegata, token};
 
 /// The number by whose rate the hotspot charges: 0.05 for each half second.
 const SERVICE: &str = "09430001";
@@ -57,6 +59,8 @@ fn a_telephone_card_pays_for_a_way_to_the_network() {
     let closed = hotspot.close();
     // One that nobody agreed to, and one that was paid.
     assert_eq!((&closed["sessions"], &closed["cut"]), (&2.into(), &0.into()), "{closed}");
+    // It was told to update only when asked.
+    assert!(closed["waiting"].as_u64().unwrap() > 0, "{closed}");
     good(&data, &["switch", "cafe", "update"]);
     good(&data, &["wallet", "alice", "update"]);
     let calls = good(&data, &["switch", "cafe", "calls"]);
@@ -74,5 +78,26 @@ fn a_telephone_card_pays_for_a_way_to_the_network() {
     );
     let statement = good(&data, &["merchant", "cafe", "statement"]);
     assert_eq!(cents(&statement["payable"][0]["amount"]), used, "{statement}");
+    assert_eq!(good(&data, &["audit"])["clean"], true);
+
+    // Stopped while somebody is on the way: that one pays until then and is told, and nobody has to think of the records.
+    let open = ["switch", "cafe", "hotspot", "--listen", "127.0.0.1:0", "--update-every", "3600", "--service", SERVICE];
+    let hotspot = Running::start(&data, &open);
+    let surf = ["wallet", "alice", "surf", "--at", "cafe", "--yes"];
+    let mut surfing = tegata(&data).args(surf).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut heard, mut out) = (String::new(), BufReader::new(surfing.stdout.take().unwrap()));
+    out.read_line(&mut heard).unwrap();
+    assert!(heard.contains("asks for"), "{heard}");
+    out.read_line(&mut heard).unwrap();
+    assert!(heard.contains("The way is open"), "{heard}");
+    let closed = hotspot.close();
+    assert_eq!(
+        (&closed["sessions"], &closed["cut"], &closed["waiting"]),
+        (&3.into(), &0.into(), &0.into()),
+        "{closed}"
+    );
+    out.read_to_string(&mut heard).unwrap();
+    assert!(surfing.wait().unwrap().success() && heard.contains("It ended since the hotspot was stopped"), "{heard}");
+    good(&data, &["wallet", "alice", "update"]);
     assert_eq!(good(&data, &["audit"])["clean"], true);
 }

@@ -109,6 +109,26 @@ fn a_ticket_whose_entries_are_used_says_so() {
     south.wait().unwrap();
 }
 
+/// No camera tells a wallet that its code was read.
+#[test]
+fn who_came_in_by_a_code_says_so_and_the_next_one_is_for_the_next_entry() {
+    let hall = Hall::open(&["alice"], 1, &[]);
+    let show = ["wallet", "alice", "show"];
+    let say = |more: &[&'static str]| [&show[..], &["--came-in"], more].concat();
+    hall.bad(&say(&["--yes"]), "no code was shown for the next entry");
+    assert_eq!(hall.good(&show)["may_have_come_in"], false);
+    hall.bad(&say(&["--yes"]), "the day of that code is not over");
+    hall.bad(&[&show[..], &["--went-out"]].concat(), "--came-in");
+    // Nobody is there to say yes.
+    hall.bad(&say(&["--went-out"]), "nothing was noted");
+    assert_eq!(hall.tickets("alice")[0]["entries_left"], 2);
+    let noted = hall.good(&say(&["--went-out", "--yes"]));
+    assert_eq!((&noted["entry"], &noted["left"]), (&1.into(), &1.into()), "{noted}");
+    assert_eq!(hall.tickets("alice")[0]["entries_left"], 1);
+    hall.bad(&say(&["--went-out", "--yes"]), "no code was shown for the next entry");
+    assert_eq!(hall.good(&["wallet", "alice", "enter", "north"])["entry"], 2);
+}
+
 /// One line of CSV, with quotes where a field has a comma.
 fn fields(line: &str) -> Vec<String> {
     let (mut all, mut quoted) = (vec![String::new()], false);

@@ -5,7 +5,7 @@ use crate::pay::touch;
 use crate::wallet::{Wallet, WalletError};
 use std::net::ToSocketAddrs;
 use tegata_core::CardId;
-use tegata_core::card::payment::Purse;
+use tegata_core::card::payment::{Purse, PurseState};
 use tegata_core::card::{CardKind, Terms};
 use tegata_core::record::{Batch, Space};
 use tegata_core::talk::enter::{Pass, Visitor, WalletEnter, WalletEnterNotice, code, draft_window};
@@ -94,6 +94,22 @@ impl<V: Vault> Wallet<V> {
             self.device.vault.commit(&batch)?;
         }
         Ok(code(ticket.purse.certificate, window, signature.ok_or(tegata_core::step::Fault::Key)?))
+    }
+    /// Its holder's word that the last code has let in, which no gate can tell (R21), and whether they went out since with no touch. Stored
+    /// for good; gives the entry that is used so. One that nobody came in by is lost, and nothing else.
+    ///
+    /// # Errors
+    /// [`WalletError::NotByCode`]: nobody can have come in, or is inside by now.
+    pub fn came_in(&mut self, card: CardId, zone: u64, went_out: bool, now: Now) -> Result<u64, WalletError> {
+        let ticket = self.ticket(card)?;
+        let terms = ticket.terms.ticket.as_ref().filter(|terms| terms.zones.contains(&zone));
+        let terms = terms.filter(|_| ticket.purse.state == PurseState::Active).ok_or(WalletError::NoCard)?;
+        let (pass, before) = Pass::load(&self.device, &ticket.purse, zone);
+        let after = pass.came_in(terms, now.time, went_out)?;
+        let mut batch = Batch::default();
+        batch.replace(Pass::key(card, zone), before, after.to_bytes());
+        self.device.vault.commit(&batch)?;
+        Ok(after.entry)
     }
 }
 

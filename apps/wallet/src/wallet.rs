@@ -5,6 +5,7 @@ use tegata_core::card::{CardKind, Terms};
 use tegata_core::record::{RecordKey, Space};
 use tegata_core::step::{Fault, Records};
 use tegata_core::talk::cards::{Activate, CardNotice, CardRequest, InstallRequest, LoadRequest, Wanted};
+use tegata_core::talk::enter::NotByCode;
 use tegata_core::talk::pay::{Charge, Payer, Paying, PayingState, load_purse};
 use tegata_core::talk::update::load_terms;
 use tegata_core::wire::canonical::Wire;
@@ -46,6 +47,9 @@ pub enum WalletError {
          wallet NAME register"
     )]
     NotShown,
+    /// Nobody can have come in by a code.
+    #[error(transparent)]
+    NotByCode(#[from] NotByCode),
     /// A change is answered once.
     #[error("this change was answered before, and the first answer counts: {0}")]
     Answered(&'static str),

@@ -55,6 +55,91 @@ fn opens(venue: &mut Venue, code: &[u8]) -> bool {
     matches!(venue.camera(0, code), GateNotice::Open(_))
 }
 
+/// Its holder says that the last code has let in, and whether they went out since with no touch.
+fn says_so(venue: &mut Venue, went_out: bool) -> Result<(), NotByCode> {
+    let (pass, before) = Pass::load(&venue.wallet, &load_purse(&venue.wallet, CARD).unwrap(), 1);
+    let after = pass.came_in(venue.terms.ticket.as_ref().unwrap(), venue.now, went_out)?;
+    let mut batch = Batch::default();
+    batch.replace(Pass::key(CARD, 1), before, after.to_bytes());
+    venue.wallet.vault.commit(&batch).unwrap();
+    Ok(())
+}
+
+fn is_used(venue: &mut Venue, code: &[u8]) -> bool {
+    matches!(venue.camera(0, code), GateNotice::Refused(EnterRefusal::Used, Some(_)))
+}
+
+#[test]
+fn who_only_ever_shows_codes_comes_in_on_each_day_by_saying_so() {
+    let mut venue = Venue::new(Algorithm::Ed25519, days());
+    venue.gates[2].door.hears = true;
+    let code = venue.shows_code();
+    assert!(opens(&mut venue, &code));
+    for day in 0..2 {
+        venue.now = MIDNIGHT.after(day * Time::DAY + 3600);
+        let code = venue.shows_code();
+        assert!(is_used(&mut venue, &code), "the wallet has heard nothing of the day before");
+        says_so(&mut venue, false).unwrap();
+        let code = venue.shows_code();
+        assert!(opens(&mut venue, &code), "the day has ended the stay");
+        assert_eq!(says_so(&mut venue, false), Err(NotByCode::DayLasts), "it is inside");
+    }
+    venue.tell(0, 2).unwrap();
+    assert_eq!(let_out(&mut venue), 3, "by the last one");
+    assert_eq!(comes_in(&mut venue), 4);
+}
+
+#[test]
+fn who_stays_past_the_day_of_a_code_goes_out_by_it_also_after_saying_so() {
+    let mut venue = Venue::new(Algorithm::Ed25519, days());
+    venue.gates[2].door.hears = true;
+    let code = venue.shows_code();
+    assert!(opens(&mut venue, &code));
+    venue.tell(0, 2).unwrap();
+    venue.now = MIDNIGHT.after(3600);
+    says_so(&mut venue, false).unwrap();
+    assert_eq!(let_out(&mut venue), 1);
+    assert_eq!(says_so(&mut venue, false), Err(NotByCode::NoCode));
+    assert_eq!(comes_in(&mut venue), 2);
+}
+
+#[test]
+fn whoever_was_let_out_by_hand_says_so_and_comes_in_by_a_code_on_the_same_day() {
+    let mut venue = Venue::new(Algorithm::Ed25519, days());
+    assert_eq!(says_so(&mut venue, true), Err(NotByCode::NoCode));
+    let code = venue.shows_code();
+    assert!(opens(&mut venue, &code));
+    assert_eq!(says_so(&mut venue, false), Err(NotByCode::DayLasts));
+    says_so(&mut venue, true).unwrap();
+    let code = venue.shows_code();
+    assert!(
+        matches!(venue.camera(0, &code), GateNotice::Refused(EnterRefusal::Inside, Some(_))),
+        "no word of its holder ends a stay at a gate"
+    );
+    // A supervisor has let it out.
+    let usage = Usage::load(&venue.gates[0].device, CARD, 1).unwrap();
+    let mut batch = Batch::default();
+    batch.put(Usage::key(CARD, 1), Usage { inside: 0, ..usage }.to_bytes());
+    venue.gates[0].device.vault.commit(&batch).unwrap();
+    assert!(opens(&mut venue, &code));
+}
+
+#[test]
+fn a_word_that_is_not_true_costs_its_entry_and_convicts_nobody() {
+    let mut venue = Venue::new(Algorithm::Ed25519, days());
+    // Nobody saw the code, and the first touch was cut off before the ticket was shown.
+    venue.shows_code();
+    venue.touch(1, 1, 2);
+    assert_eq!(pass(&venue).attempts.len(), 1);
+    venue.now = MIDNIGHT.after(3600);
+    says_so(&mut venue, false).unwrap();
+    assert!(pass(&venue).attempts.is_empty(), "nothing is shown for that entry any more that asks to come in");
+    assert!(let_in(&venue.enter(1)), "at a gate that knows of no entry before");
+    assert_eq!(pass(&venue).entry, 2);
+    let kinds: Vec<_> = (0..3).flat_map(|gate| venue.log(gate)).collect();
+    assert_eq!(kinds.len(), 1, "no gate has another presentation to compare with: {kinds:?}");
+}
+
 #[test]
 fn who_stayed_comes_in_by_a_code_on_the_next_day_and_goes_out_by_a_touch() {
     for hears in [true, false] {

@@ -441,11 +441,13 @@ pub fn Pass() -> Forms<Pass> {
     };
     let coded = Pass { coded: Some(1), ..Pass::new(1, 0) };
     let since = Pass { coded: Some(3), since: Some(Time(NOW + 1)), ..inside.clone() };
+    let moment = Pass { coded_at: Some(Time(NOW)), ..coded.clone() };
     vec![
         ("inside", inside),
         ("outside, after two attempts", outside),
         ("a code was shown", coded),
         ("inside, and a code was shown on another day", since),
+        ("a code was shown, and when", moment),
     ]
 }
 

@@ -425,7 +425,7 @@ fields! {
     Zone { zone inside came hand_in hand_out }
     Tally { zones }
     Attempt { presentation session gate event zone direction refused }
-    Pass { entry inside attempts left generation coded since }
+    Pass { entry inside attempts left generation coded since coded_at }
     Hop { event to until used at }
     GiveOffer { certificate terms title until used at commit seat_name }
     Acceptance { key nonce proof }

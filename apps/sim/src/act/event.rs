@@ -240,12 +240,31 @@ impl Town {
             return;
         };
         let gate = self.a_gate(Direction::In);
+        self.says_that_it_came_in(at, card, gate);
         let Some(code) = self.show_code(at, card, gate) else {
             return;
         };
         if !self.odds(200) {
             self.camera(gate, &code);
         }
+    }
+
+    /// Every second person who came in by a code on a day before says so to the wallet, which no gate can tell (R21).
+    fn says_that_it_came_in(&mut self, at: usize, card: CardId, gate: usize) -> Option<()> {
+        let venue = self.venue.as_ref().filter(|_| at.is_multiple_of(2))?;
+        let zone = venue.gates.get(gate)?.zone();
+        let person = self.people.get(at)?;
+        let (held, skew) = (person.wallet.ticket(card).ok()?, person.skew);
+        let coded = held.passes.iter().find(|(of, _)| *of == zone)?.1.coded?;
+        let shown = (card, held.purse.generation(), zone, coded);
+        let read = |one: &Opened| one.window && (one.card, one.generation, one.zone, one.entry) == shown;
+        if !venue.opened.iter().any(read) {
+            return None;
+        }
+        let now = self.now(skew);
+        let told = self.people.get_mut(at)?.wallet.came_in(card, zone, false, now);
+        self.say(|| format!("wallet {at} says that {card} came in by its last code: {told:?}"));
+        Some(())
     }
 
     /// A wallet shows a code of this ticket, for the zone behind this gate; others may see it.

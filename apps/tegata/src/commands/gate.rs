@@ -182,7 +182,12 @@ fn command(place: &Place, gate: &Arc<Shared<SqliteVault>>, line: &str) -> Result
             let Ok(code) = base45::decode(rest.trim()) else {
                 return fail("this is no code: it has letters, digits and $%*+-./: only");
             };
-            let mut answer = told(&gate.with(|gate, now| gate.camera(&code, now))?);
+            let notice = gate.with(|gate, now| gate.camera(&code, now))?;
+            let mut answer = told(&notice);
+            if matches!(notice, GateNotice::Refused(EnterRefusal::Used, _)) {
+                // No wallet hears of its code: its holder may have come in by the same entry on another day.
+                answer.text.push_str(" (who came in by a code on a day before tells the wallet: show --came-in)");
+            }
             answer.json["camera"] = true.into();
             Ok(Some(answer))
         }

@@ -1,5 +1,6 @@
 //! A way to the network that a telephone card pays for, on the command line: who opens it, and who goes through it.
 
+use super::switch::{brought_up, who_has_records};
 use crate::place::{Opened, Place, forget_address, now, write_address};
 use crate::screen::{Answer, Failure, Screen, bold, fail};
 use serde_json::json;
@@ -13,6 +14,7 @@ use tegata_core::talk::call::{Caller, CallerNotice};
 use tegata_core::talk::pay::load_purse;
 use tegata_core::{Amount, CardId};
 use tegata_device::{hang_up_all, take_up_all};
+use tegata_switch::Switch;
 use tegata_switch::hotspot::Hotspot;
 use tegata_vault::SqliteVault;
 use tegata_wallet::{Person, Wallet, service, surf};
@@ -67,18 +69,33 @@ pub fn open(
                 }
             }
         };
+        // Sessions end as it is stopped, also while an answer of the provider is awaited.
+        let serving = tokio::spawn(hotspot.clone().serve(listener, crate::interrupted()));
         let served = tokio::select! {
-            served = hotspot.clone().serve(listener, crate::interrupted()) => served,
+            served = serving => served.map_err(std::io::Error::from).and_then(|served| served),
             () = updating => Ok(()),
         };
         forget_address(folder.path());
         served.map_err(Failure::from)
     })?;
-    // Whoever is still on the way is cut off; what that costs is logged now.
-    let (cut, sessions) =
-        hotspot.switch(|switch| Ok::<_, Failure>((switch.recover(now())?, switch.records()?.len())))?;
-    let text = format!("The hotspot is closed. It has {sessions} sessions in its records; {cut} were cut off.");
-    Ok(Answer::new(text, json!({ "closed": true, "sessions": sessions, "cut": cut })))
+    hotspot.switch(|switch| closed(place, screen, name, switch, update_every > 0))
+}
+
+/// What could not be ended is cut off with the hotspot; what that costs is logged now. Then its records are brought up once.
+fn closed(
+    place: &Place,
+    screen: Screen,
+    name: &str,
+    switch: &mut Switch<SqliteVault>,
+    updates: bool,
+) -> Result<Answer, Failure> {
+    let (cut, sessions) = (switch.recover(now())?, switch.records()?.len());
+    let left = brought_up(place, screen, switch, updates);
+    let text = format!(
+        "The hotspot is closed. It has {sessions} sessions in its records; {cut} were cut off. {}",
+        who_has_records(name, left)
+    );
+    Ok(Answer::new(text, json!({ "closed": true, "sessions": sessions, "cut": cut, "waiting": left })))
 }
 
 /// Whom a wallet pays at a hotspot, and how long it stays.
@@ -133,8 +150,11 @@ fn told(card: CardId, receipt: Option<&CallReceipt>, left: Option<Amount>) -> An
     let text = match receipt {
         Some(receipt) => {
             let seconds = receipt.lasted.unwrap_or(0).div_ceil(1000);
-            let blocked = " It ended since the card is blocked: update the wallet and ask the provider.";
-            let why = if receipt.ended == CallEnd::CardBlocked { blocked } else { "" };
+            let why = match receipt.ended {
+                CallEnd::CardBlocked => " It ended since the card is blocked: update the wallet and ask the provider.",
+                CallEnd::SwitchRestarted => " It ended since the hotspot was stopped.",
+                _ => "",
+            };
             format!("{seconds} seconds on the network cost {}.{remain} The receipt is kept.{why}", bold(receipt.used))
         }
         None => format!("It has ended; what it cost comes with the next update.{remain}"),
@@ -212,7 +232,10 @@ impl Person for User {
                 }
                 return agrees;
             }
-            CallerNotice::Dialled => self.since = Some(Instant::now()),
+            CallerNotice::Dialled => {
+                self.since = Some(Instant::now());
+                self.screen.say("The way is open; Ctrl-C ends it.");
+            }
             CallerNotice::Warned(left) => {
                 self.screen
                     .say(format!("It ends in {} seconds, by what is paid or left on the card.", left.div_ceil(1000)));

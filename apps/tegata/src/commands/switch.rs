@@ -270,28 +270,36 @@ fn open(
     let cut = desk.switch.recover(now())?;
     let done = desk.done();
     let left = brought_up(place, screen, &mut desk.switch, update_every > 0);
-    let records = match left {
-        0 => "The provider has all its records.".to_owned(),
-        1 => format!("1 record waits for the provider; bring it up: tegata switch {name} update"),
-        left => format!("{left} records wait for the provider; bring them up: tegata switch {name} update"),
-    };
     let text = format!(
-        "The switch is closed. {} calls asked for a tariff, {} were connected or ended, {cut} cut off. {records}",
-        done.asked, done.ended
+        "The switch is closed. {} calls asked for a tariff, {} were connected or ended, {cut} cut off. {}",
+        done.asked,
+        done.ended,
+        who_has_records(name, left)
     );
     let json = json!({ "closed": true, "asked": done.asked, "ended": done.ended, "refused": done.refused, "cut": cut,
         "waiting": left });
     Ok(Answer::new(text, json))
 }
 
+/// Where its records are, of which so many wait, and what to do about these.
+pub(super) fn who_has_records(name: &str, left: u64) -> String {
+    match left {
+        0 => "The provider has all its records.".to_owned(),
+        1 => format!("1 record waits for the provider; bring it up: tegata switch {name} update"),
+        left => format!("{left} records wait for the provider; bring them up: tegata switch {name} update"),
+    }
+}
+
 /// A switch that ends tries once more to bring its records up, for some seconds; says how many are left. Whoever wants it to update only
 /// when asked is not surprised.
-fn brought_up(place: &Place, screen: Screen, switch: &mut Switch<SqliteVault>, tries: bool) -> u64 {
+pub(super) fn brought_up(place: &Place, screen: Screen, switch: &mut Switch<SqliteVault>, tries: bool) -> u64 {
     let waits = waiting(switch);
     if !tries || waits == 0 {
         return waits;
     }
-    screen.say(format!("Calls have ended. Brings what waits ({waits}) up to the provider, for some seconds at most."));
+    screen.say(format!(
+        "What was on has ended. Brings what waits ({waits}) up to the provider, for some seconds at most."
+    ));
     let brought = Hasty::open(place).and_then(|mut post| Ok(switch.update(&mut post, now())?));
     if let Err(failure) = brought {
         tracing::info!("the log waits: {}", failure.0);

@@ -1,12 +1,13 @@
 //! A wallet's tickets on the command line: listed, shown, entered with.
 
+use super::buy::agreed;
 use super::give;
 use crate::place::{Place, now};
 use crate::screen::{Answer, Failure, Screen, bold, fail, table};
 use serde_json::{Value, json};
 use tegata_core::CardId;
 use tegata_core::card::payment::PurseState;
-use tegata_core::talk::enter::{EnterRefusal, WalletEnterNotice};
+use tegata_core::talk::enter::{EnterRefusal, Pass, WalletEnterNotice};
 use tegata_vault::SqliteVault;
 use tegata_wallet::{Standing, Ticket, Wallet, enter_at};
 
@@ -177,13 +178,9 @@ pub fn show(
     if ticket.purse.state == PurseState::Active && !ticket.has_key {
         return fail(without_key(card));
     }
+    let (zone, pass) = into(&ticket, zone)?;
     let opens: Vec<u64> = ticket.passes.iter().map(|(zone, _)| *zone).collect();
-    let Some(zone) = zone.or(opens.first().copied()) else {
-        return fail("this ticket opens no zone");
-    };
-    if !opens.contains(&zone) {
-        return fail(format!("this ticket does not open zone {zone}: it is for {}", zones(opens.into_iter())));
-    }
+    let unsaid = ticket.terms.ticket.as_ref().is_some_and(|terms| pass.may_have_come_in(terms, now().time));
     let code = opened.part.window(card, zone, people, now())?;
     let text = base45::encode(&code);
     let picture = super::qr(&text)?;
@@ -192,10 +189,70 @@ pub fn show(
         [] => String::new(),
         _ => format!(" The ticket is for {}, too: --zone NUMBER.", zones(others.iter().copied())),
     };
+    let hint = if unsaid {
+        format!(
+            "\nYou have shown a code on a day before. If you came in by it, gates refuse this one as used: say so first, by\n  \
+             tegata wallet {name} show --ticket {card} --zone {zone} --came-in"
+        )
+    } else {
+        String::new()
+    };
     let shown = format!(
-        "{picture}\n{text}\nThis code is for {}, zone {zone}, and for the next moments only; a picture of it is worth nothing later.{others}",
+        "{picture}\n{text}\nThis code is for {}, zone {zone}, and for the next moments only; a picture of it is worth nothing later.{others}{hint}",
         bold(&ticket.terms.name)
     );
-    let json = json!({ "code": text, "bytes": code.len(), "ticket": card.to_string(), "zone": zone, "zones": opens });
+    let json = json!({ "code": text, "bytes": code.len(), "ticket": card.to_string(), "zone": zone, "zones": opens,
+        "may_have_come_in": unsaid });
     Ok(Answer::new(shown, json))
+}
+
+/// The zone that is meant, of those that the ticket opens, and what was shown for it.
+fn into(ticket: &Ticket, zone: Option<u64>) -> Result<(u64, &Pass), Failure> {
+    let Some(zone) = zone.or(ticket.passes.first().map(|(zone, _)| *zone)) else {
+        return fail("this ticket opens no zone");
+    };
+    match ticket.passes.iter().find(|(of, _)| *of == zone) {
+        Some((_, pass)) => Ok((zone, pass)),
+        None => {
+            let opens = zones(ticket.passes.iter().map(|(zone, _)| *zone));
+            fail(format!("this ticket does not open zone {zone}: it is for {opens}"))
+        }
+    }
+}
+
+/// Notes that its holder came in by the last code, as they say.
+pub fn came_in(
+    place: &Place,
+    screen: Screen,
+    name: &str,
+    (ticket, zone): (Option<&str>, Option<u64>),
+    (went_out, yes): (bool, bool),
+) -> Result<Answer, Failure> {
+    let mut opened = place.wallet(name)?;
+    let card = chosen(&opened.part, ticket)?;
+    let ticket = opened.part.ticket(card)?;
+    let (zone, pass) = into(&ticket, zone)?;
+    let Some(terms) = &ticket.terms.ticket else {
+        return fail("this ticket opens no zone");
+    };
+    // Nobody is asked what cannot be noted.
+    let entry = pass.came_in(terms, now().time, went_out)?.entry;
+    screen.say(format!(
+        "To be noted: you came in by the last code of {}, into zone {zone}, which was for entry {entry} of {}{}. It cannot be undone: if nobody \
+         came in by it, that entry is lost.",
+        bold(&ticket.terms.name),
+        terms.entries,
+        if went_out { ", and went out with no touch" } else { "" }
+    ));
+    if !yes && !agreed("Did you? [y/N] ") {
+        return fail("nothing was noted. Without a terminal, say --yes");
+    }
+    let entry = opened.part.came_in(card, zone, went_out, now())?;
+    let left = terms.entries.saturating_sub(entry);
+    let next = match left {
+        0 => "None is left into this zone.".to_owned(),
+        left => format!("{left} left into this zone; the next code is for the next one: tegata wallet {name} show"),
+    };
+    let json = json!({ "ticket": card.to_string(), "zone": zone, "entry": entry, "left": left });
+    Ok(Answer::new(format!("Entry {entry} is noted as used. {next}"), json))
 }

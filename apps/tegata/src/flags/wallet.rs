@@ -67,6 +67,15 @@ pub enum WalletCommand {
         /// How many people
         #[arg(long, default_value_t = 1)]
         people: u64,
+        /// Show nothing, and note that you came in by the last code: no camera tells the wallet. Once that day is over; for good
+        #[arg(long)]
+        came_in: bool,
+        /// And that you went out with no touch, so that it can be said on the same day where the ticket comes in again
+        #[arg(long, requires = "came_in")]
+        went_out: bool,
+        /// Note it without being asked
+        #[arg(long, requires = "came_in")]
+        yes: bool,
     },
     /// Give a ticket to the next wallet that touches; works without the provider. Its receiver registers it the next time it is online
     ///

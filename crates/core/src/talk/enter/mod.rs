@@ -27,6 +27,7 @@ mod share;
 mod tally;
 mod wallet;
 mod window;
+mod word;
 
 pub use gate::{Door, GateEnter, GateNotice, Passing};
 pub use hand::{ByHand, EntryOver, HandError, MOST_BY_HAND, Member, StaffRole, by_hand, check, inside, next_number};
@@ -38,6 +39,7 @@ pub use share::{Neighbour, Page, PageError, page, take};
 pub use tally::{Tally, Zone};
 pub use wallet::{Attempt, Pass, Visitor, WalletEnter, WalletEnterNotice};
 pub use window::{MAX_CODE, code, draft_window, read_window};
+pub use word::NotByCode;
 
 use crate::id::Hash;
 

@@ -77,6 +77,8 @@ message! {
         6 coded: Option<u64>,
         /// Since when the holder is inside, by the clock of the gate that let in; absent: not inside, or not known.
         7 since: Option<Time>,
+        /// When a code was first shown for that entry, by the wallet's clock; absent: not known.
+        8 coded_at: Option<Time>,
     }
 }
 
@@ -88,8 +90,8 @@ impl Pass {
     /// A ticket of this generation that was never shown.
     pub fn new(generation: u64, entry: u64) -> Self {
         let (inside, attempts, left, generation) = (false, Vec::new(), None, Some(generation));
-        let (coded, since) = (None, None);
-        Self { entry, inside, attempts, left, generation, coded, since, extensions: Default::default() }
+        let (coded, since, coded_at) = (None, None, None);
+        Self { entry, inside, attempts, left, generation, coded, since, coded_at, extensions: Default::default() }
     }
     /// Reads it; a ticket that was never shown in this generation has used what its certificate or title says.
     pub fn load(records: &dyn Records, purse: &Purse, zone: u64) -> (Self, Option<Vec<u8>>) {
@@ -111,7 +113,7 @@ impl Pass {
         self.inside || self.coded_entry().is_some() || self.attempts.iter().any(Attempt::is_unheard)
     }
     /// The next entry, where a gate may have let in for it by a code: it tells the wallet nothing.
-    fn coded_entry(&self) -> Option<u64> {
+    pub(super) fn coded_entry(&self) -> Option<u64> {
         self.coded.filter(|coded| self.entry.checked_add(1) == Some(*coded))
     }
     /// Whether the end of a day has ended the stay at this moment, as gates hold it; `unknown` where it is not known when it began.
@@ -123,7 +125,7 @@ impl Pass {
         let next = self.entry.checked_add(1);
         // Whoever is inside shows it to nobody who lets in: no gate's clock says by now that the day is over.
         let is_of_use = !self.inside || self.is_stay_over(terms, now.after(GATE_TOLERANCE), true);
-        (is_of_use && self.coded != next).then(|| Self { coded: next, ..self.clone() })
+        (is_of_use && self.coded != next).then(|| Self { coded: next, coded_at: Some(now), ..self.clone() })
     }
     /// Which entry a gate of this direction is shown.
     pub fn next(&self, direction: Direction, terms: &TicketTerms, now: Time) -> u64 {
@@ -445,12 +447,13 @@ impl Pass {
         }
     }
     /// This entry has come in, or gone out: attempts of it are over.
-    fn settled(&mut self, entry: u64, inside: bool) {
+    pub(super) fn settled(&mut self, entry: u64, inside: bool) {
         self.entry = self.entry.max(entry);
         self.inside = inside;
         self.since = None;
         // A code for an entry after this one may still have come in.
         self.coded = self.coded.filter(|coded| *coded > self.entry);
+        self.coded_at = self.coded_at.filter(|_| self.coded.is_some());
         let over = if inside { Direction::In } else { Direction::Out };
         self.attempts.retain(|held| {
             let said = held.presentation.claimed();
