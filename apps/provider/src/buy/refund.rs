@@ -31,6 +31,8 @@ use tegata_store::{
 
 /// How far the clock of a gate may be off, in seconds, so that what it let in before the doors open is none.
 const BEFORE_DOORS: u64 = 3600;
+/// After how many seconds a card is looked at again of which units are on their way back.
+const COUNTED: u64 = 60;
 /// How many cards given back are looked at in one round.
 const ROUND: u64 = 256;
 
@@ -118,8 +120,9 @@ fn pay_back(desk: &mut Desk<'_>, mut row: SurrenderRow) -> Result<(), Failure> {
     let purchases = desk.store.purchases_on(row.card)?;
     let card = desk.known_card(row.card)?.clone();
     // What is not captured yet cannot be paid back yet; nor is the share of units known while the bank may refuse that of others.
-    if purchases.iter().any(|purchase| purchase.state == PurchaseState::Provisional) || is_counting(desk, &card)? {
-        row.due = desk.now.after(Time::DAY);
+    let provisional = purchases.iter().any(|purchase| purchase.state == PurchaseState::Provisional);
+    if provisional || is_counting(desk, &card)? {
+        row.due = desk.now.after(if provisional { Time::DAY } else { COUNTED });
         return Ok(desk.store.put_surrender(&row)?);
     }
     let held = desk.books.balance(desk.store, Accounts::of(&card).held())?;
