@@ -223,7 +223,7 @@ impl Town {
         cards.into_iter().find(|card| self.is_telephone(at, *card) && !self.holds_units(at, *card))
     }
     /// A telephone card of a wallet that holds units, and was not given back.
-    pub(super) fn units_card(&self, at: usize) -> Option<CardId> {
+    pub fn units_card(&self, at: usize) -> Option<CardId> {
         let cards = self.people.get(at)?.wallet.device.cards().ok()?;
         cards.into_iter().find(|card| self.holds_units(at, *card) && !self.is_given_back(*card))
     }
