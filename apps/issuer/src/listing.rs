@@ -19,7 +19,7 @@ pub struct Offered {
     pub terms: Terms,
     /// What is on each card.
     pub face: Amount,
-    /// What it costs; a payment card what is on it.
+    /// What it costs; a card in money what is on it.
     pub price: Amount,
     /// How many may be sold in all.
     pub stock: u64,

@@ -56,6 +56,10 @@ pub const GATES: [(u64, u64, Direction); 4] =
 const SPARES: usize = 2;
 /// What lets in, from the article after [`ARTICLES`] on: entries, how many are for sale, what one costs in cents.
 pub const TICKETS: [(u64, u64, u64); 2] = [(6, 6, 4_500), (1, 4, 2_500)];
+/// A telephone card of call units, sold where people call as well: units on each, what they cost in cents, how many are for sale.
+pub const UNITS: (u64, u64, u64) = (70, 999, 6);
+/// Its article, after those of [`TICKETS`].
+pub const UNITS_ARTICLE: u64 = ARTICLES.len() as u64 + TICKETS.len() as u64 + 1;
 
 /// Whoever was given a ticket registers it within so many seconds.
 pub const REGISTER_WITHIN: u64 = 2 * Time::DAY;

@@ -92,5 +92,18 @@ fn a_card_is_bought_topped_up_and_given_back_while_provider_and_processor_are_ki
     assert_eq!(good(data, "wallet ann buy 8 --yes")["amount"], "10.00");
     bad(data, "wallet ann buy 8 --yes", "no article 8");
     assert_eq!(balance(data), "60.00");
+    // So is one of call units, at a price for all of them.
+    bad(data, "issuer mint sell 9 --telephone --currency units --face 60", "a price in money");
+    bad(data, "issuer mint sell 9 --units 60", "--price");
+    good(data, "issuer mint sell 9 --units 60 --price 9.99 --stock 1");
+    let listed = good(data, "issuer mint articles");
+    let listed = listed["articles"].as_array().unwrap().iter().find(|one| one["article"] == 9).unwrap().clone();
+    assert_eq!(
+        (&listed["face"], &listed["face_unit"], &listed["price"]),
+        (&"60".into(), &"units".into(), &"9.99".into())
+    );
+    let bought = good(data, "wallet ann buy 9 --yes");
+    assert_eq!((&bought["amount"], &bought["currency"]), (&"60".into(), &"units".into()));
+    assert_eq!(balance(data), "69.99");
     assert_eq!(good(data, "audit")["clean"], true);
 }

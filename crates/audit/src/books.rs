@@ -594,7 +594,7 @@ impl<'a> Books<'a> {
                 )
             });
         }
-        for (reference, back) in sold.back.iter().filter(|(_, back)| back.done) {
+        for (reference, back) in sold.back.iter().filter(|(_, back)| back.done && back.amount > 0) {
             findings.expect(self.repaid.contains(reference), What::Posting, || {
                 let about = format!("refunded by issuer {}", hex(&back.issuer));
                 (about, format!("{} paid back", back.amount), said(0), format!("posting refunded {reference}"))

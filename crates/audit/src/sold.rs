@@ -1,6 +1,7 @@
 //! Bought by credit: every card or load delivered has one captured amount, every captured amount one card or load, or it went
 //! back. What counts is signed by others: the issuer's listing, the wallet's reservation and agreement, the processor's answers,
-//! the card's own last event where it was given back.
+//! the card's own last event where it was given back. What left a card in units for a refund is as posted; that the money was their
+//! share of the price is counted here anew.
 
 use crate::AuditError;
 use crate::asked::Asked;
@@ -15,7 +16,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use tegata_core::talk::buy::{Listing, Purchase, PurchaseState, Refunded, Reserve, Wait};
 use tegata_core::wire::certificate::Role;
 use tegata_core::wire::signed::{PublicKey, Signed};
-use tegata_core::{ClearingNumber, Handle, Hash};
+use tegata_core::{ClearingNumber, Handle, Hash, Unit};
 
 /// What a purchase put on a card.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +37,7 @@ pub(crate) struct Back {
     pub book: Book,
     pub card: Option<Id>,
     pub amount: u64,
-    /// What its card is without: of a ticket all of it.
+    /// What its card is without: of a ticket all of it, of a card in units what was posted.
     pub of_card: u64,
     /// The bank has it: until then only its card is without it.
     pub done: bool,
@@ -63,6 +64,15 @@ pub(crate) struct Sold {
     clearings: HashMap<(Id, Id), ClearingNumber>,
     /// Cards given back and settled: the generation, and what was not paid back, as the provider signed it.
     pub settled: BTreeMap<Id, (u64, u64)>,
+}
+
+/// What has gone back of a purchase of units.
+#[derive(Clone, Copy, Default)]
+struct Units {
+    units: u64,
+    money: u64,
+    /// The bank paid a part of what it was asked for.
+    partly: bool,
 }
 
 struct Row {
@@ -275,6 +285,8 @@ impl Sold {
         findings: &mut Findings,
     ) -> Result<(), AuditError> {
         let mut sums: HashMap<(Id, Id), u64> = HashMap::new();
+        let mut units: BTreeMap<(Id, Id), Units> = BTreeMap::new();
+        let taken = taken(connection)?;
         let bought: HashMap<(Id, Id), &Row> = rows.iter().map(|row| ((row.wallet, row.number), row)).collect();
         let sql = "SELECT number, wallet, purchase, card, amount, state FROM refund ORDER BY number";
         each(connection, sql, [], |row| {
@@ -293,14 +305,22 @@ impl Sold {
             let clearing = self.clearings.get(&key);
             let sum = sums.entry(key).or_default();
             *sum = sum.saturating_add(if done { amount } else { 0 });
+            let in_units = card.is_some() && listing.is_some_and(is_in_units);
+            let partly = back
+                .as_ref()
+                .is_some_and(|back| back.back.is_some_and(|said| said < back.request.claimed().amount.minor()));
             let fits = of_this
                 && listing.is_some_and(|listing| *sum <= listing.price.minor())
-                && back.is_some_and(|back| {
-                    let asked = back.request.claimed();
-                    // What was paid back, or what it was asked for.
-                    let said = back.back.unwrap_or(asked.amount.minor());
-                    said == amount && back.back.is_some() == done && Some(&asked.clearing) == clearing
-                });
+                && match back {
+                    Some(back) => {
+                        let asked = back.request.claimed();
+                        // What was paid back, or what it was asked for.
+                        let said = back.back.unwrap_or(asked.amount.minor());
+                        said == amount && back.back.is_some() == done && Some(&asked.clearing) == clearing
+                    }
+                    // Units that have cost less than the smallest coin: nobody was asked.
+                    None => in_units && done && amount == 0,
+                };
             findings.expect(fits, What::Row, || {
                 let about = format!("refund {}", hex(&number));
                 (about, "another amount, or more than was paid", format!("{amount}"), "its row of table refund".into())
@@ -309,13 +329,33 @@ impl Sold {
                 (refused, purchase, listing, asked.processor)
             {
                 let book = (processor, listing.price.unit().code());
-                let of_card = if listing.terms.ticket.is_some() { listing.face.minor() } else { amount };
+                let of_card = match (&listing.terms.ticket, card.filter(|_| in_units)) {
+                    (Some(_), _) => listing.face.minor(),
+                    (None, Some(card)) => taken.get(&(card, Hash::of(&number))).copied().unwrap_or(0),
+                    (None, None) => amount,
+                };
+                if in_units {
+                    let gone = units.entry(key).or_default();
+                    gone.units = gone.units.saturating_add(of_card);
+                    gone.money = gone.money.saturating_add(amount);
+                    gone.partly |= partly;
+                }
                 let back = Back { issuer: purchase.issuer, book, card, amount, of_card, done };
                 self.back.insert(Hash::of(&number), back);
-                self.undone.extend(self.references.get(&key).filter(|_| done));
+                self.undone.extend(self.references.get(&key).filter(|_| done && amount > 0));
             }
             Ok(())
         })?;
+        for ((wallet, number), gone) in units {
+            let purchase = bought.get(&(wallet, number));
+            let listing = purchase.and_then(|row| listings.get(&(row.issuer, row.article, row.revision)));
+            let fits = listing.is_some_and(|it| is_share((it.face.minor(), it.price.minor()), gone));
+            findings.expect(fits, What::Row, || {
+                let about = format!("refunds of purchase {} of dev-{}", hex(&number), hex(&wallet));
+                let evidence = format!("the share of the price that {} units have cost", gone.units);
+                (about, evidence, format!("{}", gone.money), "its rows of table refund".to_owned())
+            });
+        }
         for (number, back) in std::mem::take(&mut asked.refunds) {
             findings.add(|| Difference {
                 what: What::Row,
@@ -364,6 +404,34 @@ impl Sold {
             Ok(())
         })
     }
+}
+
+/// Whether this is sold by units of length, for a price.
+fn is_in_units(listing: &Listing) -> bool {
+    listing.face.unit() == Unit::CALL_UNITS
+}
+
+/// Whether so much money is the share of the price that these units have cost, rounded down; less only where the bank paid less than it
+/// was asked for.
+fn is_share((face, price): (u64, u64), gone: Units) -> bool {
+    let [face, price, units, money] = [face, price, gone.units, gone.money].map(i128::from);
+    // Every amount is far below the root of what an i128 holds.
+    let left_over = price.checked_mul(units).zip(money.checked_mul(face)).map(|(cost, paid)| cost - paid);
+    units <= face && left_over.is_some_and(|rest| rest >= 0 && (gone.partly || rest < face))
+}
+
+/// What each refund took from its card and did not bring back, as it was posted.
+fn taken(connection: &Connection) -> Result<HashMap<(Id, Hash), u64>, AuditError> {
+    let mut taken: HashMap<(Id, Hash), u64> = HashMap::new();
+    // From held, and back from refunded, which sorts after it.
+    let sql = "SELECT subject, reference, source, amount FROM posting WHERE what = 13 AND source IN (3, 7)
+        ORDER BY subject, reference, source";
+    each(connection, sql, [], |row| {
+        let of = taken.entry((row.get(0)?, Hash(row.get(1)?))).or_default();
+        *of = if row.u64(2)? == 3 { of.saturating_add(row.u64(3)?) } else { of.saturating_sub(row.u64(3)?) };
+        Ok(())
+    })?;
+    Ok(taken)
 }
 
 /// Purchases of which something was asked back for the card that they brought, whatever the bank said to it.
@@ -480,4 +548,24 @@ fn listings(
         Ok(())
     })?;
     Ok(listings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_for_units_is_their_share_of_the_price_rounded_down() {
+        let gone = |units, money| Units { units, money, partly: false };
+        // 7 units for 10.00.
+        for (units, money, fits) in
+            [(0, 0, true), (2, 285, true), (2, 286, false), (2, 284, false), (7, 1_000, true), (8, 1_142, false)]
+        {
+            assert_eq!(is_share((7, 1_000), gone(units, money)), fits, "{units} for {money}");
+        }
+        assert!(is_share((7, 1_000), Units { partly: true, ..gone(2, 200) }), "the bank paid a part");
+        assert!(!is_share((7, 1_000), Units { partly: true, ..gone(2, 286) }), "but never more");
+        // 3 units for a cent: two are worth nothing yet.
+        assert!(is_share((3, 1), gone(2, 0)) && is_share((3, 1), gone(3, 1)));
+    }
 }

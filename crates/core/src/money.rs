@@ -41,6 +41,10 @@ impl Unit {
             _ => "units",
         }
     }
+    /// Whether it is a currency, which a bank can pay.
+    pub fn is_money(self) -> bool {
+        self != Self::ENTRIES && self != Self::CALL_UNITS
+    }
     /// Digits behind the decimal point (ISO 4217 minor unit).
     pub fn decimals(self) -> usize {
         if self == Self::USD || self == Self::EUR { 2 } else { 0 }

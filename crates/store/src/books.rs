@@ -114,6 +114,21 @@ impl Store {
         let sql = "SELECT coalesce(sum(amount), 0) FROM posting WHERE subject = ?1 AND what = ?2 AND reference = ?3";
         Ok(one(self.sql(sql)?, params![subject, cause as i64, reference.0], |row| row.u64())?.unwrap_or(0))
     }
+    /// What was posted under this key from accounts of this side; 0 for nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn posted_from(
+        &self,
+        subject: [u8; 16],
+        cause: Cause,
+        reference: &Hash,
+        side: Side,
+    ) -> Result<u64, StoreError> {
+        let sql = "SELECT coalesce(sum(amount), 0) FROM posting
+            WHERE subject = ?1 AND what = ?2 AND reference = ?3 AND source = ?4";
+        Ok(one(self.sql(sql)?, params![subject, cause as i64, reference.0, side.code()], |row| row.u64())?.unwrap_or(0))
+    }
     /// The sums of one issuer and unit.
     ///
     /// # Errors

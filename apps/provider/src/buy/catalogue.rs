@@ -58,21 +58,23 @@ pub(crate) fn list(desk: &mut Desk<'_>, request: &Verified<Listing>) -> Result<V
     Ok(done(desk, &hash, request.at))
 }
 
-/// What is on a payment card is what it costs: a refund pays back what remains, and never more than was paid. A ticket lets in, and
-/// costs money.
+/// What is on a card in money is what it costs: a refund pays back what remains, and never more than was paid. Call units are sold for
+/// money, and a part of them is paid back at its share of that (`share.rs`). A ticket lets in, and costs money.
 fn is_priced(listing: &Listing) -> bool {
     let terms = &listing.terms;
     match (terms.kind, &terms.ticket) {
+        (CardKind::Telephone, None) if terms.unit == Unit::CALL_UNITS => {
+            listing.price.unit().is_money() && !listing.price.is_zero()
+        }
         (CardKind::Payment | CardKind::Telephone, None) => {
-            // Units of length have no price of their own that a part of them could be paid back at.
-            listing.price == listing.face && !matches!(listing.face.unit(), Unit::ENTRIES | Unit::CALL_UNITS)
+            listing.price == listing.face && listing.face.unit().is_money()
         }
         (CardKind::Ticket, Some(ticket)) => {
             terms.unit == Unit::ENTRIES
                 && listing.face.minor() == ticket.entries
                 && ticket.from < ticket.until
                 && !ticket.zones.is_empty()
-                && !matches!(listing.price.unit(), Unit::ENTRIES | Unit::CALL_UNITS)
+                && listing.price.unit().is_money()
                 && !listing.price.is_zero()
                 // Nothing of it can be spent: it is held whole, or given back.
                 && (terms.max_payment, terms.offline_limit) == (0, 0)

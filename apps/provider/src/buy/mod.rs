@@ -14,6 +14,7 @@
 //! | `saga.rs` | paid: authorized, issued, captured; and back |
 //! | `deliver.rs` | the card or load, and what the wallet is told |
 //! | `refund.rs` | a card given back, money on its way back |
+//! | `share.rs` | what a part of what was bought has cost |
 
 mod catalogue;
 mod counter;
@@ -21,6 +22,7 @@ mod deliver;
 mod refund;
 mod reserve;
 mod saga;
+mod share;
 mod waiting;
 
 pub(crate) use catalogue::{catalogue, list};

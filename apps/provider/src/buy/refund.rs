@@ -1,11 +1,12 @@
 //! Money on its way back: for a card that its own key gave back (flow 16), and for what could not be delivered. Of a purchase
-//! never more goes back than it cost.
+//! never more goes back than it cost, and of a part of its units no more than their share of that (`share.rs`).
 //!
 //! A card given back is paid back L + U later (R11): until then what it spent before may still come. What the bank is asked to
 //! pay back leaves the card as it is asked, so that no late claim takes it, too; what the bank refuses comes back to it. Should
 //! a check of it end even later, what comes back is paid back in another round.
 
 use super::saga::exception;
+use super::share::{now_due, paid_for};
 use super::{end, free, listing};
 use crate::books::Accounts;
 use crate::credit::{Sort, book_of, ends, outcome_of, send};
@@ -18,18 +19,20 @@ use crate::update::money;
 use crate::update::record::Event;
 use tegata_core::card::EventKind;
 use tegata_core::step::Break;
-use tegata_core::talk::buy::{PurchaseRefusal, PurchaseState, Refunded};
+use tegata_core::talk::buy::{Listing, PurchaseRefusal, PurchaseState, Refunded};
 use tegata_core::talk::credit::{OutcomeState, ProcessorAnswer, Refund};
 use tegata_core::talk::enter::{Admitted, EnterRefusal};
 use tegata_core::talk::update::{Command, CommandKind};
 use tegata_core::{Amount, CardId, Hash, RequestNumber, Time, Unit};
-use tegata_ledger::{Account, Kind};
+use tegata_ledger::{Account, Kind, Side};
 use tegata_store::{
     About, CardRow, Cause, ExceptionKind, ExceptionRow, PurchaseRow, RefundRow, RefundState, StoreError, SurrenderRow,
 };
 
 /// How far the clock of a gate may be off, in seconds, so that what it let in before the doors open is none.
 const BEFORE_DOORS: u64 = 3600;
+/// After how many seconds a card is looked at again of which units are on their way back.
+const COUNTED: u64 = 60;
 /// How many cards given back are looked at in one round.
 const ROUND: u64 = 256;
 
@@ -115,14 +118,14 @@ pub(crate) fn undone(desk: &mut Desk<'_>, card: &CardRow, due: Time) -> Result<(
 /// Asks for what a card given back is worth.
 fn pay_back(desk: &mut Desk<'_>, mut row: SurrenderRow) -> Result<(), Failure> {
     let purchases = desk.store.purchases_on(row.card)?;
-    if purchases.iter().any(|purchase| purchase.state == PurchaseState::Provisional) {
-        // What is not captured yet cannot be paid back yet.
-        row.due = desk.now.after(Time::DAY);
+    let card = desk.known_card(row.card)?.clone();
+    // What is not captured yet cannot be paid back yet; nor is the share of units known while the bank may refuse that of others.
+    let provisional = purchases.iter().any(|purchase| purchase.state == PurchaseState::Provisional);
+    if provisional || is_counting(desk, &card)? {
+        row.due = desk.now.after(if provisional { Time::DAY } else { COUNTED });
         return Ok(desk.store.put_surrender(&row)?);
     }
-    let accounts = Accounts::of(desk.known_card(row.card)?);
-    let held = desk.books.balance(desk.store, accounts.held())?;
-    let card = desk.known_card(row.card)?.clone();
+    let held = desk.books.balance(desk.store, Accounts::of(&card).held())?;
     // A ticket that has let nobody in is worth what it cost; one that has, nothing, unless its event is cancelled.
     let undone = if card.unit == Unit::ENTRIES { enter::undone(desk, row.card)? } else { None };
     let mut left = match card.unit == Unit::ENTRIES {
@@ -135,7 +138,7 @@ fn pay_back(desk: &mut Desk<'_>, mut row: SurrenderRow) -> Result<(), Failure> {
     desk.store.put_surrender(&row)?;
     // What the bank would not pay for in the end is not paid back out of what it did pay for.
     for unpaid in purchases.iter().filter(|purchase| purchase.state == PurchaseState::Unpaid) {
-        left = left.saturating_sub(listing(desk, unpaid)?.price.minor());
+        left = left.saturating_sub(listing(desk, unpaid)?.face.minor());
     }
     let terms = desk.known_card(row.card)?.terms;
     let refundable = undone.is_some() || desk.terms(terms)?.refundable;
@@ -146,28 +149,99 @@ fn pay_back(desk: &mut Desk<'_>, mut row: SurrenderRow) -> Result<(), Failure> {
         if give::is_convicted(desk, &card, purchase.wallet)? {
             continue;
         }
-        let price = listing(desk, purchase)?.price;
-        let before = desk.store.refunded(purchase.wallet, purchase.number)?;
-        let amount = left.min(price.minor().saturating_sub(before));
-        if let Some(amount) = Amount::new(price.unit(), amount).filter(|amount| !amount.is_zero()) {
-            left -= amount.minor();
-            ask(desk, purchase, Some(row.card), amount)?;
-            if card.unit == Unit::ENTRIES {
-                free(desk, purchase)?;
-            }
-            if desk.shared.broken.has(Break::RefundedTwice) {
-                ask(desk, purchase, Some(row.card), amount)?;
-            }
+        let (part, amount) = due_of(desk, purchase, &card, left)?;
+        if part == 0 {
+            continue;
+        }
+        left -= part;
+        if amount.is_zero() {
+            too_little(desk, purchase, row.card, part)?;
+            continue;
+        }
+        ask(desk, purchase, Some((row.card, part)), amount)?;
+        if card.unit == Unit::ENTRIES {
+            free(desk, purchase)?;
+        }
+        if desk.shared.broken.has(Break::RefundedTwice) {
+            ask(desk, purchase, Some((row.card, part)), amount)?;
         }
     }
     settle(desk, row)
 }
 
-/// Asks the processor to pay back a part of a purchase, from now on not on its card any more.
+/// Whether the bank has not said yet what becomes of units that leave this card.
+fn is_counting(desk: &Desk<'_>, card: &CardRow) -> Result<bool, Failure> {
+    let asked = |refund: &RefundRow| refund.state == RefundState::Asked;
+    Ok(card.unit == Unit::CALL_UNITS && desk.store.refunds_of(card.card)?.iter().any(asked))
+}
+
+/// What of `left` goes back for this purchase: what leaves the card, and what that has cost.
+fn due_of(desk: &Desk<'_>, purchase: &PurchaseRow, card: &CardRow, left: u64) -> Result<(u64, Amount), Failure> {
+    let sold = listing(desk, purchase)?;
+    let paid = desk.store.refunded(purchase.wallet, purchase.number)?;
+    let most = sold.price.minor().saturating_sub(paid);
+    // Of a ticket not money goes, but the ticket: whole, or not at all.
+    let (part, money) = if card.unit == Unit::ENTRIES {
+        let money = left.min(most);
+        (if money == 0 { 0 } else { card.face }, money)
+    } else {
+        let before = gone(desk, purchase, None)?;
+        let part = left.min(sold.face.minor().saturating_sub(before));
+        (part, now_due(whole(&sold), before, part).ok_or(StoreError::Damaged)?.min(most))
+    };
+    Ok((part, Amount::new(sold.price.unit(), money).ok_or(StoreError::Damaged)?))
+}
+
+/// What a purchase brought, and what that cost.
+fn whole(sold: &Listing) -> (u64, u64) {
+    (sold.face.minor(), sold.price.minor())
+}
+
+/// What of a purchase has left its card by refunds, but for this one. What the bank refused is on it again.
+fn gone(desk: &Desk<'_>, purchase: &PurchaseRow, but: Option<RequestNumber>) -> Result<u64, Failure> {
+    let card = purchase.card.ok_or(StoreError::Damaged)?;
+    let of_this = |refund: &RefundRow| {
+        (refund.wallet, refund.purchase) == (purchase.wallet, purchase.number) && Some(refund.number) != but
+    };
+    let mut gone = 0_u64;
+    for refund in desk.store.refunds_of(card)?.iter().filter(|refund| of_this(refund)) {
+        gone = gone.saturating_add(taken(desk, refund)?);
+    }
+    Ok(gone)
+}
+
+/// What a refund took from its card and did not bring back.
+fn taken(desk: &Desk<'_>, refund: &RefundRow) -> Result<u64, Failure> {
+    let Some(card) = refund.card else {
+        return Ok(0);
+    };
+    let reference = Hash::of(&refund.number.0);
+    let from = |side| desk.store.posted_from(card.0, Cause::Refunded, &reference, side);
+    Ok(from(Side::Held)?.saturating_sub(from(Side::Refunded)?))
+}
+
+/// Units that have cost less than the smallest coin: no bank pays that. They leave the card, and count with those that come back to it
+/// later.
+fn too_little(desk: &mut Desk<'_>, purchase: &PurchaseRow, card: CardId, part: u64) -> Result<(), Failure> {
+    let refund = RefundRow {
+        number: RequestNumber(desk.draw_id()),
+        wallet: purchase.wallet,
+        purchase: purchase.number,
+        card: Some(card),
+        amount: 0,
+        state: RefundState::Done,
+        at: desk.now,
+    };
+    desk.store.put_refund(&refund)?;
+    of_card(desk, &refund, part, |accounts| (accounts.held(), accounts.refunded()))
+}
+
+/// Asks the processor to pay back this amount of a purchase. `of`: the part of its card that goes for it, from now on not on it any
+/// more.
 pub(super) fn ask(
     desk: &mut Desk<'_>,
     purchase: &PurchaseRow,
-    card: Option<CardId>,
+    of: Option<(CardId, u64)>,
     amount: Amount,
 ) -> Result<(), Failure> {
     let clearing = purchase.clearing.ok_or(StoreError::Damaged)?;
@@ -178,13 +252,14 @@ pub(super) fn ask(
         number,
         wallet: purchase.wallet,
         purchase: purchase.number,
-        card,
+        card: of.map(|(card, _)| card),
         amount: amount.minor(),
         state: RefundState::Asked,
         at,
     };
     desk.store.put_refund(&refund)?;
-    of_card(desk, &refund, refund.amount, |accounts| (accounts.held(), accounts.refunded()))?;
+    let part = of.map_or(0, |(_, part)| part);
+    of_card(desk, &refund, part, |accounts| (accounts.held(), accounts.refunded()))?;
     send(desk, number, &signed, About::Refund, at)
 }
 
@@ -201,16 +276,17 @@ pub(crate) fn heard(
     desk.store.answered(number, bytes)?;
     let mut refund = desk.store.refund(number)?.ok_or(StoreError::Damaged)?;
     let mut purchase = desk.store.purchase(refund.wallet, refund.purchase)?.ok_or(StoreError::Damaged)?;
-    let price = listing(desk, &purchase)?.price;
-    let asked = refund.amount;
+    let sold = listing(desk, &purchase)?;
+    let (price, asked) = (sold.price, refund.amount);
     let back = outcome_of(answer).filter(|outcome| outcome.state == OutcomeState::Refunded);
     let back = back.and_then(|outcome| outcome.amount).filter(|amount| amount.unit() == price.unit());
     let back = back.map(Amount::minor).filter(|back| (1..=asked).contains(back));
     // The bank may have paid back a part.
     let (done, rest) = (back == Some(asked), asked - back.unwrap_or(0));
     if rest > 0 {
-        of_card(desk, &refund, rest, |accounts| (accounts.refunded(), accounts.held()))?;
-        let row = exception(desk, &purchase, &listing(desk, &purchase)?, ExceptionKind::Unreturned, "processor")?;
+        let part = unpaid_part(desk, &refund, &purchase, (&sold, back))?;
+        of_card(desk, &refund, part, |accounts| (accounts.refunded(), accounts.held()))?;
+        let row = exception(desk, &purchase, &sold, ExceptionKind::Unreturned, "processor")?;
         let amount = Some((price.unit(), rest));
         desk.except(&ExceptionRow { amount, terminal_record: Some(bytes.to_vec()), ..row })?;
     }
@@ -232,26 +308,42 @@ pub(crate) fn heard(
     .map(|()| true)
 }
 
-/// Moves what a refund takes from its card, or gives it back, if it is of a card.
+/// What of a refund's card comes back to it, since the bank paid only so much, or nothing.
+fn unpaid_part(
+    desk: &mut Desk<'_>,
+    refund: &RefundRow,
+    purchase: &PurchaseRow,
+    (sold, back): (&Listing, Option<u64>),
+) -> Result<u64, Failure> {
+    let Some(card) = refund.card else {
+        return Ok(0);
+    };
+    let taken = taken(desk, refund)?;
+    match back {
+        None => Ok(taken),
+        // A ticket comes back whole, or not at all.
+        Some(_) if desk.known_card(card)?.unit == Unit::ENTRIES => Ok(0),
+        Some(money) => {
+            let before = gone(desk, purchase, Some(refund.number))?;
+            let paid = paid_for(whole(sold), before, money).ok_or(StoreError::Damaged)?;
+            Ok(taken.saturating_sub(paid))
+        }
+    }
+}
+
+/// Moves a part of a refund's card from it, or back to it, if the refund is of a card.
 fn of_card(
     desk: &mut Desk<'_>,
     refund: &RefundRow,
-    amount: u64,
+    part: u64,
     way: impl Fn(&Accounts) -> (Account, Account),
 ) -> Result<(), Failure> {
     let Some(card) = refund.card else {
         return Ok(());
     };
     let (from, to) = way(&Accounts::of(desk.known_card(card)?));
-    // Of a ticket not money goes, but the ticket: whole, or not at all.
-    let row = desk.known_card(card)?;
-    let amount = match row.unit == Unit::ENTRIES {
-        true if amount == refund.amount => row.face,
-        true => 0,
-        false => amount,
-    };
     let posted = (card.0, Cause::Refunded, Hash::of(&refund.number.0));
-    Ok(desk.books.post(desk.store, posted, from, to, amount)?)
+    Ok(desk.books.post(desk.store, posted, from, to, part)?)
 }
 
 /// The bank has the money: the issuer is owed that much less for what was sold.

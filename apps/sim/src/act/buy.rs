@@ -1,6 +1,6 @@
 //! People buy cards over the network by credit, top cards up, and give cards back; the issuer has more made.
 
-use crate::template::{ARTICLES, LIST_AGE, RECORD_AGE};
+use crate::template::{ARTICLES, LIST_AGE, RECORD_AGE, UNITS_ARTICLE};
 use crate::town::Town;
 use crate::trouble::NetPlan;
 use tegata_core::card::payment::PurseState;
@@ -19,6 +19,9 @@ impl Town {
         let has_card = self.people.get(at).is_some_and(|person| person.has_bank_card);
         if !has_card && self.dice.chance(800) {
             self.register_some(at);
+        }
+        if let Some(card) = self.wants_units(at) {
+            return self.buy_article(at, UNITS_ARTICLE, card);
         }
         let article = self.dice.within(1, ARTICLES.len() as u64);
         let card = if self.dice.chance(350) { self.card(at) } else { None };

@@ -1,5 +1,5 @@
 //! People call: each has a telephone card, and one switch connects them. Calls end in every way, wallets and switch lose power in them,
-//! and the words between them get lost.
+//! and the words between them get lost. Where cards are sold over the network, one of them holds call units.
 
 use crate::dial::{Dial, Dialled, Ends, Spoken, SwitchSide};
 use crate::dice::Dice;
@@ -7,7 +7,7 @@ use crate::fault::FrameFault;
 use crate::park::{Comes, Park, Parked};
 use crate::post::Center;
 use crate::tap::Clocks;
-use crate::template::{LIST_AGE, RECORD_AGE, template};
+use crate::template::{LIST_AGE, RECORD_AGE, START, UNITS, UNITS_ARTICLE, template};
 use crate::town::Town;
 use std::sync::Arc;
 use tegata_core::card::{CallEnd, CardKind, Terms};
@@ -18,9 +18,9 @@ use tegata_core::talk::journal::Through;
 use tegata_core::talk::pay::load_purse;
 use tegata_core::talk::reach::STANDS_FOR;
 use tegata_core::wire::certificate::Role;
-use tegata_core::{Amount, CardId, DeviceId, PartyId, Unit};
+use tegata_core::{Amount, CardId, DeviceId, PartyId, Time, Unit};
 use tegata_device::{Now, Summary, UpdateStep, Updating, hang_up_all, join, post_one};
-use tegata_issuer::Issuer;
+use tegata_issuer::{Issuer, Offered};
 use tegata_switch::Switch;
 use tegata_vault::{Faults, SimulatedVault};
 
@@ -49,8 +49,8 @@ pub struct Lines {
     pub cut: u64,
     /// Calls that wallets ended from their records.
     pub hung_up: u64,
-    /// What its issuer says that calls cost.
-    tariff: Tariff,
+    /// What its issuer says that calls cost, in each unit.
+    tariffs: Vec<Tariff>,
     /// It charges more than that, for the call at hand.
     dearer: bool,
     /// Its last update did not come to its end.
@@ -73,15 +73,49 @@ fn terms() -> Terms {
     }
 }
 
+/// What a call costs to numbers with this prefix.
+fn rate(prefix: &str, (setup, price, length): (u64, u64, u64), setup_kept: Option<bool>) -> Rate {
+    let (prefix, when) = (prefix.into(), None);
+    Rate { prefix, when, setup, price, length, minimum: 1, setup_kept, extensions: Default::default() }
+}
+
+/// The issuer sells telephone cards of call units over the network, and says what calls cost in units.
+fn sell_units(
+    center: &mut Center,
+    issuer: &mut Issuer<SimulatedVault>,
+    mut now: impl FnMut() -> Now,
+) -> Result<(), String> {
+    let (count, cents, stock) = UNITS;
+    let offered = Offered {
+        terms: Terms { unit: Unit::CALL_UNITS, name: "Town units".into(), ..terms() },
+        face: Amount::new(Unit::CALL_UNITS, count).ok_or("units")?,
+        price: Amount::new(Unit::USD, cents).ok_or("a price")?,
+        stock,
+        until: START.after(1000 * Time::DAY),
+        valid_for: 2000 * Time::DAY,
+        clear_after: None,
+    };
+    issuer.list(center, UNITS_ARTICLE, offered, now()).map_err(|error| error.to_string())?;
+    let rates = vec![
+        rate("", (1, 1, UNIT), None),
+        rate("1", (2, 3, UNIT), Some(true)),
+        rate("7", (0, 1, 250), None),
+        rate(STANDS_FOR, (1, 2, UNIT), None),
+    ];
+    let set = issuer.set_tariff(center, (Unit::CALL_UNITS, 0), rates, now());
+    set.map(|_| ()).map_err(|error| error.to_string())
+}
+
 impl Lines {
-    /// A switch joins, the issuer prints telephone cards and says what calls cost; before the first day.
+    /// A switch joins, the issuer prints telephone cards and says what calls cost; before the first day. `sells`: it also sells some of
+    /// call units.
     ///
     /// # Errors
     /// In words.
     pub fn open(
         center: &mut Center,
         issuer: &mut Issuer<SimulatedVault>,
-        broken: Broken,
+        (broken, sells): (Broken, bool),
         mut dice: Dice,
     ) -> Result<Self, String> {
         let told = |error: &dyn std::fmt::Display| error.to_string();
@@ -95,21 +129,11 @@ impl Lines {
         let mut now = || Now { time, entropy: dice.entropy() };
         join(&mut device, center, &info, &token, Role::Switch, "Exchange", now()).map_err(|error| told(&error))?;
         let amount = Amount::new(Unit::USD, FACE).ok_or("a face")?;
-        let until = time.after(2000 * tegata_core::Time::DAY);
+        let until = time.after(2000 * Time::DAY);
         let count = crate::template::WALLETS as u64;
         let batch = issuer.order(center, terms(), amount, (count, until), now()).map_err(|error| told(&error))?;
         issuer.activate(center, batch, (1, count), now()).map_err(|error| told(&error))?;
         let printed = issuer.print(batch).map_err(|error| told(&error))?;
-        let rate = |prefix: &str, (setup, price, length), setup_kept| Rate {
-            prefix: prefix.into(),
-            when: None,
-            setup,
-            price,
-            length,
-            minimum: 1,
-            setup_kept,
-            extensions: Default::default(),
-        };
         let rates = vec![
             rate("", (10, 60, UNIT), None),
             rate("1", (25, 45, UNIT), Some(true)),
@@ -119,12 +143,18 @@ impl Lines {
             rate(STANDS_FOR, (15, 50, UNIT), None),
         ];
         issuer.set_tariff(center, (Unit::USD, 0), rates, now()).map_err(|error| told(&error))?;
+        if sells {
+            sell_units(center, issuer, &mut now)?;
+        }
         let mut switch = Switch::new(device);
         switch.update(center, now()).map_err(|error| told(&error))?;
         let id = switch.device.id().ok_or("a switch")?;
         let numbers = printed.into_iter().map(|printed| printed.number.to_string()).collect();
-        let tariff = switch.exchange().map_err(|error| told(&error))?.tariffs.first().map(|(_, tariff)| tariff.clone());
-        let tariff = tariff.ok_or("a tariff")?;
+        let exchange = switch.exchange().map_err(|error| told(&error))?;
+        let tariffs: Vec<Tariff> = exchange.tariffs.iter().map(|(_, tariff)| tariff.clone()).collect();
+        if tariffs.len() != 1 + usize::from(sells) {
+            return Err("a switch that does not know every tariff".into());
+        }
         Ok(Self {
             dice,
             switch,
@@ -134,7 +164,7 @@ impl Lines {
             connected: 0,
             cut: 0,
             hung_up: 0,
-            tariff,
+            tariffs,
             dearer: false,
             cut_off: false,
             starts: 0,
@@ -165,12 +195,12 @@ impl Lines {
     }
     /// Whether a call was charged otherwise than its issuer says.
     pub fn is_dearer(&self, call: &Call) -> bool {
-        !self.tariff.prices(call.tariff.claimed())
+        !self.tariffs.iter().any(|tariff| tariff.prices(call.tariff.claimed()))
     }
 }
 
 impl Town {
-    fn line_odds(&mut self, per_mille: u64) -> bool {
+    pub(super) fn line_odds(&mut self, per_mille: u64) -> bool {
         self.lines.as_mut().is_some_and(|lines| lines.dice.chance(per_mille))
     }
     fn line_below(&mut self, bound: u64) -> u64 {
@@ -187,10 +217,28 @@ impl Town {
             .and_then(|device| load_purse(device, card))
             .is_some_and(|purse| purse.certificate.claimed().kind == CardKind::Telephone)
     }
-    /// The telephone card of a wallet.
+    /// The telephone card of a wallet that holds money.
     pub fn telephone(&self, at: usize) -> Option<CardId> {
         let cards = self.people.get(at)?.wallet.device.cards().ok()?;
-        cards.into_iter().find(|card| self.is_telephone(at, *card))
+        cards.into_iter().find(|card| self.is_telephone(at, *card) && !self.holds_units(at, *card))
+    }
+    /// A telephone card of a wallet that holds units, and was not given back.
+    pub fn units_card(&self, at: usize) -> Option<CardId> {
+        let cards = self.people.get(at)?.wallet.device.cards().ok()?;
+        cards.into_iter().find(|card| self.holds_units(at, *card) && !self.is_given_back(*card))
+    }
+    /// Whether this card holds units.
+    fn holds_units(&self, at: usize, card: CardId) -> bool {
+        let purse = self.people.get(at).and_then(|person| load_purse(&person.wallet.device, card));
+        purse.is_some_and(|purse| purse.certificate.claimed().face.unit() == Unit::CALL_UNITS)
+    }
+    /// Whether somebody buys units rather than something else; and the card that they are for.
+    pub(super) fn wants_units(&mut self, at: usize) -> Option<Option<CardId>> {
+        if !self.sells || !self.line_odds(350) {
+            return None;
+        }
+        let card = self.units_card(at);
+        Some(card.filter(|_| self.line_odds(500)))
     }
 
     /// Somebody calls, or the switch updates, if it is the day for it.
@@ -236,7 +284,12 @@ impl Town {
     pub fn call(&mut self, at: usize, given: Option<usize>) -> Option<Dialled> {
         self.wake_person(at);
         self.wake_switch();
-        let card = self.equip_caller(at)?;
+        let mut card = self.equip_caller(at)?;
+        if let Some(units) = self.units_card(at)
+            && self.line_odds(500)
+        {
+            card = units;
+        }
         if self.line_odds(self.mix.power)
             && let (Some(person), Some(lines)) = (self.people.get_mut(at), &mut self.lines)
         {

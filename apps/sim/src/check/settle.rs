@@ -51,7 +51,9 @@ impl Town {
             fees += cards.fees + credit.fees;
             let owed = (cards.amount + credit.amount).cast_signed() - (cards.fees + credit.fees).cast_signed();
             let positions = store.positions(last)?;
-            let ours = positions.iter().find(|row| (row.party, row.side) == (payee, PositionSide::Payee));
+            // No bank pays units: what is owed of them stands in the books.
+            let of_payee = (payee, Unit::USD, PositionSide::Payee);
+            let ours = positions.iter().find(|row| (row.party, row.unit, row.side) == of_payee);
             let carried = ours.map_or(0, |row| row.due.min(0));
             let paid = settling.bank.stands(account).cast_signed();
             if paid + carried != owed {
@@ -116,7 +118,7 @@ fn payments(store: &Store, payee: PartyId, tender: Tender) -> Result<Vec<(u64, u
     let mut all = Vec::new();
     if tender == Tender::Cards {
         let claims = store.claims_of(payee, Time(0), Time(u64::MAX >> 1))?;
-        let stand = claims.iter().filter(|claim| claim.state == ClaimState::Paid);
+        let stand = claims.iter().filter(|claim| claim.state == ClaimState::Paid && claim.unit == Unit::USD);
         all.extend(stand.map(|claim| (claim.amount, 0, claim.at)));
         return Ok(all);
     }

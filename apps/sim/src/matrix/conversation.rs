@@ -43,6 +43,8 @@ pub enum Conversation {
     BuyCancel,
     /// A card is given back, and paid back when it is due.
     GiveBack,
+    /// A telephone card of call units is given back after a call, and what is left of them is paid back at its share.
+    GiveBackUnits,
     /// A merchant writes to a customer number, and the user reads it.
     LetterToCustomer,
     /// A user asks about a receipt of a card, the merchant reads and answers, the user reads that.
@@ -119,7 +121,7 @@ pub enum Conversation {
 
 impl Conversation {
     /// Every one.
-    pub const ALL: [Self; 55] = [
+    pub const ALL: [Self; 56] = [
         Self::Install,
         Self::Load,
         Self::FirstTap,
@@ -139,6 +141,7 @@ impl Conversation {
         Self::BuyLater,
         Self::BuyCancel,
         Self::GiveBack,
+        Self::GiveBackUnits,
         Self::LetterToCustomer,
         Self::LetterAbout,
         Self::LetterMuted,
@@ -198,6 +201,7 @@ impl Conversation {
             Self::BuyLater => "buy, captured later",
             Self::BuyCancel => "reserve and give up",
             Self::GiveBack => "give back, refund",
+            Self::GiveBackUnits => "give back units, refund",
             Self::LetterToCustomer => "letter to a customer",
             Self::LetterAbout => "letter about a receipt",
             Self::LetterMuted => "letter of a muted",
@@ -241,7 +245,9 @@ impl Conversation {
         match self {
             Self::RegisterCard => Some(&[]),
             _ if self.at_gates() => Some(&[Self::RegisterCard]),
-            Self::CreditTap | Self::BuyCard | Self::BuyLater | Self::BuyCancel => Some(&[Self::RegisterCard]),
+            Self::CreditTap | Self::BuyCard | Self::BuyLater | Self::BuyCancel | Self::GiveBackUnits => {
+                Some(&[Self::RegisterCard])
+            }
             Self::BuyTopUp | Self::GiveBack => Some(&[Self::RegisterCard, Self::BuyCard]),
             Self::CreditAuthorize => Some(&[Self::RegisterCard, Self::CreditTap]),
             Self::CreditClear | Self::CreditClose => {
@@ -263,7 +269,7 @@ impl Conversation {
     /// Whether the issuer must sell over the network.
     pub(super) fn buys(self) -> bool {
         let buys = matches!(self, Self::BuyCard | Self::BuyTopUp | Self::BuyLater | Self::BuyCancel | Self::GiveBack);
-        buys || self.at_gates()
+        buys || self == Self::GiveBackUnits || self.at_gates()
     }
     /// Whether there is an event.
     pub(super) fn at_gates(self) -> bool {
@@ -313,6 +319,7 @@ impl Conversation {
                 | Self::CallToTheEnd
                 | Self::CallSettled
                 | Self::CallByLinks
+                | Self::GiveBackUnits
         );
         lines || self.rings() || self.parks().is_some()
     }

@@ -2,14 +2,14 @@
 
 use super::Conversation;
 use super::steps::{
-    FESTIVAL, answer, ask_number, ask_purchases, ask_till, ask_wallet, buy, call, call_meanwhile, code_then_touches,
-    enter, hand_over, lose, reissue, ring, sell_out, send, settle, ticket, write_and_read,
+    FESTIVAL, answer, ask_number, ask_purchases, ask_till, ask_wallet, buy, call, call_by_units, call_meanwhile,
+    code_then_touches, enter, hand_over, lose, reissue, ring, sell_out, send, settle, ticket, write_and_read,
 };
 use crate::act::Ringer;
 use crate::dial::{Ends, Spoken};
 use crate::fault::FrameFault;
 use crate::tap::Plan;
-use crate::template::{ARTICLES, LIST_AGE, RECORD_AGE};
+use crate::template::{ARTICLES, LIST_AGE, RECORD_AGE, UNITS_ARTICLE};
 use crate::town::Town;
 use tegata_core::Time;
 use tegata_core::talk::enter::StaffRole;
@@ -53,6 +53,11 @@ impl Conversation {
             }
             if self == Self::GiveBack {
                 town.tap(0, 0, 500, Plan::PLAIN);
+            }
+            if self == Self::GiveBackUnits {
+                buy(town, UNITS_ARTICLE, None);
+                call_by_units(town);
+                town.crossed = 0;
             }
             return town.wait(5);
         }
@@ -171,8 +176,10 @@ impl Conversation {
                 }
                 ask_purchases(town);
             }
-            Self::GiveBack => {
-                if let Some(card) = town.card(0) {
+            Self::GiveBack | Self::GiveBackUnits => {
+                let units = self == Self::GiveBackUnits;
+                let card = if units { town.units_card(0) } else { town.card(0) };
+                if let Some(card) = card {
                     town.give_back(0, card);
                 }
                 town.update_wallet_plain(0);

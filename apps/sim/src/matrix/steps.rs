@@ -251,6 +251,16 @@ pub(super) fn call(town: &mut Town, (speaks, ends): (Option<u64>, Ends), fault: 
     }
 }
 
+/// The wallet calls with its card of units, and both sides tell the provider.
+pub(super) fn call_by_units(town: &mut Town) {
+    if let Some(card) = town.units_card(0) {
+        let spoken = Spoken { rings: 3_000, speaks: Some(150_000), ends: Ends::Stop, limit: None };
+        town.dial_to(0, card, ("4930", false), spoken, None);
+        town.update_switch();
+        town.update_wallet_plain(0);
+    }
+}
+
 /// So many frames have crossed when the first check of a call is stored, and it rings.
 pub(super) const RINGS: usize = 5;
 /// So many after the check over its second unit, where nothing else is said: the answer comes between two ticks.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::io::{BufRead, IsTerminal, Write};
 use tegata_core::talk::buy::{Article, Bought, BuyNotice, PurchaseState, Refunded};
 use tegata_core::talk::credit::PaymentOption;
-use tegata_core::{CardId, RequestNumber};
+use tegata_core::{CardId, RequestNumber, Unit};
 use tegata_device::HttpPost;
 use tegata_vault::SqliteVault;
 use tegata_wallet::{Since, Wallet};
@@ -23,6 +23,7 @@ pub fn catalogue(place: &Place, name: &str) -> Result<Answer, Failure> {
                 article.article.to_string(),
                 article.terms.name.clone(),
                 article.issuer_name.clone(),
+                article.face.to_string(),
                 article.price.to_string(),
                 article.left.to_string(),
                 cleared,
@@ -33,7 +34,7 @@ pub fn catalogue(place: &Place, name: &str) -> Result<Answer, Failure> {
         [] => "Nothing is for sale here at the moment.".to_owned(),
         rows => format!(
             "{}\nBuy one: tegata wallet {name} buy ARTICLE",
-            table(&["article", "card", "issuer", "price", "left", "charged"], rows)
+            table(&["article", "card", "issuer", "with", "price", "left", "charged"], rows)
         ),
     };
     Ok(Answer::new(text, json!({ "articles": articles.iter().map(listed).collect::<Vec<_>>() })))
@@ -46,6 +47,7 @@ fn listed(article: &Article) -> Value {
         "issuer_name": article.issuer_name,
         "name": article.terms.name,
         "face": article.face.decimal().to_string(),
+        "face_unit": article.face.unit().name(),
         "price": article.price.decimal().to_string(),
         "currency": article.price.unit().name(),
         "left": article.left,
@@ -340,6 +342,11 @@ pub fn refund(place: &Place, screen: Screen, name: &str, card: &str, yes: bool) 
     let bought = |bought: &Bought| bought.card == Some(card) && bought.state.is_delivered();
     let money = match opened.part.refunded(card) {
         Some(refunded) => format!("The provider says: {}.", came_back(&refunded)),
+        None if amount.unit() == Unit::CALL_UNITS && opened.part.purchases()?.iter().any(bought) => {
+            "What you paid by bank card for the units that are left goes back to that card once nothing of them can still be on its way; \
+             `purchases` says so after an update."
+                .to_owned()
+        }
         None if opened.part.purchases()?.iter().any(bought) => {
             "What you paid for it by bank card goes back to that card once nothing of it can still be on its way; `purchases` says so after \
              an update."

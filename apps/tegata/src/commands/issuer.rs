@@ -102,10 +102,11 @@ fn order(place: &Place, name: &str, flags: &OrderFlags) -> Result<Answer, Failur
 
 fn sell(place: &Place, name: &str, flags: &SellFlags) -> Result<Answer, Failure> {
     let mut opened = place.issuer(name)?;
+    let (terms, face, price) = priced(opened.part.party()?, flags)?;
     let offered = Offered {
-        terms: terms(opened.part.party()?, &flags.terms)?,
-        face: super::amount(&flags.face, &flags.terms.currency)?,
-        price: super::amount(&flags.face, &flags.terms.currency)?,
+        terms,
+        face,
+        price,
         stock: flags.stock,
         until: now().time.after(flags.sold_days.saturating_mul(Time::DAY)),
         valid_for: flags.terms.years.saturating_mul(366 * Time::DAY),
@@ -113,11 +114,34 @@ fn sell(place: &Place, name: &str, flags: &SellFlags) -> Result<Answer, Failure>
     };
     let listed = opened.part.list(&mut place.post()?, flags.article, offered, now())?;
     let text = format!(
-        "Article {} is for sale: {} with {}, {} of them. Wallets see it: tegata wallet NAME catalogue\n\
+        "Article {} is for sale: {} with {} for {}, {} of them. Wallets see it: tegata wallet NAME catalogue\n\
          The provider's operator enrols this issuer for credit once: tegata provider enrol {} --code CODE --category 6012 --name NAME",
-        listed.article, listed.terms.name, listed.face, listed.stock, listed.issuer
+        listed.article, listed.terms.name, listed.face, listed.price, listed.stock, listed.issuer
     );
     Ok(Answer::new(text, json!({ "article": listed.article, "revision": listed.revision, "stock": listed.stock })))
+}
+
+/// The terms of what is sold, what is on each card and what it costs: units for a price, or money for as much.
+fn priced(issuer: IssuerId, flags: &SellFlags) -> Result<(Terms, Amount, Amount), Failure> {
+    let currency = &flags.terms.currency;
+    let (terms, face, price) = match (flags.units, &flags.price) {
+        (Some(units), Some(price)) => {
+            let Some(face) = Amount::new(Unit::CALL_UNITS, units) else {
+                return fail("no card holds so many units");
+            };
+            let unit = Unit::CALL_UNITS.name().to_owned();
+            let in_units = TermsFlags { telephone: true, currency: unit, ..flags.terms.clone() };
+            (terms(issuer, &in_units)?, face, super::amount(price, currency)?)
+        }
+        _ => {
+            let face = super::amount(&flags.face, currency)?;
+            (terms(issuer, &flags.terms)?, face, face)
+        }
+    };
+    if !price.unit().is_money() {
+        return fail("units are sold for a price in money, such as --units 60 --price 9.99");
+    }
+    Ok((terms, face, price))
 }
 
 /// Sets what calls cost, or shows it.
@@ -194,6 +218,7 @@ fn articles(issuer: &Issuer<SqliteVault>) -> Result<Answer, Failure> {
             vec![
                 listed.article.to_string(),
                 listed.terms.name.clone(),
+                listed.face.to_string(),
                 listed.price.to_string(),
                 listed.stock.to_string(),
                 until,
@@ -207,6 +232,8 @@ fn articles(issuer: &Issuer<SqliteVault>) -> Result<Answer, Failure> {
                 "article": listed.article,
                 "revision": listed.revision,
                 "name": listed.terms.name,
+                "face": listed.face.decimal().to_string(),
+                "face_unit": listed.face.unit().name(),
                 "price": listed.price.decimal().to_string(),
                 "currency": listed.price.unit().name(),
                 "stock": listed.stock,
@@ -217,7 +244,7 @@ fn articles(issuer: &Issuer<SqliteVault>) -> Result<Answer, Failure> {
         .collect::<Vec<_>>();
     let text = match rows.as_slice() {
         [] => "Nothing is sold over the network yet: tegata issuer NAME sell ARTICLE".to_owned(),
-        rows => table(&["article", "card", "price", "may be sold", "until"], rows),
+        rows => table(&["article", "card", "with", "price", "may be sold", "until"], rows),
     };
     Ok(Answer::new(text, json!({ "articles": json })))
 }

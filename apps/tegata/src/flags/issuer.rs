@@ -101,6 +101,12 @@ pub struct SellFlags {
     /// What is on each card, and what it costs
     #[arg(long, default_value = "50.00")]
     pub face: String,
+    /// Telephone cards of so many call units, instead of money on each; the limits of the terms count units then
+    #[arg(long, requires = "price", conflicts_with = "face")]
+    pub units: Option<u64>,
+    /// What these units cost together
+    #[arg(long, requires = "units")]
+    pub price: Option<String>,
     /// How many may be sold in all
     #[arg(long, default_value_t = 100)]
     pub stock: u64,
@@ -116,7 +122,7 @@ pub struct SellFlags {
 }
 
 /// The terms of cards.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct TermsFlags {
     /// Telephone cards: they pay for calls, in money or, with --currency units, in units
     #[arg(long)]

@@ -233,6 +233,8 @@ fn by_network(place: &Place, screen: Screen, operator: &Operator) -> Result<Valu
         stock: 100,
         sold_days: 365,
         clear_after_hours: None,
+        units: None,
+        price: None,
         terms: town_terms(),
     };
     commands::issuer::run(place, screen, ISSUER, IssuerCommand::Sell(sell))?;

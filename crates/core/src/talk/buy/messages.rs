@@ -38,7 +38,7 @@ message! {
         4 terms: Terms,
         /// What is on each card.
         5 face: Amount,
-        /// What each costs. A payment card costs what is on it.
+        /// What each costs. A card in money costs what is on it; call units and tickets are sold for a price in money.
         6 price: Amount,
         /// How many may be sold in all, by this revision and those before it.
         7 stock: u64,
@@ -345,7 +345,7 @@ message! {
         2 card: CardId,
         /// What was paid back to the bank card it was bought with; never more than was paid by it.
         3 amount: Amount,
-        /// What was on the card and was not paid by credit: a person has to look.
+        /// What was on the card, in its unit, and was not paid by credit: a person has to look.
         4 left: Amount,
         /// The provider.
         5 provider: PartyId,
