@@ -75,6 +75,9 @@ fn gates_say_what_stands_on_a_seat_as_its_wallet_does_and_hear_of_every_plan() {
         (setup.seats, setup.unnamed)
     };
     assert_eq!(named(&concert), (Some(vec![run(1, 3, "Row 1, 1")]), None));
+    let setup = Setup::load(&concert.gates[0].device).expect("set up");
+    assert_eq!((setup.zone_name(1), setup.door_name()), ("Hall".to_owned(), "door 1".to_owned()));
+    assert_eq!(setup.door_name.as_deref(), Some("door 1"), "its plan's own name");
     let card = concert.buys();
     concert.doors_open();
     let told = concert.touch(card, 0).1.remove(0);
