@@ -78,9 +78,13 @@ fn an_event_that_was_moved_is_titled_by_its_new_place_and_a_ticket_says_what_it_
     let shown = hall.text(&["wallet", "alice", "show"]);
     assert!(shown.contains("This code is for Concert, Standing, zone 1,"), "{shown}");
     hall.bad(&["wallet", "alice", "show", "--zone", "2"], "it is for zone 1");
+    hall.bad(&["wallet", "alice", "show", "--zone", "Inside"], "by number, and 'Inside' is none: it is for zone 1");
     assert!(hall.text(&["issuer", "hall", "event", "show", "Concert"]).starts_with("Concert at Town hall, "));
     let words = ["issuer", "hall", "change", "Concert", "--place", "Gymnasium", "--text", "moved"];
-    hall.good(&[&words[..], &["--silence", "accepts"]].concat());
+    let nowhere = ["--silence", "accepts", "--zones", "Foyer", "--dry-run"];
+    hall.bad(&[&words[..], &nowhere].concat(), "zone 'Foyer' is none of this event");
+    // The zone that they open already, by its name: nothing but the place changes.
+    hall.good(&[&words[..], &["--silence", "accepts", "--zones", "Inside"]].concat());
     let told = hall.text(&["issuer", "hall", "event", "show", "Concert"]);
     assert!(told.starts_with("Concert at Gymnasium, "), "{told}");
     assert_eq!(hall.good(&["issuer", "hall", "event", "report", "Concert"])["place"], "Gymnasium");

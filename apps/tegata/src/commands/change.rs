@@ -141,8 +141,8 @@ fn moment(text: &str) -> Result<Time, Failure> {
     }
 }
 
-/// The terms that replace these.
-fn replaced(before: &Terms, flags: &ChangeFlags) -> Result<Terms, Failure> {
+/// The terms that replace these, which open these zones, where the flags name any.
+fn replaced(before: &Terms, (flags, zones): (&ChangeFlags, Option<&[u64]>)) -> Result<Terms, Failure> {
     let Some(ticket) = &before.ticket else {
         return fail("these are no tickets");
     };
@@ -178,7 +178,7 @@ fn replaced(before: &Terms, flags: &ChangeFlags) -> Result<Terms, Failure> {
             false => ticket.day_begins,
         },
         place: flags.place.clone().unwrap_or_else(|| ticket.place.clone()),
-        zones: flags.zones.clone().unwrap_or_else(|| ticket.zones.clone()),
+        zones: zones.unwrap_or(&ticket.zones).to_vec(),
         ..ticket.clone()
     };
     let name = flags.called.clone().unwrap_or_else(|| before.name.clone());
@@ -187,10 +187,14 @@ fn replaced(before: &Terms, flags: &ChangeFlags) -> Result<Terms, Failure> {
 
 /// Which terms lead to which, and how many tickets that does not reach: terms that no article sells any more lead only to such as one
 /// sells.
-fn planned(event: &Value, sold: &[Sold], flags: &ChangeFlags) -> Result<(Vec<(Terms, Terms)>, u64), Failure> {
+fn planned(
+    event: &Value,
+    sold: &[Sold],
+    wanted: (&ChangeFlags, Option<&[u64]>),
+) -> Result<(Vec<(Terms, Terms)>, u64), Failure> {
     let (mut pairs, mut beyond): (Vec<(Terms, Terms)>, u64) = (Vec::new(), 0);
     for one in sold {
-        let after = match replaced(&one.terms, flags) {
+        let after = match replaced(&one.terms, wanted) {
             Err(failure) if one.now => return Err(failure),
             after => after.ok(),
         };
@@ -224,7 +228,8 @@ fn change(place: &Place, name: &str, flags: &ChangeFlags) -> Result<Answer, Fail
     let known = report(place, &mut opened)?;
     let event = event(&known, &flags.event)?;
     let sold = sold(&opened.part, event, flags.article)?;
-    let (pairs, beyond) = planned(event, &sold, flags)?;
+    let zones = flags.zones.as_deref().map(|named| opened.part.zones(&cell(event, "event"), named)).transpose()?;
+    let (pairs, beyond) = planned(event, &sold, (flags, zones.as_deref()))?;
     let (text, mut json) = concerns(event, pairs.iter().map(|(before, _)| before));
     let told = (beyond > 0).then(|| beyond_reach(beyond));
     json["beyond"] = beyond.into();

@@ -30,7 +30,7 @@ pub fn list(place: &Place, name: &str) -> Result<Answer, Failure> {
                     (Some(_), Some(name)) => name.clone(),
                     (Some(seat), None) => format!("number {seat}"),
                 },
-                left(ticket).to_string(),
+                left_in_words(ticket),
                 state(ticket, *stands).to_owned(),
             ]
         })
@@ -63,6 +63,23 @@ fn left(ticket: &Ticket) -> u64 {
     entries.saturating_sub(ticket.passes.iter().map(|(_, pass)| pass.entry).min().unwrap_or(0))
 }
 
+/// The entries left into each zone of its terms.
+fn left_by_zone(ticket: &Ticket) -> Vec<(u64, u64)> {
+    let entries = ticket.terms.ticket.as_ref().map_or(0, |terms| terms.entries);
+    ticket.passes.iter().map(|(zone, pass)| (*zone, entries.saturating_sub(pass.entry))).collect()
+}
+
+/// The same for people: of one zone the number alone.
+fn left_in_words(ticket: &Ticket) -> String {
+    match left_by_zone(ticket).as_slice() {
+        [] | [_] => left(ticket).to_string(),
+        several => {
+            let each = several.iter().map(|(zone, left)| format!("{left} into zone {zone}"));
+            each.collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
 fn state(ticket: &Ticket, stands: Standing) -> &'static str {
     match (ticket.purse.state, stands) {
         (_, Standing::Given { .. } | Standing::Gift { .. }) => "given away",
@@ -78,6 +95,7 @@ fn state(ticket: &Ticket, stands: Standing) -> &'static str {
 
 fn listed(ticket: &Ticket, stands: Standing) -> Value {
     let terms = ticket.terms.ticket.as_ref();
+    let by_zone = left_by_zone(ticket).into_iter().map(|(zone, left)| json!({ "zone": zone, "left": left }));
     json!({
         "ticket": ticket.card.to_string(),
         "name": ticket.terms.name,
@@ -87,6 +105,7 @@ fn listed(ticket: &Ticket, stands: Standing) -> Value {
         "seat": ticket.purse.certificate.claimed().seat,
         "seat_name": ticket.purse.seat_name,
         "entries_left": left(ticket),
+        "entries_left_by_zone": by_zone.collect::<Vec<_>>(),
         "zones": terms.map(|terms| terms.zones.clone()),
         "state": state(ticket, stands),
         "standing": give::standing(stands),
@@ -165,11 +184,30 @@ pub fn told(notices: &[WalletEnterNotice], card: CardId) -> Result<Answer, Failu
     }
 }
 
+/// The zone that a code is for: a wallet knows zones by their numbers alone, as its ticket does.
+fn zone_of(named: Option<&str>, opens: &[u64]) -> Result<u64, Failure> {
+    let Some(named) = named else {
+        return opens.first().copied().map_or_else(|| fail("this ticket opens no zone"), Ok);
+    };
+    let digits = named.strip_prefix("zone").unwrap_or(named).trim();
+    match digits.parse::<u64>() {
+        Ok(zone) if opens.contains(&zone) => Ok(zone),
+        Ok(zone) => {
+            let others = zones(opens.iter().copied());
+            fail(format!("this ticket does not open zone {zone}: it is for {others}"))
+        }
+        Err(_) => fail(format!(
+            "a ticket has its zones by number, and '{named}' is none: it is for {}; the gate or the promoter says which is which",
+            zones(opens.iter().copied())
+        )),
+    }
+}
+
 /// Draws the code of this moment.
 pub fn show(
     place: &Place,
     name: &str,
-    (ticket, zone, people): (Option<&str>, Option<u64>, u64),
+    (ticket, zone, people): (Option<&str>, Option<&str>, u64),
 ) -> Result<Answer, Failure> {
     let mut opened = place.wallet(name)?;
     let card = chosen(&opened.part, ticket)?;
@@ -178,12 +216,7 @@ pub fn show(
         return fail(without_key(card));
     }
     let opens: Vec<u64> = ticket.passes.iter().map(|(zone, _)| *zone).collect();
-    let Some(zone) = zone.or(opens.first().copied()) else {
-        return fail("this ticket opens no zone");
-    };
-    if !opens.contains(&zone) {
-        return fail(format!("this ticket does not open zone {zone}: it is for {}", zones(opens.into_iter())));
-    }
+    let zone = zone_of(zone, &opens)?;
     let code = opened.part.window(card, zone, people, now())?;
     let text = base45::encode(&code);
     let picture = super::qr(&text)?;
