@@ -187,10 +187,12 @@ fn week_time(when: &WeekTime) -> String {
 
 fn articles(issuer: &Issuer<SqliteVault>) -> Result<Answer, Failure> {
     let listed = issuer.listings()?;
+    let off = listed.iter().map(|listed| issuer.is_called_off(&listed.terms)).collect::<Result<Vec<bool>, _>>()?;
     let rows: Vec<Vec<String>> = listed
         .iter()
-        .map(|listed| {
-            let until = super::moment(listed.until);
+        .zip(&off)
+        .map(|(listed, off)| {
+            let until = if *off { "cancelled".to_owned() } else { super::moment(listed.until) };
             vec![
                 listed.article.to_string(),
                 listed.terms.name.clone(),
@@ -202,8 +204,10 @@ fn articles(issuer: &Issuer<SqliteVault>) -> Result<Answer, Failure> {
         .collect();
     let json = listed
         .iter()
-        .map(|listed| {
+        .zip(&off)
+        .map(|(listed, off)| {
             json!({
+                "cancelled": off,
                 "article": listed.article,
                 "revision": listed.revision,
                 "name": listed.terms.name,
