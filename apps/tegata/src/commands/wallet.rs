@@ -34,7 +34,9 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: WalletCommand) ->
         WalletCommand::Enter { gate, ticket, people } => {
             ticket::enter(place, screen, name, (&gate, ticket.as_deref(), people))
         }
-        WalletCommand::Show { ticket, zone, people } => ticket::show(place, name, (ticket.as_deref(), zone.as_deref(), people)),
+        WalletCommand::Show { ticket, zone, people } => {
+            ticket::show(place, name, (ticket.as_deref(), zone.as_deref(), people))
+        }
         WalletCommand::Give { ticket, listen, wait, yes } => {
             give::give(place, screen, name, (&ticket, yes), (&listen, wait))
         }
