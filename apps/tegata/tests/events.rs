@@ -163,7 +163,10 @@ fn a_venue_is_planned_in_one_line_seated_from_a_file_and_has_its_gate() {
     let read = event(&numbers(&["--seats-file", grown.to_str().unwrap()]));
     assert_eq!(read["seats"], serde_json::json!(["Row 3, 6", "Row 1, 1"]));
     let sheet = text(data, "issuer hall print 1");
-    assert!(sheet.starts_with("serial,number,face,seat\n1,") && sheet.contains(",\"Row 1, 5\""), "{sheet}");
+    assert!(sheet.starts_with("serial,number,face,seat,for\n1,"), "{sheet}");
+    assert!(sheet.contains(",\"Row 1, 5\",\"Concert, Stalls\""), "{sheet}");
+    let batch = good(data, "issuer hall batches")["batches"][0].clone();
+    assert_eq!((&batch["for"], &batch["seats"]), (&"Concert, Stalls".into(), &printed["seats"]), "{batch}");
     good(data, &["wallet", "alice", "join", &token("wallet", "alice", &[])]);
     good(data, "issuer hall activate 1 2");
     let sold = good(data, "issuer hall print 1")["numbers"][1].clone();

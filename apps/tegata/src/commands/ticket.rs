@@ -203,6 +203,21 @@ fn zone_of(named: Option<&str>, opens: &[u64]) -> Result<u64, Failure> {
     }
 }
 
+/// Why a ticket has no code any more: it was given, and when; or it is blocked or over.
+fn not_shown(wallet: &Wallet<SqliteVault>, ticket: &Ticket) -> Option<String> {
+    let (card, stands) = (ticket.card, wallet.standing(&ticket.purse));
+    match (ticket.purse.state, stands) {
+        (PurseState::Active, _) => None,
+        (_, Standing::Given { .. } | Standing::Gift { .. }) => {
+            let at = wallet.given_at(&ticket.purse).map_or_else(String::new, |at| format!(" on {}", super::moment(at)));
+            let note = give::note(card, stands).unwrap_or_default();
+            Some(format!("it was given away{at}, and only its receiver's wallet shows it: {note}"))
+        }
+        (PurseState::Blocked, _) => Some(format!("{card} is blocked: update, and ask the box office")),
+        (PurseState::Ended, _) => Some(format!("{card} is over: `tickets` and `changes` say how it stands")),
+    }
+}
+
 /// Draws the code of this moment.
 pub fn show(
     place: &Place,
@@ -214,6 +229,9 @@ pub fn show(
     let ticket = opened.part.ticket(card)?;
     if ticket.purse.state == PurseState::Active && !ticket.has_key {
         return fail(without_key(card));
+    }
+    if let Some(why) = not_shown(&opened.part, &ticket) {
+        return fail(why);
     }
     let opens: Vec<u64> = ticket.passes.iter().map(|(zone, _)| *zone).collect();
     let zone = zone_of(zone, &opens)?;
