@@ -132,12 +132,7 @@ impl<V: Vault> Wallet<V> {
     ///
     /// # Errors
     /// [`WalletError`]; what is refused is refused with its reason.
-    pub fn gift(
-        &mut self,
-        post: &mut dyn Post,
-        card: CardId,
-        now: Now,
-    ) -> Result<(String, Time), WalletError> {
+    pub fn gift(&mut self, post: &mut dyn Post, card: CardId, now: Now) -> Result<(String, Time), WalletError> {
         match self.away(post, Wish::Gift(card), now)? {
             AwayNotice::Gift { number, until } => Ok((number, until)),
             other => Err(told(other)),
