@@ -128,6 +128,20 @@ impl<V: Vault> Issuer<V> {
         Ok(())
     }
 
+    /// Whether the tickets of these terms are cancelled, as far as this device has signed that.
+    ///
+    /// # Errors
+    /// The vault cannot be read.
+    pub fn is_called_off(&self, terms: &Terms) -> Result<bool, IssuerError> {
+        let Some(ticket) = &terms.ticket else {
+            return Ok(false);
+        };
+        let stored = self.device.vault.get(&key(ticket.event, terms.handle()))?;
+        let signed =
+            stored.map(|bytes| Signed::<Change>::decode(&bytes).map_err(|_| VaultError::Damaged)).transpose()?;
+        Ok(signed.is_some_and(|signed| signed.claimed().after.is_none()))
+    }
+
     /// What a change would concern, and how far each has come, as JSON.
     ///
     /// # Errors

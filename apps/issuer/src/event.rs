@@ -47,9 +47,9 @@ pub struct Passes {
     pub until: Time,
     /// Into these zones, by name; none: into all.
     pub zones: Vec<String>,
-    /// Entries in all.
+    /// Entries into each zone.
     pub entries: u64,
-    /// Entries on one day.
+    /// Entries into each zone on one day.
     pub a_day: Option<u64>,
     /// Whether who has gone out may come in again.
     pub reentry: bool,
@@ -92,6 +92,15 @@ fn invite_key(secret: Hash) -> RecordKey {
 
 fn gate_key(gate: DeviceId) -> RecordKey {
     RecordKey::new(Space::Event, [b"gate".as_slice(), &gate.0].concat())
+}
+
+/// Zones of a plan by their names or numbers.
+fn zones_of(plan: &EventPlan, named: &[String]) -> Result<Vec<u64>, IssuerError> {
+    let zone = |named: &String| {
+        let known = plan.zones.iter().find(|zone| zone.name == *named || zone.zone.to_string() == *named);
+        known.map(|zone| zone.zone).ok_or_else(|| IssuerError::NoZone(named.clone()))
+    };
+    named.iter().map(zone).collect()
 }
 
 fn door_of(plan: &EventPlan, door: &str) -> Result<u64, IssuerError> {
@@ -337,6 +346,14 @@ impl<V: Vault> Issuer<V> {
         }
     }
 
+    /// Zones of an event by their names or numbers.
+    ///
+    /// # Errors
+    /// [`IssuerError::NoZone`] and others.
+    pub fn zones(&self, event: &str, named: &[String]) -> Result<Vec<u64>, IssuerError> {
+        zones_of(&self.event(event)?, named)
+    }
+
     /// The categories of an event, as they are listed.
     ///
     /// # Errors
@@ -501,11 +518,7 @@ fn terms(issuer: PartyId, plan: &EventPlan, category: &Category) -> Result<Terms
     if passes.from >= passes.until {
         return Err(IssuerError::Backwards(category.name.clone()));
     }
-    let mut zones = Vec::new();
-    for named in &passes.zones {
-        let zone = plan.zones.iter().find(|zone| zone.name == *named || zone.zone.to_string() == *named);
-        zones.push(zone.ok_or_else(|| IssuerError::NoZone(named.clone()))?.zone);
-    }
+    let mut zones = zones_of(plan, &passes.zones)?;
     if zones.is_empty() {
         zones = plan.zones.iter().map(|zone| zone.zone).collect();
     }

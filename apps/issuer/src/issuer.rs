@@ -138,6 +138,12 @@ pub struct Printed {
 pub struct Numbered {
     /// Its number at this issuer.
     pub batch: u64,
+    /// What they are for, as its terms call it: of tickets the event and the category.
+    pub name: String,
+    /// Whether they are tickets.
+    pub tickets: bool,
+    /// What stands on the seats that they are for, in the order of the numbers; none: free seating, or no tickets.
+    pub seats: Vec<String>,
     /// How many numbers.
     pub count: u64,
     /// Face value of each.
@@ -270,14 +276,28 @@ impl<V: Vault> Issuer<V> {
     /// The vault cannot be read.
     pub fn batches(&self) -> Result<Vec<Numbered>, IssuerError> {
         let found = self.device.vault.scan(Space::Receipt, &[], usize::MAX)?;
-        Ok(found
-            .iter()
-            .filter_map(|(_, bytes)| Signed::<Order>::decode(bytes).ok())
-            .map(|order| {
-                let order = order.claimed();
-                Numbered { batch: order.batch, count: order.numbers.len() as u64, face: order.face, at: order.at }
-            })
-            .collect())
+        let orders = found.iter().filter_map(|(_, bytes)| Signed::<Order>::decode(bytes).ok());
+        orders.map(|order| self.numbered(order.claimed())).collect()
+    }
+
+    fn numbered(&self, order: &Order) -> Result<Numbered, IssuerError> {
+        Ok(Numbered {
+            batch: order.batch,
+            name: order.terms.name.clone(),
+            tickets: order.terms.ticket.is_some(),
+            seats: self.seat_names(order)?,
+            count: order.numbers.len() as u64,
+            face: order.face,
+            at: order.at,
+        })
+    }
+
+    /// One batch.
+    ///
+    /// # Errors
+    /// [`IssuerError::NoBatch`].
+    pub fn batch(&self, batch: u64) -> Result<Numbered, IssuerError> {
+        self.numbered(self.stored(batch)?.claimed())
     }
 
     /// The numbers of a batch, to be printed.

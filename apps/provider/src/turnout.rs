@@ -5,12 +5,12 @@ use crate::desk::{Desk, Failure};
 use crate::report::decimal;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use tegata_core::EventId;
 use tegata_core::talk::buy::Listing;
 use tegata_core::talk::enter::Direction;
-use tegata_core::talk::event::EventPlan;
+use tegata_core::talk::event::{EventPlan, GateInvite};
 use tegata_core::talk::report::{ProviderRefusal, ReportRequest};
 use tegata_core::wire::signed::Signed;
+use tegata_core::{EventId, PartyId};
 use tegata_store::StoreError;
 
 /// What was done by hand, by member of the staff, zone and way.
@@ -46,6 +46,45 @@ fn not_left(desk: &Desk<'_>, event: EventId, plan: &EventPlan) -> Result<Value, 
         })
     });
     Ok(json!({ "count": found.len(), "tickets": told.collect::<Vec<_>>() }))
+}
+
+/// The gates that stand at the event's doors; one that was lost stands at none.
+fn gates(desk: &Desk<'_>, event: EventId) -> Result<Vec<Value>, Failure> {
+    let mut told = Vec::new();
+    for gate in desk.store.gates_of(event)? {
+        let Some(known) = desk.store.participant(gate.gate.into())?.filter(|known| known.revoked.is_none()) else {
+            continue;
+        };
+        let (id, way) = (gate.gate.to_string(), gate.direction.name());
+        told.push(json!({ "gate": id, "name": known.name, "door": gate.door, "direction": way }));
+    }
+    Ok(told)
+}
+
+/// The invitations to its doors that may still be used, and were not.
+fn invited(desk: &Desk<'_>, (promoter, event): (PartyId, EventId)) -> Result<Vec<Value>, Failure> {
+    let mut told = Vec::new();
+    for token in desk.store.invitations(promoter)?.into_iter().filter(|token| token.valid_until > desk.now) {
+        let Some(place) = token.place else { continue };
+        let signed = Signed::<GateInvite>::decode(&place).map_err(|_| StoreError::Damaged)?;
+        let invite = signed.claimed();
+        if invite.event == event {
+            let (way, until) = (invite.direction.name(), invite.until.0);
+            told.push(json!({ "gate": token.name, "door": invite.door, "direction": way, "until": until }));
+        }
+    }
+    Ok(told)
+}
+
+/// With how many tickets nobody came: `None` as long as somebody still may.
+fn no_shows(desk: &Desk<'_>, event: EventId) -> Result<Option<u64>, Failure> {
+    for (terms, replaced) in desk.store.event_terms(event)? {
+        let until = desk.terms(terms)?.ticket.map(|ticket| ticket.until);
+        if replaced.is_none() && until.is_none_or(|until| desk.now < until) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(desk.store.no_shows(event)?))
 }
 
 /// The report, for the event's own promoter alone.
@@ -90,8 +129,10 @@ pub(crate) fn report(desk: &Desk<'_>, request: &ReportRequest) -> Result<Value, 
         "cancelled": row.cancelled.map(|at| at.0),
         "tickets": {
             "installed": turnout.tickets, "given": turnout.given, "dead": turnout.dead, "came": turnout.came,
-            "no_shows": desk.store.no_shows(event)?,
+            "no_shows": no_shows(desk, event)?,
         },
+        "gates": gates(desk, event)?,
+        "invited": invited(desk, (request.party, event))?,
         "categories": categories,
         "arrivals": arrivals.collect::<Vec<_>>(),
         "exceptions": exceptions.collect::<Vec<_>>(),

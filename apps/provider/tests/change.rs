@@ -16,6 +16,7 @@ use tegata_core::talk::cards::Done;
 use tegata_core::talk::credit::*;
 use tegata_core::talk::enter::{Direction, EnterRefusal, GateNotice, WalletEnterNotice};
 use tegata_core::talk::event::*;
+use tegata_core::talk::report::{Report, ReportKind, ReportRequest};
 use tegata_core::wire::canonical::Bytes;
 use tegata_core::wire::certificate::Role;
 use tegata_core::wire::sealed::{Profile, Sealed};
@@ -1346,6 +1347,25 @@ fn whoever_changes_what_became_of_a_ticket_is_found() {
     }
 }
 
+/// What the promoter reads of its event's tickets and changes: of this list the one with so many of what is named.
+fn progress(concert: &mut Concert, pointer: &str, (of, count): (&str, u64)) -> serde_json::Value {
+    let request = ReportRequest {
+        report: ReportKind::Changes,
+        party: concert.world.issuer_id(),
+        from: Time(0),
+        until: Time::END,
+        device: None,
+        event: None,
+        extensions: Default::default(),
+    };
+    let mut issuer = std::mem::replace(&mut concert.world.issuer, blank(200));
+    let told: Result<Report, _> = concert.world.ask(&mut issuer, request);
+    concert.world.issuer = issuer;
+    let told: serde_json::Value = serde_json::from_slice(&told.expect("a report").content.0).expect("JSON");
+    let listed = told.pointer(pointer).and_then(serde_json::Value::as_array).expect("a list");
+    listed.iter().find(|one| one[of] == count).expect("one").clone()
+}
+
 #[test]
 fn who_was_convicted_is_not_paid_back_before_a_person_has_looked_though_the_event_is_cancelled() {
     let mut concert = Concert::new();
@@ -1358,11 +1378,26 @@ fn who_was_convicted_is_not_paid_back_before_a_person_has_looked_though_the_even
     concert.brings(0);
     concert.brings(1);
     assert!(concert.world.open_exceptions().contains(&"cloned"), "{:?}", concert.world.open_exceptions());
+    // Its promoter is told before it cancels, and in the same columns after.
+    let told = progress(&mut concert, "/events/0/terms", ("holders", 2));
+    let one = serde_json::json!([{ "currency": "USD", "amount": "45.00" }]);
+    assert_eq!(
+        ["holders", "came", "by_bank", "by_hand", "disputed"].map(|of| told[of].as_u64()),
+        [2, 1, 1, 0, 1].map(Some)
+    );
+    assert_eq!(["money", "unused_money", "disputed_money"].map(|of| &told[of]), [&one; 3], "{told}");
     concert.cancels();
     concert.work();
     assert_eq!([shared, honest].map(|card| concert.state(card)), [Some(ChangeState::Cancelled); 2]);
     assert_eq!(concert.bank_pays_back(), [4_500], "the other one");
     assert_eq!((concert.refunds(shared), concert.refunds(honest)), (0, 1));
     assert!(concert.world.open_exceptions().contains(&"unreturned"), "{:?}", concert.world.open_exceptions());
+    let told = progress(&mut concert, "/changes", ("cancelled", 2));
+    let counted = ["paid", "asked", "later", "refused", "disputed"].map(|of| told["refunds"][of].as_u64());
+    assert_eq!(
+        (told["cancelled"].as_u64(), told["by_hand"].as_u64(), counted),
+        (Some(2), Some(0), [1, 0, 0, 0, 1].map(Some))
+    );
+    assert_eq!(["paid_money", "disputed_money"].map(|of| &told["refunds"][of]), [&one; 2], "{told}");
     concert.clean();
 }

@@ -47,14 +47,33 @@ fn a_ticket_is_bought_shown_with_no_network_and_brought_up() {
     assert_eq!(report["categories"][0]["sold"], 1);
     assert_eq!(
         report["tickets"],
-        serde_json::json!({ "installed": 1, "given": 0, "dead": 0, "came": 1, "no_shows": 0 })
+        serde_json::json!({ "installed": 1, "given": 0, "dead": 0, "came": 1, "no_shows": null }),
+        "others may still come"
     );
+    let at = |door: u64, way: &str| serde_json::json!([door, way]);
+    let gates = report["gates"].as_array().expect("gates").iter();
+    let mut gates: Vec<_> = gates.map(|gate| serde_json::json!([gate["door"], gate["direction"]])).collect();
+    gates.sort_by_key(ToString::to_string);
+    assert_eq!(gates, [at(1, "In"), at(2, "In"), at(3, "Out")]);
     let quarter = |door: u64| {
         let from = concert.world.now.0 / 900 * 900;
         serde_json::json!({ "door": door, "name": format!("door {door}"), "from": from, "entries": 1, "people": 1 })
     };
     assert_eq!(report["arrivals"], serde_json::json!([quarter(1), quarter(2)]));
     assert_eq!(report["not_left"]["count"], 0);
+    concert.clean();
+}
+
+#[test]
+fn who_did_not_come_is_counted_when_nobody_may_come_any_more() {
+    let mut concert = Concert::new();
+    let (came, _) = (concert.buys(), concert.buys());
+    concert.doors_open();
+    concert.enters(came, 0);
+    concert.brings(0);
+    concert.world.update(&mut concert.visitor.device);
+    concert.world.now = concert.world.now.after(6 * 3600);
+    assert_eq!(report(&mut concert)["tickets"]["no_shows"], 1);
     concert.clean();
 }
 
@@ -75,6 +94,9 @@ fn gates_say_what_stands_on_a_seat_as_its_wallet_does_and_hear_of_every_plan() {
         (setup.seats, setup.unnamed)
     };
     assert_eq!(named(&concert), (Some(vec![run(1, 3, "Row 1, 1")]), None));
+    let setup = Setup::load(&concert.gates[0].device).expect("set up");
+    assert_eq!((setup.zone_name(1), setup.door_name()), ("Hall".to_owned(), "door 1".to_owned()));
+    assert_eq!(setup.door_name.as_deref(), Some("door 1"), "its plan's own name");
     let card = concert.buys();
     concert.doors_open();
     let told = concert.touch(card, 0).1.remove(0);

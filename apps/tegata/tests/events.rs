@@ -120,11 +120,19 @@ fn a_venue_is_planned_in_one_line_seated_from_a_file_and_has_its_gate() {
     good(&machine, &["gate", "west", "join", scanned]);
     let status = good(&machine, &["gate", "west", "status"]);
     assert_eq!((&status["event"], &status["direction"]), (&"Concert".into(), &"Out".into()), "{status}");
+    assert_eq!((&status["door_name"], &status["zone_name"]), (&"North".into(), &"Inside".into()), "{status}");
     bad(data, &["gate", "east", "join", number], "token");
     let number = event(&["invite", "Concert", "North", "--gate", "east"])["number"].as_str().unwrap().to_owned();
     good(data, &["gate", "east", "join", &number]);
     assert_eq!(good(data, &["gate", "east", "status"])["event"], "Concert");
-    assert_eq!(event(&["show", "Concert"])["invited"].as_array().unwrap().len(), 2);
+    // Who has joined by a number stands at its door, and is not only invited any more.
+    event(&["invite", "Concert", "Door"]);
+    let stand = event(&["show", "Concert"]);
+    let at =
+        |gate: &str| stand["gates"].as_array().unwrap().iter().find(|one| one["name"] == gate).unwrap()["door"].clone();
+    assert_eq!(["north", "west", "east"].map(at), [2, 2, 2]);
+    assert_eq!(stand["invited"].as_array().unwrap().len(), 1, "{stand}");
+    assert!(text(data, "issuer hall event show Concert").contains("west (out)"));
 
     // What was planned, in plain words; a seat is picked by its number.
     let told = text(data, &hall(&["show", "Concert", "--seats"]).split('\n').collect::<Vec<_>>());
@@ -155,7 +163,10 @@ fn a_venue_is_planned_in_one_line_seated_from_a_file_and_has_its_gate() {
     let read = event(&numbers(&["--seats-file", grown.to_str().unwrap()]));
     assert_eq!(read["seats"], serde_json::json!(["Row 3, 6", "Row 1, 1"]));
     let sheet = text(data, "issuer hall print 1");
-    assert!(sheet.starts_with("serial,number,face,seat\n1,") && sheet.contains(",\"Row 1, 5\""), "{sheet}");
+    assert!(sheet.starts_with("serial,number,face,seat,for\n1,"), "{sheet}");
+    assert!(sheet.contains(",\"Row 1, 5\",\"Concert, Stalls\""), "{sheet}");
+    let batch = good(data, "issuer hall batches")["batches"][0].clone();
+    assert_eq!((&batch["for"], &batch["seats"]), (&"Concert, Stalls".into(), &printed["seats"]), "{batch}");
     good(data, &["wallet", "alice", "join", &token("wallet", "alice", &[])]);
     good(data, "issuer hall activate 1 2");
     let sold = good(data, "issuer hall print 1")["numbers"][1].clone();

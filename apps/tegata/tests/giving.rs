@@ -57,6 +57,7 @@ fn given_face_to_face_tapped_until_it_is_registered_and_registered_by_going_onli
     // A camera would not take it, and is told so by nobody but the wallet; a tap opens, and the giver's copy does not.
     hall.bad(&["wallet", "bob", "show"], "tap it at the gate");
     hall.bad(&["wallet", "alice", "enter", "north", "--ticket", &ticket], "given");
+    hall.bad(&["wallet", "alice", "show", "--ticket", &ticket], "it was given away on 20");
     assert_eq!(hall.good(&["wallet", "bob", "enter", "north"])["entry"], 1);
     hall.bad(&["wallet", "bob", "register"], "cannot be reached");
 }

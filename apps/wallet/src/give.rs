@@ -2,12 +2,12 @@
 
 use crate::enter::Ticket;
 use crate::wallet::{Wallet, WalletError};
-use tegata_core::CardId;
 use tegata_core::card::payment::{Purse, PurseState};
 use tegata_core::talk::give::{
     Away, AwayNotice, GiftKept, GiveCard, Giver, HandedOver, Receiver, Taker, Taking, Wish, why_not,
 };
 use tegata_core::talk::pay::load_purse;
+use tegata_core::{CardId, Time};
 use tegata_device::{Now, Post, TerminalTap, WalletTap, ask};
 use tegata_vault::Vault;
 
@@ -19,22 +19,22 @@ pub enum Standing {
     /// The same, after this wallet had given it and nobody had registered or taken it.
     CameBack,
     /// Taken from somebody, and to be registered before then: until then it is touched, not shown to a camera (R21).
-    Unregistered(tegata_core::Time),
+    Unregistered(Time),
     /// Given to another wallet. `taken`: that one has said that it is there.
     Given {
         /// The receiver registers before then, or it comes back.
-        until: tegata_core::Time,
+        until: Time,
         /// The receiver has it.
         taken: bool,
         /// When somebody has registered it, as far as this wallet has heard.
-        arrived: Option<tegata_core::Time>,
+        arrived: Option<Time>,
     },
     /// Given by a number.
     Gift {
         /// Until when it can be taken; absent: its number is not known yet.
-        until: Option<tegata_core::Time>,
+        until: Option<Time>,
         /// When somebody has taken it, as far as this wallet has heard.
-        arrived: Option<tegata_core::Time>,
+        arrived: Option<Time>,
     },
     /// Blocked or over.
     Over,
@@ -55,11 +55,19 @@ impl<V: Vault> Wallet<V> {
         let gift = GiftKept::load(&self.device, purse.card()).filter(|kept| kept.generation == purse.generation());
         gift.map_or(Standing::Over, |kept| Standing::Gift { until: kept.until, arrived: kept.arrived })
     }
+    /// When this wallet gave its copy of a ticket, by its own clock; `None`: it did not.
+    pub fn given_at(&self, purse: &Purse) -> Option<Time> {
+        let by_number = || {
+            let kept = GiftKept::load(&self.device, purse.card())?;
+            (kept.generation == purse.generation()).then_some(kept.request.claimed().at)
+        };
+        HandedOver::load(&self.device, purse).map(|kept| kept.given.hop.at).or_else(by_number)
+    }
     /// A ticket that can be given now, or was given and can be said again. `away`: by a number.
     ///
     /// # Errors
     /// [`WalletError::NoCard`]; [`WalletError::NotGiven`] says what stands in the way.
-    pub fn to_give(&self, card: CardId, now: tegata_core::Time, away: bool) -> Result<Ticket, WalletError> {
+    pub fn to_give(&self, card: CardId, now: Time, away: bool) -> Result<Ticket, WalletError> {
         let ticket = self.ticket(card)?;
         let again = match self.standing(&ticket.purse) {
             Standing::Given { .. } => !away,
@@ -124,12 +132,7 @@ impl<V: Vault> Wallet<V> {
     ///
     /// # Errors
     /// [`WalletError`]; what is refused is refused with its reason.
-    pub fn gift(
-        &mut self,
-        post: &mut dyn Post,
-        card: CardId,
-        now: Now,
-    ) -> Result<(String, tegata_core::Time), WalletError> {
+    pub fn gift(&mut self, post: &mut dyn Post, card: CardId, now: Now) -> Result<(String, Time), WalletError> {
         match self.away(post, Wish::Gift(card), now)? {
             AwayNotice::Gift { number, until } => Ok((number, until)),
             other => Err(told(other)),

@@ -191,6 +191,8 @@ impl Street {
             staff: None,
             seats: None,
             unnamed: None,
+            zones: None,
+            door_name: None,
             extensions: Default::default(),
         };
         let door = Door {

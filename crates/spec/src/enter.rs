@@ -6,7 +6,7 @@ use crate::samples::{CARD, Forms, ISSUER, NOW, SESSION, by, card_certificate, te
 use tegata_core::card::ticket::*;
 use tegata_core::card::{CardCertificate, CardKind, Terms};
 use tegata_core::talk::enter::*;
-use tegata_core::talk::event::Changed;
+use tegata_core::talk::event::{Changed, PlannedZone};
 use tegata_core::talk::journal::{EntryKind, LogEntry};
 use tegata_core::wire::canonical::{Bytes, Extensions, Wire};
 use tegata_core::wire::certificate::{Certificate, Role, SessionProof};
@@ -266,6 +266,8 @@ pub fn Setup() -> Forms<Setup> {
         staff: None,
         seats: None,
         unnamed: None,
+        zones: None,
+        door_name: None,
         extensions: none(),
     };
     let staffed = Setup { staff: Some(staff()), ..setup.clone() };
@@ -273,6 +275,9 @@ pub fn Setup() -> Forms<Setup> {
     let seats = vec![run(1, 12, "Row 5, 09", 1), run(13, 30, "Row 6, 1", 2), run(43, 1, "Box", 1)];
     let seated = Setup { seats: Some(seats), ..setup.clone() };
     let unnamed = Setup { unnamed: Some(70_000), ..setup.clone() };
+    let zone = |zone, name: &str| PlannedZone { zone, name: name.into(), extensions: none() };
+    let zones = Some(vec![zone(1, "Hall"), zone(2, "Bar")]);
+    let named = Setup { zones, door_name: Some("North".into()), ..setup.clone() };
     let new = Setup { number: 1, terms: vec![], replaced: vec![], dead: vec![], gates: vec![], ..setup.clone() };
     vec![
         ("usual", setup),
@@ -280,6 +285,7 @@ pub fn Setup() -> Forms<Setup> {
         ("with staff", staffed),
         ("with seats", seated),
         ("with too many seats", unnamed),
+        ("with the names of its zones and its door", named),
     ]
 }
 /// The staff of an event.

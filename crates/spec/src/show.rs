@@ -412,7 +412,7 @@ fields! {
     Window { entry at people }
     WindowCode { certificate window }
     Shown { presentation window certificate session event zone direction admission title }
-    Setup { number event name terms replaced dead door zone direction at gates staff seats unnamed }
+    Setup { number event name terms replaced dead door zone direction at gates staff seats unnamed zones door_name }
     Member { number key role until }
     EntryOver { card generation entry }
     ByHand { staff zone direction people over at event }

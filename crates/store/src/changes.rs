@@ -160,6 +160,21 @@ pub struct SoldTickets {
     pub count: u64,
     /// How many of them have let somebody in.
     pub came: u64,
+    /// Whether the bank would not pay for them in the end: nothing of them can be paid back.
+    pub unpaid: bool,
+}
+
+/// Tickets of a change that go back, were bought alike, and of which nothing was asked back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnreturnedTickets {
+    /// Their turn is yet to come (R11); else they stay in dispute.
+    pub later: bool,
+    /// Whether the bank would not pay for them in the end.
+    pub unpaid: bool,
+    /// How many.
+    pub count: u64,
+    /// Of which article, in which revision.
+    pub listing: (u64, u64),
 }
 
 impl Store {
@@ -278,6 +293,23 @@ impl Store {
             GROUP BY refund.state, purchase.article, purchase.revision";
         all(self.sql(sql)?, [of.0], |row| Ok((row.u64()?, row.u64()?, row.u64()?, (row.u64()?, row.u64()?))))
     }
+    /// The tickets of a change that go back, were bought by credit, and of which nothing was asked back: not yet, or not before a person
+    /// has looked.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn change_unreturned(&self, of: &Hash) -> Result<Vec<UnreturnedTickets>, StoreError> {
+        let sql = "SELECT surrender.asked IS NULL, purchase.state = 9, count(*), purchase.article, purchase.revision
+            FROM change_ticket JOIN surrender ON surrender.card = change_ticket.card
+            JOIN purchase ON purchase.card = change_ticket.card AND purchase.state IN (4, 5, 9)
+            WHERE change_ticket.change = ?1 AND change_ticket.state IN (4, 6, 7)
+            AND NOT EXISTS (SELECT 1 FROM refund WHERE refund.card = change_ticket.card)
+            GROUP BY 1, 2, purchase.article, purchase.revision";
+        all(self.sql(sql)?, [of.0], |row| {
+            let (later, unpaid) = (row.u64()? == 1, row.u64()? == 1);
+            Ok(UnreturnedTickets { later, unpaid, count: row.u64()?, listing: (row.u64()?, row.u64()?) })
+        })
+    }
     /// How many tickets of a change go back that were not bought by credit: whoever sold them pays them back by hand.
     ///
     /// # Errors
@@ -310,14 +342,15 @@ impl Store {
     /// [`StoreError`].
     pub fn sold_under(&self, terms: Handle) -> Result<Vec<SoldTickets>, StoreError> {
         let sql = "SELECT purchase.article, purchase.revision, count(*),
-                sum(EXISTS (SELECT 1 FROM admission WHERE admission.card = card.card AND done = 1))
+                sum(EXISTS (SELECT 1 FROM admission WHERE admission.card = card.card AND done = 1)),
+                coalesce(purchase.state = 9, 0) AS unpaid
             FROM card LEFT JOIN purchase ON purchase.card = card.card AND purchase.state IN (4, 5, 9)
             WHERE card.unit = 1000 AND card.terms = ?1
                 AND NOT EXISTS (SELECT 1 FROM surrender WHERE surrender.card = card.card)
-            GROUP BY purchase.article, purchase.revision";
+            GROUP BY purchase.article, purchase.revision, unpaid";
         all(self.sql(sql)?, [terms.0], |row| {
             let listing = row.opt_u64()?.zip(row.opt_u64()?);
-            Ok(SoldTickets { listing, count: row.u64()?, came: row.u64()? })
+            Ok(SoldTickets { listing, count: row.u64()?, came: row.u64()?, unpaid: row.u64()? == 1 })
         })
     }
 }

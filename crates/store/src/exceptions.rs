@@ -3,7 +3,7 @@
 use crate::row::{Columns, all, n, one, opt};
 use crate::{Store, StoreError};
 use rusqlite::params;
-use tegata_core::{CardId, DeviceId, Hash, IssuerId, MerchantId, PartyId, Time, Unit};
+use tegata_core::{CardId, DeviceId, Handle, Hash, IssuerId, MerchantId, PartyId, Time, Unit};
 
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,6 +144,18 @@ impl Store {
         let sql = "SELECT DISTINCT generation FROM exception WHERE card = ?1 AND kind IN (3, 4, 14, 17)
             AND generation IS NOT NULL ORDER BY generation";
         all(self.sql(sql)?, [card.0], |row| row.u64())
+    }
+    /// Tickets of these terms that their holders have not given back, and that convict somebody who has held them (R9).
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn convicted_under(&self, terms: Handle) -> Result<Vec<CardId>, StoreError> {
+        let sql = "SELECT DISTINCT card.card FROM card JOIN exception ON exception.card = card.card
+            WHERE card.unit = 1000 AND card.terms = ?1 AND exception.kind IN (3, 4, 14, 17)
+                AND exception.generation IS NOT NULL
+                AND NOT EXISTS (SELECT 1 FROM surrender WHERE surrender.card = card.card)
+            ORDER BY card.card";
+        all(self.sql(sql)?, [terms.0], |row| row.get().map(CardId))
     }
     /// Adds an exception; its number is given here.
     ///

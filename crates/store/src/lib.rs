@@ -34,7 +34,7 @@ pub use books::{Cause, PayoutRow, PostingRow};
 pub use buy::{ArticleRow, PurchaseRow, RefundRow, RefundState, Signed, SurrenderRow};
 pub use calls::{PhoneRow, StandsForRow};
 pub use cards::{CardRow, GenerationRow, LoadRow, ReversalRow};
-pub use changes::{ChangeRow, ChangeState, ChangeTicketRow, SoldTickets};
+pub use changes::{ChangeRow, ChangeState, ChangeTicketRow, SoldTickets, UnreturnedTickets};
 pub use credit::{About, AccountRow, AskedRow, ClearingAsked, Completed, CreditRow, CreditSide, ProcessorRow};
 pub use devices::{DeviceRow, UploadRow};
 pub use error::StoreError;

@@ -50,6 +50,19 @@ pub struct TokenRow {
     pub used: Option<(Hash, Vec<u8>)>,
 }
 
+const TOKEN: &str = "role, owner, name, valid_until, place, request, reply";
+
+fn token(row: &mut Columns<'_, '_>) -> rusqlite::Result<TokenRow> {
+    Ok(TokenRow {
+        role: row.code(Role::ALL, Role::code)?,
+        owner: row.get::<Option<_>>()?.map(PartyId),
+        name: row.get()?,
+        valid_until: row.time()?,
+        place: row.get()?,
+        used: row.get::<Option<_>>()?.map(Hash).zip(row.get()?),
+    })
+}
+
 const COLUMNS: &str = "subject, role, owner, name, key, valid_until, joined, revoked, channel, body";
 
 fn participant(row: &mut Columns<'_, '_>) -> rusqlite::Result<ParticipantRow> {
@@ -126,17 +139,18 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn token(&self, secret: &Hash) -> Result<Option<TokenRow>, StoreError> {
-        let sql = "SELECT role, owner, name, valid_until, place, request, reply FROM token WHERE secret = ?1";
-        one(self.sql(sql)?, [secret.0], |row| {
-            Ok(TokenRow {
-                role: row.code(Role::ALL, Role::code)?,
-                owner: row.get::<Option<_>>()?.map(PartyId),
-                name: row.get()?,
-                valid_until: row.time()?,
-                place: row.get()?,
-                used: row.get::<Option<_>>()?.map(Hash).zip(row.get()?),
-            })
-        })
+        one(self.sql(&format!("SELECT {TOKEN} FROM token WHERE secret = ?1"))?, [secret.0], token)
+    }
+    /// The tokens of a party that nobody has used yet and that say where who joins shall stand.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn invitations(&self, owner: PartyId) -> Result<Vec<TokenRow>, StoreError> {
+        let sql = format!(
+            "SELECT {TOKEN} FROM token WHERE owner = ?1 AND place IS NOT NULL AND request IS NULL
+            ORDER BY valid_until, secret"
+        );
+        all(self.sql(&sql)?, [owner.0], token)
     }
     /// Adds a token.
     ///

@@ -2,13 +2,15 @@
 //! and how far each change has come. Names no person.
 
 use crate::desk::{Desk, Failure};
+use crate::give;
 use crate::report::decimal;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use tegata_core::talk::buy::Listing;
+use tegata_core::talk::buy::{Listing, PurchaseState};
+use tegata_core::talk::enter::Admitted;
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::signed::Signed;
-use tegata_core::{Amount, EventId, Handle, PartyId, Unit};
+use tegata_core::{Amount, CardId, EventId, Handle, PartyId, Unit};
 use tegata_store::{ChangeRow, ChangeState, StoreError};
 
 /// How many failed tickets are named; all are counted.
@@ -52,18 +54,53 @@ fn leading_to(desk: &Desk<'_>, event: EventId, handle: Handle) -> Result<Vec<Han
     Ok(all)
 }
 
-/// What a change of these terms would concern: nothing has happened yet.
+/// Money by currency.
+type Money = BTreeMap<u16, u64>;
+
+/// The price of so many tickets more.
+fn add(to: &mut Money, price: Amount, tickets: u64) -> Result<(), Failure> {
+    let sum = price.minor().checked_mul(tickets).ok_or(StoreError::Damaged)?;
+    let all = to.entry(price.unit().code()).or_default();
+    *all = all.checked_add(sum).ok_or(StoreError::Damaged)?;
+    Ok(())
+}
+
+/// The price of one ticket less.
+fn take(from: &mut Money, price: Amount) -> Result<(), Failure> {
+    let all = from.entry(price.unit().code()).or_default();
+    *all = all.checked_sub(price.minor()).ok_or(StoreError::Damaged)?;
+    Ok(())
+}
+
+/// What a convicting ticket was bought as, if what was paid for it stays in dispute (R9); and whether it has let somebody in.
+fn in_dispute(desk: &Desk<'_>, id: CardId) -> Result<Option<((u64, u64), bool)>, Failure> {
+    let card = desk.store.card(id)?.ok_or(StoreError::Damaged)?;
+    let bought = desk.store.purchases_on(id)?.into_iter().find(|bought| bought.state != PurchaseState::Unpaid);
+    let Some(bought) = bought else {
+        return Ok(None);
+    };
+    if !give::is_convicted(desk, &card, card.wallet)? && !give::is_convicted(desk, &card, bought.wallet)? {
+        return Ok(None);
+    }
+    let came = desk.store.admissions_by(id)?.iter().any(|one| one.done == Admitted::In);
+    Ok(Some(((bought.article, bought.revision), came)))
+}
+
+/// What a change of these terms would concern: nothing has happened yet. Of all holders some are paid by hand, some stay in dispute,
+/// and the others are those whose money is counted.
 fn concerned(desk: &Desk<'_>, (promoter, event): (PartyId, EventId), handle: Handle) -> Result<Value, Failure> {
     let terms = desk.terms(handle)?;
-    let (mut holders, mut unanswered, mut came, mut by_hand) = (0_u64, 0_u64, 0_u64, 0_u64);
-    let mut money: BTreeMap<u16, u64> = BTreeMap::new();
-    let mut all = Vec::new();
+    let (mut holders, mut unanswered, mut came, mut by_hand, mut disputed) = (0_u64, 0_u64, 0_u64, 0_u64, 0_u64);
+    // What a cancellation pays back, and what a change does if all decline: it keeps those who were let in.
+    let (mut money, mut unused, mut disputed_money) = (Money::new(), Money::new(), Money::new());
+    let (mut all, mut convicted) = (Vec::new(), Vec::new());
     for one in leading_to(desk, event, handle)? {
         let sold = desk.store.sold_under(one)?;
         if one != handle {
             unanswered = sold.iter().fold(unanswered, |sum, sold| sum.saturating_add(sold.count));
         }
         all.extend(sold);
+        convicted.extend(desk.store.convicted_under(one)?);
     }
     for sold in all {
         holders = holders.saturating_add(sold.count);
@@ -72,17 +109,32 @@ fn concerned(desk: &Desk<'_>, (promoter, event): (PartyId, EventId), handle: Han
             by_hand = by_hand.saturating_add(sold.count);
             continue;
         };
+        if sold.unpaid {
+            disputed = disputed.saturating_add(sold.count);
+            continue;
+        }
         let price = price(desk, promoter, (article, revision))?;
-        let sum = price.minor().checked_mul(sold.count).ok_or(StoreError::Damaged)?;
-        let all = money.entry(price.unit().code()).or_default();
-        *all = all.checked_add(sum).ok_or(StoreError::Damaged)?;
+        add(&mut money, price, sold.count)?;
+        add(&mut unused, price, sold.count.saturating_sub(sold.came))?;
+    }
+    for card in convicted {
+        let Some((listing, came)) = in_dispute(desk, card)? else { continue };
+        let price = price(desk, promoter, listing)?;
+        disputed = disputed.saturating_add(1);
+        take(&mut money, price)?;
+        if !came {
+            take(&mut unused, price)?;
+        }
+        add(&mut disputed_money, price, 1)?;
     }
     let ticket = terms.ticket.as_ref();
     // A promoter's device keeps what its articles sell now: what they sold before it learns from here, and checks by the hash.
     let body = terms.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     Ok(json!({
         "terms": handle.to_string(), "body": body, "name": terms.name, "from": ticket.map(|ticket| ticket.from.0),
-        "holders": holders, "unanswered": unanswered, "came": came, "by_hand": by_hand, "money": sums(&money),
+        "holders": holders, "unanswered": unanswered, "came": came, "by_hand": by_hand, "disputed": disputed,
+        "by_bank": holders.saturating_sub(by_hand).saturating_sub(disputed),
+        "money": sums(&money), "unused_money": sums(&unused), "disputed_money": sums(&disputed_money),
     }))
 }
 
@@ -95,7 +147,7 @@ fn come(
 ) -> Result<Value, Failure> {
     let counts: BTreeMap<ChangeState, u64> = desk.store.change_counts(&row.change)?.into_iter().collect();
     let count = |state| counts.get(&state).copied().unwrap_or(0);
-    let mut money: [BTreeMap<u16, u64>; 3] = Default::default();
+    let mut money: [Money; 3] = Default::default();
     let mut refunds = [0_u64; 3];
     for (state, tickets, sum, listing) in desk.store.change_refunds(&row.change)? {
         let at = usize::try_from(state.saturating_sub(1)).unwrap_or(usize::MAX);
@@ -105,6 +157,8 @@ fn come(
         let of_unit = sums.entry(unit.code()).or_default();
         *of_unit = of_unit.checked_add(sum).ok_or(StoreError::Damaged)?;
     }
+    let (later, later_money) = unreturned(desk, row, true)?;
+    let (disputed, disputed_money) = unreturned(desk, row, false)?;
     let mut to_come = 0_u64;
     for terms in leading_to(desk, row.event, row.before)? {
         let numbers = match left.get(&terms) {
@@ -131,10 +185,23 @@ fn come(
         "failed": count(ChangeState::Failed), "failed_tickets": failed,
         "by_hand": desk.store.change_by_hand(&row.change)?,
         "refunds": {
-            "asked": refunds[0], "paid": refunds[1], "refused": refunds[2],
+            "asked": refunds[0], "paid": refunds[1], "refused": refunds[2], "later": later, "disputed": disputed,
+            "later_money": sums(&later_money), "disputed_money": sums(&disputed_money),
             "asked_money": sums(&money[0]), "paid_money": sums(&money[1]), "refused_money": sums(&money[2]),
         },
     }))
+}
+
+/// What goes back and was not asked back: of those whose turn is yet to come (R11), or of those that stay in dispute.
+fn unreturned(desk: &Desk<'_>, row: &ChangeRow, later: bool) -> Result<(u64, Money), Failure> {
+    let (mut tickets, mut money) = (0_u64, Money::new());
+    for one in desk.store.change_unreturned(&row.change)?.into_iter().filter(|one| one.later == later) {
+        tickets = tickets.saturating_add(one.count);
+        if !one.unpaid {
+            add(&mut money, price(desk, row.promoter, one.listing)?, one.count)?;
+        }
+    }
+    Ok((tickets, money))
 }
 
 fn price(desk: &Desk<'_>, promoter: PartyId, (article, revision): (u64, u64)) -> Result<Amount, Failure> {
@@ -142,7 +209,7 @@ fn price(desk: &Desk<'_>, promoter: PartyId, (article, revision): (u64, u64)) ->
     Ok(Signed::<Listing>::decode(&body).map_err(|_| StoreError::Damaged)?.claimed().price)
 }
 
-fn sums(money: &BTreeMap<u16, u64>) -> Value {
+fn sums(money: &Money) -> Value {
     let one = |(code, minor): (&u16, &u64)| {
         let unit = Unit::from_code(*code)?;
         Some(json!({ "currency": unit.name(), "amount": decimal(unit, *minor) }))

@@ -31,6 +31,7 @@ pub(crate) fn due(desk: &mut Desk<'_>, gate: DeviceId) -> Result<(), Failure> {
     let standing = desk.store.gates_of(place.event)?.into_iter().map(|gate| gate.gate).filter(stands).collect();
     // A seat's number and name stay, so that no ticket is shown under another name by a gate that has not heard of the last plan.
     let seats = SeatRun::of(&plan.seats);
+    let (zones, door_name) = Setup::place_names(&plan, place.door);
     let setup = Setup {
         number: event.changed,
         event: place.event,
@@ -46,6 +47,8 @@ pub(crate) fn due(desk: &mut Desk<'_>, gate: DeviceId) -> Result<(), Failure> {
         staff: staff_of(desk, place.event)?,
         unnamed: seats.is_none().then_some(plan.seats.len() as u64),
         seats: seats.filter(|runs| !runs.is_empty()),
+        zones,
+        door_name,
         extensions: Default::default(),
     };
     desk.command(gate, &Command { setup: Some(setup), ..Command::new(CommandKind::Setup) })?;

@@ -63,9 +63,12 @@ fn admits(plan: &EventPlan, ticket: &TicketTerms) -> String {
 }
 
 fn entries(ticket: &TicketTerms) -> String {
-    let all = match ticket.entries {
-        1 => "one entry".to_owned(),
-        entries => format!("{entries} entries in all"),
+    // Gates count each zone by itself.
+    let all = match (ticket.entries, ticket.zones.len()) {
+        (1, 0 | 1) => "one entry".to_owned(),
+        (1, _) => "one entry into each zone".to_owned(),
+        (entries, 0 | 1) => format!("{entries} entries in all"),
+        (entries, _) => format!("{entries} entries into each zone"),
     };
     let day = match ticket.a_day {
         None => String::new(),
@@ -206,6 +209,10 @@ mod tests {
         }
     }
 
+    fn told_of(ticket: TicketTerms) -> String {
+        in_words(&plan(), &sold(2, ticket))
+    }
+
     #[test]
     fn terms_are_told_in_plain_words() {
         let told = in_words(&plan(), &sold(2, ticket()));
@@ -215,13 +222,17 @@ mod tests {
             [
                 "Concert, Stalls (article 3), sold until 2026-11-22 21:00:00Z:",
                 "  admits from 2026-11-22 21:00:00Z until before 2026-11-23 03:00:00Z, into Hall, zone 2",
-                "  3 entries in all, at most 2 on one day (which begins at 21:00Z); who has gone out may come in again; for its holder and \
+                "  3 entries into each zone, at most 2 on one day (which begins at 21:00Z); who has gone out may come in again; for its holder and \
                  one more",
                 "  may be given on 2 times before its holder goes online, until 2026-11-22 21:00:00Z, for at most 50.00 USD",
                 "  refunded until 2026-11-22 21:00:00Z, if it let nobody in",
             ]
         );
-        let plain = TicketTerms { entries: 1, a_day: None, reentry: false, companions: 0, ..ticket() };
+        let hall = told_of(TicketTerms { zones: vec![1], ..ticket() });
+        assert!(hall.contains("into Hall\n  3 entries in all, at most 2"), "{hall}");
+        let both = told_of(TicketTerms { entries: 1, a_day: None, ..ticket() });
+        assert!(both.contains("\n  one entry into each zone; for its holder and one more\n"), "{both}");
+        let plain = TicketTerms { zones: vec![1], entries: 1, a_day: None, reentry: false, companions: 0, ..ticket() };
         let told = in_words(&plan(), &sold(0, plain));
         assert!(
             told.ends_with("\n  one entry; for its holder alone\n  cannot be given away\n  not refunded"),

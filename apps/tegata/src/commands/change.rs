@@ -91,8 +91,9 @@ fn holders(event: &Value, terms: &Terms) -> u64 {
     found.and_then(|sold| sold["holders"].as_u64()).unwrap_or(0)
 }
 
-/// What it concerns, before anything happens.
-fn concerns<'a>(event: &Value, terms: impl Iterator<Item = &'a Terms>) -> (String, Value) {
+/// What it concerns, before anything happens: whose money goes back, by whom, and whose stays in dispute. A change keeps those who were
+/// let in.
+fn concerns<'a>(event: &Value, terms: impl Iterator<Item = &'a Terms>, cancels: bool) -> (String, Value) {
     let handles: Vec<String> = terms.map(|terms| terms.handle().to_string()).collect();
     let of_these: Vec<Value> =
         list(event, "terms").iter().filter(|sold| handles.contains(&cell(sold, "terms"))).cloned().collect();
@@ -103,15 +104,33 @@ fn concerns<'a>(event: &Value, terms: impl Iterator<Item = &'a Terms>) -> (Strin
                 cell(sold, "name"),
                 cell(sold, "holders"),
                 cell(sold, "came"),
+                cell(sold, "by_bank"),
                 cell(sold, "by_hand"),
-                money(sold, "money"),
+                cell(sold, "disputed"),
+                money(sold, if cancels { "money" } else { "unused_money" }),
+                money(sold, "disputed_money"),
             ]
         })
         .collect();
-    (
-        table(&["tickets", "holders", "were let in", "to be paid by hand", "money"], &rows),
-        json!({ "concerns": of_these }),
-    )
+    let head = [
+        "tickets",
+        "holders",
+        "were let in",
+        "by the bank",
+        "by hand",
+        "in dispute",
+        if cancels { "money by the bank" } else { "money, if all decline who were not let in" },
+        "money in dispute",
+    ];
+    let disputed = of_these.iter().filter_map(|sold| sold["disputed"].as_u64()).fold(0, u64::saturating_add);
+    let told = (disputed > 0).then(|| {
+        format!(
+            "{disputed} of them stay in dispute: they were shown from two wallets or given twice, or their bank never paid. The provider's \
+             operator decides about these."
+        )
+    });
+    let text = std::iter::once(table(&head, &rows)).chain(told).collect::<Vec<_>>().join("\n");
+    (text, json!({ "concerns": of_these }))
 }
 
 /// Tickets among these whose holders have not answered an earlier change.
@@ -141,8 +160,8 @@ fn moment(text: &str) -> Result<Time, Failure> {
     }
 }
 
-/// The terms that replace these.
-fn replaced(before: &Terms, flags: &ChangeFlags) -> Result<Terms, Failure> {
+/// The terms that replace these, which open these zones, where the flags name any.
+fn replaced(before: &Terms, (flags, zones): (&ChangeFlags, Option<&[u64]>)) -> Result<Terms, Failure> {
     let Some(ticket) = &before.ticket else {
         return fail("these are no tickets");
     };
@@ -178,7 +197,7 @@ fn replaced(before: &Terms, flags: &ChangeFlags) -> Result<Terms, Failure> {
             false => ticket.day_begins,
         },
         place: flags.place.clone().unwrap_or_else(|| ticket.place.clone()),
-        zones: flags.zones.clone().unwrap_or_else(|| ticket.zones.clone()),
+        zones: zones.unwrap_or(&ticket.zones).to_vec(),
         ..ticket.clone()
     };
     let name = flags.called.clone().unwrap_or_else(|| before.name.clone());
@@ -187,10 +206,14 @@ fn replaced(before: &Terms, flags: &ChangeFlags) -> Result<Terms, Failure> {
 
 /// Which terms lead to which, and how many tickets that does not reach: terms that no article sells any more lead only to such as one
 /// sells.
-fn planned(event: &Value, sold: &[Sold], flags: &ChangeFlags) -> Result<(Vec<(Terms, Terms)>, u64), Failure> {
+fn planned(
+    event: &Value,
+    sold: &[Sold],
+    wanted: (&ChangeFlags, Option<&[u64]>),
+) -> Result<(Vec<(Terms, Terms)>, u64), Failure> {
     let (mut pairs, mut beyond): (Vec<(Terms, Terms)>, u64) = (Vec::new(), 0);
     for one in sold {
-        let after = match replaced(&one.terms, flags) {
+        let after = match replaced(&one.terms, wanted) {
             Err(failure) if one.now => return Err(failure),
             after => after.ok(),
         };
@@ -224,8 +247,9 @@ fn change(place: &Place, name: &str, flags: &ChangeFlags) -> Result<Answer, Fail
     let known = report(place, &mut opened)?;
     let event = event(&known, &flags.event)?;
     let sold = sold(&opened.part, event, flags.article)?;
-    let (pairs, beyond) = planned(event, &sold, flags)?;
-    let (text, mut json) = concerns(event, pairs.iter().map(|(before, _)| before));
+    let zones = flags.zones.as_deref().map(|named| opened.part.zones(&cell(event, "event"), named)).transpose()?;
+    let (pairs, beyond) = planned(event, &sold, (flags, zones.as_deref()))?;
+    let (text, mut json) = concerns(event, pairs.iter().map(|(before, _)| before), false);
     let told = (beyond > 0).then(|| beyond_reach(beyond));
     json["beyond"] = beyond.into();
     let text = [text].into_iter().chain(unanswered(&json)).chain(told).collect::<Vec<_>>().join("\n");
@@ -254,7 +278,7 @@ fn cancel(place: &Place, name: &str, named: &str, wording: &str, dry_run: bool) 
     let sold = sold(&opened.part, event, None)?;
     // Of what is not sold any more people hear only where somebody holds it; called off it is with all others.
     let heard = sold.iter().filter(|one| one.now || holders(event, &one.terms) > 0);
-    let (text, json) = concerns(event, heard.map(|one| &one.terms));
+    let (text, json) = concerns(event, heard.map(|one| &one.terms), true);
     let text = [text].into_iter().chain(unanswered(&json)).collect::<Vec<_>>().join("\n");
     if dry_run {
         return Ok(Answer::new(format!("{text}\nNothing was cancelled."), json));
@@ -286,6 +310,15 @@ const COLUMNS: [(&str, &str); 12] = [
     ("failed", "failed"),
 ];
 
+/// The columns that sum the money of who goes back, and the fields that they show.
+const MONEY: [(&str, &str); 5] = [
+    ("money paid back", "paid_money"),
+    ("on its way", "asked_money"),
+    ("money later", "later_money"),
+    ("refused", "refused_money"),
+    ("money in dispute", "disputed_money"),
+];
+
 fn changes(place: &Place, name: &str, as_csv: bool, retry: bool) -> Result<Answer, Failure> {
     let mut opened = place.issuer(name)?;
     let mut known = report(place, &mut opened)?;
@@ -307,17 +340,20 @@ fn changes(place: &Place, name: &str, as_csv: bool, retry: bool) -> Result<Answe
             let what = if cancels { "cancelled" } else { "changed" }.to_owned();
             let mut row = vec![cell(change, "name"), what, cell(change, "category"), named];
             row.extend(COLUMNS.iter().map(|(_, field)| cell(change, field)));
-            row.extend(["paid", "refused"].map(|field| cell(&refunds, field)));
+            row.extend(["paid", "asked", "later", "refused"].map(|field| cell(&refunds, field)));
             row.push(cell(change, "by_hand"));
-            row.extend(["paid_money", "asked_money", "refused_money"].map(|field| money(&refunds, field)));
+            row.push(cell(&refunds, "disputed"));
+            row.extend(MONEY.map(|(_, field)| money(&refunds, field)));
             row.push(state(change));
             row
         })
         .collect();
     let mut head = vec!["event", "what", "category", "change"];
     head.extend(COLUMNS.iter().map(|(head, _)| *head));
-    head.extend(["paid back", "refused by the bank", "to be paid by hand"]);
-    head.extend(["money paid back", "on its way", "refused", "state"]);
+    // Who goes back stands in one of these.
+    head.extend(["paid back", "asked of the bank", "later", "refused by the bank", "to be paid by hand", "in dispute"]);
+    head.extend(MONEY.map(|(head, _)| head));
+    head.push("state");
     let text = match (rows.is_empty(), as_csv) {
         (true, false) => "Nothing was changed or cancelled yet.".to_owned(),
         (_, true) => csv(&head, &rows),

@@ -140,7 +140,7 @@ pub fn list(wallet: &Wallet<SqliteVault>) -> Result<Answer, Failure> {
         })
         .collect();
     let text = if rows.is_empty() {
-        "No payments by credit yet.".to_owned()
+        "No payments by credit at a counter yet; `purchases` lists what was bought over the network.".to_owned()
     } else {
         table(&["at", "merchant", "amount", "state", "number", "receipt"], &rows)
     };

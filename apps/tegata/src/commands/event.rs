@@ -1,6 +1,7 @@
 //! What a promoter does on the command line.
 
 use super::category;
+use super::doors;
 use super::statement::{cell, cells, list as list_of};
 use crate::calendar;
 use crate::csv::csv;
@@ -30,7 +31,7 @@ pub fn run(place: &Place, name: &str, command: EventCommand) -> Result<Answer, F
             let categories = category.iter().map(|text| described(text, &passes)).collect::<Result<Vec<_>, _>>()?;
             let mut opened = place.issuer(name)?;
             let (plan, _) = opened.part.plan(&mut place.post()?, &draft, &categories, now())?;
-            let mut answer = show(&opened.part, &plan)?;
+            let mut answer = show(&opened.part, &plan, None)?;
             answer.text = format!("{} is planned.\n{}\n{}", bold(&plan.name), answer.text, hints(name, &plan));
             Ok(answer)
         }
@@ -38,7 +39,7 @@ pub fn run(place: &Place, name: &str, command: EventCommand) -> Result<Answer, F
             let text = read(&file)?;
             let mut opened = place.issuer(name)?;
             let plan = opened.part.seats(&mut place.post()?, &event, &text, now())?;
-            let mut answer = show(&opened.part, &plan)?;
+            let mut answer = show(&opened.part, &plan, None)?;
             answer.text = format!("{} has {} numbered seats.\n{}", bold(&plan.name), plan.seats.len(), answer.text);
             Ok(answer)
         }
@@ -82,9 +83,14 @@ pub fn run(place: &Place, name: &str, command: EventCommand) -> Result<Answer, F
         }
         EventCommand::Show { event: None, .. } => list(&place.issuer(name)?.part, name),
         EventCommand::Show { event: Some(event), seats } => {
-            let opened = place.issuer(name)?;
+            let mut opened = place.issuer(name)?;
             let plan = opened.part.event(&event)?;
-            let mut answer = show(&opened.part, &plan)?;
+            let told = doors::told(place, &mut opened.part, plan.event);
+            let mut answer = show(&opened.part, &plan, told.as_ref().ok())?;
+            if let Err(why) = &told {
+                answer.text =
+                    format!("{}\n\nWhich gates have joined by a number the provider knows: {}", answer.text, why.0);
+            }
             let (text, json) = category::seats(&plan, &opened.part.categories(plan.event)?);
             answer.json["seats"] = json;
             if seats {
@@ -313,14 +319,16 @@ fn staff(
 fn list(issuer: &Issuer<SqliteVault>, name: &str) -> Result<Answer, Failure> {
     let events = issuer.events()?;
     let row = |plan: &EventPlan| -> Result<Vec<String>, Failure> {
-        let place = place_of(plan, &issuer.categories(plan.event)?);
-        Ok(vec![plan.name.clone(), place, plan.seats.len().to_string(), plan.event.to_string()])
+        let categories = issuer.categories(plan.event)?;
+        let place = place_of(plan, &categories);
+        let state = if is_off(&called_off(issuer, &categories, false)?) { "cancelled" } else { "" };
+        Ok(vec![plan.name.clone(), place, plan.seats.len().to_string(), state.to_owned(), plan.event.to_string()])
     };
     let rows = events.iter().map(row).collect::<Result<Vec<_>, _>>()?;
     let json: Vec<Value> = events.iter().map(plan_json).collect();
     let text = match rows.as_slice() {
         [] => format!("No event is planned yet: tegata issuer {name} event plan NAME --place PLACE"),
-        rows => table(&["event", "place", "seats", "id"], rows),
+        rows => table(&["event", "place", "seats", "state", "id"], rows),
     };
     Ok(Answer::new(text, json!({ "events": json })))
 }
@@ -348,30 +356,27 @@ fn plan_json(plan: &EventPlan) -> Value {
     })
 }
 
-fn show(issuer: &Issuer<SqliteVault>, plan: &EventPlan) -> Result<Answer, Failure> {
-    let (categories, gates) = (issuer.categories(plan.event)?, issuer.gates(plan.event)?);
-    let invited = issuer.invited(plan.event)?;
-    let zone = |number| plan.zones.iter().find(|zone| zone.zone == number).map_or("?", |zone| zone.name.as_str());
-    let doors = plan.doors.iter().map(|door| {
-        let at = gates.iter().filter(|gate| gate.door == door.door).map(|gate| {
-            let way = if gate.direction == Direction::Out { "out" } else { "in" };
-            format!("{} ({way})", gate.gate)
-        });
-        let invited = invited.iter().filter(|invite| invite.door == door.door).count().to_string();
-        let at = at.collect::<Vec<_>>().join(", ");
-        vec![door.door.to_string(), door.name.clone(), zone(door.zone).to_owned(), at, invited]
-    });
-    let mut parts = vec![
-        format!("{} at {}, {}", plan.name, place_of(plan, &categories), plan.event),
-        table(&["door", "", "into", "gates put there", "invited by a number"], &doors.collect::<Vec<_>>()),
-    ];
-    let sold = categories.iter().map(|listed| {
+/// An event as it was planned; with the provider's report of it where there is one, else as far as this device knows.
+fn show(issuer: &Issuer<SqliteVault>, plan: &EventPlan, told: Option<&Value>) -> Result<Answer, Failure> {
+    let categories = issuer.categories(plan.event)?;
+    let known = match told {
+        Some(report) => report.clone(),
+        None => doors::ordered(issuer, plan.event)?,
+    };
+    let off = called_off(issuer, &categories, known["cancelled"].is_u64())?;
+    let cancelled = known["cancelled"].is_u64() || is_off(&off);
+    let mut parts =
+        vec![format!("{} at {}, {}", plan.name, place_of(plan, &categories), plan.event), doors::shown(plan, &known)];
+    if cancelled {
+        parts.insert(0, format!("{}: nothing of it is for sale; `changes` shows who is paid back.", bold("Cancelled")));
+    }
+    let sold = categories.iter().zip(&off).map(|(listed, off)| {
         let seats = plan.seats.iter().filter(|seat| seat.article == listed.article).count();
         vec![
             listed.article.to_string(),
             listed.terms.name.clone(),
             listed.price.to_string(),
-            listed.stock.to_string(),
+            if *off { "cancelled".to_owned() } else { listed.stock.to_string() },
             if seats == 0 { String::new() } else { seats.to_string() },
         ]
     });
@@ -379,21 +384,33 @@ fn show(issuer: &Issuer<SqliteVault>, plan: &EventPlan) -> Result<Answer, Failur
     if !sold.is_empty() {
         parts.push(table(&["article", "category", "price", "may be sold", "seats"], &sold));
     }
-    for listed in &categories {
+    for (listed, _) in categories.iter().zip(&off).filter(|(_, off)| !**off) {
         parts.push(category::in_words(plan, listed));
     }
+    let listed = |(listed, off): (&Listing, &bool)| {
+        let mut json = category::listed(listed);
+        json["cancelled"] = (*off).into();
+        json
+    };
     let json = json!({
         "plan": plan_json(plan),
         "place": place_of(plan, &categories),
-        "categories": categories.iter().map(category::listed).collect::<Vec<_>>(),
-        "gates": gates.iter().map(|gate| json!({
-            "gate": gate.gate.to_string(), "door": gate.door, "direction": gate.direction.name(),
-        })).collect::<Vec<_>>(),
-        "invited": invited.iter().map(|invite| json!({
-            "door": invite.door, "direction": invite.direction.name(), "until": invite.until.0,
-        })).collect::<Vec<_>>(),
+        "cancelled": cancelled,
+        "categories": categories.iter().zip(&off).map(listed).collect::<Vec<_>>(),
+        "gates": known["gates"],
+        "invited": known["invited"],
     });
     Ok(Answer::new(parts.join("\n\n"), json))
+}
+
+/// Which of these categories are cancelled: all of them where the event is.
+fn called_off(issuer: &Issuer<SqliteVault>, categories: &[Listing], all: bool) -> Result<Vec<bool>, Failure> {
+    categories.iter().map(|listed| Ok(all || issuer.is_called_off(&listed.terms)?)).collect()
+}
+
+/// Whether an event with these categories is.
+fn is_off(categories: &[bool]) -> bool {
+    !categories.is_empty() && categories.iter().all(|off| *off)
 }
 
 const SALES: [&str; 10] =
@@ -414,10 +431,10 @@ fn told(report: &Value) -> String {
     });
     parts.push(table(&heads, &cells(list_of(report, "categories"), &SALES)));
     let tickets = report.get("tickets").cloned().unwrap_or_default();
-    parts.push(table(
-        &TICKETS.map(|name| if name == "no_shows" { "no-shows" } else { name }),
-        &cells(&[tickets], &TICKETS),
-    ));
+    // Who may still come is none: nothing is counted before the event is over.
+    let counted = TICKETS.map(|name| if tickets[name].is_u64() { cell(&tickets, name) } else { "-".to_owned() });
+    let heads = TICKETS.map(|name| if name == "no_shows" { "no-shows" } else { name });
+    parts.push(table(&heads, &[Vec::from(counted)]));
     let arrivals = cells(list_of(report, "arrivals"), &["door", "name", "from", "entries", "people"]);
     if !arrivals.is_empty() {
         parts.push(table(&["door", "", "quarter from", "entries", "people"], &arrivals));

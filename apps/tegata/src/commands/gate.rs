@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 use tegata_core::CardId;
-use tegata_core::talk::enter::{EnterRefusal, GateNotice, Passing, Setup};
+use tegata_core::talk::enter::{Direction, EnterRefusal, GateNotice, Passing, Setup};
 use tegata_core::wire::signed::Algorithm;
 use tegata_crypto_native::Badge;
 use tegata_gate::lan::Shared;
@@ -69,12 +69,15 @@ fn open(
     typed(inputs.clone());
     stopped(inputs)?;
     write_address(folder.path(), &address.to_string())?;
-    let opened = json!({ "listening": address.to_string(), "lan": lan.to_string(), "event": door.setup.name });
+    let opened = json!({
+        "listening": address.to_string(), "lan": lan.to_string(), "event": door.setup.name,
+        "door_name": door.setup.door_name, "zone_name": door.setup.zone_name(door.setup.zone),
+    });
     let text = format!(
-        "{} {} is open at {address}; neighbours listen at {lan}.{} Now touch with a wallet, in another window:\n  \
+        "{} {name} is open at {address}, {}; neighbours listen at {lan}.{} Now touch with a wallet, in another window:\n  \
          tegata wallet alice enter {name}",
         bold(&door.setup.name),
-        name,
+        stands(&door.setup),
         left_out(&door.setup)
     );
     screen.show(&Answer::new(text, opened));
@@ -130,7 +133,10 @@ fn admit(
             screen.show(&Answer::new(bold(text), json!({ "alone": false })));
         }
         if before != Some(alone) && alone {
-            let text = "ALONE: not all gates of this event are heard; this one goes on by what it knows, and takes codes on screens only for its own door.";
+            let codes = gate.with(|gate, _| gate.door()).map_or(NO_CODES, |door| codes_alone(&door.setup));
+            let text = format!(
+                "ALONE: not all gates of this event are heard; this one goes on by what it knows, and takes {codes}."
+            );
             screen.show(&Answer::new(bold(text), json!({ "alone": true })));
         }
         let answer = match input.recv_timeout(Duration::from_millis(500)) {
@@ -253,9 +259,11 @@ fn bring(place: &Place, gate: &Arc<Shared<SqliteVault>>) -> Result<Answer, Failu
 fn told_here(gate: &Arc<Shared<SqliteVault>>, notice: &GateNotice) -> Result<Answer, Failure> {
     let mut answer = told(notice);
     if matches!(notice, GateNotice::Refused(EnterRefusal::InsideElsewhere, _)) {
-        let zone = gate.with(|gate, _| gate.door())?.setup.zone;
-        answer.text.push_str(&format!(" (this is the way out of zone {zone})"));
-        answer.json["zone"] = zone.into();
+        let setup = gate.with(|gate, _| gate.door())?.setup;
+        let zone = setup.zone_name(setup.zone);
+        answer.text.push_str(&format!(" (this is the way out of {zone})"));
+        answer.json["zone"] = setup.zone.into();
+        answer.json["zone_name"] = zone.into();
     }
     Ok(answer)
 }
@@ -307,36 +315,57 @@ pub fn left_out(setup: &Setup) -> String {
     setup.unnamed.map_or_else(String::new, told)
 }
 
+/// What a gate that is alone takes of codes, where no ticket is for its door.
+const NO_CODES: &str = "no codes on screens: tickets touch";
+
+/// The same where it is known which tickets there are: only one that names this door can be shown at no other (R21).
+fn codes_alone(setup: &Setup) -> &'static str {
+    let mut tickets = setup.terms.iter().filter_map(|terms| terms.ticket.as_ref());
+    match tickets.any(|ticket| ticket.door == Some(setup.door)) {
+        true => "no codes on screens but of tickets for this door: others touch",
+        false => NO_CODES,
+    }
+}
+
+/// Where a gate stands, in words.
+fn stands(setup: &Setup) -> String {
+    let way = match setup.direction {
+        Direction::In => "into",
+        Direction::Out => "out of",
+    };
+    format!("{}, {way} {}", setup.door_name(), setup.zone_name(setup.zone))
+}
+
 fn status(gate: &mut Gate<SqliteVault>, neighbours: &[(String, bool)]) -> Result<Answer, Failure> {
     let door = gate.door()?;
     let tally = gate.tally();
     let zones: Vec<Value> = tally
         .zones
         .iter()
-        .map(|zone| json!({ "zone": zone.zone, "inside": zone.people(), "came": zone.arrived() }))
+        .map(|zone| {
+            let name = door.setup.zone_name(zone.zone);
+            json!({ "zone": zone.zone, "name": name, "inside": zone.people(), "came": zone.arrived() })
+        })
         .collect();
     let waiting = gate.waiting();
     let heard: Vec<Value> =
         neighbours.iter().map(|(address, heard)| json!({ "address": address, "heard": heard })).collect();
     let mut text = format!(
-        "{}: door {}, {} zone {}. {waiting} records wait for the provider.{}",
+        "{}: {}. {waiting} records wait for the provider.{}",
         door.setup.name,
-        door.setup.door,
-        match door.setup.direction {
-            tegata_core::talk::enter::Direction::In => "into",
-            tegata_core::talk::enter::Direction::Out => "out of",
-        },
-        door.setup.zone,
+        stands(&door.setup),
         left_out(&door.setup)
     );
     for zone in &tally.zones {
-        text.push_str(&format!("\n  zone {}: {} inside, {} came in", zone.zone, zone.people(), zone.arrived()));
+        let name = door.setup.zone_name(zone.zone);
+        text.push_str(&format!("\n  {name}: {} inside, {} came in", zone.people(), zone.arrived()));
     }
     for (address, heard) in neighbours {
         text.push_str(&format!("\n  neighbour {address}: {}", if *heard { "heard" } else { "NOT HEARD" }));
     }
     let json = json!({
-        "event": door.setup.name, "door": door.setup.door, "zone": door.setup.zone, "direction": door.setup.direction.name(),
+        "event": door.setup.name, "door": door.setup.door, "door_name": door.setup.door_name, "zone": door.setup.zone,
+        "zone_name": door.setup.zone_name(door.setup.zone), "direction": door.setup.direction.name(),
         "waiting": waiting, "zones": zones, "neighbours": heard, "seats_unnamed": door.setup.unnamed,
     });
     Ok(Answer::new(text, json))
@@ -375,7 +404,10 @@ fn log(gate: &Gate<SqliteVault>) -> Result<Answer, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tegata_core::talk::enter::EnterRefusal;
+    use tegata_core::card::ticket::TicketTerms;
+    use tegata_core::card::{CardKind, Terms};
+    use tegata_core::talk::event::PlannedZone;
+    use tegata_core::{EventId, PartyId, Time, Unit};
 
     #[test]
     fn a_steward_reads_the_seats_name_and_its_number_only_where_the_gate_knows_no_other() {
@@ -397,5 +429,87 @@ mod tests {
         assert_eq!(refused.json["seat_name"], "Row 5, 12");
         let standing = told(&GateNotice::Repeated(whom(None, None)));
         assert!(standing.text.contains("1 person let in before"), "{}", standing.text);
+    }
+
+    /// A set-up for door 4 into zone 1, and one ticket, whose codes are taken at this door.
+    fn setup(codes_at: Option<u64>) -> Setup {
+        let ticket = TicketTerms {
+            event: EventId([2; 16]),
+            place: "Town hall".into(),
+            from: Time(5),
+            until: Time(9),
+            zones: vec![1, 2],
+            entries: 1,
+            a_day: None,
+            day_begins: 0,
+            reentry: false,
+            companions: 0,
+            door: codes_at,
+            give_until: None,
+            give_price: None,
+            refund_until: None,
+            extensions: Default::default(),
+        };
+        let terms = Terms {
+            issuer: PartyId([1; 16]),
+            kind: CardKind::Ticket,
+            unit: Unit::ENTRIES,
+            name: "Concert, Stalls".into(),
+            max_payment: 0,
+            offline_limit: 0,
+            due_after: Time::DAY,
+            list_age: Time::DAY,
+            record_age: Time::DAY,
+            max_balance: 1,
+            handovers: 0,
+            refundable: false,
+            max_untouched: 0,
+            register_within: None,
+            program: None,
+            ticket: Some(ticket),
+            extensions: Default::default(),
+        };
+        Setup {
+            number: 1,
+            event: EventId([2; 16]),
+            name: "Concert".into(),
+            terms: vec![terms],
+            replaced: vec![],
+            dead: vec![],
+            door: 4,
+            zone: 1,
+            direction: Direction::In,
+            at: Time(5),
+            gates: vec![],
+            staff: None,
+            seats: None,
+            unnamed: None,
+            zones: None,
+            door_name: None,
+            extensions: Default::default(),
+        }
+    }
+
+    #[test]
+    fn a_gate_says_in_words_where_it_stands_and_by_numbers_what_it_was_not_told() {
+        let numbered = setup(None);
+        assert_eq!(stands(&numbered), "door 4, into zone 1");
+        let zone = |zone, name: &str| PlannedZone { zone, name: name.into(), extensions: Default::default() };
+        let named = Setup {
+            zones: Some(vec![zone(1, "Hall"), zone(2, "Bar")]),
+            door_name: Some("North".into()),
+            direction: Direction::Out,
+            ..numbered
+        };
+        assert_eq!(stands(&named), "North, out of Hall");
+        assert_eq!([2, 3].map(|zone| named.zone_name(zone)), ["Bar", "zone 3"]);
+    }
+
+    #[test]
+    fn a_gate_that_is_alone_promises_codes_only_where_tickets_name_its_door() {
+        // R21.
+        assert_eq!([None, Some(5)].map(|door| codes_alone(&setup(door))), [NO_CODES; 2]);
+        let own = codes_alone(&setup(Some(4)));
+        assert!(own.contains("but of tickets for this door"), "{own}");
     }
 }

@@ -211,10 +211,12 @@ fn week_time(when: &WeekTime) -> String {
 
 fn articles(issuer: &Issuer<SqliteVault>) -> Result<Answer, Failure> {
     let listed = issuer.listings()?;
+    let off = listed.iter().map(|listed| issuer.is_called_off(&listed.terms)).collect::<Result<Vec<bool>, _>>()?;
     let rows: Vec<Vec<String>> = listed
         .iter()
-        .map(|listed| {
-            let until = super::moment(listed.until);
+        .zip(&off)
+        .map(|(listed, off)| {
+            let until = if *off { "cancelled".to_owned() } else { super::moment(listed.until) };
             vec![
                 listed.article.to_string(),
                 listed.terms.name.clone(),
@@ -227,8 +229,10 @@ fn articles(issuer: &Issuer<SqliteVault>) -> Result<Answer, Failure> {
         .collect();
     let json = listed
         .iter()
-        .map(|listed| {
+        .zip(&off)
+        .map(|(listed, off)| {
             json!({
+                "cancelled": off,
                 "article": listed.article,
                 "revision": listed.revision,
                 "name": listed.terms.name,
@@ -255,7 +259,8 @@ fn batches(issuer: &Issuer<SqliteVault>) -> Result<Answer, Failure> {
     let rows: Vec<Vec<String>> = listed
         .iter()
         .map(|batch| {
-            vec![batch.batch.to_string(), super::moment(batch.at), batch.count.to_string(), batch.face.to_string()]
+            let (number, at) = (batch.batch.to_string(), super::moment(batch.at));
+            vec![number, at, batch.name.clone(), batch.count.to_string(), batch.face.to_string(), few(&batch.seats)]
         })
         .collect();
     let json = listed
@@ -264,37 +269,51 @@ fn batches(issuer: &Issuer<SqliteVault>) -> Result<Answer, Failure> {
             json!({
                 "batch": batch.batch,
                 "at": batch.at.0,
+                "for": batch.name,
+                "seats": batch.seats,
                 "count": batch.count,
                 "face": batch.face.decimal().to_string(),
                 "currency": batch.face.unit().name(),
             })
         })
         .collect::<Vec<_>>();
-    let text = format!("Issuer {party}\n{}", table(&["batch", "ordered", "numbers", "face"], &rows));
+    let text = format!("Issuer {party}\n{}", table(&["batch", "ordered", "for", "numbers", "face", "seats"], &rows));
     Ok(Answer::new(text, json!({ "issuer": party, "batches": json })))
 }
 
+/// The first seats of a batch, and how many more there are.
+fn few(seats: &[String]) -> String {
+    let named = seats.iter().take(3).cloned().collect::<Vec<_>>().join("; ");
+    match seats.len().saturating_sub(3) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
 fn print(issuer: &Issuer<SqliteVault>, batch: u64, csv: Option<PathBuf>) -> Result<Answer, Failure> {
-    let printed = issuer.print(batch)?;
+    let (of, printed) = (issuer.batch(batch)?, issuer.print(batch)?);
+    // Whoever sells tickets of several categories has to tell their sheets apart.
+    let named = if of.tickets { format!(",{}", cell(&of.name)) } else { String::new() };
     let seated = printed.iter().any(|number| number.seat.is_some());
-    let mut text = format!("serial,number,face{}\n", if seated { ",seat" } else { "" });
+    let heads = (if seated { ",seat" } else { "" }, if of.tickets { ",for" } else { "" });
+    let mut text = format!("serial,number,face{}{}\n", heads.0, heads.1);
     for number in &printed {
         let seat = number.seat.as_ref().map_or_else(String::new, |seat| format!(",{}", cell(seat)));
-        writeln!(text, "{},{},{}{seat}", number.serial, number.number, number.face.decimal())?;
+        writeln!(text, "{},{},{}{seat}{named}", number.serial, number.number, number.face.decimal())?;
     }
     let Some(path) = csv else {
         let numbers = printed
             .iter()
             .map(|number| json!({ "serial": number.serial, "number": number.number.to_string(), "seat": number.seat }))
             .collect::<Vec<_>>();
-        return Ok(Answer::new(text.trim_end(), json!({ "batch": batch, "numbers": numbers })));
+        return Ok(Answer::new(text.trim_end(), json!({ "batch": batch, "for": of.name, "numbers": numbers })));
     };
     // Whoever reads the file can take the cards: nobody else may, and nothing is overwritten.
     let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
     match made.and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes())) {
         Ok(()) => Ok(Answer::new(
             format!("{} numbers are in {}. Whoever reads them can take the cards.", printed.len(), path.display()),
-            json!({ "batch": batch, "count": printed.len(), "file": path.display().to_string() }),
+            json!({ "batch": batch, "for": of.name, "count": printed.len(), "file": path.display().to_string() }),
         )),
         Err(error) => fail(format!("{} was not written: {error}", path.display())),
     }

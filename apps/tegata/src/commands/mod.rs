@@ -5,6 +5,7 @@ pub mod buy;
 pub mod category;
 pub mod change;
 pub mod credit;
+pub mod doors;
 pub mod event;
 pub mod gate;
 pub mod give;

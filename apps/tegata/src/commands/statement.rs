@@ -45,6 +45,21 @@ fn net(payment: &Value) -> String {
     if said.is_empty() && cell(payment, "state") == "paid" { cell(payment, "amount") } else { said }
 }
 
+/// The columns of an issuer's books and the fields that they show: with what is seldom there, they add up (R10).
+fn accounts(books: &[Value]) -> Vec<(&'static str, &'static str)> {
+    let always = [("", "unit"), ("issued", "issued"), ("waiting", "waiting"), ("held", "held")];
+    let always = always.into_iter().chain([("in flight", "in_flight"), ("payable", "payable"), ("paid", "paid")]);
+    let seldom =
+        [("refunded", "refunded"), ("expired", "expired"), ("disputed", "disputed"), ("- guarantors", "guarantor")];
+    let says = |name: &str| books.iter().any(|book| is_some(&cell(book, name)));
+    always.chain(seldom.into_iter().filter(|(_, name)| says(name))).collect()
+}
+
+/// Whether an amount, as it is written, is not zero.
+fn is_some(amount: &str) -> bool {
+    amount.bytes().any(|digit| (b'1'..=b'9').contains(&digit))
+}
+
 fn told(statement: &Value) -> String {
     let mut parts = Vec::new();
     let mut part = |title: &str, head: &[&str], rows: Vec<Vec<String>>| {
@@ -59,8 +74,10 @@ fn told(statement: &Value) -> String {
     });
     let head = ["when", "terminal", "number", "by", "state", "", "amount", "fee", "net"];
     part("Payments", &head, payments.collect());
-    let books = ["unit", "issued", "waiting", "held", "in_flight", "payable", "paid"];
-    part("Books", &books.map(|name| if name == "unit" { "" } else { name }), cells(list(statement, "books"), &books));
+    let books = accounts(list(statement, "books"));
+    let heads: Vec<&str> = books.iter().map(|(head, _)| *head).collect();
+    let names: Vec<&str> = books.iter().map(|(_, name)| *name).collect();
+    part("Books", &heads, cells(list(statement, "books"), &names));
     let periods = ["period", "at", "side", "unit", "carried", "credited", "undone", "fees", "returned", "due"];
     let head = ["period", "closed", "", "", "carried", "credited", "undone", "fees", "returned", "comes to"];
     part("Periods", &head, cells(list(statement, "periods"), &periods));
@@ -71,7 +88,7 @@ fn told(statement: &Value) -> String {
         cells(list(statement, "payouts"), &payouts),
     );
     let mut payable = cells(list(statement, "payable"), &["unit", "amount", "issuer"]);
-    payable.retain(|row| row[1].bytes().any(|digit| (b'1'..=b'9').contains(&digit)));
+    payable.retain(|row| is_some(&row[1]));
     part("Payable now", &["", "amount", "of"], payable);
     let contracts = ["tender", "unit", "percent", "fixed", "from", "version"];
     part(
@@ -134,4 +151,22 @@ fn spreadsheet(statement: &Value) -> String {
         rows.push([fields("payout", one, names), vec![String::new()]].concat());
     }
     csv(&head, &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_issuers_books_show_every_account_that_makes_them_add_up() {
+        let book = |refunded: &str, disputed: &str| {
+            json!({ "books": [{
+                "unit": "entries", "issued": "28", "waiting": "0", "held": "14", "in_flight": "0", "payable": "0", "paid": "0",
+                "refunded": refunded, "expired": "0", "disputed": disputed, "guarantor": "0",
+            }] })
+        };
+        let heads = |statement: &Value| told(statement).lines().nth(1).unwrap().to_owned();
+        assert!(heads(&book("12", "2")).ends_with("refunded  disputed"), "{}", told(&book("12", "2")));
+        assert!(heads(&book("0", "0")).ends_with("payable  paid"), "{}", told(&book("0", "0")));
+    }
 }

@@ -31,7 +31,7 @@ pub fn list(place: &Place, name: &str) -> Result<Answer, Failure> {
                     (Some(_), Some(name)) => name.clone(),
                     (Some(seat), None) => format!("number {seat}"),
                 },
-                left(ticket).to_string(),
+                left_in_words(ticket),
                 state(ticket, *stands).to_owned(),
             ]
         })
@@ -64,6 +64,23 @@ fn left(ticket: &Ticket) -> u64 {
     entries.saturating_sub(ticket.passes.iter().map(|(_, pass)| pass.entry).min().unwrap_or(0))
 }
 
+/// The entries left into each zone of its terms.
+fn left_by_zone(ticket: &Ticket) -> Vec<(u64, u64)> {
+    let entries = ticket.terms.ticket.as_ref().map_or(0, |terms| terms.entries);
+    ticket.passes.iter().map(|(zone, pass)| (*zone, entries.saturating_sub(pass.entry))).collect()
+}
+
+/// The same for people: of one zone the number alone.
+fn left_in_words(ticket: &Ticket) -> String {
+    match left_by_zone(ticket).as_slice() {
+        [] | [_] => left(ticket).to_string(),
+        several => {
+            let each = several.iter().map(|(zone, left)| format!("{left} into zone {zone}"));
+            each.collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
 fn state(ticket: &Ticket, stands: Standing) -> &'static str {
     match (ticket.purse.state, stands) {
         (_, Standing::Given { .. } | Standing::Gift { .. }) => "given away",
@@ -79,6 +96,7 @@ fn state(ticket: &Ticket, stands: Standing) -> &'static str {
 
 fn listed(ticket: &Ticket, stands: Standing) -> Value {
     let terms = ticket.terms.ticket.as_ref();
+    let by_zone = left_by_zone(ticket).into_iter().map(|(zone, left)| json!({ "zone": zone, "left": left }));
     json!({
         "ticket": ticket.card.to_string(),
         "name": ticket.terms.name,
@@ -88,6 +106,7 @@ fn listed(ticket: &Ticket, stands: Standing) -> Value {
         "seat": ticket.purse.certificate.claimed().seat,
         "seat_name": ticket.purse.seat_name,
         "entries_left": left(ticket),
+        "entries_left_by_zone": by_zone.collect::<Vec<_>>(),
         "zones": terms.map(|terms| terms.zones.clone()),
         "state": state(ticket, stands),
         "standing": give::standing(stands),
@@ -166,17 +185,54 @@ pub fn told(notices: &[WalletEnterNotice], card: CardId) -> Result<Answer, Failu
     }
 }
 
+/// The zone that a code is for: a wallet knows zones by their numbers alone, as its ticket does.
+fn zone_of(named: Option<&str>, opens: &[u64]) -> Result<u64, Failure> {
+    let Some(named) = named else {
+        return opens.first().copied().map_or_else(|| fail("this ticket opens no zone"), Ok);
+    };
+    let digits = named.strip_prefix("zone").unwrap_or(named).trim();
+    match digits.parse::<u64>() {
+        Ok(zone) if opens.contains(&zone) => Ok(zone),
+        Ok(zone) => {
+            let others = zones(opens.iter().copied());
+            fail(format!("this ticket does not open zone {zone}: it is for {others}"))
+        }
+        Err(_) => fail(format!(
+            "a ticket has its zones by number, and '{named}' is none: it is for {}; the gate or the promoter says which is which",
+            zones(opens.iter().copied())
+        )),
+    }
+}
+
+/// Why a ticket has no code any more: it was given, and when; or it is blocked or over.
+fn not_shown(wallet: &Wallet<SqliteVault>, ticket: &Ticket) -> Option<String> {
+    let (card, stands) = (ticket.card, wallet.standing(&ticket.purse));
+    match (ticket.purse.state, stands) {
+        (PurseState::Active, _) => None,
+        (_, Standing::Given { .. } | Standing::Gift { .. }) => {
+            let at = wallet.given_at(&ticket.purse).map_or_else(String::new, |at| format!(" on {}", super::moment(at)));
+            let note = give::note(card, stands).unwrap_or_default();
+            Some(format!("it was given away{at}, and only its receiver's wallet shows it: {note}"))
+        }
+        (PurseState::Blocked, _) => Some(format!("{card} is blocked: update, and ask the box office")),
+        (PurseState::Ended, _) => Some(format!("{card} is over: `tickets` and `changes` say how it stands")),
+    }
+}
+
 /// Draws the code of this moment.
 pub fn show(
     place: &Place,
     name: &str,
-    (ticket, zone, people): (Option<&str>, Option<u64>, u64),
+    (ticket, zone, people): (Option<&str>, Option<&str>, u64),
 ) -> Result<Answer, Failure> {
     let mut opened = place.wallet(name)?;
     let card = chosen(&opened.part, ticket)?;
     let ticket = opened.part.ticket(card)?;
     if ticket.purse.state == PurseState::Active && !ticket.has_key {
         return fail(without_key(card));
+    }
+    if let Some(why) = not_shown(&opened.part, &ticket) {
+        return fail(why);
     }
     let (zone, pass) = into(&ticket, zone)?;
     let opens: Vec<u64> = ticket.passes.iter().map(|(zone, _)| *zone).collect();
@@ -207,17 +263,11 @@ pub fn show(
 }
 
 /// The zone that is meant, of those that the ticket opens, and what was shown for it.
-fn into(ticket: &Ticket, zone: Option<u64>) -> Result<(u64, &Pass), Failure> {
-    let Some(zone) = zone.or(ticket.passes.first().map(|(zone, _)| *zone)) else {
-        return fail("this ticket opens no zone");
-    };
-    match ticket.passes.iter().find(|(of, _)| *of == zone) {
-        Some((_, pass)) => Ok((zone, pass)),
-        None => {
-            let opens = zones(ticket.passes.iter().map(|(zone, _)| *zone));
-            fail(format!("this ticket does not open zone {zone}: it is for {opens}"))
-        }
-    }
+fn into<'a>(ticket: &'a Ticket, named: Option<&str>) -> Result<(u64, &'a Pass), Failure> {
+    let opens: Vec<u64> = ticket.passes.iter().map(|(zone, _)| *zone).collect();
+    let zone = zone_of(named, &opens)?;
+    let pass = ticket.passes.iter().find(|(of, _)| *of == zone);
+    pass.map_or_else(|| fail("this ticket opens no zone"), |(zone, pass)| Ok((*zone, pass)))
 }
 
 /// Notes that its holder came in by the last code, as they say.
@@ -225,7 +275,7 @@ pub fn came_in(
     place: &Place,
     screen: Screen,
     name: &str,
-    (ticket, zone): (Option<&str>, Option<u64>),
+    (ticket, zone): (Option<&str>, Option<&str>),
     (went_out, yes): (bool, bool),
 ) -> Result<Answer, Failure> {
     let mut opened = place.wallet(name)?;

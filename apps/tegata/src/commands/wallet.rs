@@ -35,10 +35,10 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: WalletCommand) ->
             ticket::enter(place, screen, name, (&gate, ticket.as_deref(), people))
         }
         WalletCommand::Show { ticket, zone, came_in: true, went_out, yes, .. } => {
-            ticket::came_in(place, screen, name, (ticket.as_deref(), zone), (went_out, yes))
+            ticket::came_in(place, screen, name, (ticket.as_deref(), zone.as_deref()), (went_out, yes))
         }
         WalletCommand::Show { ticket, zone, people, .. } => {
-            ticket::show(place, name, (ticket.as_deref(), zone, people))
+            ticket::show(place, name, (ticket.as_deref(), zone.as_deref(), people))
         }
         WalletCommand::Give { ticket, listen, wait, yes } => {
             give::give(place, screen, name, (&ticket, yes), (&listen, wait))

@@ -62,9 +62,9 @@ pub struct ChangeFlags {
     /// What the tickets are called from now on
     #[arg(long)]
     pub called: Option<String>,
-    /// The zones they open, by number
+    /// The zones they open, by name or number, with commas between
     #[arg(long, value_delimiter = ',')]
-    pub zones: Option<Vec<u64>>,
+    pub zones: Option<Vec<String>>,
     /// What people are told
     #[arg(long)]
     pub text: String,

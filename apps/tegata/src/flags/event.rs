@@ -140,13 +140,13 @@ pub struct PassesFlags {
     /// Currency of the prices
     #[arg(long, default_value = "USD")]
     pub currency: String,
-    /// Into this zone [default: all]; may be given several times
+    /// Into this zone, by name or number [default: all]; may be given several times
     #[arg(long)]
     pub into: Vec<String>,
-    /// Entries in all; with more than one, who has gone out may come in again
+    /// Entries into each zone; with more than one, who has gone out may come in again
     #[arg(long, default_value_t = 1)]
     pub entries: u64,
-    /// Entries on one day [default: no other bound]
+    /// Entries into each zone on one day [default: no other bound]
     #[arg(long)]
     pub a_day: Option<u64>,
     /// Who has gone out may not come in again on that day

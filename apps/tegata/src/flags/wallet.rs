@@ -61,9 +61,9 @@ pub enum WalletCommand {
         /// Which ticket [default: the only one]
         #[arg(long)]
         ticket: Option<String>,
-        /// Into which zone [default: the ticket's first]
+        /// Into which zone, by number, as `tickets` shows it [default: the ticket's first]
         #[arg(long)]
-        zone: Option<u64>,
+        zone: Option<String>,
         /// How many people
         #[arg(long, default_value_t = 1)]
         people: u64,

@@ -33,9 +33,9 @@ message! {
         4 until: Time,
         /// The zones that it opens.
         5 zones: Vec<u64>,
-        /// Entries in all.
+        /// Entries into each zone.
         6 entries: u64,
-        /// Entries on one day; absent: no other bound.
+        /// Entries into each zone on one day; absent: no other bound.
         7 a_day: Option<u64>,
         /// When a day begins, in seconds after midnight UTC.
         8 day_begins: u64,

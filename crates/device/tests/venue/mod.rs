@@ -165,6 +165,8 @@ impl Venue {
             staff: None,
             seats: Some(vec![SeatRun { seat: 12_301, count: 50, name: "Row 5, 01".into(), step: 1 }]),
             unnamed: None,
+            zones: None,
+            door_name: None,
             extensions: Default::default(),
         }
     }

@@ -34,7 +34,7 @@ pub use hand::{ByHand, EntryOver, HandError, MOST_BY_HAND, Member, StaffRole, by
 pub use messages::*;
 pub use relay::{Listened, PagesAsked, PagesTold, Relay, relay, take_relay};
 pub use seats::{MAX_SEAT_NAMES, SeatRun};
-pub use setup::{DeadTicket, Setup};
+pub use setup::{DeadTicket, MAX_PLACE_NAMES, Setup};
 pub use share::{Neighbour, Page, PageError, page, take};
 pub use tally::{Tally, Zone};
 pub use wallet::{Attempt, Pass, Visitor, WalletEnter, WalletEnterNotice};

@@ -9,8 +9,12 @@ use crate::message;
 use crate::money::Time;
 use crate::record::{RecordKey, Space};
 use crate::step::Records;
+use crate::talk::event::{EventPlan, PlannedZone};
 use crate::wire::canonical::{DecodeError, Reader, Wire, Writer};
-use alloc::{string::String, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
+
+/// Bytes that the names of all zones, and of the door, may have in a set-up. Beyond, they are left out, and the gate shows numbers.
+pub const MAX_PLACE_NAMES: usize = 20_000;
 
 /// A ticket whose generations up to this one let nobody in, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +71,10 @@ message! {
         13 seats: Option<Vec<SeatRun>>,
         /// How many seats are unnamed, because all names together are too long; absent: none.
         14 unnamed: Option<u64>,
+        /// The event's zones, by number, none twice; absent: the gate shows them by their numbers.
+        15 zones: Option<Vec<PlannedZone>>,
+        /// What people call the door; absent: the gate shows its number.
+        16 door_name: Option<String>,
     }
 }
 
@@ -90,6 +98,22 @@ impl Setup {
     pub fn seat_name(&self, seat: u64) -> Option<String> {
         seats::seat_name(self.runs(), seat)
     }
+    /// What a plan calls its zones and this door: of either nothing where it has no such door, or where it is too long for a set-up.
+    pub fn place_names(plan: &EventPlan, door: u64) -> (Option<Vec<PlannedZone>>, Option<String>) {
+        let fits = |bytes: usize| bytes <= MAX_PLACE_NAMES;
+        let zones = fits(plan.zones.to_bytes().len()).then(|| plan.zones.clone());
+        let door = plan.doors.iter().find(|known| known.door == door && fits(known.name.len()));
+        (zones, door.map(|door| door.name.clone()))
+    }
+    /// What people call a zone, else its number.
+    pub fn zone_name(&self, zone: u64) -> String {
+        let known = self.zones.iter().flatten().find(|known| known.zone == zone);
+        known.map_or_else(|| format!("zone {zone}"), |known| known.name.clone())
+    }
+    /// What people call the gate's door, else its number.
+    pub fn door_name(&self) -> String {
+        self.door_name.clone().unwrap_or_else(|| format!("door {}", self.door))
+    }
     /// Why this generation of a ticket lets nobody in.
     pub fn dead(&self, card: CardId, generation: u64) -> Option<EnterRefusal> {
         let found = self.dead.binary_search_by_key(&card, |dead| dead.card).ok()?;
@@ -110,5 +134,37 @@ impl Setup {
             return Err(EnterRefusal::Changed);
         }
         self.listed(handle).ok_or(EnterRefusal::OtherEvent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::PartyId;
+    use crate::talk::event::PlannedDoor;
+    use alloc::vec;
+
+    #[test]
+    fn a_set_up_has_names_of_zones_and_of_its_own_door_as_far_as_there_is_room() {
+        let zone = |zone, name: &str| PlannedZone { zone, name: name.into(), extensions: Default::default() };
+        let door = |door, name: &str| PlannedDoor { door, name: name.into(), zone: 1, extensions: Default::default() };
+        let mut plan = EventPlan {
+            promoter: PartyId([1; 16]),
+            event: EventId([2; 16]),
+            revision: 1,
+            name: "Concert".into(),
+            place: "Town hall".into(),
+            zones: vec![zone(1, "Hall"), zone(2, "Bar")],
+            doors: vec![door(1, "North"), door(2, "South")],
+            seats: vec![],
+            at: Time(5),
+            extensions: Default::default(),
+        };
+        assert_eq!(Setup::place_names(&plan, 2), (Some(plan.zones.clone()), Some("South".into())));
+        assert_eq!(Setup::place_names(&plan, 3).1, None, "no such door");
+        plan.zones[1].name = "a".repeat(MAX_PLACE_NAMES);
+        plan.doors[1].name = "b".repeat(MAX_PLACE_NAMES + 1);
+        assert_eq!(Setup::place_names(&plan, 2), (None, None));
+        assert_eq!(Setup::place_names(&plan, 1), (None, Some("North".into())), "each by itself");
     }
 }
