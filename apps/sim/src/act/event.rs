@@ -10,7 +10,9 @@ use crate::visit::{Visit, Visited};
 use tegata_core::card::payment::{Purse, PurseState};
 use tegata_core::card::ticket::Usage;
 use tegata_core::card::{CardKind, ticket};
-use tegata_core::talk::enter::{Direction, EnterRefusal, GateNotice, Visitor, WalletEnterNotice, Window, read_window};
+use tegata_core::talk::enter::{
+    Direction, EnterRefusal, GateNotice, Pass, Visitor, WalletEnterNotice, Window, read_window,
+};
 use tegata_core::talk::pay::load_purse;
 use tegata_core::{CardId, Time};
 use tegata_device::Now;
@@ -164,6 +166,12 @@ impl Town {
         own.gate.hear(hears);
         let door = own.gate.door().ok()?;
         let zone = door.setup.zone;
+        let stays = fault.is_none()
+            && hears
+            && own.tampered.is_none()
+            && person.tampered.is_none()
+            && door.setup.direction == Direction::Out
+            && is_inside(&ticket.passes, &purse, Usage::load(&own.gate.device, card, zone), (zone, people));
         let clocks = Clocks { time: self.time, wallet: person.skew, terminal: own.skew };
         let tried = ticket.passes.iter().find(|(of, _)| *of == zone).map_or(0, |(_, pass)| pass.attempts.len());
         let visit = Visit::start(visitor, door, fault, &mut venue.dice).ok()?;
@@ -171,6 +179,14 @@ impl Town {
         let seen = visit.run((wallet, &mut own.gate.device), clocks, &mut self.air, &mut venue.dice);
         self.crossed += seen.crossed;
         self.say(|| format!("wallet {at} shows {card} at gate {gate_at}: {:?} | {:?}", seen.wallet, seen.gate));
+        let refused =
+            |notice: &GateNotice| matches!(notice, GateNotice::Refused(why, _) if *why != EnterRefusal::GateNotTrusted);
+        if stays && seen.gate.iter().any(refused) {
+            self.wrong.push(format!(
+                "R20: gate {gate_at} knows that {card} is inside, and does not let it out: {:?}",
+                seen.gate
+            ));
+        }
         let honest = self.is_honest_card(card);
         let elsewhere = |notice: &WalletEnterNotice| {
             matches!(notice, WalletEnterNotice::Refused { why: EnterRefusal::UsedElsewhere, .. })
@@ -537,4 +553,17 @@ impl Town {
         }
         self.wrong.push(format!("liveness: wallet {at} cannot come in with {card} in calm: {told:?}"));
     }
+}
+
+/// Whether gate and wallet know of the same people inside by a ticket: they go out, whatever has become of it since.
+fn is_inside(passes: &[(u64, Pass)], purse: &Purse, usage: Option<Usage>, (zone, people): (u64, u64)) -> bool {
+    let pass = passes.iter().find(|(of, _)| *of == zone).map(|(_, pass)| pass);
+    let (Some(pass), Some(usage)) = (pass, usage) else {
+        return false;
+    };
+    pass.inside
+        && !pass.is_pending()
+        && pass.coded.is_none()
+        && (usage.generation, usage.entry) == (purse.generation(), pass.entry)
+        && (1..=usage.inside).contains(&people)
 }

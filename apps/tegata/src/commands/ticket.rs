@@ -101,8 +101,12 @@ fn chosen(wallet: &Wallet<SqliteVault>, named: Option<&str>) -> Result<CardId, F
             None => fail(format!("'{named}' names no ticket; it is card- and 32 digits, as `tickets` shows it")),
         };
     }
-    let valid: Vec<_> =
-        wallet.tickets()?.into_iter().filter(|ticket| ticket.purse.state == PurseState::Active).collect();
+    let (mut valid, over): (Vec<_>, Vec<_>) =
+        wallet.tickets()?.into_iter().partition(|ticket| ticket.purse.state == PurseState::Active);
+    // Whoever is inside goes out, also with a ticket that is over by now.
+    if valid.is_empty() {
+        valid.extend(over.into_iter().filter(|ticket| !inside(ticket).is_empty()));
+    }
     match valid.as_slice() {
         [one] => Ok(one.card),
         [] => fail("this wallet holds no valid ticket; `tickets` shows all it has"),
