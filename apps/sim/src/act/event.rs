@@ -462,7 +462,7 @@ impl Town {
         self.wrong.extend(alone.iter().map(|at| format!("R22: gate {at} is alone in calm")));
     }
     /// In calm: every good ticket of an honest wallet comes in, unless its terms say no; first by a code and out again where its
-    /// wallet has held itself inside since another day.
+    /// wallet has held itself inside since another day. Who is inside by any other ticket leaves.
     pub fn everybody_enters(&mut self) {
         let sound = self.venue.as_ref().is_some_and(|venue| venue.gates.iter().all(|gate| gate.tampered.is_none()));
         if !sound {
@@ -480,11 +480,14 @@ impl Town {
                     || self.is_undone(held.card)
                     || ticket::of(&held.terms).is_none_or(|terms| self.time < terms.from)
                     || self.unpaid_on(held.card).is_ok_and(|unpaid| unpaid > 0);
+                let inside = held.passes.iter().any(|(zone, pass)| *zone == 1 && pass.inside);
                 if !barred && held.purse.state == PurseState::Active {
-                    if held.passes.iter().any(|(zone, pass)| *zone == 1 && pass.inside) {
+                    if inside {
                         self.comes_by_code(at, held.card);
                     }
                     self.comes_in(at, held.card);
+                } else if inside {
+                    self.leaves(at, held.card);
                 }
             }
         }
@@ -519,6 +522,13 @@ impl Town {
         }
         self.wrong
             .push(format!("liveness: wallet {at} came in by a code with {card} and cannot go out in calm: {told:?}"));
+    }
+    /// Whoever is inside by a ticket that is over, or blocked, goes out where that is known; the touch itself looks at that.
+    fn leaves(&mut self, at: usize, card: CardId) {
+        self.tell_gates_all();
+        if let Some(exit) = self.doors(Direction::Out).first().copied() {
+            self.visit(at, exit, (card, 1), None);
+        }
     }
     fn comes_in(&mut self, at: usize, card: CardId) {
         let over = |time: Time, until: Option<Time>| until.is_none_or(|until| time >= until);

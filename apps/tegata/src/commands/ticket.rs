@@ -53,7 +53,7 @@ pub fn list(place: &Place, name: &str) -> Result<Answer, Failure> {
 fn without_key(card: CardId) -> String {
     format!(
         "{card} cannot be shown: an older copy of this wallet was put back, and its key was not in it. The provider issues the ticket anew, \
-         for another wallet: tegata provider reissue {card}"
+         by a number that this wallet takes, or another: tegata provider reissue {card}"
     )
 }
 
