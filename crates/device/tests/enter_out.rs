@@ -78,7 +78,7 @@ fn who_came_in_under_terms_that_were_replaced_or_are_not_listed_goes_out() {
     let handle = two_inside().terms.handle();
     let other = TicketTerms { zones: vec![2], companions: 0, reentry: false, ..ticket_terms() };
     let other = Venue::new(Algorithm::Ed25519, other).terms;
-    let listed = [vec![other.clone()], vec![]];
+    let listed = [vec![other], vec![]];
     for terms in listed {
         let mut venue = two_inside();
         hears_that(&mut venue, |setup| (setup.terms, setup.replaced) = (terms.clone(), vec![handle]));

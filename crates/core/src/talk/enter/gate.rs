@@ -271,7 +271,8 @@ impl GateEnter {
             Direction::Out => door.setup.listed(certified.terms).ok_or(EnterRefusal::OtherEvent),
         };
         let terms = terms.map(ticket::of);
-        let seat = seat_of(&door.setup, certified, terms);
+        let leaves = usage.lets_out(said.generation, wanted);
+        let seat = seat_of(&door.setup, certified, terms).or(certified.seat.filter(|_| leaves.is_some()));
         let passing = Passing {
             card: said.card,
             entry: wanted.entry,
@@ -293,7 +294,7 @@ impl GateEnter {
         };
         // Changed, given on, or of terms that let in fewer by now: whoever is inside goes out all the same.
         let verdict = match verdict {
-            Verdict::Refuse(why) => usage.lets_out(said.generation, wanted).unwrap_or(Verdict::Refuse(why)),
+            Verdict::Refuse(why) => leaves.unwrap_or(Verdict::Refuse(why)),
             kept => kept,
         };
         let used = usage.used(wanted.entry, Direction::In).is_some();
