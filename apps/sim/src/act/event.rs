@@ -206,8 +206,8 @@ impl Town {
         Some(seen)
     }
 
-    /// Steward and holder read the same of a seat. A gate that has not heard of a ticket's terms says no, and nothing of its seat; a
-    /// wallet that was put back may have the ticket again without its seat's name.
+    /// Steward and holder read the same of a seat. A gate that has not heard of a ticket's terms says no, and nothing of its seat; some
+    /// wallets have heard of no name.
     fn saw_seat(&mut self, gate_at: usize, purse: &Purse, shown: &[GateNotice]) {
         let (seat, name) = (purse.certificate.claimed().seat, purse.seat_name.as_ref());
         for notice in shown {
