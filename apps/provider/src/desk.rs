@@ -239,6 +239,17 @@ impl<'a> Desk<'a> {
             extensions: Default::default(),
         }))
     }
+    /// The command by which a wallet has this certificate of a card that it knows, with what stands on its seat.
+    pub(crate) fn install_command(
+        &self,
+        card: CardId,
+        certificate: Signed<CardCertificate>,
+        terms: Terms,
+    ) -> Result<Command, ProviderError> {
+        let seat_name = self.seat_name(card)?;
+        let (card, certificate, terms) = (Some(card), Some(certificate), Some(terms));
+        Ok(Command { card, certificate, terms, seat_name, ..Command::new(CommandKind::Install) })
+    }
     /// What stands on a ticket's seat.
     pub(crate) fn seat_name(&self, card: CardId) -> Result<Option<String>, ProviderError> {
         match self.store.ticket(card)? {

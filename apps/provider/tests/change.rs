@@ -892,6 +892,34 @@ fn who_was_let_in_while_the_question_was_open_is_paid_back_by_the_cancellation()
 }
 
 #[test]
+fn who_is_inside_when_the_event_is_cancelled_goes_out_and_that_is_no_exception() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    concert.doors_open();
+    concert.enters(card, 0);
+    let now = concert.world.moment();
+    let (certificate, page) = concert.gates[0].page(0, now).expect("signed");
+    concert.gates[2].take(certificate, page, now).expect("heard");
+    concert.brings(0);
+    concert.cancels();
+    concert.work();
+    concert.hears();
+    assert_eq!(concert.visitor.ticket(card).expect("a ticket").purse.state, PurseState::Ended);
+    // All know by now that it is paid back: the wallet, and every gate.
+    (0..3).for_each(|gate| concert.brings(gate));
+    assert_eq!(concert.bank_pays_back(), [4_500]);
+    concert.hears();
+    assert_eq!(concert.gates[2].tally().inside(1), 1);
+    concert.enters(card, 2);
+    assert_eq!(concert.gates[2].tally().inside(1), 0);
+    assert_eq!(concert.refused(card, 0), EnterRefusal::Refunded, "it does not come in again");
+    (0..3).for_each(|gate| concert.brings(gate));
+    concert.hears();
+    assert!(concert.world.open_exceptions().is_empty(), "{:?}", concert.world.open_exceptions());
+    concert.clean();
+}
+
+#[test]
 fn a_provider_that_dies_at_every_step_of_a_cancellation_over_a_change_pays_everyone_once() {
     let mut concert = Concert::new();
     let cards = [concert.buys(), concert.buys(), concert.buys()];

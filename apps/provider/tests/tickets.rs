@@ -8,6 +8,7 @@ mod world;
 use clearing::audited;
 use concert::*;
 use tegata_core::Time;
+use tegata_core::card::payment::PurseState;
 use tegata_core::talk::cards::Done;
 use tegata_core::talk::enter::{Direction, EnterRefusal, GateNotice, SeatRun, Setup};
 use tegata_core::talk::event::*;
@@ -163,7 +164,51 @@ fn a_copy_that_came_in_elsewhere_is_found_with_both_presentations_and_blocked() 
     let setup = Setup::load(&concert.gates[0].device).expect("set up");
     assert_eq!(setup.dead(card, 1), Some(EnterRefusal::Blocked));
     concert.world.update(&mut concert.visitor.device);
-    assert_eq!(concert.refused(card, 2), EnterRefusal::Blocked);
+    assert_eq!(concert.refused(card, 0), EnterRefusal::Blocked);
+    // It came in with it, and goes out.
+    concert.enters(card, 2);
+    concert.brings(2);
+    assert_eq!(concert.world.open_exceptions(), ["cloned"]);
+    concert.clean();
+}
+
+#[test]
+fn a_wallet_that_was_put_back_and_shows_its_ticket_again_before_its_update_is_convicted_and_says_so() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    concert.world.update(&mut concert.visitor.device);
+    concert.doors_open();
+    let copy = concert.visitor.device.vault.clone();
+    concert.enters(card, 0);
+    concert.world.update(&mut concert.visitor.device);
+    concert.visitor.device.vault = copy;
+    concert.enters(card, 1);
+    // It gets a new generation under the same key (R14), and brings what convicts it.
+    concert.world.update(&mut concert.visitor.device);
+    concert.world.update(&mut concert.visitor.device);
+    let purse = concert.visitor.ticket(card).expect("a ticket").purse;
+    assert_eq!((purse.generation(), purse.state), (2, PurseState::Blocked));
+    (0..3).for_each(|gate| concert.brings(gate));
+    assert_eq!(concert.world.open_exceptions(), ["cloned"]);
+    assert_eq!(concert.refused(card, 0), EnterRefusal::Blocked);
+    let setup = Setup::load(&concert.gates[1].device).expect("set up");
+    assert_eq!(setup.dead(card, 2), Some(EnterRefusal::Blocked), "nor does its new generation come in");
+    concert.clean();
+}
+
+#[test]
+fn a_wallet_that_was_put_back_hears_again_what_stands_on_its_seat() {
+    let mut concert = Concert::new();
+    concert.world.update(&mut concert.visitor.device);
+    let copy = concert.visitor.device.vault.clone();
+    let card = concert.buys();
+    let named = |concert: &Concert| concert.visitor.ticket(card).expect("a ticket").purse.seat_name;
+    assert_eq!(named(&concert), Some("Row 1, 1".into()));
+    concert.world.update(&mut concert.visitor.device);
+    concert.visitor.device.vault = copy;
+    assert!(concert.visitor.ticket(card).is_err(), "it knows of no ticket");
+    concert.world.update(&mut concert.visitor.device);
+    assert_eq!(named(&concert), Some("Row 1, 1".into()));
     concert.clean();
 }
 

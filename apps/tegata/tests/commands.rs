@@ -181,8 +181,9 @@ fn an_older_copy_of_a_vault_is_set_right_by_the_next_update() {
     std::fs::write(&vault, before).unwrap();
     let updated = good(data, "wallet alice update");
     assert_eq!(updated["restarted"], true);
-    let held = good(data, "wallet alice cards")["cards"][0]["remaining"].clone();
-    assert_ne!(held, "45.50", "what was spent stays spent");
+    let held = good(data, "wallet alice cards")["cards"][0].clone();
+    assert_ne!(held["remaining"], "45.50", "what was spent stays spent");
+    assert!(held["held_back"].is_string() && held["release_at"].is_u64(), "what is held back, and until when: {held}");
     drop(running);
     assert_eq!(good(data, "audit")["clean"], true);
 }

@@ -208,4 +208,7 @@ fn a_ticket_whose_key_an_older_copy_of_its_wallet_has_not_says_so() {
     hall.bad(&["wallet", "alice", "enter", "north", "--ticket", late], "its key was not in it");
     let told = hall.text(&["wallet", "alice", "tickets"]);
     assert!(told.contains(&format!("tegata provider reissue {late}")), "{told}");
+    let anew = hall.good(&["provider", "reissue", late]);
+    assert_eq!(hall.good(&["wallet", "alice", "take", anew["number"].as_str().unwrap()])["installed"], late);
+    assert!(hall.tickets("alice").iter().all(|ticket| ticket["state"] == "valid"), "this wallet has it again");
 }

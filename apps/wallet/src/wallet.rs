@@ -113,6 +113,10 @@ pub struct Held {
     pub state: PurseState,
     /// What is kept and not taken up yet.
     pub waiting: Amount,
+    /// What the provider holds back since an older copy of this wallet was put back, and from when on an update brings it (R11).
+    pub held_back: Option<(Amount, Time)>,
+    /// Whether its key is here: one that came after a copy of the vault was made has none where that copy is put back (R14).
+    pub has_key: bool,
 }
 
 /// A payment as it is listed.
@@ -340,6 +344,7 @@ impl<V: Vault> Wallet<V> {
         let spent = ceiling(said, &purse.raises)?.saturating_sub(purse.remaining);
         let spendable = said.offline_limit.saturating_sub(spent).min(purse.remaining);
         let waiting = tegata_core::talk::pay::waiting(&purse, &self.device);
+        let held_back = purse.held_back.and_then(|held| Amount::new(terms.unit, held)).zip(purse.release_at);
         Some(Held {
             card,
             kind: said.kind,
@@ -350,6 +355,8 @@ impl<V: Vault> Wallet<V> {
             until: said.until,
             state: purse.state,
             waiting: Amount::new(terms.unit, waiting)?,
+            held_back,
+            has_key: self.device.ring.has(&purse.key()),
         })
     }
 

@@ -431,6 +431,14 @@ forms! {
         "install" => Command {
             certificate: Some(signed_card()), terms: Some(terms()), ..Command::new(CommandKind::Install)
         },
+        "install, put back" => Command {
+            card: Some(CARD), certificate: Some(signed_card()), terms: Some(terms()), held_back: Some(5_000),
+            release_at: Some(Time(NOW + 14 * Time::DAY)), ..Command::new(CommandKind::Install)
+        },
+        "install with a seat" => Command {
+            certificate: Some(signed_ticket()), terms: Some(terms_of_ticket()), seat_name: Some("Row 5, 12".into()),
+            ..Command::new(CommandKind::Install)
+        },
         "raise" => Command {
             raise: Some(raises()[1].clone()), renewed: Some(by(Who::Provider, &[], terminal_certificate())),
             ..Command::new(CommandKind::Raise)
@@ -575,8 +583,9 @@ forms! {
     Purse("usual" => Purse {
         certificate: signed_card(), state: PurseState::Active, seq: 5, head: check_hash(), remaining: 18_750,
         raises: vec![raises()[0].clone()], waiting: vec![], last_load: 3, title: None, session: None, seat_name: None,
-        extensions: none(),
-    }, "held by title" => Purse::received(signed_ticket(), vec![hop()]).seated(Some(&"Row 5, 12".into())));
+        held_back: None, release_at: None, extensions: none(),
+    }, "put back" => Purse::new(signed_card()).held(Some(5_000), Some(Time(NOW + 14 * Time::DAY))),
+    "held by title" => Purse::received(signed_ticket(), vec![hop()]).seated(Some(&"Row 5, 12".into())));
     Paying(
         "paid" => Paying {
             state: PayingState::Paid, terminal: TERMINAL, merchant: "Café Tegata".into(), charge: signed_charge(),

@@ -315,7 +315,7 @@ fields! {
         device epoch acknowledged acknowledged_head entries number commands commands_head list turn challenge
     }
     Challenge { device challenge signer }
-    Command { kind card certificate raise keys terms renewed receipt refund letter setup change kept tariff stands generation at }
+    Command { kind card certificate raise keys terms renewed receipt refund letter setup change kept tariff stands generation at seat_name held_back release_at }
     Restart { number head commands commands_head next_transaction turn }
     UpdateReply {
         device epoch recorded recorded_head archived commands checkpoints list due restart at signer
@@ -350,7 +350,7 @@ fields! {
     }
     ProcessorRefused { processor why at }
     Sealed { profile addressee sender header ciphertext }
-    Purse { certificate state seq head remaining raises waiting last_load title session seat_name }
+    Purse { certificate state seq head remaining raises waiting last_load title session seat_name held_back release_at }
     Paying { state terminal merchant charge session card generation check raises receipt }
     Untouched { per_payment cap used }
     Claim {

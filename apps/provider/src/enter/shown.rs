@@ -199,8 +199,18 @@ fn is_beyond(desk: &Desk<'_>, terms: &TicketTerms, row: &AdmissionRow) -> Result
 /// The holder has shown one ticket from two wallets: it is blocked, and dead at the gates from their next update on (R9, R20).
 fn convict(desk: &mut Desk<'_>, source: &Source, row: &AdmissionRow, other: &AdmissionRow) -> Result<(), Failure> {
     except(desk, source, row, Some(other), ExceptionKind::Cloned)?;
-    block(desk, row.card, row.generation)?;
-    kill(desk, row.card, row.generation, EnterRefusal::Blocked)
+    let generation = last_by_this_key(desk, row)?;
+    block(desk, row.card, generation)?;
+    kill(desk, row.card, generation, EnterRefusal::Blocked)
+}
+
+/// The generation up to which whoever has shown this holds the ticket: a wallet that was put back got a new one under the same key (R14).
+/// One under another's key stands (R9).
+fn last_by_this_key(desk: &mut Desk<'_>, row: &AdmissionRow) -> Result<u64, Failure> {
+    let card = desk.known_card(row.card)?.clone();
+    let current = desk.store.generation(row.card, card.generation)?;
+    let same = current.is_some_and(|current| current.key.to_bytes() == row.holder);
+    Ok(if same { row.generation.max(card.generation) } else { row.generation })
 }
 
 /// Shows it to a person, with both records.

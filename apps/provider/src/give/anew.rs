@@ -1,5 +1,6 @@
-//! A ticket issued anew after its wallet was lost: the operator says so, whoever has the number installs it. What was lost is dead, also
-//! what may have been given on from it and nobody has told of.
+//! A ticket issued anew after its wallet was lost, or an older copy of it was put back which has the ticket's key no more (R14): the
+//! operator says so, whoever has the number installs it, in that wallet or another. What was lost is dead, also what may have been given
+//! on from it and nobody has told of: whoever found the wallet has nothing by it without the number.
 
 use super::number::{For, hashed, number};
 use super::title::next_generation;
@@ -66,8 +67,6 @@ pub(crate) fn take_anew(desk: &mut Desk<'_>, request: &Verified<InstallRequest>)
         return Ok(None);
     };
     let certificate: Signed<CardCertificate> = match row.taker {
-        // Whoever found the lost wallet has nothing by it: a block is on its way there.
-        None if request.wallet == row.lost => return Ok(None),
         None => {
             let terms = {
                 let card = desk.known_card(row.card)?.clone();

@@ -5,7 +5,7 @@ use super::title::next_generation;
 use crate::desk::{Desk, Failure};
 use crate::install::reconciling;
 use tegata_core::card::CardKind;
-use tegata_core::talk::update::{Command, CommandKind};
+use tegata_core::talk::update::Command;
 use tegata_core::{CardId, DeviceId};
 use tegata_store::{CardRow, HandedRow, HandedState, StoreError};
 
@@ -39,12 +39,7 @@ pub(crate) fn overdue(desk: &mut Desk<'_>) -> Result<(), Failure> {
         }
         let key = desk.store.generation(id, home)?.ok_or(StoreError::Damaged)?.key;
         let certificate = next_generation(desk, id, next, key, used)?;
-        let command = Command {
-            card: Some(id),
-            certificate: Some(certificate),
-            terms: Some(terms),
-            ..Command::new(CommandKind::Install)
-        };
+        let command = desk.install_command(id, certificate, terms)?;
         desk.command(card.wallet, &command)?;
     }
     Ok(())

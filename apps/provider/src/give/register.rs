@@ -67,12 +67,7 @@ pub(crate) fn logged(
     // Also if it has asked before: the answer may be lost, and what it has already changes nothing.
     let certificate = certificate(desk, title)?;
     let terms = desk.terms(certificate.claimed().terms)?;
-    let command = Command {
-        card: Some(title.card),
-        certificate: Some(certificate),
-        terms: Some(terms),
-        ..Command::new(CommandKind::Install)
-    };
+    let command = desk.install_command(title.card, certificate, terms)?;
     Ok(desk.command(source.device, &command)?)
 }
 

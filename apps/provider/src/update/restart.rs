@@ -143,11 +143,7 @@ pub(crate) fn regenerate(desk: &mut Desk<'_>, id: CardId) -> Result<(), Failure>
         body: certificate.encode(),
     })?;
     desk.learned.push(crate::directory::Learned::CardKey(id, card.generation, key));
-    let command = Command {
-        card: Some(id),
-        certificate: Some(certificate),
-        terms: Some(terms),
-        ..Command::new(CommandKind::Install)
-    };
-    Ok(desk.command(card.wallet, &command)?)
+    let held_back = (card.held_back > 0).then_some(card.held_back);
+    let install = desk.install_command(id, certificate, terms)?;
+    Ok(desk.command(card.wallet, &Command { held_back, release_at: card.release_at, ..install })?)
 }

@@ -10,7 +10,9 @@ use crate::visit::{Visit, Visited};
 use tegata_core::card::payment::{Purse, PurseState};
 use tegata_core::card::ticket::Usage;
 use tegata_core::card::{CardKind, ticket};
-use tegata_core::talk::enter::{Direction, EnterRefusal, GateNotice, Visitor, WalletEnterNotice, Window, read_window};
+use tegata_core::talk::enter::{
+    Direction, EnterRefusal, GateNotice, Pass, Visitor, WalletEnterNotice, Window, read_window,
+};
 use tegata_core::talk::pay::load_purse;
 use tegata_core::{CardId, Time};
 use tegata_device::Now;
@@ -164,6 +166,12 @@ impl Town {
         own.gate.hear(hears);
         let door = own.gate.door().ok()?;
         let zone = door.setup.zone;
+        let stays = fault.is_none()
+            && hears
+            && own.tampered.is_none()
+            && person.tampered.is_none()
+            && door.setup.direction == Direction::Out
+            && is_inside(&ticket.passes, &purse, Usage::load(&own.gate.device, card, zone), (zone, people));
         let clocks = Clocks { time: self.time, wallet: person.skew, terminal: own.skew };
         let tried = ticket.passes.iter().find(|(of, _)| *of == zone).map_or(0, |(_, pass)| pass.attempts.len());
         let visit = Visit::start(visitor, door, fault, &mut venue.dice).ok()?;
@@ -171,6 +179,14 @@ impl Town {
         let seen = visit.run((wallet, &mut own.gate.device), clocks, &mut self.air, &mut venue.dice);
         self.crossed += seen.crossed;
         self.say(|| format!("wallet {at} shows {card} at gate {gate_at}: {:?} | {:?}", seen.wallet, seen.gate));
+        let refused =
+            |notice: &GateNotice| matches!(notice, GateNotice::Refused(why, _) if *why != EnterRefusal::GateNotTrusted);
+        if stays && seen.gate.iter().any(refused) {
+            self.wrong.push(format!(
+                "R20: gate {gate_at} knows that {card} is inside, and does not let it out: {:?}",
+                seen.gate
+            ));
+        }
         let honest = self.is_honest_card(card);
         let elsewhere = |notice: &WalletEnterNotice| {
             matches!(notice, WalletEnterNotice::Refused { why: EnterRefusal::UsedElsewhere, .. })
@@ -190,8 +206,8 @@ impl Town {
         Some(seen)
     }
 
-    /// Steward and holder read the same of a seat. A gate that has not heard of a ticket's terms says no, and nothing of its seat; a
-    /// wallet that was put back may have the ticket again without its seat's name.
+    /// Steward and holder read the same of a seat. A gate that has not heard of a ticket's terms says no, and nothing of its seat; some
+    /// wallets have heard of no name.
     fn saw_seat(&mut self, gate_at: usize, purse: &Purse, shown: &[GateNotice]) {
         let (seat, name) = (purse.certificate.claimed().seat, purse.seat_name.as_ref());
         for notice in shown {
@@ -465,7 +481,7 @@ impl Town {
         self.wrong.extend(alone.iter().map(|at| format!("R22: gate {at} is alone in calm")));
     }
     /// In calm: every good ticket of an honest wallet comes in, unless its terms say no; first by a code and out again where its
-    /// wallet has held itself inside since another day.
+    /// wallet has held itself inside since another day. Who is inside by any other ticket leaves.
     pub fn everybody_enters(&mut self) {
         let sound = self.venue.as_ref().is_some_and(|venue| venue.gates.iter().all(|gate| gate.tampered.is_none()));
         if !sound {
@@ -483,11 +499,14 @@ impl Town {
                     || self.is_undone(held.card)
                     || ticket::of(&held.terms).is_none_or(|terms| self.time < terms.from)
                     || self.unpaid_on(held.card).is_ok_and(|unpaid| unpaid > 0);
+                let inside = held.passes.iter().any(|(zone, pass)| *zone == 1 && pass.inside);
                 if !barred && held.purse.state == PurseState::Active {
-                    if held.passes.iter().any(|(zone, pass)| *zone == 1 && pass.inside) {
+                    if inside {
                         self.comes_by_code(at, held.card);
                     }
                     self.comes_in(at, held.card);
+                } else if inside {
+                    self.leaves(at, held.card);
                 }
             }
         }
@@ -523,6 +542,13 @@ impl Town {
         self.wrong
             .push(format!("liveness: wallet {at} came in by a code with {card} and cannot go out in calm: {told:?}"));
     }
+    /// Whoever is inside by a ticket that is over, or blocked, goes out where that is known; the touch itself looks at that.
+    fn leaves(&mut self, at: usize, card: CardId) {
+        self.tell_gates_all();
+        if let Some(exit) = self.doors(Direction::Out).first().copied() {
+            self.visit(at, exit, (card, 1), None);
+        }
+    }
     fn comes_in(&mut self, at: usize, card: CardId) {
         let over = |time: Time, until: Option<Time>| until.is_none_or(|until| time >= until);
         let mut told = Vec::new();
@@ -556,4 +582,17 @@ impl Town {
         }
         self.wrong.push(format!("liveness: wallet {at} cannot come in with {card} in calm: {told:?}"));
     }
+}
+
+/// Whether gate and wallet know of the same people inside by a ticket: they go out, whatever has become of it since.
+fn is_inside(passes: &[(u64, Pass)], purse: &Purse, usage: Option<Usage>, (zone, people): (u64, u64)) -> bool {
+    let pass = passes.iter().find(|(of, _)| *of == zone).map(|(_, pass)| pass);
+    let (Some(pass), Some(usage)) = (pass, usage) else {
+        return false;
+    };
+    pass.inside
+        && !pass.is_pending()
+        && pass.coded.is_none()
+        && (usage.generation, usage.entry) == (purse.generation(), pass.entry)
+        && (1..=usage.inside).contains(&people)
 }

@@ -54,7 +54,7 @@ pub fn list(place: &Place, name: &str) -> Result<Answer, Failure> {
 fn without_key(card: CardId) -> String {
     format!(
         "{card} cannot be shown: an older copy of this wallet was put back, and its key was not in it. The provider issues the ticket anew, \
-         for another wallet: tegata provider reissue {card}"
+         by a number that this wallet takes, or another: tegata provider reissue {card}"
     )
 }
 
@@ -121,8 +121,12 @@ fn chosen(wallet: &Wallet<SqliteVault>, named: Option<&str>) -> Result<CardId, F
             None => fail(format!("'{named}' names no ticket; it is card- and 32 digits, as `tickets` shows it")),
         };
     }
-    let valid: Vec<_> =
-        wallet.tickets()?.into_iter().filter(|ticket| ticket.purse.state == PurseState::Active).collect();
+    let (mut valid, over): (Vec<_>, Vec<_>) =
+        wallet.tickets()?.into_iter().partition(|ticket| ticket.purse.state == PurseState::Active);
+    // Whoever is inside goes out, also with a ticket that is over by now.
+    if valid.is_empty() {
+        valid.extend(over.into_iter().filter(|ticket| !inside(ticket).is_empty()));
+    }
     match valid.as_slice() {
         [one] => Ok(one.card),
         [] => fail("this wallet holds no valid ticket; `tickets` shows all it has"),

@@ -7,6 +7,7 @@ use crate::screen::{Answer, Failure, Screen, bold, fail, table};
 use serde_json::{Value, json};
 use std::io::{BufRead, IsTerminal, Write};
 use tegata_core::card::CardKind;
+use tegata_core::card::payment::PurseState;
 use tegata_core::record::Batch;
 use tegata_core::talk::credit::PaymentOption;
 use tegata_core::talk::pay::{Untouched, WalletNotice};
@@ -215,7 +216,7 @@ fn cards(wallet: &Wallet<SqliteVault>) -> Result<Answer, Failure> {
                 held.remaining.to_string(),
                 held.spendable.to_string(),
                 super::moment(held.due),
-                held.state.name().to_lowercase(),
+                if is_lost(held) { "key lost".to_owned() } else { held.state.name().to_lowercase() },
             ]
         })
         .collect();
@@ -232,15 +233,41 @@ fn cards(wallet: &Wallet<SqliteVault>) -> Result<Answer, Failure> {
                 "until": held.until.0,
                 "state": held.state.name(),
                 "waiting": held.waiting.decimal().to_string(),
+                "held_back": held.held_back.map(|(amount, _)| amount.decimal().to_string()),
+                "release_at": held.held_back.map(|(_, at)| at.0),
+                "has_key": held.has_key,
             })
         })
         .collect::<Vec<_>>();
     let text = if rows.is_empty() {
         "No cards yet. Install one: tegata wallet NAME install NUMBER".to_owned()
     } else {
-        table(&["card", "name", "remaining", "offline", "update by", "state"], &rows)
+        let table = table(&["card", "name", "remaining", "offline", "update by", "state"], &rows);
+        [table].into_iter().chain(held.iter().filter_map(note)).collect::<Vec<_>>().join("\n")
     };
     Ok(Answer::new(text, json!({ "cards": json })))
+}
+
+/// A card that this wallet could use, if it had its key.
+fn is_lost(held: &Held) -> bool {
+    held.state == PurseState::Active && !held.has_key
+}
+
+/// What an older copy of the wallet, put back, has made of a card.
+fn note(held: &Held) -> Option<String> {
+    let card = held.card;
+    if is_lost(held) {
+        return Some(format!(
+            "{card} cannot pay: an older copy of this wallet was put back, and its key was not in it. Ask who sold it what becomes of \
+             what it holds."
+        ));
+    }
+    let (amount, at) = held.held_back?;
+    Some(format!(
+        "{card}: {amount} are held back, because an older copy of this wallet was put back and payments since may not be known yet; an update \
+         after {} brings what is left of it.",
+        super::moment(at)
+    ))
 }
 
 fn touch(

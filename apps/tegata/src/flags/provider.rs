@@ -44,7 +44,7 @@ pub enum ProviderCommand {
         /// Which
         card: String,
     },
-    /// Issue a ticket anew whose wallet was lost: the old one is dead, and a number installs it in another wallet
+    /// Issue a ticket anew whose wallet was lost: the old one is dead, and a number installs it in a wallet
     Reissue {
         /// Which, by id
         card: String,

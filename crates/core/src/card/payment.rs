@@ -52,6 +52,10 @@ message! {
         10 session: Option<Bytes>,
         /// A ticket: what stands on its seat, as the provider or whoever gave it says.
         11 seat_name: Option<String>,
+        /// What of its value the provider holds back since an older copy of the wallet was put back, in minor units (R11).
+        12 held_back: Option<u64>,
+        /// From when on an update brings that.
+        13 release_at: Option<Time>,
     }
 }
 
@@ -185,6 +189,8 @@ impl Purse {
             title: None,
             session: None,
             seat_name: None,
+            held_back: None,
+            release_at: None,
             certificate,
             extensions: Default::default(),
         }
@@ -198,6 +204,17 @@ impl Purse {
     #[must_use]
     pub fn seated(self, name: Option<&String>) -> Self {
         Self { seat_name: name.cloned().or(self.seat_name), ..self }
+    }
+    /// The same with what of its value is held back, and until when (R11).
+    #[must_use]
+    pub fn held(self, held_back: Option<u64>, release_at: Option<Time>) -> Self {
+        Self { held_back, release_at, ..self }
+    }
+    /// The provider has answered at this moment, by its clock: what was held back until then is released.
+    pub fn released(&mut self, at: Time) {
+        if self.release_at.is_some_and(|release| at >= release) {
+            (self.held_back, self.release_at) = (None, None);
+        }
     }
     fn said(&self) -> &CardCertificate {
         self.certificate.claimed()

@@ -214,12 +214,19 @@ impl Usage {
                     self.inside = if out { 0 } else { used.people };
                 }
             }
-            Direction::Out if used.entry >= self.entry => {
-                self.entry = used.entry;
-                self.inside = 0;
-            }
-            Direction::Out => {}
+            Direction::Out => return self.went_out(used),
         }
+        self.keep(used);
+    }
+    /// Counts an exit: no terms say anything about it.
+    pub fn went_out(&mut self, used: Use) {
+        if used.entry >= self.entry {
+            self.entry = used.entry;
+            self.inside = 0;
+        }
+        self.keep(used);
+    }
+    fn keep(&mut self, used: Use) {
         self.uses.push(used);
         if self.uses.len() > KEPT {
             self.uses.remove(0);
@@ -281,6 +288,24 @@ impl Usage {
             return refuse(EnterRefusal::UsedToday);
         }
         Verdict::Admit
+    }
+    /// What becomes of an exit by an entry that is known to have come in, by whoever holds this generation or has given it on since:
+    /// who is inside goes out, whatever has become of the ticket. `None`: nobody is known to be inside by it.
+    pub fn lets_out(&self, generation: u64, wanted: &Wanted<'_>) -> Option<Verdict> {
+        // As long as its receiver has not come in, whoever is inside is one of those who had it before.
+        let theirs = self.generation == generation || (self.generation > generation && self.uses.is_empty());
+        let of = |direction| self.used(wanted.entry, direction).or_else(|| self.used_before(wanted.entry, direction));
+        let came = of(Direction::In).filter(|_| theirs && wanted.direction == Direction::Out)?;
+        (1..=came.people).contains(&wanted.people).then_some(())?;
+        match of(Direction::Out) {
+            Some(out) => wanted.earlier.contains(&out.shown).then(|| Verdict::Repeat(out.clone())),
+            None => (self.inside > 0 && self.entry == wanted.entry).then_some(Verdict::Admit),
+        }
+    }
+    /// When somebody came in last, as far as is known.
+    pub fn came(&self) -> Option<Time> {
+        let all = self.former.iter().flatten().chain(&self.uses);
+        all.filter(|used| used.direction == Direction::In).map(|used| used.at).max()
     }
     fn goes_out(&self, wanted: &Wanted<'_>) -> Verdict {
         // Where the holder came in this gate may not have heard of.
@@ -426,6 +451,31 @@ mod tests {
         let picture = Wanted { window: true, ..wants(1, IN) };
         assert_eq!(usage.judge(&terms, &picture), Verdict::Refuse(EnterRefusal::Used), "it convicts nobody");
         assert_eq!(usage.judge(&terms, &wants(1, IN)), Verdict::Admit);
+    }
+
+    #[test]
+    fn who_is_known_to_be_inside_goes_out_once_and_nobody_else_does() {
+        let (terms, mut usage) = (terms(), Usage::new(2, 0));
+        assert_eq!(usage.lets_out(2, &wants(1, OUT)), None, "nobody has come in");
+        usage.count(&terms, used(1, IN, DOORS));
+        assert_eq!(usage.came(), Some(DOORS));
+        assert_eq!(usage.lets_out(2, &wants(1, OUT)), Some(Verdict::Admit));
+        for (generation, wanted) in [(1, wants(1, IN)), (2, wants(1, IN)), (2, wants(2, OUT)), (3, wants(1, OUT))] {
+            assert_eq!(usage.lets_out(generation, &wanted), None, "{generation} {wanted:?}");
+        }
+        assert_eq!(usage.lets_out(1, &wants(1, OUT)), None, "it was not the one before who came in");
+        for people in [0, 2, u64::MAX] {
+            assert_eq!(usage.lets_out(2, &Wanted { people, ..wants(1, OUT) }), None, "{people} did not come in");
+        }
+        // Its receiver was refused at the door: whoever gave it is inside still.
+        let mut given = Usage { generation: 3, uses: Vec::new(), ..usage.clone() };
+        given.keep_former(used(1, IN, DOORS));
+        assert_eq!(given.lets_out(2, &wants(1, OUT)), Some(Verdict::Admit));
+        usage.went_out(used(1, OUT, DOORS));
+        assert_eq!((usage.entry, usage.inside), (1, 0));
+        assert_eq!(usage.lets_out(2, &wants(1, OUT)), None);
+        let again = Wanted { earlier: &[Hash([1; 32])], ..wants(1, OUT) };
+        assert_eq!(usage.lets_out(2, &again), Some(Verdict::Repeat(used(1, OUT, DOORS))), "its answer was lost");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::messages::*;
 use super::setup::Setup;
-use super::tally::count;
+use super::tally::{count, former};
 use super::window::read_window;
 use super::{MAX_EARLIER, earlier};
 use crate::card::ticket::{TicketTerms, Usage, Use, Verdict, Wanted};
@@ -166,11 +166,12 @@ impl GateEnter {
     /// A presentation: by a ticket of this event, to this gate, in this session.
     fn presented(door: Door, session: Hash, presented: Presented, context: &Context<'_>) -> Next {
         let Presented { presentation, certificate, left, title, unheard, .. } = presented;
-        let said = match accept(&door, (&certificate, title.as_deref().unwrap_or_default()), context) {
-            Ok(said) => said,
+        let setup = door.setup.clone();
+        let ticket = (&certificate, title.as_deref().unwrap_or_default());
+        let (said, dead) = match held(&door, ticket, (setup.zone, setup.direction), context.now, context) {
+            Ok(held) => held,
             Err(why) => return Self::refuse(why),
         };
-        let setup = door.setup.clone();
         let at =
             Gateway { session, gate: door.gate(), event: setup.event, zone: setup.zone, direction: setup.direction };
         let context_of = Presentation::context(said.card, said.generation, &at);
@@ -198,6 +199,12 @@ impl GateEnter {
             doubted: door.hears && unheard == Some(true),
             now: context.now,
         };
+        // One that is dead, or is no ticket any more, lets out who came in by it before, and nobody else.
+        if let Some(why) = dead
+            && Usage::of(context.records, &said, wanted.zone).lets_out(said.generation, &wanted).is_none()
+        {
+            return Self::refuse(why);
+        }
         let hash = presentation.hash();
         Self::judge(door, (&said, shown, hash), &wanted, context)
     }
@@ -258,8 +265,14 @@ impl GateEnter {
         };
         let usage = Usage::of(context.records, said, wanted.zone);
         let certified = shown.certificate.claimed();
-        let terms = door.setup.terms(certified.terms).map(|terms| ticket::of(terms));
-        let seat = seat_of(&door.setup, certified, terms);
+        let terms = match wanted.direction {
+            Direction::In => door.setup.terms(certified.terms),
+            // A change ends nobody's stay.
+            Direction::Out => door.setup.listed(certified.terms).ok_or(EnterRefusal::OtherEvent),
+        };
+        let terms = terms.map(ticket::of);
+        let leaves = usage.lets_out(said.generation, wanted);
+        let seat = seat_of(&door.setup, certified, terms).or(certified.seat.filter(|_| leaves.is_some()));
         let passing = Passing {
             card: said.card,
             entry: wanted.entry,
@@ -278,6 +291,11 @@ impl GateEnter {
                 verdict => verdict,
             },
             Ok(_) => Verdict::Refuse(EnterRefusal::OtherEvent),
+        };
+        // Changed, given on, or of terms that let in fewer by now: whoever is inside goes out all the same.
+        let verdict = match verdict {
+            Verdict::Refuse(why) => leaves.unwrap_or(Verdict::Refuse(why)),
+            kept => kept,
         };
         let used = usage.used(wanted.entry, Direction::In).is_some();
         let again = used && matches!(verdict, Verdict::Repeat(_) | Verdict::Refuse(_));
@@ -329,7 +347,8 @@ impl GateEnter {
         let said = judged.shown.certificate.claimed();
         let (card, generation) = (said.card, judged.shown.generation());
         let zone = judged.shown.zone;
-        let terms = door.setup.terms(said.terms).ok().and_then(ticket::of);
+        // Terms that were replaced, or that this gate has not heard of, are those of somebody who goes out.
+        let terms = door.setup.counted(said.terms).and_then(ticket::of);
         let mut batch = Batch::default();
         let kind = match (judged.refused, judged.shown.direction) {
             (Some(_), _) => EntryKind::TurnedAway,
@@ -344,7 +363,7 @@ impl GateEnter {
             ..LogEntry::new(kind, context.now, number)
         };
         let mut judged = judged;
-        if let (None, Some(terms)) = (judged.refused, terms) {
+        if judged.refused.is_none() {
             let opens = judged.opens();
             let used = Use {
                 entry: judged.passing.entry,
@@ -358,8 +377,12 @@ impl GateEnter {
                 window: judged.shown.window.is_some().then_some(true),
                 extensions: Default::default(),
             };
-            let of = (Usage::key(card, zone), judged.usage);
-            judged.usage = count(context.records, of, (terms, zone), used, &mut batch);
+            let given = judged.usage.generation > generation && used.direction == Direction::Out;
+            let key = Usage::key(card, zone);
+            match given {
+                true => former(context.records, (key, judged.usage.clone()), (terms, zone), used, &mut batch),
+                false => judged.usage = count(context.records, (key, judged.usage), (terms, zone), used, &mut batch),
+            }
         } else if judged.usage.generation == generation && !judged.shown.hops().is_empty() {
             // Whoever gave it does not come in here any more, though its receiver did not yet.
             let key = Usage::key(card, zone);
@@ -449,8 +472,25 @@ fn accept(
     }
 }
 
+/// The same, and why it lets nobody in. On the way out of a zone a ticket that is no ticket any more, expired or not registered in time,
+/// is looked at as it was when somebody came in by it last: a stay outlives its ticket.
+pub(super) fn held(
+    door: &Door,
+    ticket: (&Signed<CardCertificate>, &[Hop]),
+    (zone, direction): (u64, Direction),
+    then: Time,
+    context: &Context<'_>,
+) -> Result<(Holder, Option<EnterRefusal>), EnterRefusal> {
+    prove(door, ticket, then, context).or_else(|why| {
+        let usage = Usage::load(context.records, ticket.0.claimed().card, zone);
+        let came = usage.and_then(|usage| usage.came()).filter(|_| direction == Direction::Out);
+        let proven = came.and_then(|came| prove(door, ticket, came, context).ok());
+        proven.map(|(holder, _)| (holder, Some(why))).ok_or(why)
+    })
+}
+
 /// A ticket of this provider, who held it then, and why it lets nobody in now.
-pub(super) fn prove(
+fn prove(
     door: &Door,
     (certificate, title): (&Signed<CardCertificate>, &[Hop]),
     then: Time,

@@ -311,7 +311,7 @@ fn counts(
         Some(known) => known,
         None => Usage::new(over.generation, 0),
     };
-    let terms = door.setup.terms.iter().filter(|terms| terms.kind == CardKind::Ticket).find_map(ticket::of)?;
+    let terms = door.setup.terms.iter().filter(|terms| terms.kind == CardKind::Ticket).find_map(ticket::of);
     if usage.generation > over.generation {
         // It was given on since, and its receiver was seen here first.
         former(records, (Usage::key(over.card, said.zone), usage), (terms, said.zone), used, batch);

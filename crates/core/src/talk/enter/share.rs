@@ -1,7 +1,7 @@
 //! What gates of one venue tell each other over the venue's own network (R22): pages of their logs. A neighbour is trusted for its
 //! numbers only; what counts are presentations that tickets have signed.
 
-use super::gate::{Door, prove};
+use super::gate::{Door, held};
 use super::hand;
 use super::messages::*;
 use super::relay::keep;
@@ -200,7 +200,8 @@ fn hear(
     ((came || given) && shown.event == door.setup.event).then_some(())?;
     let device = gate.subject.device();
     // Also tickets that are dead by now: they were let in before this gate, or without it, knew.
-    let (said, _) = prove(door, (&shown.certificate, shown.hops()), entry.at, context).ok()?;
+    let way = (shown.zone, shown.direction);
+    let (said, _) = held(door, (&shown.certificate, shown.hops()), way, entry.at, context).ok()?;
     let hash = shown.hash(device)?;
     match (&shown.presentation, &shown.window) {
         (Some(presentation), None) => {
@@ -220,7 +221,8 @@ fn hear(
         }
         _ => return None,
     }
-    let terms = door.setup.counted(shown.certificate.claimed().terms).and_then(ticket::of)?;
+    let terms = door.setup.counted(shown.certificate.claimed().terms).and_then(ticket::of);
+    (terms.is_some() || shown.direction == Direction::Out).then_some(())?;
     let (of_entry, people) = shown.entry()?;
     let usage = Usage::of(context.records, &said, shown.zone);
     if given {

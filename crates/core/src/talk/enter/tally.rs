@@ -96,11 +96,11 @@ pub(super) fn adjust(records: &dyn Records, zone: u64, direction: Direction, peo
 }
 
 /// Adds a use to what is known of its ticket and to the counts, within `batch`. A use of an entry that is counted already changes
-/// only what is known of the ticket. `zone` and the ticket's usage before say whose.
+/// only what is known of the ticket. `zone` and the ticket's usage before say whose. No terms: it goes out, whatever its terms were.
 pub(super) fn count(
     records: &dyn Records,
     (key, usage): (RecordKey, Usage),
-    (terms, zone): (&TicketTerms, u64),
+    (terms, zone): (Option<&TicketTerms>, u64),
     used: Use,
     batch: &mut Batch,
 ) -> Usage {
@@ -115,7 +115,10 @@ pub(super) fn count(
         after.uses.retain(|old| (old.entry, old.direction) != (used.entry, used.direction));
         after.uses.push(used);
     } else {
-        after.count(terms, used.clone());
+        match terms {
+            Some(terms) => after.count(terms, used.clone()),
+            None => after.went_out(used.clone()),
+        }
         tally.count(zone, before, &after, &used);
         batch.replace(Tally::key(), counts, tally.to_bytes());
     }
@@ -128,7 +131,7 @@ pub(super) fn count(
 pub(super) fn former(
     records: &dyn Records,
     (key, usage): (RecordKey, Usage),
-    (terms, zone): (&TicketTerms, u64),
+    (terms, zone): (Option<&TicketTerms>, u64),
     used: Use,
     batch: &mut Batch,
 ) {
@@ -143,7 +146,7 @@ pub(super) fn former(
         // That it went out may have been heard first.
         let out = usage.used_before(used.entry, Direction::Out).is_some();
         (after.entry, after.inside) = (used.entry, if out { 0 } else { came });
-        if came > 0 {
+        if let (true, Some(terms)) = (came > 0, terms) {
             after.day = after.day.max(terms.day(used.at));
         }
     }

@@ -282,22 +282,15 @@ impl WalletEnter {
         if gate.owner != Some(visitor.terms.issuer) {
             return Self::refuse(EnterRefusal::GateNotTrusted);
         }
-        if !terms.zones.contains(&zone) {
-            return Self::refuse(EnterRefusal::OtherZone);
-        }
         let Some(purse) = load_purse(context.records, visitor.card) else {
             return Self::refuse(EnterRefusal::NotTrusted);
         };
-        match purse.state {
-            PurseState::Active => {}
-            PurseState::Blocked => return Self::refuse(EnterRefusal::Blocked),
-            PurseState::Ended => return Self::refuse(over(&purse, context.records)),
-        }
-        // Given to this wallet, and not registered in time: no gate takes it (R12).
-        if purse.hops().iter().any(|hop| context.now >= hop.until) {
-            return Self::refuse(EnterRefusal::Unregistered);
-        }
         let (pass, _) = Pass::load(context.records, &purse, zone);
+        // Whoever may be inside goes out with what the ticket was when it came in, whatever has become of it since.
+        let leaves = direction == Direction::Out && pass.may_be_inside();
+        if let Some(why) = lets_nobody_in(&purse, terms, zone, context).filter(|_| !leaves) {
+            return Self::refuse(why);
+        }
         // Whoever has gone out does not go out again: what was shown for that is forgotten, and its first number would be used twice,
         // as two wallets do (R20).
         if direction == Direction::Out && !pass.may_be_inside() {
@@ -466,6 +459,20 @@ impl Pass {
 fn inside<'a>(records: &'a dyn Records, purse: &'a Purse, terms: &'a Terms) -> impl Iterator<Item = u64> + 'a {
     let zones = ticket::of(terms).map_or(&[][..], |ticket| &ticket.zones);
     zones.iter().copied().filter(move |zone| Pass::load(records, purse, *zone).0.inside)
+}
+
+/// Why this wallet does not show a ticket, to come in.
+fn lets_nobody_in(purse: &Purse, terms: &TicketTerms, zone: u64, context: &Context<'_>) -> Option<EnterRefusal> {
+    if !terms.zones.contains(&zone) {
+        return Some(EnterRefusal::OtherZone);
+    }
+    match purse.state {
+        PurseState::Active => {}
+        PurseState::Blocked => return Some(EnterRefusal::Blocked),
+        PurseState::Ended => return Some(over(purse, context.records)),
+    }
+    // Given to this wallet, and not registered in time: no gate takes it (R12).
+    purse.hops().iter().any(|hop| context.now >= hop.until).then_some(EnterRefusal::Unregistered)
 }
 
 /// Why a ticket that is over lets nobody in: it was given, or else it was given back.

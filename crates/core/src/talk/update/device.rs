@@ -226,6 +226,7 @@ impl Apply<'_> {
             if purse.certificate.claimed().generation == said.generation && purse.hops().is_empty() {
                 let mut after = purse.clone();
                 after.renew(checkpoint.clone());
+                after.released(reply.at);
                 self.over.batch.replace(purse_key(said.card), Some(purse.to_bytes()), after.to_bytes());
             }
         }
@@ -459,13 +460,16 @@ impl Apply<'_> {
             if (said.generation, said.key) == (held.generation(), held.key()) {
                 let mut after = held.clone();
                 after.register(certificate.clone());
+                let after = after.seated(command.seat_name.as_ref());
                 self.over.batch.replace(purse_key(card), Some(held.to_bytes()), after.to_bytes());
                 return Some(());
             }
         }
         if newer {
             let known = before.as_ref().and_then(|before| before.seat_name.as_ref());
-            let purse = Purse::new(certificate.clone()).seated(known);
+            let purse = Purse::new(certificate.clone())
+                .seated(command.seat_name.as_ref().or(known))
+                .held(command.held_back, command.release_at);
             self.over.batch.replace(purse_key(card), before.map(|purse| purse.to_bytes()), purse.to_bytes());
         }
         Some(())

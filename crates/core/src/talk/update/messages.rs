@@ -15,7 +15,7 @@ use crate::wire::canonical::{Bytes, DecodeError, Message, Reader, Wire};
 use crate::wire::certificate::{Anchors, Certificate, RevocationList};
 use crate::wire::signed::{Signed, Verified};
 use crate::{codes, message};
-use alloc::vec::Vec;
+use alloc::{string::String, vec::Vec};
 
 /// How many entries one update carries at most.
 pub const MAX_ENTRIES: usize = 1000;
@@ -138,6 +138,12 @@ message! {
         18 generation: Option<u64>,
         /// Arrived: when its receiver has registered or taken it. Who that is, is not said.
         19 at: Option<Time>,
+        /// Install: what stands on a ticket's seat.
+        20 seat_name: Option<String>,
+        /// Install: what of the card's value is held back, in minor units (R11).
+        21 held_back: Option<u64>,
+        /// Install: from when on an update brings that.
+        22 release_at: Option<Time>,
     }
 }
 
@@ -170,6 +176,9 @@ impl Command {
             stands: None,
             generation: None,
             at: None,
+            seat_name: None,
+            held_back: None,
+            release_at: None,
             extensions: Default::default(),
         }
     }
