@@ -142,7 +142,7 @@ fn a_wallet_behind_itself_gets_a_new_generation_and_the_rest_later() {
     wallet.vault = old;
     assert!(world.update(&mut wallet).restarted);
     assert_eq!(world.remaining(&wallet, card), 0, "all of it is below the offline limit");
-    let held = |wallet: &world::Person| load_purse(wallet, card).map(|purse| (purse.held_back, purse.release_at));
+    let held = |wallet: &Person| load_purse(wallet, card).map(|purse| (purse.held_back, purse.release_at));
     let until = world.now.after(world.terms().list_age + world.terms().record_age);
     assert_eq!(held(&wallet), Some((Some(9_000), Some(until))), "and its wallet says so");
     world.update(&mut terminal);

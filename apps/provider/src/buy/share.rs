@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn parts_one_after_the_other_are_paid_back_at_the_price_and_never_more() {
-        for sold in [(7, 1_000), (3, 1), (1_000, 7), (60, 60), (1, 999)] {
+        for sold in [(7_u64, 1_000_u64), (3, 1), (1_000, 7), (60, 60), (1, 999)] {
             let (mut before, mut paid) = (0, 0);
             while before < sold.0 {
                 let part = (sold.0 - before).div_ceil(2);

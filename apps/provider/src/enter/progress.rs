@@ -72,8 +72,11 @@ fn take(from: &mut Money, price: Amount) -> Result<(), Failure> {
     Ok(())
 }
 
+/// An article and the revision of its listing.
+type Listed = (u64, u64);
+
 /// What a convicting ticket was bought as, if what was paid for it stays in dispute (R9); and whether it has let somebody in.
-fn in_dispute(desk: &Desk<'_>, id: CardId) -> Result<Option<((u64, u64), bool)>, Failure> {
+fn in_dispute(desk: &Desk<'_>, id: CardId) -> Result<Option<(Listed, bool)>, Failure> {
     let card = desk.store.card(id)?.ok_or(StoreError::Damaged)?;
     let bought = desk.store.purchases_on(id)?.into_iter().find(|bought| bought.state != PurchaseState::Unpaid);
     let Some(bought) = bought else {
