@@ -203,6 +203,10 @@ impl Shared {
     }
 
     fn charging_is_gone(&self) {
+        // A switch that ends misses nothing.
+        if self.stop.is_cancelled() {
+            return;
+        }
         if self.charging.swap(false, Ordering::Relaxed) {
             tracing::warn!("charging has gone: calls end, and only emergency calls are taken");
             for inputs in self.registry().calls.values() {
