@@ -32,6 +32,7 @@ fn a_switch_is_set_up_by_its_operator() {
     let switch = token(&data, "switch", "exchange", &["--owner", &operator]);
     good(&data, &["switch", "exchange", "join", &switch]);
     bad(&data, &["switch", "exchange", "run", "--listen", "127.0.0.1:0"], "knows no tariff yet");
+    bad(&data, &["provider", "invite", "switch", "other"], "--owner party-");
 
     // Another machine knows from the code where the provider is, and remembers it.
     let (machine, invited) =
@@ -51,6 +52,12 @@ fn a_switch_is_set_up_by_its_operator() {
     std::fs::write(&rates, "prefix,setup,price,seconds\n49,0.05,twelve,60\n").unwrap();
     bad(&data, &["issuer", "calls", "tariff", file], "line 2: 'twelve' is no amount in USD");
     std::fs::write(&rates, "prefix,setup,price,seconds\n49,0.05,0.12,60\n49,0.05,0.10,60\n").unwrap();
+    bad(&data, &["issuer", "calls", "tariff", "no.csv"], "no.csv cannot be read");
+    bad(
+        &data,
+        &["issuer", "calls", "sell", "1", "--telephone", "--face", "5", "--currency", "units"],
+        "not sold over the network",
+    );
     bad(&data, &["issuer", "calls", "tariff", file], "two rates for '49' hold at the same time");
     std::fs::write(&rates, "prefix,when,setup,price,seconds\n49,,0.05,0.12,60\n49,Sat-Sun 00:00-24:00,0.05,0.06,60\n")
         .unwrap();
@@ -148,8 +155,26 @@ fn nobody_is_called_who_is_not_there_or_was_not_agreed_to() {
     // Nobody is asked where nobody can answer; nothing is called, and nothing paid.
     bad(data, &["wallet", "alice", "call", "0301"], "off or away at the moment");
     let bob = Running::start(data, &["wallet", "bob", "answer"]);
-    bad(data, &["wallet", "alice", "call", "0301"], "the user declined");
+    bad(data, &["wallet", "alice", "call", "0301"], "the user declined. Without a terminal, say --yes");
     drop(bob);
+}
+
+#[test]
+fn a_card_that_is_blocked_is_not_chosen_where_another_pays() {
+    let house = House::new();
+    let data = house.data.as_path();
+    let call = ["wallet", "alice", "call", "0301", "--yes", "--seconds", "1"];
+    let bob = Running::start(data, &["wallet", "bob", "answer"]);
+    good(data, &call);
+    bob.ends();
+    // The one that is blocked holds more.
+    let installed = good(data, &["wallet", "alice", "install", &house.number]);
+    good(data, &["provider", "block", installed["installed"].as_str().unwrap()]);
+    good(data, &["wallet", "alice", "update"]);
+    let bob = Running::start(data, &["wallet", "bob", "answer"]);
+    let called = good(data, &call);
+    assert!(called["answered"] == true, "{called}");
+    bob.ends();
 }
 
 #[test]

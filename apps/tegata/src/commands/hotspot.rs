@@ -1,5 +1,6 @@
 //! A way to the network that a telephone card pays for, on the command line: who opens it, and who goes through it.
 
+use super::phone::{clock, yet};
 use super::switch::{brought_up, who_has_records};
 use crate::place::{Opened, Place, forget_address, now, write_address};
 use crate::screen::{Answer, Failure, Screen, bold, fail};
@@ -8,6 +9,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use tegata_core::card::payment::PurseState;
 use tegata_core::card::{CallEnd, CallReceipt, CardKind};
 use tegata_core::charging::{CallTariff, digits};
 use tegata_core::talk::call::{Caller, CallerNotice};
@@ -38,6 +40,7 @@ pub fn open(
         ));
     }
     let recovered = switch.recover(now())?;
+    let before = switch.records()?.iter().map(|record| record.number).max().unwrap_or(0);
     while switch.prune(now().time, keep)? > 0 {}
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let hotspot = Hotspot::new(switch, &dialled, now);
@@ -149,13 +152,13 @@ fn told(card: CardId, receipt: Option<&CallReceipt>, left: Option<Amount>) -> An
     let remain = left.map_or_else(String::new, |left| format!(" {left} remain."));
     let text = match receipt {
         Some(receipt) => {
-            let seconds = receipt.lasted.unwrap_or(0).div_ceil(1000);
+            let lasted = clock(receipt.lasted.unwrap_or(0));
             let why = match receipt.ended {
                 CallEnd::CardBlocked => " It ended since the card is blocked: update the wallet and ask the provider.",
                 CallEnd::SwitchRestarted => " It ended since the hotspot was stopped.",
                 _ => "",
             };
-            format!("{seconds} seconds on the network cost {}.{remain} The receipt is kept.{why}", bold(receipt.used))
+            format!("{lasted} on the network cost {}.{remain} The receipt is kept.{why}", bold(receipt.used))
         }
         None => format!("It has ended; what it cost comes with the next update.{remain}"),
     };
@@ -172,10 +175,10 @@ fn told(card: CardId, receipt: Option<&CallReceipt>, left: Option<Amount>) -> An
 
 /// The card that pays.
 fn telephone(wallet: &Wallet<SqliteVault>, named: Option<&str>) -> Result<CardId, Failure> {
-    let kind = |card| load_purse(&wallet.device, card).map(|purse| purse.certificate.claimed().kind);
-    let held: Vec<_> =
-        wallet.cards()?.into_iter().filter(|held| kind(held.card) == Some(CardKind::Telephone)).collect();
-    match (named, held.iter().max_by_key(|held| held.spendable.minor())) {
+    let held: Vec<_> = wallet.cards()?.into_iter().filter(|held| held.kind == CardKind::Telephone).collect();
+    // A card that is blocked or over may still hold much, and pays nothing.
+    let best = held.iter().max_by_key(|held| (held.state == PurseState::Active, held.spendable.minor()));
+    match (named, best) {
         (Some(named), _) => match held.iter().find(|held| held.card.to_string() == named) {
             Some(held) => Ok(held.card),
             None => fail(format!("this wallet holds no telephone card {named}; `cards` lists what it holds")),
@@ -202,11 +205,16 @@ impl User {
         let amount =
             |minor| Amount::new(tariff.unit, minor).map_or_else(|| minor.to_string(), |amount| amount.to_string());
         let setup = if tariff.setup > 0 { format!("{} once and ", amount(tariff.setup)) } else { String::new() };
-        let length = Duration::from_millis(tariff.length).as_secs_f64();
+        let lasts = if tariff.price == 0 {
+            String::new()
+        } else {
+            format!("; the card lasts for {}", clock(units.saturating_mul(tariff.length)))
+        };
         self.screen.say(format!(
-            "{} asks for {setup}{} for each {length} seconds ({}); the card lasts for {units} of them.",
+            "{} asks for {setup}{} for each {} ({}){lasts}.",
             bold(by),
             bold(amount(tariff.price)),
+            span(tariff.length),
             tariff.called
         ));
         if self.yes {
@@ -237,8 +245,7 @@ impl Person for User {
                 self.screen.say("The way is open; Ctrl-C ends it.");
             }
             CallerNotice::Warned(left) => {
-                self.screen
-                    .say(format!("It ends in {} seconds, by what is paid or left on the card.", left.div_ceil(1000)));
+                self.screen.say(format!("It ends in {}, by what is paid or left on the card.", yet(*left)));
             }
             CallerNotice::Ending { why: Some(why) } => self.screen.say(format!("No more is paid: {why}.")),
             CallerNotice::Refused(why) => {

@@ -101,6 +101,12 @@ fn order(place: &Place, name: &str, flags: &OrderFlags) -> Result<Answer, Failur
 }
 
 fn sell(place: &Place, name: &str, flags: &SellFlags) -> Result<Answer, Failure> {
+    if Unit::parse(&flags.terms.currency) == Some(Unit::CALL_UNITS) {
+        return fail(format!(
+            "cards in units are not sold over the network: such a card costs what is on it, and no bank pays in units; sell cards in \
+             money, or print numbers: tegata issuer {name} order --telephone --currency units"
+        ));
+    }
     let mut opened = place.issuer(name)?;
     let (terms, face, price) = priced(opened.part.party()?, flags)?;
     let offered = Offered {
@@ -153,7 +159,10 @@ fn tariff(place: &Place, name: &str, file: Option<&Path>, (unit, ahead): (&str, 
     let Some(unit) = Unit::parse(unit) else {
         return fail(format!("'{unit}' is no unit; use USD, EUR, JPY or units"));
     };
-    let rates = read_rates(&std::fs::read_to_string(file)?, unit)?;
+    let rates = match std::fs::read_to_string(file) {
+        Ok(text) => read_rates(&text, unit)?,
+        Err(error) => return fail(format!("{} cannot be read: {error}", file.display())),
+    };
     let week = i64::try_from(WEEK)?;
     let ahead = u64::try_from(ahead.rem_euclid(week))?;
     let set = opened.part.set_tariff(&mut place.post()?, (unit, ahead), rates, now())?;

@@ -16,6 +16,7 @@ use tegata_core::card::{CallEnd, CardKind};
 use tegata_core::charging::CallTariff;
 use tegata_core::talk::call::{Caller, CallerNotice};
 use tegata_core::{Amount, CardId};
+use tegata_sip::reason::Reason;
 use tegata_sip::{Line, Number, Phone, PhoneCommand, PhoneConfig, PhoneEvent};
 use tegata_vault::SqliteVault;
 use tegata_wallet::{Called, Heard, Person, PhoneError, Speaker, Wallet};
@@ -176,9 +177,21 @@ struct AtThePhone {
     screen: Screen,
     yes: bool,
     ends: Ends,
+    /// They said themselves how much it may cost.
+    limited: bool,
     tariff: Option<CallTariff>,
     units: u64,
     said: u64,
+    seen: Seen,
+}
+
+/// What makes a difference for what is said afterwards.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    /// It rang.
+    rang: bool,
+    /// Nobody could be asked.
+    unasked: bool,
 }
 
 impl Person for AtThePhone {
@@ -187,9 +200,11 @@ impl Person for AtThePhone {
             CallerNotice::Consent { by, tariff, units } => {
                 self.screen.say(format!("{} connects you with {}: {}.", bold(by), bold(&tariff.called), price(tariff)));
                 if let Some(most) = units.checked_mul(tariff.length).filter(|_| tariff.price > 0) {
-                    self.screen.say(format!("This card lasts for {}.", clock(most)));
+                    let what = if self.limited { "What it may cost" } else { "This card" };
+                    self.screen.say(format!("{what} lasts for {}.", clock(most)));
                 }
                 (self.tariff, self.units) = (Some(tariff.clone()), *units);
+                self.seen.unasked = !self.yes && !std::io::stdin().is_terminal();
                 let agrees = self.yes || asked("Call? [y/N] ");
                 if agrees {
                     self.ends.heed();
@@ -201,7 +216,7 @@ impl Person for AtThePhone {
                 let why = why.map_or_else(|| "this call may cost no more".to_owned(), |why| why.to_string());
                 self.line(format!("No more is paid ({why}): the call ends when what is paid is over."));
             }
-            CallerNotice::Warned(left) => self.line(format!("It ends in {}.", span((left / 100).max(1) * 100))),
+            CallerNotice::Warned(left) => self.line(format!("It ends in {}.", yet(*left))),
             _ => {}
         }
         false
@@ -214,7 +229,10 @@ impl Person for AtThePhone {
 impl Speaker for AtThePhone {
     fn hears(&mut self, what: &Heard) {
         match what {
-            Heard::Ringing(_) => self.screen.say("It rings."),
+            Heard::Ringing(_) => {
+                self.seen.rang = true;
+                self.screen.say("It rings.");
+            }
             Heard::Answered => {
                 self.ends.answered = Some(Instant::now());
                 self.screen.say("Answered.");
@@ -231,10 +249,17 @@ impl Speaker for AtThePhone {
             return;
         }
         self.said = second;
-        let cost = tariff.cost(Some(lasted)).and_then(|cost| Amount::new(tariff.unit, cost));
+        let most = self.units.saturating_mul(tariff.length);
+        // The switch may end it a moment after what is paid for; that moment costs nothing.
+        let counted = if tariff.price == 0 { lasted } else { lasted.min(most) };
+        let cost = tariff.cost(Some(counted)).and_then(|cost| Amount::new(tariff.unit, cost));
         let cost = cost.map_or_else(String::new, |cost| format!(", {cost}"));
-        let left = self.units.saturating_mul(tariff.length).saturating_sub(lasted);
-        let left = if tariff.price == 0 { String::new() } else { format!(", {} left on this card", clock(left)) };
+        let left = clock(most.saturating_sub(lasted));
+        let left = match (tariff.price, self.limited) {
+            (0, _) => String::new(),
+            (_, true) => format!(", {left} left"),
+            (_, false) => format!(", {left} left on this card"),
+        };
         // Whoever does not see it misses nothing: the end is said by itself.
         print!("\r\u{1b}[K{}{cost}{left}", clock(lasted));
         let _ = std::io::stdout().flush();
@@ -277,7 +302,7 @@ fn price(tariff: &CallTariff) -> String {
 }
 
 /// A length of time; the unit alone where it is one of it.
-fn span(ms: u64) -> String {
+pub(super) fn span(ms: u64) -> String {
     match ms {
         60_000 => "minute".to_owned(),
         1_000 => "second".to_owned(),
@@ -287,8 +312,17 @@ fn span(ms: u64) -> String {
     }
 }
 
+/// How long something lasts yet, to a tenth of a second.
+pub(super) fn yet(ms: u64) -> String {
+    match (ms / 100).max(1) * 100 {
+        60_000 => "1 minute".to_owned(),
+        1_000 => "1 second".to_owned(),
+        ms => span(ms),
+    }
+}
+
 /// Minutes and seconds.
-fn clock(ms: u64) -> String {
+pub(super) fn clock(ms: u64) -> String {
     format!("{}:{:02}", ms / 60_000, ms / 1_000 % 60)
 }
 
@@ -310,9 +344,18 @@ pub fn call(place: &Place, screen: Screen, name: &str, wanted: &Wanted<'_>) -> R
         None => None,
     };
     let switch = kept.switch(place, wanted.at)?;
-    let caller = Caller { payer, called: wanted.number.to_owned(), limit };
     let ends = Ends::new(wanted.seconds);
-    let mut person = AtThePhone { screen, yes: wanted.yes, ends, tariff: None, units: 0, said: 0 };
+    let mut person = AtThePhone {
+        screen,
+        yes: wanted.yes,
+        ends,
+        limited: limit.is_some(),
+        tariff: None,
+        units: 0,
+        said: 0,
+        seen: Seen::default(),
+    };
+    let caller = Caller { payer, called: wanted.number.to_owned(), limit };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let called = runtime.block_on(async {
         let (phone, mut line) = started(kept, switch).await?;
@@ -323,7 +366,7 @@ pub fn call(place: &Place, screen: Screen, name: &str, wanted: &Wanted<'_>) -> R
     if person.said > 0 {
         screen.say("");
     }
-    outcome(wallet, card, wanted.number, &called)
+    outcome(wallet, card, wanted.number, (&called, person.seen))
 }
 
 /// Calls for help: free, without a card, and without a number of one's own where there is none.
@@ -390,7 +433,12 @@ fn emergency(place: &Place, screen: Screen, name: &str, wanted: &Wanted<'_>) -> 
 }
 
 /// What the user is told after a call.
-fn outcome(wallet: &Wallet<SqliteVault>, card: CardId, number: &str, called: &Called) -> Result<Answer, Failure> {
+fn outcome(
+    wallet: &Wallet<SqliteVault>,
+    card: CardId,
+    number: &str,
+    (called, seen): (&Called, Seen),
+) -> Result<Answer, Failure> {
     let held = wallet.cards()?.into_iter().find(|held| held.card == card);
     let waiting = held.as_ref().map(|held| held.waiting);
     let remaining = held.map(|held| held.remaining);
@@ -414,14 +462,17 @@ fn outcome(wallet: &Wallet<SqliteVault>, card: CardId, number: &str, called: &Ca
         "said": called.reason.text,
     });
     if let Some(why) = &called.refused {
-        return fail_with(format!("not called: {why}"), json);
+        let hint = if seen.unasked { ". Without a terminal, say --yes" } else { "" };
+        return fail_with(format!("not called: {why}{hint}"), json);
     }
     let Some(paid) = called.paid else {
         // The switch's words say who is at fault, and what to do.
         return fail_with(format!("not called: {} ({})", called.reason.text, called.reason.cause), json);
     };
     let mut text = match (called.lasted, ended) {
-        (_, Some(ended)) => how(ended).to_owned(),
+        (None, Some(CallEnd::Failed)) => unconnected(&called.reason),
+        (None, Some(CallEnd::NoAnswer)) if called.reason.cause == 408 && !seen.rang => unconnected(&called.reason),
+        (answered, Some(ended)) => how(ended, answered.is_some()).to_owned(),
         (Some(_), None) => "The call has ended".to_owned(),
         (None, None) => format!("Not connected: {} ({})", called.reason.text, called.reason.cause),
     };
@@ -431,6 +482,8 @@ fn outcome(wallet: &Wallet<SqliteVault>, card: CardId, number: &str, called: &Ca
     text.push_str(&match used {
         Some(used) if used.is_zero() => ". It cost nothing.".to_owned(),
         Some(used) => format!(". It cost {}.", bold(used)),
+        // More than was paid it cannot have cost.
+        None if paid.is_zero() => ". It cost nothing.".to_owned(),
         None => format!(
             ". What it cost is not known yet: {paid} are paid, and the receipt comes with the next update (tegata wallet NAME update)."
         ),
@@ -453,13 +506,25 @@ fn outcome(wallet: &Wallet<SqliteVault>, card: CardId, number: &str, called: &Ca
     Ok(Answer::new(text, json))
 }
 
-fn how(ended: CallEnd) -> &'static str {
+/// Why a call was not connected, by what the other network said or did not say; and what helps.
+fn unconnected(Reason { cause, text }: &Reason) -> String {
+    let (what, helps) = match *cause {
+        404 | 410 | 484 | 604 => ("nobody has that number", "check it"),
+        408 => ("nothing was heard from the other side", "try again later"),
+        500..=599 => ("the other network cannot connect it at the moment", "try again later"),
+        _ => ("the other side does not take the call", "try again, or ask the switch's operator"),
+    };
+    format!("Not connected: {what} ({cause} {text}); {helps}")
+}
+
+fn how(ended: CallEnd, answered: bool) -> &'static str {
     match ended {
         CallEnd::HungUp => "You hung up",
         CallEnd::CalledHungUp => "The other side hung up",
         CallEnd::Busy => "Busy",
         CallEnd::NoAnswer => "Nobody answered",
         CallEnd::Cancelled => "You gave up",
+        CallEnd::Failed if !answered => "Not connected",
         CallEnd::Failed => "The connection broke",
         CallEnd::PaidTimeOver => "What was paid for is over",
         CallEnd::SwitchRestarted => "The switch was stopped or restarted",
@@ -549,8 +614,12 @@ pub fn calls(wallet: &Wallet<SqliteVault>) -> Result<Answer, Failure> {
                 made.called.clone(),
                 made.by.clone(),
                 made.lasted.map_or_else(String::new, clock),
-                made.used.map_or_else(|| format!("{} at most", made.paid), |used| used.to_string()),
-                made.ended.map_or_else(String::new, |ended| how(ended).to_lowercase()),
+                match made.used {
+                    Some(used) => used.to_string(),
+                    None if made.paid.is_zero() => made.paid.to_string(),
+                    None => format!("{} at most", made.paid),
+                },
+                made.ended.map_or_else(String::new, |ended| how(ended, made.lasted.is_some()).to_lowercase()),
                 made.receipt.to_string(),
             ]
         })
@@ -565,7 +634,7 @@ pub fn calls(wallet: &Wallet<SqliteVault>) -> Result<Answer, Failure> {
         })
         .collect();
     let text = if rows.is_empty() {
-        "No calls yet. Call somebody: tegata wallet NAME call NUMBER".to_owned()
+        "No calls were made with this wallet yet. Call somebody: tegata wallet NAME call NUMBER".to_owned()
     } else {
         table(&["at", "called", "through", "lasted", "cost", "ended", "receipt"], &rows)
     };
@@ -577,9 +646,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn whoever_is_not_connected_reads_why_and_what_helps() {
+        let said = |cause, text| unconnected(&Reason::new(cause, text));
+        assert_eq!(said(404, "Not Found"), "Not connected: nobody has that number (404 Not Found); check it");
+        assert!(said(408, "Request Timeout").contains("nothing was heard from the other side"));
+        assert!(said(503, "Service Unavailable").ends_with("try again later"));
+        assert!(said(488, "Not Acceptable Here").contains("ask the switch's operator"));
+        assert_eq!(
+            (how(CallEnd::Failed, false), how(CallEnd::Failed, true)),
+            ("Not connected", "The connection broke")
+        );
+    }
+
+    #[test]
     fn spans_and_clocks_read_as_people_say_them() {
         assert_eq!((span(60_000), span(1_000), span(30_000)), ("minute".into(), "second".into(), "30 seconds".into()));
         assert_eq!((span(120_000), span(1_500)), ("2 minutes".into(), "1.5 seconds".into()));
+        assert_eq!((yet(1_050), yet(60_000)), ("1 second".into(), "1 minute".into()));
+        assert_eq!((yet(3_999), yet(10)), ("3.9 seconds".into(), "0.1 seconds".into()));
         assert_eq!((clock(0), clock(61_999), clock(3_600_000)), ("0:00".into(), "1:01".into(), "60:00".into()));
     }
 }

@@ -33,6 +33,13 @@ pub fn run(place: &Place, screen: Screen, command: ProviderCommand) -> Result<An
                 InviteRole::Switch => "switch",
                 InviteRole::Wallet => "wallet",
             };
+            let owned = matches!(role, "terminal" | "gate" | "switch");
+            if owned && owner.is_none() {
+                return fail(format!(
+                    "a {role} belongs to somebody who has joined (a gate to its promoter, an issuer): name the id, as `join` printed it: \
+                     tegata provider invite {role} {name} --owner party-..."
+                ));
+            }
             let answer = ask(json!({ "do": "invite", "role": role, "names": [name], "owner": owner }))?;
             let token = answer.pointer("/tokens/0").and_then(Value::as_str).unwrap_or_default().to_owned();
             // A device that stands somewhere is told where the provider is as well: nothing else has to be typed there.

@@ -18,7 +18,7 @@ use tegata_core::{PartyId, Time};
 use tegata_device::{HttpPost, Post, PostError};
 use tegata_sip::config::{Transport, Trunk};
 use tegata_sip::phones::digest::secret;
-use tegata_sip::{Algorithm as Digest, Announcement, Config, Number, Passwords};
+use tegata_sip::{Algorithm as Digest, Announcement, AnnouncementError, Config, Number, Passwords};
 use tegata_switch::desk::Desk;
 use tegata_switch::{CallRecord, Courier, Switch, TrunkKey, TrunkTotal, by_trunk};
 use tegata_vault::SqliteVault;
@@ -182,7 +182,13 @@ fn announced(file: Option<&Path>) -> Result<Option<Announcement>, Failure> {
     match Announcement::read(&bytes) {
         Ok(announcement) => Ok(Some(announcement)),
         Err(error) => fail(format!(
-            "the announcement {shown} cannot be played: {error}. SoX makes one that can: sox {shown} -r 8000 -c 1 -e mu-law ready.wav"
+            "the announcement {shown} cannot be played: {error}. {}",
+            match &error {
+                AnnouncementError::Damaged | AnnouncementError::Empty => "Record it again, or copy it again".to_owned(),
+                AnnouncementError::TooLong =>
+                    format!("SoX keeps its beginning: sox {shown} -r 8000 -c 1 -e mu-law ready.wav trim 0 9"),
+                _ => format!("SoX makes one that can: sox {shown} -r 8000 -c 1 -e mu-law ready.wav"),
+            }
         )),
     }
 }
@@ -271,7 +277,7 @@ fn open(
     let done = desk.done();
     let left = brought_up(place, screen, &mut desk.switch, update_every > 0);
     let text = format!(
-        "The switch is closed. {} calls asked for a tariff, {} were connected or ended, {cut} cut off. {}",
+        "The switch is closed. {} calls asked for a tariff, {} have ended and are logged, {cut} were cut off. {}",
         done.asked,
         done.ended,
         who_has_records(name, left)
@@ -297,9 +303,7 @@ pub(super) fn brought_up(place: &Place, screen: Screen, switch: &mut Switch<Sqli
     if !tries || waits == 0 {
         return waits;
     }
-    screen.say(format!(
-        "What was on has ended. Brings what waits ({waits}) up to the provider, for some seconds at most."
-    ));
+    screen.say(format!("All has ended. Brings what waits ({waits}) up to the provider, for some seconds at most."));
     let brought = Hasty::open(place).and_then(|mut post| Ok(switch.update(&mut post, now())?));
     if let Err(failure) = brought {
         tracing::info!("the log waits: {}", failure.0);
@@ -390,7 +394,7 @@ fn calls(records: &[CallRecord], as_csv: bool) -> Answer {
         (false, true) => "No call has ended yet.".to_owned(),
         (false, false) => {
             let short = |(row, record): (&Vec<String>, &CallRecord)| -> Vec<String> {
-                row.iter().take(7).cloned().chain([how(record.ended).to_owned()]).collect()
+                row.iter().take(7).cloned().chain([how(record).to_owned()]).collect()
             };
             let short: Vec<Vec<String>> = rows.iter().zip(records).map(short).collect();
             table(head.get(..8).unwrap_or_default(), &short)
@@ -400,13 +404,14 @@ fn calls(records: &[CallRecord], as_csv: bool) -> Answer {
 }
 
 /// How a call ended, for whoever runs the switch. Programs read the names that the protocol has.
-fn how(ended: CallEnd) -> &'static str {
-    match ended {
+fn how(record: &CallRecord) -> &'static str {
+    match record.ended {
         CallEnd::HungUp => "caller hung up",
         CallEnd::CalledHungUp => "other side hung up",
         CallEnd::Busy => "busy",
         CallEnd::NoAnswer => "no answer",
         CallEnd::Cancelled => "caller gave up",
+        CallEnd::Failed if record.lasted.is_none() => "not connected",
         CallEnd::Failed => "connection broke",
         CallEnd::PaidTimeOver => "paid time over",
         CallEnd::SwitchRestarted => "switch stopped or restarted",
@@ -482,6 +487,11 @@ mod tests {
         assert_eq!(read(Some(Path::new("none"))), Ok(None));
         let folder = tempfile::TempDir::new().expect("a folder");
         let song = folder.path().join("song.mp3");
+        // What cannot help is not recommended: a longer one stays longer, a damaged one damaged.
+        std::fs::write(&song, b"RIFF\x24\0\0\0WAVEfmt ").expect("written");
+        let damaged = read(Some(song.as_path())).expect_err("a piece of a WAV file");
+        assert!(damaged.contains("damaged") && !damaged.contains("SoX"), "{damaged}");
+        std::fs::remove_file(&song).expect("removed");
         let missing = read(Some(song.as_path())).expect_err("no such file");
         assert!(missing.contains("song.mp3 cannot be read"), "{missing}");
         std::fs::write(&song, "ID3").expect("written");

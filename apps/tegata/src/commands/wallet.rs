@@ -138,7 +138,9 @@ pub(super) fn chosen(wallet: &Wallet<SqliteVault>, named: Option<&str>, kind: Ca
             None => fail(format!("this wallet holds no card {named}; `cards` lists what it holds")),
         };
     }
-    let best = held.iter().filter(|held| held.kind == kind).max_by_key(|held| held.spendable.minor());
+    // A card that is blocked or over may still hold much, and pays nothing.
+    let pays = |held: &&Held| (held.state == PurseState::Active, held.spendable.minor());
+    let best = held.iter().filter(|held| held.kind == kind).max_by_key(pays);
     match best {
         Some(best) => Ok(best.card),
         None if kind == CardKind::Telephone => {

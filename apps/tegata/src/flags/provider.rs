@@ -24,7 +24,7 @@ pub enum ProviderCommand {
         role: InviteRole,
         /// What people shall call it
         name: String,
-        /// A terminal's merchant, by id
+        /// Whose a terminal, gate or switch is: a merchant's id, or a gate's promoter's
         #[arg(long)]
         owner: Option<String>,
     },
