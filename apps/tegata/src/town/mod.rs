@@ -419,10 +419,10 @@ fn what_next(place: &Place, number: &str) -> String {
          {t} wallet alice purchases\n  \
          {t} wallet alice tickets\n  \
          {t} wallet alice buy 1 --issuer ID --yes     # another seat; `catalogue --json` shows the town hall's id\n  \
-         {t} gate door1 run &                         # needs no network; in another window:\n  \
-         {t} wallet alice enter door1 --ticket TICKET\n  \
-         {t} wallet alice give TICKET &                # `tickets` shows it; needs no network\n  \
+         {t} wallet alice give TICKET --yes &          # `tickets` shows it; needs no network\n  \
          {t} wallet bob take alice\n  \
+         {t} gate door1 run < /dev/null &             # needs no network; in a window of its own it also takes what staff types\n  \
+         {t} wallet bob enter door1 --ticket TICKET\n  \
          {t} switch exchange run --listen 127.0.0.1:5060 &    # connects calls\n  \
          {t} issuer townphone print 1                 # the second number is another telephone card\n  \
          {t} wallet alice install NUMBER\n  \
