@@ -93,7 +93,7 @@ fn a_telephone_card_pays_for_a_way_to_the_network() {
     let closed = hotspot.close();
     assert_eq!(
         (&closed["sessions"], &closed["cut"], &closed["waiting"]),
-        (&3.into(), &0.into(), &0.into()),
+        (&1.into(), &0.into(), &0.into()),
         "{closed}"
     );
     out.read_to_string(&mut heard).unwrap();

@@ -1,6 +1,6 @@
 //! A way to the network that a telephone card pays for, on the command line: who opens it, and who goes through it.
 
-use super::phone::{clock, yet};
+use super::phone::{clock, span, yet};
 use super::switch::{brought_up, who_has_records};
 use crate::place::{Opened, Place, forget_address, now, write_address};
 use crate::screen::{Answer, Failure, Screen, bold, fail};
@@ -81,21 +81,21 @@ pub fn open(
         forget_address(folder.path());
         served.map_err(Failure::from)
     })?;
-    hotspot.switch(|switch| closed(place, screen, name, switch, update_every > 0))
+    hotspot.switch(|switch| closed(place, screen, (name, switch), (before, update_every > 0)))
 }
 
 /// What could not be ended is cut off with the hotspot; what that costs is logged now. Then its records are brought up once.
 fn closed(
     place: &Place,
     screen: Screen,
-    name: &str,
-    switch: &mut Switch<SqliteVault>,
-    updates: bool,
+    (name, switch): (&str, &mut Switch<SqliteVault>),
+    (before, updates): (u64, bool),
 ) -> Result<Answer, Failure> {
-    let (cut, sessions) = (switch.recover(now())?, switch.records()?.len());
+    let cut = switch.recover(now())?;
+    let sessions = switch.records()?.iter().filter(|record| record.number > before).count();
     let left = brought_up(place, screen, switch, updates);
     let text = format!(
-        "The hotspot is closed. It has {sessions} sessions in its records; {cut} were cut off. {}",
+        "The hotspot is closed. {sessions} sessions were asked for since it was opened; {cut} were cut off. {}",
         who_has_records(name, left)
     );
     Ok(Answer::new(text, json!({ "closed": true, "sessions": sessions, "cut": cut, "waiting": left })))
