@@ -101,12 +101,6 @@ fn order(place: &Place, name: &str, flags: &OrderFlags) -> Result<Answer, Failur
 }
 
 fn sell(place: &Place, name: &str, flags: &SellFlags) -> Result<Answer, Failure> {
-    if Unit::parse(&flags.terms.currency) == Some(Unit::CALL_UNITS) {
-        return fail(format!(
-            "cards in units are not sold over the network: such a card costs what is on it, and no bank pays in units; sell cards in \
-             money, or print numbers: tegata issuer {name} order --telephone --currency units"
-        ));
-    }
     let mut opened = place.issuer(name)?;
     let (terms, face, price) = priced(opened.part.party()?, flags)?;
     let offered = Offered {
