@@ -56,7 +56,7 @@ fn a_switch_is_set_up_by_its_operator() {
     bad(
         &data,
         &["issuer", "calls", "sell", "1", "--telephone", "--face", "5", "--currency", "units"],
-        "not sold over the network",
+        "sold for a price in money",
     );
     bad(&data, &["issuer", "calls", "tariff", file], "two rates for '49' hold at the same time");
     std::fs::write(&rates, "prefix,when,setup,price,seconds\n49,,0.05,0.12,60\n49,Sat-Sun 00:00-24:00,0.05,0.06,60\n")

@@ -108,11 +108,15 @@ pub fn surf<V: Vault>(
         session.look(person)?;
         session.warn(person);
         let frame = session.out.pop_front().unwrap_or_default();
-        session.ask(&place, frame, person)?;
+        if session.is_gone(&place, frame, person)? {
+            return Ok(session.receipt);
+        }
     }
     // A last word of the wallet, such as a refusal.
     while let Some(frame) = session.out.pop_front() {
-        session.ask(&place, frame, person)?;
+        if session.is_gone(&place, frame, person)? {
+            break;
+        }
     }
     Ok(session.receipt)
 }
@@ -120,6 +124,14 @@ pub fn surf<V: Vault>(
 impl<V: Vault> Session<'_, V> {
     fn ms(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+    /// As [`Self::ask`]; says whether the other side has gone. Whoever has the receipt by then has all: a hotspot that is stopped waits
+    /// until it was fetched, and not for what is said after it.
+    fn is_gone(&mut self, url: &str, frame: Vec<u8>, person: &mut dyn Person) -> Result<bool, HotspotError> {
+        match self.ask(url, frame, person) {
+            Err(HotspotError::Away(_)) if self.receipt.is_some() => Ok(true),
+            asked => asked.map(|_| false),
+        }
     }
     /// Says this, and hears what comes back. Gives where the session is, where that is said.
     fn ask(&mut self, url: &str, frame: Vec<u8>, person: &mut dyn Person) -> Result<Option<String>, HotspotError> {
