@@ -406,6 +406,61 @@ async fn a_switch_that_dies_is_noticed_in_time() {
     assert!(leaves.elapsed() < Duration::from_secs(5));
 }
 
+/// A switch that has hung up knows the call no more, and says so to what crosses its BYE. Which of the two is heard first is chance.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_goodbye_is_heard_that_comes_after_the_switch_knows_no_such_call() {
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+    let own = socket.local_addr().expect("an address");
+    let (phone, line) = Phone::start(PhoneConfig::new(own, number("0300"), "sesame")).await.expect("the phone starts");
+    let mut alice = One { phone, line };
+    let at = alice.phone.address();
+    let says = async |method: &str, count: u32, tag: &str, rest: &str| {
+        let text = format!(
+            "{method} sip:0300@{at} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK{method}{count}\r\nFrom: <sip:x@y>;tag=1\r\n\
+             To: <sip:0300@y>{tag}\r\nCall-ID: a\r\nCSeq: {count} {method}\r\nContact: <sip:x@{own}>\r\nMax-Forwards: 70\r\n{rest}"
+        );
+        socket.send_to(text.as_bytes(), at).await.expect("sent");
+    };
+    // The next message that begins so; whatever else it says, such as a REGISTER, waits for ever.
+    let hears = async |begins: &str| {
+        let mut heard = [0; 4000];
+        loop {
+            let length = tokio::time::timeout(Duration::from_secs(10), socket.recv(&mut heard)).await;
+            let text = String::from_utf8_lossy(&heard[..length.expect("in time").expect("a message")]).into_owned();
+            if text.starts_with(begins) {
+                break text;
+            }
+        }
+    };
+    let field =
+        |text: &str, name: &str| text.lines().find(|line| line.starts_with(name)).expect("the field").to_owned();
+    const NOTHING: &str = "Content-Length: 0\r\n\r\n";
+
+    says("INVITE", 1, "", NOTHING).await;
+    let (call, _) = alice.rings().await;
+    alice.does(PhoneCommand::Answer { call });
+    let accepted = hears("SIP/2.0 200").await;
+    let tag = field(&accepted, "To:").split_once(';').map(|(_, tag)| format!(";{tag}")).expect("a tag");
+    alice.hears(PhoneEvent::Answered { call }).await;
+    says("ACK", 1, &tag, NOTHING).await;
+
+    alice.does(PhoneCommand::Say { call, body: word("a check") });
+    let info = hears("INFO").await;
+    let same = ["Via:", "From:", "To:", "Call-ID:", "CSeq:"].map(|name| field(&info, name)).join("\r\n");
+    let unknown = format!("SIP/2.0 481 Unknown\r\n{same}\r\nContent-Length: 0\r\n\r\n");
+    socket.send_to(unknown.as_bytes(), at).await.expect("sent");
+    // It has been heard when so much that was sent after it is answered: the two take different ways within the phone, too.
+    for count in 2..50 {
+        says("OPTIONS", count, &tag, NOTHING).await;
+        hears("SIP/2.0 200").await;
+    }
+    let goodbye = "Reason: SIP;cause=503;text=\"The switch has been stopped\"\r\n\
+                   Content-Type: application/tegata\r\nContent-Length: 9\r\n\r\na receipt";
+    says("BYE", 50, &tag, goodbye).await;
+    alice.hears(PhoneEvent::Word { call, body: word("a receipt") }).await;
+    alice.ends(503, "The switch has been stopped").await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_phone_that_leaves_hangs_up() {
     let switch = free(|_| {}).await;

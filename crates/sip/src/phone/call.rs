@@ -18,6 +18,9 @@ use tokio::sync::mpsc::UnboundedSender;
 
 /// Words that are under way when somebody hangs up may take so long to arrive.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// A goodbye that crosses one of our requests may take so long: a switch that has hung up knows the call no more, and says so on another
+/// way than the one its BYE takes. Twice the time after which a BYE that was lost is sent again (RFC 3261, 17.1.2.2).
+const GOODBYE: Duration = Duration::from_secs(1);
 /// How often a word is said that the switch has taken for an old one.
 const TRIES: u32 = 3;
 
@@ -105,12 +108,14 @@ pub(super) struct Call {
     parting: Option<(Instant, Option<Body>)>,
     /// Whatever happens, it is over then.
     until: Option<Instant>,
+    /// The switch does not know it any more: it is lost then, unless its goodbye comes first.
+    lost: Option<Instant>,
 }
 
 impl Call {
     fn new(id: CallId, leg: Leg, state: State) -> Self {
         let (words, saying) = (VecDeque::new(), None);
-        Self { id, leg, state, words, saying, early: None, parting: None, until: None }
+        Self { id, leg, state, words, saying, early: None, parting: None, until: None, lost: None }
     }
 
     /// Calls somebody.
@@ -162,7 +167,8 @@ impl Call {
 
     /// Says the next word, if the last one has arrived.
     fn speak(&mut self, common: &Common) {
-        let open = matches!(self.state, State::Calling(_) | State::Talking) && self.leg.stands();
+        let heard = self.leg.stands() && self.lost.is_none();
+        let open = matches!(self.state, State::Calling(_) | State::Talking) && heard;
         if self.saying.is_none()
             && open
             && let Some(body) = self.words.pop_front()
@@ -355,8 +361,12 @@ impl Call {
     }
 
     fn lost(&mut self, common: &Common) {
-        if !self.is_over() {
-            self.over(common, Reason::new(408, "The switch is gone"));
+        match self.state {
+            State::Talking => {
+                self.lost.get_or_insert(Instant::now() + GOODBYE);
+            }
+            State::Over => {}
+            _ => self.over(common, Reason::new(408, "The switch is gone")),
         }
     }
 
@@ -463,13 +473,16 @@ impl Call {
     pub(super) fn next(&self) -> Option<Instant> {
         let session = self.leg.session.filter(|_| matches!(self.state, State::Talking)).map(|session| session.next().0);
         let parting = self.parting.as_ref().map(|(at, _)| *at);
-        [session, parting, self.until].into_iter().flatten().min()
+        [session, parting, self.until, self.lost].into_iter().flatten().min()
     }
 
     pub(super) fn due(&mut self, common: &Common, now: Instant) {
         if self.until.is_some_and(|until| until <= now) {
             let given = if matches!(self.state, State::Calling(_)) { given_up() } else { Reason::new(200, "Hung up") };
             return self.over(common, given);
+        }
+        if self.lost.is_some_and(|lost| lost <= now) {
+            return self.over(common, Reason::new(408, "The switch is gone"));
         }
         if let Some((_, body)) = self.parting.take_if(|(at, _)| *at <= now) {
             self.part(common, body);
