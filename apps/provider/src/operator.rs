@@ -99,7 +99,11 @@ fn asked(provider: &mut Provider, question: &Value, now: Time, entropy: [u8; 32]
             let books = provider.books().map_err(|error| error.to_string())?;
             let books: Vec<Value> = books.iter().map(|(issuer, unit, sums)| book(*issuer, *unit, sums)).collect();
             let commits = provider.store().commits();
-            Ok(json!({ "provider": provider.info().name, "at": now.0, "commits": commits, "books": books }))
+            let waits = provider.reconciling(now).map_err(|error| error.to_string())?;
+            Ok(json!({
+                "provider": provider.info().name, "at": now.0, "commits": commits, "books": books,
+                "reconciling_until": waits.map(|time| time.0),
+            }))
         }
         _ => settle::operator::asked(provider, question, now).unwrap_or_else(|| {
             Err("the operator can ask to invite, settle, revoke, block, reissue, enrol, for a processor, contracts, bank accounts, what \

@@ -8,7 +8,7 @@ use crate::give;
 use crate::keys::Keys;
 use crate::prepare::{Prepared, prepare_all};
 use crate::shared::Shared;
-use crate::{ProviderError, compare, director, enter, exceptions, report, update};
+use crate::{ProviderError, compare, director, enter, exceptions, install, report, update};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tegata_core::step::{Break, Broken};
@@ -21,7 +21,7 @@ use tegata_core::wire::signed::{Algorithm, PublicKey, Unsigned};
 use tegata_core::{CardId, Hash, IssuerId, MerchantId, PartyId, RequestNumber, Time, Unit};
 use tegata_crypto_native::primitive::mac;
 use tegata_ledger::Equation;
-use tegata_store::{ExceptionRow, ProviderRow, Store, TokenRow};
+use tegata_store::{ExceptionRow, ProviderRow, PutBack, Store, TokenRow};
 
 /// Longest name of a participant, in bytes: it travels in certificates.
 pub(crate) const MAX_NAME: usize = 64;
@@ -122,6 +122,37 @@ impl Provider {
         }
         provider.keys_file = Some(file);
         Ok(provider)
+    }
+    /// Puts a backup back in the place of the database of a folder, in which no provider runs, in a new epoch (R15). What was there is kept
+    /// beside it; gives its path.
+    ///
+    /// # Errors
+    /// [`ProviderError::Keys`] without the folder's own keys, [`ProviderError::OtherKeys`] for the backup of another provider, and others.
+    pub fn put_back(folder: &Path, backup: &Path, now: Time) -> Result<(ProviderRow, Option<PathBuf>), ProviderError> {
+        let file = folder.join("keys");
+        let keys = Keys::load(&file)?.ok_or_else(|| {
+            ProviderError::Keys(format!("{} is missing; restore it from a copy of its own first", file.display()))
+        })?;
+        let (put, store) = PutBack::begin(backup, &folder.join("provider.db"))?;
+        if store.provider()?.is_none() {
+            return Err(tegata_store::StoreError::HalfMade.into());
+        }
+        let mut provider = Self::open(store, keys, "", now, Broken::NONE)?;
+        provider.restored(now)?;
+        let row = provider.store.provider()?.ok_or(tegata_store::StoreError::Damaged)?;
+        drop(provider);
+        let kept = put.finish(&format!(".before-{}", now.0))?;
+        Ok((row, kept))
+    }
+    /// Whether installs, loads, sales and refunds wait for devices to be heard after a backup was put back (R15), and until when at most.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    pub fn reconciling(&mut self, now: Time) -> Result<Option<Time>, ProviderError> {
+        self.transact(now, [0; 32], |desk| {
+            let waits = install::reconciling(desk).map_err(Failure::into_error)?;
+            Ok(desk.provider.reconciling_until.filter(|_| waits))
+        })
     }
     /// What it publishes of itself.
     pub fn info(&self) -> &ProviderInfo {

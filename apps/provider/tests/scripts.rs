@@ -568,6 +568,39 @@ fn a_provider_put_back_numbers_its_lists_after_those_that_it_has_forgotten() {
 }
 
 #[test]
+fn a_list_that_a_put_back_provider_has_forgotten_does_not_name_what_was_blocked_since() {
+    // R15, R16: nobody has said that a backup was put back, so that its lists go on where the backup's ended.
+    for terminal_first in [false, true] {
+        let mut world = World::new();
+        let numbers = world.order(1, 10_000, true);
+        let (mut wallet, mut terminal) = (world.wallet(10), world.terminal(20));
+        let card = world.install(&mut wallet, &numbers[0], 30);
+        world.update(&mut wallet);
+        world.update(&mut terminal);
+        let backup = world.provider.snapshot().expect("a backup");
+        for _ in 0..3 {
+            world.now = world.now.after(2 * Time::DAY);
+            world.update(&mut terminal);
+        }
+        let store = Store::restore(&backup).expect("restored");
+        world.provider =
+            Provider::open(store, Keys::new([9; 32], world::START), "Town", world.now, Broken::NONE).expect("opened");
+        // The next list names it, under a number that the terminal has heard long ago.
+        world.provider.block(card, world.now).expect("blocked");
+        world.now = world.now.after(60);
+        world.pay(&mut wallet, card, &mut terminal, 1_000);
+        for first in [terminal_first, !terminal_first] {
+            world.update(if first { &mut terminal } else { &mut wallet });
+        }
+        world.update(&mut terminal);
+        assert_eq!(world.provider.store().provider().expect("read").expect("there").epoch, 2);
+        let merchant = world.book().sum(tegata_ledger::Side::Payable);
+        assert_eq!(merchant, 1_000, "it sold before it could know, terminal first: {terminal_first}");
+        assert!(!world.open_exceptions().contains(&"after block"), "{:?}", world.open_exceptions());
+    }
+}
+
+#[test]
 fn a_real_server_on_disk_answers_and_stops() {
     use tegata_provider::http::{Config, run};
     let folder = tempfile::tempdir().expect("a folder");

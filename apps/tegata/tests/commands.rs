@@ -5,7 +5,7 @@ mod typed;
 
 use std::path::Path;
 use std::process::{Child, Stdio};
-use typed::{Running, bad, good, json, run, tegata};
+use typed::{Running, bad, good, json, run, tegata, text};
 
 /// A charge that waits for a wallet; read until it has said where.
 fn charge(data: &Path, terminal: &str, amount: &str) -> Child {
@@ -186,6 +186,47 @@ fn an_older_copy_of_a_vault_is_set_right_by_the_next_update() {
     let held = cards.into_iter().find(|card| !card["held_back"].is_null()).expect("the card that paid");
     assert!(held["held_back"].is_string() && held["release_at"].is_u64(), "what is held back, and until when: {held}");
     drop(running);
+    assert_eq!(good(data, "audit")["clean"], true);
+}
+
+#[test]
+fn a_provider_that_lost_its_disk_is_put_back_from_a_backup_and_hears_what_it_has_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let number = good(data, "town --once")["next_number"].as_str().unwrap().to_owned();
+    let backup = data.join("of-last-night");
+    let (backup, database) = (backup.to_str().unwrap(), data.join("provider/provider.db"));
+    let running = Running::start(data, "provider run --listen 127.0.0.1:0");
+    good(data, ["provider", "backup", backup].as_slice());
+    bad(data, ["provider", "backup", backup].as_slice(), "already");
+    let waiting = charge(data, "kiosk", "10.00");
+    good(data, "wallet alice pay kiosk --yes");
+    waiting.wait_with_output().unwrap();
+    good(data, "terminal kiosk update");
+    bad(data, ["provider", "put-back", backup].as_slice(), "stop it");
+    running.close();
+
+    std::fs::remove_file(&database).unwrap();
+    bad(data, "provider run --listen 127.0.0.1:0", "restore it from a backup");
+    let letter = data.join("letter");
+    std::fs::write(&letter, "no backup").unwrap();
+    bad(data, ["provider", "put-back", letter.to_str().unwrap()].as_slice(), "another program");
+    let put = good(data, ["provider", "put-back", backup].as_slice());
+    assert_eq!((&put["epoch"], &put["kept"]), (&2.into(), &serde_json::Value::Null), "{put}");
+
+    let running = Running::start(data, "provider run --listen 127.0.0.1:0");
+    assert!(text(data, "provider status").contains("A backup was put back"));
+    bad(data, format!("wallet alice install {number}").as_str(), "backup");
+    // Once everybody was heard, nothing waits any more, and what was paid since the backup is known.
+    for part in ["wallet alice", "wallet bob", "terminal cafe", "terminal kiosk"] {
+        good(data, format!("{part} update").as_str());
+    }
+    assert_eq!(good(data, "provider exceptions")["exceptions"].as_array().unwrap().len(), 0);
+    let left = good(data, "wallet alice cards");
+    assert!(left["cards"].as_array().unwrap().iter().any(|card| card["remaining"] == "35.50"), "{left}");
+    drop(running);
+    let put = good(data, ["provider", "put-back", backup].as_slice());
+    assert!(Path::new(put["kept"].as_str().unwrap()).exists(), "what was there is kept: {put}");
     assert_eq!(good(data, "audit")["clean"], true);
 }
 

@@ -57,11 +57,7 @@ impl Store {
         let unfinished = beside(path, ".new");
         remove_database(&unfinished)?;
         make(&unfinished)?;
-        fs::hard_link(&unfinished, path)?;
-        fs::remove_file(&unfinished)?;
-        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            File::open(parent)?.sync_all()?;
-        }
+        appear(&unfinished, path)?;
         Self::open(path)
     }
     /// Opens the database at `path`, and brings an older format up to this program's.
@@ -177,6 +173,12 @@ impl Store {
         &self.connection
     }
 
+    /// Everything to the last page can be read, and is as SQLite wrote it.
+    pub(crate) fn is_whole(&self) -> Result<bool, StoreError> {
+        let found: String = self.connection.pragma_query_value(None, "quick_check", |row| row.get(0))?;
+        Ok(found == "ok")
+    }
+
     fn over(connection: Connection) -> Result<Self, StoreError> {
         connection.busy_timeout(PATIENCE)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -199,11 +201,7 @@ impl Store {
 }
 
 fn make(path: &Path) -> Result<(), StoreError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)?;
+    new_file(path)?;
     let mut store = Store::over(Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?)?;
     store.connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     store.connection.execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}"))?;
@@ -213,8 +211,33 @@ fn make(path: &Path) -> Result<(), StoreError> {
     Ok(File::open(path)?.sync_all()?)
 }
 
+/// An empty file that only its owner reads: it holds what people did.
+pub(crate) fn new_file(path: &Path) -> Result<(), StoreError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?;
+    Ok(())
+}
+
+/// Gives what is finished its name, where nothing has that name, for good.
+pub(crate) fn appear(finished: &Path, path: &Path) -> Result<(), StoreError> {
+    fs::hard_link(finished, path)?;
+    fs::remove_file(finished)?;
+    sync_folder(path)
+}
+
+/// Makes the names in the folder of `path` durable.
+pub(crate) fn sync_folder(path: &Path) -> Result<(), StoreError> {
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        File::open(parent)?.sync_all()?;
+    }
+    Ok(())
+}
+
 /// Looks at the file as it is, before SQLite may touch it.
-fn examine(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn examine(path: &Path) -> Result<(), StoreError> {
     let mut bytes = Vec::with_capacity(100);
     File::open(path)?.take(100).read_to_end(&mut bytes)?;
     judge(header(&bytes))
@@ -258,13 +281,13 @@ fn judge(header: Header) -> Result<(), StoreError> {
     }
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
 }
 
-fn remove_database(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn remove_database(path: &Path) -> Result<(), StoreError> {
     for suffix in ["", "-wal", "-shm", "-journal"] {
         match fs::remove_file(beside(path, suffix)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),

@@ -5,6 +5,7 @@
 //! randomness, checks no signature. `migrations/` holds the schema.
 
 mod anew;
+mod backup;
 mod books;
 mod buy;
 mod calls;
@@ -30,6 +31,7 @@ mod turnout;
 mod waiting;
 
 pub use anew::AnewRow;
+pub use backup::{PutBack, back_up};
 pub use books::{Cause, PayoutRow, PostingRow};
 pub use buy::{ArticleRow, PurchaseRow, RefundRow, RefundState, Signed, SurrenderRow};
 pub use calls::{PhoneRow, StandsForRow};

@@ -88,6 +88,13 @@ impl Store {
     pub fn newest_list(&self) -> Result<Option<Vec<u8>>, StoreError> {
         one(self.sql("SELECT body FROM list ORDER BY number DESC LIMIT 1")?, [], |row| row.get())
     }
+    /// Whether the list of this number was published.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn has_list(&self, number: u64) -> Result<bool, StoreError> {
+        Ok(one(self.sql("SELECT number FROM list WHERE number = ?1")?, params![n(number)], |row| row.u64())?.is_some())
+    }
     /// When the first list of this number or a later one was published.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! How an update fits what is recorded here (R14, R15), and whether its device sends it now.
 
+use super::restart::first_list;
 use crate::desk::{Desk, Failure};
 use tegata_core::Hash;
 use tegata_core::step::Break;
@@ -39,7 +40,19 @@ pub(super) fn fit(desk: &Desk<'_>, row: &DeviceRow, request: &UpdateRequest) -> 
     };
     let last = request.acknowledged.saturating_add(request.entries.len() as u64);
     let same = head == row.head && commands == Some(request.commands_head) && request.commands >= row.confirmed;
-    Ok(if same && request.number >= last { Fit::Continues(overlap) } else { Fit::Behind })
+    if !same || request.number < last {
+        return Ok(Fit::Behind);
+    }
+    Ok(if is_forgotten(desk, request.list)? { Fit::Ahead } else { Fit::Continues(overlap) })
+}
+
+/// Whether the device holds a revocation list of this epoch that is not in our records: they are those of a backup, and what was blocked
+/// since is forgotten. What it says to have known must not be taken for a list of now (R16).
+fn is_forgotten(desk: &Desk<'_>, list: u64) -> Result<bool, Failure> {
+    if list == 0 || list < first_list(desk.provider.epoch) || desk.shared.broken.has(Break::EpochKept) {
+        return Ok(false);
+    }
+    Ok(!desk.store.has_list(list)?)
 }
 
 /// The answer to a request that does not go on from here, as long as nobody knows that its device sends it now: an old

@@ -95,6 +95,11 @@ pub(crate) fn ahead(desk: &mut Desk<'_>, upload: &Upload) -> Result<Restart, Fai
     here(desk, upload.device, commands)
 }
 
+/// Lists of this epoch are numbered from here on.
+pub(super) fn first_list(epoch: u64) -> u64 {
+    if epoch > 1 { epoch.saturating_mul(LISTS_AN_EPOCH) } else { 0 }
+}
+
 /// A new epoch: installs and loads wait until every device was heard, or L + U passed (R15).
 pub(crate) fn begin_epoch(desk: &mut Desk<'_>, heard: u64) {
     if desk.shared.broken.has(Break::EpochKept) {
@@ -104,7 +109,7 @@ pub(crate) fn begin_epoch(desk: &mut Desk<'_>, heard: u64) {
     desk.provider.epoch = desk.provider.epoch.max(heard) + 1;
     desk.provider.epoch_began = desk.now;
     // A device knows a newer list by its number; what it says to have held (R16) must not be taken for a list of now.
-    desk.provider.list = desk.provider.list.max(desk.provider.epoch.saturating_mul(LISTS_AN_EPOCH));
+    desk.provider.list = desk.provider.list.max(first_list(desk.provider.epoch));
     desk.publish();
     desk.provider.reconciling_until = Some(desk.now.after(lateness));
 }

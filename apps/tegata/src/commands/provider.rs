@@ -7,13 +7,14 @@ use crate::place::{Place, forget_address, now, write_address};
 use crate::screen::{Answer, Failure, Screen, bold, fail};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tegata_core::Time;
 use tegata_provider::http::{Clock, Config, OperatorLine, system_clock};
 use tegata_provider::{Provider, http, operator};
-use tegata_vault::PartFolder;
+use tegata_store::back_up;
+use tegata_vault::{FolderError, PartFolder, VaultError};
 use tokio::sync::oneshot;
 
 /// Does it.
@@ -98,9 +99,68 @@ pub fn run(place: &Place, screen: Screen, command: ProviderCommand) -> Result<An
         ProviderCommand::Credits { open } => super::opened::credits(open, ask, crate::screen::width()),
         ProviderCommand::Status => {
             let status = ask(json!({ "do": "status" }))?;
-            Ok(Answer::new(serde_json::to_string_pretty(&status)?, status))
+            Ok(Answer::new(stands(&status), status))
         }
+        ProviderCommand::Backup { file } => backup(place, &file),
+        ProviderCommand::PutBack { file } => put_back(place, &file),
     }
+}
+
+/// A copy is made beside whoever writes: nobody has to stop.
+fn backup(place: &Place, file: &Path) -> Result<Answer, Failure> {
+    let database = place.folder.path().join("provider").join("provider.db");
+    back_up(&database, file).map_err(|error| told(file, &error))?;
+    let bytes = std::fs::metadata(file)?.len();
+    let text = format!(
+        "All that is recorded by now is in {} ({} KB). The provider's keys are not: keep a copy of {} elsewhere, once.\n\
+         Put it back with: tegata provider put-back {}",
+        file.display(),
+        bytes.div_ceil(1_000),
+        place.folder.path().join("provider").join("keys").display(),
+        file.display()
+    );
+    Ok(Answer::new(text, json!({ "backup": file, "bytes": bytes })))
+}
+
+fn put_back(place: &Place, file: &Path) -> Result<Answer, Failure> {
+    let lock = match place.folder.provider() {
+        Err(FolderError { reason: VaultError::Locked, .. }) => {
+            return fail("the provider is running: stop it, then put the backup back");
+        }
+        lock => lock?,
+    };
+    let (row, kept) = Provider::put_back(lock.path(), file, now().time).map_err(|error| told(file, &error))?;
+    let until = row.reconciling_until.unwrap_or(row.epoch_began);
+    let mut text = format!(
+        "{} is put back, and epoch {} has begun: devices send again what is missing here as they update. Until all have, at the latest on {}, \
+         installs, loads, sales and refunds wait; payments, gates and calls do not.\n\
+         Before you order payouts, compare with the bank (tegata provider payouts PERIOD --pain001 --compared); what is unexplained is under: tegata provider exceptions",
+        file.display(),
+        row.epoch,
+        super::moment(until)
+    );
+    if let Some(kept) = &kept {
+        text.push_str(&format!("\nWhat was there before is kept in {}.", kept.display()));
+    }
+    Ok(Answer::new(text, json!({ "epoch": row.epoch, "reconciling_until": until.0, "kept": kept })))
+}
+
+/// What is wrong with which file.
+fn told(file: &Path, error: &dyn std::fmt::Display) -> Failure {
+    Failure(format!("{}: {error}", file.display()), None)
+}
+
+/// How it stands, for people.
+fn stands(status: &Value) -> String {
+    let number = |name: &str| status.get(name).and_then(Value::as_u64);
+    let at = super::moment(Time(number("at").unwrap_or(0)));
+    let mut lines = vec![format!("{} at {at}.", cell(status, "provider"))];
+    if let Some(until) = number("reconciling_until") {
+        let until = super::moment(Time(until));
+        lines.push(format!("A backup was put back: installs, loads, sales and refunds wait for devices to be heard, until {until} at most."));
+    }
+    lines.extend(balances(status));
+    lines.join("\n")
 }
 
 /// Registers the processor that answers there. Whoever does this compares the id with what its operator said.
@@ -137,7 +197,6 @@ fn looked_at(found: &Value) -> String {
 pub fn settlement(settled: &Value) -> String {
     let mut lines = Vec::new();
     let list = |name: &str| settled.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
-    let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     lines.push(format!("Period {} is closed.", settled.get("period").and_then(Value::as_u64).unwrap_or(0)));
     if list("owed").is_empty() {
         lines.push("There was nothing to settle.".to_owned());
@@ -148,15 +207,22 @@ pub fn settlement(settled: &Value) -> String {
     if !list("owed").is_empty() {
         lines.push(super::settlement::owed(settled));
     }
-    for book in list("books") {
-        lines.push(format!("Trial balance of {} in {}:", text(&book, "issuer"), text(&book, "unit")));
+    lines.extend(balances(settled));
+    lines.join("\n")
+}
+
+/// The trial balance of each book.
+fn balances(told: &Value) -> Vec<String> {
+    let mut lines = Vec::new();
+    for book in list(told, "books") {
+        lines.push(format!("Trial balance of {} in {}:", cell(book, "issuer"), cell(book, "unit")));
         if let Some(sums) = book.get("lines").and_then(Value::as_object) {
             for (name, amount) in sums.iter().filter(|(_, amount)| amount.as_str() != Some("0.00")) {
                 lines.push(format!("  {name:<12} {:>12}", amount.as_str().unwrap_or_default()));
             }
         }
     }
-    lines.join("\n")
+    lines
 }
 
 /// A provider that is being served.

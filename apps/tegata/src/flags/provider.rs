@@ -2,6 +2,7 @@
 
 use super::SettlementCommand;
 use clap::{Subcommand, ValueEnum};
+use std::path::PathBuf;
 
 /// What a provider's operator does.
 #[derive(Subcommand)]
@@ -57,6 +58,16 @@ pub enum ProviderCommand {
     },
     /// Counts and balances
     Status,
+    /// Copy all that is recorded to a new file, while it runs or not; its keys are not in it, and belong on another medium
+    Backup {
+        /// The file
+        file: PathBuf,
+    },
+    /// Put a backup back while it is stopped: devices send again what is missing in it, and what was there is kept
+    PutBack {
+        /// The file, as `backup` made it
+        file: PathBuf,
+    },
     /// The key that a processor has to admit
     Key,
     /// Clear credit with the processor at this address
