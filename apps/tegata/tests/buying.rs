@@ -84,7 +84,7 @@ fn a_card_is_bought_topped_up_and_given_back_while_provider_and_processor_are_ki
     assert!(
         text(data, "wallet ann purchases").contains("delivered; since then given back, and the money is on its way")
     );
-    bad(data, &format!("wallet ann refund {card} --yes"), "blocked or over");
+    bad(data, &format!("wallet ann refund {card} --yes"), "is over, nothing of it");
     // It is paid back when nothing that it spent can come any more; until then the issuer has it.
     assert_eq!(balance(data), "50.00");
     // A telephone card is sold in the same way.

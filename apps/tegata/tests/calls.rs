@@ -69,6 +69,8 @@ fn a_switch_is_set_up_by_its_operator() {
         (&"Sat 00:00-24:00".into(), &6.into()),
         "{shown}"
     );
+    let of = |unit| good(&data, &["issuer", "calls", "tariff", "--unit", unit])["rates"].as_array().map(Vec::len);
+    assert_eq!((of("USD"), of("EUR")), (Some(3), Some(0)));
     good(&data, &["issuer", "calls", "order", "--telephone", "--count", "2", "--face", "10.00"]);
 
     good(&data, &["switch", "exchange", "update"]);
@@ -80,6 +82,7 @@ fn a_switch_is_set_up_by_its_operator() {
     bad(&data, &["switch", "exchange", "run", "--listen", "127.0.0.1:0", "--trunk", "carrier"], "is no trunk");
     let carrier = "carrier=127.0.0.1:5999/49";
     let run = ["switch", "exchange", "run", "--listen", "127.0.0.1:0", "--update-every", "0", "--trunk", carrier];
+    bad(&data, &[&run[..], &["--trunk", "carrier=127.0.0.1:5998/1"]].concat(), "two trunks are called 'carrier'");
     bad(&data, &[&run[..], &["--operator", "other=party-1"]].concat(), "there is no trunk 'other'");
     bad(&data, &[&run[..], &["--operator", "carrier=Exchange"]].concat(), "names no operator");
     let paid = format!("carrier={operator}");

@@ -148,7 +148,12 @@ impl fmt::Display for Decimal {
 
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.decimal(), self.unit.name())
+        let name = match self.unit {
+            Unit::ENTRIES if self.minor == 1 => "entry",
+            Unit::CALL_UNITS if self.minor == 1 => "unit",
+            unit => unit.name(),
+        };
+        write!(f, "{} {name}", self.decimal())
     }
 }
 
@@ -215,6 +220,20 @@ mod tests {
             assert_eq!(cents(wrong), None, "{wrong}");
         }
         assert_eq!(Amount::parse(Unit::JPY, "1.0"), None);
+    }
+
+    #[test]
+    fn one_of_what_is_counted_is_one() {
+        let said = |unit, minor| Amount::new(unit, minor).map(|amount| alloc::format!("{amount}"));
+        assert_eq!(
+            [1, 2].map(|minor| said(Unit::CALL_UNITS, minor)),
+            ["1 unit", "2 units"].map(|text| Some(text.into()))
+        );
+        assert_eq!(
+            [0, 1].map(|minor| said(Unit::ENTRIES, minor)),
+            ["0 entries", "1 entry"].map(|text| Some(text.into()))
+        );
+        assert_eq!(said(Unit::JPY, 1), Some("1 JPY".into()));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::place::{Place, now};
 use crate::screen::{Answer, Failure, Screen, bold, fail, table};
 use serde_json::{Value, json};
 use std::io::{BufRead, IsTerminal, Write};
+use tegata_core::card::payment::PurseState;
 use tegata_core::talk::buy::{Article, Bought, BuyNotice, PurchaseState, Refunded};
 use tegata_core::talk::credit::PaymentOption;
 use tegata_core::{CardId, RequestNumber, Unit};
@@ -324,6 +325,12 @@ pub fn refund(place: &Place, screen: Screen, name: &str, card: &str, yes: bool) 
     let held = opened.part.cards()?.into_iter().find(|held| held.card == card);
     let what = match (ticket, held) {
         (Some(ticket), _) => ticket,
+        (None, Some(held)) if held.state == PurseState::Ended => {
+            return fail(format!(
+                "{} is over, nothing of it is given back any more; `purchases` says what came back for it",
+                held.name
+            ));
+        }
         (None, Some(held)) => format!("{} and its {}", held.name, bold(held.remaining)),
         (None, None) => return fail("this wallet holds no such card; `cards` and `tickets` list what it holds"),
     };

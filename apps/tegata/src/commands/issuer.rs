@@ -42,7 +42,7 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: IssuerCommand) ->
             Ok(Answer::new(text, json!({ "article": article, "stock": stock })))
         }
         IssuerCommand::Event { command } => super::event::run(place, name, command),
-        IssuerCommand::Tariff { file, unit, ahead } => tariff(place, name, file.as_deref(), (&unit, ahead)),
+        IssuerCommand::Tariff { file, unit, ahead } => tariff(place, name, file.as_deref(), (unit.as_deref(), ahead)),
         IssuerCommand::Change(command) => super::change::run(place, name, &command),
         IssuerCommand::Articles => articles(&place.issuer(name)?.part),
         IssuerCommand::Statement { csv } => {
@@ -145,13 +145,21 @@ fn priced(issuer: IssuerId, flags: &SellFlags) -> Result<(Terms, Amount, Amount)
 }
 
 /// Sets what calls cost, or shows it.
-fn tariff(place: &Place, name: &str, file: Option<&Path>, (unit, ahead): (&str, i64)) -> Result<Answer, Failure> {
+fn tariff(
+    place: &Place,
+    name: &str,
+    file: Option<&Path>,
+    (named, ahead): (Option<&str>, i64),
+) -> Result<Answer, Failure> {
     let mut opened = place.issuer(name)?;
-    let Some(file) = file else {
-        return Ok(tariffs(&opened.part.tariffs()?));
+    let unit = named.map_or(Some(Unit::USD), Unit::parse);
+    let Some(unit) = unit else {
+        return fail(format!("'{}' is no unit; use USD, EUR, JPY or units", named.unwrap_or_default()));
     };
-    let Some(unit) = Unit::parse(unit) else {
-        return fail(format!("'{unit}' is no unit; use USD, EUR, JPY or units"));
+    let Some(file) = file else {
+        let mut set = opened.part.tariffs()?;
+        set.retain(|signed| named.is_none() || signed.claimed().unit == unit);
+        return Ok(tariffs(&set));
     };
     let rates = match std::fs::read_to_string(file) {
         Ok(text) => read_rates(&text, unit)?,

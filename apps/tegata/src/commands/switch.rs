@@ -158,6 +158,13 @@ pub fn config(listen: &str, trunks: &[String], emergency: &[String], most_calls:
         return fail(format!("'{listen}' is no address; write it like 0.0.0.0:5060"));
     };
     let trunks = trunks.iter().map(|text| trunk(text)).collect::<Result<Vec<_>, _>>()?;
+    let is_twice = |trunk: &Trunk| trunks.iter().filter(|other| other.name == trunk.name).count() > 1;
+    if let Some(twice) = trunks.iter().find(|trunk| is_twice(trunk)) {
+        return fail(format!(
+            "two trunks are called '{}': give each a name of its own, its operator is paid by it",
+            twice.name
+        ));
+    }
     let mut config = Config::new(listen, REALM);
     config.most_calls = most_calls;
     if !trunks.is_empty() {

@@ -13,7 +13,7 @@ use tegata_core::talk::credit::PaymentOption;
 use tegata_core::talk::pay::{Untouched, WalletNotice};
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::signed::{Algorithm, Signed};
-use tegata_core::{Amount, CardId, DeviceId};
+use tegata_core::{Amount, CardId, DeviceId, Unit};
 use tegata_crypto_native::number::InstallationNumber;
 use tegata_vault::{SqliteVault, Vault};
 use tegata_wallet::{Answer as Consent, ChangedTicket, Held, Wallet, pay};
@@ -129,7 +129,8 @@ fn news(
     Ok(Answer::new(text, json))
 }
 
-/// The card of that name; of those of this kind else the one that can spend most at the moment.
+/// The card of that name; of those of this kind else the one that can spend most at the moment, call units before money, which neither is
+/// more than the other.
 pub(super) fn chosen(wallet: &Wallet<SqliteVault>, named: Option<&str>, kind: CardKind) -> Result<CardId, Failure> {
     let held = wallet.cards()?;
     if let Some(named) = named {
@@ -139,7 +140,10 @@ pub(super) fn chosen(wallet: &Wallet<SqliteVault>, named: Option<&str>, kind: Ca
         };
     }
     // A card that is blocked or over may still hold much, and pays nothing.
-    let pays = |held: &&Held| (held.state == PurseState::Active, held.spendable.minor());
+    let pays = |held: &&Held| {
+        let (unit, spendable) = (held.spendable.unit(), held.spendable.minor());
+        (held.state == PurseState::Active, spendable > 0, unit == Unit::CALL_UNITS, spendable)
+    };
     let best = held.iter().filter(|held| held.kind == kind).max_by_key(pays);
     match best {
         Some(best) => Ok(best.card),

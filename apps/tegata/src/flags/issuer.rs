@@ -56,9 +56,9 @@ pub enum IssuerCommand {
     Tariff {
         /// The file
         file: Option<PathBuf>,
-        /// In which unit: a currency, or units
-        #[arg(long, default_value = "USD")]
-        unit: String,
+        /// In which unit: a currency, or units [default: USD; all of them where it is shown]
+        #[arg(long)]
+        unit: Option<String>,
         /// Minutes that the clock of `when` is ahead of UTC
         #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
         ahead: i64,
