@@ -351,8 +351,7 @@ impl Provider {
     pub fn restored(&mut self, now: Time) -> Result<(), ProviderError> {
         self.transact(now, [0; 32], |desk| {
             let epoch = desk.provider.epoch;
-            update::begin_epoch(desk, epoch);
-            Ok(())
+            update::begin_epoch(desk, epoch).map_err(Failure::into_error)
         })
     }
     /// Adds an operational key; devices get it with their next update, and it signs from `from` on (flow 20).

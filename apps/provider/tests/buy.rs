@@ -657,7 +657,7 @@ fn what_is_not_for_sale_for_this_wallet_or_this_card_is_refused_with_the_reason(
     for other in [
         wrong(&|other| other.price = usd(1)),
         wrong(&|other| other.face = usd(0)),
-        wrong(&|other| other.revision = 2),
+        wrong(&|other| other.revision = 0),
         wrong(&|other| other.terms.issuer = PartyId([7; 16])),
         wrong(&|other| (other.article, other.stock) = (1, 99)),
     ] {

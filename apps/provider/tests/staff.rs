@@ -7,6 +7,7 @@ mod world;
 
 use clearing::audited;
 use concert::*;
+use tegata_core::step::Broken;
 use tegata_core::talk::cards::Done;
 use tegata_core::talk::enter::{ByHand, EnterRefusal, HandError, Member, StaffRole};
 use tegata_core::talk::event::*;
@@ -14,6 +15,8 @@ use tegata_core::wire::certificate::Role;
 use tegata_core::{CardId, Time};
 use tegata_crypto_native::Badge;
 use tegata_gate::{GateError, Hand};
+use tegata_provider::{Keys, Provider};
+use tegata_store::Store;
 use world::blank;
 
 /// The steward's and the supervisor's badge, and the order that names them.
@@ -245,10 +248,47 @@ fn who_is_of_the_staff_is_the_promoters_word_and_nobody_is_left_out_of_it() {
     risen.staff[0].role = StaffRole::Supervisor;
     let left_out = StaffOrder { staff: next.staff[..1].to_vec(), ..next.clone() };
     let renumbered = StaffOrder { staff: next.staff.iter().rev().cloned().collect(), ..next.clone() };
-    for wrong in [swapped, risen, left_out, renumbered, StaffOrder { revision: 4, ..order }] {
+    let again = StaffOrder { at: order.at.after(1), ..order.clone() };
+    for wrong in [swapped, risen, left_out, renumbered, again] {
         let refused: Result<Done, _> = concert.world.ask(&mut issuer, wrong);
         assert!(refused.is_err());
     }
-    let done: Result<Done, _> = concert.world.ask(&mut issuer, next);
-    assert!(done.is_ok());
+    // A provider put back from a backup has forgotten those between (R15).
+    for good in [next, StaffOrder { revision: 4, ..order.clone() }] {
+        let done: Result<Done, _> = concert.world.ask(&mut issuer, good);
+        assert!(done.is_ok());
+    }
+    let older: Result<Done, _> = concert.world.ask(&mut issuer, StaffOrder { revision: 3, ..order });
+    assert!(older.is_err());
+}
+
+#[test]
+fn staff_that_a_put_back_provider_has_forgotten_counts_once_its_promoter_has_said_again_who_it_is() {
+    // R15; found by the simulator (seed 362 with an event and backups).
+    let mut concert = Concert::new();
+    let (order, [steward, supervisor]) = staff(&concert, None);
+    concert.doors_open();
+    let backup = concert.world.provider.snapshot().expect("a backup");
+    concert.world.issuer_asks(order);
+    concert.brings(0);
+    let now = concert.world.moment();
+    concert.gates[0].by_hand(&steward, Hand::Out(2), now).expect("counted");
+    let store = Store::restore(&backup).expect("restored");
+    let keys = Keys::new([9; 32], world::START);
+    concert.world.provider = Provider::open(store, keys, "Town", now.time, Broken::NONE).expect("opened");
+    concert.world.provider.restored(now.time).expect("a new epoch");
+    concert.brings(0);
+    concert.brings(0);
+    assert_eq!(concert.world.open_exceptions(), ["malformed"]);
+    // The set-up that it has now names nobody, and the gate has not forgotten.
+    let now = concert.world.moment();
+    concert.gates[0].by_hand(&supervisor, Hand::In(1), now).expect("counted");
+    concert.brings(0);
+    assert_eq!(concert.world.open_exceptions(), ["malformed", "malformed"]);
+    let (second, _) = staff(&concert, Some(concert.world.now.after(60)));
+    concert.world.issuer_asks(second);
+    let rows = concert.world.provider.store().by_hand(EVENT).expect("read");
+    assert_eq!(rows.iter().map(|row| (row.staff, row.people)).collect::<Vec<_>>(), [(1, 2), (2, 1)]);
+    assert!(concert.world.open_exceptions().is_empty());
+    concert.clean();
 }

@@ -12,6 +12,7 @@ fn main() {
         })
     };
     let options = Options {
+        restoring: has("restoring"),
         credit: has("credit"),
         buying: has("buying"),
         refusing: has("refusing"),

@@ -45,7 +45,9 @@ impl Town {
             self.calm_changes();
             if round == 0 {
                 self.finish_staff();
-                self.finish_booth();
+            }
+            if round == 0 || round == 5 && self.causes.restored {
+                self.finish_booth(round == 5 || !self.causes.restored);
             }
             self.everybody_updates(round + 1 == ROUNDS.len());
             // People do not type a number for ever: too many wrong ones, and the provider stops answering (R18). One that

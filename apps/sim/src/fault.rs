@@ -265,6 +265,11 @@ impl Mix {
         }
     }
 
+    /// A seed's own share of backups that are put back, where somebody wants some whatever it draws.
+    pub fn draw_restoring(self, dice: &mut Dice) -> Self {
+        Self { restore: if self.restore > 0 { self.restore } else { dice.within(1, 40) }, ..self }
+    }
+
     /// A seed's own share of credit, drawn apart, so that towns without it are what they were. None where the provider may be
     /// put back from a backup: it knows nothing then of what was cleared since (ARCHITECTURE, limits).
     pub fn draw_credit(self, dice: &mut Dice) -> Self {
@@ -292,30 +297,32 @@ impl Mix {
         if self.restore > 0 { self } else { Self { settling, ..self } }
     }
 
-    /// A seed's own share of an event, drawn apart, too: its tickets are bought by credit. None where the provider may be put back
-    /// from a backup (as credit and buying). Copies and gates put back are drawn more often, so that somebody cheats.
+    /// A seed's own share of an event, drawn apart, too: its tickets are bought by credit, and by numbers alone where the provider may be
+    /// put back from a backup. Copies and gates put back are drawn more often, so that somebody cheats.
     pub fn draw_tickets(self, dice: &mut Dice) -> Self {
         let (tickets, credit, buying) = (dice.within(60, 200), dice.within(5, 20), dice.within(20, 60));
         let lan = if dice.chance(600) { dice.within(1, 500) } else { 0 };
         let clone = if dice.chance(250) { dice.within(10, 50) } else { self.clone };
         let rollback = if dice.chance(200) { dice.within(10, 50) } else { self.rollback };
+        let event = Self { tickets, lan, clone, rollback, ..self };
         if self.restore > 0 {
-            return self;
+            return event;
         }
-        let (credit, buying) = (self.credit.max(credit), self.buying.max(buying));
-        Self { tickets, credit, buying, lan, clone, rollback, ..self }
+        Self { credit: self.credit.max(credit), buying: self.buying.max(buying), ..event }
     }
 
-    /// A seed's own share of tickets that are given on, drawn apart. None where there is no event.
+    /// A seed's own share of tickets that are given on, drawn apart. None where there is no event, or one whose
+    /// provider may be put back (ARCHITECTURE, limits).
     pub fn draw_giving(self, dice: &mut Dice) -> Self {
         let giving = dice.within(150, 600);
-        if self.tickets > 0 { Self { giving, ..self } } else { self }
+        if self.tickets > 0 && self.restore == 0 { Self { giving, ..self } } else { self }
     }
 
-    /// A seed's own share of changes of the event, drawn apart. None where there is no event.
+    /// A seed's own share of changes of the event, drawn apart. None where there is no event, or one whose
+    /// provider may be put back (ARCHITECTURE, limits).
     pub fn draw_changing(self, dice: &mut Dice) -> Self {
         let changing = dice.within(80, 350);
-        if self.tickets > 0 { Self { changing, ..self } } else { self }
+        if self.tickets > 0 && self.restore == 0 { Self { changing, ..self } } else { self }
     }
 
     /// A seed's own share of calls, drawn apart.
@@ -341,10 +348,11 @@ impl Mix {
         if self.tickets > 0 { Self { booth, ..self } } else { self }
     }
 
-    /// A seed's own share of people who wait for tickets, drawn apart. None where there is no event.
+    /// A seed's own share of people who wait for tickets, drawn apart. None where there is no event, or one whose
+    /// provider may be put back (ARCHITECTURE, limits).
     pub fn draw_queue(self, dice: &mut Dice) -> Self {
         let queue = dice.within(150, 500);
-        if self.tickets > 0 { Self { queue, ..self } } else { self }
+        if self.tickets > 0 && self.restore == 0 { Self { queue, ..self } } else { self }
     }
 
     /// A seed's own share of calls by number, drawn apart. None where nobody writes or nobody calls.

@@ -47,6 +47,8 @@ pub struct Options {
     pub broken: Broken,
     /// What goes wrong how often; absent: the seed draws its own mix.
     pub mix: Option<Mix>,
+    /// Whether the provider of a seed that draws its own mix may be put back from a backup; absent: it draws that as well.
+    pub restoring: Option<bool>,
     /// Whether a seed that draws its own mix has credit in its town; absent: it draws that as well.
     pub credit: Option<bool>,
     /// Whether the issuer of a seed that draws its own mix, with credit, sells over the network; absent: it draws that as well.
@@ -86,6 +88,7 @@ impl Options {
     pub const PLAIN: Self = Self {
         broken: Broken::NONE,
         mix: None,
+        restoring: None,
         credit: None,
         buying: None,
         refusing: None,

@@ -254,10 +254,15 @@ impl Town {
         // Credit has dice of its own: a town without it is the same whether others have it or not.
         let mut own = Dice::new(!seed);
         let drawn = own.chance(CREDIT);
-        let mix = match (options.mix, options.credit.unwrap_or(drawn)) {
-            (Some(mix), _) => mix,
-            (None, false) => Mix::draw(&mut dice),
-            (None, true) => Mix::draw(&mut dice).draw_credit(&mut own),
+        let mix = options.mix.unwrap_or_else(|| Mix::draw(&mut dice));
+        let mix = match (options.mix, options.restoring) {
+            (None, Some(true)) => mix.draw_restoring(&mut Dice::new(seed.rotate_left(52) ^ 0x6261_636b)),
+            (None, Some(false)) => Mix { restore: 0, ..mix },
+            _ => mix,
+        };
+        let mix = match options.mix {
+            None if options.credit.unwrap_or(drawn) => mix.draw_credit(&mut own),
+            _ => mix,
         };
         // So has buying.
         let mut shop = Dice::new(seed.rotate_left(32) ^ 0x7368_6f70);
@@ -324,7 +329,7 @@ impl Town {
         let mut booth = Dice::new(seed.rotate_left(28) ^ 0x626f_6f74);
         let drawn = booth.chance(BOOTH);
         let mix = match options.mix {
-            None if options.booth.unwrap_or(drawn) => mix.draw_booth(&mut booth),
+            None if options.booth.unwrap_or(drawn || mix.restore > 0) => mix.draw_booth(&mut booth),
             _ => mix,
         };
         let mut queue = Dice::new(seed.rotate_left(36) ^ 0x7175_6575);
@@ -345,7 +350,7 @@ impl Town {
             (false, true) => (&template.buying.credit, &template.buying.issuer),
             (false, false) => (&template.credit, &template.issuer),
         };
-        let image = if mix.credit > 0 { &credit.image } else { &template.image };
+        let image = if mix.credit > 0 || event { &credit.image } else { &template.image };
         let store = Store::restore(image).map_err(|error| error.to_string())?;
         let keys = tegata_provider::Keys::new(template.keys, START);
         let time = START.after(60);
@@ -424,7 +429,11 @@ impl Town {
             staff: (mix.staff > 0).then(|| Staff::new(staff)),
             booth: (mix.booth > 0).then(|| Booth::new(booth)),
             queue: (mix.queue > 0).then(|| Queue::new(queue)),
-            losing: (mix.losing > 0).then(|| Losing::new(losing, spares, vec![Newcomer::new(new_gate, broken)])),
+            losing: (mix.losing > 0).then(|| {
+                // Whoever joins after a backup is not known to a provider that is put back (ARCHITECTURE, limits).
+                let newcomer = (mix.restore == 0).then(|| Newcomer::new(new_gate, broken));
+                Losing::new(losing, spares, newcomer.into_iter().collect())
+            }),
             ringing: (mix.ringing > 0 && mix.calls > 0).then(|| Ringing::new(bells)),
             wrong: Vec::new(),
             causes: Causes::default(),

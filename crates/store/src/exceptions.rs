@@ -132,6 +132,11 @@ pub struct ExceptionRow {
     pub terminal_record: Option<Vec<u8>>,
 }
 
+/// As [`exception`] reads them.
+const COLUMNS: &str =
+    "number, kind, at, state, device, merchant, issuer, card, generation, seq, check_hash, unit, amount, bearer,
+    wallet_record, terminal_record";
+
 /// Who can bear a loss, as exceptions name them.
 const BEARERS: [&str; 7] = ["holder", "merchant", "guarantor", "nobody", "provider", "processor", "issuer"];
 
@@ -210,6 +215,14 @@ impl Store {
         self.sql(sql)?.execute([card.0])?;
         Ok(())
     }
+    /// What was wrong by this number has been explained.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn explained(&self, number: u64) -> Result<(), StoreError> {
+        self.sql("UPDATE exception SET state = 2 WHERE number = ?1")?.execute([n(number)])?;
+        Ok(())
+    }
     /// How many exceptions are open.
     ///
     /// # Errors
@@ -223,11 +236,20 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn exceptions(&self, party: Option<PartyId>, from: Time, until: Time) -> Result<Vec<ExceptionRow>, StoreError> {
-        let sql = "SELECT number, kind, at, state, device, merchant, issuer, card, generation, seq, check_hash, unit,
-            amount, bearer, wallet_record, terminal_record FROM exception
-            WHERE (?1 IS NULL OR merchant = ?1 OR issuer = ?1) AND at >= ?2 AND at < ?3 ORDER BY number";
+        let sql = format!(
+            "SELECT {COLUMNS} FROM exception
+            WHERE (?1 IS NULL OR merchant = ?1 OR issuer = ?1) AND at >= ?2 AND at < ?3 ORDER BY number"
+        );
         let until = n(until.0.min(u64::MAX >> 1));
-        all(self.sql(sql)?, params![party.map(|party| party.0), n(from.0), until], exception)
+        all(self.sql(&sql)?, params![party.map(|party| party.0), n(from.0), until], exception)
+    }
+    /// Open exceptions of this kind.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn open_of(&self, kind: ExceptionKind) -> Result<Vec<ExceptionRow>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM exception WHERE kind = ?1 AND state = 1 ORDER BY number");
+        all(self.sql(&sql)?, [kind as i64], exception)
     }
 }
 

@@ -193,6 +193,14 @@ impl Store {
         self.sql("UPDATE planned SET changed = changed + 1 WHERE event = ?1")?.execute([event.0])?;
         Ok(())
     }
+    /// Every event has changed, as far as its gates are concerned: they are told anew.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn events_changed(&self) -> Result<(), StoreError> {
+        self.sql("UPDATE planned SET changed = changed + 1")?.execute([])?;
+        Ok(())
+    }
     /// Terms of an event's tickets, and since when they are replaced.
     ///
     /// # Errors

@@ -3,14 +3,14 @@
 use crate::cards::done;
 use crate::desk::{Desk, Failure};
 use crate::update::{Source, malformed};
-use tegata_core::EventId;
 use tegata_core::talk::enter::{ByHand, Member, check};
 use tegata_core::talk::event::StaffOrder;
 use tegata_core::talk::journal::LogEntry;
 use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::signed::{Signed, Verified};
-use tegata_store::{HandRow, StaffRow, StoreError};
+use tegata_core::{DeviceId, EventId, PartyId};
+use tegata_store::{ExceptionKind, HandRow, StaffRow, StoreError};
 
 /// Keeps who is of the staff. The same order again changes nothing; one that leaves somebody out, or gives somebody another key, is
 /// refused: what was signed before still says by whom.
@@ -28,7 +28,8 @@ pub(crate) fn order_staff(desk: &mut Desk<'_>, request: &Verified<StaffOrder>) -
         None => None,
     };
     let last = before.as_ref().map(Signed::claimed);
-    if request.revision != last.map_or(0, |last| last.revision) + 1 {
+    // Revisions between may be missing: a provider put back from a backup has forgotten them (R15).
+    if request.revision <= last.map_or(0, |last| last.revision) {
         return Err(ProviderRefusal::Repeated.into());
     }
     if !request.follows(last.map_or(&[], |last| &last.staff)) {
@@ -38,6 +39,7 @@ pub(crate) fn order_staff(desk: &mut Desk<'_>, request: &Verified<StaffOrder>) -
     desk.store.put_staff(&StaffRow { event: request.event, revision: request.revision, body })?;
     desk.store.event_changed(request.event)?;
     over_since(desk, request.event, &request.staff)?;
+    known_since(desk, request.event, last.map_or(&[], |last| &last.staff), &request.staff)?;
     Ok(done(desk, &request.hash(), request.at))
 }
 
@@ -74,18 +76,28 @@ pub(crate) fn by_hand(
     source: &Source,
     (signed, number): (&Signed<ByHand>, u64),
 ) -> Result<(), Failure> {
-    let said = signed.claimed();
-    let event = desk.store.planned(said.event)?.filter(|row| Some(row.promoter) == source.known.owner);
-    let staff = match event {
-        Some(_) => staff_of(desk, said.event)?.unwrap_or_default(),
-        None => return malformed(desk, source),
-    };
-    let place = (source.device, number);
-    if check(signed, &staff, place, said.at, desk.shared.verifier()).is_err() {
-        return malformed(desk, source);
+    let staff = staff_of(desk, signed.claimed().event)?.unwrap_or_default();
+    match row(desk, (source.device, number), source.known.owner, &staff, signed)? {
+        Some(row) => Ok(desk.store.put_hand(&row)?),
+        None => malformed(desk, source),
     }
-    Ok(desk.store.put_hand(&HandRow {
-        gate: source.device,
+}
+
+/// What is recorded of it, if a badge of this staff has signed it at a gate of the event's promoter.
+fn row(
+    desk: &Desk<'_>,
+    (gate, number): (DeviceId, u64),
+    owner: Option<PartyId>,
+    staff: &[Member],
+    signed: &Signed<ByHand>,
+) -> Result<Option<HandRow>, Failure> {
+    let said = signed.claimed();
+    let theirs = desk.store.planned(said.event)?.is_some_and(|row| Some(row.promoter) == owner);
+    if !theirs || check(signed, staff, (gate, number), said.at, desk.shared.verifier()).is_err() {
+        return Ok(None);
+    }
+    Ok(Some(HandRow {
+        gate,
         number,
         event: said.event,
         staff: said.staff,
@@ -95,5 +107,24 @@ pub(crate) fn by_hand(
         card: said.over.as_ref().map(|over| over.card),
         entry: said.over.as_ref().map(|over| over.entry),
         at: said.at,
-    })?)
+    }))
+}
+
+/// What gates brought up before somebody was known here to be of the staff counts now: a provider that was put back from a backup has
+/// forgotten whom the promoter had taken on (R15).
+fn known_since(desk: &mut Desk<'_>, event: EventId, before: &[Member], staff: &[Member]) -> Result<(), Failure> {
+    if staff.iter().all(|member| before.iter().any(|old| old.number == member.number)) {
+        return Ok(());
+    }
+    for shown in desk.store.open_of(ExceptionKind::Malformed)? {
+        let entry = shown.wallet_record.as_deref().and_then(|bytes| LogEntry::from_bytes(bytes).ok());
+        let (Some(gate), Some(entry)) = (shown.device, entry) else { continue };
+        let Some(signed) = entry.hand.as_ref().filter(|signed| signed.claimed().event == event) else { continue };
+        let owner = desk.known(gate.into()).and_then(|known| known.owner);
+        if let Some(row) = row(desk, (gate, entry.transaction), owner, staff, signed)? {
+            desk.store.put_hand(&row)?;
+            desk.store.explained(shown.number)?;
+        }
+    }
+    Ok(())
 }

@@ -85,7 +85,7 @@ pub(crate) fn ahead(desk: &mut Desk<'_>, upload: &Upload) -> Result<Restart, Fai
     // In an epoch of its own, a restored provider meets devices of earlier ones. One that has heard this epoch, or a
     // later one, shows that we were restored again, and that its number was used before.
     if upload.request.epoch >= desk.provider.epoch {
-        begin_epoch(desk, upload.request.epoch);
+        begin_epoch(desk, upload.request.epoch)?;
     }
     let row = desk.device(upload.device)?;
     let commands = (row.confirmed, row.confirmed_head);
@@ -101,9 +101,9 @@ pub(super) fn first_list(epoch: u64) -> u64 {
 }
 
 /// A new epoch: installs and loads wait until every device was heard, or L + U passed (R15).
-pub(crate) fn begin_epoch(desk: &mut Desk<'_>, heard: u64) {
+pub(crate) fn begin_epoch(desk: &mut Desk<'_>, heard: u64) -> Result<(), Failure> {
     if desk.shared.broken.has(Break::EpochKept) {
-        return;
+        return Ok(());
     }
     let lateness = desk.shared.directory().lateness();
     desk.provider.epoch = desk.provider.epoch.max(heard) + 1;
@@ -112,6 +112,8 @@ pub(crate) fn begin_epoch(desk: &mut Desk<'_>, heard: u64) {
     desk.provider.list = desk.provider.list.max(first_list(desk.provider.epoch));
     desk.publish();
     desk.provider.reconciling_until = Some(desk.now.after(lateness));
+    // Gates may wait for neighbours that have been forgotten here (R22); what is over stays so with them.
+    Ok(desk.store.events_changed()?)
 }
 
 /// A new generation of a card: what is certain goes on it now, at most the offline limit is held back (R11).

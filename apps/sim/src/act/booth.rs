@@ -198,8 +198,22 @@ impl Town {
         Some(card)
     }
 
-    /// In calm: what was ordered and sold is said again until it is known (R26).
-    pub fn finish_booth(&mut self) {
+    /// A provider was put back from a backup: the promoter knows of no order and no sale any more whether they stand there, and brings all
+    /// again (`issuer NAME resend`, `activate`). A ticket that was installed since is not known there, and its number may serve again.
+    pub(super) fn doubt_booth(&mut self) {
+        let (Some(booth), Ok(store)) = (&mut self.booth, self.center.store()) else {
+            return;
+        };
+        booth.batches.iter_mut().for_each(|(_, known)| *known = None);
+        for slip in &mut booth.slips {
+            slip.active = false;
+            slip.taken.take_if(|(_, card)| matches!(store.card(*card), Ok(None)));
+        }
+    }
+
+    /// In calm: what was ordered and sold is said again until it is known (R26), which it must be by now, unless the provider still hears
+    /// what it has forgotten.
+    pub fn finish_booth(&mut self, must: bool) {
         let Some(batches) = self.booth.as_ref().map(|booth| booth.batches.clone()) else {
             return;
         };
@@ -218,7 +232,7 @@ impl Town {
                     Err(error) => stands.or(is_refused(error).then_some(false)),
                 };
             }
-            if stands.is_none() {
+            if stands.is_none() && must {
                 self.wrong.push(format!("liveness: batch {batch} cannot be ordered in calm"));
             }
             if let Some(one) = self.booth.as_mut().and_then(|booth| booth.batches.get_mut(at)) {
@@ -228,7 +242,7 @@ impl Town {
         let asked: Vec<usize> =
             self.booth.iter().flat_map(|booth| booth.slips.iter().enumerate()).filter_map(unsure).collect();
         for slip in asked {
-            if !(0..TRIES).any(|_| self.sell_ticket(slip)) {
+            if !(0..TRIES).any(|_| self.sell_ticket(slip)) && must {
                 self.wrong.push(format!("liveness: slip {slip} cannot be activated in calm"));
             }
         }

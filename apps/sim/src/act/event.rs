@@ -16,6 +16,7 @@ use tegata_core::talk::enter::{
 use tegata_core::talk::pay::load_purse;
 use tegata_core::{CardId, Time};
 use tegata_device::Now;
+use tegata_issuer::Numbering;
 use tegata_vault::Faults;
 
 /// Touches until a ticket must have come in.
@@ -53,7 +54,7 @@ impl Town {
         }
         for at in 0..self.people.len() {
             if self.odds(800) {
-                self.buy_ticket(at);
+                self.have_ticket(at);
             }
         }
     }
@@ -62,7 +63,19 @@ impl Town {
         self.venue.as_ref().map_or(0, |venue| venue.gates.len())
     }
 
-    pub(super) fn buy_ticket(&mut self, at: usize) {
+    /// Somebody buys a ticket over the network, or at the counter where that is not.
+    pub(super) fn have_ticket(&mut self, at: usize) {
+        if self.sells {
+            return self.buy_ticket(at);
+        }
+        let seated = self.odds(350);
+        self.print_tickets(seated, &Numbering::Count(1));
+        if let Some(slip) = self.booth.as_ref().and_then(|booth| booth.slips.len().checked_sub(1)) {
+            self.sell_ticket(slip);
+            self.take_ticket(at, slip);
+        }
+    }
+    fn buy_ticket(&mut self, at: usize) {
         let article = ARTICLES.len() as u64 + 1 + u64::from(self.odds(350));
         let has_card = self.people.get(at).is_some_and(|person| person.has_bank_card);
         if !has_card {

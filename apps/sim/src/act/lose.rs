@@ -45,6 +45,8 @@ pub struct Losing {
     blanks: Vec<Newcomer>,
     /// Which of them takes the place of which lost one, until it has joined.
     joining: BTreeMap<usize, Newcomer>,
+    /// Whether there are such.
+    joins: bool,
     /// Gates that have joined by a number.
     pub joined: u64,
 }
@@ -66,8 +68,8 @@ impl Newcomer {
 impl Losing {
     /// All are there; these are in reserve, and these can join.
     pub fn new(dice: Dice, spares: Vec<(Device<SimulatedVault>, DeviceId)>, blanks: Vec<Newcomer>) -> Self {
-        let most = spares.len() + blanks.len();
-        Self { dice, lost: Vec::new(), most, spares, blanks, joining: BTreeMap::new(), joined: 0 }
+        let (most, joins) = (spares.len() + blanks.len(), !blanks.is_empty());
+        Self { dice, lost: Vec::new(), most, spares, blanks, joining: BTreeMap::new(), joins, joined: 0 }
     }
 }
 
@@ -139,10 +141,11 @@ impl Town {
         }
         done.is_ok()
     }
-    /// Every second lost gate is replaced by a new one that joins.
+    /// Every second lost gate is replaced by a new one that joins, where some can.
     pub fn replace_gate(&mut self, number: usize) {
         let begun = self.losing.as_ref().is_some_and(|losing| losing.joining.contains_key(&number));
-        if begun || number % 2 == 1 { self.replace_by_number(number) } else { self.replace_by_order(number) }
+        let joins = self.losing.as_ref().is_some_and(|losing| losing.joins);
+        if begun || number % 2 == 1 && joins { self.replace_by_number(number) } else { self.replace_by_order(number) }
     }
     /// The promoter puts a gate in reserve at its door; said again, it says the same.
     fn replace_by_order(&mut self, number: usize) {

@@ -187,6 +187,7 @@ impl Town {
             self.causes.restored = true;
             self.faults += 1;
             self.forget_numbers();
+            self.doubt_booth();
             self.say(|| "the provider is restored from a backup".into());
         }
         let action = self.draw_action();
@@ -262,7 +263,7 @@ impl Town {
             Action::Contract => self.contract_some(),
             Action::Order => self.order_some(),
             Action::BankDay => self.bank_day(),
-            Action::BuyTicket => self.buy_ticket(person),
+            Action::BuyTicket => self.have_ticket(person),
             Action::Enter => self.pass_somewhere(person, Direction::In),
             Action::Leave => self.pass_somewhere(person, Direction::Out),
             Action::ShowCode => self.show_code_somewhere(person),

@@ -159,9 +159,12 @@ impl Town {
         let nobody = Badge::generate(now.entropy);
         let own = self.venue.as_mut()?.gates.get_mut(at).filter(|own| !own.lost)?;
         let done = own.gate.by_hand(hired.map_or(&nobody, |hired| &hired.badge), hand, now);
+        if !matches!(&done, Err(GateError::Hand(_))) {
+            // Also what a store has kept that failed: what it knew is known to nobody else where its disk lied.
+            staff.gates.push(at);
+        }
         if done.is_ok() {
             staff.done += 1;
-            staff.gates.push(at);
             // What the gate has been told of this badge, not what the promoter has said meanwhile.
             let told = Setup::load(&own.gate.device).and_then(|setup| setup.staff).unwrap_or_default();
             let told = told.iter().find(|member| Some(member.number) == badge);

@@ -113,6 +113,8 @@ impl Town {
             }
         }
         let over = row.blocked.is_some() || store.surrender(card)?.is_some() || row.dead_generation >= row.generation;
+        // Of a block that came after its backup a provider knows nothing any more that was put back.
+        let over = over || self.causes.restored && self.causes.blocked.contains(&card);
         if live.is_empty() && !over && self.is_honest_card(card) && !self.is_of_revoked(card) {
             wrong.push(format!("R12: nobody holds {card}, which only honest people have held"));
         }

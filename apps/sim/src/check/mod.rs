@@ -410,6 +410,8 @@ impl Town {
             ExceptionKind::Overspent => self.repaid(row),
             ExceptionKind::MissingTerminalRecord => silent(row.device),
             ExceptionKind::MissingWalletRecord => silent(wallet),
+            // By whom was unknown to a provider that was put back, until the promoter said so again.
+            ExceptionKind::Malformed => self.causes.restored,
             _ => false,
         };
         if passing && !row.open {
@@ -464,9 +466,7 @@ impl Town {
 
     /// Whether the entry that an exception shows is about such a card.
     fn shows_lost(&self, row: &ExceptionRow) -> bool {
-        let records = [&row.wallet_record, &row.terminal_record];
-        let mut entries = records.into_iter().flatten().filter_map(|bytes| LogEntry::from_bytes(bytes).ok());
-        entries.any(|entry| entry.card.is_some_and(|card| self.is_lost(card)))
+        shown_in(row).any(|card| self.is_lost(card))
     }
 
     /// Whether value came back to this card, or came late, that it had spent elsewhere before.
@@ -482,6 +482,12 @@ impl Town {
     fn wallet_of(&self, card: CardId) -> Option<&Person> {
         self.people.iter().find(|person| load_purse(&person.wallet.device, card).is_some())
     }
+}
+
+/// The cards that the entries of an exception name.
+fn shown_in(row: &ExceptionRow) -> impl Iterator<Item = CardId> {
+    let records = [&row.wallet_record, &row.terminal_record];
+    records.into_iter().flatten().filter_map(|bytes| LogEntry::from_bytes(bytes).ok()?.card)
 }
 
 fn accuses(row: &ExceptionRow) -> bool {

@@ -1,6 +1,7 @@
 //! What must never happen to tickets, checked when all is quiet: from what the town saw open, gates' and wallets' records, and the
 //! provider's rows.
 
+use super::shown_in;
 use super::staff::Done;
 use crate::template::{EVENT, template};
 use crate::town::Town;
@@ -35,9 +36,12 @@ impl Town {
         self.each_entry_once(venue, &rows, &shown, wrong);
         self.what_opened_is_recorded(venue, &rows, &shown, wrong);
         for gate in venue.gates.iter().filter(|gate| gate.tampered.is_none()) {
-            is_recorded(gate, &rows, wrong);
+            self.is_recorded(gate, &rows, wrong);
         }
-        counts_agree(venue, &rows, &self.done_by_hand(), wrong);
+        // Gates count tickets that the provider has forgotten.
+        if !venue.opened.iter().any(|opened| self.is_lost(opened.card)) {
+            counts_agree(venue, &rows, &self.done_by_hand(), wrong);
+        }
         self.who_showed_twice_is_named(store, &rows, &shown, wrong)?;
         self.beyond_terms_is_reported(store, &rows, &shown, wrong)?;
         self.entries_add_up(store, wrong)?;
@@ -70,7 +74,8 @@ impl Town {
         let mut all: BTreeMap<Entry, Vec<&Opened>> = BTreeMap::new();
         for opened in &venue.opened {
             let at = venue.gates.get(opened.gate);
-            if self.is_honest_card(opened.card) && at.is_some_and(|gate| gate.tampered.is_none()) {
+            let known = self.is_honest_card(opened.card) && !self.is_lost(opened.card);
+            if known && at.is_some_and(|gate| gate.tampered.is_none()) {
                 all.entry((opened.card, opened.zone, opened.entry)).or_default().push(opened);
             }
         }
@@ -109,6 +114,17 @@ impl Town {
                 continue;
             };
             if !self.is_honest_card(opened.card) {
+                continue;
+            }
+            if self.is_lost(opened.card) {
+                let shows =
+                    |row: &ExceptionRow| row.device == Some(gate.id) && shown_in(row).any(|card| card == opened.card);
+                if !gate.lost && !shown.iter().any(shows) {
+                    wrong.push(format!(
+                        "R15: {} is forgotten, came in at gate {}, and nobody is told",
+                        opened.card, opened.gate
+                    ));
+                }
                 continue;
             }
             let found = rows.iter().filter(|row| is_of(row, opened, gate)).count();
@@ -205,6 +221,22 @@ impl Town {
         Ok(())
     }
 
+    /// Everything that was presented to this gate is with the provider, or shown to a person where it has forgotten the ticket.
+    fn is_recorded(&self, gate: &GateAt, rows: &[AdmissionRow], wrong: &mut Vec<String>) {
+        let found = gate.gate.device.vault.scan(Space::Log, &[], usize::MAX).unwrap_or_default();
+        for entry in found.iter().filter_map(|(_, bytes)| LogEntry::from_bytes(bytes).ok()) {
+            let Some(hash) = entry.shown.as_ref().and_then(|shown| shown.hash(gate.id)) else {
+                continue;
+            };
+            let recorded = rows.iter().any(|row| row.shown == hash && row.by_gate);
+            // What a lost gate had brought up a provider has forgotten for good that was put back.
+            let lost = entry.card.is_some_and(|card| self.is_lost(card)) || gate.lost && self.causes.restored;
+            if !recorded && !lost && gate.has_brought(entry.transaction) {
+                wrong.push(format!("gate at door {}: its entry {} is not recorded", gate.door, entry.transaction));
+            }
+        }
+    }
+
     /// What was sold is held, paid back, or in dispute; in entries.
     fn entries_add_up(&self, store: &Store, wrong: &mut Vec<String>) -> Result<(), StoreError> {
         let sold = self.sold_by_credit(Unit::ENTRIES)? + self.sold_by_number();
@@ -271,20 +303,6 @@ fn ticket_terms(store: &Store, card: CardId) -> Result<Option<TicketTerms>, Stor
     };
     let terms = store.terms(row.terms)?;
     Ok(terms.and_then(|bytes| Terms::from_bytes(&bytes).ok()?.ticket))
-}
-
-/// Everything that was presented to this gate is with the provider.
-fn is_recorded(gate: &GateAt, rows: &[AdmissionRow], wrong: &mut Vec<String>) {
-    let found = gate.gate.device.vault.scan(Space::Log, &[], usize::MAX).unwrap_or_default();
-    for entry in found.iter().filter_map(|(_, bytes)| LogEntry::from_bytes(bytes).ok()) {
-        let Some(hash) = entry.shown.as_ref().and_then(|shown| shown.hash(gate.id)) else {
-            continue;
-        };
-        let recorded = rows.iter().any(|row| row.shown == hash && row.by_gate);
-        if !recorded && gate.has_brought(entry.transaction) {
-            wrong.push(format!("gate at door {}: its entry {} is not recorded", gate.door, entry.transaction));
-        }
-    }
 }
 
 /// A use of a ticket that gates count.

@@ -12,6 +12,7 @@ use crate::step::Records;
 use crate::talk::event::{EventPlan, PlannedZone};
 use crate::wire::canonical::{DecodeError, Reader, Wire, Writer};
 use alloc::{format, string::String, vec::Vec};
+use core::cmp::Reverse;
 
 /// Bytes that the names of all zones, and of the door, may have in a set-up. Beyond, they are left out, and the gate shows numbers.
 pub const MAX_PLACE_NAMES: usize = 20_000;
@@ -91,6 +92,26 @@ impl Setup {
     pub fn is_sorted(&self) -> bool {
         self.dead.windows(2).all(|two| two[0].card < two[1].card) && seats::is_sorted(self.runs())
     }
+    /// Takes over from what the gate was told before, of the same event, what is over for good: generations that are dead, and who is or was
+    /// of the staff. A provider put back from a backup has forgotten what came since (R15); any other names it all itself.
+    pub fn after(mut self, before: Self) -> Self {
+        if before.event != self.event {
+            return self;
+        }
+        self.dead.extend(before.dead);
+        // Of two the later generation; what is said now of the same one comes first.
+        self.dead.sort_by_key(|dead| (dead.card, Reverse(dead.generation)));
+        self.dead.dedup_by_key(|dead| dead.card);
+        for old in before.staff.into_iter().flatten() {
+            let staff = self.staff.get_or_insert_default();
+            match staff.iter_mut().find(|now| now.number == old.number) {
+                Some(now) if now.key == old.key => now.until = now.until.or(old.until),
+                Some(_) => {}
+                None => staff.push(old),
+            }
+        }
+        self
+    }
     fn runs(&self) -> &[SeatRun] {
         self.seats.as_deref().unwrap_or_default()
     }
@@ -141,8 +162,61 @@ impl Setup {
 mod tests {
     use super::*;
     use crate::id::PartyId;
+    use crate::talk::enter::StaffRole;
     use crate::talk::event::PlannedDoor;
+    use crate::wire::signed::PublicKey;
     use alloc::vec;
+
+    #[test]
+    fn what_is_over_stays_so_whatever_a_provider_has_forgotten() {
+        let dead = |card, generation, why| DeadTicket { card: CardId([card; 16]), generation, why };
+        let member = |number, until| Member {
+            number,
+            key: PublicKey::Ed25519([u8::try_from(number).unwrap_or(0); 32]),
+            role: StaffRole::Steward,
+            until,
+            extensions: Default::default(),
+        };
+        let setup = |number, dead, staff| Setup {
+            number,
+            event: EventId([2; 16]),
+            name: "Concert".into(),
+            terms: vec![],
+            replaced: vec![],
+            dead,
+            door: 1,
+            zone: 1,
+            direction: Direction::In,
+            at: Time(5),
+            gates: vec![],
+            staff,
+            seats: None,
+            unnamed: None,
+            zones: None,
+            door_name: None,
+            extensions: Default::default(),
+        };
+        let (blocked, given) = (EnterRefusal::Blocked, EnterRefusal::GivenAway);
+        let before = setup(
+            7,
+            vec![dead(1, 2, blocked), dead(2, 1, given), dead(4, 1, given)],
+            Some(vec![member(1, Some(Time(3))), member(2, None), member(3, None)]),
+        );
+        let forgotten = setup(
+            5,
+            vec![dead(1, 1, given), dead(3, 1, given), dead(4, 1, blocked)],
+            Some(vec![member(1, None), member(2, Some(Time(4)))]),
+        );
+        let after = forgotten.clone().after(before.clone());
+        let all = vec![dead(1, 2, blocked), dead(2, 1, given), dead(3, 1, given), dead(4, 1, blocked)];
+        let staff = vec![member(1, Some(Time(3))), member(2, Some(Time(4))), member(3, None)];
+        assert_eq!((&after.dead, &after.staff, after.number), (&all, &Some(staff), 5));
+        assert!(after.is_sorted());
+        assert_eq!(after.clone().after(before.clone()), after, "said again it changes nothing");
+        let other = Setup { event: EventId([9; 16]), ..before };
+        assert_eq!(forgotten.clone().after(other), forgotten, "nothing of another event");
+        assert_eq!(setup(1, vec![], None).after(setup(1, vec![], None)).staff, None);
+    }
 
     #[test]
     fn a_set_up_has_names_of_zones_and_of_its_own_door_as_far_as_there_is_room() {

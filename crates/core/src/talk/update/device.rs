@@ -367,6 +367,7 @@ impl Apply<'_> {
             }
             CommandKind::Setup => {
                 let setup = command.setup.as_ref().filter(|setup| setup.is_sorted())?;
+                let setup = Setup::load(&self.over).map_or_else(|| setup.clone(), |before| setup.clone().after(before));
                 self.over.batch.put(Setup::key(), setup.to_bytes());
             }
             CommandKind::Tariff => {
