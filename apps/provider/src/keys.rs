@@ -71,6 +71,14 @@ impl Keys {
         let signature = key.secret.sign(&unsigned.tbs(context));
         unsigned.sign(signature)
     }
+    /// Bytes that nobody else can make of these parts, in this label's sense.
+    pub(crate) fn own_word(&self, label: &str, parts: &[&[u8]]) -> [u8; 32] {
+        let root = self.root.to_secret_bytes();
+        let mut seed = Zeroizing::new([0; 32]);
+        seed.copy_from_slice(&root[1..]);
+        let key = Zeroizing::new(mac(&seed, "tegata provider own words v1", &[]));
+        mac(&key, label, parts)
+    }
     fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let mut bytes = Zeroizing::new(MARK.to_vec());
         bytes.extend_from_slice(&self.root.to_secret_bytes()[..]);

@@ -9,9 +9,9 @@ use tegata_core::talk::cards::CardNotice;
 use tegata_core::talk::journal::Journal;
 use tegata_core::talk::pay::load_purse;
 use tegata_core::talk::report::{ProviderRefusal, Report, ReportKind, ReportRequest};
-use tegata_core::talk::update::load_anchors;
+use tegata_core::talk::update::{anchors_key, load_anchors};
 use tegata_core::wire::canonical::Wire as _;
-use tegata_core::wire::certificate::{Role, Subject};
+use tegata_core::wire::certificate::{Anchors, RevocationList, Role, Subject};
 use tegata_core::wire::sealed::Sealed;
 use tegata_device::{RequestError, UpdateError};
 use tegata_provider::{Keys, Provider};
@@ -565,6 +565,39 @@ fn a_provider_put_back_numbers_its_lists_after_those_that_it_has_forgotten() {
     terminal.vault.commit(&batch).expect("stored");
     assert!(world.try_update(&mut terminal).is_err(), "no provider was put back so often");
     assert_eq!(world.provider.store().provider().expect("read").expect("there").epoch, epoch);
+}
+
+#[test]
+fn whoever_says_to_be_ahead_and_was_not_told_so_closes_nothing() {
+    // R15: an epoch ends sales and installs until everybody is heard; no device begins one by its own word.
+    type Lie = fn(&mut Journal, &mut Anchors, &Person);
+    let lies: [(&str, Lie); 5] = [
+        ("another epoch", |journal, _, _| journal.epoch += 1),
+        ("a record more", |journal, _, _| {
+            (journal.number, journal.acknowledged) = (journal.number + 1, journal.acknowledged + 1);
+        }),
+        ("a command more", |journal, _, _| journal.commands += 1),
+        ("a list that there is not", |_, anchors, liar| {
+            let list = anchors.list.as_ref().expect("a list").claimed().clone();
+            anchors.list = Some(liar.signed(RevocationList { number: list.number + 5, ..list }).expect("signed"));
+        }),
+        ("another epoch, and no word for it", |journal, _, _| (journal.epoch, journal.standing) = (2, None)),
+    ];
+    for (lie, tell) in lies {
+        let mut world = World::new();
+        let numbers = world.order(1, 10_000, true);
+        let (mut liar, mut wallet) = (world.terminal(20), world.wallet(10));
+        world.update(&mut liar);
+        let (mut journal, mut anchors) = (Journal::load(&liar).expect("a log"), load_anchors(&liar).expect("anchors"));
+        tell(&mut journal, &mut anchors, &liar);
+        let mut batch = Batch::default();
+        batch.put(Journal::key(), journal.to_bytes());
+        batch.put(anchors_key(), anchors.to_bytes());
+        liar.vault.commit(&batch).expect("stored");
+        assert!(world.try_update(&mut liar).is_err(), "{lie}");
+        assert_eq!(world.provider.store().provider().expect("read").expect("there").epoch, 1, "{lie}");
+        world.install(&mut wallet, &numbers[0], 30);
+    }
 }
 
 #[test]

@@ -427,6 +427,7 @@ impl Town {
             restart: None,
             at: self.now,
             signer: 1,
+            standing: None,
             extensions: Default::default(),
         };
         let reply = self.provider.reply(&request.hash(&[]), reply);

@@ -139,6 +139,7 @@ impl Provider {
             restart: None,
             at: START,
             signer: 1,
+            standing: None,
             extensions: Default::default(),
         };
         sign(reply, &signed.hash(&[]).to_bytes(), &self.key).encode()

@@ -404,22 +404,24 @@ forms! {
     );
     Journal(
         "new" => Journal::new(1, Time(NOW)),
-        "usual" => Journal { number: 9, head: SESSION, oldest: Some(Time(NOW)), turns: 6, ..Journal::new(1, Time(NOW)) },
+        "usual" => Journal { number: 9, head: SESSION, oldest: Some(Time(NOW)), turns: 6, standing: Some(REQUEST), ..Journal::new(1, Time(NOW)) },
     );
     UpdateRequest(
         "usual" => UpdateRequest {
             device: TERMINAL, epoch: 1, acknowledged: 8, acknowledged_head: Hash::of(b"eight entries"),
             entries: vec![Bytes(paid_entry().to_bytes())], number: 9, commands: 2,
-            commands_head: Hash::of(b"two commands"), list: 4, turn: 6, challenge: None, extensions: none(),
+            commands_head: Hash::of(b"two commands"), list: 4, turn: 6, challenge: None,
+            standing: Some(Hash::of(b"the provider's own word")), extensions: none(),
         },
         "of a new device" => UpdateRequest {
             device: WALLET, epoch: 1, acknowledged: 0, acknowledged_head: Hash::ZERO, entries: vec![], number: 0,
-            commands: 0, commands_head: Hash::ZERO, list: 0, turn: 0, challenge: None, extensions: none(),
+            commands: 0, commands_head: Hash::ZERO, list: 0, turn: 0, challenge: None, standing: None,
+            extensions: none(),
         },
         "again with a challenge" => UpdateRequest {
             device: TERMINAL, epoch: 1, acknowledged: 3, acknowledged_head: Hash::of(b"three entries"), entries: vec![],
             number: 3, commands: 1, commands_head: Hash::of(b"one command"), list: 2, turn: 2,
-            challenge: Some(Hash::of(b"the last answer")), extensions: none(),
+            challenge: Some(Hash::of(b"the last answer")), standing: Some(Hash::of(b"another word")), extensions: none(),
         },
     );
     Challenge("usual" => Challenge {
@@ -470,12 +472,12 @@ forms! {
             device: TERMINAL, epoch: 1, recorded: 9, recorded_head: Hash::of(b"nine entries"), archived: 8,
             commands: vec![Bytes(Command()[0].1.to_bytes())], checkpoints: vec![signed_card()],
             list: Some(by(Who::Provider, &[], revocation_list())), due: Time(NOW + Time::DAY), restart: None,
-            at: Time(NOW), signer: SIGNER, extensions: none(),
+            at: Time(NOW), signer: SIGNER, standing: Some(Hash::of(b"the provider's own word")), extensions: none(),
         },
         "with a restart" => UpdateReply {
             device: TERMINAL, epoch: 2, recorded: 9, recorded_head: SESSION, archived: 0, commands: vec![],
             checkpoints: vec![], list: None, due: Time(NOW), restart: Some(Restart()[0].1.clone()), at: Time(NOW),
-            signer: SIGNER, extensions: none(),
+            signer: SIGNER, standing: None, extensions: none(),
         },
     );
     ProviderInfo("usual" => ProviderInfo {

@@ -309,16 +309,16 @@ fields! {
         title proof hand call through link
     }
     Journal {
-        number head acknowledged acknowledged_head archived commands commands_head epoch updated oldest due turns
+        number head acknowledged acknowledged_head archived commands commands_head epoch updated oldest due turns standing
     }
     UpdateRequest {
-        device epoch acknowledged acknowledged_head entries number commands commands_head list turn challenge
+        device epoch acknowledged acknowledged_head entries number commands commands_head list turn challenge standing
     }
     Challenge { device challenge signer }
     Command { kind card certificate raise keys terms renewed receipt refund letter setup change kept tariff stands generation at seat_name held_back release_at }
     Restart { number head commands commands_head next_transaction turn }
     UpdateReply {
-        device epoch recorded recorded_head archived commands checkpoints list due restart at signer
+        device epoch recorded recorded_head archived commands checkpoints list due restart at signer standing
     }
     ProviderInfo { provider name root sealing }
     JoinRequest { token role key sealing name }

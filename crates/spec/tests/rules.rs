@@ -139,6 +139,7 @@ fn updated(list: Option<RevocationList>, commands: &[Command]) -> (Updated, Stor
         restart: None,
         at: Time(NOW),
         signer: SIGNER,
+        standing: None,
         extensions: Default::default(),
     };
     let reply = by(Who::Provider, &request.hash(&[]).to_bytes(), reply).encode();

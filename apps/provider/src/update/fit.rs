@@ -1,9 +1,11 @@
 //! How an update fits what is recorded here (R14, R15), and whether its device sends it now.
 
 use super::restart::first_list;
+use super::standing::Standing;
 use crate::desk::{Desk, Failure};
 use tegata_core::Hash;
 use tegata_core::step::Break;
+use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::talk::update::{Challenge, UpdateRequest};
 use tegata_store::DeviceRow;
 
@@ -22,7 +24,7 @@ pub(super) enum Fit {
 pub(super) fn fit(desk: &Desk<'_>, row: &DeviceRow, request: &UpdateRequest) -> Result<Fit, Failure> {
     // Whoever heard an epoch in which we never spoke to it heard it before a backup was put back here.
     if request.acknowledged > row.recorded || request.commands > row.commands || request.epoch > row.epoch {
-        return Ok(Fit::Ahead);
+        return ahead(desk, request);
     }
     // The turn that was answered last comes again where the answer was lost, perhaps with more entries; an earlier one
     // only from a device that forgot the answer.
@@ -43,7 +45,16 @@ pub(super) fn fit(desk: &Desk<'_>, row: &DeviceRow, request: &UpdateRequest) -> 
     if !same || request.number < last {
         return Ok(Fit::Behind);
     }
-    Ok(if is_forgotten(desk, request.list)? { Fit::Ahead } else { Fit::Continues(overlap) })
+    if is_forgotten(desk, request.list)? { ahead(desk, request) } else { Ok(Fit::Continues(overlap)) }
+}
+
+/// A device is ahead that was told so by us. What follows from it closes sales and installs for everybody: its own word does not do.
+fn ahead(desk: &Desk<'_>, request: &UpdateRequest) -> Result<Fit, Failure> {
+    if Standing::said(request).is_told(desk, request.standing) {
+        Ok(Fit::Ahead)
+    } else {
+        Err(ProviderRefusal::Malformed.into())
+    }
 }
 
 /// Whether the device holds a revocation list of this epoch that is not in our records: they are those of a backup, and what was blocked

@@ -6,6 +6,7 @@ mod fit;
 pub(crate) mod money;
 pub(crate) mod record;
 mod restart;
+mod standing;
 mod terminal;
 mod wallet;
 
@@ -21,6 +22,7 @@ pub(crate) use chain::{block, record_of};
 use fit::{Fit, doubt, fit};
 use record::{Record, Upload};
 pub(crate) use restart::begin_epoch;
+use standing::Standing;
 use tegata_core::card::CardCertificate;
 use tegata_core::step::Break;
 use tegata_core::talk::report::ProviderRefusal;
@@ -59,10 +61,6 @@ pub(crate) fn update(desk: &mut Desk<'_>, upload: &Upload) -> Result<Vec<u8>, Fa
         && *hash == upload.request.hash()
     {
         return Ok(reply.clone());
-    }
-    // No provider of ours has been put back so often.
-    if upload.request.epoch > desk.provider.epoch.saturating_add(restart::EPOCHS_AHEAD) {
-        return Err(ProviderRefusal::Malformed.into());
     }
     let last = revoked(desk, upload, &row)?;
     let fit = fit(desk, &row, &upload.request)?;
@@ -306,19 +304,24 @@ fn reply(
     row.updated = if unheard { row.updated } else { now };
     row.epoch = epoch;
     let (recorded, recorded_head) = (row.recorded, row.head);
+    let commands: Vec<Bytes> = commands.into_iter().map(Bytes).collect();
+    let number = list.as_ref().map(|list| list.claimed().number);
+    let standing = Standing::after(request, (epoch, (recorded, recorded_head)), restart.as_ref(), &commands, number);
+    let standing = Some(standing.word(desk));
     let answer = desk.answer(&upload.request.hash(), |signer| UpdateReply {
         device: upload.device,
         epoch,
         recorded,
         recorded_head,
         archived: archived.min(before.recorded),
-        commands: commands.into_iter().map(Bytes).collect(),
+        commands,
         checkpoints,
         list,
         due,
         restart,
         at: now,
         signer,
+        standing,
         extensions: Default::default(),
     });
     desk.device(upload.device)?.answered = Some((upload.request.hash(), answer.clone()));

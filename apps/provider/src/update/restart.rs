@@ -14,9 +14,6 @@ use tegata_core::wire::signed::Signed;
 use tegata_core::{CardId, DeviceId, Hash};
 use tegata_store::{GenerationRow, StoreError};
 
-/// How far the epoch that a device says to have heard may be beyond ours: a provider is put back a few times, and a device can say
-/// anything.
-pub(crate) const EPOCHS_AHEAD: u64 = 1_000;
 /// Lists are numbered from so many times the epoch on: those of before, which a backup has forgotten, and devices hold, have lower numbers.
 const LISTS_AN_EPOCH: u64 = 1 << 32;
 

@@ -169,6 +169,8 @@ message! {
         11 due: Time,
         /// Turns of the update that were answered and stored; a turn sent again keeps its number.
         12 turns: u64,
+        /// The provider's word for where its log, its commands and its list stand; absent before the first update (R15).
+        13 standing: Option<Hash>,
     }
 }
 
@@ -192,6 +194,7 @@ impl Journal {
             oldest: None,
             due: now,
             turns: 0,
+            standing: None,
             extensions: Default::default(),
         }
     }

@@ -139,6 +139,7 @@ impl DeviceUpdate {
             list: anchors.list.as_ref().map_or(0, |list| list.claimed().number),
             turn: journal.turns,
             challenge: None,
+            standing: journal.standing,
             extensions: Default::default(),
         };
         Self::sign(request, Here { journal, anchors, algorithm: key.algorithm(), grows })
@@ -240,6 +241,7 @@ impl Apply<'_> {
         }
         self.anchors.epoch = reply.epoch;
         self.journal.epoch = reply.epoch;
+        self.journal.standing = reply.standing;
         self.journal.due = reply.due;
         self.journal.updated = self.context.now;
         self.journal.turns += 1;

@@ -46,6 +46,8 @@ message! {
         10 turn: u64,
         /// What the provider's [`Challenge`] to this request said; absent until it asks (R14).
         11 challenge: Option<Hash>,
+        /// What the last answer said of where the device stands; absent before the first (R15).
+        12 standing: Option<Hash>,
     }
 }
 
@@ -230,6 +232,9 @@ message! {
         11 at: Time,
         /// Number of the operational key that signed.
         12 signer: u64,
+        /// The provider's word for where the device stands now, which it alone can make: a device that is ahead of it brings that, and
+        /// so proves that the provider was put back from a backup (R15). To a device it means nothing.
+        13 standing: Option<Hash>,
     }
 }
 
