@@ -571,7 +571,7 @@ fn a_provider_put_back_numbers_its_lists_after_those_that_it_has_forgotten() {
 fn whoever_says_to_be_ahead_and_was_not_told_so_closes_nothing() {
     // R15: an epoch ends sales and installs until everybody is heard; no device begins one by its own word.
     type Lie = fn(&mut Journal, &mut Anchors, &Person);
-    let lies: [(&str, Lie); 5] = [
+    let lies: [(&str, Lie); 6] = [
         ("another epoch", |journal, _, _| journal.epoch += 1),
         ("a record more", |journal, _, _| {
             (journal.number, journal.acknowledged) = (journal.number + 1, journal.acknowledged + 1);
@@ -580,6 +580,11 @@ fn whoever_says_to_be_ahead_and_was_not_told_so_closes_nothing() {
         ("a list that there is not", |_, anchors, liar| {
             let list = anchors.list.as_ref().expect("a list").claimed().clone();
             anchors.list = Some(liar.signed(RevocationList { number: list.number + 5, ..list }).expect("signed"));
+        }),
+        ("a list that there is not, by one that has gone back", |journal, anchors, liar| {
+            let list = anchors.list.as_ref().expect("a list").claimed().clone();
+            anchors.list = Some(liar.signed(RevocationList { number: list.number + 5, ..list }).expect("signed"));
+            journal.turns = 0;
         }),
         ("another epoch, and no word for it", |journal, _, _| (journal.epoch, journal.standing) = (2, None)),
     ];

@@ -26,6 +26,12 @@ pub(super) fn fit(desk: &Desk<'_>, row: &DeviceRow, request: &UpdateRequest) -> 
     if request.acknowledged > row.recorded || request.commands > row.commands || request.epoch > row.epoch {
         return ahead(desk, request);
     }
+    let forgotten = is_forgotten(desk, request.list)?;
+    if forgotten {
+        // The answer says again which list the device holds, also to one that is behind: what we have not told it must not become our
+        // word, with which it would be ahead the next time.
+        ahead(desk, request)?;
+    }
     // The turn that was answered last comes again where the answer was lost, perhaps with more entries; an earlier one
     // only from a device that forgot the answer.
     if request.turn.saturating_add(1) < row.turns {
@@ -45,7 +51,7 @@ pub(super) fn fit(desk: &Desk<'_>, row: &DeviceRow, request: &UpdateRequest) -> 
     if !same || request.number < last {
         return Ok(Fit::Behind);
     }
-    if is_forgotten(desk, request.list)? { ahead(desk, request) } else { Ok(Fit::Continues(overlap)) }
+    Ok(if forgotten { Fit::Ahead } else { Fit::Continues(overlap) })
 }
 
 /// A device is ahead that was told so by us. What follows from it closes sales and installs for everybody: its own word does not do.
