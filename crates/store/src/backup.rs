@@ -5,6 +5,7 @@ use crate::file::{appear, beside, examine, new_file, remove_database, sync_folde
 use crate::{Store, StoreError};
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Copies all that is committed in the database at `database` to `backup`, a new file that appears complete or not at all. Another process
@@ -19,15 +20,29 @@ pub fn back_up(database: &Path, backup: &Path) -> Result<(), StoreError> {
     examine(database)?;
     let unfinished = beside(backup, ".new");
     remove_database(&unfinished)?;
-    new_file(&unfinished)?;
-    let reader = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    reader
-        .execute("VACUUM INTO ?1", [unfinished.to_str().ok_or(StoreError::Io("a path that is no text".to_owned()))?])?;
-    File::open(&unfinished)?.sync_all()?;
-    appear(&unfinished, backup)
+    let made = copied(database, &unfinished).and_then(|()| appear(&unfinished, backup));
+    if made.is_err() {
+        // Half a copy may be what fills the disk that the provider writes to.
+        let _ = remove_database(&unfinished);
+    }
+    made
 }
 
-/// A backup on its way to the place of a database, which is untouched until [`PutBack::finish`].
+fn copied(database: &Path, unfinished: &Path) -> Result<(), StoreError> {
+    new_file(unfinished)?;
+    let path = unfinished.to_str().ok_or(StoreError::Io("a path that is no text".to_owned()))?;
+    let reader = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    reader.execute("VACUUM INTO ?1", [path])?;
+    Ok(File::open(unfinished)?.sync_all()?)
+}
+
+/// Copies the bytes of a file to a new one that only its owner reads and writes, whoever may read or write the first.
+fn copy(from: &Path, to: &Path) -> Result<(), StoreError> {
+    io::copy(&mut File::open(from)?, &mut new_file(to)?)?;
+    Ok(())
+}
+
+/// A backup on its way to the place of a database, which is untouched until [`PutBack::finish`]. Dropped before that, nothing is left of it.
 pub struct PutBack {
     database: PathBuf,
     coming: PathBuf,
@@ -41,16 +56,20 @@ impl PutBack {
     /// As [`Store::open`] of the backup; [`StoreError::Damaged`] where some page of it cannot be read.
     pub fn begin(backup: &Path, database: &Path) -> Result<(Self, Store), StoreError> {
         examine(backup)?;
-        let coming = beside(database, ".coming");
-        remove_database(&coming)?;
-        new_file(&coming)?;
-        fs::copy(backup, &coming)?;
-        let store = Store::open(&coming)?;
+        let put = Self { database: database.to_owned(), coming: beside(database, ".coming") };
+        remove_database(&put.coming)?;
+        copy(backup, &put.coming)?;
+        // What was kept of a provider that died has its log beside it still.
+        let log = beside(backup, "-wal");
+        if log.try_exists()? {
+            copy(&log, &beside(&put.coming, "-wal"))?;
+        }
+        let store = Store::open(&put.coming)?;
         if !store.is_whole()? {
             return Err(StoreError::Damaged);
         }
         store.connection().pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-        Ok((Self { database: database.to_owned(), coming }, store))
+        Ok((put, store))
     }
     /// Puts it in the database's place, once the store is closed. What was there has `kept` after its name now; gives its path.
     ///
@@ -68,17 +87,25 @@ impl PutBack {
             return Err(StoreError::Exists);
         }
         let mut found = false;
-        // What was committed and not moved into the file yet lies in its log: both keep belonging together.
-        for suffix in ["", "-wal", "-shm"] {
+        // What was committed and not moved into the file yet lies in its log, or what was not committed and is in the file already in its
+        // journal: they keep belonging together, and must not be taken for the new file's.
+        for suffix in ["", "-wal", "-shm", "-journal"] {
             match fs::rename(beside(&self.database, suffix), beside(&aside, suffix)) {
                 Ok(()) => found = true,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error.into()),
             }
         }
         sync_folder(&self.database)?;
         appear(&self.coming, &self.database)?;
         Ok(found.then_some(aside))
+    }
+}
+
+impl Drop for PutBack {
+    fn drop(&mut self) {
+        // It holds what people did. After [`PutBack::finish`] nothing has that name.
+        let _ = remove_database(&self.coming);
     }
 }
 
@@ -125,6 +152,41 @@ mod tests {
         drop(store);
         assert_eq!(put.finish(".before-7"), Err(StoreError::Exists), "nothing that is kept is lost");
         assert_eq!(listed(&Store::open(&database).expect("opened")), [1, 3]);
+    }
+
+    #[test]
+    fn what_is_put_back_is_its_owners_alone_and_nothing_else_is_left() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (database, backup) = (folder.path().join("provider.db"), folder.path().join("backup"));
+        drop(Store::create(&database).expect("created"));
+        back_up(&database, &backup).expect("made");
+        // A journal that its provider died with is not the new file's.
+        fs::write(beside(&database, "-journal"), b"of the old one").expect("written");
+        let mut others = fs::metadata(&backup).expect("read").permissions();
+        others.set_readonly(true);
+        fs::set_permissions(&backup, others).expect("set");
+        drop(PutBack::begin(&backup, &database).expect("begun"));
+        assert!(!beside(&database, ".coming").exists());
+        let (put, store) = PutBack::begin(&backup, &database).expect("begun");
+        store.put_list(1, Time(1), b"one").expect("put");
+        drop(store);
+        let kept = put.finish(".before-7").expect("put back").expect("something was there");
+        assert!(!beside(&database, "-journal").exists() && beside(&kept, "-journal").exists());
+        assert!(!fs::metadata(&database).expect("read").permissions().readonly());
+        let mut store = Store::open(&database).expect("opened");
+        assert_eq!(listed(&store), [1]);
+
+        // Its provider dies with a part of what it has committed in its log: that is put back, too.
+        store.begin().expect("begun");
+        store.put_list(2, Time(2), b"two").expect("put");
+        store.commit().expect("committed");
+        std::mem::forget(store);
+        let (put, store) = PutBack::begin(&backup, &database).expect("begun");
+        drop(store);
+        let kept = put.finish(".before-8").expect("put back").expect("something was there");
+        let (put, store) = PutBack::begin(&kept, &database).expect("begun");
+        assert_eq!(listed(&store), [1, 2]);
+        drop((store, put));
     }
 
     #[test]

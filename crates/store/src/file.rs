@@ -212,13 +212,12 @@ fn make(path: &Path) -> Result<(), StoreError> {
 }
 
 /// An empty file that only its owner reads: it holds what people did.
-pub(crate) fn new_file(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn new_file(path: &Path) -> Result<File, StoreError> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)?;
-    Ok(())
+    Ok(options.open(path)?)
 }
 
 /// Gives what is finished its name, where nothing has that name, for good.
