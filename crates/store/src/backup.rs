@@ -68,7 +68,6 @@ impl PutBack {
         if !store.is_whole()? {
             return Err(StoreError::Damaged);
         }
-        store.connection().pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
         Ok((put, store))
     }
     /// Puts it in the database's place, once the store is closed. What was there has `kept` after its name now; gives its path.

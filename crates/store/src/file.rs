@@ -71,6 +71,8 @@ impl Store {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut store = Self::over(Connection::open_with_flags(path, flags)?)?;
         store.migrate()?;
+        // A backup that was copied here by hand has no log: whoever reads from it, for the next backup, would hold up whoever writes.
+        store.connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
         Ok(store)
     }
     /// Opens the database at `path`, or creates it where nothing is.
