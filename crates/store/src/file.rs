@@ -224,8 +224,13 @@ pub(crate) fn new_file(path: &Path) -> Result<File, StoreError> {
 
 /// Gives what is finished its name, where nothing has that name, for good.
 pub(crate) fn appear(finished: &Path, path: &Path) -> Result<(), StoreError> {
-    fs::hard_link(finished, path)?;
-    fs::remove_file(finished)?;
+    match fs::hard_link(finished, path) {
+        Ok(()) => fs::remove_file(finished)?,
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Err(error.into()),
+        // A medium that knows no links, such as a memory stick.
+        Err(_) if !path.try_exists()? => fs::rename(finished, path)?,
+        Err(error) => return Err(error.into()),
+    }
     sync_folder(path)
 }
 
