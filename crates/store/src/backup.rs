@@ -29,7 +29,10 @@ pub fn back_up(database: &Path, backup: &Path) -> Result<(), StoreError> {
 }
 
 fn copied(database: &Path, unfinished: &Path) -> Result<(), StoreError> {
-    new_file(unfinished)?;
+    new_file(unfinished).map_err(|error| match error {
+        StoreError::Missing => StoreError::Io("no such folder".to_owned()),
+        other => other,
+    })?;
     let path = unfinished.to_str().ok_or(StoreError::Io("a path that is no text".to_owned()))?;
     let reader = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     reader.execute("VACUUM INTO ?1", [path])?;
