@@ -134,6 +134,7 @@ fn put_back(place: &Place, file: &Path) -> Result<Answer, Failure> {
     let mut text = format!(
         "{} is put back, and epoch {} has begun: devices send again what is missing here as they update. Until all have, at the latest on {}, \
          installs, loads, sales and refunds wait; payments, gates and calls do not.\n\
+         What was blocked or revoked since the backup is forgotten: say it again once it runs (tegata provider block CARD, revoke DEVICE).\n\
          Before you order payouts, compare with the bank (tegata provider payouts PERIOD --pain001 --compared); what is unexplained is under: tegata provider exceptions",
         file.display(),
         row.epoch,
