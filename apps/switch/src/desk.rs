@@ -321,6 +321,7 @@ impl<V: Vault> Desk<V> {
                     let reason = Reason::new(200, "The call has ended");
                     return self.out.push(Command::HangUp { call, reason, body: None });
                 };
+                warn_of_trunk(line, &by);
                 let how = how(&by, line.answered);
                 self.tell(call, at, now, |call| call.ended_at(how, at.0));
             }
@@ -478,6 +479,15 @@ impl<V: Vault> Desk<V> {
     fn fail(&mut self, call: CallId, status: u16, text: &str) {
         self.done.refused += 1;
         self.out.push(Command::Refuse { call, status, text: text.to_owned(), body: None });
+    }
+}
+
+/// Tells the operator of a network that does not take calls, or cannot be reached.
+fn warn_of_trunk(line: &Line, by: &By) {
+    if let (Route::Trunk(name), By::Callee { refused: Some(status @ (408 | 500..=599)) }) = (&line.route, by)
+        && !line.answered
+    {
+        tracing::warn!("a call through trunk {name} was not connected: {status}; is the other network there?");
     }
 }
 

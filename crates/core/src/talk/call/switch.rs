@@ -357,7 +357,8 @@ impl SwitchCall {
         })();
         // A check that is not accepted is not kept: the receipt ends the call without one, and all of it comes back.
         if let Err(why) = judged {
-            return self.end(line, CallEnd::NotAgreed, Some(why), context);
+            let how = if why == Refusal::CardRevoked { CallEnd::CardBlocked } else { CallEnd::NotAgreed };
+            return self.end(line, how, Some(why), context);
         }
         let handle = CardCertificate::handle(&certificate);
         let certain = if tariff.setup_kept == Some(true) { tariff.setup } else { 0 };
