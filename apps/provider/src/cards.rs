@@ -3,7 +3,7 @@
 use crate::buy;
 use crate::desk::{Desk, Failure};
 use crate::directory::Learned;
-use crate::install::reconciling;
+use crate::install::{sales_go_on, waits_to_sell};
 use crate::prepare::may_sell;
 use std::collections::BTreeSet;
 use tegata_core::card::{CardKind, Terms};
@@ -67,9 +67,9 @@ pub(crate) fn order(desk: &mut Desk<'_>, request: &Verified<Order>) -> Result<Ve
     };
     // Who is restored from a backup may have sold the last one, or that seat, already. What was ordered before that is taken in again, and
     // before anything is sold: its numbers may be out, and its seats are theirs (R15).
-    let again = terms.ticket.is_some() && reconciling(desk)?;
+    let again = terms.ticket.is_some() && waits_to_sell(desk)?;
     if again && request.at >= desk.provider.epoch_began {
-        return Err(Failure::Refused(ProviderRefusal::Reconciling, Some(60)));
+        sales_go_on(desk)?;
     }
     let counter = buy::counter(desk, request, again)?;
     desk.store.put_batch(&row, &request.signed().encode(), &request.numbers)?;

@@ -39,6 +39,11 @@ pub enum ProviderError {
     /// Nothing is known under that name.
     #[error("nothing is known under that name; check it")]
     Unknown,
+    /// Devices are heard still.
+    #[error(
+        "this provider was put back from a backup and is still hearing what it has forgotten; `tegata provider status` says until when at most"
+    )]
+    Reconciling,
     /// A card is not issued anew.
     #[error(transparent)]
     NotAnew(#[from] NotAnew),

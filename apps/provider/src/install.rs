@@ -286,6 +286,24 @@ fn guessed(desk: &mut Desk<'_>, wallet: WalletId) -> Result<Failure, Failure> {
     Ok(ProviderRefusal::Number.into())
 }
 
+/// Whether nothing is sold: while devices are heard after a backup was put back, and before somebody has compared what was sold since,
+/// for nobody else knows that a seat is gone (R15).
+pub(crate) fn waits_to_sell(desk: &mut Desk<'_>) -> Result<bool, Failure> {
+    Ok(reconciling(desk)? || desk.provider.compared < desk.provider.epoch)
+}
+
+/// Refuses a sale while [`waits_to_sell`].
+pub(crate) fn sales_go_on(desk: &mut Desk<'_>) -> Result<(), Failure> {
+    if reconciling(desk)? {
+        return Err(Failure::Refused(ProviderRefusal::Reconciling, Some(60)));
+    }
+    if waits_to_sell(desk)? {
+        let why = "the provider was put back from a backup: nothing is sold before its operator has compared what was sold since";
+        return Err(Failure::Told(ProviderRefusal::Reconciling, why.to_owned()));
+    }
+    Ok(())
+}
+
 /// Whether installs wait for devices to be heard after a backup was restored (R15).
 pub(crate) fn reconciling(desk: &mut Desk<'_>) -> Result<bool, Failure> {
     let Some(until) = desk.provider.reconciling_until else {

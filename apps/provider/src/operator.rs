@@ -95,6 +95,10 @@ fn asked(provider: &mut Provider, question: &Value, now: Time, entropy: [u8; 32]
             let request = request.ok_or("name the payment by its request number: request- and 32 digits")?;
             provider.credit(request).map_err(|error| error.to_string())
         }
+        Some("compared") => {
+            let waited = provider.compared(now).map_err(|error| error.to_string())?;
+            Ok(json!({ "compared": true, "waited": waited }))
+        }
         Some("status") => {
             let books = provider.books().map_err(|error| error.to_string())?;
             let books: Vec<Value> = books.iter().map(|(issuer, unit, sums)| book(*issuer, *unit, sums)).collect();
@@ -102,11 +106,11 @@ fn asked(provider: &mut Provider, question: &Value, now: Time, entropy: [u8; 32]
             let waits = provider.reconciling(now).map_err(|error| error.to_string())?;
             Ok(json!({
                 "provider": provider.info().name, "at": now.0, "commits": commits, "books": books,
-                "reconciling_until": waits.map(|time| time.0),
+                "reconciling_until": waits.map(|time| time.0), "compared": provider.is_compared().map_err(|error| error.to_string())?,
             }))
         }
         _ => settle::operator::asked(provider, question, now).unwrap_or_else(|| {
-            Err("the operator can ask to invite, settle, revoke, block, reissue, enrol, for a processor, contracts, bank accounts, what \
+            Err("the operator can ask to invite, settle, revoke, block, reissue, enrol, say that sales are compared, for a processor, contracts, bank accounts, what \
                  is owed, payouts, to reconcile, for exceptions, credits, a credit, status and the key"
                 .to_owned())
         }),

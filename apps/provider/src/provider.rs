@@ -5,7 +5,7 @@ use crate::credit::{self, Answered, Sent, ToProcessor};
 use crate::desk::{Desk, Failure, refusal};
 use crate::directory::{Directory, Learned};
 use crate::give;
-use crate::keys::Keys;
+use crate::keys::{Keys, Operational};
 use crate::prepare::{Prepared, prepare_all};
 use crate::shared::Shared;
 use crate::{ProviderError, compare, director, enter, exceptions, install, report, update};
@@ -78,6 +78,7 @@ impl Provider {
             sealing: keys.sealing.public(),
             extensions: Default::default(),
         };
+        keys_known(&store, &keys, row.party)?;
         let directory = Directory::load(&store)?;
         Ok(Self {
             shared: Arc::new(Shared::new(info, keys, directory, broken)),
@@ -152,6 +153,27 @@ impl Provider {
         self.transact(now, [0; 32], |desk| {
             let waits = install::reconciling(desk).map_err(Failure::into_error)?;
             Ok(desk.provider.reconciling_until.filter(|_| waits))
+        })
+    }
+    /// Whether sales do not wait for somebody who compares ([`Self::compared`]).
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    pub fn is_compared(&self) -> Result<bool, ProviderError> {
+        Ok(self.store.provider()?.is_none_or(|row| row.compared >= row.epoch))
+    }
+    /// What was sold after the backup that was put back has been compared with what is known here: sales go on. Says whether they waited for
+    /// that.
+    ///
+    /// # Errors
+    /// [`ProviderError::Reconciling`] while devices are heard that bring a part of it.
+    pub fn compared(&mut self, now: Time) -> Result<bool, ProviderError> {
+        self.transact(now, [0; 32], |desk| {
+            if install::reconciling(desk).map_err(Failure::into_error)? {
+                return Err(ProviderError::Reconciling);
+            }
+            let before = std::mem::replace(&mut desk.provider.compared, desk.provider.epoch);
+            Ok(before < desk.provider.epoch)
         })
     }
     /// What it publishes of itself.
@@ -359,16 +381,14 @@ impl Provider {
     /// # Errors
     /// [`ProviderError`].
     pub fn rotate(&mut self, from: Time, now: Time, entropy: [u8; 32]) -> Result<(), ProviderError> {
-        let (number, body) = {
+        {
             let mut keys = self.shared.keys_mut();
             keys.add(entropy, from);
             if let Some(file) = &self.keys_file {
                 keys.save(file)?;
             }
-            let (number, certificate) = certify_last(&keys, self.shared.info.provider);
-            (number, certificate)
-        };
-        self.transact(now, entropy, |desk| Ok(desk.store.put_operational_key(number, &body)?))
+        }
+        self.transact(now, entropy, |desk| keys_known(desk.store, &desk.shared.keys(), desk.shared.info.provider))
     }
     /// The processor that credit is cleared with from now on.
     ///
@@ -610,25 +630,25 @@ fn said(desk: &mut Desk<'_>, incoming: &Incoming) -> Result<Said, ProviderError>
     Ok(Said { answer, waits_for: desk.waits_for })
 }
 
-fn certify_last(keys: &Keys, provider: PartyId) -> (u64, Vec<u8>) {
-    let last = &keys.operational[keys.operational.len() - 1];
+/// The root's word for an operational key, by its number.
+fn certify(keys: &Keys, key: &Operational, provider: PartyId) -> (u64, Vec<u8>) {
     let body = Certificate {
         subject: provider.into(),
         role: Role::Provider,
-        key: last.secret.public(),
+        key: key.secret.public(),
         sealing: None,
-        from: last.from,
-        until: last.until,
+        from: key.from,
+        until: key.until,
         epoch: 1,
         signer: 0,
         owner: None,
         name: None,
-        number: Some(last.number),
+        number: Some(key.number),
         extensions: Default::default(),
     };
     let unsigned = Unsigned::new(body, Algorithm::Ed25519);
     let signature = keys.root.sign(&unsigned.tbs(&[]));
-    (last.number, unsigned.sign(signature).encode())
+    (key.number, unsigned.sign(signature).encode())
 }
 
 /// A new provider's first rows.
@@ -644,17 +664,28 @@ fn found(store: &mut Store, keys: &Keys, name: &str, now: Time) -> Result<Provid
         epoch: 1,
         epoch_began: now,
         reconciling_until: None,
+        compared: 1,
         list: 0,
     };
-    let (number, body) = certify_last(keys, row.party);
     store.begin()?;
-    let written = store.put_provider(&row).and_then(|()| store.put_operational_key(number, &body));
-    match written {
+    let written = store.put_provider(&row).map_err(ProviderError::from);
+    match written.and_then(|()| keys_known(store, keys, row.party)) {
         Ok(()) => store.commit()?,
         Err(error) => {
             store.rollback();
-            return Err(error.into());
+            return Err(error);
         }
     }
     Ok(row)
+}
+
+/// Writes down the keys that the database does not know: of a backup that was made before them, or of a power cut right after they were
+/// made.
+fn keys_known(store: &Store, keys: &Keys, provider: PartyId) -> Result<(), ProviderError> {
+    let known = store.operational_keys()?.len();
+    for key in keys.operational.iter().skip(known) {
+        let (number, body) = certify(keys, key, provider);
+        store.put_operational_key(number, &body)?;
+    }
+    Ok(())
 }

@@ -639,6 +639,22 @@ fn a_list_that_a_put_back_provider_has_forgotten_does_not_name_what_was_blocked_
 }
 
 #[test]
+fn a_key_that_is_younger_than_the_backup_is_known_when_that_is_put_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (at, backup) = (folder.path(), folder.path().join("backup"));
+    let mut provider = Provider::open_folder(at, "Town", world::START, [9; 32]).expect("created");
+    tegata_store::back_up(&at.join("provider.db"), &backup).expect("made");
+    provider.rotate(world::START, world::START, [5; 32]).expect("rotated");
+    let key = provider.signing_key(world::START);
+    drop(provider);
+    let (row, kept) = Provider::put_back(at, &backup, world::START).expect("put back");
+    assert!(row.epoch == 2 && kept.is_some());
+    let provider = Provider::open_folder(at, "Town", world::START, [1; 32]).expect("opened");
+    assert_eq!(provider.store().operational_keys().expect("read").len(), 2);
+    assert_eq!(provider.signing_key(world::START), key);
+}
+
+#[test]
 fn a_real_server_on_disk_answers_and_stops() {
     use tegata_provider::http::{Config, run};
     let folder = tempfile::tempdir().expect("a folder");

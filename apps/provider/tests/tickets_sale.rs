@@ -585,8 +585,17 @@ fn what_was_ordered_before_the_provider_was_put_back_has_its_seats_before_anythi
     let store = sale.world.provider.store();
     assert_eq!(store.printed_seat(issuer, batch, 2).expect("read"), Some(3));
     assert_eq!(sale.taken(STALLS), 2);
-    // All were heard: the others are for sale, and these are not.
+    assert!(matches!(sale.world.provider.compared(now), Err(tegata_provider::ProviderError::Reconciling)));
+    // All were heard. What was sold over the network since the backup is known to nobody here: somebody has to compare that.
     sale.updates(0);
+    let (late, _) = order(&mut sale, STALLS, 1, Some(vec![2]));
+    let (why, told) = refusal(promoter_asks(&mut sale, late));
+    assert!(why == ProviderRefusal::Reconciling && told.contains("compared"), "{why:?}: {told}");
+    assert!(!sale.world.provider.is_compared().expect("read"));
+    let now = sale.world.now;
+    assert!(sale.world.provider.compared(now).expect("compared"));
+    assert!(!sale.world.provider.compared(now).expect("the same"), "nothing waits any more");
+    // The others are for sale, and these are not.
     assert_eq!(sale.refused(1, STALLS, Some(3)), PurchaseRefusal::Seat);
     sale.keeps(1, STALLS, None);
     assert_eq!(sale.taken(STALLS), 3);

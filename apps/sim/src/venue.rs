@@ -39,6 +39,8 @@ pub struct GateAt {
     pub late: bool,
     /// Its store is gone for good; what it was is kept here to judge by, and takes part in nothing.
     pub lost: bool,
+    /// Up to this entry of its log it had brought everything when the provider was put back, and forgot it.
+    pub forgotten: u64,
     /// Earlier states of it.
     pub snapshots: Vec<Snapshot>,
 }
@@ -47,11 +49,23 @@ impl GateAt {
     /// A gate that begins here.
     pub fn new(device: Device<SimulatedVault>, id: DeviceId, (door, direction): (u64, Direction)) -> Self {
         let gate = Gate::new(device);
-        Self { gate, id, door, direction, skew: 0, tampered: None, late: false, lost: false, snapshots: Vec::new() }
+        Self {
+            gate,
+            id,
+            door,
+            direction,
+            skew: 0,
+            tampered: None,
+            late: false,
+            lost: false,
+            forgotten: 0,
+            snapshots: Vec::new(),
+        }
     }
     /// Whether the provider has an entry of its log, as far as it knows; one that is there brings everything in the end.
     pub fn has_brought(&self, number: u64) -> bool {
-        !self.lost || Journal::load(&self.gate.device).is_some_and(|journal| number <= journal.acknowledged)
+        let known = |journal: Journal| number > self.forgotten && number <= journal.acknowledged;
+        !self.lost || Journal::load(&self.gate.device).is_some_and(known)
     }
     /// The zone behind its door.
     pub fn zone(&self) -> u64 {
@@ -197,6 +211,13 @@ pub struct Venue {
 }
 
 impl Venue {
+    /// The provider was put back: what gates had brought is sent again by those that are there.
+    pub fn forget_brought(&mut self) {
+        for gate in &mut self.gates {
+            let brought = Journal::load(&gate.gate.device).map_or(0, |journal| journal.acknowledged);
+            gate.forgotten = gate.forgotten.max(brought);
+        }
+    }
     /// A venue with these gates; its network goes wrong so often, in a thousand.
     pub fn new(gates: Vec<GateAt>, dice: Dice, lan: u64) -> Self {
         Self {

@@ -224,6 +224,7 @@ fn a_provider_that_lost_its_disk_is_put_back_from_a_backup_and_hears_what_it_has
     assert_eq!(good(data, "provider exceptions")["exceptions"].as_array().unwrap().len(), 0);
     let left = good(data, "wallet alice cards");
     assert!(left["cards"].as_array().unwrap().iter().any(|card| card["remaining"] == "35.50"), "{left}");
+    bad(data, "provider compared", "still hearing");
     drop(running);
     let put = good(data, ["provider", "put-back", backup].as_slice());
     assert!(Path::new(put["kept"].as_str().unwrap()).exists(), "what was there is kept: {put}");

@@ -3,7 +3,7 @@
 use crate::row::{Columns, all, n, one, opt};
 use crate::{Store, StoreError};
 use rusqlite::params;
-use tegata_core::{CardId, DeviceId, Handle, Hash, IssuerId, MerchantId, PartyId, Time, Unit};
+use tegata_core::{CardId, DeviceId, EventId, Handle, Hash, IssuerId, MerchantId, PartyId, Time, Unit};
 
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -243,13 +243,16 @@ impl Store {
         let until = n(until.0.min(u64::MAX >> 1));
         all(self.sql(&sql)?, params![party.map(|party| party.0), n(from.0), until], exception)
     }
-    /// Open exceptions of this kind.
+    /// Open exceptions of this kind that gates of this event have shown.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn open_of(&self, kind: ExceptionKind) -> Result<Vec<ExceptionRow>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM exception WHERE kind = ?1 AND state = 1 ORDER BY number");
-        all(self.sql(&sql)?, [kind as i64], exception)
+    pub fn open_at(&self, kind: ExceptionKind, event: EventId) -> Result<Vec<ExceptionRow>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM exception
+            WHERE kind = ?1 AND state = 1 AND device IN (SELECT gate FROM gate WHERE event = ?2) ORDER BY number"
+        );
+        all(self.sql(&sql)?, params![kind as i64, event.0], exception)
     }
 }
 

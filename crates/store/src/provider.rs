@@ -24,6 +24,8 @@ pub struct ProviderRow {
     pub reconciling_until: Option<Time>,
     /// Number of the newest revocation list.
     pub list: u64,
+    /// The last epoch for which somebody has compared what was sold before it began, and was forgotten (R15).
+    pub compared: u64,
 }
 
 impl Store {
@@ -32,7 +34,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn provider(&self) -> Result<Option<ProviderRow>, StoreError> {
-        let sql = "SELECT party, name, root, sealing, epoch, epoch_began, reconciling_until, list FROM provider";
+        let sql =
+            "SELECT party, name, root, sealing, epoch, epoch_began, reconciling_until, list, compared FROM provider";
         one(self.sql(sql)?, [], |row| {
             Ok(ProviderRow {
                 party: PartyId(row.get()?),
@@ -43,6 +46,7 @@ impl Store {
                 epoch_began: row.time()?,
                 reconciling_until: row.opt_u64()?.map(Time),
                 list: row.u64()?,
+                compared: row.u64()?,
             })
         })
     }
@@ -52,8 +56,8 @@ impl Store {
     /// [`StoreError`].
     pub fn put_provider(&self, row: &ProviderRow) -> Result<(), StoreError> {
         let sql = "INSERT OR REPLACE INTO provider
-            (one, party, name, root, sealing, epoch, epoch_began, reconciling_until, list)
-            VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+            (one, party, name, root, sealing, epoch, epoch_began, reconciling_until, list, compared)
+            VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         self.sql(sql)?.execute(params![
             row.party.0,
             row.name,
@@ -63,6 +67,7 @@ impl Store {
             n(row.epoch_began.0),
             opt(row.reconciling_until.map(|time| time.0)),
             n(row.list),
+            n(row.compared),
         ])?;
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::deliver::{refused, told};
 use super::{end, waiting};
 use crate::credit::trusted;
 use crate::desk::{Desk, Failure};
-use crate::install::reconciling;
+use crate::install::sales_go_on;
 use tegata_core::step::Break;
 use tegata_core::talk::buy::{Cancel, Listing, PurchaseRefusal, PurchaseState, Reserve};
 use tegata_core::talk::report::ProviderRefusal;
@@ -35,9 +35,7 @@ pub(crate) fn reserve(desk: &mut Desk<'_>, request: &Verified<Reserve>) -> Resul
         };
     }
     // Who is restored from a backup may have sold the last one already (R15).
-    if reconciling(desk)? {
-        return Err(Failure::Refused(ProviderRefusal::Reconciling, Some(60)));
-    }
+    sales_go_on(desk)?;
     let kept = match objection(desk, request)? {
         Some(why) => Err(why),
         None => keep(desk, request, desk.now.after(HELD))?,

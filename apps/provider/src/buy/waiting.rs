@@ -4,7 +4,7 @@
 use super::deliver::{listed, refused, told};
 use super::reserve::{HELD, MOST, keep, objection};
 use crate::desk::{Desk, Failure};
-use crate::install::reconciling;
+use crate::install::{sales_go_on, waits_to_sell};
 use tegata_core::talk::buy::{Kept, Listing, PurchaseRefusal, PurchaseState, Reserve, Wait};
 use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::talk::update::{Command, CommandKind};
@@ -36,9 +36,7 @@ pub(crate) fn wait(
             false => Ok(refused(desk, &hash, number, PurchaseRefusal::Repeated)),
         };
     }
-    if reconciling(desk)? {
-        return Err(Failure::Refused(ProviderRefusal::Reconciling, Some(60)));
-    }
+    sales_go_on(desk)?;
     // Whoever wants a certain seat asks for that; a card is topped up at once or not.
     if reserve.seat.is_some() || reserve.card.is_some() {
         return Ok(refused(desk, &hash, number, PurchaseRefusal::Seat));
@@ -82,7 +80,7 @@ pub(super) fn stands(desk: &Desk<'_>, request: &Hash, wish: &WaitingRow) -> Resu
 
 /// Reserves what has become free for those who wait.
 pub(crate) fn offers(desk: &mut Desk<'_>) -> Result<(), Failure> {
-    if reconciling(desk)? {
+    if waits_to_sell(desk)? {
         return Ok(());
     }
     for (issuer, article) in desk.store.waited_for()? {

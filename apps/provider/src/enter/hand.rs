@@ -116,7 +116,7 @@ fn known_since(desk: &mut Desk<'_>, event: EventId, before: &[Member], staff: &[
     if staff.iter().all(|member| before.iter().any(|old| old.number == member.number)) {
         return Ok(());
     }
-    for shown in desk.store.open_of(ExceptionKind::Malformed)? {
+    for shown in desk.store.open_at(ExceptionKind::Malformed, event)? {
         let entry = shown.wallet_record.as_deref().and_then(|bytes| LogEntry::from_bytes(bytes).ok());
         let (Some(gate), Some(entry)) = (shown.device, entry) else { continue };
         let Some(signed) = entry.hand.as_ref().filter(|signed| signed.claimed().event == event) else { continue };

@@ -86,6 +86,7 @@ impl Town {
                 }
             }
             25..60 => self.sell_slip(),
+            60..65 => self.compare_sales(false),
             _ => {
                 let people = self.people.len() as u64;
                 let at = usize::try_from(self.booth_draw(people)).unwrap_or(0);
@@ -198,6 +199,17 @@ impl Town {
         Some(card)
     }
 
+    /// The operator of a provider that was put back has compared what was sold since the backup.
+    fn compare_sales(&mut self, must: bool) {
+        let done = self.center.operate(|provider, now| provider.compared(now));
+        if self.causes.restored {
+            self.say(|| format!("the operator has compared what was sold: {done:?}"));
+        }
+        if must && done.is_err() {
+            self.wrong.push("liveness: sales cannot go on in calm".into());
+        }
+    }
+
     /// A provider was put back from a backup: the promoter knows of no order and no sale any more whether they stand there, and brings all
     /// again (`issuer NAME resend`, `activate`). A ticket that was installed since is not known there, and its number may serve again.
     pub(super) fn doubt_booth(&mut self) {
@@ -218,6 +230,7 @@ impl Town {
             return;
         };
         self.center.plan(NetPlan::Never);
+        self.compare_sales(must);
         for (at, (batch, known)) in batches.into_iter().enumerate() {
             if known.is_some() {
                 continue;

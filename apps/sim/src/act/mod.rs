@@ -31,6 +31,7 @@ pub use staff::Staff;
 
 use crate::town::Town;
 use crate::trouble::NetPlan;
+use crate::venue::Venue;
 use tegata_core::Time;
 use tegata_core::talk::enter::Direction;
 use tegata_vault::Faults;
@@ -188,6 +189,7 @@ impl Town {
             self.faults += 1;
             self.forget_numbers();
             self.doubt_booth();
+            self.venue.iter_mut().for_each(Venue::forget_brought);
             self.say(|| "the provider is restored from a backup".into());
         }
         let action = self.draw_action();

@@ -42,7 +42,7 @@ impl Town {
         let shown = store.exceptions(None, tegata_core::Time(0), tegata_core::Time(u64::MAX >> 1))?;
         let mut all = Vec::new();
         for gate in venue.gates.iter().filter(|gate| gate.tampered.is_none()) {
-            let done = done_at((venue, gate), staff, self.causes.restored, wrong);
+            let done = done_at(venue, gate, staff, wrong);
             for one in &done {
                 is_recorded(one, &rows, &shown, wrong);
             }
@@ -66,7 +66,7 @@ impl Town {
             return Vec::new();
         };
         let gates = venue.gates.iter().filter(|gate| gate.tampered.is_none());
-        gates.flat_map(|gate| done_at((venue, gate), staff, self.causes.restored, &mut Vec::new())).collect()
+        gates.flat_map(|gate| done_at(venue, gate, staff, &mut Vec::new())).collect()
     }
     /// Whether an exception is about what somebody signed whose badge was over, at a gate that had not heard of that.
     pub(super) fn was_let_go(&self, row: &ExceptionRow) -> bool {
@@ -79,7 +79,7 @@ fn names(row: &ExceptionRow, one: &Done) -> bool {
 }
 
 /// What a gate's log says was done there by hand; each was signed by somebody with a badge.
-fn done_at((venue, gate): (&Venue, &GateAt), staff: &Staff, restored: bool, wrong: &mut Vec<String>) -> Vec<Done> {
+fn done_at(venue: &Venue, gate: &GateAt, staff: &Staff, wrong: &mut Vec<String>) -> Vec<Done> {
     let found = gate.gate.device.vault.scan(Space::Log, &[], usize::MAX).unwrap_or_default();
     let mut all = Vec::new();
     for (bytes, entry) in found.iter().filter_map(|(_, bytes)| Some((bytes, LogEntry::from_bytes(bytes).ok()?))) {
@@ -95,9 +95,7 @@ fn done_at((venue, gate): (&Venue, &GateAt), staff: &Staff, restored: bool, wron
             continue;
         };
         let counts = hired.until.is_none_or(|until| said.at < until);
-        // What a lost gate had brought up a provider has forgotten for good that was put back.
-        let is_brought = gate.has_brought(number) && !(gate.lost && restored);
-        let is_told = venue.is_told(gate, number);
+        let (is_told, is_brought) = (venue.is_told(gate, number), gate.has_brought(number));
         all.push(Done { gate: gate.id, number, said, counts, is_told, is_brought, bytes: bytes.clone() });
     }
     all

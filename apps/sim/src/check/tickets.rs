@@ -229,8 +229,7 @@ impl Town {
                 continue;
             };
             let recorded = rows.iter().any(|row| row.shown == hash && row.by_gate);
-            // What a lost gate had brought up a provider has forgotten for good that was put back.
-            let lost = entry.card.is_some_and(|card| self.is_lost(card)) || gate.lost && self.causes.restored;
+            let lost = entry.card.is_some_and(|card| self.is_lost(card));
             if !recorded && !lost && gate.has_brought(entry.transaction) {
                 wrong.push(format!("gate at door {}: its entry {} is not recorded", gate.door, entry.transaction));
             }

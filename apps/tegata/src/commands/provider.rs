@@ -101,6 +101,14 @@ pub fn run(place: &Place, screen: Screen, command: ProviderCommand) -> Result<An
             let status = ask(json!({ "do": "status" }))?;
             Ok(Answer::new(stands(&status), status))
         }
+        ProviderCommand::Compared => {
+            let done = ask(json!({ "do": "compared" }))?;
+            let text = match done.get("waited").and_then(Value::as_bool) {
+                Some(true) => "What was sold since the backup is compared: sales go on.",
+                _ => "Sales did not wait for that: no backup was put back since it was said last.",
+            };
+            Ok(Answer::new(text, done))
+        }
         ProviderCommand::Backup { file } => backup(place, &file),
         ProviderCommand::PutBack { file } => put_back(place, &file),
     }
@@ -135,6 +143,8 @@ fn put_back(place: &Place, file: &Path) -> Result<Answer, Failure> {
         "{} is put back, and epoch {} has begun: devices send again what is missing here as they update. Until all have, at the latest on {}, \
          installs, loads, sales and refunds wait; payments, gates and calls do not.\n\
          What was blocked or revoked since the backup is forgotten: say it again once it runs (tegata provider block CARD, revoke DEVICE).\n\
+         Nothing is sold over the network or printed for events, after that, before you have compared what was sold since the backup, with the \
+         processor's books and the promoters': tegata provider compared\n\
          Before you order payouts, compare with the bank (tegata provider payouts PERIOD --pain001 --compared); what is unexplained is under: tegata provider exceptions",
         file.display(),
         row.epoch,
@@ -159,6 +169,8 @@ fn stands(status: &Value) -> String {
     if let Some(until) = number("reconciling_until") {
         let until = super::moment(Time(until));
         lines.push(format!("A backup was put back: installs, loads, sales and refunds wait for devices to be heard, until {until} at most."));
+    } else if status.get("compared").and_then(Value::as_bool) == Some(false) {
+        lines.push("A backup was put back: nothing is sold before you have compared what was sold since, and said so: tegata provider compared".to_owned());
     }
     lines.extend(balances(status));
     lines.join("\n")

@@ -63,6 +63,8 @@ pub enum ProviderCommand {
         /// The file
         file: PathBuf,
     },
+    /// After a backup was put back: what was sold since has been compared, and sales go on
+    Compared,
     /// Put a backup back while it is stopped: devices send again what is missing in it, and what was there is kept
     PutBack {
         /// The file, as `backup` made it
