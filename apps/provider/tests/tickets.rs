@@ -170,6 +170,50 @@ fn a_copy_that_came_in_elsewhere_is_found_with_both_presentations_and_blocked() 
     concert.brings(2);
     assert_eq!(concert.world.open_exceptions(), ["cloned"]);
     concert.clean();
+    finds(
+        &concert,
+        &[
+            ("another number of people", "UPDATE admission SET people = people + 1 WHERE direction = 1", "entry 1"),
+            ("another gate", "UPDATE admission SET gate = zeroblob(16) WHERE direction = 2", "entry 1"),
+            ("nobody went out", "DELETE FROM admission WHERE direction = 2", "entry 1"),
+            ("refused, says the row", "UPDATE admission SET done = 3 WHERE direction = 1", "entry 1"),
+            ("a wallet has said it", "UPDATE admission SET wallets = 1 WHERE direction = 2", "entry 1"),
+            ("another attempt", "UPDATE admission SET attempt = attempt + 1 WHERE direction = 2", "entry 1"),
+            (
+                "an entry that nobody made",
+                "INSERT INTO admission SELECT card, zone, entry + 6, direction, shown, generation, gate, number, at, people, done, window,
+                    attempt, earlier, gates, wallets, holder FROM admission LIMIT 1",
+                "entry 7",
+            ),
+            ("nobody is convicted", "DELETE FROM exception WHERE kind = 14", "card-"),
+        ],
+    );
+}
+
+/// The auditor finds each of these changes of the database, and says about what.
+fn finds(concert: &Concert, stories: &[(&str, &str, &str)]) {
+    let connection = concert.world.provider.store().connection();
+    for (what, how, about) in stories {
+        connection.execute_batch("SAVEPOINT tampered").expect("begun");
+        assert!(connection.execute(how, []).expect(what) > 0, "{what}");
+        let found = audited(&concert.world);
+        connection.execute_batch("ROLLBACK TO tampered; RELEASE tampered").expect("undone");
+        let difference = found.difference.unwrap_or_else(|| panic!("{what}: nothing is found"));
+        assert!(difference.about.contains(about), "{what}: {difference}");
+    }
+}
+
+#[test]
+fn the_auditor_finds_a_conviction_that_nothing_proves() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    concert.doors_open();
+    concert.enters(card, 0);
+    concert.brings(0);
+    concert.clean();
+    let convicted = "INSERT INTO exception (kind, at, state, device, issuer, card, generation, seq, bearer)
+        SELECT 14, at, 1, gate, zeroblob(16), card, generation, entry, 'holder' FROM admission LIMIT 1";
+    finds(&concert, &[("a conviction", convicted, &card.to_string())]);
 }
 
 #[test]

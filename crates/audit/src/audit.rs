@@ -1,5 +1,6 @@
 //! The audit: what is asked for, what comes out, and the order in which it is done.
 
+use crate::admitted;
 use crate::asked::Asked;
 use crate::books::{ACCOUNTS, Books};
 use crate::cards::Cards;
@@ -196,6 +197,7 @@ fn examine(connection: &Connection, options: &Options) -> Result<Audit, AuditErr
     };
     let counts = logs.read(&mut facts, &mut findings)?;
     staff::compare(connection, &facts.hands, &mut findings)?;
+    admitted::compare(connection, (&facts.admissions, cards_of), verdicts_of, &mut findings)?;
     let credit = Credit::read(connection, &trust, asked, &mut signatures, &mut findings)?;
     let contracts = Contracts::read(connection, &trust, &mut signatures, &mut findings)?;
     let evidence = Evidence {

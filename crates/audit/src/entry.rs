@@ -1,5 +1,6 @@
 //! One upload put together as its device signed it, and its entries read: whose signatures hold, what they say.
 
+use crate::admitted::{Came, Key};
 use crate::calls::Side;
 use crate::cards::Cards;
 use crate::facts::{Arrival, By, Facts, Record, Signature};
@@ -10,7 +11,7 @@ use crate::trust::{Trust, holds};
 use tegata_core::card::title::{Holder, Hop};
 use tegata_core::card::{CallReceipt, CardEvent, Counterpart, EventKind, Link, Raise, Void};
 use tegata_core::charging::CallTariff;
-use tegata_core::talk::enter::{Admission, Direction, Gateway, Presentation, Window};
+use tegata_core::talk::enter::{Admission, Admitted, Direction, Gateway, Presentation, Window, earlier};
 use tegata_core::talk::give::Proof;
 use tegata_core::talk::journal::{EntryKind, LogEntry};
 use tegata_core::talk::pay::{Charge, Receipt};
@@ -57,8 +58,10 @@ pub(crate) enum Said {
     },
     /// A sale by credit: what was captured for it stands with the processor's answers.
     Sale,
-    /// A ticket at a gate, or given on: what it has let in, and who holds it, stands with the tickets.
-    Shown,
+    /// A ticket given on: who holds it stands with the tickets.
+    Titled,
+    /// A ticket at a gate, as the gate says or the wallet.
+    Shown(Box<(Key, Came)>, bool),
     /// What a gate's staff did by hand.
     Hand {
         number: u64,
@@ -174,7 +177,7 @@ impl Reading<'_, '_> {
             EntryKind::TookUp => self.took_up(&entry).map(Said::Fact),
             EntryKind::Surrendered => self.surrendered(&entry).map(Said::Fact),
             EntryKind::Admitted | EntryKind::Left | EntryKind::TurnedAway => {
-                self.shown(&entry, DeviceId(self.device)).map(|()| Said::Shown)
+                self.shown(&entry, DeviceId(self.device), true).map(|shown| Said::Shown(Box::new(shown), true))
             }
             EntryKind::ByHand => {
                 let signed = entry.hand.as_ref().ok_or("no badge has signed it")?;
@@ -186,9 +189,9 @@ impl Reading<'_, '_> {
             EntryKind::Presented => {
                 let gate = entry.terminal.ok_or("it names no gate")?;
                 self.keys.trust.key(&gate.0, Role::Gate).ok_or("it names no gate that is known")?;
-                self.shown(&entry, gate).map(|()| Said::Shown)
+                self.shown(&entry, gate, false).map(|shown| Said::Shown(Box::new(shown), false))
             }
-            EntryKind::Given | EntryKind::Taken => self.titled(&entry).map(|()| Said::Shown),
+            EntryKind::Given | EntryKind::Taken => self.titled(&entry).map(|()| Said::Titled),
         };
         *signatures += self.signatures;
         said
@@ -312,7 +315,7 @@ impl Reading<'_, '_> {
     }
 
     /// What a ticket showed to this gate, and the gate's word on it.
-    fn shown(&mut self, entry: &LogEntry, gate: DeviceId) -> Result<(), &'static str> {
+    fn shown(&mut self, entry: &LogEntry, gate: DeviceId, by_gate: bool) -> Result<(Key, Came), &'static str> {
         let shown = entry.shown.as_ref().ok_or("it shows nothing")?;
         let (card, generation) = entry.card.zip(entry.generation).ok_or("it names no ticket")?;
         let said = shown.certificate.claimed();
@@ -321,8 +324,36 @@ impl Reading<'_, '_> {
         }
         let key = self.held_by(card, said.generation, shown.hops())?;
         let hash = shown.hash(gate).ok_or("it shows nothing that can be named")?;
+        let (of_entry, people) = shown.entry().ok_or("it shows nothing that can be named")?;
+        let word = shown.admission.as_ref().map(Signed::claimed);
+        if word.is_none() && !(by_gate && shown.window.is_some()) {
+            return Err("no gate says what became of it");
+        }
+        let done = match (entry.kind, shown.direction, word) {
+            (EntryKind::Admitted, Direction::In, _) => Admitted::In,
+            (EntryKind::Left, Direction::Out, _) => Admitted::Out,
+            (EntryKind::TurnedAway, ..) => Admitted::Refused,
+            (EntryKind::Presented, _, Some(word)) => word.done,
+            _ => return Err("it says another way than it shows"),
+        };
+        if word.is_some_and(|word| word.done != done) {
+            return Err("its gate says something else");
+        }
+        let said = shown.presentation.as_ref().map(Signed::claimed);
+        let came = Came {
+            generation,
+            gate: gate.0,
+            at: word.map_or(entry.at, |word| word.at).0,
+            people,
+            done: done.code(),
+            window: shown.window.is_some(),
+            attempt: said.map_or(0, |said| said.attempt),
+            earlier: said.map_or_else(Vec::new, |said| earlier(said).to_vec()),
+            holder: key.to_bytes(),
+        };
+        let named = ((card.0, shown.zone, of_entry, shown.direction.code(), hash), came);
         if !self.checked {
-            return Ok(());
+            return Ok(named);
         }
         self.signatures += 1;
         let by_ticket = match (&shown.presentation, &shown.window, shown.session) {
@@ -347,7 +378,7 @@ impl Reading<'_, '_> {
                 return Err("the gate's signature does not hold");
             }
         }
-        Ok(())
+        Ok(named)
     }
 
     /// The key of whoever holds a card after these hand-overs from a certified generation on.

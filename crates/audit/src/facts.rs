@@ -173,6 +173,8 @@ pub(crate) struct Facts {
     pub odd: Vec<Oddity>,
     /// What badges have signed at gates.
     pub hands: crate::staff::Hands,
+    /// What tickets have shown at gates.
+    pub admissions: crate::admitted::Admissions,
     /// The event that gave each card back, and when it was heard of first.
     pub surrendered: HashMap<(Id, u64), (u64, Hash)>,
     /// Checks by wallet, terminal and transaction.

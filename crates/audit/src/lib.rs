@@ -8,6 +8,7 @@
 //! the exceptions and fit the evidence; when periods closed, what the bank said of payouts, arrival times and who holds which
 //! card are taken as recorded.
 
+mod admitted;
 mod asked;
 mod audit;
 mod books;

@@ -2,6 +2,7 @@
 //! checked, on all cores; the chain of each log is followed without a gap (R2, R14).
 
 use crate::AuditError;
+use crate::admitted;
 use crate::audit::Scope;
 use crate::cards::Cards;
 use crate::difference::{Difference, Findings, PROVIDER, What};
@@ -155,7 +156,14 @@ impl Logs<'_> {
                 let place = Place { device, number };
                 let added = match said {
                     Ok(Said::Fact(record)) => facts.add(record, place, arrival, self.cards),
-                    Ok(Said::Sale | Said::Shown) => Ok(()),
+                    Ok(Said::Sale | Said::Titled) => Ok(()),
+                    Ok(Said::Shown(shown, by_gate)) => {
+                        // Of a ticket of another event, or one that is not known, the provider takes nothing, and says so.
+                        if !self.verdicts.is_malformed(device, hash) {
+                            admitted::add(&mut facts.admissions, *shown, by_gate, place);
+                        }
+                        Ok(())
+                    }
                     Ok(Said::Hand { number, hand }) => {
                         // Brought again under a new number after a restore, it is the same.
                         facts.hands.entry((device, number)).or_insert((hand, place));

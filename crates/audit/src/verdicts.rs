@@ -18,7 +18,10 @@ pub(crate) mod kind {
     pub const DOUBLE_CLAIM: u64 = 9;
     pub const MALFORMED: u64 = 10;
     pub const RESTORED: u64 = 11;
+    pub const CLONED: u64 = 14;
     pub const MISPRICED: u64 = 18;
+    /// Shown twice, came twice, beyond its terms, given twice, used after it was given.
+    pub const OF_GATES: [u64; 5] = [CLONED, 15, 16, 17, 19];
 }
 
 /// One exception about a card.
@@ -79,6 +82,11 @@ impl Verdicts {
     /// Whether an exception shows this record of this device as not what it says.
     pub fn is_malformed(&self, device: Id, record: Hash) -> bool {
         self.malformed.contains(&(device, record))
+    }
+    /// Cards whose holder is convicted by what was shown at gates.
+    pub fn convicted_at_gates(&self) -> impl Iterator<Item = &Id> {
+        let cloned = |all: &&Vec<Exception>| all.iter().any(|one| one.kind == kind::CLONED);
+        self.by_card.iter().filter(move |(_, all)| cloned(all)).map(|(card, _)| card)
     }
     /// The exceptions about a card.
     pub fn about(&self, card: &Id) -> &[Exception] {
