@@ -336,7 +336,8 @@ fn a_call_for_help_needs_neither_a_card_nor_a_number() {
     }
     let port = support::free_port();
     let trunk = format!("carrier=127.0.0.1:{port}/99");
-    let house = House::open(&["--update-every", "0", "--trunk", &trunk]);
+    let numbers = ["--emergency", "112", "--emergency", "110"];
+    let house = House::open(&[&["--update-every", "0", "--trunk", &trunk], &numbers[..]].concat());
     let data = house.data.as_path();
     let helper = support::Start { port, ..support::Start::default() }.run();
     good(data, &["wallet", "carol", "join", &token(data, "wallet", "", &[])]);
@@ -344,6 +345,12 @@ fn a_call_for_help_needs_neither_a_card_nor_a_number() {
     let called = good(data, "wallet carol call 112 --at exchange --seconds 1");
     assert!(called["answered"] == true && called["emergency"] == true, "{called}");
     tokio::runtime::Runtime::new().unwrap().block_on(helper.succeeds());
+    // Which numbers are for help the switch knows, and however they are written.
+    let helper = support::Start { port, ..support::Start::default() }.run();
+    let called = good(data, "wallet carol call 1-1-0 --at exchange --seconds 1");
+    assert!(called["answered"] == true && called["emergency"] == true, "{called}");
+    tokio::runtime::Runtime::new().unwrap().block_on(helper.succeeds());
+    bad(data, "wallet carol call 111 --at exchange --yes", "carol");
     assert_eq!(good(data, "switch exchange calls")["calls"].as_array().map(Vec::len), Some(0), "it costs nothing");
     assert_eq!(good(data, "switch exchange status")["tariffs"].as_array().map(Vec::len), Some(1));
     // A phone of this switch that is off is no wrong number.

@@ -328,8 +328,8 @@ pub(super) fn clock(ms: u64) -> String {
 
 /// Calls somebody.
 pub fn call(place: &Place, screen: Screen, name: &str, wanted: &Wanted<'_>) -> Result<Answer, Failure> {
-    if EMERGENCY.contains(&wanted.number) {
-        return emergency(place, screen, name, wanted);
+    if let Some(answer) = for_help(place, screen, name, wanted)? {
+        return Ok(answer);
     }
     let kept = Kept::needed(&folder(place, name)?, name)?;
     let mut opened = place.wallet(name)?;
@@ -369,8 +369,16 @@ pub fn call(place: &Place, screen: Screen, name: &str, wanted: &Wanted<'_>) -> R
     outcome(wallet, card, wanted.number, (&called, person.seen))
 }
 
-/// Calls for help: free, without a card, and without a number of one's own where there is none.
-fn emergency(place: &Place, screen: Screen, name: &str, wanted: &Wanted<'_>) -> Result<Answer, Failure> {
+/// Digits of the longest number for help that any country has.
+const FOR_HELP: usize = 3;
+
+/// Calls for help: free, without a card, and without a number of one's own where there is none. Which numbers those are the switch knows: so
+/// short a one is asked for freely first. `None`: it is none, as far as the switch says.
+fn for_help(place: &Place, screen: Screen, name: &str, wanted: &Wanted<'_>) -> Result<Option<Answer>, Failure> {
+    let Some(dialled) = Number::read(wanted.number).ok().filter(|number| number.as_str().len() <= FOR_HELP) else {
+        return Ok(None);
+    };
+    let sure = EMERGENCY.contains(&dialled.as_str());
     let kept = Kept::read(&folder(place, name)?)?;
     let switch = match (wanted.at, &kept) {
         (Some(at), _) => place.exchange(at)?,
@@ -417,7 +425,10 @@ fn emergency(place: &Place, screen: Screen, name: &str, wanted: &Wanted<'_>) -> 
     let json = json!({ "called": wanted.number, "emergency": true, "answered": lasted.is_some(), "lasted_ms": lasted,
         "status": reason.cause, "said": reason.text });
     match lasted {
-        Some(lasted) => Ok(Answer::new(format!("The call has ended, after {}. It was free.", clock(lasted)), json)),
+        Some(lasted) => {
+            Ok(Some(Answer::new(format!("The call has ended, after {}. It was free.", clock(lasted)), json)))
+        }
+        None if !sure && matches!(reason.cause, 402 | 403 | 404 | 480) => Ok(None),
         None if reason.cause == 404 => fail_with(
             format!(
                 "this switch takes no calls for help, or none for {}: its operator gives it a trunk for them; try another phone",
