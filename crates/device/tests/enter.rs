@@ -124,6 +124,23 @@ fn a_code_is_taken_in_its_window_at_its_own_door_and_yields_to_a_tap() {
     damaged[last] ^= 1;
     assert_eq!(venue.camera(0, &damaged), GateNotice::Refused(EnterRefusal::NotTrusted, None));
     assert_eq!(venue.camera(0, b"nothing"), GateNotice::Refused(EnterRefusal::Malformed, None));
+    // What it is for instead is said, as to a tap.
+    type Elsewhere = (EnterRefusal, fn(&mut Setup));
+    let elsewhere: [Elsewhere; 4] = [
+        (EnterRefusal::OtherEvent, |setup| setup.event = EventId([7; 16])),
+        (EnterRefusal::OtherEvent, |setup| (setup.event, setup.terms) = (EventId([7; 16]), vec![])),
+        (EnterRefusal::OtherZone, |setup| setup.zone = 2),
+        (EnterRefusal::NotTrusted, |_| ()),
+    ];
+    for (why, change) in elsewhere {
+        let mut setup = venue.setup(1, Direction::In);
+        change(&mut setup);
+        venue.gates[0].door.setup = Arc::new(setup);
+        let mut code = venue.code();
+        let last = code.len() - 1;
+        code[last] ^= u8::from(why == EnterRefusal::NotTrusted);
+        assert_eq!(venue.camera(0, &code), GateNotice::Refused(why, None), "{why:?}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::{MAX_EARLIER, earlier};
 use crate::card::ticket::{TicketTerms, Usage, Use, Verdict, Wanted};
 use crate::card::title::{Holder, Hop, MAX_HOPS, TitleError, holder};
 use crate::card::{CardCertificate, CardKind, ticket};
-use crate::id::{CardId, DeviceId, Hash};
+use crate::id::{CardId, DeviceId, Handle, Hash};
 use crate::money::Time;
 use crate::record::{Batch, RecordKey, Space};
 use crate::step::{Break, Context, Effect, Event, Fault, SigningKey, Step, Talk};
@@ -224,8 +224,9 @@ impl GateEnter {
         };
         let (event, zone) = (door.setup.event, door.setup.zone);
         let context_of = Window::context(said.card, said.generation, event, zone);
+        // Signed for another event or zone it does not hold here: what its ticket is for says which.
         let Ok(window) = window.verify(&said.key, &context_of, context.verifier) else {
-            return Self::refuse(EnterRefusal::NotTrusted);
+            return Self::refuse(elsewhere(&door.setup, certificate.claimed().terms));
         };
         let apart = context.now.since(window.at).max(window.at.since(context.now));
         if apart > Window::SECONDS && !context.broken.has(Break::WindowOfAnyAge) {
@@ -487,6 +488,16 @@ pub(super) fn held(
         let proven = came.and_then(|came| prove(door, ticket, came, context).ok());
         proven.map(|(holder, _)| (holder, Some(why))).ok_or(why)
     })
+}
+
+/// Why a code that nothing here proves is refused: its ticket is for something else, or else it is forged, or of another zone's door.
+fn elsewhere(setup: &Setup, handle: Handle) -> EnterRefusal {
+    match setup.terms(handle).map(ticket::of) {
+        Err(why) => why,
+        Ok(Some(terms)) if terms.event != setup.event => EnterRefusal::OtherEvent,
+        Ok(Some(terms)) if !terms.zones.contains(&setup.zone) => EnterRefusal::OtherZone,
+        Ok(_) => EnterRefusal::NotTrusted,
+    }
 }
 
 /// A ticket of this provider, who held it then, and why it lets nobody in now.
