@@ -329,7 +329,7 @@ fn one_thing_going_wrong_all_the_time_is_clean() {
         ("buying, everything", Mix { buying: 300, late: 300, refusing: 300, ..EVERYTHING }),
     ];
     for (name, mix) in mixes {
-        let summary = run_many(0..30, &Options { mix: Some(mix), ..Options::PLAIN }, 0, |_| {});
+        let summary = run_many(0..60, &Options { mix: Some(mix), ..Options::PLAIN }, 0, |_| {});
         assert!(summary.failures.is_empty(), "{name}: {:?}", summary.failures);
     }
 }
