@@ -21,8 +21,8 @@ use town::{Held, Parts, audited, now, rate, telephone};
 
 /// Phones, each with a wallet.
 const PHONES: u64 = 1_100;
-/// New calls a second.
-const RATE: u64 = 100;
+/// New calls a second: a tenth more than must begin in the slowest.
+const RATE: u64 = 110;
 /// How long each talks, in milliseconds: longer than it takes until all have called.
 const TALKS: u64 = 12_000;
 /// A unit.
@@ -176,7 +176,7 @@ fn a_thousand_paid_calls_at_once_and_a_hundred_a_second() {
     assert!(odd.is_none(), "{:?}", odd.map(|one| &one.called));
     assert_eq!((done.asked, done.ended, done.refused), (PHONES, PHONES, 0));
     assert!(most >= 1_000, "{most} at once");
-    assert!(slowest >= 90, "{slowest} new calls in a second");
+    assert!(slowest >= 100, "{slowest} new calls in a second");
     assert!(answer < Duration::from_millis(500), "{answer:?} to an answer");
 
     // Everybody's books.
