@@ -3,6 +3,7 @@
 use crate::ProviderError;
 use crate::books::Books;
 use crate::directory::{Known, Learned};
+use crate::join::CERTIFICATE;
 use crate::shared::Shared;
 use std::collections::BTreeMap;
 use tegata_core::card::{CardCertificate, CardKind, Raise, Terms};
@@ -120,6 +121,10 @@ impl<'a> Desk<'a> {
     /// Signs an answer or certificate with the operational key of now.
     pub(crate) fn sign<T: Message>(&self, context: &[u8], body: impl FnOnce(u64) -> T) -> Signed<T> {
         self.shared.keys().sign(self.now, context, body)
+    }
+    /// Until when a participant's certificate that is signed now holds: no longer than the key that signs it.
+    pub(crate) fn certified_until(&self) -> Time {
+        self.now.after(CERTIFICATE).min(self.shared.keys().signing(self.now).until)
     }
     /// Signs an answer to the request of this hash.
     pub(crate) fn answer<T: Message>(&self, request: &Hash, body: impl FnOnce(u64) -> T) -> Vec<u8> {

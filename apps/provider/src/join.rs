@@ -60,7 +60,7 @@ fn enrol(
     let place = enter::place_of(desk, token)?;
     let subject = Subject(desk.draw_id());
     let name = if token.name.is_empty() { request.name.clone() } else { token.name.clone() };
-    let (now, epoch, until) = (desk.now, desk.provider.epoch, desk.now.after(CERTIFICATE));
+    let (now, epoch, until) = (desk.now, desk.provider.epoch, desk.certified_until());
     // A terminal's certificate travels on every tap: it leaves the sealing key out.
     let sealing = request.sealing.filter(|_| !matches!(request.role, Role::Terminal | Role::Gate | Role::Switch));
     let certificate = desk.sign(&[], |signer| Certificate {

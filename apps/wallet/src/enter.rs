@@ -8,7 +8,7 @@ use tegata_core::CardId;
 use tegata_core::card::payment::{Purse, PurseState};
 use tegata_core::card::{CardKind, Terms};
 use tegata_core::record::{Batch, Space};
-use tegata_core::talk::enter::{Pass, Visitor, WalletEnter, WalletEnterNotice, code, draft_window};
+use tegata_core::talk::enter::{Pass, Visitor, WalletEnter, WalletEnterNotice, code, draft_window, key_over};
 use tegata_core::talk::pay::load_purse;
 use tegata_core::talk::update::load_terms;
 use tegata_core::wire::canonical::Wire;
@@ -81,6 +81,10 @@ impl<V: Vault> Wallet<V> {
         let ticket = self.ticket(card)?;
         if matches!(self.standing(&ticket.purse), Standing::Unregistered(_)) {
             return Err(WalletError::NotShown);
+        }
+        let (anchors, _) = self.trusted()?;
+        if let Some(why) = key_over(&ticket.purse, &anchors, now.time) {
+            return Err(WalletError::NotTaken(why.for_holder()));
         }
         let pass = ticket.passes.into_iter().find(|(of, _)| *of == zone).ok_or(WalletError::NoCard)?.1;
         let terms = ticket.terms.ticket.as_ref().ok_or(WalletError::NoCard)?;

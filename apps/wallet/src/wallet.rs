@@ -47,6 +47,9 @@ pub enum WalletError {
          wallet NAME register"
     )]
     NotShown,
+    /// No gate would take its code.
+    #[error("no gate takes a code of this ticket now: {0}")]
+    NotTaken(&'static str),
     /// Nobody can have come in by a code.
     #[error(transparent)]
     NotByCode(#[from] NotByCode),

@@ -4,6 +4,7 @@
 mod venue;
 
 use std::sync::Arc;
+use tegata_core::card::CardCertificate;
 use tegata_core::card::payment::{Purse, PurseState};
 use tegata_core::card::ticket::{TicketTerms, Usage};
 use tegata_core::record::Batch;
@@ -188,6 +189,98 @@ fn each_wrong_ticket_has_its_own_answer_on_both_screens() {
     batch.put(purse_key(CARD), Purse::new(forged).to_bytes());
     venue.wallet.vault.commit(&batch).unwrap();
     assert_eq!(venue.refusal(0, 1), EnterRefusal::NotTrusted);
+}
+
+/// The provider's key of this number, as somebody holds it.
+fn held(venue: &Venue, number: u64, (from, until): (Time, Time)) -> OperationalKey {
+    OperationalKey { number, key: venue.operational.public(), from, until, extensions: Default::default() }
+}
+
+fn trusting(venue: &Venue, keys: &[OperationalKey]) -> Anchors {
+    Anchors { keys: keys.to_vec(), ..venue.anchors.clone() }
+}
+
+#[test]
+fn a_key_that_is_over_or_not_known_has_its_own_answer_on_both_screens() {
+    let mut venue = Venue::new(Algorithm::Ed25519, ticket_terms());
+    let (usual, now) = (venue.anchors.clone(), venue.now);
+    let key = |venue: &Venue, from, until| vec![held(venue, 1, (from, until))];
+    let over = key(&venue, Time(0), now);
+    let later = key(&venue, now.after(CLOCK_TOLERANCE + 1), Time::END);
+    // What the gate holds of the provider's keys, what the wallet does; and whom that stops.
+    let cases = [
+        (Some(over.clone()), None, EnterRefusal::TicketKeyOver),
+        (Some(vec![]), None, EnterRefusal::TicketKeyUnknown),
+        (Some(later.clone()), None, EnterRefusal::TicketKeyUnknown),
+        (None, Some(over), EnterRefusal::GateKeyOver),
+        (None, Some(vec![]), EnterRefusal::GateKeyUnknown),
+        (None, Some(later), EnterRefusal::GateKeyUnknown),
+    ];
+    for (of_gate, of_wallet, why) in cases {
+        let gates = of_gate.map_or_else(|| usual.clone(), |keys| trusting(&venue, &keys));
+        let wallets = of_wallet.map_or_else(|| usual.clone(), |keys| trusting(&venue, &keys));
+        (venue.gates[0].door.anchors, venue.anchors) = (Arc::new(gates), wallets);
+        assert_eq!(venue.refusal(0, 1), why);
+        assert!(venue.log(0).is_empty(), "{why:?}: nothing is signed, and nothing counted");
+        // A screen hears nothing of the gate; the gate says the same of the ticket.
+        let code = venue.code();
+        match venue.camera(0, &code) {
+            GateNotice::Refused(seen, None) => assert_eq!(seen, why),
+            GateNotice::Open(_) => assert!(why == EnterRefusal::GateKeyOver || why == EnterRefusal::GateKeyUnknown),
+            other => panic!("{why:?}: {other:?}"),
+        }
+        venue.anchors = usual.clone();
+        venue.gates[0] = venue.gate(1, Direction::In, PROMOTER, Role::Gate);
+    }
+    assert!(let_in(&venue.enter(0)), "as soon as both are updated");
+}
+
+#[test]
+fn a_gate_whose_own_certificate_is_over_is_shown_nothing() {
+    let mut venue = Venue::new(Algorithm::Ed25519, ticket_terms());
+    let certificate = venue.gates[0].door.certificate.claimed().clone();
+    let mut certified = |from, until| {
+        let certificate = Certificate { from, until, ..certificate.clone() };
+        venue.gates[0].door.certificate = sign(certificate, &venue.operational);
+        venue.refusal(0, 1)
+    };
+    let now = DOORS.after(60);
+    assert_eq!(certified(Time(0), now), EnterRefusal::GateKeyOver);
+    assert_eq!(certified(now.after(CLOCK_TOLERANCE + 1), Time::END), EnterRefusal::GateKeyUnknown);
+    let purse = load_purse(&venue.wallet, CARD).unwrap();
+    assert!(Pass::load(&venue.wallet, &purse, 1).0.attempts.is_empty());
+}
+
+#[test]
+fn a_wallet_that_knows_that_its_tickets_key_is_over_shows_nothing_before_it_is_updated() {
+    let mut venue = Venue::new(Algorithm::Ed25519, ticket_terms());
+    // Another key has signed the gate since; the wallet holds both.
+    let certificate = Certificate { signer: 2, ..venue.gates[0].door.certificate.claimed().clone() };
+    let keys = [held(&venue, 1, (Time(0), venue.now)), held(&venue, 2, (Time(0), Time::END))];
+    let both = trusting(&venue, &keys);
+    (venue.gates[0].door.anchors, venue.anchors) = (Arc::new(both.clone()), both);
+    venue.gates[0].door.certificate = sign(certificate, &venue.operational);
+    assert_eq!(venue.refusal(0, 1), EnterRefusal::TicketKeyOver);
+    let purse = load_purse(&venue.wallet, CARD).unwrap();
+    assert!(Pass::load(&venue.wallet, &purse, 1).0.attempts.is_empty());
+    // The update signs it again (R6).
+    let mut renewed = purse.clone();
+    renewed.renew(sign(CardCertificate { signer: 2, ..purse.certificate.claimed().clone() }, &venue.operational));
+    let mut batch = Batch::default();
+    batch.replace(purse_key(CARD), Some(purse.to_bytes()), renewed.to_bytes());
+    venue.wallet.vault.commit(&batch).unwrap();
+    assert!(let_in(&venue.enter(0)));
+}
+
+#[test]
+fn who_is_inside_goes_out_also_when_the_key_that_signed_the_ticket_is_over_by_then() {
+    let mut venue = Venue::new(Algorithm::Ed25519, ticket_terms());
+    assert!(let_in(&venue.enter(0)));
+    venue.tell(0, 2).unwrap();
+    let over = trusting(&venue, &[held(&venue, 1, (Time(0), venue.now.after(10)))]);
+    venue.gates[2].door.anchors = Arc::new(over);
+    venue.now = venue.now.after(20);
+    assert!(matches!(venue.enter(2).1[..], [GateNotice::LetOut(_)]));
 }
 
 #[test]

@@ -245,6 +245,7 @@ pub fn EnterMessage() -> Forms<EnterMessage> {
         ("a presentation", EnterMessage::Presented(Presented()[1].1.clone())),
         ("an admission", EnterMessage::Admission(signed_admission(0))),
         ("a refusal", EnterMessage::Refused(EnterRefusal::GateNotTrusted)),
+        ("a ticket under a newer key", EnterMessage::Refused(EnterRefusal::TicketKeyUnknown)),
     ]
 }
 /// Gates' events.

@@ -116,6 +116,15 @@ fn r9_two_generations_or_cards_under_one_key_convict_nobody() {
 
 /// Runs one turn of the terminal's update against this answer: how it ended, and what was stored then.
 fn updated(list: Option<RevocationList>, commands: &[Command]) -> (Updated, Stored, Stored) {
+    updated_by((Who::Provider, SIGNER), list, commands)
+}
+
+/// The same of an answer that was signed with this key, under this number.
+fn updated_by(
+    (who, signer): (Who, u64),
+    list: Option<RevocationList>,
+    commands: &[Command],
+) -> (Updated, Stored, Stored) {
     let before = Stored::default()
         .with(Journal::key(), Journal::new(1, Time(NOW)).to_bytes())
         .with(anchors_key(), anchors().to_bytes());
@@ -138,11 +147,11 @@ fn updated(list: Option<RevocationList>, commands: &[Command]) -> (Updated, Stor
         due: Time(NOW + Time::DAY),
         restart: None,
         at: Time(NOW),
-        signer: SIGNER,
+        signer,
         standing: None,
         extensions: Default::default(),
     };
-    let reply = by(Who::Provider, &request.hash(&[]).to_bytes(), reply).encode();
+    let reply = by(who, &request.hash(&[]).to_bytes(), reply).encode();
     let mut step = asked.state.step(Event::Received(reply), &before.context());
     loop {
         let stored = match step.effects.pop() {
@@ -184,6 +193,32 @@ fn no_operational_key_is_number_zero_and_no_number_names_two() {
         let (ended, before, after) = updated(None, &[keys(wrong)]);
         assert_eq!(ended, Updated::NotTrusted, "{wrong:?}");
         assert_eq!(before, after);
+    }
+}
+
+#[test]
+fn a_device_that_was_away_takes_a_key_of_the_roots_from_the_answer_that_it_has_signed() {
+    let newer = Certificate { number: Some(8), key: ed(Who::Issuer), ..key_certificate() };
+    let told = |by_whom: Who, key: &Certificate| {
+        let keys = vec![by(Who::Root, &[], key_certificate()), by(by_whom, &[], key.clone())];
+        [Command { keys: Some(keys), ..Command::new(CommandKind::Keys) }]
+    };
+    let (ended, _, after) = updated_by((Who::Issuer, 8), None, &told(Who::Root, &newer));
+    assert!(matches!(ended, Updated::Turn { commands: 1, .. }), "{ended:?}");
+    let held = load_anchors(&after).map(|anchors| anchors.keys.iter().map(|key| key.number).collect::<Vec<_>>());
+    assert_eq!(held, Some(vec![SIGNER, 8]));
+    let over = Certificate { until: Time(NOW), ..newer.clone() };
+    let wrong = [
+        ("untold", (Who::Issuer, 8), vec![]),
+        ("told by a key that is no root", (Who::Issuer, 8), told(Who::Provider, &newer).to_vec()),
+        ("told, and signed with another", (Who::Stranger, 8), told(Who::Root, &newer).to_vec()),
+        ("told under another number", (Who::Issuer, 9), told(Who::Root, &newer).to_vec()),
+        ("told, and over", (Who::Issuer, 8), told(Who::Root, &over).to_vec()),
+    ];
+    for (what, signed, commands) in wrong {
+        let (ended, before, after) = updated_by(signed, None, &commands);
+        assert_eq!(ended, Updated::NotTrusted, "{what}");
+        assert_eq!(before, after, "{what}");
     }
 }
 

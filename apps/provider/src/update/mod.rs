@@ -16,7 +16,7 @@ use crate::desk::{Desk, Failure};
 use crate::directory::{Known, Learned};
 use crate::enter;
 use crate::give;
-use crate::join::{CERTIFICATE, decoded_keys};
+use crate::join::decoded_keys;
 use crate::reach;
 pub(crate) use chain::{block, record_of};
 use fit::{Fit, doubt, fit};
@@ -233,7 +233,8 @@ fn commands_due(desk: &mut Desk<'_>, upload: &Upload, restarted: bool) -> Result
         desk.device(upload.device)?.keys = newest;
     }
     let known = desk.known(upload.device.into()).ok_or(StoreError::Damaged)?;
-    if desk.now.after(RENEWAL) >= known.valid_until && known.revoked.is_none() {
+    let is_due = desk.now.after(RENEWAL) >= known.valid_until && desk.certified_until() > known.valid_until;
+    if is_due && known.revoked.is_none() {
         renew(desk, upload.device)?;
     }
     reach::deliver(desk, upload.device)?;
@@ -258,7 +259,7 @@ fn renew(desk: &mut Desk<'_>, device: DeviceId) -> Result<(), Failure> {
     let subject = Subject::from(device);
     let mut row = desk.store.participant(subject)?.ok_or(StoreError::Damaged)?;
     let before = Signed::<Certificate>::decode(&row.body).map_err(|_| StoreError::Damaged)?;
-    let (from, until, epoch) = (desk.now, desk.now.after(CERTIFICATE), desk.provider.epoch);
+    let (from, until, epoch) = (desk.now, desk.certified_until(), desk.provider.epoch);
     let body = before.claimed().clone();
     let renewed = desk.sign(&[], |signer| Certificate { from, until, epoch, signer, ..body });
     row.valid_until = until;

@@ -19,6 +19,9 @@ use tegata_device::Now;
 use tegata_issuer::Numbering;
 use tegata_vault::Faults;
 
+/// What a wallet says of a gate, and not a gate of a ticket.
+const UNTRUSTED_GATE: [EnterRefusal; 3] =
+    [EnterRefusal::GateNotTrusted, EnterRefusal::GateKeyOver, EnterRefusal::GateKeyUnknown];
 /// Touches until a ticket must have come in.
 const TOUCHES: usize = 4;
 /// So many attempts of one entry a wallet can name (R20): whoever was refused more often than that goes to the box office.
@@ -193,7 +196,7 @@ impl Town {
         self.crossed += seen.crossed;
         self.say(|| format!("wallet {at} shows {card} at gate {gate_at}: {:?} | {:?}", seen.wallet, seen.gate));
         let refused =
-            |notice: &GateNotice| matches!(notice, GateNotice::Refused(why, _) if *why != EnterRefusal::GateNotTrusted);
+            |notice: &GateNotice| matches!(notice, GateNotice::Refused(why, _) if !UNTRUSTED_GATE.contains(why));
         if stays && seen.gate.iter().any(refused) {
             self.wrong.push(format!(
                 "R20: gate {gate_at} knows that {card} is inside, and does not let it out: {:?}",

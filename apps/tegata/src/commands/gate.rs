@@ -268,6 +268,9 @@ fn told_here(gate: &Arc<Shared<SqliteVault>>, notice: &GateNotice) -> Result<Ans
     Ok(answer)
 }
 
+/// Where the gate is to be updated, the steward reads what to type.
+const OWN_UPDATE_HELPS: [EnterRefusal; 2] = [EnterRefusal::TicketKeyUnknown, EnterRefusal::GateKeyOver];
+
 /// What the steward sees.
 pub fn told(notice: &GateNotice) -> Answer {
     let seat = |passing: &Passing| match (passing.seat, &passing.seat_name) {
@@ -295,6 +298,9 @@ pub fn told(notice: &GateNotice) -> Answer {
         GateNotice::Refused(why, whom) => Answer::new(
             match whom.as_ref().and_then(seat) {
                 Some(seat) => format!("{} {} ({seat})", bold("NO:"), why.for_steward()),
+                None if OWN_UPDATE_HELPS.contains(why) => {
+                    format!("{} {} (write: update)", bold("NO:"), why.for_steward())
+                }
                 None => format!("{} {}", bold("NO:"), why.for_steward()),
             },
             json!({
@@ -408,6 +414,21 @@ mod tests {
     use tegata_core::card::{CardKind, Terms};
     use tegata_core::talk::event::PlannedZone;
     use tegata_core::{EventId, PartyId, Time, Unit};
+
+    #[test]
+    fn a_steward_whose_gate_is_behind_reads_what_to_type() {
+        let cases = [
+            (EnterRefusal::TicketKeyUnknown, true),
+            (EnterRefusal::GateKeyOver, true),
+            (EnterRefusal::TicketKeyOver, false),
+            (EnterRefusal::GateKeyUnknown, false),
+        ];
+        for (why, typed) in cases {
+            let answer = told(&GateNotice::Refused(why, None));
+            assert_eq!(answer.text.ends_with("(write: update)"), typed, "{}", answer.text);
+            assert_eq!(answer.json["why"], why.name());
+        }
+    }
 
     #[test]
     fn a_steward_reads_the_seats_name_and_its_number_only_where_the_gate_knows_no_other() {

@@ -76,6 +76,14 @@ codes! {
         Unregistered = 25,
         /// The holder is inside another zone than the one that this is the way out of.
         InsideElsewhere = 26,
+        /// The provider's key that signed the ticket's certificate is over: its wallet was not updated since another one signs.
+        TicketKeyOver = 27,
+        /// The gate does not hold the provider's key that signed the ticket's certificate, or by its clock that one begins later.
+        TicketKeyUnknown = 28,
+        /// The gate's certificate is over, or the provider's key that signed it.
+        GateKeyOver = 29,
+        /// The wallet does not hold the provider's key that signed the gate's certificate, or by its clock one of them begins later.
+        GateKeyUnknown = 30,
     }
 }
 
@@ -121,6 +129,18 @@ impl EnterRefusal {
             Self::InsideElsewhere => {
                 "the ticket is inside another zone than this is the way out of; its wallet says which: show the way to that zone's exit"
             }
+            Self::TicketKeyOver => {
+                "the provider's key that signed this ticket is over: ask to update the wallet and touch again; if all tickets say so, this gate's clock is off"
+            }
+            Self::TicketKeyUnknown => {
+                "the ticket may be good, but this gate does not know the provider's key that signed it: update the gate, look at its clock, and ask to touch again; if that does not help, the box office"
+            }
+            Self::GateKeyOver => {
+                "this gate's certificate is over: update the gate, and send to another one until then; if only this wallet says so, its clock is off"
+            }
+            Self::GateKeyUnknown => {
+                "the wallet does not know the provider's key that signed this gate's certificate: ask to update the wallet and touch again"
+            }
         }
     }
     /// What the holder can do, for the wallet's screen.
@@ -157,6 +177,18 @@ impl EnterRefusal {
             Self::Unregistered => "this ticket was given to you and is not registered yet; go online once",
             Self::InsideElsewhere => {
                 "you are inside another zone than this is the way out of; go out of that one at its own exit"
+            }
+            Self::TicketKeyOver => {
+                "the provider's key that signed this ticket is over; go online, update the wallet, and show it again"
+            }
+            Self::TicketKeyUnknown => {
+                "this gate cannot check the ticket: its keys are older than the ticket, or its clock is off; ask the staff to update the gate"
+            }
+            Self::GateKeyOver => {
+                "this gate's certificate is over, or the clock of this phone is off; ask the staff to update the gate, or use another"
+            }
+            Self::GateKeyUnknown => {
+                "this wallet cannot check the gate: its keys are older than the gate's certificate, or its clock is off; go online, update the wallet, and touch again"
             }
         }
     }
@@ -455,6 +487,36 @@ impl Wire for EnterMessage {
             3 => Signed::read(from).map(Self::Admission),
             4 => EnterRefusal::read(from).map(Self::Refused),
             _ => Err(DecodeError::Kind),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::collections::BTreeSet;
+
+    #[test]
+    fn each_answer_has_its_own_words_on_both_screens() {
+        for told in [EnterRefusal::for_steward, EnterRefusal::for_holder] {
+            let words: BTreeSet<_> = EnterRefusal::ALL.iter().map(|why| told(*why)).collect();
+            assert_eq!(words.len(), EnterRefusal::ALL.len());
+        }
+    }
+
+    #[test]
+    fn where_a_key_is_over_or_unknown_both_screens_say_the_same_side_is_to_be_updated() {
+        let (wallet, gate) = ("update the wallet", "update the gate");
+        let cases = [
+            (EnterRefusal::TicketKeyOver, wallet, gate),
+            (EnterRefusal::TicketKeyUnknown, gate, wallet),
+            (EnterRefusal::GateKeyOver, gate, wallet),
+            (EnterRefusal::GateKeyUnknown, wallet, gate),
+        ];
+        for (why, said, unsaid) in cases {
+            for told in [why.for_steward(), why.for_holder()] {
+                assert!(told.contains(said) && !told.contains(unsaid), "{why:?}: {told}");
+            }
         }
     }
 }

@@ -37,7 +37,7 @@ pub use seats::{MAX_SEAT_NAMES, SeatRun};
 pub use setup::{DeadTicket, MAX_PLACE_NAMES, Setup};
 pub use share::{Neighbour, Page, PageError, page, take};
 pub use tally::{Tally, Zone};
-pub use wallet::{Attempt, Pass, Visitor, WalletEnter, WalletEnterNotice};
+pub use wallet::{Attempt, Pass, Visitor, WalletEnter, WalletEnterNotice, key_over};
 pub use window::{MAX_CODE, code, draft_window, read_window};
 pub use word::NotByCode;
 

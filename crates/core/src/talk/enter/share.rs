@@ -76,6 +76,11 @@ pub enum PageError {
     /// An entry that cannot be read.
     #[error("the neighbour's log cannot be read")]
     Malformed,
+    /// It has seen a ticket under a provider's key that this gate does not hold: not counted is not heard.
+    #[error(
+        "the neighbour has seen a ticket that is signed by a provider's key that this gate does not hold; update this gate"
+    )]
+    NewerKey,
 }
 
 impl Neighbour {
@@ -166,6 +171,9 @@ pub(super) fn follow(
         after.number += 1;
         after.head = after.head.chain(&bytes.0);
         let entry = LogEntry::from_bytes(&bytes.0).map_err(|_| PageError::Malformed)?;
+        if is_by_newer_key(door, &entry) {
+            return Err(PageError::NewerKey);
+        }
         let mut drafted = Batch::default();
         let within = Context { records: &overlay, verifier: context.verifier, ..*context };
         hear(door, gate, (after.number, &entry), &within, &mut drafted);
@@ -181,6 +189,15 @@ pub(super) fn follow(
     }
     batch.replace(Neighbour::key(page.gate), before, after.to_bytes());
     Ok((batch, after))
+}
+
+/// Whether a ticket of this event stands in it under a provider's key that came into use after this gate was updated: dropped, it would
+/// never be counted here, also not after the next update. A neighbour that makes one up is not heard, and nobody else.
+fn is_by_newer_key(door: &Door, entry: &LogEntry) -> bool {
+    entry.shown.as_ref().is_some_and(|shown| {
+        let signer = door.anchors.signer(shown.certificate.claimed().signer, entry.at);
+        shown.event == door.setup.event && matches!(signer, Err(Untrusted::UnknownSigner))
+    })
 }
 
 /// Counts an entry of a neighbour's log, if a ticket has signed it for that gate; else it counts for nothing.

@@ -14,7 +14,7 @@ use crate::talk::give::{GiftKept, HandedOver};
 use crate::talk::journal::{EntryKind, Journal, LogEntry};
 use crate::talk::pay::load_purse;
 use crate::wire::canonical::Wire;
-use crate::wire::certificate::{Anchors, Certificate, Role, SessionProof};
+use crate::wire::certificate::{Anchors, Certificate, Role, SessionProof, Untrusted};
 use crate::wire::signed::{Signature, Signed, Unsigned, Verified};
 use alloc::{string::String, vec, vec::Vec};
 
@@ -272,8 +272,9 @@ impl WalletEnter {
     /// The gate has said who it is and which way it lets pass: the ticket answers no other (R17).
     fn examined(visitor: Visitor, session: Hash, examination: Examination, context: &Context<'_>) -> Next {
         let Examination { certificate, proof, event, zone, direction, .. } = examination;
-        let Some(gate) = prove(&visitor.anchors, (&session, proof.0), certificate, context) else {
-            return Self::refuse(EnterRefusal::GateNotTrusted);
+        let gate = match prove(&visitor.anchors, (&session, proof.0), certificate, context) {
+            Ok(gate) => gate,
+            Err(why) => return Self::refuse(why),
         };
         let Some(terms) = ticket::of(&visitor.terms).filter(|terms| terms.event == event) else {
             return Self::refuse(EnterRefusal::OtherEvent);
@@ -288,7 +289,9 @@ impl WalletEnter {
         let (pass, _) = Pass::load(context.records, &purse, zone);
         // Whoever may be inside goes out with what the ticket was when it came in, whatever has become of it since.
         let leaves = direction == Direction::Out && pass.may_be_inside();
-        if let Some(why) = lets_nobody_in(&purse, terms, zone, context).filter(|_| !leaves) {
+        let why =
+            lets_nobody_in(&purse, terms, zone, context).or_else(|| key_over(&purse, &visitor.anchors, context.now));
+        if let Some(why) = why.filter(|_| !leaves) {
             return Self::refuse(why);
         }
         // Whoever has gone out does not go out again: what was shown for that is forgotten, and its first number would be used twice,
@@ -475,23 +478,34 @@ fn lets_nobody_in(purse: &Purse, terms: &TicketTerms, zone: u64, context: &Conte
     purse.hops().iter().any(|hop| context.now >= hop.until).then_some(EnterRefusal::Unregistered)
 }
 
+/// Whether the provider's key that signed a ticket is over, by the keys of its own wallet: no gate takes it before the next update.
+pub fn key_over(purse: &Purse, anchors: &Anchors, now: Time) -> Option<EnterRefusal> {
+    let signer = anchors.signer(purse.certificate.claimed().signer, now);
+    matches!(signer, Err(Untrusted::Expired)).then_some(EnterRefusal::TicketKeyOver)
+}
+
 /// Why a ticket that is over lets nobody in: it was given, or else it was given back.
 fn over(purse: &Purse, records: &dyn Records) -> EnterRefusal {
     let gift = GiftKept::load(records, purse.card()).is_some_and(|kept| kept.generation == purse.generation());
     if gift || HandedOver::load(records, purse).is_some() { EnterRefusal::GivenAway } else { EnterRefusal::Refunded }
 }
 
-/// Whether this certificate is a gate's, and its key signed this session's proof (R17).
+/// Takes a certificate that is a gate's, and whose key signed this session's proof (R17). Where it cannot be judged by the keys that
+/// are held here, it says so, instead of that the gate lies.
 fn prove(
     anchors: &Anchors,
     (session, proof): (&Hash, Signature),
     certificate: Signed<Certificate>,
     context: &Context<'_>,
-) -> Option<Verified<Certificate>> {
-    let gate = anchors.accept(certificate, Role::Gate, context.now, context.verifier).ok()?;
+) -> Result<Verified<Certificate>, EnterRefusal> {
+    let gate = anchors.accept(certificate, Role::Gate, context.now, context.verifier).map_err(|why| match why {
+        Untrusted::Expired => EnterRefusal::GateKeyOver,
+        Untrusted::UnknownSigner | Untrusted::NotYetValid => EnterRefusal::GateKeyUnknown,
+        Untrusted::Forged | Untrusted::WrongRole | Untrusted::Revoked => EnterRefusal::GateNotTrusted,
+    })?;
     let proof = SessionProof::unsigned(&gate.key).sign(proof);
-    proof.verify(&gate.key, &SessionProof::context(session), context.verifier).ok()?;
-    Some(gate)
+    let proven = proof.verify(&gate.key, &SessionProof::context(session), context.verifier);
+    proven.map(|_| gate).map_err(|_| EnterRefusal::GateNotTrusted)
 }
 
 impl Talk for WalletEnter {

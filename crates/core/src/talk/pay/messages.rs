@@ -172,12 +172,18 @@ impl Refusal {
             }
             Self::NothingToPay => "the terminal has nothing to charge at the moment",
             Self::Declined => "the user declined",
-            Self::CardNotTrusted => "the card's certificate or signature is not valid; update the wallet",
+            Self::CardNotTrusted => {
+                "the card's certificate or signature is not valid, or the terminal does not know the provider's key that signed it; update the wallet, and the terminal"
+            }
             Self::CardRevoked => "the card is blocked; update the wallet and ask the provider",
-            Self::BeyondTerms => "the card may not pay this much before its next update; update the wallet",
+            Self::BeyondTerms => {
+                "the card may not pay this much before its next update, or its time is over; update the wallet"
+            }
             Self::AnsweredBefore => "another card has paid this charge already",
             Self::Malformed => "the other side sent something that cannot be read",
-            Self::TerminalNotTrusted => "the terminal could not prove who it is; do not pay here",
+            Self::TerminalNotTrusted => {
+                "the terminal could not prove who it is, or its certificate is over or newer than this wallet's keys; do not pay here before both are updated"
+            }
             Self::OutOfOrder => "the device could not store or sign; nothing was changed, try again",
             Self::CertificateNeeded => "the terminal no longer knows this card; touch again",
             Self::ChargeExpired => "the charge has expired; ask for a new one",

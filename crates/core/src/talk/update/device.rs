@@ -12,6 +12,7 @@ use crate::talk::credit::{Credited, UserReceipt};
 use crate::talk::enter::Setup;
 use crate::talk::event::KeptChange;
 use crate::talk::give::{GiftKept, HandedOver};
+use crate::talk::join::operational_keys;
 use crate::talk::journal::{Journal, LogEntry};
 use crate::talk::pay::{Paying, Till, keep_raise, load_purse, purse_key};
 use crate::talk::reach::take_in;
@@ -170,14 +171,15 @@ impl DeviceUpdate {
             return Self::over(Updated::Failed(Fault::Raced));
         };
         let anchors = here.anchors;
-        let reply = match read_reply::<UpdateReply>(bytes, hash, &anchors, context) {
-            Some(Answered::Reply(reply)) => reply,
-            Some(Answered::Refused(refused)) => return Self::over(Updated::Refused(refused)),
+        let by = |trusted: Anchors| Some((read_reply::<UpdateReply>(bytes, hash, &trusted, context)?, trusted));
+        let answered = by(anchors.clone()).or_else(|| by(told_keys(bytes, &anchors, context)?));
+        let (reply, trusted) = match answered {
+            Some((Answered::Reply(reply), trusted)) => (reply, trusted),
+            Some((Answered::Refused(refused), _)) => return Self::over(Updated::Refused(refused)),
             None => return Self::over(Updated::NotTrusted),
         };
         let over = Overlay { records: context.records, batch: Batch::default() };
-        let mut apply =
-            Apply { device: request.device, over, journal: journal.clone(), anchors: anchors.clone(), context };
+        let mut apply = Apply { device: request.device, over, journal: journal.clone(), anchors: trusted, context };
         let Some(done) = apply.all(request, &reply) else {
             return Self::over(Updated::NotTrusted);
         };
@@ -192,6 +194,15 @@ impl DeviceUpdate {
         let turn = Updated::Turn { again, recorded: reply.recorded, commands: done, restarted };
         Step::new(Self::Storing(turn), [Effect::Store(batch)])
     }
+}
+
+/// What a device trusts with the provider's keys that an answer tells of. A device that was away while a key came into use hears of it
+/// by an answer that this very key has signed: the root, which it has pinned, vouches for the key before the answer is believed.
+fn told_keys(bytes: &[u8], anchors: &Anchors, context: &Context<'_>) -> Option<Anchors> {
+    let reply = Signed::<UpdateReply>::decode(bytes).ok()?;
+    let keys = reply.claimed().commands.iter().rev().find_map(|bytes| Command::from_bytes(&bytes.0).ok()?.keys)?;
+    let keys = operational_keys(&keys, &anchors.root, context.verifier)?;
+    Some(Anchors { keys, ..anchors.clone() })
 }
 
 /// Turns an answer into writes.
@@ -351,7 +362,7 @@ impl Apply<'_> {
             CommandKind::Keys => {
                 let keys = command.keys.as_ref()?;
                 let root = self.anchors.root;
-                self.anchors.keys = crate::talk::join::operational_keys(keys, &root, self.context.verifier)?;
+                self.anchors.keys = operational_keys(keys, &root, self.context.verifier)?;
             }
             CommandKind::Terms => self.terms(command.terms.as_ref()?),
             CommandKind::Renew => {
