@@ -29,7 +29,13 @@ fn an_evening_with_gifts_in_the_queue_comes_out_though_parts_of_it_are_killed() 
         "{played}"
     );
     assert!(played["cut_off"]["admitted_meanwhile"].as_u64() > Some(0), "{played}");
+    assert!(played["cut_off"]["seconds"].as_f64() > Some(0.0), "{played}");
+    // One in ten of the 236 whose wallets are not cloned.
+    assert_eq!(figures(&["left", "returned"]), [24; 2], "{played}");
+    let killed = serde_json::json!({ "bank": 1, "gate": 4, "processor": 1, "provider": 2 });
+    assert_eq!(played["killed"], killed, "each in the middle of something: {played}");
     assert_eq!(played["audit"]["clean"], true);
+    bad(folder.path(), &["replay", "event", "--tickets", "40", "--gates", "3"], "say at least 4 --gates");
     bad(folder.path(), &["replay", "event", "--tickets", "40", "--gifts", "400"], "say fewer --gifts");
 }
 
