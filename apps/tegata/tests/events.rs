@@ -14,6 +14,16 @@ fn the_last_seats_are_sold_once_each_to_sixteen_buyers_at_once() {
 }
 
 #[test]
+fn a_cancelled_event_is_paid_back_once_each_though_provider_and_processor_are_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = ["bench", "--only", "refunds", "--refunded", "150"];
+    let paid = &good(folder.path(), &words)["tickets"]["paid_back"];
+    // With that of the first buyer, for whom the bank was waited. That the books agree is part of the measurement.
+    assert_eq!(paid["count"], 151, "{paid}");
+    assert!(paid["processor_cpu_us"].as_f64() > Some(0.0), "{paid}");
+}
+
+#[test]
 fn an_evening_with_gifts_in_the_queue_comes_out_though_parts_of_it_are_killed() {
     let folder = tempfile::tempdir().unwrap();
     let words =

@@ -6,7 +6,7 @@ pub mod crowd;
 mod doors;
 mod gifts;
 pub mod hall;
-mod kills;
+pub mod kills;
 mod play;
 mod reckon;
 mod venue;
