@@ -111,6 +111,10 @@ fn spawn(data: &Path, listen: &str, clock: Option<Time>) -> Result<(Child, Strin
     listening(data, &arguments)
 }
 
+fn clearing(data: &Path, listen: &str, bank: &Host) -> Result<(Child, String, BufReader<ChildStdout>), Failure> {
+    listening(data, &["processor", "run", "--listen", listen, "--bank", &bank.address().to_string()])
+}
+
 /// Starts this program as a part that says on its first line of JSON where it listens.
 fn listening(data: &Path, arguments: &[&str]) -> Result<(Child, String, BufReader<ChildStdout>), Failure> {
     let mut child = Command::new(std::env::current_exe()?)
@@ -141,6 +145,8 @@ fn listening(data: &Path, arguments: &[&str]) -> Result<(Child, String, BufReade
 /// A processor in a process of its own, and a bank for tests within this one.
 pub struct ClearingProcess {
     child: Child,
+    data: PathBuf,
+    address: String,
     bank: Host,
     _out: BufReader<ChildStdout>,
 }
@@ -167,10 +173,20 @@ impl ClearingProcess {
                 return fail(format!("the processor was not set up: {}", String::from_utf8_lossy(&done.stderr)));
             }
         }
-        let at_bank = bank.address().to_string();
-        let (child, address, out) = listening(&provider.data, &["processor", "run", "--bank", &at_bank])?;
+        let (child, address, out) = clearing(&provider.data, "127.0.0.1:0", &bank)?;
         clear_with(&format!("http://{address}"), |question| provider.operator.ask(&question))?;
-        Ok(Self { child, bank, _out: out })
+        Ok(Self { child, data: provider.data.clone(), address, bank, _out: out })
+    }
+    /// SIGKILL of the processor, then a new process on the same folder and address.
+    pub fn kill_and_restart(&mut self) -> Result<(), Failure> {
+        self.child.kill()?;
+        self.child.wait()?;
+        (self.child, self.address, self._out) = clearing(&self.data, &self.address, &self.bank)?;
+        Ok(())
+    }
+    /// The bank goes down in the middle of whatever it was asked, and comes up again with its books.
+    pub fn restart_bank(&mut self) -> Result<(), Failure> {
+        Ok(self.bank.restart()?)
     }
     /// Its process id.
     pub fn pid(&self) -> u32 {
@@ -195,6 +211,10 @@ impl ClearingProcess {
     /// What the bank has posted for all merchants, in US cents.
     pub fn posted(&self) -> i64 {
         self.bank.bank().posted_in_all(Unit::USD)
+    }
+    /// How many refunds the bank has posted, and how many captures it has paid back whole.
+    pub fn refunds(&self) -> (usize, usize) {
+        self.bank.bank().refunds()
     }
     /// Holds the processor still, as a machine does that hangs, or lets it go on.
     pub fn hold(&self, still: bool) -> Result<(), Failure> {

@@ -88,6 +88,12 @@ impl Bank {
         let all = self.entries.iter().filter(|entry| entry.open && entry.minor > 0);
         all.filter(|entry| entry.kind == MessageType::FinancialRequest).count()
     }
+    /// How many refunds were posted, and how many captures are paid back whole: as many, where each was paid back once.
+    pub fn refunds(&self) -> (usize, usize) {
+        let posted = self.entries.iter().filter(|entry| entry.open && entry.kind == MessageType::FinancialRequest);
+        let (captures, refunds): (Vec<&Entry>, Vec<&Entry>) = posted.partition(|entry| entry.minor > 0);
+        (refunds.len(), captures.iter().filter(|entry| entry.refunded == entry.minor).count())
+    }
     /// How many captures and how many refunds it refused for the card's sake, each once.
     pub fn refused(&self) -> (u64, u64) {
         self.refused

@@ -76,15 +76,27 @@ impl Host {
     pub fn books(&self) -> Arc<Mutex<Bank>> {
         self.bank.clone()
     }
-}
-
-impl Drop for Host {
-    fn drop(&mut self) {
+    /// Breaks every connection, and serves the same books at the same address anew: a bank goes down, and forgets nothing.
+    ///
+    /// # Errors
+    /// The address cannot be listened on any more.
+    pub fn restart(&mut self) -> std::io::Result<()> {
+        self.end();
+        *self = Self::over(self.books(), self.address)?;
+        Ok(())
+    }
+    fn end(&mut self) {
         self.stop.store(true, Ordering::SeqCst);
         if let Some(thread) = self.thread.take() {
             // What went wrong there was said there.
             let _ = thread.join();
         }
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

@@ -1,7 +1,7 @@
 //! Tens of thousands of tickets changed, then cancelled: in the provider's own process, on its real store, killed in the middle of
 //! each. One ticket is bought as people buy them, and its rows are copied for all the other holders; what the change does to them
 //! goes through the real rows: commands, certificates' terms, refunds that the processor is asked for. The processor is held still
-//! meanwhile: how fast a bank pays back is not measured.
+//! meanwhile: what paying back takes is measured by itself (`refunds.rs`).
 #![allow(clippy::float_arithmetic)] // seconds, never money
 
 use crate::measure::{self, rounded};

@@ -4,6 +4,7 @@ mod calls;
 mod change;
 mod credit;
 mod gate;
+mod refunds;
 mod relay;
 mod tap;
 mod tickets;
@@ -33,6 +34,11 @@ pub fn run(screen: Screen, flags: &BenchFlags) -> Result<Answer, Failure> {
         let relayed = relay::measure(screen, flags.relayed)?;
         let json = json!({ "calls": called.json(), "relay": relayed.json(), "measured_on": measure::machine() });
         return Ok(Answer::new(format!("{}\n{}", called.text(), relayed.text()), json));
+    }
+    if flags.only == Some(BenchPart::Refunds) {
+        let paid_back = refunds::measure(screen, flags.refunded)?;
+        let json = json!({ "tickets": { "paid_back": paid_back.json() }, "measured_on": measure::machine() });
+        return Ok(Answer::new(paid_back.text(), json));
     }
     let changed = change::measure(screen, flags.changed)?;
     let by_change = table(&change::Changed::HEADS, &changed.rows());
@@ -68,12 +74,14 @@ pub fn run(screen: Screen, flags: &BenchFlags) -> Result<Answer, Failure> {
     let sold = tickets::measure(screen, flags.last_seats, flags.seats)?;
     let by_credit = table(&credit::Measured::HEADS, &[paid.row("payment"), bought.row("purchase")]);
     let gate = gate::measure(screen, flags.tickets)?;
+    let paid_back = refunds::measure(screen, flags.refunded)?;
     let called = calls::measure(screen, flags.calls)?;
     let relayed = relay::measure(screen, flags.relayed)?;
     let machine = measure::machine();
     let text = format!(
-        "{}\n{by_credit}\n{by_change}\n{count} purchases resumed after SIGKILL in {seconds:.1} s\n{}\nMeasured on {machine}",
+        "{}\n{by_credit}\n{by_change}\n{}\n{count} purchases resumed after SIGKILL in {seconds:.1} s\n{}\nMeasured on {machine}",
         table(&head, &rows),
+        paid_back.text(),
         format_args!("{}\n{}\n{}\n{}", gate.text(), sold.told(), called.text(), relayed.text())
     );
     let json = json!({
@@ -88,7 +96,10 @@ pub fn run(screen: Screen, flags: &BenchFlags) -> Result<Answer, Failure> {
         "credit": paid.json(),
         "purchase": bought.json(),
         "resumed": { "count": count, "seconds": measure::rounded(seconds, 2) },
-        "tickets": together(together(gate.json(), sold.json()), json!({ "change": changed.json() })),
+        "tickets": together(
+            together(gate.json(), sold.json()),
+            json!({ "change": changed.json(), "paid_back": paid_back.json() }),
+        ),
         "calls": called.json(),
         "relay": relayed.json(),
         "measured_on": machine,

@@ -55,6 +55,9 @@ pub struct BenchFlags {
     /// Tickets to change and then to cancel
     #[arg(long, default_value_t = 50_000)]
     pub changed: usize,
+    /// Tickets to sell by credit, to cancel, and to pay back through processor and bank
+    #[arg(long, default_value_t = 2_000)]
+    pub refunded: usize,
     /// Measure only this
     #[arg(long, value_enum)]
     pub only: Option<BenchPart>,
@@ -67,6 +70,8 @@ pub enum BenchPart {
     Tickets,
     /// Tickets changed and cancelled
     Change,
+    /// Tickets cancelled and paid back through processor and bank
+    Refunds,
     /// Calls at their switch, and their voice through it
     Calls,
     /// Tickets at a gate

@@ -40,7 +40,8 @@ pub struct EventFlags {
     /// How many gates; the last two are cut off, the one before them is an exit
     ///
     /// Cut off: from the opening of the doors until two thirds of the people are in, they hear no other gate and none hears them, as
-    /// where the venue's network is down for an hour. The hour is played as fast as people come, and no clock is moved.
+    /// where the venue's network is down for an hour. The hour is played as fast as people come, and no clock is moved: `cut_off` says
+    /// how many seconds that was.
     #[arg(long, default_value_t = 12)]
     pub gates: usize,
     /// Screenshots of other people's codes
@@ -54,7 +55,11 @@ pub struct EventFlags {
     /// Cloned wallets
     #[arg(long, default_value_t = 50)]
     pub clones: usize,
-    /// Kill the provider (in the sale and in an upload) and two gates (in their queues) with SIGKILL and start them again
+    /// Kill parts with SIGKILL in the middle of what people do, and start them again
+    ///
+    /// In the sale the processor, the provider and the bank (whose books stay); in the first queue a gate and one that is cut off, in the
+    /// second one of those two; the exit while people leave; the provider in an upload. Whoever stands before a gate that dies touches
+    /// again; wallets and the promoter are not killed.
     #[arg(long)]
     pub kill: bool,
     /// Keep the data folder here, for `audit` [default: a folder that is removed]

@@ -1,8 +1,9 @@
 //! The cheats: screenshots of other people's codes, and cloned wallets.
 
 use super::crowd::Crowd;
+use super::doors::Counted;
 use super::hall::{Evening, ZONE};
-use super::play::{CUT_OFF, Counted};
+use super::play::CUT_OFF;
 use crate::flags::EventFlags;
 use crate::place::now;
 use crate::replay::shop::lock;

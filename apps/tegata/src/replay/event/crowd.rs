@@ -7,10 +7,10 @@ use crate::rig::ProviderProcess;
 use crate::screen::{Failure, fail};
 use indicatif::ProgressBar;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tegata_core::CardId;
-use tegata_core::talk::buy::{Article, BuyNotice};
+use tegata_core::talk::buy::{Article, BuyNotice, PurchaseRefusal};
 use tegata_core::talk::credit::{CardExpiry, CardNumber, CreditNotice, PaymentOption};
 use tegata_core::talk::join::ProviderInfo;
 use tegata_core::wire::certificate::Role;
@@ -24,8 +24,8 @@ use tegata_wallet::Wallet;
 const CHUNK: usize = 250;
 /// How many lines to the provider.
 pub const LINES: usize = 12;
-/// How long a line asks again while the provider is away.
-const PATIENCE: Duration = Duration::from_millis(20);
+/// How long a line waits until it asks again while the provider is away, and a person while a gate or the bank is; and how often.
+pub const PATIENCE: Duration = Duration::from_millis(20);
 const TRIES: usize = 1_500;
 
 /// One of the crowd.
@@ -40,6 +40,9 @@ pub struct Person {
 pub struct Crowd {
     /// The people.
     pub people: Vec<Mutex<Person>>,
+    /// How many are through with what they do at the moment.
+    pub through: AtomicUsize,
+    bought_again: AtomicU64,
     url: String,
     info: ProviderInfo,
 }
@@ -76,7 +79,13 @@ impl Crowd {
             let wallet = Wallet::new(device(Algorithm::Ed25519), Algorithm::Ed25519);
             Mutex::new(Person { wallet, ticket: None })
         };
-        let crowd = Self { people: (0..count).map(person).collect(), url: provider.url(), info: provider.info()? };
+        let crowd = Self {
+            people: (0..count).map(person).collect(),
+            through: AtomicUsize::new(0),
+            bought_again: AtomicU64::new(0),
+            url: provider.url(),
+            info: provider.info()?,
+        };
         let chunks: Vec<usize> = (0..count).step_by(CHUNK).collect();
         for first in chunks {
             let some = &crowd.people[first..(first + CHUNK).min(count)];
@@ -113,6 +122,7 @@ impl Crowd {
                         let mut line = Line::open(&self.url)?;
                         while let Some(number) = of.get(next.fetch_add(1, Ordering::SeqCst)) {
                             work(&mut lock(&self.people[*number]), *number, &mut line)?;
+                            self.through.fetch_add(1, Ordering::SeqCst);
                             bar.inc(1);
                         }
                         Ok(())
@@ -139,9 +149,21 @@ impl Crowd {
         let Some(article) = article else { return fail("no tickets are for sale") };
         self.each(of, bar, |person, _, line| {
             register(person, &certificate, line)?;
-            person.ticket = Some(bought(person, &article, line)?);
-            Ok(())
+            for _ in 0..TRIES {
+                person.ticket = bought(person, &article, line)?;
+                if person.ticket.is_some() {
+                    return Ok(());
+                }
+                self.bought_again.fetch_add(1, Ordering::SeqCst);
+                std::thread::sleep(PATIENCE);
+            }
+            fail("the bank cannot be asked")
         })
+    }
+
+    /// How often somebody bought anew, since the processor could not ask the bank, or did not hear what it said.
+    pub fn bought_again(&self) -> u64 {
+        self.bought_again.load(Ordering::SeqCst)
     }
 
     /// Everyone of these updates.
@@ -171,8 +193,9 @@ fn register(person: &mut Person, certificate: &[u8], line: &mut Line) -> Result<
     }
 }
 
-/// Buys one and asks until it is known.
-fn bought(person: &mut Person, article: &Article, line: &mut Line) -> Result<CardId, Failure> {
+/// Buys one and asks until it is known. `None`: nothing was bought or charged, since the processor could not ask the bank, or did not
+/// hear what it said; it is bought anew.
+fn bought(person: &mut Person, article: &Article, line: &mut Line) -> Result<Option<CardId>, Failure> {
     let (purchase, kept) = person.wallet.reserve(line, article.clone(), None, now())?;
     if !matches!(kept, BuyNotice::Reserved { .. }) {
         return fail(format!("no ticket was reserved: {kept:?}"));
@@ -180,7 +203,8 @@ fn bought(person: &mut Person, article: &Article, line: &mut Line) -> Result<Car
     let mut notice = person.wallet.buy(line, purchase, PaymentOption::Once, now())?;
     loop {
         match notice {
-            BuyNotice::Delivered { card, .. } => return Ok(card),
+            BuyNotice::Delivered { card, .. } => return Ok(Some(card)),
+            BuyNotice::Ended(PurchaseRefusal::Declined) => return Ok(None),
             BuyNotice::Waiting { .. } => notice = person.wallet.purchase(line, purchase, now())?,
             other => return fail(format!("a ticket was not sold: {other:?}")),
         }

@@ -1,7 +1,7 @@
 //! The gifts: neighbours in the queue hand each other their tickets, both offline; and whoever gave tries with a copy of before.
 
 use super::crowd::Crowd;
-use super::play::Counted;
+use super::doors::Counted;
 use crate::flags::EventFlags;
 use crate::hand;
 use crate::place::now;
@@ -23,6 +23,14 @@ pub struct Gift {
     pub ticket: CardId,
     /// The giver's wallet as it was before.
     copy: MemoryVault,
+}
+
+/// What was handed on, and how much of it is registered in the end.
+pub struct Given {
+    /// All that was handed on.
+    pub gifts: Vec<Gift>,
+    /// How many of those are registered.
+    pub registered: usize,
 }
 
 /// Who swaps with whom, spread over the queue, in two parts: of the people who come early, and of those who come late. Nobody is

@@ -1,6 +1,7 @@
 //! The hall itself: provider, processor and bank, the promoter with its event and tickets on sale.
 
 use super::crowd::{Crowd, Line};
+use super::kills::Killed;
 use super::venue::GateProcess;
 use crate::flags::EventFlags;
 use crate::place::now;
@@ -38,6 +39,10 @@ pub struct Evening {
     pub gates: Vec<GateProcess>,
     /// The data folder.
     pub folder: PathBuf,
+    /// Whether parts are killed.
+    pub kills: bool,
+    /// What was killed so far.
+    pub killed: Killed,
     keep: bool,
 }
 
@@ -66,12 +71,17 @@ impl Evening {
         let mut line = Line::open(&provider.url())?;
         join(&mut promoter, &mut line, &provider.info()?, &token, Role::Issuer, "Town hall", now())?;
         let event = EventId(Hash::of(&now().entropy).0[..16].try_into().unwrap_or([1; 16]));
-        let mut evening = Self { provider, clearing, promoter, event, gates: Vec::new(), folder, keep };
+        let (gates, kills, killed) = (Vec::new(), flags.kill, Killed::default());
+        let mut evening = Self { provider, clearing, promoter, event, gates, folder, kills, killed, keep };
         let party = evening.party()?;
         evening.clearing.enrol(&evening.provider, party, "HALL")?;
         evening.plan(flags)?;
         evening.settled()?;
         Ok(evening)
+    }
+    /// The provider's database.
+    pub fn database(&self) -> PathBuf {
+        self.folder.join("provider").join("provider.db")
     }
     /// The promoter.
     pub fn party(&self) -> Result<PartyId, Failure> {

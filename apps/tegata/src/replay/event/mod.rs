@@ -3,9 +3,12 @@
 
 mod cheats;
 pub mod crowd;
+mod doors;
 mod gifts;
 pub mod hall;
+pub mod kills;
 mod play;
+mod reckon;
 mod venue;
 
 pub use play::run;
