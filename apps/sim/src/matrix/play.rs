@@ -21,8 +21,8 @@ use tegata_processor::bank::TestCard;
 impl Conversation {
     /// What must have been so before.
     pub(super) fn prepare(self, town: &mut Town) {
-        if let Some(before) = self.by_credit() {
-            before.iter().for_each(|earlier| earlier.run(town, &Plan::PLAIN));
+        if self.by_credit() {
+            self.go_before(town);
             if self.at_gates() {
                 buy(town, ARTICLES.len() as u64 + 1, None);
                 town.gates_update(true);
@@ -111,6 +111,13 @@ impl Conversation {
             Self::Settle.run(town, &Plan::PLAIN);
         }
         town.wait(30);
+    }
+    /// What it follows by credit, one after the other.
+    fn go_before(self, town: &mut Town) {
+        if let Some(before) = self.after() {
+            before.go_before(town);
+            before.run(town, &Plan::PLAIN);
+        }
     }
     pub(super) fn run(self, town: &mut Town, plan: &Plan) {
         match self {
