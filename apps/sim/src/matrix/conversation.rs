@@ -104,6 +104,8 @@ conversations! {
     GiveBack = "give back, refund" [Shop, After(Self::BuyCard)];
     /// A telephone card of call units is given back after a call, and what is left of them is paid back at its share.
     GiveBackUnits = "give back units, refund" [Shop, Calls, After(Self::RegisterCard)];
+    /// A ticket is given back, gates hear of it, and it is paid back when it is due.
+    GiveBackTicket = "give a ticket back, refund" [Event];
     /// A merchant writes to a customer number, and the user reads it.
     LetterToCustomer = "letter to a customer" [Letters, After(Self::CreditReceipt)];
     /// A user asks about a receipt of a card, the merchant reads and answers, the user reads that.
@@ -132,6 +134,10 @@ conversations! {
     GiftTicket = "give by a number" [Giving];
     /// A ticket that another wallet has sent is taken by its number.
     TakeGift = "take by a number" [Giving];
+    /// A ticket is handed to another wallet, which never registers it, and comes back.
+    NeverRegistered = "give, never registered" [Giving];
+    /// A ticket is locked to the provider, nobody takes it by the number, and it comes back.
+    NeverTaken = "give by a number, never taken" [Giving];
     /// A ticket whose wallet was lost is installed anew.
     InstallAnew = "lose, install anew" [Giving];
     /// An event is changed, and its holder answers.
@@ -142,6 +148,10 @@ conversations! {
     ChangeAgain = "change again, answer" [Changed];
     /// A change is cancelled while its holder answers, and is paid back.
     CancelChange = "cancel while it is changed" [Changed];
+    /// The promoter plans its event anew and sells one sort of ticket more, while somebody buys, and gates hear of it.
+    PlanAnew = "plan anew, sell more" [Event];
+    /// A provider that was put back from a backup is told so by a wallet and a gate, waits, and sells when its operator has compared.
+    PutBack = "provider put back, compared" [Booth];
     /// A call of some minutes, until the user hangs up.
     Call = "call" [Calls];
     /// A call that whoever was called ends.
@@ -164,7 +174,7 @@ conversations! {
     CallMuted = "call of a muted" [Rings];
     /// The promoter takes somebody on and lets somebody go, and gates hear of it.
     StaffOrder = "staff comes and goes" [Staff];
-    /// People are counted in by hand, and an entry is ended; neighbours hear of it, and the ticket comes in again.
+    /// People are counted in and out by hand, and an entry is ended; neighbours hear of it, and the ticket comes in again.
     ByHand = "count by hand" [Staff];
     /// A gate is lost, declared lost and replaced.
     LostGate = "lost gate, replaced" [Losing];

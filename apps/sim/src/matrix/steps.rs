@@ -5,7 +5,7 @@ use crate::dial::{Dialled, Ends, Spoken};
 use crate::dice::flip;
 use crate::fault::FrameFault;
 use crate::park::{Comes, Park};
-use crate::template::ARTICLES;
+use crate::template::{ARTICLES, LIST_AGE, RECORD_AGE, REGISTER_WITHIN};
 use crate::town::Town;
 use crate::venue::{Code, CodeFault};
 use tegata_core::card::CallEnd;
@@ -14,6 +14,7 @@ use tegata_core::talk::enter::{Direction, GateNotice, WalletEnterNotice, Window}
 use tegata_core::talk::reach::Address;
 use tegata_core::{CardId, Time};
 use tegata_processor::bank::TestCard;
+use tegata_wallet::Standing;
 
 /// The article of the first sort of ticket.
 pub(super) const FESTIVAL: u64 = ARTICLES.len() as u64 + 1;
@@ -30,6 +31,14 @@ pub(super) fn enter(town: &mut Town, gate: usize, fault: Option<(usize, FrameFau
         town.visit(0, gate, (held.card, 1), fault);
         town.wake_person(0);
     }
+}
+
+/// The same, in a conversation that is not about this: nothing goes wrong between the two.
+pub(super) fn pass_by(town: &mut Town, gate: usize) {
+    let crossed = town.crossed;
+    enter(town, gate, None);
+    town.wake_gate(gate);
+    town.crossed = crossed;
 }
 
 /// What the wallet's ticket knows of the first zone: how many entries it has used, and whether it is in.
@@ -152,6 +161,95 @@ pub(super) fn hand_over(town: &mut Town, (from, to): (usize, usize), fault: Opti
         town.saw_hands(card);
         town.register_ticket_plain(to, card);
         town.wake_person(0);
+    }
+}
+
+/// So many updates until a wallet must have heard what was lost on its way once.
+const UPDATES: usize = 4;
+
+/// A wallet gives its ticket, and nobody takes it up: by a touch whose receiver never registers, or by a number that nobody types in. It
+/// comes back by the provider alone when its time is over (R12), whatever went wrong once.
+pub(super) fn comes_back(town: &mut Town, by_number: bool, fault: Option<(usize, FrameFault)>) {
+    let Some(card) = ticket(town, 0) else {
+        return;
+    };
+    if standing(town, card) == Some(Standing::CameBack) {
+        return;
+    }
+    if by_number {
+        // A number that is not known is asked for again.
+        let sent = town.gift(0, card);
+        town.wake_person(0);
+        if sent.is_none() {
+            town.gift(0, card);
+        }
+    } else {
+        town.hand(0, 1, card, fault, (true, true));
+        town.wake_person(1);
+    }
+    town.wake_person(0);
+    town.saw_hands(card);
+    town.update_wallet_plain(0);
+    town.wake_person(0);
+    town.wait(REGISTER_WITHIN + RECORD_AGE + 60);
+    let is_here = |town: &Town| matches!(standing(town, card), Some(Standing::Own | Standing::CameBack));
+    for _ in 0..UPDATES {
+        if is_here(town) {
+            return;
+        }
+        town.update_wallet_plain(0);
+        town.wake_person(0);
+    }
+    if town.people[0].tampered.is_none() && !is_here(town) {
+        let stands = standing(town, card);
+        town.wrong.push(format!("R12: nobody took {card}, and it has not come back: {stands:?}"));
+    }
+}
+
+/// How the first wallet holds a ticket.
+fn standing(town: &Town, card: CardId) -> Option<Standing> {
+    let wallet = &town.people[0].wallet;
+    Some(wallet.standing(&wallet.ticket(card).ok()?.purse))
+}
+
+/// A ticket is kept for the wallet under one plan of the event and paid under the next, and a gate hears of that.
+pub(super) fn plan_anew(town: &mut Town) {
+    let kept = town.reserve(0, FESTIVAL, None);
+    town.wake_person(0);
+    town.plan_anew();
+    town.add_category();
+    if let Some(number) = kept {
+        town.pay_purchase_plain(0, number);
+        town.wake_person(0);
+    }
+    town.wait(2);
+    ask_purchases(town);
+    town.wake_person(0);
+    town.update_gate_plain(0);
+    pass_by(town, 0);
+}
+
+/// After a backup is made the wallet's ticket comes in, and wallet and gate update; then the provider is put back.
+pub(super) fn put_back(town: &mut Town) {
+    town.center.back_up();
+    enter(town, 0, None);
+    town.update_wallet_plain(0);
+    town.update_gate_plain(0);
+    town.put_provider_back();
+}
+
+/// Wallet and gate bring the word of a provider that was put back for where they stand; it waits for everybody, and nothing is sold then
+/// before its operator has compared what was sold after the backup (R15).
+pub(super) fn reconcile(town: &mut Town) {
+    town.update_wallet_plain(0);
+    town.wake_person(0);
+    town.update_gate_plain(0);
+    town.wake_gate(0);
+    if town.sales_wait() {
+        town.wait(LIST_AGE + RECORD_AGE + 60);
+        town.reserve(0, FESTIVAL, None);
+        town.wake_person(0);
+        town.compare_sales(false);
     }
 }
 
