@@ -299,6 +299,18 @@ pub fn matrix(of: &[Conversation], broken: Broken, progress: impl FnMut(u64, u64
     played(of, 1, broken, progress)
 }
 
+/// What is wrong with a conversation that nothing disturbs, in a town that comes to rest after it.
+pub fn undisturbed(conversation: Conversation, broken: Broken) -> Vec<String> {
+    let mut town = match town(conversation, broken) {
+        Ok(town) => town,
+        Err(why) => return vec![why],
+    };
+    plan(&mut town, None);
+    conversation.run(&mut town, &Plan::PLAIN);
+    town.calm();
+    town.judge()
+}
+
 /// Runs one cell of so many, spread over all conversations, each of which runs without a fault first.
 pub fn one_of(each: usize, broken: Broken) -> Vec<Cell> {
     played(Conversation::ALL, each.max(1), broken, |_, _| {})
