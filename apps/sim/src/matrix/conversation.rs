@@ -176,6 +176,8 @@ conversations! {
     StaffOrder = "staff comes and goes" [Staff];
     /// People are counted in and out by hand, and an entry is ended; neighbours hear of it, and the ticket comes in again.
     ByHand = "count by hand" [Staff];
+    /// A ticket comes in by codes alone, is let out by hand, and comes in on another day; its holder says so each time.
+    CodesAlone = "enter by codes alone" [Staff];
     /// A gate is lost, declared lost and replaced.
     LostGate = "lost gate, replaced" [Losing];
     /// A gate is lost, and a new one that joins by a number takes its place.

@@ -3,8 +3,8 @@
 use super::Conversation;
 use super::steps::{
     FESTIVAL, answer, ask_number, ask_purchases, ask_till, ask_wallet, buy, call, call_by_units, call_meanwhile,
-    code_then_touches, comes_back, enter, hand_over, lose, pass_by, plan_anew, put_back, reconcile, reissue, ring,
-    sell_out, send, settle, ticket, write_and_read,
+    code_then_touches, codes_alone, comes_back, enter, hand_over, lose, pass_by, plan_anew, put_back, reconcile,
+    reissue, ring, sell_out, send, settle, ticket, write_and_read,
 };
 use crate::act::Ringer;
 use crate::dial::{Ends, Spoken};
@@ -364,6 +364,7 @@ impl Conversation {
                 }
                 town.tell_gates();
             }
+            Self::CodesAlone => codes_alone(town),
             Self::LostGate => {
                 town.declare_lost(0);
                 town.replace_gate(0);

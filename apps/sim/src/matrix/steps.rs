@@ -13,6 +13,7 @@ use tegata_core::talk::call::SwitchNotice;
 use tegata_core::talk::enter::{Direction, GateNotice, WalletEnterNotice, Window};
 use tegata_core::talk::reach::Address;
 use tegata_core::{CardId, Time};
+use tegata_gate::Hand;
 use tegata_processor::bank::TestCard;
 use tegata_wallet::Standing;
 
@@ -95,14 +96,39 @@ fn read(town: &mut Town, gate: usize, code: &Code, fault: Option<CodeFault>) -> 
     opened
 }
 
-/// The wallet shows a code to this gate's camera, and touches the gate where that does not let in. Whether somebody came in.
-fn enter_by_code(town: &mut Town, gate: usize) -> bool {
+/// The wallet shows a code to this gate's camera. Whether that let in.
+fn shows(town: &mut Town, gate: usize) -> bool {
     let number = town.venue.as_ref().map_or(0, |venue| venue.codes.len());
     let code = ticket(town, 0).and_then(|card| town.show_code(0, card, gate));
     town.wake_person(0);
     let plan = town.venue.as_ref().and_then(|venue| venue.code_plan);
     let fault = plan.filter(|(at, _)| *at == number).map(|(_, fault)| fault);
-    code.is_some_and(|code| read(town, gate, &code, fault)) || touches(town, gate, None)
+    code.is_some_and(|code| read(town, gate, &code, fault))
+}
+
+/// The same, and it touches the gate where that does not let in. Whether somebody came in.
+fn enter_by_code(town: &mut Town, gate: usize) -> bool {
+    shows(town, gate) || touches(town, gate, None)
+}
+
+/// In by a code, out by a supervisor's hand, in by the next code, and by another one the day after. No gate tells the wallet: its holder
+/// says what has happened, and the next code is for the next entry (R21).
+pub(super) fn codes_alone(town: &mut Town) {
+    let Some(card) = ticket(town, 0) else {
+        return;
+    };
+    if !shows(town, 0) {
+        return;
+    }
+    town.by_hand(0, Some(1), Hand::Over(card));
+    town.says_of_code(0, (card, 1), true);
+    town.wake_person(0);
+    if shows(town, 0) {
+        town.wait(Time::DAY);
+        town.says_of_code(0, (card, 1), false);
+        town.wake_person(0);
+        shows(town, 0);
+    }
 }
 
 /// In by a code, out by a touch, and in by a touch at another door. One fault strands nobody: each succeeds, at its second try at the
