@@ -289,7 +289,8 @@ fn guessed(desk: &mut Desk<'_>, wallet: WalletId) -> Result<Failure, Failure> {
 /// Whether nothing is sold: while devices are heard after a backup was put back, and before somebody has compared what was sold since,
 /// for nobody else knows that a seat is gone (R15).
 pub(crate) fn waits_to_sell(desk: &mut Desk<'_>) -> Result<bool, Failure> {
-    Ok(reconciling(desk)? || desk.provider.compared < desk.provider.epoch)
+    let compared = desk.provider.compared >= desk.provider.epoch || desk.shared.broken.has(Break::SoldUncompared);
+    Ok(reconciling(desk)? || !compared)
 }
 
 /// Refuses a sale while [`waits_to_sell`].

@@ -74,6 +74,7 @@ impl Town {
             self.wait(60);
         }
         self.finish_settling();
+        self.somebody_is_ahead();
         let compared = self.center.compare();
         self.say(|| format!("the provider compares: {compared:?}"));
     }

@@ -100,6 +100,14 @@ pub fn never_close(device: &mut Device<SimulatedVault>) -> Option<u64> {
     Some(open)
 }
 
+/// Says to have heard an epoch of the provider that there is not (R15).
+pub fn be_ahead(device: &mut Device<SimulatedVault>, epoch: u64) -> Option<()> {
+    let journal = Journal::load(device)?;
+    let mut batch = Batch::default();
+    batch.put(Journal::key(), Journal { epoch: epoch.max(journal.epoch) + 1, ..journal }.to_bytes());
+    touch(device, &batch)
+}
+
 /// Charges more than the user saw: the charge is made again for more, under the same number and in the same session.
 pub fn overcharge(device: &mut Device<SimulatedVault>, transaction: u64) -> Option<u64> {
     let claim = Claim::load(device, transaction).filter(|claim| claim.state == ClaimState::Open)?;

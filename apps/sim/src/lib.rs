@@ -30,7 +30,7 @@ mod visit;
 
 pub use fault::{FrameFault, Mix, NetFault};
 pub use figures::Figures;
-pub use matrix::{Cell, Conversation, matrix, one_of, table};
+pub use matrix::{Cell, Conversation, matrix, one_of, table, undisturbed};
 pub use venue::PageFault;
 
 use std::ops::Range;

@@ -1,7 +1,7 @@
 //! Every rule that is broken on purpose is found, or stands in the list of those that cannot show.
 
 use tegata_core::step::{Break, Broken};
-use tegata_sim::{Mix, Options, run, run_many};
+use tegata_sim::{Conversation, Mix, Options, run, run_many, undisturbed};
 
 /// Seeds within which each must be found.
 const SEEDS: u64 = 400;
@@ -60,6 +60,29 @@ fn stage(which: Break) -> Option<Mix> {
     }
 }
 
+/// A conversation of the matrix in which this break shows, with nothing else going wrong; absent: it shows in seeds.
+fn conversation(which: Break) -> Option<Conversation> {
+    match which {
+        // Seeds hardly ever wait for weeks before they buy, until nobody is waited for any more.
+        Break::SoldUncompared => Some(Conversation::PutBack),
+        Break::GivenBackLetIn => Some(Conversation::GiveBackTicket),
+        _ => None,
+    }
+}
+
+#[test]
+fn what_is_broken_is_noticed_in_its_conversation() {
+    for which in Break::ALL {
+        let Some(conversation) = conversation(*which) else {
+            continue;
+        };
+        let (kept, broken) = (undisturbed(conversation, Broken::NONE), undisturbed(conversation, Broken::only(*which)));
+        assert!(kept.is_empty(), "{which:?}: {kept:?}");
+        assert!(!broken.is_empty(), "nobody noticed: {which:?}");
+        println!("{which:?}: {broken:?}");
+    }
+}
+
 #[test]
 fn every_broken_rule_is_noticed() {
     let mut missed = Vec::new();
@@ -72,7 +95,8 @@ fn every_broken_rule_is_noticed() {
         let mix = Mix { clone: 60, rollback: 40, lan: 300, credit: 5, buying: 10, tickets: 600, ..Mix::CALM };
         (which, Some(mix))
     });
-    for (which, mix) in Break::ALL.iter().map(|which| (*which, stage(*which))).chain(by_credit).chain(at_gates) {
+    let in_seeds = Break::ALL.iter().filter(|which| conversation(**which).is_none());
+    for (which, mix) in in_seeds.map(|which| (*which, stage(*which))).chain(by_credit).chain(at_gates) {
         let options = Options { broken: Broken::only(which), mix, ..Options::default() };
         // The same seed must be clean with the rule kept, or what was found is something else.
         let kept = Options { broken: Broken::NONE, ..options };

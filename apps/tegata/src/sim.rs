@@ -64,7 +64,7 @@ pub fn run(screen: Screen, flags: &SimFlags) -> Result<Answer, Failure> {
 
 fn matrix(screen: Screen, only: Option<&str>) -> Result<Answer, Failure> {
     let named = |conversation: &Conversation| only.is_none_or(|only| conversation.name().contains(only));
-    let of: Vec<Conversation> = Conversation::ALL.into_iter().filter(named).collect();
+    let of: Vec<Conversation> = Conversation::ALL.iter().copied().filter(named).collect();
     if of.is_empty() {
         let names: Vec<&str> = Conversation::ALL.iter().map(|it| it.name()).collect();
         return fail(format!(

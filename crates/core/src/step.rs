@@ -207,12 +207,18 @@ codes! {
         CallThroughMute = 61,
         /// A number that was given before rings where somebody was called then (flow 21).
         OldPhoneRings = 62,
+        /// A device's word for where it stands is taken for the provider's (R15).
+        StandingBelieved = 63,
+        /// A provider that was put back sells before its operator has compared what was sold since (R15).
+        SoldUncompared = 64,
+        /// A ticket that was given back is not dead for gates.
+        GivenBackLetIn = 65,
     }
 }
 
 /// Which rules are broken on purpose: none, but in the simulator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Broken(u64);
+pub struct Broken(u128);
 
 impl Broken {
     /// Everything holds.
@@ -271,4 +277,19 @@ pub trait Talk: Sized {
     fn step(self, event: Event, context: &Context<'_>) -> Step<Self, Self::Notice>;
     /// Whether it has ended, well or not.
     fn is_over(&self) -> bool;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_rule_is_broken_by_itself() {
+        for one in Break::ALL {
+            assert!(!Broken::NONE.has(*one), "{one:?}");
+            for other in Break::ALL {
+                assert_eq!(Broken::only(*one).has(*other), one == other, "{one:?}, {other:?}");
+            }
+        }
+    }
 }

@@ -43,8 +43,10 @@ pub(crate) fn surrendered(desk: &mut Desk<'_>, event: &Event) -> Result<(), Fail
         return Ok(());
     }
     let terms = desk.terms(card.terms)?;
-    desk.kill(event.card, event.generation)?;
-    enter::kill(desk, event.card, event.generation, EnterRefusal::Refunded)?;
+    if terms.ticket.is_none() || !desk.shared.broken.has(Break::GivenBackLetIn) {
+        desk.kill(event.card, event.generation)?;
+        enter::kill(desk, event.card, event.generation, EnterRefusal::Refunded)?;
+    }
     let now = desk.now;
     // Before the doors open no gate can have let it in: there is nothing to wait for.
     let unused = terms.ticket.is_some() && !enter::may_have_come(desk, &card, BEFORE_DOORS)?;

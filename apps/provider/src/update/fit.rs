@@ -56,7 +56,8 @@ pub(super) fn fit(desk: &Desk<'_>, row: &DeviceRow, request: &UpdateRequest) -> 
 
 /// A device is ahead that was told so by us. What follows from it closes sales and installs for everybody: its own word does not do.
 fn ahead(desk: &Desk<'_>, request: &UpdateRequest) -> Result<Fit, Failure> {
-    if Standing::said(request).is_told(desk, request.standing) {
+    let believed = desk.shared.broken.has(Break::StandingBelieved);
+    if believed || Standing::said(request).is_told(desk, request.standing) {
         Ok(Fit::Ahead)
     } else {
         Err(ProviderRefusal::Malformed.into())

@@ -200,7 +200,7 @@ impl Town {
     }
 
     /// The operator of a provider that was put back has compared what was sold since the backup.
-    fn compare_sales(&mut self, must: bool) {
+    pub fn compare_sales(&mut self, must: bool) {
         let done = self.center.operate(|provider, now| provider.compared(now));
         if self.causes.restored {
             self.say(|| format!("the operator has compared what was sold: {done:?}"));

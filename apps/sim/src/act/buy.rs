@@ -61,9 +61,14 @@ impl Town {
         }
         let wanted = self.seen.iter().find(|seen| seen.article == article).or(self.seen.first())?.clone();
         let (article, issuer, now) = (wanted.article, wanted.issuer, self.now(skew));
+        let waits = self.sales_wait();
         let told = self.people.get_mut(at)?.wallet.reserve(&mut self.center, wanted, card, now);
         self.say(|| format!("wallet {at} has article {article} kept for {card:?}: {told:?}"));
         let (number, told) = told.ok()?;
+        if waits && matches!(told, BuyNotice::Reserved { .. }) {
+            let what = "before anybody had compared what was sold after the backup";
+            self.wrong.push(format!("R15: article {article} was kept for wallet {at} {what}"));
+        }
         self.nobody_waited((issuer, article), at, &told);
         matches!(told, BuyNotice::Reserved { .. }).then_some(number)
     }

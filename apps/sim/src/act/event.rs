@@ -285,17 +285,21 @@ impl Town {
     fn says_that_it_came_in(&mut self, at: usize, card: CardId, gate: usize) -> Option<()> {
         let venue = self.venue.as_ref().filter(|_| at.is_multiple_of(2))?;
         let zone = venue.gates.get(gate)?.zone();
-        let person = self.people.get(at)?;
-        let (held, skew) = (person.wallet.ticket(card).ok()?, person.skew);
+        let held = self.people.get(at)?.wallet.ticket(card).ok()?;
         let coded = held.passes.iter().find(|(of, _)| *of == zone)?.1.coded?;
         let shown = (card, held.purse.generation(), zone, coded);
         let read = |one: &Opened| one.window && (one.card, one.generation, one.zone, one.entry) == shown;
         if !venue.opened.iter().any(read) {
             return None;
         }
+        self.says_of_code(at, (card, zone), false)
+    }
+    /// Whoever came in by the last code says so to the wallet, and whether they were let out since by hand (R21).
+    pub fn says_of_code(&mut self, at: usize, (card, zone): (CardId, u64), went_out: bool) -> Option<()> {
+        let skew = self.people.get(at)?.skew;
         let now = self.now(skew);
-        let told = self.people.get_mut(at)?.wallet.came_in(card, zone, false, now);
-        self.say(|| format!("wallet {at} says that {card} came in by its last code: {told:?}"));
+        let told = self.people.get_mut(at)?.wallet.came_in(card, zone, went_out, now);
+        self.say(|| format!("wallet {at} says that {card} came in by its last code, and is out: {went_out}: {told:?}"));
         Some(())
     }
 

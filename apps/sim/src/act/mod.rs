@@ -11,6 +11,7 @@ mod give;
 mod lose;
 mod operator;
 mod pay;
+mod plan;
 mod queue;
 mod reach;
 mod ring;
@@ -31,7 +32,6 @@ pub use staff::Staff;
 
 use crate::town::Town;
 use crate::trouble::NetPlan;
-use crate::venue::Venue;
 use tegata_core::Time;
 use tegata_core::talk::enter::Direction;
 use tegata_vault::Faults;
@@ -179,18 +179,8 @@ impl Town {
         if self.mix.restore > 0 && self.dice.chance(150) {
             self.center.back_up();
         }
-        if self.dice.chance(self.mix.restore)
-            && let Some((backup, after)) = self.center.restore()
-        {
-            if after <= backup {
-                self.wrong.push("R15: the provider went back to a backup and kept its epoch".into());
-            }
-            self.causes.restored = true;
-            self.faults += 1;
-            self.forget_numbers();
-            self.doubt_booth();
-            self.venue.iter_mut().for_each(Venue::forget_brought);
-            self.say(|| "the provider is restored from a backup".into());
+        if self.dice.chance(self.mix.restore) {
+            self.put_provider_back();
         }
         let action = self.draw_action();
         self.center.plan(NetPlan::Sometimes(self.mix.network));

@@ -2,8 +2,30 @@
 
 use crate::town::Town;
 use crate::trouble::NetPlan;
+use crate::venue::Venue;
 
 impl Town {
+    /// The provider is put back from a backup, in a new epoch, if there is one (R15).
+    pub fn put_provider_back(&mut self) {
+        let Some((backup, after)) = self.center.restore() else {
+            return;
+        };
+        if after <= backup {
+            self.wrong.push("R15: the provider went back to a backup and kept its epoch".into());
+        }
+        self.causes.restored = true;
+        self.faults += 1;
+        self.forget_numbers();
+        self.doubt_booth();
+        self.venue.iter_mut().for_each(Venue::forget_brought);
+        self.say(|| "the provider is restored from a backup".into());
+    }
+    /// Whether nothing may be sold, because nobody has compared yet what was sold after the backup that was put back (R15).
+    pub fn sales_wait(&mut self) -> bool {
+        let compared = self.center.provider().map(|provider| provider.is_compared());
+        matches!(compared, Some(Ok(false)))
+    }
+
     pub(super) fn sell(&mut self) {
         let Some(number) = self.number(false) else {
             return;

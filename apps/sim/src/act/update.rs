@@ -31,6 +31,25 @@ impl Town {
         good
     }
 
+    /// In calm: a terminal says to be ahead of the provider, which has not told it so. That begins no epoch, which would close sales and
+    /// installs for everybody (R15); then it is as before.
+    pub fn somebody_is_ahead(&mut self) {
+        let epoch = |town: &Self| Some(town.center.store().ok()?.provider().ok()??.epoch);
+        let (before, now) = (epoch(self), self.now(0));
+        let (Some(heard), Some(till)) = (before, self.tills.first_mut()) else {
+            return;
+        };
+        let kept = till.terminal.device.vault.snapshot();
+        let lied = cheat::be_ahead(&mut till.terminal.device, heard).is_some();
+        let done = till.terminal.update(&mut self.center, now);
+        till.terminal.device.vault.roll_back(&kept);
+        self.say(|| format!("terminal 0 says to be ahead of the provider: {done:?}"));
+        let after = epoch(self);
+        if lied && (after != before || done.is_ok()) {
+            self.wrong.push(format!("R15: terminal 0 said to be ahead, and epoch {before:?} became {after:?}"));
+        }
+    }
+
     /// A terminal updates.
     pub fn update_till(&mut self, at: usize) -> bool {
         self.ready_till(at);

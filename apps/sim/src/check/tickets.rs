@@ -11,7 +11,7 @@ use tegata_core::card::Terms;
 use tegata_core::card::ticket::TicketTerms;
 use tegata_core::record::Space;
 use tegata_core::talk::buy::PurchaseState;
-use tegata_core::talk::enter::{Admitted, Direction, Tally, Told, twice};
+use tegata_core::talk::enter::{Admitted, Direction, Setup, Tally, Told, twice};
 use tegata_core::talk::journal::{EntryKind, LogEntry};
 use tegata_core::wire::canonical::Wire;
 use tegata_core::{CardId, DeviceId, Unit};
@@ -44,8 +44,32 @@ impl Town {
         }
         self.who_showed_twice_is_named(store, &rows, &shown, wrong)?;
         self.beyond_terms_is_reported(store, &rows, &shown, wrong)?;
+        self.what_is_given_back_is_dead(venue, store, wrong)?;
         self.entries_add_up(store, wrong)?;
         self.seats_have_one_holder(store, wrong)
+    }
+
+    /// No gate lets in by a ticket that was given back, whoever has kept a copy of its wallet: each has heard that it is dead.
+    fn what_is_given_back_is_dead(
+        &self,
+        venue: &Venue,
+        store: &Store,
+        wrong: &mut Vec<String>,
+    ) -> Result<(), StoreError> {
+        for card in self.given_back.keys().filter(|card| !self.is_undone(**card)) {
+            let (Some(row), Some(_)) = (store.surrender(*card)?, store.ticket(*card)?) else {
+                continue;
+            };
+            for (at, gate) in venue.standing() {
+                let device = &gate.gate.device;
+                let told = Setup::load(device).is_some_and(|setup| setup.dead(*card, row.generation).is_some());
+                let listed = device.anchors().is_some_and(|anchors| anchors.is_dead(*card, row.generation));
+                if !told && !listed {
+                    wrong.push(format!("{card} was given back, and gate {at} would let it in"));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// No seat is sold to two that hold it, be it over the network or by a number that is printed for it, sold or not.

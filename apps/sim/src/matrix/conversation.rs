@@ -1,342 +1,269 @@
-//! The conversations of the fault matrix, and what each needs. How they go is in `play.rs`.
+//! The conversations of the fault matrix: a row says of each what it is, its name, and what it needs. How they go is in `play.rs`.
 
 use super::steps::RINGS;
+use Need::{
+    After, Booth, Calls, Changed, Changes, Credit, Event, Giving, Letters, Losing, Parks, Queue, Rings, Settling, Shop,
+    Staff,
+};
 
-/// The conversations of the matrix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Conversation {
+/// What a conversation needs in its town.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Need {
+    /// Payments by credit.
+    Credit,
+    /// The same, and this one by credit is over.
+    After(Conversation),
+    /// An issuer that sells over the network.
+    Shop,
+    /// People and merchants who write.
+    Letters,
+    /// Contracts, and a bank that pays.
+    Settling,
+    /// An event, whose tickets are bought by credit.
+    Event,
+    /// The same, and tickets are sold by number.
+    Booth,
+    /// An event, and people who wait for tickets.
+    Queue,
+    /// An event with staff at its gates.
+    Staff,
+    /// An event, of which a gate is lost.
+    Losing,
+    /// An event whose tickets are given on.
+    Giving,
+    /// An event that its promoter changes.
+    Changes,
+    /// The same, and another change was told before.
+    Changed,
+    /// Somebody who calls.
+    Calls,
+    /// The same, while an update of the switch is parked that can be answered after so many frames of the call, at the earliest.
+    Parks(usize),
+    /// Merchants and users who call each other by numbers.
+    Rings,
+}
+
+/// One row, one conversation: what it is, its name in the table, what it needs.
+macro_rules! conversations {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal [$($need:expr),*];)*) => {
+        /// The conversations of the matrix.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Conversation { $($(#[$doc])* $variant,)* }
+        impl Conversation {
+            /// Every one.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+            /// As the table names it.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+            fn needs(self) -> &'static [Need] {
+                match self { $(Self::$variant => &[$($need),*],)* }
+            }
+        }
+    };
+}
+
+conversations! {
     /// A card is installed by a number.
-    Install,
+    Install = "install" [];
     /// A card is loaded by a number, and updated.
-    Load,
+    Load = "load" [];
     /// A first tap of two that do not know each other.
-    FirstTap,
+    FirstTap = "first tap" [];
     /// A tap of two that know each other.
-    Tap,
+    Tap = "tap" [];
     /// A charge is closed whose check was lost, and the wallet comes back.
-    Close,
+    Close = "close" [];
     /// A payment is undone, and the wallet learns of it.
-    Void,
+    Void = "void" [];
     /// A wallet updates after paying.
-    UpdateWallet,
+    UpdateWallet = "update (wallet)" [];
     /// A terminal updates after being paid.
-    UpdateTerminal,
+    UpdateTerminal = "update (terminal)" [];
     /// A bank card is registered.
-    RegisterCard,
+    RegisterCard = "register a bank card" [Credit];
     /// A tap that pays by credit.
-    CreditTap,
+    CreditTap = "credit: tap" [After(Self::RegisterCard)];
     /// Both lines ask, and the bank authorizes.
-    CreditAuthorize,
+    CreditAuthorize = "credit: authorize" [After(Self::CreditTap)];
     /// The terminal takes what was authorized, and hands over the goods.
-    CreditClear,
+    CreditClear = "credit: clear" [After(Self::CreditAuthorize)];
     /// The receipts of merchant and user.
-    CreditReceipt,
+    CreditReceipt = "credit: receipts" [After(Self::CreditClear)];
     /// A charge is closed that was authorized.
-    CreditClose,
+    CreditClose = "credit: close" [After(Self::CreditAuthorize)];
     /// A card is reserved, paid by credit and delivered.
-    BuyCard,
+    BuyCard = "buy a card" [Shop, After(Self::RegisterCard)];
     /// A card is topped up by credit.
-    BuyTopUp,
+    BuyTopUp = "buy a top-up" [Shop, After(Self::BuyCard)];
     /// A card is delivered with a temporary receipt, and captured later.
-    BuyLater,
+    BuyLater = "buy, captured later" [Shop, After(Self::RegisterCard)];
     /// What is reserved is given up.
-    BuyCancel,
+    BuyCancel = "reserve and give up" [Shop, After(Self::RegisterCard)];
     /// A card is given back, and paid back when it is due.
-    GiveBack,
+    GiveBack = "give back, refund" [Shop, After(Self::BuyCard)];
     /// A telephone card of call units is given back after a call, and what is left of them is paid back at its share.
-    GiveBackUnits,
+    GiveBackUnits = "give back units, refund" [Shop, Calls, After(Self::RegisterCard)];
+    /// A ticket is given back, gates hear of it, and it is paid back when it is due.
+    GiveBackTicket = "give a ticket back, refund" [Event];
     /// A merchant writes to a customer number, and the user reads it.
-    LetterToCustomer,
+    LetterToCustomer = "letter to a customer" [Letters, After(Self::CreditReceipt)];
     /// A user asks about a receipt of a card, the merchant reads and answers, the user reads that.
-    LetterAbout,
+    LetterAbout = "letter about a receipt" [Letters];
     /// A user mutes a merchant, which writes in vain, and hears it again.
-    LetterMuted,
+    LetterMuted = "letter of a muted" [Letters];
     /// A period is settled, ordered from the bank, paid, and told by a statement.
-    Settle,
+    Settle = "settle and pay out" [Settling];
     /// A payout comes back, and is settled, ordered and paid again.
-    PayoutBack,
+    PayoutBack = "payout that comes back" [Settling];
     /// A ticket comes in at a gate.
-    Enter,
+    Enter = "enter" [Event];
     /// It goes out, and comes in again elsewhere.
-    Leave,
+    Leave = "leave, enter elsewhere" [Event];
     /// A ticket comes in by a code before a camera, goes out by a touch, and comes in again elsewhere by a touch.
-    EnterByCode,
+    EnterByCode = "enter by a code, leave" [Event];
     /// A gate hears from its neighbours whom they have let in.
-    GatePage,
+    GatePage = "page between gates" [Event];
     /// A gate brings up its log, and hears what has changed.
-    UpdateGate,
+    UpdateGate = "update (gate)" [Event];
     /// A ticket is handed to another wallet, which registers it.
-    GiveTicket,
+    GiveTicket = "give a ticket" [Giving];
     /// A ticket is taken from another wallet, and registered.
-    TakeTicket,
+    TakeTicket = "take a ticket" [Giving];
     /// A ticket is locked to the provider, and another wallet takes it by the number.
-    GiftTicket,
+    GiftTicket = "give by a number" [Giving];
     /// A ticket that another wallet has sent is taken by its number.
-    TakeGift,
+    TakeGift = "take by a number" [Giving];
+    /// A ticket is handed to another wallet, which never registers it, and comes back.
+    NeverRegistered = "give, never registered" [Giving];
+    /// A ticket is locked to the provider, nobody takes it by the number, and it comes back.
+    NeverTaken = "give by a number, never taken" [Giving];
     /// A ticket whose wallet was lost is installed anew.
-    InstallAnew,
+    InstallAnew = "lose, install anew" [Giving];
     /// An event is changed, and its holder answers.
-    AnswerChange,
+    AnswerChange = "change, answer" [Changes];
     /// An event is cancelled, and its holder is paid back.
-    CancelEvent,
+    CancelEvent = "cancel, refund" [Changes];
     /// A change is changed again before its holder has answered, which answers both.
-    ChangeAgain,
+    ChangeAgain = "change again, answer" [Changed];
     /// A change is cancelled while its holder answers, and is paid back.
-    CancelChange,
+    CancelChange = "cancel while it is changed" [Changed];
+    /// The promoter plans its event anew and sells one sort of ticket more, while somebody buys, and gates hear of it.
+    PlanAnew = "plan anew, sell more" [Event];
+    /// A provider that was put back from a backup is told so by a wallet and a gate, waits, and sells when its operator has compared.
+    PutBack = "provider put back, compared" [Booth];
     /// A call of some minutes, until the user hangs up.
-    Call,
+    Call = "call" [Calls];
     /// A call that whoever was called ends.
-    CallCalled,
+    CallCalled = "call, the called hangs up" [Calls];
     /// Nobody answers.
-    CallUnanswered,
+    CallUnanswered = "call, nobody answers" [Calls];
     /// A call until the card is empty.
-    CallToTheEnd,
+    CallToTheEnd = "call until the card ends" [Calls];
     /// A call that both vanish from; what it cost, as the provider hears of it.
-    CallSettled,
+    CallSettled = "call, cut off, settled" [Calls];
     /// A call in units shorter than a second, paid link by link.
-    CallByLinks,
+    CallByLinks = "call, paid by links" [Calls];
     /// A call while an update of the switch waits for its answer.
-    CallUpdating,
+    CallUpdating = "call, the switch updates" [Parks(0)];
     /// The same, and the card is blocked when it rings: the answer says so.
-    CallBlocked,
+    CallBlocked = "call, its card is blocked" [Parks(RINGS)];
     /// Both sides say where they are called, ask for numbers, and each is called.
-    CallByNumber,
+    CallByNumber = "call by a number" [Rings];
     /// A user mutes a merchant that has a number, and that one and a new one ring nowhere; then one does again.
-    CallMuted,
+    CallMuted = "call of a muted" [Rings];
     /// The promoter takes somebody on and lets somebody go, and gates hear of it.
-    StaffOrder,
-    /// People are counted in by hand, and an entry is ended; neighbours hear of it, and the ticket comes in again.
-    ByHand,
+    StaffOrder = "staff comes and goes" [Staff];
+    /// People are counted in and out by hand, and an entry is ended; neighbours hear of it, and the ticket comes in again.
+    ByHand = "count by hand" [Staff];
+    /// A ticket comes in by codes alone, is let out by hand, and comes in on another day; its holder says so each time.
+    CodesAlone = "enter by codes alone" [Staff];
     /// A gate is lost, declared lost and replaced.
-    LostGate,
+    LostGate = "lost gate, replaced" [Losing];
     /// A gate is lost, and a new one that joins by a number takes its place.
-    GateNumber,
+    GateNumber = "new gate, by a number" [Losing];
     /// Gates tell on what they have heard of a lost one.
-    Relay,
+    Relay = "pages of a lost gate" [Losing];
     /// A ticket is printed with a number, sold over a counter, and typed in; then one for a numbered seat.
-    TicketNumber,
+    TicketNumber = "ticket by a number" [Booth];
     /// A wallet waits for a ticket, which another one lets go, hears of it and pays.
-    WaitList,
+    WaitList = "waiting list" [Queue];
 }
 
 impl Conversation {
-    /// Every one.
-    pub const ALL: [Self; 56] = [
-        Self::Install,
-        Self::Load,
-        Self::FirstTap,
-        Self::Tap,
-        Self::Close,
-        Self::Void,
-        Self::UpdateWallet,
-        Self::UpdateTerminal,
-        Self::RegisterCard,
-        Self::CreditTap,
-        Self::CreditAuthorize,
-        Self::CreditClear,
-        Self::CreditReceipt,
-        Self::CreditClose,
-        Self::BuyCard,
-        Self::BuyTopUp,
-        Self::BuyLater,
-        Self::BuyCancel,
-        Self::GiveBack,
-        Self::GiveBackUnits,
-        Self::LetterToCustomer,
-        Self::LetterAbout,
-        Self::LetterMuted,
-        Self::Settle,
-        Self::PayoutBack,
-        Self::Enter,
-        Self::Leave,
-        Self::EnterByCode,
-        Self::GatePage,
-        Self::UpdateGate,
-        Self::GiveTicket,
-        Self::TakeTicket,
-        Self::GiftTicket,
-        Self::TakeGift,
-        Self::InstallAnew,
-        Self::AnswerChange,
-        Self::CancelEvent,
-        Self::ChangeAgain,
-        Self::CancelChange,
-        Self::Call,
-        Self::CallCalled,
-        Self::CallUnanswered,
-        Self::CallToTheEnd,
-        Self::CallSettled,
-        Self::CallByLinks,
-        Self::CallUpdating,
-        Self::CallBlocked,
-        Self::CallByNumber,
-        Self::CallMuted,
-        Self::StaffOrder,
-        Self::ByHand,
-        Self::LostGate,
-        Self::GateNumber,
-        Self::Relay,
-        Self::TicketNumber,
-        Self::WaitList,
-    ];
-    /// As the table names it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Install => "install",
-            Self::Load => "load",
-            Self::FirstTap => "first tap",
-            Self::Tap => "tap",
-            Self::Close => "close",
-            Self::Void => "void",
-            Self::UpdateWallet => "update (wallet)",
-            Self::UpdateTerminal => "update (terminal)",
-            Self::RegisterCard => "register a bank card",
-            Self::CreditTap => "credit: tap",
-            Self::CreditAuthorize => "credit: authorize",
-            Self::CreditClear => "credit: clear",
-            Self::CreditReceipt => "credit: receipts",
-            Self::CreditClose => "credit: close",
-            Self::BuyCard => "buy a card",
-            Self::BuyTopUp => "buy a top-up",
-            Self::BuyLater => "buy, captured later",
-            Self::BuyCancel => "reserve and give up",
-            Self::GiveBack => "give back, refund",
-            Self::GiveBackUnits => "give back units, refund",
-            Self::LetterToCustomer => "letter to a customer",
-            Self::LetterAbout => "letter about a receipt",
-            Self::LetterMuted => "letter of a muted",
-            Self::Settle => "settle and pay out",
-            Self::PayoutBack => "payout that comes back",
-            Self::Enter => "enter",
-            Self::Leave => "leave, enter elsewhere",
-            Self::EnterByCode => "enter by a code, leave",
-            Self::GatePage => "page between gates",
-            Self::UpdateGate => "update (gate)",
-            Self::GiveTicket => "give a ticket",
-            Self::TakeTicket => "take a ticket",
-            Self::GiftTicket => "give by a number",
-            Self::TakeGift => "take by a number",
-            Self::InstallAnew => "lose, install anew",
-            Self::AnswerChange => "change, answer",
-            Self::CancelEvent => "cancel, refund",
-            Self::ChangeAgain => "change again, answer",
-            Self::CancelChange => "cancel while it is changed",
-            Self::Call => "call",
-            Self::CallCalled => "call, the called hangs up",
-            Self::CallUnanswered => "call, nobody answers",
-            Self::CallToTheEnd => "call until the card ends",
-            Self::CallSettled => "call, cut off, settled",
-            Self::CallByLinks => "call, paid by links",
-            Self::CallUpdating => "call, the switch updates",
-            Self::CallBlocked => "call, its card is blocked",
-            Self::CallByNumber => "call by a number",
-            Self::CallMuted => "call of a muted",
-            Self::StaffOrder => "staff comes and goes",
-            Self::ByHand => "count by hand",
-            Self::LostGate => "lost gate, replaced",
-            Self::GateNumber => "new gate, by a number",
-            Self::Relay => "pages of a lost gate",
-            Self::TicketNumber => "ticket by a number",
-            Self::WaitList => "waiting list",
-        }
+    fn has(self, need: Need) -> bool {
+        self.needs().contains(&need)
     }
-    /// Which of the conversations by credit must be over before this one; `None`: it is not about credit.
-    pub(super) fn by_credit(self) -> Option<&'static [Self]> {
-        match self {
-            Self::RegisterCard => Some(&[]),
-            _ if self.at_gates() => Some(&[Self::RegisterCard]),
-            Self::CreditTap | Self::BuyCard | Self::BuyLater | Self::BuyCancel | Self::GiveBackUnits => {
-                Some(&[Self::RegisterCard])
-            }
-            Self::BuyTopUp | Self::GiveBack => Some(&[Self::RegisterCard, Self::BuyCard]),
-            Self::CreditAuthorize => Some(&[Self::RegisterCard, Self::CreditTap]),
-            Self::CreditClear | Self::CreditClose => {
-                Some(&[Self::RegisterCard, Self::CreditTap, Self::CreditAuthorize])
-            }
-            Self::CreditReceipt => {
-                Some(&[Self::RegisterCard, Self::CreditTap, Self::CreditAuthorize, Self::CreditClear])
-            }
-            Self::LetterToCustomer => Some(&[
-                Self::RegisterCard,
-                Self::CreditTap,
-                Self::CreditAuthorize,
-                Self::CreditClear,
-                Self::CreditReceipt,
-            ]),
+    /// The conversation by credit that must be over before this one.
+    pub(super) fn after(self) -> Option<Self> {
+        let named = self.needs().iter().find_map(|need| match need {
+            After(before) => Some(*before),
             _ => None,
-        }
+        });
+        named.or(self.at_gates().then_some(Self::RegisterCard))
+    }
+    /// Whether it is about credit.
+    pub(super) fn by_credit(self) -> bool {
+        self.has(Credit) || self.after().is_some()
     }
     /// Whether the issuer must sell over the network.
     pub(super) fn buys(self) -> bool {
-        let buys = matches!(self, Self::BuyCard | Self::BuyTopUp | Self::BuyLater | Self::BuyCancel | Self::GiveBack);
-        buys || self == Self::GiveBackUnits || self.at_gates()
+        self.has(Shop) || self.at_gates()
     }
     /// Whether there is an event.
     pub(super) fn at_gates(self) -> bool {
-        let gates = matches!(self, Self::Enter | Self::Leave | Self::EnterByCode | Self::GatePage | Self::UpdateGate);
-        let sold = self.numbers() || self.queues();
-        gates || sold || self.gives() || self.changes() || self.by_staff() || self.loses()
+        let sold = self.has(Event) || self.numbers() || self.queues();
+        sold || self.gives() || self.changes() || self.by_staff() || self.loses()
     }
     /// Whether tickets are sold by number.
     pub(super) fn numbers(self) -> bool {
-        self == Self::TicketNumber
+        self.has(Booth)
     }
     /// Whether people wait for tickets.
     pub(super) fn queues(self) -> bool {
-        self == Self::WaitList
+        self.has(Queue)
     }
     /// Whether a gate is lost.
     pub(super) fn loses(self) -> bool {
-        matches!(self, Self::LostGate | Self::GateNumber | Self::Relay)
+        self.has(Losing)
     }
     /// Whether there is staff at the gates.
     pub(super) fn by_staff(self) -> bool {
-        matches!(self, Self::StaffOrder | Self::ByHand)
+        self.has(Staff)
     }
     /// Whether tickets are given on.
     pub(super) fn gives(self) -> bool {
-        matches!(self, Self::GiveTicket | Self::TakeTicket | Self::GiftTicket | Self::TakeGift | Self::InstallAnew)
+        self.has(Giving)
     }
     /// Whether the promoter changes its event.
     pub(super) fn changes(self) -> bool {
-        matches!(self, Self::AnswerChange | Self::CancelEvent) || self.follows_change()
+        self.has(Changes) || self.follows_change()
     }
     /// Whether another change was told before.
     pub(super) fn follows_change(self) -> bool {
-        matches!(self, Self::ChangeAgain | Self::CancelChange)
+        self.has(Changed)
     }
     /// Whether merchants and users call each other by numbers.
     pub(super) fn rings(self) -> bool {
-        matches!(self, Self::CallByNumber | Self::CallMuted)
+        self.has(Rings)
     }
     /// Whether somebody calls.
     pub(super) fn calls(self) -> bool {
-        let lines = matches!(
-            self,
-            Self::Call
-                | Self::CallCalled
-                | Self::CallUnanswered
-                | Self::CallToTheEnd
-                | Self::CallSettled
-                | Self::CallByLinks
-                | Self::GiveBackUnits
-        );
-        lines || self.rings() || self.parks().is_some()
+        self.has(Calls) || self.rings() || self.parks().is_some()
     }
     /// After how many frames of the call a parked update of the switch can be answered, at the earliest; `None`: none is parked.
     pub(super) fn parks(self) -> Option<usize> {
-        match self {
-            Self::CallUpdating => Some(0),
-            Self::CallBlocked => Some(RINGS),
+        self.needs().iter().find_map(|need| match need {
+            Parks(from) => Some(*from),
             _ => None,
-        }
+        })
     }
     /// Whether people and merchants write.
     pub(super) fn writes(self) -> bool {
-        matches!(self, Self::LetterToCustomer | Self::LetterAbout | Self::LetterMuted) || self.rings()
+        self.has(Letters) || self.rings()
     }
     /// Whether there are contracts, and a bank that pays.
     pub(super) fn settles(self) -> bool {
-        matches!(self, Self::Settle | Self::PayoutBack)
+        self.has(Settling)
     }
 }

@@ -110,7 +110,7 @@ struct Steps {
 }
 
 fn town(conversation: Conversation, broken: Broken) -> Result<Town, String> {
-    let credit = u64::from(conversation.by_credit().is_some());
+    let credit = u64::from(conversation.by_credit());
     let (buying, letters) = (u64::from(conversation.buys()), u64::from(conversation.writes()));
     let (settling, tickets) = (u64::from(conversation.settles()), u64::from(conversation.at_gates()));
     let (giving, changing) = (u64::from(conversation.gives()), u64::from(conversation.changes()));
@@ -299,9 +299,21 @@ pub fn matrix(of: &[Conversation], broken: Broken, progress: impl FnMut(u64, u64
     played(of, 1, broken, progress)
 }
 
+/// What is wrong with a conversation that nothing disturbs, in a town that comes to rest after it.
+pub fn undisturbed(conversation: Conversation, broken: Broken) -> Vec<String> {
+    let mut town = match town(conversation, broken) {
+        Ok(town) => town,
+        Err(why) => return vec![why],
+    };
+    plan(&mut town, None);
+    conversation.run(&mut town, &Plan::PLAIN);
+    town.calm();
+    town.judge()
+}
+
 /// Runs one cell of so many, spread over all conversations, each of which runs without a fault first.
 pub fn one_of(each: usize, broken: Broken) -> Vec<Cell> {
-    played(&Conversation::ALL, each.max(1), broken, |_, _| {})
+    played(Conversation::ALL, each.max(1), broken, |_, _| {})
 }
 
 /// One cell of `each` of each conversation, on all cores; in the order of steps and faults.

@@ -3,7 +3,8 @@
 use super::Conversation;
 use super::steps::{
     FESTIVAL, answer, ask_number, ask_purchases, ask_till, ask_wallet, buy, call, call_by_units, call_meanwhile,
-    code_then_touches, enter, hand_over, lose, reissue, ring, sell_out, send, settle, ticket, write_and_read,
+    code_then_touches, codes_alone, comes_back, enter, hand_over, lose, pass_by, plan_anew, put_back, reconcile,
+    reissue, ring, sell_out, send, settle, ticket, write_and_read,
 };
 use crate::act::Ringer;
 use crate::dial::{Ends, Spoken};
@@ -21,8 +22,8 @@ use tegata_processor::bank::TestCard;
 impl Conversation {
     /// What must have been so before.
     pub(super) fn prepare(self, town: &mut Town) {
-        if let Some(before) = self.by_credit() {
-            before.iter().for_each(|earlier| earlier.run(town, &Plan::PLAIN));
+        if self.by_credit() {
+            self.go_before(town);
             if self.at_gates() {
                 buy(town, ARTICLES.len() as u64 + 1, None);
                 town.gates_update(true);
@@ -39,6 +40,9 @@ impl Conversation {
             }
             if self.loses() {
                 lose(town);
+            }
+            if self == Self::PutBack {
+                put_back(town);
             }
             if self == Self::Relay {
                 Self::LostGate.run(town, &Plan::PLAIN);
@@ -111,6 +115,13 @@ impl Conversation {
             Self::Settle.run(town, &Plan::PLAIN);
         }
         town.wait(30);
+    }
+    /// What it follows by credit, one after the other.
+    fn go_before(self, town: &mut Town) {
+        if let Some(before) = self.after() {
+            before.go_before(town);
+            before.run(town, &Plan::PLAIN);
+        }
     }
     pub(super) fn run(self, town: &mut Town, plan: &Plan) {
         match self {
@@ -186,6 +197,17 @@ impl Conversation {
                 town.wait(LIST_AGE + RECORD_AGE + 60);
                 town.update_wallet_plain(0);
             }
+            Self::GiveBackTicket => {
+                if let Some(card) = ticket(town, 0) {
+                    town.give_back(0, card);
+                    town.wake_person(0);
+                }
+                town.update_wallet_plain(0);
+                town.wake_person(0);
+                town.update_gate_plain(0);
+                town.wait(LIST_AGE + RECORD_AGE + 60);
+                town.update_wallet_plain(0);
+            }
             Self::LetterToCustomer => {
                 let customer = town.addresses(0).into_iter().find(|to| to.receipt().is_none());
                 write_and_read(town, customer);
@@ -229,6 +251,8 @@ impl Conversation {
             Self::TakeTicket => hand_over(town, (1, 0), plan.fault),
             Self::GiftTicket => send(town, (0, 1)),
             Self::TakeGift => send(town, (1, 0)),
+            Self::NeverRegistered => comes_back(town, false, plan.fault),
+            Self::NeverTaken => comes_back(town, true, None),
             Self::InstallAnew => reissue(town, (1, 0)),
             Self::AnswerChange => {
                 town.change_once(false);
@@ -262,6 +286,14 @@ impl Conversation {
                 town.wake_person(0);
                 town.wait(LIST_AGE + RECORD_AGE + 60);
                 town.update_wallet_plain(0);
+            }
+            Self::PlanAnew => plan_anew(town),
+            Self::PutBack => {
+                reconcile(town);
+                buy(town, FESTIVAL, None);
+                town.wake_person(0);
+                pass_by(town, 2);
+                pass_by(town, 1);
             }
             Self::Call => call(town, (Some(150_000), Ends::Stop), plan.fault),
             Self::CallCalled => call(town, (Some(61_000), Ends::Called), plan.fault),
@@ -324,6 +356,7 @@ impl Conversation {
             }
             Self::ByHand => {
                 town.by_hand(0, Some(1), Hand::In(3));
+                town.by_hand(2, Some(1), Hand::Out(2));
                 town.tell_gates();
                 if let Some(card) = ticket(town, 0) {
                     town.by_hand(1, Some(1), Hand::Over(card));
@@ -331,6 +364,7 @@ impl Conversation {
                 }
                 town.tell_gates();
             }
+            Self::CodesAlone => codes_alone(town),
             Self::LostGate => {
                 town.declare_lost(0);
                 town.replace_gate(0);

@@ -5,7 +5,7 @@ use crate::dial::{Dialled, Ends, Spoken};
 use crate::dice::flip;
 use crate::fault::FrameFault;
 use crate::park::{Comes, Park};
-use crate::template::ARTICLES;
+use crate::template::{ARTICLES, LIST_AGE, RECORD_AGE, REGISTER_WITHIN};
 use crate::town::Town;
 use crate::venue::{Code, CodeFault};
 use tegata_core::card::CallEnd;
@@ -13,7 +13,9 @@ use tegata_core::talk::call::SwitchNotice;
 use tegata_core::talk::enter::{Direction, GateNotice, WalletEnterNotice, Window};
 use tegata_core::talk::reach::Address;
 use tegata_core::{CardId, Time};
+use tegata_gate::Hand;
 use tegata_processor::bank::TestCard;
+use tegata_wallet::Standing;
 
 /// The article of the first sort of ticket.
 pub(super) const FESTIVAL: u64 = ARTICLES.len() as u64 + 1;
@@ -30,6 +32,14 @@ pub(super) fn enter(town: &mut Town, gate: usize, fault: Option<(usize, FrameFau
         town.visit(0, gate, (held.card, 1), fault);
         town.wake_person(0);
     }
+}
+
+/// The same, in a conversation that is not about this: nothing goes wrong between the two.
+pub(super) fn pass_by(town: &mut Town, gate: usize) {
+    let crossed = town.crossed;
+    enter(town, gate, None);
+    town.wake_gate(gate);
+    town.crossed = crossed;
 }
 
 /// What the wallet's ticket knows of the first zone: how many entries it has used, and whether it is in.
@@ -86,14 +96,39 @@ fn read(town: &mut Town, gate: usize, code: &Code, fault: Option<CodeFault>) -> 
     opened
 }
 
-/// The wallet shows a code to this gate's camera, and touches the gate where that does not let in. Whether somebody came in.
-fn enter_by_code(town: &mut Town, gate: usize) -> bool {
+/// The wallet shows a code to this gate's camera. Whether that let in.
+fn shows(town: &mut Town, gate: usize) -> bool {
     let number = town.venue.as_ref().map_or(0, |venue| venue.codes.len());
     let code = ticket(town, 0).and_then(|card| town.show_code(0, card, gate));
     town.wake_person(0);
     let plan = town.venue.as_ref().and_then(|venue| venue.code_plan);
     let fault = plan.filter(|(at, _)| *at == number).map(|(_, fault)| fault);
-    code.is_some_and(|code| read(town, gate, &code, fault)) || touches(town, gate, None)
+    code.is_some_and(|code| read(town, gate, &code, fault))
+}
+
+/// The same, and it touches the gate where that does not let in. Whether somebody came in.
+fn enter_by_code(town: &mut Town, gate: usize) -> bool {
+    shows(town, gate) || touches(town, gate, None)
+}
+
+/// In by a code, out by a supervisor's hand, in by the next code, and by another one the day after. No gate tells the wallet: its holder
+/// says what has happened, and the next code is for the next entry (R21).
+pub(super) fn codes_alone(town: &mut Town) {
+    let Some(card) = ticket(town, 0) else {
+        return;
+    };
+    if !shows(town, 0) {
+        return;
+    }
+    town.by_hand(0, Some(1), Hand::Over(card));
+    town.says_of_code(0, (card, 1), true);
+    town.wake_person(0);
+    if shows(town, 0) {
+        town.wait(Time::DAY);
+        town.says_of_code(0, (card, 1), false);
+        town.wake_person(0);
+        shows(town, 0);
+    }
 }
 
 /// In by a code, out by a touch, and in by a touch at another door. One fault strands nobody: each succeeds, at its second try at the
@@ -152,6 +187,95 @@ pub(super) fn hand_over(town: &mut Town, (from, to): (usize, usize), fault: Opti
         town.saw_hands(card);
         town.register_ticket_plain(to, card);
         town.wake_person(0);
+    }
+}
+
+/// So many updates until a wallet must have heard what was lost on its way once.
+const UPDATES: usize = 4;
+
+/// A wallet gives its ticket, and nobody takes it up: by a touch whose receiver never registers, or by a number that nobody types in. It
+/// comes back by the provider alone when its time is over (R12), whatever went wrong once.
+pub(super) fn comes_back(town: &mut Town, by_number: bool, fault: Option<(usize, FrameFault)>) {
+    let Some(card) = ticket(town, 0) else {
+        return;
+    };
+    if standing(town, card) == Some(Standing::CameBack) {
+        return;
+    }
+    if by_number {
+        // A number that is not known is asked for again.
+        let sent = town.gift(0, card);
+        town.wake_person(0);
+        if sent.is_none() {
+            town.gift(0, card);
+        }
+    } else {
+        town.hand(0, 1, card, fault, (true, true));
+        town.wake_person(1);
+    }
+    town.wake_person(0);
+    town.saw_hands(card);
+    town.update_wallet_plain(0);
+    town.wake_person(0);
+    town.wait(REGISTER_WITHIN + RECORD_AGE + 60);
+    let is_here = |town: &Town| matches!(standing(town, card), Some(Standing::Own | Standing::CameBack));
+    for _ in 0..UPDATES {
+        if is_here(town) {
+            return;
+        }
+        town.update_wallet_plain(0);
+        town.wake_person(0);
+    }
+    if town.people[0].tampered.is_none() && !is_here(town) {
+        let stands = standing(town, card);
+        town.wrong.push(format!("R12: nobody took {card}, and it has not come back: {stands:?}"));
+    }
+}
+
+/// How the first wallet holds a ticket.
+fn standing(town: &Town, card: CardId) -> Option<Standing> {
+    let wallet = &town.people[0].wallet;
+    Some(wallet.standing(&wallet.ticket(card).ok()?.purse))
+}
+
+/// A ticket is kept for the wallet under one plan of the event and paid under the next, and a gate hears of that.
+pub(super) fn plan_anew(town: &mut Town) {
+    let kept = town.reserve(0, FESTIVAL, None);
+    town.wake_person(0);
+    town.plan_anew();
+    town.add_category();
+    if let Some(number) = kept {
+        town.pay_purchase_plain(0, number);
+        town.wake_person(0);
+    }
+    town.wait(2);
+    ask_purchases(town);
+    town.wake_person(0);
+    town.update_gate_plain(0);
+    pass_by(town, 0);
+}
+
+/// After a backup is made the wallet's ticket comes in, and wallet and gate update; then the provider is put back.
+pub(super) fn put_back(town: &mut Town) {
+    town.center.back_up();
+    enter(town, 0, None);
+    town.update_wallet_plain(0);
+    town.update_gate_plain(0);
+    town.put_provider_back();
+}
+
+/// Wallet and gate bring the word of a provider that was put back for where they stand; it waits for everybody, and nothing is sold then
+/// before its operator has compared what was sold after the backup (R15).
+pub(super) fn reconcile(town: &mut Town) {
+    town.update_wallet_plain(0);
+    town.wake_person(0);
+    town.update_gate_plain(0);
+    town.wake_gate(0);
+    if town.sales_wait() {
+        town.wait(LIST_AGE + RECORD_AGE + 60);
+        town.reserve(0, FESTIVAL, None);
+        town.wake_person(0);
+        town.compare_sales(false);
     }
 }
 
