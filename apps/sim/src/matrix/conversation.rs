@@ -99,6 +99,16 @@ pub enum Conversation {
     CallUpdating,
     /// The same, and the card is blocked when it rings: the answer says so.
     CallBlocked,
+    /// A call, and its tariff changes meanwhile: the agreed one holds.
+    CallRepriced,
+    /// Calls through trunks of an operator and of nobody, settled and paid out.
+    CallThroughTrunks,
+    /// A way to the network, until the user closes it.
+    Surf,
+    /// A way to the network, until what may be spent is over.
+    SurfToTheEnd,
+    /// A way to the network whose hotspot is stopped.
+    SurfStopped,
     /// Both sides say where they are called, ask for numbers, and each is called.
     CallByNumber,
     /// A user mutes a merchant that has a number, and that one and a new one ring nowhere; then one does again.
@@ -121,7 +131,7 @@ pub enum Conversation {
 
 impl Conversation {
     /// Every one.
-    pub const ALL: [Self; 56] = [
+    pub const ALL: [Self; 61] = [
         Self::Install,
         Self::Load,
         Self::FirstTap,
@@ -169,6 +179,11 @@ impl Conversation {
         Self::CallByLinks,
         Self::CallUpdating,
         Self::CallBlocked,
+        Self::CallRepriced,
+        Self::CallThroughTrunks,
+        Self::Surf,
+        Self::SurfToTheEnd,
+        Self::SurfStopped,
         Self::CallByNumber,
         Self::CallMuted,
         Self::StaffOrder,
@@ -229,6 +244,11 @@ impl Conversation {
             Self::CallByLinks => "call, paid by links",
             Self::CallUpdating => "call, the switch updates",
             Self::CallBlocked => "call, its card is blocked",
+            Self::CallRepriced => "call, its tariff changes",
+            Self::CallThroughTrunks => "calls through trunks",
+            Self::Surf => "surf",
+            Self::SurfToTheEnd => "surf to the end",
+            Self::SurfStopped => "surf, the hotspot stops",
             Self::CallByNumber => "call by a number",
             Self::CallMuted => "call of a muted",
             Self::StaffOrder => "staff comes and goes",
@@ -320,6 +340,10 @@ impl Conversation {
                 | Self::CallSettled
                 | Self::CallByLinks
                 | Self::GiveBackUnits
+                | Self::CallThroughTrunks
+                | Self::Surf
+                | Self::SurfToTheEnd
+                | Self::SurfStopped
         );
         lines || self.rings() || self.parks().is_some()
     }
@@ -327,7 +351,7 @@ impl Conversation {
     pub(super) fn parks(self) -> Option<usize> {
         match self {
             Self::CallUpdating => Some(0),
-            Self::CallBlocked => Some(RINGS),
+            Self::CallBlocked | Self::CallRepriced => Some(RINGS),
             _ => None,
         }
     }
@@ -337,6 +361,6 @@ impl Conversation {
     }
     /// Whether there are contracts, and a bank that pays.
     pub(super) fn settles(self) -> bool {
-        matches!(self, Self::Settle | Self::PayoutBack)
+        matches!(self, Self::Settle | Self::PayoutBack | Self::CallThroughTrunks)
     }
 }
