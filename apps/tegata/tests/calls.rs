@@ -95,7 +95,13 @@ fn a_switch_is_set_up_by_its_operator() {
     let running = Running::start(&data, &[&run[..], &["--operator", &paid]].concat());
     assert!(running.address.starts_with("127.0.0.1:"));
     assert_eq!(running.said["emergency"], serde_json::json!(["112", "911"]));
+    assert_eq!(running.said["relay"], "127.0.0.1", "callers hear that their time ends");
     drop(running);
+    let silent = Running::start(&data, &[&run[..], &["--end-to-end"]].concat());
+    assert!(silent.said["relay"].is_null());
+    drop(silent);
+    let nowhere = ["switch", "exchange", "run", "--listen", "0.0.0.0:0", "--announcement", "none"];
+    bad(&data, &nowhere, "name an address of it (--relay)");
     assert_eq!(good(&data, &["switch", "exchange", "calls"])["calls"].as_array().map(Vec::len), Some(0));
     assert_eq!(good(&data, &["switch", "exchange", "calls", "--by-trunk"])["trunks"].as_array().map(Vec::len), Some(0));
     assert_eq!(good(&data, &["provider", "trunks"])["trunks"].as_array().map(Vec::len), Some(0));
