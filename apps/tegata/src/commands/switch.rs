@@ -247,6 +247,19 @@ fn operators(texts: &[String], config: &Config) -> Result<HashMap<String, PartyI
     texts.iter().map(one).collect()
 }
 
+/// Who is paid by trunk, for whoever starts the switch: it cannot know who has joined, and a name that is mistyped pays its owner.
+fn paid_by_trunk(operators: &HashMap<String, PartyId>) -> String {
+    let mut lines: Vec<_> = operators.iter().map(|(trunk, party)| format!("{party} for {trunk}")).collect();
+    lines.sort();
+    match lines.as_slice() {
+        [] => String::new(),
+        lines => format!(
+            "Paid for calls through trunks: {}. If no merchant of that id has joined, the switch's owner is: see `provider trunks`. ",
+            lines.join(", ")
+        ),
+    }
+}
+
 /// Connects calls until it is stopped.
 fn open(
     place: &Place,
@@ -262,6 +275,7 @@ fn open(
     let phones = Phones::read(folder.path())?;
     let known = phones.0.keys().cloned().collect();
     let (emergency, relay) = (config.emergency.numbers.clone(), config.relay);
+    let paid = paid_by_trunk(&operators);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut desk = Desk::new(switch);
     desk.operators = operators;
@@ -276,7 +290,7 @@ fn open(
         let address = sip.address();
         write_address(folder.path(), &address.to_string())?;
         let text = format!(
-            "{} connects calls at {address}. {}{}{}Now dial with a wallet, in another window:\n  tegata wallet alice call NUMBER --at {name}",
+            "{} connects calls at {address}. {}{}{}{paid}Now dial with a wallet, in another window:\n  tegata wallet alice call NUMBER --at {name}",
             bold(name),
             if recovered == 0 { String::new() } else { format!("{recovered} calls that were cut off have ended. ") },
             // Whoever runs it must know that before somebody needs help.
@@ -486,13 +500,13 @@ mod tests {
 
     #[test]
     fn people_read_words_and_programs_names() {
-        use tegata_core::{Amount, Hash, Unit};
+        use tegata_core::{Amount, CardId, Hash, Unit};
         let amount = |minor| Amount::new(Unit::USD, minor).expect("in range");
         let record = CallRecord {
             number: 17,
             at: Time(1_800_000_000),
             called: "0301".to_owned(),
-            card: None,
+            card: Some(CardId([1; 16])),
             lasted: Some(61_500),
             paid: amount(30),
             used: amount(25),
