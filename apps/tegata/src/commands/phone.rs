@@ -295,12 +295,17 @@ fn price(tariff: &CallTariff) -> String {
         let kept = if tariff.setup_kept == Some(true) { ", also if nobody answers" } else { "" };
         text.push_str(&format!(", and {} to be connected{kept}", amount(tariff.setup)));
     }
-    // What it costs if it ends at once, which nobody should have to reckon.
-    if let (true, Some(least)) = (tariff.minimum > 1, tariff.least()) {
-        let first = span(tariff.minimum.saturating_mul(tariff.length));
-        text.push_str(&format!("; once it is answered, {} at least, for the first {first}", amount(least)));
+    if let Some(least) = at_least(tariff) {
+        text.push_str(&format!("; once it is answered, {least}"));
     }
     text
+}
+
+/// What it costs if it ends at once, which nobody should have to reckon; `None`: no more than one unit.
+pub(super) fn at_least(tariff: &CallTariff) -> Option<String> {
+    let least = Amount::new(tariff.unit, tariff.least().filter(|_| tariff.minimum > 1 && tariff.price > 0)?)?;
+    let first = span(tariff.minimum.saturating_mul(tariff.length));
+    Some(format!("{least} at least, for the first {first}"))
 }
 
 /// A length of time; the unit alone where it is one of it.
