@@ -164,6 +164,10 @@ impl<V: Vault> Issuer<V> {
             // Its answer may have been lost.
             Some(last) if (last.claimed().ahead, &last.claimed().rates) == (ahead, &tariff.rates) => last,
             last => {
+                // One that was lost on its way is brought first: numbers have no gaps.
+                if let Some(last) = &last {
+                    let _: Verified<Done> = self.device.request(post, last, now)?;
+                }
                 tariff.number = last.map_or(0, |last| last.claimed().number) + 1;
                 let signed = self.device.signed(tariff)?;
                 let mut batch = Batch::default();

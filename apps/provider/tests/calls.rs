@@ -654,6 +654,14 @@ fn the_operator_of_a_trunk_is_paid_for_the_calls_through_it_less_its_own_fee() {
         ];
         assert_eq!(rows.len(), 3, "{rows:?}");
         assert!(expected.iter().all(|row| rows.contains(row)), "{rows:?}");
+        // Whoever mistypes an operator is told so.
+        let (question, now) = (serde_json::json!({ "do": "trunks" }), lines.world.now);
+        let told = tegata_provider::operator::answer(&mut lines.world.provider, &question, now, [0; 32]);
+        let rows = told["trunks"].as_array().expect("rows");
+        let mistyped: Vec<_> = rows.iter().filter(|row| !row["unknown_operator"].is_null()).collect();
+        assert_eq!(mistyped.len(), 1, "{told}");
+        let (named, paid) = (&mistyped[0]["unknown_operator"], &mistyped[0]["operator"]);
+        assert_eq!((named, paid), (&PartyId([9; 16]).to_string().into(), &owner.to_string().into()));
         // Settled: each is due what its trunks brought.
         let now = lines.world.now;
         lines.world.provider.settle(now).expect("settled");

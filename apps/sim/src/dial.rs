@@ -14,6 +14,7 @@ use tegata_core::step::Event;
 use tegata_core::talk::call::{Caller, CallerNotice, Exchange, SwitchCall, SwitchNotice, WalletCall};
 use tegata_core::talk::journal::Through;
 use tegata_device::{Device, Now, TapError, TapStep, TerminalTap, WalletTap};
+use tegata_issuer::Issuer;
 use tegata_switch::Switch;
 use tegata_vault::SimulatedVault;
 
@@ -87,6 +88,8 @@ pub struct SwitchSide<'a> {
     pub own: &'a mut Switch<SimulatedVault>,
     /// Its line to the provider.
     pub center: &'a mut Center,
+    /// The issuer of the cards that pay.
+    pub issuer: &'a mut Issuer<SimulatedVault>,
     /// An update that goes on meanwhile.
     pub parked: Option<&'a mut Parked>,
 }
@@ -186,7 +189,7 @@ impl Dial {
         while switch.parked.as_ref().is_some_and(|parked| parked.is_due(crossed)) {
             let now = self.now(self.clocks.terminal, dice);
             if let Some(parked) = &mut switch.parked {
-                parked.go_on(crossed, (&mut *switch.own, &mut *switch.center), now);
+                parked.go_on(crossed, (&mut *switch.own, &mut *switch.center, &mut *switch.issuer), now);
             }
             let paying = self.switch.talking().look(SwitchCall::card).flatten();
             let dead = |(card, generation)| switch.own.exchange().is_ok_and(|it| it.anchors.is_dead(card, generation));

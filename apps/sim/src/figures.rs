@@ -49,6 +49,8 @@ pub struct Figures {
     pub cut: u64,
     /// Calls that a wallet ended from its records, or was told the end of by the provider.
     pub hung_up: u64,
+    /// Ways to the network that were opened.
+    pub surfed: u64,
     /// Numbers to call somebody at that were given.
     pub numbers: u64,
     /// Calls by such a number that were answered.
@@ -98,6 +100,7 @@ impl AddAssign for Figures {
         self.connected += more.connected;
         self.cut += more.cut;
         self.hung_up += more.hung_up;
+        self.surfed += more.surfed;
         self.numbers += more.numbers;
         self.reached += more.reached;
         self.silent += more.silent;
@@ -142,6 +145,7 @@ impl Town {
             connected: self.lines.as_ref().map_or(0, |lines| lines.connected),
             cut: self.lines.as_ref().map_or(0, |lines| lines.cut),
             hung_up: self.lines.as_ref().map_or(0, |lines| lines.hung_up),
+            surfed: self.lines.as_ref().map_or(0, |lines| lines.surfed),
             numbers: self.ringing.as_ref().map_or(0, |ringing| ringing.given.len() as u64),
             reached: self.ringing.as_ref().map_or(0, |ringing| ringing.answered),
             silent: self.ringing.as_ref().map_or(0, |ringing| ringing.silent),

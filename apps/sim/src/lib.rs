@@ -20,6 +20,7 @@ mod link;
 mod matrix;
 mod park;
 mod post;
+mod surf;
 mod talk;
 mod tap;
 mod template;

@@ -42,6 +42,10 @@ impl Link {
     pub fn crossed(&self) -> usize {
         self.frames.len()
     }
+    /// Whether nothing crosses any more.
+    pub fn is_cut(&self) -> bool {
+        self.cut
+    }
     /// A frame is sent.
     pub fn cross(&mut self, frame: Vec<u8>, air: &mut Air, dice: &mut Dice) -> Crossed {
         if self.cut {

@@ -2,8 +2,9 @@
 //! until it is quiet. Between question and answer the switch goes on (R13).
 
 use crate::post::Center;
-use tegata_core::CardId;
+use tegata_core::{CardId, Hash, Unit};
 use tegata_device::{Now, PostError, Summary, UpdateError, UpdateStep, Updating, post_one};
+use tegata_issuer::{Issuer, IssuerError};
 use tegata_switch::Switch;
 use tegata_vault::{CommitFault, Faults, SimulatedVault};
 
@@ -55,8 +56,32 @@ pub struct Park {
     pub hears: usize,
     /// How the first one comes.
     pub comes: Comes,
-    /// The operator blocks this card just before the switch asks.
-    pub blocks: Option<CardId>,
+    /// What happens just before the switch asks.
+    pub happens: Happens,
+}
+
+/// What the switch is to hear of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Happens {
+    /// Nothing in particular.
+    Nothing,
+    /// The operator blocks this card.
+    Block(CardId),
+    /// The issuer charges more.
+    Raise,
+}
+
+/// The switch, its line to the provider, and the issuer of the cards that pay.
+pub type Parts<'a> = (&'a mut Switch<SimulatedVault>, &'a mut Center, &'a mut Issuer<SimulatedVault>);
+
+/// The issuer charges a cent more for each unit, in money; one whose answer was lost is brought first. The number of its tariff.
+fn raise(issuer: &mut Issuer<SimulatedVault>, center: &mut Center, now: Now) -> Result<u64, IssuerError> {
+    let last = issuer.tariffs()?.into_iter().find(|signed| signed.claimed().unit == Unit::USD);
+    let mut rates = last.map_or_else(Vec::new, |last| last.claimed().rates.clone());
+    rates.iter_mut().for_each(|rate| rate.price += 1);
+    // Not the chance that the switch uses.
+    let now = Now { entropy: Hash::of(&now.entropy).0, ..now };
+    issuer.set_tariff(center, (Unit::USD, 0), rates, now).map(|tariff| tariff.number)
 }
 
 /// Such an update.
@@ -85,7 +110,7 @@ impl Parked {
         }
     }
     /// Does what is due. A switch that has lost power has forgotten its update.
-    pub fn go_on(&mut self, crossed: usize, (switch, center): (&mut Switch<SimulatedVault>, &mut Center), now: Now) {
+    pub fn go_on(&mut self, crossed: usize, (switch, center, issuer): Parts<'_>, now: Now) {
         let gone = Stage::Over(Err("the switch lost power".into()));
         let stage = std::mem::replace(&mut self.stage, gone);
         if switch.device.vault.is_off() {
@@ -93,9 +118,16 @@ impl Parked {
         }
         let step = match stage {
             Stage::Idle => {
-                if let Some(card) = self.park.blocks {
-                    let done = center.block(card);
-                    center.notes.push(format!("the operator blocks {card}: {done:?}"));
+                match self.park.happens {
+                    Happens::Nothing => {}
+                    Happens::Block(card) => {
+                        let done = center.block(card);
+                        center.notes.push(format!("the operator blocks {card}: {done:?}"));
+                    }
+                    Happens::Raise => {
+                        let done = raise(issuer, center, now);
+                        center.notes.push(format!("the issuer charges more: {done:?}"));
+                    }
                 }
                 Updating::meanwhile(&mut switch.device, now)
             }

@@ -366,7 +366,10 @@ impl Town {
         let mut issuer = Issuer::new(device(issuer, broken));
         let lines = match mix.calls {
             0 => None,
-            _ => Some(Lines::open(&mut center, &mut issuer, (broken, sells), lines)?),
+            _ => {
+                let surfs = Dice::new(seed.rotate_left(44) ^ 0x7375_7266);
+                Some(Lines::open(&mut center, &mut issuer, (broken, sells), (lines, surfs))?)
+            }
         };
         let wallets = usize::try_from(dice.within(3, template::WALLETS as u64)).unwrap_or(3);
         let people = template.wallets.iter().take(wallets).map(|start| Person {

@@ -199,7 +199,7 @@ fn towns_that_call_are_clean() {
     let summary = run_many(0..200, &CALLING, 0, |_| {});
     assert!(summary.failures.is_empty(), "{:?}", summary.failures);
     let figures = summary.figures;
-    let lively = figures.connected > 500 && figures.cut > 20 && figures.hung_up > 20;
+    let lively = figures.connected > 500 && figures.cut > 20 && figures.hung_up > 20 && figures.surfed > 50;
     assert!(lively, "the town is too quiet: {figures:?}");
 }
 

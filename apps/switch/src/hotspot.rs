@@ -63,11 +63,12 @@ struct Session {
 }
 
 /// What a session has to say: words, whether the way is open, whether it is over, and who tells that there is more.
-type Fetched = (Vec<Vec<u8>>, bool, bool, Arc<Notify>);
+pub type Fetched = (Vec<Vec<u8>>, bool, bool, Arc<Notify>);
 
-/// All sessions.
-struct Sessions<V> {
-    switch: Switch<V>,
+/// All sessions of a hotspot, without HTTP: whoever carries the words says when that is, by the clock and in milliseconds of a steady one.
+pub struct Sessions<V> {
+    /// Its records and keys.
+    pub switch: Switch<V>,
     held: HashMap<String, Session>,
     /// It is being stopped: nobody may begin.
     stopped: bool,
@@ -75,7 +76,7 @@ struct Sessions<V> {
 
 impl<V> Sessions<V> {
     /// None yet.
-    fn new(switch: Switch<V>) -> Self {
+    pub fn new(switch: Switch<V>) -> Self {
         Self { switch, held: HashMap::new(), stopped: false }
     }
 }
@@ -196,16 +197,18 @@ impl<V: Vault + Send + 'static> Hotspot<V> {
 
 impl<V: Vault> Sessions<V> {
     /// Sessions that want to look now.
-    fn due(&mut self, ms: u64) -> Vec<String> {
+    pub fn due(&mut self, ms: u64) -> Vec<String> {
         let due =
             |session: &mut Session| session.tap.talking().look(SwitchCall::due).flatten().is_some_and(|at| at <= ms);
         self.held.iter_mut().filter_map(|(id, session)| due(session).then(|| id.clone())).collect()
     }
+    /// When the next one wants to.
+    pub fn next_due(&mut self) -> Option<u64> {
+        self.held.values_mut().filter_map(|session| session.tap.talking().look(SwitchCall::due).flatten()).min()
+    }
     /// How long nothing falls due.
     fn next(&mut self, ms: u64) -> Duration {
-        let next =
-            self.held.values_mut().filter_map(|session| session.tap.talking().look(SwitchCall::due).flatten()).min();
-        Duration::from_millis(next.map_or(u64::MAX, |at| at.saturating_sub(ms))).min(LOOK)
+        Duration::from_millis(self.next_due().map_or(u64::MAX, |at| at.saturating_sub(ms))).min(LOOK)
     }
     /// The ways of cards that the list says are dead end.
     fn end_dead(&mut self, at: (Now, u64)) {
@@ -218,7 +221,7 @@ impl<V: Vault> Sessions<V> {
         dead.iter().for_each(|id| self.tell(id, at, |call| call.ended(CallEnd::CardBlocked)));
     }
     /// Ends all sessions that are on, and lets nobody begin any more. One that cannot be ended so is closed, and ends from what is stored.
-    fn part(&mut self, at: (Now, u64)) {
+    pub fn part(&mut self, at: (Now, u64)) {
         self.stopped = true;
         let on: Vec<String> =
             self.held.iter().filter(|(_, session)| session.over.is_none()).map(|(id, _)| id.clone()).collect();
@@ -230,7 +233,10 @@ impl<V: Vault> Sessions<V> {
     }
     /// Somebody's first word. Gives the session's name, or why there is none: too many have begun and paid nothing yet, or nobody may begin
     /// any more.
-    fn open(
+    ///
+    /// # Errors
+    /// [`SwitchError`]: it cannot charge.
+    pub fn open(
         &mut self,
         service: &str,
         hello: &[u8],
@@ -249,7 +255,8 @@ impl<V: Vault> Sessions<V> {
         self.heard(&id, hello, at);
         Ok(Ok(id))
     }
-    fn heard(&mut self, id: &str, frame: &[u8], (now, ms): (Now, u64)) {
+    /// A frame of this session.
+    pub fn heard(&mut self, id: &str, frame: &[u8], (now, ms): (Now, u64)) {
         let Some(session) = self.held.get_mut(id) else { return };
         session.tap.talking().tell(|call| call.at(ms));
         match session.tap.receive(frame, now, &mut self.switch.device) {
@@ -268,7 +275,8 @@ impl<V: Vault> Sessions<V> {
         session.over.get_or_insert_with(Instant::now);
         session.told.notify_one();
     }
-    fn tell(&mut self, id: &str, (now, ms): (Now, u64), change: impl FnOnce(SwitchCall) -> SwitchCall) {
+    /// Tells a session something, and lets it look.
+    pub fn tell(&mut self, id: &str, (now, ms): (Now, u64), change: impl FnOnce(SwitchCall) -> SwitchCall) {
         let Some(session) = self.held.get_mut(id) else { return };
         session.tap.talking().tell(|call| change(call.at(ms)));
         match session.tap.event(Event::Tick, now, &mut self.switch.device) {
@@ -315,8 +323,12 @@ impl<V: Vault> Sessions<V> {
             self.tell(id, at, more);
         }
     }
+    /// Whether the way of this session is open.
+    pub fn is_open(&self, id: &str) -> bool {
+        self.held.get(id).is_some_and(|session| session.open)
+    }
     /// What a session has to say, and how it stands.
-    fn fetch(&mut self, id: &str) -> Option<Fetched> {
+    pub fn fetch(&mut self, id: &str) -> Option<Fetched> {
         let session = self.held.get_mut(id)?;
         let words = std::mem::take(&mut session.words);
         Some((words, session.open, session.over.is_some(), session.told.clone()))

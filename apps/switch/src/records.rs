@@ -55,7 +55,7 @@ impl CallRecord {
 /// What went through one trunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrunkTotal {
-    /// Calls that have ended.
+    /// Calls that have rung, as the provider counts them: a card was to pay, whether somebody answered or not.
     pub calls: u64,
     /// Those that were answered.
     pub answered: u64,
@@ -71,7 +71,7 @@ pub type TrunkKey = (Option<String>, Option<PartyId>, Unit);
 /// Totals for each trunk, those of the switch's own phones first.
 pub fn by_trunk(records: &[CallRecord]) -> BTreeMap<TrunkKey, TrunkTotal> {
     let mut totals: BTreeMap<TrunkKey, TrunkTotal> = BTreeMap::new();
-    for record in records {
+    for record in records.iter().filter(|record| record.card.is_some()) {
         let unit = record.used.unit();
         let key = (record.trunk.clone(), record.operator, unit);
         let none = TrunkTotal { calls: 0, answered: 0, lasted: 0, used: Amount::zero(unit) };
@@ -83,4 +83,31 @@ pub fn by_trunk(records: &[CallRecord]) -> BTreeMap<TrunkKey, TrunkTotal> {
         total.used = total.used.plus(record.used).unwrap_or(total.used);
     }
     totals
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_that_nobody_answered_count_and_those_that_nobody_agreed_to_do_not() {
+        let usd = |minor| Amount::new(Unit::USD, minor).expect("in range");
+        let record = |card: Option<u8>, lasted, used| CallRecord {
+            number: 1,
+            at: Time(0),
+            called: "4930".into(),
+            card: card.map(|card| CardId([card; 16])),
+            lasted,
+            paid: usd(used),
+            used: usd(used),
+            ended: CallEnd::NoAnswer,
+            trunk: Some("carrier".into()),
+            operator: None,
+            evidence: tegata_core::Hash::ZERO,
+        };
+        let records = [record(None, None, 0), record(Some(1), None, 30), record(Some(2), Some(1_500), 70)];
+        let totals: Vec<_> = by_trunk(&records).into_values().collect();
+        assert_eq!(totals, [TrunkTotal { calls: 2, answered: 1, lasted: 1_500, used: usd(100) }]);
+        assert!(by_trunk(&records[..1]).is_empty());
+    }
 }

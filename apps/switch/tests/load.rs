@@ -158,15 +158,16 @@ fn a_thousand_paid_calls_at_once_and_a_hundred_a_second() {
     let paid: u64 = told.iter().map(|one| one.called.paid.map_or(0, |paid| paid.minor()) / PRICE).sum();
     let most = most.load(Ordering::Relaxed);
     println!(
-        "load: {PHONES} paid calls, {most} people talk at once, {slowest} new ones in the slowest second; answered after {} ms on average, {} ms \
-         at most; {paid} units paid in {} durable writes; {desk_us} us CPU at the desk, {} us a call; sipp: {} good, {} failed, {} retransmissions",
+        "sipp: {} calls good, {} failed, {} retransmissions\n\
+         phones: {PHONES} paid calls, {most} people talk at once, {slowest} new ones in the slowest second; answered after {} ms on average, {} ms at most\n\
+         desk: {paid} units paid in {} durable writes; {desk_us} us CPU, {} us a call",
+        figure(&sipp, "SuccessfulCall(C)"),
+        figure(&sipp, "FailedCall(C)"),
+        figure(&sipp, "Retransmissions(C)"),
         answer.as_millis(),
         longest.as_millis(),
         done.writes,
         desk_us / PHONES,
-        figure(&sipp, "SuccessfulCall(C)"),
-        figure(&sipp, "FailedCall(C)"),
-        figure(&sipp, "Retransmissions(C)"),
     );
     assert_eq!((figure(&sipp, "SuccessfulCall(C)"), figure(&sipp, "FailedCall(C)")), (PHONES, 0));
     let odd = told.iter().find(|one| {

@@ -15,7 +15,13 @@ fn a_day_of_calls_costs_to_the_cent_what_it_should() {
     let played = good(folder.path(), &["replay", "calls", "--calls", "400", "--phones", "30", "--seed", "5"]);
     let figure = |name: &str| played[name].as_u64().unwrap();
     assert_eq!((figure("calls"), figure("mispriced"), figure("unexplained")), (400, 0, 0), "{played}");
+    // Neither side: callers pay one unit ahead, and more than that only as the agreed least; the last link's unit is the operator's.
     assert!(figure("max_units_at_risk") <= 1 && figure("connected") > 200 && figure("cut") > 3, "{played}");
+    assert_eq!(
+        figure("max_units_paid_ahead").max(figure("max_units_served_ahead")),
+        figure("max_units_at_risk"),
+        "{played}"
+    );
     assert!(figure("vanished") > 3 && figure("unanswered") > 10, "{played}");
     assert_eq!(figure("lost_cents"), figure("owed_cents"), "{played}");
 }
@@ -89,7 +95,13 @@ fn a_switch_is_set_up_by_its_operator() {
     let running = Running::start(&data, &[&run[..], &["--operator", &paid]].concat());
     assert!(running.address.starts_with("127.0.0.1:"));
     assert_eq!(running.said["emergency"], serde_json::json!(["112", "911"]));
+    assert_eq!(running.said["relay"], "127.0.0.1", "callers hear that their time ends");
     drop(running);
+    let silent = Running::start(&data, &[&run[..], &["--end-to-end"]].concat());
+    assert!(silent.said["relay"].is_null());
+    drop(silent);
+    let nowhere = ["switch", "exchange", "run", "--listen", "0.0.0.0:0", "--announcement", "none"];
+    bad(&data, &nowhere, "name an address of it (--relay)");
     assert_eq!(good(&data, &["switch", "exchange", "calls"])["calls"].as_array().map(Vec::len), Some(0));
     assert_eq!(good(&data, &["switch", "exchange", "calls", "--by-trunk"])["trunks"].as_array().map(Vec::len), Some(0));
     assert_eq!(good(&data, &["provider", "trunks"])["trunks"].as_array().map(Vec::len), Some(0));

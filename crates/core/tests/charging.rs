@@ -165,16 +165,47 @@ proptest! {
     }
 }
 
+/// A moment of a session: how long it has lasted, in milliseconds, what is paid then, and what the units that have begun come to.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    lasted: u64,
+    paid: u64,
+    begun: u64,
+}
+
+impl Moment {
+    fn of(agreed: &CallTariff, lasted: u64, paid: u64) -> Self {
+        Self { lasted, paid: paid.saturating_sub(agreed.setup), begun: lasted.div_ceil(agreed.length) * agreed.price }
+    }
+    /// What whoever pays loses if the other side goes now.
+    fn ahead(&self) -> u64 {
+        self.paid.saturating_sub(self.begun)
+    }
+    /// What whoever serves loses if the other side goes now.
+    fn behind(&self) -> u64 {
+        self.begun.saturating_sub(self.paid)
+    }
+    /// A unit, or what is left of the agreed least.
+    fn most_ahead(&self, agreed: &CallTariff) -> u64 {
+        agreed.price.max((agreed.price * agreed.minimum).saturating_sub(self.begun))
+    }
+}
+
 /// Plays a session: the payer pays what is asked after `delay`, until it has paid `budget`; somebody hangs up after `hangs_up`. Gives
-/// how it ended, and the most that was paid beyond the units begun.
-fn play(agreed: &CallTariff, lead: u64, delay: u64, budget: u64, hangs_up: u64) -> (Stopped, u64) {
+/// how it ended, and how both sides stood before and after every payment, and at the end: between two of these, only the units begun grow.
+fn play(agreed: &CallTariff, lead: u64, delay: u64, budget: u64, hangs_up: u64) -> (Stopped, Vec<Moment>) {
     let since = 1_000;
     let mut meter = Meter::start(agreed.clone(), lead);
     if meter.first() > 0 {
         meter.pay(meter.first(), 0).expect("the set-up charge");
     }
     meter.answered(since);
-    let (mut now, mut worst, end) = (since, 0, since + hangs_up);
+    let (mut now, mut moments, end) = (since, Vec::new(), since + hangs_up);
+    // What is paid for ends, whoever is late.
+    let stood = |meter: &Meter, now: u64| {
+        let until = meter.ends().expect("it runs").min(now).min(end);
+        Moment::of(agreed, until - since, meter.paid())
+    };
     while let Some(due) = meter.due() {
         let (Due::Ask { at, .. } | Due::Warn { at } | Due::Cut { at }) = due;
         now = now.max(at);
@@ -188,39 +219,44 @@ fn play(agreed: &CallTariff, lead: u64, delay: u64, budget: u64, hangs_up: u64) 
             continue;
         }
         now += delay;
+        moments.push(stood(&meter, now));
         if now >= end || meter.pay(total, now).is_err() {
             break;
         }
-        let begun = agreed.total((now - since).div_ceil(agreed.length)).expect("small");
-        worst = worst.max(meter.paid().saturating_sub(begun));
+        moments.push(stood(&meter, now));
     }
-    (meter.stop(now.min(end)), worst)
+    moments.push(stood(&meter, now));
+    (meter.stop(now.min(end)), moments)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 3_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn nobody_has_more_than_one_unit_at_risk(
+    fn nobody_has_more_than_one_unit_at_risk_beyond_the_agreed_least(
         price in 1..1_000u64,
         setup in 0..200u64,
         length in prop::sample::select(vec![1_000u64, 6_000, 30_000, 60_000]),
-        minimum in 0..2u64,
+        minimum in 0..=10u64,
         (lead, delay) in (0..20_000u64, 0..2_000u64),
         units in 0..40u64,
         hangs_up in 0..2_000_000u64,
     ) {
         let agreed = agreed(&Rate { setup, price, length, minimum, ..rate("", None, 1) });
         let budget = setup + units * price;
-        let (stopped, worst) = play(&agreed, lead, delay, budget, hangs_up);
+        let (stopped, moments) = play(&agreed, lead, delay, budget, hangs_up);
         let lasted = stopped.lasted.expect("answered");
         // The payer: nothing that it did not allow, and one unit ahead of what has begun.
         prop_assert!(stopped.cost + stopped.unused <= budget);
         prop_assert!(stopped.unused <= price, "what goes back is one unit at most: {:?}", stopped);
-        prop_assert!(worst <= price);
-        // The other side: what it gave and was not paid for is one unit at most.
+        for moment in &moments {
+            prop_assert!(moment.ahead() <= moment.most_ahead(&agreed), "{:?}", moment);
+            // The other side: what it gave and was not paid for is one unit at most, whatever the least is.
+            prop_assert!(moment.behind() <= price, "{:?}", moment);
+        }
         let due = agreed.cost(Some(lasted)).expect("small");
-        prop_assert!(due - stopped.cost <= price, "{} {:?}", due, stopped);
+        prop_assert!(due - stopped.cost <= price.max(price * minimum), "{} {:?}", due, stopped);
+        // Whoever has paid the least pays all that is due; else only the least was never paid.
         if stopped.cost > setup {
             prop_assert_eq!(stopped.cost, due);
         }
@@ -228,20 +264,21 @@ proptest! {
 }
 
 /// Plays a session that is paid link by link: chains are committed to and links shown after `delay`, each as the unit before it begins,
-/// until `budget` is spent. Gives how it ended, and what was committed to.
-fn play_links(agreed: &CallTariff, delay: u64, budget: u64, hangs_up: u64) -> (Stopped, u64) {
+/// until `budget` is spent. Gives how it ended, what was committed to, and how both sides stood at each millisecond.
+fn play_links(agreed: &CallTariff, delay: u64, budget: u64, hangs_up: u64) -> (Stopped, u64, Vec<Moment>) {
     let (since, end) = (1_000, 1_000 + hangs_up);
     let mut meter = Meter::start(agreed.clone(), 0);
     if meter.first() > 0 {
         meter.pay(meter.first(), 0).expect("the set-up charge");
     }
     meter.answered(since);
-    let (mut committed, mut shown, mut asked) = (agreed.setup, agreed.setup, None);
+    let (mut committed, mut shown, mut asked, mut moments) = (agreed.setup, agreed.setup, None, Vec::new());
     // Every millisecond both sides look.
     for now in since..end {
-        if let Some(due) = meter.due().filter(|due| due.at() <= now) {
+        moments.push(Moment::of(agreed, now - since, shown));
+        while let Some(due) = meter.due().filter(|due| due.at() <= now) {
             match due {
-                Due::Cut { .. } => return (meter.stop(now), committed),
+                Due::Cut { .. } => return (meter.stop(now), committed, moments),
                 Due::Warn { .. } => meter.done(due),
                 Due::Ask { total, .. } => {
                     meter.done(due);
@@ -265,28 +302,36 @@ fn play_links(agreed: &CallTariff, delay: u64, budget: u64, hangs_up: u64) -> (S
         if now >= since + delay && due > shown && meter.pay(due, now).is_ok() {
             shown = due;
         }
+        // By the end of this millisecond the unit has begun whose first one it is.
+        moments.push(Moment::of(agreed, now + 1 - since, shown));
     }
-    (meter.stop(end), committed)
+    (meter.stop(end), committed, moments)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
-    fn nobody_has_more_than_one_unit_at_risk_by_links(
+    fn nobody_has_more_than_one_unit_at_risk_by_links_once_a_second_is_over(
         price in 1..1_000u64,
         setup in 0..200u64,
         length in prop::sample::select(vec![100u64, 250, 999]),
-        minimum in 0..4u64,
+        minimum in 0..=10u64,
         delay in 0..1_500u64,
         units in 0..200u64,
         hangs_up in 0..40_000u64,
     ) {
         let agreed = agreed(&Rate { setup, price, length, minimum, ..rate("", None, 1) });
         let budget = setup + units.max(minimum) * price;
-        let (stopped, committed) = play_links(&agreed, delay, budget, hangs_up);
+        let (stopped, committed, moments) = play_links(&agreed, delay, budget, hangs_up);
         let lasted = stopped.lasted.expect("answered");
         prop_assert!(stopped.cost <= budget && committed <= budget);
+        for moment in &moments {
+            prop_assert!(moment.ahead() <= moment.most_ahead(&agreed), "{:?}", moment);
+            // The way to the payer and back takes longer than a unit: the first link is waited for a second.
+            let units = if moment.lasted <= 1_000 { 1_000u64.div_ceil(length) } else { 1 };
+            prop_assert!(moment.behind() <= price * units, "{:?}", moment);
+        }
         let due = agreed.cost(Some(lasted)).expect("small");
         // What was given and not paid for: a unit, or what a second comes to where the first link never came.
         let most = if stopped.cost > setup { price } else { price * 1_000u64.div_ceil(length).max(minimum) };
@@ -294,6 +339,26 @@ proptest! {
         // What was paid and goes back: the unit ahead, or the minimum of a call that ended at once.
         prop_assert!(stopped.unused <= price, "{:?}", stopped);
     }
+}
+
+/// The agreed least is asked for with the answer, in one, and used up before another unit is asked for.
+#[test]
+fn the_agreed_least_is_paid_at_once_and_used_up_before_more_is_asked_for() {
+    let agreed = agreed(&Rate { price: 2, length: 1_000, minimum: 10, ..rate("", None, 1) });
+    assert_eq!(agreed.least(), Some(30));
+    assert_eq!(agreed.least(), agreed.cost(Some(1)), "however soon it ends");
+    let mut meter = Meter::start(agreed, 400);
+    meter.pay(10, 0).expect("the set-up charge");
+    meter.answered(0);
+    let ask = Due::Ask { total: 30, at: 0 };
+    assert_eq!(meter.due(), Some(ask));
+    meter.done(ask);
+    // Until it is paid, no more than a unit is given.
+    assert_eq!(meter.due(), Some(Due::Cut { at: 1_000 }));
+    meter.pay(30, 200).expect("the least");
+    assert_eq!(meter.due(), Some(Due::Ask { total: 32, at: 9_600 }));
+    assert_eq!(meter.clone().stop(300), Stopped { lasted: Some(300), cost: 30, unused: 0 }, "as agreed");
+    assert_eq!(meter.stop(9_999), Stopped { lasted: Some(9_999), cost: 30, unused: 0 });
 }
 
 #[test]

@@ -29,6 +29,8 @@ pub struct Config {
     /// Media go through the switch at this address of it, four UDP ports a call that the system chooses: neither side sees the other's
     /// address, and the caller hears a tone before the end. `None`: they go from end to end, and the switch sees nothing of them.
     pub relay: Option<IpAddr>,
+    /// A call for whose media no port is left is refused (503); else they go from end to end, as those of a call for help always do then.
+    pub relay_all: bool,
     /// What the caller is told by voice after that tone, where media are relayed. `None`: the tone is all.
     pub announcement: Option<Announcement>,
     /// Limits of time.
@@ -121,6 +123,7 @@ impl Config {
             emergency: Emergency::default(),
             most_calls: 10_000,
             relay: None,
+            relay_all: true,
             announcement: None,
             limits: Limits::default(),
         }

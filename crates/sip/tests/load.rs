@@ -79,8 +79,8 @@ async fn a_thousand_calls_at_once_and_a_hundred_a_second() {
     let answer = milliseconds(&statistics["ResponseTimesetup(C)"]);
     let (good, failed) = (figure(statistics, "SuccessfulCall(C)"), figure(statistics, "FailedCall(C)"));
     println!(
-        "load: {good} calls good, {failed} failed, {most} at once, {rate} new ones in the slowest second; answered after {answer} ms on average; \
-         {} retransmissions; {} ms in all, of them {cpu} ms CPU in the switch: {} us a call",
+        "sipp: {good} calls good, {failed} failed, {} retransmissions; {rate} new ones in the slowest second, answered after {answer} ms on average\n\
+         switch: {most} calls at once; {} ms in all, of them {cpu} ms CPU: {} us a call",
         statistics["Retransmissions(C)"],
         taken.as_millis(),
         cpu * 1000 / CALLS as u64,

@@ -137,14 +137,16 @@ pub struct TrunkRow {
     pub operator: MerchantId,
     /// In what.
     pub unit: Unit,
-    /// Calls that are paid.
+    /// Calls by which a card was to pay: answered or not, paid or not.
     pub calls: u64,
-    /// What these cost.
+    /// What those cost that are paid.
     pub used: u64,
     /// What is kept of that as fees.
     pub fees: u64,
     /// Calls that are not paid: refused, or undone.
     pub unpaid: u64,
+    /// The switch's last log entry among these.
+    pub entry: Option<u64>,
 }
 
 const NEAR: &str = "SELECT card, generation, seq, hash, kind, amount, remaining, state, wallet_entry, terminal, \
@@ -330,11 +332,11 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn trunks(&self, period: u64) -> Result<Vec<TrunkRow>, StoreError> {
-        let sql = "SELECT terminal, trunk, merchant, unit, sum(state = 1), sum(CASE state WHEN 1 THEN amount ELSE 0 END),
+        let sql = "SELECT terminal, trunk, merchant, unit, count(*), sum(CASE state WHEN 1 THEN amount ELSE 0 END),
             sum((SELECT coalesce(sum(CASE what WHEN 15 THEN amount ELSE -amount END), 0) FROM posting
                 WHERE subject = claim.merchant AND what IN (15, 16) AND reference = claim.charge)),
-            sum(state IN (3, 4))
-            FROM claim WHERE period = ?1 GROUP BY terminal, trunk, merchant, unit ORDER BY terminal, trunk, merchant, unit";
+            sum(state IN (3, 4)), max(entry)
+            FROM claim WHERE period = ?1 AND state <> 2 GROUP BY terminal, trunk, merchant, unit ORDER BY terminal, trunk, merchant, unit";
         all(self.sql(sql)?, [n(period)], |row| {
             Ok(TrunkRow {
                 switch: DeviceId(row.get()?),
@@ -345,6 +347,7 @@ impl Store {
                 used: row.u64()?,
                 fees: row.u64()?,
                 unpaid: row.u64()?,
+                entry: row.opt_u64()?,
             })
         })
     }

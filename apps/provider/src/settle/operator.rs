@@ -6,6 +6,8 @@ use crate::operator::{book, bytes_of, decimal};
 use crate::{Provider, ProviderError};
 use serde_json::{Value, json};
 use tegata_core::talk::contract::Tender;
+use tegata_core::talk::journal::LogEntry;
+use tegata_core::wire::canonical::Wire;
 use tegata_core::{PartyId, Time, Unit};
 use tegata_iso20022::camt053::{Detail, Side as BankSide};
 use tegata_store::{BankAccountRow, PositionRow, PositionSide, TransferRow, TrunkRow};
@@ -128,6 +130,13 @@ fn owed(provider: &Provider, period: Option<u64>) -> Result<Value, ProviderError
     Ok(json!({ "period": period, "closed": at, "owed": lines }))
 }
 
+/// Whom the last of these calls names as the operator of its trunk, if that is nobody who is paid: no merchant of that id has joined.
+fn unknown_operator(provider: &Provider, row: &TrunkRow) -> Option<PartyId> {
+    let bytes = provider.store().entry(row.switch, row.entry?).ok()??;
+    let named = LogEntry::from_bytes(&bytes).ok()?.through?.operator?;
+    (named != row.operator).then_some(named)
+}
+
 /// What calls came to that were claimed in a period, for each trunk; the open one, where none is named.
 fn trunks(provider: &Provider, period: Option<u64>) -> Result<Value, ProviderError> {
     let open = provider.store().last_period()? + 1;
@@ -141,6 +150,7 @@ fn trunks(provider: &Provider, period: Option<u64>) -> Result<Value, ProviderErr
             "operator": row.operator.to_string(), "paid_to": called(provider, row.operator), "unit": row.unit.name(),
             "calls": row.calls, "used": text(row.used), "fees": text(row.fees),
             "net": text(row.used.saturating_sub(row.fees)), "unpaid": row.unpaid,
+            "unknown_operator": unknown_operator(provider, row).map(|party| party.to_string()),
         })
     };
     Ok(json!({ "period": period, "open": period >= open, "trunks": rows.iter().map(line).collect::<Vec<_>>() }))

@@ -1,10 +1,11 @@
 //! People call: each has a telephone card, and one switch connects them. Calls end in every way, wallets and switch lose power in them,
 //! and the words between them get lost. Where cards are sold over the network, one of them holds call units.
 
+use super::surf;
 use crate::dial::{Dial, Dialled, Ends, Spoken, SwitchSide};
 use crate::dice::Dice;
 use crate::fault::FrameFault;
-use crate::park::{Comes, Park, Parked};
+use crate::park::{Comes, Happens, Park, Parked};
 use crate::post::Center;
 use crate::tap::Clocks;
 use crate::template::{LIST_AGE, RECORD_AGE, START, UNITS, UNITS_ARTICLE, template};
@@ -31,10 +32,15 @@ pub const PRINTED: u64 = FACE * crate::template::WALLETS as u64;
 /// Milliseconds of a unit.
 const UNIT: u64 = 60_000;
 
+/// A number that is called through a trunk whose operator nobody knows.
+pub const UNKNOWN_OPERATOR: &str = "1400";
+
 /// What the town knows of calls.
 pub struct Lines {
     /// Dice of their own.
     pub dice: Dice,
+    /// Dice of whoever surfs: they shift no call.
+    pub surfs: Dice,
     /// The switch.
     pub switch: Switch<SimulatedVault>,
     /// Who it is to the provider.
@@ -49,6 +55,8 @@ pub struct Lines {
     pub cut: u64,
     /// Calls that wallets ended from their records.
     pub hung_up: u64,
+    /// Ways to the network that were opened.
+    pub surfed: u64,
     /// What its issuer says that calls cost, in each unit.
     tariffs: Vec<Tariff>,
     /// It charges more than that, for the call at hand.
@@ -79,6 +87,11 @@ fn rate(prefix: &str, (setup, price, length): (u64, u64, u64), setup_kept: Optio
     Rate { prefix, when, setup, price, length, minimum: 1, setup_kept, extensions: Default::default() }
 }
 
+/// What a way to the network costs at the town's hotspot, with a least of several units.
+fn surfing((setup, price): (u64, u64)) -> Rate {
+    Rate { minimum: surf::LEAST, ..rate(surf::SERVICE, (setup, price, surf::UNIT), None) }
+}
+
 /// The issuer sells telephone cards of call units over the network, and says what calls cost in units.
 fn sell_units(
     center: &mut Center,
@@ -101,6 +114,7 @@ fn sell_units(
         rate("1", (2, 3, UNIT), Some(true)),
         rate("7", (0, 1, 250), None),
         rate(STANDS_FOR, (1, 2, UNIT), None),
+        surfing((0, 1)),
     ];
     let set = issuer.set_tariff(center, (Unit::CALL_UNITS, 0), rates, now());
     set.map(|_| ()).map_err(|error| error.to_string())
@@ -116,7 +130,7 @@ impl Lines {
         center: &mut Center,
         issuer: &mut Issuer<SimulatedVault>,
         (broken, sells): (Broken, bool),
-        mut dice: Dice,
+        (mut dice, surfs): (Dice, Dice),
     ) -> Result<Self, String> {
         let told = |error: &dyn std::fmt::Display| error.to_string();
         let seed = dice.entropy();
@@ -141,6 +155,7 @@ impl Lines {
             rate("7", (5, 2, 250), None),
             // Numbers that stand for somebody.
             rate(STANDS_FOR, (15, 50, UNIT), None),
+            surfing((3, 5)),
         ];
         issuer.set_tariff(center, (Unit::USD, 0), rates, now()).map_err(|error| told(&error))?;
         if sells {
@@ -157,6 +172,7 @@ impl Lines {
         }
         Ok(Self {
             dice,
+            surfs,
             switch,
             id,
             tampered: None,
@@ -164,6 +180,7 @@ impl Lines {
             connected: 0,
             cut: 0,
             hung_up: 0,
+            surfed: 0,
             tariffs,
             dearer: false,
             cut_off: false,
@@ -183,15 +200,27 @@ impl Lines {
         }
         Some(Arc::new(dearer))
     }
-    /// Far away they are called through a trunk of the second merchant.
+    /// Far away they are called through a trunk of the second merchant, or through one whose operator was mistyped.
     fn through(called: &str) -> Option<Through> {
-        let operator = template().merchants.get(1).copied();
-        let trunk = "carrier".to_owned();
-        called.starts_with('1').then(|| Through { trunk, operator, extensions: Default::default() })
+        let (trunk, operator) = match called {
+            UNKNOWN_OPERATOR => ("other", Some(PartyId([0xee; 16]))),
+            _ if called.starts_with('1') => ("carrier", template().merchants.get(1).copied()),
+            _ => return None,
+        };
+        Some(Through { trunk: trunk.to_owned(), operator, extensions: Default::default() })
     }
-    /// Who is paid for a call: whose trunk it went through, else the owner of the switch.
+    /// Who is paid for a call: whose trunk it went through, if that is a merchant, else the owner of the switch.
     pub fn paid_for(called: &str) -> Option<PartyId> {
-        Self::through(called).and_then(|through| through.operator).or_else(|| template().merchants.first().copied())
+        let merchants = &template().merchants;
+        let operator = Self::through(called).and_then(|through| through.operator);
+        operator.filter(|operator| merchants.contains(operator)).or_else(|| merchants.first().copied())
+    }
+    /// What the switch charges for a unit of a call to this number that is paid in money, by what it has heard.
+    pub fn charges(&mut self, called: &str, now: Time) -> Option<u64> {
+        let exchange = self.switch.exchange().ok()?;
+        let tariffs = exchange.tariffs.iter().map(|(_, tariff)| tariff).filter(|tariff| tariff.unit == Unit::USD);
+        let counts = tariffs.max_by_key(|tariff| tariff.number)?;
+        counts.rate(called, now).map(|rate| rate.price)
     }
     /// Whether a call was charged otherwise than its issuer says.
     pub fn is_dearer(&self, call: &Call) -> bool {
@@ -377,12 +406,19 @@ impl Town {
         fault: Option<(usize, FrameFault)>,
         park: Park,
     ) -> (Option<Dialled>, Result<Summary, String>) {
-        if let Some(card) = park.blocks {
+        if let Happens::Block(card) = park.happens {
             self.causes.blocked.insert(card);
         }
         let mut parked = Parked::new(park);
         let seen = self.connect(at, card, ("4930", false), (plan, fault), Some(&mut parked));
         let done = self.brought(parked);
+        // What the issuer has signed by now, it has said, whoever has heard of it.
+        let said = self.issuer.tariffs().unwrap_or_default();
+        if let Some(lines) = &mut self.lines {
+            let new = said.iter().map(|signed| signed.claimed()).filter(|tariff| !lines.tariffs.contains(tariff));
+            let new: Vec<Tariff> = new.cloned().collect();
+            lines.tariffs.extend(new);
+        }
         self.switch_has_updated(&done);
         (seen, done)
     }
@@ -392,7 +428,7 @@ impl Town {
         while parked.is_due(usize::MAX) {
             let now = self.line_now(0);
             let lines = self.lines.as_mut().ok_or("no switch")?;
-            parked.go_on(usize::MAX, (&mut lines.switch, &mut self.center), now);
+            parked.go_on(usize::MAX, (&mut lines.switch, &mut self.center, &mut self.issuer), now);
         }
         let summary = parked.done().ok_or("it has not ended")??;
         let lines = self.lines.as_mut().ok_or("no switch")?;
@@ -417,7 +453,8 @@ impl Town {
         let dial = Dial::start((caller, exchange, Lines::through(called)), clocks, fault, &mut lines.dice).ok()?;
         let dial = dial.once(once.then(|| called.to_owned()));
         let wallet = &mut self.people.get_mut(at)?.wallet.device;
-        let mut side = SwitchSide { own: &mut lines.switch, center: &mut self.center, parked };
+        let issuer = &mut self.issuer;
+        let mut side = SwitchSide { own: &mut lines.switch, center: &mut self.center, issuer, parked };
         let seen = dial.run((wallet, &mut side), plan, &mut self.air, &mut lines.dice);
         self.crossed = seen.crossed;
         let (rang, spoke) = (seen.rang, seen.spoke);
@@ -429,7 +466,7 @@ impl Town {
     }
 
     /// Nobody speaks more than one unit beyond what is stored as paid (R24).
-    fn no_more_than_a_unit(&mut self, seen: &Dialled) {
+    pub(super) fn no_more_than_a_unit(&mut self, seen: &Dialled) {
         let Some(lines) = self.lines.as_ref().filter(|lines| lines.tampered.is_none()) else { return };
         let Ok(calls) = lines.switch.calls() else { return };
         let Some(call) = calls.last() else { return };

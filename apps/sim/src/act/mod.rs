@@ -17,10 +17,11 @@ mod reach;
 mod ring;
 mod settle;
 mod staff;
+mod surf;
 mod update;
 
 pub use booth::{Booth, Slip};
-pub use call::{Lines, PRINTED};
+pub use call::{Lines, PRINTED, UNKNOWN_OPERATOR};
 pub use change::Plans;
 pub use give::Hands;
 pub use lose::{Losing, Newcomer};
@@ -188,6 +189,7 @@ impl Town {
         self.hand_some();
         self.change_some();
         self.call_some();
+        self.surf_some();
         self.staff_some();
         self.lose_some();
         self.booth_some();

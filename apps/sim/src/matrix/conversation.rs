@@ -168,6 +168,16 @@ conversations! {
     CallUpdating = "call, the switch updates" [Parks(0)];
     /// The same, and the card is blocked when it rings: the answer says so.
     CallBlocked = "call, its card is blocked" [Parks(RINGS)];
+    /// A call, and its tariff changes meanwhile: the agreed one holds.
+    CallRepriced = "call, its tariff changes" [Parks(RINGS)];
+    /// Calls through trunks of an operator and of nobody, settled and paid out.
+    CallThroughTrunks = "calls through trunks" [Calls, Settling];
+    /// A way to the network, until the user closes it.
+    Surf = "surf" [Calls];
+    /// A way to the network, until what may be spent is over.
+    SurfToTheEnd = "surf to the end" [Calls];
+    /// A way to the network whose hotspot is stopped.
+    SurfStopped = "surf, the hotspot stops" [Calls];
     /// Both sides say where they are called, ask for numbers, and each is called.
     CallByNumber = "call by a number" [Rings];
     /// A user mutes a merchant that has a number, and that one and a new one ring nowhere; then one does again.

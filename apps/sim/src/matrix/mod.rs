@@ -4,6 +4,7 @@
 //! Steps are not listed by hand: each conversation is run once undisturbed to count its frames, exchanges and stores.
 
 mod conversation;
+mod lines;
 mod play;
 mod steps;
 

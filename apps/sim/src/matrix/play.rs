@@ -1,6 +1,7 @@
 //! How the conversations of the fault matrix go: what must have been so before each, and what people do in it.
 
 use super::Conversation;
+use super::lines::{call_repriced, call_through_trunks, surf};
 use super::steps::{
     FESTIVAL, answer, ask_number, ask_purchases, ask_till, ask_wallet, buy, call, call_by_units, call_meanwhile,
     code_then_touches, codes_alone, comes_back, enter, hand_over, lose, pass_by, plan_anew, put_back, reconcile,
@@ -82,6 +83,9 @@ impl Conversation {
         }
         if self.calls() {
             town.equip_caller(0);
+            if self.settles() {
+                town.agree_with_all();
+            }
             if self.parks().is_some() {
                 // So that something waits for the update.
                 call(town, (Some(20_000), Ends::Stop), None);
@@ -318,6 +322,11 @@ impl Conversation {
             }
             Self::CallUpdating => call_meanwhile(town, false, plan.fault),
             Self::CallBlocked => call_meanwhile(town, true, plan.fault),
+            Self::CallRepriced => call_repriced(town, plan.fault),
+            Self::CallThroughTrunks => call_through_trunks(town, plan.fault),
+            Self::Surf => surf(town, (90_000, Ends::Stop), plan.fault),
+            Self::SurfToTheEnd => surf(town, (30 * 60_000, Ends::Stop), plan.fault),
+            Self::SurfStopped => surf(town, (70_000, Ends::Called), plan.fault),
             Self::CallByNumber => {
                 let (user, shop) = (Ringer::User(0), Ringer::Shop(0));
                 for who in [user, shop] {

@@ -4,7 +4,7 @@ use crate::act::Ringer;
 use crate::dial::{Dialled, Ends, Spoken};
 use crate::dice::flip;
 use crate::fault::FrameFault;
-use crate::park::{Comes, Park};
+use crate::park::{Comes, Happens, Park};
 use crate::template::{ARTICLES, LIST_AGE, RECORD_AGE, REGISTER_WITHIN};
 use crate::town::Town;
 use crate::venue::{Code, CodeFault};
@@ -394,22 +394,33 @@ const SPEAKS: u64 = 150_000;
 
 /// The wallet calls while an update of the switch is parked. With `is_blocked`, its card is blocked once it rings, and the answer says so.
 pub(super) fn call_meanwhile(town: &mut Town, is_blocked: bool, fault: Option<(usize, FrameFault)>) {
-    let Some(card) = town.telephone(0) else {
-        return;
-    };
+    if let Some(card) = town.telephone(0) {
+        let (asks, happens) = if is_blocked { (RINGS, Happens::Block(card)) } else { (0, Happens::Nothing) };
+        call_parked(town, card, (asks, happens), fault);
+    }
+}
+
+/// The wallet calls while an update is parked that asks after so many frames, just after this has happened.
+pub(super) fn call_parked(
+    town: &mut Town,
+    card: CardId,
+    (asks, happens): (usize, Happens),
+    fault: Option<(usize, FrameFault)>,
+) -> Dialled {
     let planned = town.lines.as_mut().and_then(|lines| lines.parks.take());
     let (hears, comes) = planned.unwrap_or((BETWEEN, Comes::Whole));
-    let (asks, blocks) = if is_blocked { (RINGS, Some(card)) } else { (0, None) };
-    let park = Park { asks, hears, comes, blocks };
+    let park = Park { asks, hears, comes, happens };
     // The user's own limit is more than it costs.
     let spoken = Spoken { rings: 3_000, speaks: Some(SPEAKS), ends: Ends::Stop, limit: Some(200) };
     let (seen, done) = town.dial_meanwhile(0, card, spoken, fault, park);
+    let seen = seen.unwrap_or_default();
     if planned.is_some() {
         // Nothing else goes wrong then.
-        undisturbed(town, &seen.unwrap_or_default(), (park, done.is_ok()));
+        undisturbed(town, &seen, (park, done.is_ok()));
     }
     town.wake_person(0);
     town.wake_switch();
+    seen
 }
 
 /// An update changes nothing for a call, whenever its answer comes, but by what that brings: a call of a card that is dead by the new
@@ -418,7 +429,7 @@ fn undisturbed(town: &mut Town, seen: &Dialled, (park, updated): (Park, bool)) {
     let dead = |notice: &SwitchNotice| matches!(notice, SwitchNotice::Over(said) if said.ended == CallEnd::CardBlocked);
     let (ended, whole) = (seen.switch.iter().any(dead), seen.spoke == SPEAKS);
     let good = match park.comes {
-        Comes::Whole if park.blocks.is_none() => updated && whole && !ended,
+        Comes::Whole if !matches!(park.happens, Happens::Block(_)) => updated && whole && !ended,
         Comes::Whole if park.hears <= BETWEEN => updated && !whole && ended,
         Comes::Whole => updated && (whole || ended),
         Comes::Never | Comes::Full => !updated && whole && !ended,

@@ -1,6 +1,6 @@
 //! A way to the network that a telephone card pays for, on the command line: who opens it, and who goes through it.
 
-use super::phone::{clock, span, yet};
+use super::phone::{at_least, clock, span, yet};
 use super::switch::{brought_up, who_has_records};
 use crate::place::{Opened, Place, forget_address, now, write_address};
 use crate::screen::{Answer, Failure, Screen, bold, fail};
@@ -210,8 +210,9 @@ impl User {
         } else {
             format!("; the card lasts for {}", clock(units.saturating_mul(tariff.length)))
         };
+        let least = at_least(tariff).map_or_else(String::new, |least| format!(", {least}"));
         self.screen.say(format!(
-            "{} asks for {setup}{} for each {} ({}){lasts}.",
+            "{} asks for {setup}{} for each {} ({}){least}{lasts}.",
             bold(by),
             bold(amount(tariff.price)),
             span(tariff.length),

@@ -291,14 +291,21 @@ fn price(tariff: &CallTariff) -> String {
         return "it costs nothing".to_owned();
     }
     let mut text = format!("{} for each {}", amount(tariff.price), span(tariff.length));
-    if tariff.minimum > 1 {
-        text.push_str(&format!(", for {} at least", span(tariff.minimum.saturating_mul(tariff.length))));
-    }
     if tariff.setup > 0 {
         let kept = if tariff.setup_kept == Some(true) { ", also if nobody answers" } else { "" };
         text.push_str(&format!(", and {} to be connected{kept}", amount(tariff.setup)));
     }
+    if let Some(least) = at_least(tariff) {
+        text.push_str(&format!("; once it is answered, {least}"));
+    }
     text
+}
+
+/// What it costs if it ends at once, which nobody should have to reckon; `None`: no more than one unit.
+pub(super) fn at_least(tariff: &CallTariff) -> Option<String> {
+    let least = Amount::new(tariff.unit, tariff.least().filter(|_| tariff.minimum > 1 && tariff.price > 0)?)?;
+    let first = span(tariff.minimum.saturating_mul(tariff.length));
+    Some(format!("{least} at least, for the first {first}"))
 }
 
 /// A length of time; the unit alone where it is one of it.
@@ -655,6 +662,7 @@ pub fn calls(wallet: &Wallet<SqliteVault>) -> Result<Answer, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tegata_core::{Hash, Time, Unit};
 
     #[test]
     fn whoever_is_not_connected_reads_why_and_what_helps() {
@@ -667,6 +675,31 @@ mod tests {
             (how(CallEnd::Failed, false), how(CallEnd::Failed, true)),
             ("Not connected", "The connection broke")
         );
+    }
+
+    /// The least is at risk as soon as somebody answers: whoever agrees has read what it is.
+    #[test]
+    fn a_price_says_what_an_answered_call_costs_at_the_least() {
+        let tariff = |setup, minimum| CallTariff {
+            transaction: 1,
+            unit: Unit::USD,
+            setup,
+            price: 2,
+            length: 1_000,
+            minimum,
+            setup_kept: None,
+            tariff: Hash::ZERO,
+            called: "1900".into(),
+            at: Time(0),
+            expires: Time(60),
+            extensions: Default::default(),
+        };
+        let usd = |minor| Amount::new(Unit::USD, minor).expect("in range");
+        let said = price(&tariff(30, 10));
+        let least = format!("; once it is answered, {} at least, for the first 10 seconds", usd(50));
+        assert!(said.contains(&format!(", and {} to be connected", usd(30))) && said.ends_with(&least), "{said}");
+        assert!(price(&tariff(0, 60)).ends_with("at least, for the first minute"));
+        assert_eq!(price(&tariff(0, 1)), format!("{} for each second", usd(2)), "one unit, as it says");
     }
 
     #[test]

@@ -142,7 +142,20 @@ fn spreadsheet(found: &Value) -> String {
 /// What went through each trunk.
 fn trunks(found: &Value, as_csv: bool) -> String {
     let rows = list(found, "trunks");
-    let names = ["name", "trunk", "paid_to", "unit", "calls", "used", "fees", "net", "unpaid", "switch", "operator"];
+    let names = [
+        "name",
+        "trunk",
+        "paid_to",
+        "unit",
+        "calls",
+        "used",
+        "fees",
+        "net",
+        "unpaid",
+        "switch",
+        "operator",
+        "unknown_operator",
+    ];
     if as_csv {
         let head = names.map(|name| if name == "unit" { "currency" } else { name });
         return csv(&head, &cells(rows, &names));
@@ -152,7 +165,23 @@ fn trunks(found: &Value, as_csv: bool) -> String {
         return format!("No calls were claimed in period {period}.");
     }
     let head = ["switch", "trunk", "paid to", "", "calls", "used", "fees", "net", "not paid"];
-    format!("{}\n{}", bold(format!("Period {period}")), table(&head, &cells(rows, names.get(..9).unwrap_or_default())))
+    let mut lines =
+        vec![bold(format!("Period {period}")), table(&head, &cells(rows, names.get(..9).unwrap_or_default()))];
+    lines.extend(rows.iter().filter_map(mistyped));
+    lines.join("\n")
+}
+
+/// What to do about an operator whom nobody knows.
+fn mistyped(row: &Value) -> Option<String> {
+    let named = row.get("unknown_operator").and_then(Value::as_str)?;
+    Some(format!(
+        "No merchant {named} has joined, whom {} names as the operator of its trunk {}: {} is paid. \
+         `run --operator {}=PARTY` takes the id that its merchant joined with.",
+        cell(row, "name"),
+        cell(row, "trunk"),
+        cell(row, "paid_to"),
+        cell(row, "trunk")
+    ))
 }
 
 /// Payouts, for people.

@@ -7,7 +7,7 @@ use crate::screen::{Answer, Failure, Screen, bold, fail, table};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -41,12 +41,20 @@ pub fn run(place: &Place, screen: Screen, name: &str, command: SwitchCommand) ->
             emergency,
             most_calls,
             relay,
+            end_to_end,
             announcement,
             update_every,
             keep_days,
         } => {
+            let plain = config(&listen, &trunk, &emergency, most_calls)?;
+            let voice = if end_to_end { None } else { relay.or_else(|| own_voice(&plain)) };
+            if announcement.is_some() && voice.is_none() {
+                return fail(
+                    "an announcement is heard where voice goes through the switch: name an address of it (--relay)",
+                );
+            }
             let announcement = announced(announcement.as_deref())?;
-            let config = Config { relay, announcement, ..config(&listen, &trunk, &emergency, most_calls)? };
+            let config = Config { relay: voice, relay_all: relay.is_some(), announcement, ..plain };
             let operators = operators(&operator, &config)?;
             open(place, screen, name, (config, operators), (update_every, keep_days.saturating_mul(Time::DAY)))
         }
@@ -175,6 +183,15 @@ pub fn config(listen: &str, trunks: &[String], emergency: &[String], most_calls:
     Ok(config)
 }
 
+/// Where voice goes through the switch if nobody says otherwise: at the address that it is found at. `None`: that is not one address, or a trunk
+/// is on the same machine, to which no voice is relayed.
+fn own_voice(config: &Config) -> Option<IpAddr> {
+    let own = config.listen.ip();
+    let is_here = |trunk: &Trunk| trunk.address.ip() == own || trunk.address.ip().is_loopback();
+    let unheard = !own.is_loopback() && config.trunks.iter().any(is_here);
+    (!own.is_unspecified() && !unheard).then_some(own)
+}
+
 /// What is said before paid time ends: this file, nothing, or what the switch has of its own.
 fn announced(file: Option<&Path>) -> Result<Option<Announcement>, Failure> {
     let Some(file) = file else { return Ok(Some(Announcement::usual()?)) };
@@ -230,6 +247,19 @@ fn operators(texts: &[String], config: &Config) -> Result<HashMap<String, PartyI
     texts.iter().map(one).collect()
 }
 
+/// Who is paid by trunk, for whoever starts the switch: it cannot know who has joined, and a name that is mistyped pays its owner.
+fn paid_by_trunk(operators: &HashMap<String, PartyId>) -> String {
+    let mut lines: Vec<_> = operators.iter().map(|(trunk, party)| format!("{party} for {trunk}")).collect();
+    lines.sort();
+    match lines.as_slice() {
+        [] => String::new(),
+        lines => format!(
+            "Paid for calls through trunks: {}. If no merchant of that id has joined, the switch's owner is: see `provider trunks`. ",
+            lines.join(", ")
+        ),
+    }
+}
+
 /// Connects calls until it is stopped.
 fn open(
     place: &Place,
@@ -244,7 +274,8 @@ fn open(
     while switch.prune(now().time, keep)? > 0 {}
     let phones = Phones::read(folder.path())?;
     let known = phones.0.keys().cloned().collect();
-    let emergency = config.emergency.numbers.clone();
+    let (emergency, relay) = (config.emergency.numbers.clone(), config.relay);
+    let paid = paid_by_trunk(&operators);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut desk = Desk::new(switch);
     desk.operators = operators;
@@ -259,13 +290,20 @@ fn open(
         let address = sip.address();
         write_address(folder.path(), &address.to_string())?;
         let text = format!(
-            "{} connects calls at {address}. {}{}Now dial with a wallet, in another window:\n  tegata wallet alice call NUMBER --at {name}",
+            "{} connects calls at {address}. {}{}{}{paid}Now dial with a wallet, in another window:\n  tegata wallet alice call NUMBER --at {name}",
             bold(name),
             if recovered == 0 { String::new() } else { format!("{recovered} calls that were cut off have ended. ") },
             // Whoever runs it must know that before somebody needs help.
-            if emergency.is_empty() { "It takes no calls for help, since it has no trunk for them (--trunk). " } else { "" }
+            if emergency.is_empty() { "It takes no calls for help, since it has no trunk for them (--trunk). " } else { "" },
+            match relay {
+                Some(at) => format!("Voice goes through it at {at}, and callers hear it before paid time ends. "),
+                None => "Voice goes from end to end: callers hear nothing before paid time ends, and are warned by a text alone \
+                         (--relay ADDRESS). "
+                    .to_owned(),
+            }
         );
-        let json = json!({ "listening": address.to_string(), "recovered": recovered, "emergency": emergency });
+        let json = json!({ "listening": address.to_string(), "recovered": recovered, "emergency": emergency,
+            "relay": relay.map(|at| at.to_string()) });
         screen.show(&Answer::new(text, json));
         let (stop, stopped) = tokio::sync::watch::channel(false);
         tokio::spawn(async move {
@@ -462,13 +500,13 @@ mod tests {
 
     #[test]
     fn people_read_words_and_programs_names() {
-        use tegata_core::{Amount, Hash, Unit};
+        use tegata_core::{Amount, CardId, Hash, Unit};
         let amount = |minor| Amount::new(Unit::USD, minor).expect("in range");
         let record = CallRecord {
             number: 17,
             at: Time(1_800_000_000),
             called: "0301".to_owned(),
-            card: None,
+            card: Some(CardId([1; 16])),
             lasted: Some(61_500),
             paid: amount(30),
             used: amount(25),
@@ -485,6 +523,18 @@ mod tests {
         let through = totals(&records, false).text;
         assert!(through.contains("own phones") && through.contains("owner of the switch"), "{through}");
         assert!(!totals(&records, true).text.contains("own"), "a name that no trunk has");
+    }
+
+    #[test]
+    fn voice_goes_through_a_switch_unless_that_would_silence_somebody() {
+        let own = |listen, trunk: &str| own_voice(&config(listen, &[trunk.to_owned()], &[], 10).expect("a switch"));
+        let address = |text: &str| Some(text.parse::<IpAddr>().expect("an address"));
+        assert_eq!(own("127.0.0.1:5060", "carrier=127.0.0.1:5070"), address("127.0.0.1"));
+        assert_eq!(own("192.0.2.1:5060", "carrier=192.0.2.7:5060"), address("192.0.2.1"));
+        assert_eq!(own("0.0.0.0:5060", "carrier=192.0.2.7:5060"), None, "nobody can send there");
+        for here in ["carrier=192.0.2.1:5070", "carrier=127.0.0.1:5070"] {
+            assert_eq!(own("192.0.2.1:5060", here), None, "a gateway beside it");
+        }
     }
 
     #[test]

@@ -46,13 +46,17 @@ pub enum SwitchCommand {
         /// Calls at once
         #[arg(long, default_value_t = 10_000)]
         most_calls: usize,
-        /// Let media go through the switch, at this IP address of it: neither side sees where the other is, and the caller hears three beeps
-        /// and an announcement before paid time ends [default: media go from end to end, and the warning is text]
+        /// Let the voice of every call go through the switch, at this IP address of it: neither side sees where the other is, and the caller
+        /// hears three beeps and an announcement before paid time ends [default: the address of --listen, where that is one and no trunk is
+        /// on this machine; a call for which no port is left goes from end to end then]
         #[arg(long, value_name = "ADDRESS")]
         relay: Option<IpAddr>,
+        /// Let voice go from end to end: the caller hears nothing before paid time ends, and is warned by a text alone
+        #[arg(long, conflicts_with = "relay")]
+        end_to_end: bool,
         /// What the caller hears after the beeps: a WAV file of at most nine seconds, mono, 8,000 samples a second, PCM of 16 bits or
         /// G.711; `none`: nothing [default: "Your call will end soon.", synthesized]
-        #[arg(long, value_name = "FILE", requires = "relay")]
+        #[arg(long, value_name = "FILE", conflicts_with = "end_to_end")]
         announcement: Option<PathBuf>,
         /// Seconds between two tries to bring the log to the provider; 0: only when asked
         #[arg(long, default_value_t = 30)]

@@ -2,7 +2,7 @@
 //! cost is calculated here once more, from the rates as they are written and from nothing of the program.
 #![allow(clippy::float_arithmetic)] // seconds and microseconds, never money
 
-use super::phone::{Heard, Plan, call, drawn};
+use super::phone::{Heard, Plan, Stands, call, drawn};
 use super::sales::Folder;
 use super::shop::device;
 use crate::flags::CallsFlags;
@@ -27,14 +27,16 @@ use tegata_wallet::Wallet;
 
 /// What a telephone card holds, in cents.
 const FACE: u64 = 2_000;
-/// What calls cost, as an issuer writes it. Nights are cheap, a service charges by the second and keeps its set-up charge.
+/// What calls cost, as an issuer writes it. Nights are cheap, a service charges by the second and keeps its set-up charge, ships at sea are
+/// paid link by link; two of these have a least of several units.
 const RATES: &str = "prefix,when,setup,price,seconds,minimum,kept\n\
     49,,0.05,0.12,60,1,\n\
     49,Mon-Sun 00:00-07:00,0.05,0.06,60,1,\n\
     1900,,0.30,0.02,1,10,yes\n\
+    870,,0.10,0.01,0.5,4,\n\
     ,,0.20,0.90,30,2,\n";
 /// Who is called.
-const CALLED: [&str; 4] = ["4930123456", "4989765432", "19005551234", "81312345678"];
+const CALLED: [&str; 5] = ["4930123456", "4989765432", "19005551234", "81312345678", "870773123456"];
 /// The first second of the day: a Monday.
 pub const START: u64 = 20_000 * 86_400 + 4 * 86_400;
 
@@ -58,7 +60,10 @@ struct Counts {
     cut: u64,
     vanished: u64,
     mispriced: u64,
-    most_at_risk: u64,
+    /// The most units that a caller had paid and that had not begun, beyond the agreed least.
+    paid_ahead: u64,
+    /// The most units that an operator had let begin and that were not paid.
+    served_ahead: u64,
     checks: u64,
     switch_ns: u64,
     seconds: u64,
@@ -90,11 +95,13 @@ pub fn run(screen: Screen, flags: &CallsFlags) -> Result<Answer, Failure> {
     let audited =
         tegata_audit::audit_file(&folder.path.join("provider").join("provider.db"), &tegata_audit::Options::default())?;
     let unexplained = audited.differences + audited.open_exceptions + sums.disagreements;
+    let most_at_risk = counts.paid_ahead.max(counts.served_ahead);
     let wall = started.elapsed().as_secs_f64();
     let check_us = counts.switch_ns as f64 / 1_000.0 / counts.checks.max(1) as f64;
     let text = format!(
         "{} calls of {} phones: {} connected ({} hours), {} unanswered, {} refused, {} cut when the card was empty, {} cut off.\n\
-         {} mispriced; at most {} units at risk. Cards lost {}, the operator is owed {}; {unexplained} unexplained.\n\
+         {} mispriced; at most {} units at risk for callers beyond the agreed least, {} for the operator. Cards lost {}, the operator is \
+         owed {}; {unexplained} unexplained.\n\
          {check_us:.0} us of the switch's CPU for each word that it hears; {wall:.1} s.",
         flags.calls,
         flags.phones,
@@ -105,17 +112,19 @@ pub fn run(screen: Screen, flags: &CallsFlags) -> Result<Answer, Failure> {
         counts.cut,
         counts.vanished,
         counts.mispriced,
-        counts.most_at_risk,
+        counts.paid_ahead,
+        counts.served_ahead,
         money(sums.lost),
         money(sums.owed)
     );
     let json = json!({
         "calls": flags.calls, "phones": flags.phones, "connected": counts.connected, "unanswered": counts.unanswered,
         "refused": counts.refused, "cut": counts.cut, "vanished": counts.vanished, "mispriced": counts.mispriced,
-        "max_units_at_risk": counts.most_at_risk, "lost_cents": sums.lost, "owed_cents": sums.owed,
+        "max_units_at_risk": most_at_risk, "max_units_paid_ahead": counts.paid_ahead,
+        "max_units_served_ahead": counts.served_ahead, "lost_cents": sums.lost, "owed_cents": sums.owed,
         "unexplained": unexplained, "switch_us_a_word": rounded(check_us, 1), "wall_s": rounded(wall, 1),
     });
-    if counts.mispriced + unexplained > 0 || counts.most_at_risk > 1 {
+    if counts.mispriced + unexplained > 0 || most_at_risk > 1 {
         return fail(format!("{text}\n{json}"));
     }
     Ok(Answer::new(text, json))
@@ -129,31 +138,53 @@ fn money(cents: u64) -> String {
     Amount::new(Unit::USD, cents).map_or_else(|| cents.to_string(), |amount| amount.to_string())
 }
 
-/// What a call costs by [`RATES`], calculated from nothing of the program: `spoke` in milliseconds, `None` if nobody answered.
-fn price(called: &str, at: u64, spoke: Option<u64>) -> u64 {
-    let night = at % 86_400 < 7 * 3_600;
-    let (setup, price, length, least, kept) = match called {
-        _ if called.starts_with("1900") => (30, 2, 1_000, 10, true),
-        _ if called.starts_with("49") && night => (5, 6, 60_000, 1, false),
-        _ if called.starts_with("49") => (5, 12, 60_000, 1, false),
-        _ => (20, 90, 30_000, 2, false),
-    };
-    match spoke {
-        Some(spoke) => {
-            let begun = spoke / length + u64::from(spoke % length > 0);
-            setup + price * begun.max(least)
-        }
-        None if kept => setup,
-        None => 0,
-    }
+/// What calls to a number cost by [`RATES`], written out once more, with nothing of the program.
+struct Priced {
+    setup: u64,
+    price: u64,
+    /// Milliseconds of a unit.
+    length: u64,
+    /// Units of the agreed least.
+    least: u64,
+    kept: bool,
 }
 
-/// Milliseconds of a unit.
-fn price_length(called: &str) -> u64 {
-    match called {
-        _ if called.starts_with("1900") => 1_000,
-        _ if called.starts_with("49") => 60_000,
-        _ => 30_000,
+impl Priced {
+    fn of(called: &str, at: u64) -> Self {
+        let night = at % 86_400 < 7 * 3_600;
+        let (setup, price, length, least, kept) = match called {
+            _ if called.starts_with("1900") => (30, 2, 1_000, 10, true),
+            _ if called.starts_with("870") => (10, 1, 500, 4, false),
+            _ if called.starts_with("49") && night => (5, 6, 60_000, 1, false),
+            _ if called.starts_with("49") => (5, 12, 60_000, 1, false),
+            _ => (20, 90, 30_000, 2, false),
+        };
+        Self { setup, price, length, least, kept }
+    }
+    /// Units of which something is used after so many milliseconds.
+    fn begun(&self, spoke: u64) -> u64 {
+        spoke / self.length + u64::from(spoke % self.length > 0)
+    }
+    /// What a call costs: `spoke` in milliseconds, `None` if nobody answered.
+    fn cost(&self, spoke: Option<u64>) -> u64 {
+        match spoke {
+            Some(spoke) => self.setup + self.price * self.begun(spoke).max(self.least),
+            None if self.kept => self.setup,
+            None => 0,
+        }
+    }
+    /// Whole units that an amount pays for, beyond the set-up charge.
+    fn paid(&self, amount: u64) -> u64 {
+        amount.saturating_sub(self.setup) / self.price
+    }
+    /// Units that are paid and have not begun, beyond the agreed least; one that begins at this moment has.
+    fn paid_ahead(&self, stands: &Stands) -> u64 {
+        let begun = stands.spoke / self.length + 1;
+        self.paid(stands.left).saturating_sub(begun.max(self.least))
+    }
+    /// Units that have begun and are not paid.
+    fn served_ahead(&self, stands: &Stands) -> u64 {
+        self.begun(stands.spoke).saturating_sub(self.paid(stands.stored))
     }
 }
 
@@ -178,20 +209,27 @@ impl Counts {
             self.mispriced += 1;
             return;
         };
-        self.cut += u64::from(receipt.ended == CallEnd::PaidTimeOver);
-        let (due, used) = (price(called, plan.at.0, answered), receipt.used.minor());
+        let (is_cut, priced) = (receipt.ended == CallEnd::PaidTimeOver, Priced::of(called, plan.at.0));
+        self.cut += u64::from(is_cut);
+        let (due, used) = (priced.cost(answered), receipt.used.minor());
+        // Links are too short to be waited for: the switch lets a unit begin for each that it has, and one more, which nobody pays.
+        let unpaid = if is_cut && priced.length < 1_000 { priced.price } else { 0 };
         if plan.ends.is_none() {
             // Both went down: the switch charges what is certain, and not more than was spoken.
             self.vanished += 1;
             self.mispriced += u64::from(used > due);
         } else {
-            self.mispriced += u64::from(used != due);
+            self.mispriced += u64::from(used + unpaid != due);
         }
-        // What was spoken and is not paid, in units that have begun.
-        let hour = 3_600_000;
-        let unit = price(called, plan.at.0, Some(hour + 60_000)) - price(called, plan.at.0, Some(hour));
-        let unit = unit * price_length(called) / 60_000;
-        self.most_at_risk = self.most_at_risk.max(due.saturating_sub(used).div_ceil(unit.max(1)));
+        for stands in &heard.stood {
+            self.paid_ahead = self.paid_ahead.max(priced.paid_ahead(stands));
+            self.served_ahead = self.served_ahead.max(priced.served_ahead(stands));
+        }
+        // What was spoken and is not charged, whatever was paid. A switch that goes down as the last links of a card run out charges what was
+        // certain with the last of them: what that loses it is its own doing.
+        if plan.ends.is_some() || priced.length >= 1_000 {
+            self.served_ahead = self.served_ahead.max(due.saturating_sub(used).div_ceil(priced.price));
+        }
     }
 }
 
@@ -268,7 +306,8 @@ impl<S: Vault> Day<S> {
             0..45 => CALLED[0],
             45..80 => CALLED[1],
             80..92 => CALLED[2],
-            _ => CALLED[3],
+            92..97 => CALLED[3],
+            _ => CALLED[4],
         };
         let speaks = match draw(2, 100) {
             0..12 => None,
@@ -317,7 +356,7 @@ impl<S: Vault> Day<S> {
         let used: u64 = records.iter().map(|record| record.used.minor()).sum();
         for record in &records {
             // What is certain of a call that was cut off is never more than it cost.
-            let most = price(&record.called, record.at.0, record.lasted);
+            let most = Priced::of(&record.called, record.at.0).cost(record.lasted);
             counts.mispriced += u64::from(record.lasted.is_some() && record.used.minor() > most);
         }
         let lost: u64 = self

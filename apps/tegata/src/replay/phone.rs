@@ -25,6 +25,17 @@ pub struct Plan {
     pub ends: Option<CallEnd>,
 }
 
+/// How the two stand at a moment of a call.
+#[derive(Clone, Copy, Debug)]
+pub struct Stands {
+    /// How long they have spoken, in milliseconds.
+    pub spoke: u64,
+    /// What has left the wallet, in minor units.
+    pub left: u64,
+    /// What the switch has stored.
+    pub stored: u64,
+}
+
 /// What came of it.
 #[derive(Debug, Default)]
 pub struct Heard {
@@ -34,6 +45,8 @@ pub struct Heard {
     pub spoke: u64,
     /// It rang.
     pub rang: bool,
+    /// How the two stood whenever one of them looked, before and after what they said then.
+    pub stood: Vec<Stands>,
     /// The wallet did not want to, or could not.
     pub refused: Option<String>,
     /// Checks that the switch took in.
@@ -51,6 +64,7 @@ struct Line<'a, W, S> {
     down: VecDeque<Vec<u8>>,
     plan: Plan,
     ms: u64,
+    answered: Option<u64>,
     hung_up: Option<CallEnd>,
     heard: Heard,
 }
@@ -65,7 +79,8 @@ pub fn call<W: Vault, S: Vault>(
     let (wallet, hello) = WalletTap::touch(WalletCall::new(caller), entropy::fresh())?;
     let right = sides.1.tap(&called)?;
     let (up, down) = (VecDeque::from([hello]), VecDeque::new());
-    let mut line = Line { wallet, right, sides, up, down, plan, ms: 0, hung_up: None, heard: Heard::default() };
+    let heard = Heard::default();
+    let mut line = Line { wallet, right, sides, up, down, plan, ms: 0, answered: None, hung_up: None, heard };
     line.carry()?;
     if line.heard.rang {
         line.ms += plan.rings;
@@ -91,6 +106,7 @@ impl<W: Vault, S: Vault> Line<'_, W, S> {
     }
     fn speak(&mut self, lasts: u64) -> Result<(), Failure> {
         let (since, ms) = (self.ms, self.ms);
+        self.answered = Some(since);
         self.wallet.talking().tell(|call| call.at(ms).answered());
         self.right.talking().tell(|call| call.at(ms).answered());
         self.look()?;
@@ -105,7 +121,16 @@ impl<W: Vault, S: Vault> Line<'_, W, S> {
         self.heard.spoke = self.ms - since;
         Ok(())
     }
+    /// Notes how the two stand, while they speak.
+    fn note(&mut self) {
+        let left = self.wallet.talking().look(WalletCall::paid).flatten();
+        let stored = self.right.talking().look(SwitchCall::paid).flatten();
+        if let (Some(since), Some(left), Some(stored)) = (self.answered, left, stored) {
+            self.heard.stood.push(Stands { spoke: self.ms - since, left, stored });
+        }
+    }
     fn look(&mut self) -> Result<(), Failure> {
+        self.note();
         let (now, ms) = (self.now(), self.ms);
         self.wallet.talking().tell(|call| call.at(ms));
         let step = self.wallet.event(Event::Tick, now, self.sides.0)?;
@@ -115,6 +140,7 @@ impl<W: Vault, S: Vault> Line<'_, W, S> {
             Ok(right.event(Event::Tick, now, &mut switch.device)?)
         })?;
         self.carry()?;
+        self.note();
         match self.hung_up.take() {
             Some(how) => self.over(how),
             None => Ok(()),

@@ -1,6 +1,17 @@
 //! The meter of one session: what is paid, until when, when to ask for more, when to warn and when to cut. Shaped like credit control
 //! of RFC 8506: a session starts, asks for further units while it lasts (interim), is told that a unit is the final one, and stops;
 //! what was granted and not used is given back. It knows neither calls nor cards, and it has no clock.
+//!
+//! Who risks what, at every moment of a session:
+//!
+//! | side | risks | at most |
+//! | --- | --- | --- |
+//! | whoever serves | units that have begun and are not paid | one; of units shorter than a second, until the first is paid: a second's worth |
+//! | whoever pays | units that are paid and have not begun | one; until the agreed least is used up: what is left of that |
+//!
+//! The least ([`CallTariff::least`]) cannot be risked by nobody. Say it is `m` units, `b` of them have begun, and `p` are paid: if whoever
+//! serves goes, `p - b` are lost to whoever pays; if whoever pays goes, `m - p` of what was agreed are lost to whoever serves; together
+//! `m - b`, whatever `p` is. So it is paid at once, by whoever has seen it and agreed, and nobody else can make up what it is.
 
 use super::tariff::{CallTariff, SECOND};
 
@@ -251,12 +262,12 @@ impl Meter {
         if self.is_final || self.asked.is_some() {
             return Some(Due::Cut { at: end });
         }
-        let next = match self.units() {
-            0 => self.agreed.minimum.max(1),
-            units => units.checked_add(1)?,
+        let total = match self.units() {
+            0 => self.agreed.least()?,
+            units => self.agreed.total(units.checked_add(1)?)?,
         };
         let at = if self.units() == 0 { since } else { end.saturating_sub(self.lead) };
-        Some(Due::Ask { total: self.agreed.total(next)?, at })
+        Some(Due::Ask { total, at })
     }
     /// What was due is done: asked, or warned.
     pub fn done(&mut self, due: Due) {

@@ -41,7 +41,7 @@ message! {
         4 price: u64,
         /// Length of such a unit, in milliseconds, from 100 to a day.
         5 length: u64,
-        /// An answered call pays for so many at least.
+        /// An answered call pays for so many at least ([`CallTariff::least`]).
         6 minimum: u64,
         /// The set-up charge is kept also where nobody answers.
         7 setup_kept: Option<bool>,
@@ -79,7 +79,7 @@ message! {
         4 price: u64,
         /// That length, in milliseconds.
         5 length: u64,
-        /// An answered call pays for so many at least.
+        /// An answered call pays for so many at least ([`CallTariff::least`]).
         6 minimum: u64,
         /// The set-up charge is kept also where nobody answers.
         7 setup_kept: Option<bool>,
@@ -216,6 +216,11 @@ impl CallTariff {
     /// What so many units cost with the set-up charge. `None`: more than can be counted.
     pub fn total(&self, units: u64) -> Option<u64> {
         self.price.checked_mul(units)?.checked_add(self.setup)
+    }
+    /// The agreed least: what a call costs that is answered, however soon it ends. Whoever calls sees it before agreeing; it is owed with
+    /// the answer, and asked for at once. `None`: more than can be counted.
+    pub fn least(&self) -> Option<u64> {
+        self.total(self.minimum.max(1))
     }
     /// Whether it is paid link by link: its units are shorter than a second, too short for a check each (R24).
     pub fn is_linked(&self) -> bool {

@@ -54,8 +54,8 @@ impl Ringing {
     ) -> State {
         if let Err(error) = call.open_media() {
             tracing::error!(%error, "{}: no ports for its media", call.id);
-            // A call for help goes on as if nobody relayed.
-            if !call.emergency {
+            // A call for help goes on as if nobody relayed; so does any where the operator has not asked for that.
+            if !call.emergency && call.shared.config.relay_all {
                 let reply = Reply::new(503, "No line is free");
                 return Parting::unanswered(call, invite, reply, By::Switch("no ports for media"));
             }

@@ -184,6 +184,14 @@ impl SwitchCall {
         }
     }
 
+    /// What is stored as paid for it by now, in minor units of its tariff. `None`: no call is on.
+    pub fn paid(&self) -> Option<u64> {
+        match &self.stage {
+            Stage::Open(line) => Some(line.call.paid()),
+            _ => None,
+        }
+    }
+
     /// Its number, once it has one.
     pub fn transaction(&self) -> Option<u64> {
         match &self.stage {

@@ -1,5 +1,5 @@
 //! The wallet's side of a call: the user agrees to the tariff; each check is stored before it leaves, none is more than one unit
-//! ahead of this side's own clock, and none follows the end.
+//! ahead of this side's own clock, but for the agreed least, and none follows the end.
 
 use super::calling::{Calling, CallingState, ChainSecret};
 use super::messages::*;
@@ -182,6 +182,15 @@ impl WalletCall {
             _ => None,
         }
     }
+    /// What has left this wallet for the call by now, in minor units of its tariff: that the switch can claim, and no more. `None`: no
+    /// call is on.
+    pub fn paid(&self) -> Option<u64> {
+        let (Stage::InCall(calling, _) | Stage::StoringLinks(calling, _) | Stage::Stopping(calling)) = &self.stage
+        else {
+            return None;
+        };
+        calling.tick.as_ref()?.claimed().paid(calling.tariff.claimed().price, self.sent)
+    }
     /// Whether a check of this call is stored.
     pub fn has_paid(&self) -> bool {
         matches!(self.stage, Stage::InCall(..) | Stage::StoringLinks(..) | Stage::Stopping(_) | Stage::StoringTick(..))
@@ -297,7 +306,7 @@ impl WalletCall {
         tariff: &CallTariff,
         context: &Context<'_>,
     ) -> Result<(), CannotSpend> {
-        let least = tariff.total(tariff.minimum.max(1)).ok_or(CannotSpend::Overflow)?;
+        let least = tariff.least().ok_or(CannotSpend::Overflow)?;
         let least = Amount::new(tariff.unit, least).ok_or(CannotSpend::Overflow)?;
         if self.caller.limit.is_some_and(|limit| limit < least.minor()) {
             return Err(CannotSpend::AboveMaximum);
