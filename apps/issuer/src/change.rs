@@ -77,6 +77,7 @@ impl<V: Vault> Issuer<V> {
                     answer_until,
                     silence_refunds,
                     at: now.time,
+                    moves: None,
                     extensions: Default::default(),
                 };
                 let signed = self.device.signed(body)?;

@@ -538,6 +538,7 @@ fn terms(issuer: PartyId, plan: &EventPlan, category: &Category) -> Result<Terms
         give_until: passes.give_until,
         give_price: passes.give_price,
         refund_until: passes.refund_until,
+        seating: None,
         extensions: Default::default(),
     };
     Ok(Terms {

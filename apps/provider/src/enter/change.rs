@@ -277,6 +277,7 @@ fn tell(desk: &mut Desk<'_>, change: &ChangeRow, row: &ChangeTicketRow, answer_u
         text: said.text.clone(),
         answer_until,
         silence_refunds: said.silence_refunds,
+        seat: None,
         extensions: Default::default(),
     };
     let command = Command { card: Some(row.card), change: Some(changed), ..Command::new(CommandKind::Change) };

@@ -225,8 +225,7 @@ impl Apply<'_> {
                 continue;
             };
             if purse.certificate.claimed().generation == said.generation && purse.hops().is_empty() {
-                let mut after = purse.clone();
-                after.renew(checkpoint.clone());
+                let mut after = KeptChange::renewed(&purse, checkpoint, &self.over);
                 after.released(reply.at);
                 self.over.batch.replace(purse_key(said.card), Some(purse.to_bytes()), after.to_bytes());
             }
@@ -469,7 +468,9 @@ impl Apply<'_> {
             }
         }
         if newer {
-            let known = before.as_ref().and_then(|before| before.seat_name.as_ref());
+            // Moved meanwhile, it stands on another seat.
+            let same = |before: &&Purse| before.certificate.claimed().seat == certificate.claimed().seat;
+            let known = before.as_ref().filter(same).and_then(|before| before.seat_name.as_ref());
             let purse = Purse::new(certificate.clone())
                 .seated(command.seat_name.as_ref().or(known))
                 .held(command.held_back, command.release_at);
