@@ -63,7 +63,6 @@ impl<V: Vault> Issuer<V> {
         wording: Wording,
         now: Now,
     ) -> Result<Change, IssuerError> {
-        self.off_sale(before, &after)?;
         self.replace(post, before, (Some(after), Some(moves)), wording, now)
     }
 
@@ -112,6 +111,9 @@ impl<V: Vault> Issuer<V> {
         let stored = self.device.vault.get(&key)?;
         let stored =
             stored.map(|bytes| Signed::<Change>::decode(&bytes).map_err(|_| VaultError::Damaged)).transpose()?;
+        if let (None, Some(_), Some(after)) = (&stored, &moves, &after) {
+            self.off_sale(before, after)?;
+        }
         let handle = |terms: &Option<Terms>| terms.as_ref().map(Terms::handle);
         let change = match stored {
             Some(signed) if handle(&signed.claimed().after) != handle(&after) || signed.claimed().moves != moves => {

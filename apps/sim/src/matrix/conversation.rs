@@ -77,6 +77,8 @@ pub enum Conversation {
     InstallAnew,
     /// An event is changed, and its holder answers.
     AnswerChange,
+    /// Seats are moved, and their holder answers.
+    MoveSeats,
     /// An event is cancelled, and its holder is paid back.
     CancelEvent,
     /// A change is changed again before its holder has answered, which answers both.
@@ -121,7 +123,7 @@ pub enum Conversation {
 
 impl Conversation {
     /// Every one.
-    pub const ALL: [Self; 56] = [
+    pub const ALL: [Self; 57] = [
         Self::Install,
         Self::Load,
         Self::FirstTap,
@@ -158,6 +160,7 @@ impl Conversation {
         Self::TakeGift,
         Self::InstallAnew,
         Self::AnswerChange,
+        Self::MoveSeats,
         Self::CancelEvent,
         Self::ChangeAgain,
         Self::CancelChange,
@@ -218,6 +221,7 @@ impl Conversation {
             Self::TakeGift => "take by a number",
             Self::InstallAnew => "lose, install anew",
             Self::AnswerChange => "change, answer",
+            Self::MoveSeats => "change, seats moved, answer",
             Self::CancelEvent => "cancel, refund",
             Self::ChangeAgain => "change again, answer",
             Self::CancelChange => "cancel while it is changed",
@@ -299,7 +303,7 @@ impl Conversation {
     }
     /// Whether the promoter changes its event.
     pub(super) fn changes(self) -> bool {
-        matches!(self, Self::AnswerChange | Self::CancelEvent) || self.follows_change()
+        matches!(self, Self::AnswerChange | Self::MoveSeats | Self::CancelEvent) || self.follows_change()
     }
     /// Whether another change was told before.
     pub(super) fn follows_change(self) -> bool {
