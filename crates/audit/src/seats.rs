@@ -121,7 +121,7 @@ pub(crate) fn judge(
         let about = || format!("purchase {} of dev-{}", hex(&named.1), hex(&named.0));
         let row_of = || "its row of table purchase".to_owned();
         findings.expect(fits, What::Row, || (about(), "another seat, or none", format!("seat {seat:?}"), row_of()));
-        let (Some((event, _)), Some(seat)) = (planned, seat) else {
+        let (Some((event, seats)), Some(seat)) = (planned, seat) else {
             continue;
         };
         let (wanted, written) = (wanted(connection, named)?, written(connection, card)?);
@@ -138,7 +138,12 @@ pub(crate) fn judge(
         if over || freed.contains(&named) {
             continue;
         }
-        take(&mut taken, (event, moves.last(event, bought, seat)), Holder::Purchase(named), findings);
+        let now = moves.last(event, bought, seat);
+        let same = seats.get(&now).is_some_and(|(sells, _)| *sells == article);
+        findings.expect(same, What::Row, || {
+            (about(), "a seat of its article", format!("moved to seat {now}"), "table seat_move".to_owned())
+        });
+        take(&mut taken, (event, now), Holder::Purchase(named), findings);
     }
     // Before, tickets had no numbers.
     if format >= 9 {

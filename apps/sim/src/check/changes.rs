@@ -169,7 +169,7 @@ impl Town {
             if !honest || row.wallet != person.id {
                 continue;
             }
-            let answer = kept.answer.as_ref().map(tegata_core::wire::signed::Signed::encode);
+            let answer = kept.answer.as_ref().map(Signed::encode);
             if row.answer.is_some() && row.answer != answer {
                 wrong.push(format!("flow 15: the answer of wallet {at} for {} is not what counted", row.card));
             }

@@ -343,7 +343,7 @@ fn cancel(place: &Place, name: &str, named: &str, wording: &str, dry_run: bool) 
 const SHORT: usize = 12;
 
 /// The columns that count a change's tickets, and the fields that they show.
-const COLUMNS: [(&str, &str); 12] = [
+const COLUMNS: [(&str, &str); 13] = [
     ("tickets", "tickets"),
     ("waiting", "waiting"),
     ("told", "told"),
@@ -356,6 +356,7 @@ const COLUMNS: [(&str, &str); 12] = [
     ("over before", "over"),
     ("superseded", "superseded"),
     ("failed", "failed"),
+    ("seats moved", "seats_moved"),
 ];
 
 /// The columns that sum the money of who goes back, and the fields that they show.
