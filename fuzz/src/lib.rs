@@ -28,7 +28,8 @@ use tegata_core::talk::enter::{
     Shown, Tally, Window, WindowCode, Zone,
 };
 use tegata_core::talk::event::{
-    Change, ChangeAnswer, ChangeReply, Changed, EventPlan, GateInvite, GateOrder, KeptChange, PlannedDoor, PlannedZone, Seat, StaffOrder,
+    Change, ChangeAnswer, ChangeReply, Changed, EventPlan, GateInvite, GateOrder, KeptChange, MovedSeat, PlannedDoor, PlannedZone, Seat, SeatMove,
+    StaffOrder,
 };
 use tegata_core::talk::give::{
     Acceptance, Exit, Gift, GiftKept, GiftRequest, GiveMessage, GiveOffer, Given, HandedOver, Register, Reveal, Taken,
@@ -218,7 +219,9 @@ pub const UNSIGNED: &[Feed] = &[
     unsigned::<Links>,
     unsigned::<Link>,
     unsigned::<StandsFor>,
+    unsigned::<MovedSeat>,
     unsigned::<Seat>,
+    unsigned::<SeatMove>,
     unsigned::<Setup>,
     unsigned::<Shown>,
     unsigned::<Tally>,

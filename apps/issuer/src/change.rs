@@ -2,11 +2,12 @@
 //! and sent; said again, the same bytes go out, so that whoever was cut off goes on (flow 15).
 
 use crate::issuer::{Issuer, IssuerError};
+use std::collections::HashSet;
 use tegata_core::card::Terms;
 use tegata_core::record::{Batch, RecordKey, Space};
 use tegata_core::talk::buy::Listing;
 use tegata_core::talk::cards::Done;
-use tegata_core::talk::event::Change;
+use tegata_core::talk::event::{Change, EventPlan, SeatMove};
 use tegata_core::talk::report::ReportKind;
 use tegata_core::wire::signed::{Signed, Verified};
 use tegata_core::{EventId, Handle, Hash, Time};
@@ -47,6 +48,59 @@ impl<V: Vault> Issuer<V> {
         wording: Wording,
         now: Now,
     ) -> Result<Change, IssuerError> {
+        self.replace(post, before, (after, None), wording, now)
+    }
+
+    /// The same, and moves seats, by the numbers that they have. Nothing of these terms may be on sale meanwhile.
+    ///
+    /// # Errors
+    /// [`IssuerError::OnSale`], and those of [`Self::change`].
+    pub fn move_seats(
+        &mut self,
+        post: &mut dyn Post,
+        before: &Terms,
+        (after, moves): (Terms, Vec<SeatMove>),
+        wording: Wording,
+        now: Now,
+    ) -> Result<Change, IssuerError> {
+        self.replace(post, before, (Some(after), Some(moves)), wording, now)
+    }
+
+    /// Whether nobody can buy a seat while these terms are replaced.
+    ///
+    /// # Errors
+    /// [`IssuerError::OnSale`].
+    pub fn off_sale(&self, before: &Terms, after: &Terms) -> Result<(), IssuerError> {
+        let handles = [before.handle(), after.handle()];
+        let sold = self.listings()?.into_iter();
+        match sold.filter(|listed| listed.stock > 0).find(|listed| handles.contains(&listed.terms.handle())) {
+            Some(listed) => Err(IssuerError::OnSale(listed.article, listed.terms.name)),
+            None => Ok(()),
+        }
+    }
+
+    /// The plan without the seats that changes have left empty, which are not sold any more.
+    pub(crate) fn open_plan(&self, plan: &EventPlan) -> Result<EventPlan, IssuerError> {
+        let found = self.device.vault.scan(Space::Event, b"change", usize::MAX)?;
+        let signed = found.iter().filter_map(|(_, bytes)| Signed::<Change>::decode(bytes).ok());
+        let (mut left, mut onto) = (HashSet::new(), HashSet::new());
+        for change in signed.filter(|change| change.claimed().event == plan.event) {
+            left.extend(change.claimed().moves().iter().map(|one| one.from));
+            onto.extend(change.claimed().moves().iter().map(|one| one.to));
+        }
+        let mut open = plan.clone();
+        open.seats.retain(|seat| !left.contains(&seat.seat) || onto.contains(&seat.seat));
+        Ok(open)
+    }
+
+    fn replace(
+        &mut self,
+        post: &mut dyn Post,
+        before: &Terms,
+        (after, moves): (Option<Terms>, Option<Vec<SeatMove>>),
+        wording: Wording,
+        now: Now,
+    ) -> Result<Change, IssuerError> {
         let event = before.ticket.as_ref().ok_or(IssuerError::NoTickets)?.event;
         let key = key(event, before.handle());
         let mut now = now;
@@ -57,9 +111,12 @@ impl<V: Vault> Issuer<V> {
         let stored = self.device.vault.get(&key)?;
         let stored =
             stored.map(|bytes| Signed::<Change>::decode(&bytes).map_err(|_| VaultError::Damaged)).transpose()?;
+        if let (None, Some(_), Some(after)) = (&stored, &moves, &after) {
+            self.off_sale(before, after)?;
+        }
         let handle = |terms: &Option<Terms>| terms.as_ref().map(Terms::handle);
         let change = match stored {
-            Some(signed) if handle(&signed.claimed().after) != handle(&after) => {
+            Some(signed) if handle(&signed.claimed().after) != handle(&after) || signed.claimed().moves != moves => {
                 return Err(IssuerError::OtherChange(before.name.clone()));
             }
             Some(signed) => signed,
@@ -77,6 +134,7 @@ impl<V: Vault> Issuer<V> {
                     answer_until,
                     silence_refunds,
                     at: now.time,
+                    moves,
                     extensions: Default::default(),
                 };
                 let signed = self.device.signed(body)?;

@@ -39,9 +39,11 @@ impl<V: Vault> Issuer<V> {
         let found = self.categories(plan.event)?.into_iter().find(|listing| listing.terms.name == name);
         let listing = found.ok_or_else(|| IssuerError::NoCategory(category.to_owned()))?;
         let sold: Vec<&Seat> = plan.seats.iter().filter(|seat| seat.article == listing.article).collect();
+        let open = self.open_plan(&plan)?;
+        let left: Vec<&Seat> = open.seats.iter().filter(|seat| seat.article == listing.article).collect();
         let (count, seats) = match wanted {
             Numbering::Count(count) if sold.is_empty() => (*count, None),
-            Numbering::Count(count) => (*count, Some(self.last_left((plan.event, category), &sold, *count)?)),
+            Numbering::Count(count) => (*count, Some(self.last_left((plan.event, category), &left, *count)?)),
             Numbering::Seats(named) => {
                 let seats = picked(category, &sold, named)?;
                 (seats.len() as u64, Some(seats))

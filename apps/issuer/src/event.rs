@@ -204,12 +204,13 @@ impl<V: Vault> Issuer<V> {
         Ok(plan)
     }
 
-    /// Lists of each category with numbered seats as many tickets as it has seats.
+    /// Lists of each category with numbered seats as many tickets as it has seats. One that is off sale stays so.
     fn fit_stock(&mut self, post: &mut dyn Post, plan: &EventPlan, now: &mut Now) -> Result<(), IssuerError> {
+        let open = self.open_plan(plan)?;
         for (_, article) in self.articles_of(Some(plan))? {
-            let seats = seats_of(plan, article);
+            let seats = seats_of(&open, article);
             let listed = self.listing(article)?.map(|listed| listed.claimed().stock);
-            if seats > 0 && listed.is_some_and(|stock| stock != seats) {
+            if seats > 0 && listed.is_some_and(|stock| stock != seats && stock != 0) {
                 self.restock(post, article, seats, next(now))?;
             }
         }
@@ -461,12 +462,18 @@ impl<V: Vault> Issuer<V> {
         (category, article): (&Category, u64),
         now: &mut Now,
     ) -> Result<Listing, IssuerError> {
-        let terms = terms(self.party()?, plan, category)?;
+        let mut terms = terms(self.party()?, plan, category)?;
+        // Seats that were moved stay so: else these would be the terms that the change has replaced.
+        let listed = self.listing(article)?;
+        let seating = listed.and_then(|listed| listed.claimed().terms.ticket.as_ref()?.seating);
+        if let Some(ticket) = &mut terms.ticket {
+            ticket.seating = seating;
+        }
         let face = Amount::new(Unit::ENTRIES, terms.max_balance).ok_or(IssuerError::Face)?;
         let offered = Offered {
             face,
             price: category.price,
-            stock: stock(plan, category, article)?,
+            stock: stock(&self.open_plan(plan)?, category, article)?,
             until: category.sold_until,
             valid_for: category.passes.until.since(now.time).max(1),
             clear_after: None,
@@ -538,6 +545,7 @@ fn terms(issuer: PartyId, plan: &EventPlan, category: &Category) -> Result<Terms
         give_until: passes.give_until,
         give_price: passes.give_price,
         refund_until: passes.refund_until,
+        seating: None,
         extensions: Default::default(),
     };
     Ok(Terms {

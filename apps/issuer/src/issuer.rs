@@ -1,5 +1,6 @@
 //! An issuer over its vault.
 
+use crate::moves::MovesError;
 use crate::seats::SeatError;
 use tegata_core::card::Terms;
 use tegata_core::record::{Batch, RecordKey, Space};
@@ -98,6 +99,15 @@ pub enum IssuerError {
     /// The file is no seat plan.
     #[error(transparent)]
     Seats(#[from] SeatError),
+    /// The file does not say how seats are moved.
+    #[error(transparent)]
+    Moves(#[from] MovesError),
+    /// Somebody could buy a seat while it is moved.
+    #[error(
+        "'{1}' is on sale: take it off sale before its seats are moved, so that nobody buys one of them meanwhile (`restock {0} 0`), and \
+         put it back when that is done"
+    )]
+    OnSale(u64, String),
     /// The new tickets would let nobody in.
     #[error(
         "the new tickets for '{0}' would let nobody in, since the last moment of admission that they name is over; say dates that lie \

@@ -79,6 +79,7 @@ impl<V: Vault> Issuer<V> {
         let said = before.claimed().clone();
         if let Some(ticket) = &said.terms.ticket {
             let plan = self.events()?.into_iter().find(|plan| plan.event == ticket.event);
+            let plan = plan.map(|plan| self.open_plan(&plan)).transpose()?;
             let seats = plan.map_or(0, |plan| seats_of(&plan, article));
             if (1..stock).contains(&seats) {
                 return Err(IssuerError::FewerSeats(article, seats));

@@ -78,7 +78,7 @@ pub enum SeatError {
 }
 
 /// One line's fields (RFC 4180). `None`: a quote is where none may be.
-fn fields(line: &str) -> Option<Vec<String>> {
+pub(crate) fn fields(line: &str) -> Option<Vec<String>> {
     let (mut all, mut rest) = (Vec::new(), line);
     loop {
         if let Some(quoted) = rest.trim_start().strip_prefix('"') {

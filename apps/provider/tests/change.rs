@@ -67,6 +67,7 @@ fn terms(world: &World) -> Terms {
         give_until: None,
         give_price: None,
         refund_until: None,
+        seating: None,
         extensions: Default::default(),
     };
     Terms {
@@ -241,6 +242,7 @@ impl Concert {
             answer_until: self.world.now.after(3 * Time::DAY),
             silence_refunds,
             at: self.world.now,
+            moves: None,
             extensions: Default::default(),
         }
     }

@@ -63,6 +63,7 @@ fn terms(world: &World) -> Terms {
         give_until: None,
         give_price: None,
         refund_until: None,
+        seating: None,
         extensions: Default::default(),
     };
     Terms {
@@ -300,6 +301,7 @@ impl Concert {
             answer_until: now.after(2 * Time::DAY),
             silence_refunds,
             at: now,
+            moves: None,
             extensions: Default::default(),
         });
         after

@@ -56,6 +56,7 @@ fn terms(world: &World, name: &str) -> Terms {
         give_until: None,
         give_price: None,
         refund_until: Some(world.now.after(8 * Time::DAY)),
+        seating: None,
         extensions: Default::default(),
     };
     Terms {
@@ -560,6 +561,7 @@ fn nothing_is_printed_of_what_somebody_waits_for_or_of_what_was_cancelled() {
         answer_until: sale.world.now.after(Time::DAY),
         silence_refunds: true,
         at: sale.world.now,
+        moves: None,
         extensions: Default::default(),
     };
     promoter_asks(&mut sale, cancelled).expect("cancelled");

@@ -75,6 +75,8 @@ pub struct Figures {
     pub seats_by_number: u64,
     /// Changes of events, and cancellations, that the provider has taken in.
     pub changes: u64,
+    /// Seats that these have moved.
+    pub seats_moved: u64,
     /// Answers of holders that counted.
     pub answered: u64,
 }
@@ -113,6 +115,7 @@ impl AddAssign for Figures {
         self.by_number += more.by_number;
         self.seats_by_number += more.seats_by_number;
         self.changes += more.changes;
+        self.seats_moved += more.seats_moved;
         self.answered += more.answered;
     }
 }
@@ -140,6 +143,7 @@ impl Town {
             taken: self.hands.as_ref().map_or(0, |hands| hands.taken),
             back: self.count("SELECT count(*) FROM handed WHERE state = 4"),
             changes: self.count("SELECT count(*) FROM change"),
+            seats_moved: self.count("SELECT count(*) FROM seat_move"),
             answered: self.count("SELECT count(*) FROM change_ticket WHERE answer IS NOT NULL"),
             given_twice: self.reports(ExceptionKind::GivenTwice),
             connected: self.lines.as_ref().map_or(0, |lines| lines.connected),

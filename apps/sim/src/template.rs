@@ -306,6 +306,7 @@ fn ticket_terms(number: usize, entries: u64) -> TicketTerms {
         give_until: None,
         give_price: None,
         refund_until: None,
+        seating: None,
         extensions: Default::default(),
     }
 }

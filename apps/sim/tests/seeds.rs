@@ -229,6 +229,7 @@ fn towns_that_give_and_change_are_clean() {
     let given = figures.taken > 300 && figures.back > 40 && figures.given_twice > 15;
     assert!(given && figures.entered > 150, "the town is too quiet: {figures:?}");
     assert!(figures.changes > 100 && figures.answered > 8, "the promoter is too quiet: {figures:?}");
+    assert!(figures.seats_moved > 20, "hardly a seat is moved: {figures:?}");
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod gates;
 mod given;
 mod judge;
 mod log;
+mod moves;
 mod numbers;
 mod payees;
 mod prices;

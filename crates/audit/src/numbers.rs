@@ -37,6 +37,7 @@ pub(crate) struct Placed {
     pub batch: u64,
     pub serial: u64,
     pub event: Id,
+    pub terms: Handle,
     pub seat: Option<u64>,
     pub card: Option<Id>,
 }
@@ -207,12 +208,12 @@ impl Numbers {
         let Some(ticket) = ticket else {
             return;
         };
-        let mut seats = seats.iter().copied();
+        let (mut seats, terms) = (seats.iter().copied(), order.terms.handle());
         for (serial, hash) in (1u64..).zip(&order.numbers) {
             let (seat, card) = (seats.next(), uses.get(hash).map(|used| used.card));
             if seat.is_some() || card.is_some() {
                 let (issuer, batch, event) = (order.issuer.0, order.batch, ticket.event.0);
-                self.placed.push(Placed { issuer, batch, serial, event, seat, card });
+                self.placed.push(Placed { issuer, batch, serial, event, terms, seat, card });
             }
         }
     }

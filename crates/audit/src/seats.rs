@@ -1,9 +1,10 @@
 //! Numbered seats: each that is reserved or sold belongs to one purchase, which has the seat that its wallet wanted or that the
 //! system chose, or to one number that the promoter had printed for it; of the article that sells it by the promoter's signed plan; and
-//! its ticket says so.
+//! its ticket says so. Where changes have moved it, as their promoter signed them, it is the one that they lead to.
 
 use crate::AuditError;
 use crate::difference::{Findings, What};
+use crate::moves::Moves;
 use crate::numbers::Placed;
 use crate::reading::{Id, each, hex};
 use crate::sold::Listings;
@@ -97,6 +98,7 @@ pub(crate) fn judge(
         return Ok(());
     }
     let plans = plans(connection, trust, checked, findings)?;
+    let moves = Moves::read(connection, trust, findings)?;
     let mut taken = Taken::new();
     let sql =
         "SELECT wallet, number, state, issuer, article, revision, seat, card FROM purchase ORDER BY wallet, number";
@@ -119,7 +121,7 @@ pub(crate) fn judge(
         let about = || format!("purchase {} of dev-{}", hex(&named.1), hex(&named.0));
         let row_of = || "its row of table purchase".to_owned();
         findings.expect(fits, What::Row, || (about(), "another seat, or none", format!("seat {seat:?}"), row_of()));
-        let (Some((event, _)), Some(seat)) = (planned, seat) else {
+        let (Some((event, seats)), Some(seat)) = (planned, seat) else {
             continue;
         };
         let (wanted, written) = (wanted(connection, named)?, written(connection, card)?);
@@ -128,17 +130,26 @@ pub(crate) fn judge(
             let evidence = format!("seat {wanted:?} wanted, seat {written:?} on the ticket");
             (about(), evidence, format!("seat {seat}"), row_of())
         });
+        let Some(bought) = listings.get(&listed).map(|listing| listing.terms.handle()) else {
+            continue;
+        };
+        moves.compare(connection, card, (event, bought, seat), findings)?;
         let over = [PurchaseState::Refused, PurchaseState::Returned].iter().any(|over| over.code() == state);
         if over || freed.contains(&named) {
             continue;
         }
-        take(&mut taken, (event, seat), Holder::Purchase(named), findings);
+        let now = moves.last(event, bought, seat);
+        let same = seats.get(&now).is_some_and(|(sells, _)| *sells == article);
+        findings.expect(same, What::Row, || {
+            (about(), "a seat of its article", format!("moved to seat {now}"), "table seat_move".to_owned())
+        });
+        take(&mut taken, (event, now), Holder::Purchase(named), findings);
     }
     // Before, tickets had no numbers.
     if format >= 9 {
-        by_number(connection, (placed, &plans), &mut taken, findings)?;
+        by_number(connection, (placed, &plans, &moves), &mut taken, findings)?;
     }
-    rows(connection, (taken, &plans), format, findings)
+    rows(connection, (taken, &plans, &moves), format, findings)
 }
 
 /// Nobody else has a seat.
@@ -155,7 +166,7 @@ fn take(taken: &mut Taken, at: (Id, u64), holder: Holder, findings: &mut Finding
 /// that a number became. They stay the numbers', whether those are ever sold or not.
 fn by_number(
     connection: &Connection,
-    (placed, plans): (&[Placed], &Plans),
+    (placed, plans, moves): (&[Placed], &Plans, &Moves),
     taken: &mut Taken,
     findings: &mut Findings,
 ) -> Result<(), AuditError> {
@@ -181,7 +192,8 @@ fn by_number(
             let ledger = format!("printed for {}", place(&one.event, seat));
             (holder.name(), "no such seat of its article", ledger, "its row of table number_batch".to_owned())
         });
-        take(taken, (one.event, seat), holder, findings);
+        moves.compare(connection, one.card, (one.event, one.terms, seat), findings)?;
+        take(taken, (one.event, moves.last(one.event, one.terms, seat)), holder, findings);
     }
     Ok(())
 }
@@ -211,7 +223,7 @@ fn written(connection: &Connection, card: Option<Id>) -> Result<Option<Option<u6
 /// The tables of seats say the same.
 fn rows(
     connection: &Connection,
-    (mut taken, plans): (Taken, &Plans),
+    (mut taken, plans, moves): (Taken, &Plans, &Moves),
     format: u32,
     findings: &mut Findings,
 ) -> Result<(), AuditError> {
@@ -247,13 +259,20 @@ fn rows(
     let name = if format < 14 { "NULL" } else { "name" };
     let sql = format!("SELECT event, seat, article, free, {name} FROM seat ORDER BY event, seat");
     each(connection, &sql, [], |row| {
-        let (event, seat, article, free) = (row.get::<Id>(0)?, row.u64(1)?, row.u64(2)?, row.u64(3)? == 1);
+        let (event, seat, article, free) = (row.get::<Id>(0)?, row.u64(1)?, row.u64(2)?, row.u64(3)?);
         let name: Option<String> = row.get(4)?;
         let planned = plans.get(&event).and_then(|seats| seats.get(&seat));
         let planned =
             planned.is_some_and(|(sells, said)| *sells == article && name.as_ref().is_none_or(|name| name == said));
-        findings.expect(planned && free != gone.contains(&(event, seat)), What::Row, || {
-            let ledger = format!("sold by article {article}, {}", if free { "free" } else { "taken" });
+        let stands = match free {
+            0 => gone.contains(&(event, seat)),
+            1 => !gone.contains(&(event, seat)) && !moves.is_closed(event, seat),
+            2 => !gone.contains(&(event, seat)) && moves.may_be_closed(event, seat),
+            _ => false,
+        };
+        findings.expect(planned && stands, What::Row, || {
+            let state = ["taken", "free", "empty and not sold"].get(usize::try_from(free).unwrap_or(usize::MAX));
+            let ledger = format!("sold by article {article}, {}", state.unwrap_or(&"?"));
             (place(&event, seat), "another article, or not so", ledger, "its row of table seat".to_owned())
         });
         if let Some(left) = left.get_mut(&event) {

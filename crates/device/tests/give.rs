@@ -65,6 +65,7 @@ fn terms() -> Terms {
         give_until: Some(DOORS.after(3 * HOUR)),
         give_price: None,
         refund_until: None,
+        seating: None,
         extensions: Default::default(),
     };
     Terms {

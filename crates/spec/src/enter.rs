@@ -1,6 +1,6 @@
 //! Honest messages about tickets: one concert, one gate, one ticket that comes in at its second try, goes out and comes back.
 
-use crate::event::Change;
+use crate::event::{Change, MovedSeat};
 use crate::keys::{Who, ed, public};
 use crate::samples::{CARD, Forms, ISSUER, NOW, SESSION, by, card_certificate, terminal_certificate, terms};
 use tegata_core::card::ticket::*;
@@ -11,7 +11,7 @@ use tegata_core::talk::journal::{EntryKind, LogEntry};
 use tegata_core::wire::canonical::{Bytes, Extensions, Wire};
 use tegata_core::wire::certificate::{Certificate, Role, SessionProof};
 use tegata_core::wire::signed::{Algorithm, Signed, Unsigned};
-use tegata_core::{Amount, CardId, DeviceId, EventId, Hash, Time, Unit};
+use tegata_core::{Amount, CardId, DeviceId, EventId, Handle, Hash, Time, Unit};
 
 /// The gate.
 pub const GATE: DeviceId = DeviceId([0x6a; 16]);
@@ -42,6 +42,7 @@ pub fn ticket_terms() -> TicketTerms {
         give_until: Some(Time(NOW + Time::DAY)),
         give_price: Some(crate::samples::usd(4_500)),
         refund_until: Some(Time(NOW - Time::DAY)),
+        seating: Some(Handle::of(&Hash::of(b"the seats moved before"))),
         extensions: none(),
     }
 }
@@ -128,6 +129,7 @@ pub fn TicketTerms() -> Forms<TicketTerms> {
         give_until: None,
         give_price: None,
         refund_until: None,
+        seating: None,
         ..ticket_terms()
     };
     vec![("with everything", ticket_terms()), ("of one entry", plain)]
@@ -487,7 +489,12 @@ pub fn Changed() -> Forms<Changed> {
         text: change.text,
         answer_until: change.answer_until,
         silence_refunds: change.silence_refunds,
+        seat: None,
         extensions: none(),
     };
-    vec![("moved", moved.clone()), ("cancelled", Changed { after: None, silence_refunds: true, ..moved })]
+    vec![
+        ("moved", moved.clone()),
+        ("its seat moved", Changed { seat: Some(MovedSeat()[0].1.clone()), ..moved.clone() }),
+        ("cancelled", Changed { after: None, silence_refunds: true, ..moved }),
+    ]
 }

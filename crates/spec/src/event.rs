@@ -91,6 +91,19 @@ pub fn StaffOrder() -> Forms<StaffOrder> {
     };
     vec![("usual", order.clone()), ("nobody yet", StaffOrder { staff: vec![], ..order })]
 }
+/// Seats moved.
+#[allow(non_snake_case)] // named like the message
+pub fn SeatMove() -> Forms<SeatMove> {
+    let of = |from, to| SeatMove { from, to, extensions: none() };
+    vec![("there", of(1, 2)), ("and back", of(2, 1))]
+}
+/// Where a ticket's seat is moved.
+#[allow(non_snake_case)] // named like the message
+pub fn MovedSeat() -> Forms<MovedSeat> {
+    let named =
+        MovedSeat { from: 1, to: 2, was: Some("Row 5, 12".into()), name: Some("Row 5, 13".into()), extensions: none() };
+    vec![("named", named.clone()), ("by their numbers", MovedSeat { was: None, name: None, ..named })]
+}
 /// Changes.
 #[allow(non_snake_case)] // named like the message
 pub fn Change() -> Forms<Change> {
@@ -104,9 +117,15 @@ pub fn Change() -> Forms<Change> {
         answer_until: Time(NOW + 3600),
         silence_refunds: false,
         at: Time(NOW),
+        moves: None,
         extensions: none(),
     };
-    vec![("moved", moved.clone()), ("cancelled", Change { after: None, silence_refunds: true, ..moved })]
+    let seats = SeatMove().into_iter().map(|(_, one)| one).collect();
+    vec![
+        ("moved", moved.clone()),
+        ("seats moved", Change { moves: Some(seats), ..moved.clone() }),
+        ("cancelled", Change { after: None, silence_refunds: true, ..moved }),
+    ]
 }
 /// A change as a ticket's wallet keeps it.
 #[allow(non_snake_case)] // named like the message

@@ -424,7 +424,7 @@ messages! {
         Article Bought ReceiptName Enclosed Delivery KeptLetter StandsFor
         TicketTerms Examination Presented LeftBefore WindowCode Shown Setup Neighbour Listened PagesAsked PagesTold Use Usage Zone Tally Attempt Pass
         CallRequest Tariffed Ticked Calling Call Through Links Link
-        WeekTime Rate Member EntryOver PlannedZone PlannedDoor Seat Changed KeptChange Kept
+        WeekTime Rate Member EntryOver PlannedZone PlannedDoor Seat SeatMove MovedSeat Changed KeptChange Kept
         Hop GiveOffer Acceptance Reveal Exit Given Taken HandedOver Taking GiftKept
     }
     bodies { Terms }

@@ -401,6 +401,7 @@ fields! {
     KeptLetter { state merchant to number at sealed letter carry epoch }
     TicketTerms {
         event place from until zones entries a_day day_begins reentry companions door give_until give_price refund_until
+        seating
     }
     Use { entry direction shown gate number at people opening window }
     Usage { generation entry inside day today uses former }
@@ -457,8 +458,10 @@ fields! {
     GateOrder { promoter gate event door direction at }
     GateInvite { promoter secret name event door direction until at }
     StaffOrder { promoter event revision staff at }
-    Change { promoter event before after text answer_until silence_refunds at }
-    Changed { change card after text answer_until silence_refunds }
+    SeatMove { from to }
+    Change { promoter event before after text answer_until silence_refunds at moves }
+    MovedSeat { from to was name }
+    Changed { change card after text answer_until silence_refunds seat }
     ChangeAnswer { wallet card change accept at }
     ChangeReply { card change outcome certificate signer }
     KeptChange { changed before answer outcome }

@@ -30,6 +30,8 @@ pub struct ChangeRow {
     pub ended: Option<Time>,
     /// The signed change.
     pub body: Vec<u8>,
+    /// What people are told; absent: it was recorded before this was kept, and stands in the signed change.
+    pub text: Option<String>,
 }
 
 /// How a ticket stands that a change concerns.
@@ -121,7 +123,8 @@ pub struct ChangeTicketRow {
     pub answer: Option<Vec<u8>>,
 }
 
-const CHANGE: &str = "change, promoter, event, before, after, answer_until, silence_refunds, at, cursor, ended, body";
+const CHANGE: &str =
+    "change, promoter, event, before, after, answer_until, silence_refunds, at, cursor, ended, body, text";
 const TICKET: &str = "card, change, wallet, state, at, answer";
 
 fn change(row: &mut Columns<'_, '_>) -> rusqlite::Result<ChangeRow> {
@@ -137,6 +140,7 @@ fn change(row: &mut Columns<'_, '_>) -> rusqlite::Result<ChangeRow> {
         cursor: row.get::<Option<_>>()?.map(CardId),
         ended: row.opt_u64()?.map(Time),
         body: row.get()?,
+        text: row.get()?,
     })
 }
 
@@ -221,8 +225,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn put_change(&self, row: &ChangeRow) -> Result<(), StoreError> {
-        let sql =
-            format!("INSERT OR REPLACE INTO change ({CHANGE}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)");
+        let sql = format!(
+            "INSERT OR REPLACE INTO change ({CHANGE}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+        );
         self.sql(&sql)?.execute(params![
             row.change.0,
             row.promoter.0,
@@ -235,6 +240,7 @@ impl Store {
             row.cursor.map(|cursor| cursor.0),
             opt(row.ended.map(|at| at.0)),
             row.body,
+            row.text,
         ])?;
         Ok(())
     }

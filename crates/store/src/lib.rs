@@ -23,6 +23,7 @@ mod participants;
 mod provider;
 mod reach;
 mod row;
+mod seats;
 mod settle;
 mod staff;
 mod tariffs;
@@ -48,6 +49,7 @@ pub use numbers::{ActivationRow, BatchRow, NumberRow, NumberState};
 pub use participants::{ParticipantRow, TokenRow};
 pub use provider::ProviderRow;
 pub use reach::{LetterRow, LetterState, ReachRow, Side};
+pub use seats::{HeldSeat, SeatRow, SeatState};
 pub use settle::{
     BankAccountRow, ContractRow, FileRow, MovementRow, PositionRow, PositionSide, TransferRow, TransferState,
 };

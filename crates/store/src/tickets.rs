@@ -1,6 +1,7 @@
 //! Tickets: events as they are planned, what each ticket is for, gates, and who was let in.
 
 use crate::row::{Columns, all, n, one, opt};
+use crate::seats::SeatState;
 use crate::{Store, StoreError};
 use rusqlite::params;
 use tegata_core::talk::enter::{Admitted, DeadTicket, Direction, EnterRefusal};
@@ -315,23 +316,19 @@ impl Store {
     ) -> Result<(), StoreError> {
         let sql = "INSERT INTO seat_taken (event, seat, wallet, purchase) VALUES (?1, ?2, ?3, ?4)";
         self.sql(sql)?.execute(params![event.0, n(seat), wallet.0, purchase.0])?;
-        self.set_free(event, seat, false)
+        self.set_seat(event, seat, SeatState::Taken)
     }
-    /// Gives a seat back that this purchase has; it may be another's by now.
+    /// Gives the seat back that this purchase has now; it may have given it back before.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn free_seat(
-        &self,
-        event: EventId,
-        seat: u64,
-        (wallet, purchase): (WalletId, RequestNumber),
-    ) -> Result<(), StoreError> {
-        let sql = "DELETE FROM seat_taken WHERE event = ?1 AND seat = ?2 AND wallet = ?3 AND purchase = ?4";
-        match self.sql(sql)?.execute(params![event.0, n(seat), wallet.0, purchase.0])? {
-            0 => Ok(()),
-            _ => self.set_free(event, seat, true),
-        }
+    pub fn free_seat(&self, event: EventId, (wallet, purchase): (WalletId, RequestNumber)) -> Result<(), StoreError> {
+        let Some(seat) = self.seat_taken(event, (wallet, purchase))? else {
+            return Ok(());
+        };
+        let sql = "DELETE FROM seat_taken WHERE event = ?1 AND seat = ?2";
+        self.sql(sql)?.execute(params![event.0, n(seat)])?;
+        self.set_seat(event, seat, SeatState::Free)
     }
     /// Takes a seat for a number of a batch, by its serial.
     ///
@@ -345,20 +342,15 @@ impl Store {
     ) -> Result<(), StoreError> {
         let sql = "INSERT INTO seat_printed (event, seat, issuer, batch, serial) VALUES (?1, ?2, ?3, ?4, ?5)";
         self.sql(sql)?.execute(params![event.0, n(seat), issuer.0, n(batch), n(serial)])?;
-        self.set_free(event, seat, false)
+        self.set_seat(event, seat, SeatState::Taken)
     }
-    /// The seat that a number of a batch is for. `None`: it is for none.
+    /// The seat that a number of a batch was ordered for, wherever a change has moved it since. `None`: it is for none.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn printed_seat(&self, issuer: IssuerId, batch: u64, serial: u64) -> Result<Option<u64>, StoreError> {
-        let sql = "SELECT seat FROM seat_printed WHERE issuer = ?1 AND batch = ?2 AND serial = ?3";
+        let sql = "SELECT coalesce(ordered, seat) FROM seat_printed WHERE issuer = ?1 AND batch = ?2 AND serial = ?3";
         one(self.sql(sql)?, params![issuer.0, n(batch), n(serial)], |row| row.u64())
-    }
-    fn set_free(&self, event: EventId, seat: u64, free: bool) -> Result<(), StoreError> {
-        let sql = "UPDATE seat SET free = ?3 WHERE event = ?1 AND seat = ?2";
-        self.sql(sql)?.execute(params![event.0, n(seat), i64::from(free)])?;
-        Ok(())
     }
     /// A gate's place.
     ///

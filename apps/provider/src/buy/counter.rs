@@ -79,11 +79,11 @@ fn seats(desk: &Desk<'_>, order: &Order, (event, article): (EventId, u64)) -> Re
     }
 }
 
-/// Which seats cannot be had, for people.
-fn told(desk: &Desk<'_>, event: EventId, gone: &[u64]) -> Result<String, Failure> {
+/// Seats by their names, for people: as many as a refusal has room for.
+pub(crate) fn seat_names(desk: &Desk<'_>, event: EventId, seats: &[u64]) -> Result<String, Failure> {
     let mut names = Vec::new();
     let mut length = 0;
-    for seat in gone {
+    for seat in seats {
         let name = desk.store.seat_name(event, *seat)?.unwrap_or_else(|| format!("number {seat}"));
         length += name.len() + 2;
         if length > NAMED {
@@ -91,15 +91,18 @@ fn told(desk: &Desk<'_>, event: EventId, gone: &[u64]) -> Result<String, Failure
         }
         names.push(name);
     }
-    let more = match gone.len() - names.len() {
+    let more = match seats.len() - names.len() {
         0 => String::new(),
         more if names.is_empty() => format!("{more} of them"),
         more => format!(" and {more} more"),
     };
-    Ok(format!(
-        "seats taken, named twice or not sold by this category: {}{more}; nothing was ordered",
-        names.join("; ")
-    ))
+    Ok(format!("{}{more}", names.join("; ")))
+}
+
+/// Which seats cannot be had, for people.
+fn told(desk: &Desk<'_>, event: EventId, gone: &[u64]) -> Result<String, Failure> {
+    let names = seat_names(desk, event, gone)?;
+    Ok(format!("seats taken, named twice or not sold by this category: {names}; nothing was ordered"))
 }
 
 impl Counter {

@@ -4,6 +4,7 @@ use super::{AGAIN, listing, reference};
 use crate::books::Accounts;
 use crate::desk::{Desk, Failure, named};
 use crate::install::{first_generation, issue_load};
+use tegata_core::card::CardCertificate;
 use tegata_core::talk::buy::{Listing, PurchaseAnswer, PurchaseRefusal, PurchaseState, Reserve};
 use tegata_core::wire::canonical::Message;
 use tegata_core::wire::signed::Signed;
@@ -135,9 +136,13 @@ pub(super) fn told(desk: &mut Desk<'_>, request: &Hash, row: &PurchaseRow) -> Re
             }
             None => {
                 let first = desk.store.generation(card, 1)?.ok_or(StoreError::Damaged)?;
-                answer.certificate = Some(Signed::decode(&first.body).map_err(|_| StoreError::Damaged)?);
+                let first = Signed::<CardCertificate>::decode(&first.body).map_err(|_| StoreError::Damaged)?;
+                // The seat of that certificate: a change may have moved the ticket since.
+                if let (Some(seat), Some(ticket)) = (first.claimed().seat, &listing.terms.ticket) {
+                    answer.seat_name = desk.store.seat_name(ticket.event, seat)?;
+                }
+                answer.certificate = Some(first);
                 answer.terms = Some(listing.terms);
-                answer.seat_name = desk.seat_name(card)?;
             }
         }
         answer.temporary = record(desk, row, tegata_store::Signed::Temporary)?;

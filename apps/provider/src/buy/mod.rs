@@ -26,7 +26,7 @@ mod share;
 mod waiting;
 
 pub(crate) use catalogue::{catalogue, list};
-pub(crate) use counter::counter;
+pub(crate) use counter::{counter, seat_names};
 pub(crate) use refund::{came_back, due as refunds_due, heard as refund_heard, looked_at, surrendered, undone};
 pub(crate) use reserve::{cancel, overdue, reserve};
 pub(crate) use saga::{heard, pay};
@@ -53,12 +53,12 @@ fn reference(desk: &Desk<'_>, row: &PurchaseRow) -> Result<Hash, Failure> {
     Ok(record.ok_or(StoreError::Damaged)?.0)
 }
 
-/// What was kept for a purchase is for others again: one of its article, and its seat.
+/// What was kept for a purchase is for others again: one of its article, and the seat that it has by now.
 fn free(desk: &Desk<'_>, row: &PurchaseRow) -> Result<(), Failure> {
     let article = desk.store.article(row.issuer, row.article)?.ok_or(StoreError::Damaged)?;
     desk.store.set_taken(row.issuer, row.article, article.taken.saturating_sub(1))?;
-    if let (Some(seat), Some(ticket)) = (row.seat, &listing(desk, row)?.terms.ticket) {
-        desk.store.free_seat(ticket.event, seat, (row.wallet, row.number))?;
+    if let (Some(_), Some(ticket)) = (row.seat, &listing(desk, row)?.terms.ticket) {
+        desk.store.free_seat(ticket.event, (row.wallet, row.number))?;
     }
     Ok(())
 }

@@ -13,10 +13,13 @@
 //! earlier one for them: the earlier question is closed in the transaction in which the ticket has its turn in the later change, by
 //! the terms that it has. Whoever answers the closed question is told that it is over; that answer moves no money.
 //!
+//! A change may move seats (`moves.rs`): the ticket's certificate names its new seat once it has the new terms.
+//!
 //! A cancelled ticket, and one whose doors have not opened, is paid back at once: no gate can let it in any more. Where the old
 //! doors are open, a gate that has not heard of the change might have, so its log is waited for, L + U, as with every card that is
 //! given back (R11).
 
+use super::moves;
 use super::setup::kill;
 use crate::buy;
 use crate::cards::done;
@@ -32,7 +35,7 @@ use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::talk::update::{Command, CommandKind};
 use tegata_core::wire::signed::{Signed, Verified};
 use tegata_core::{CardId, EventId, Handle, Hash, Time, WalletId};
-use tegata_store::{CardRow, ChangeRow, ChangeState, ChangeTicketRow, Store, StoreError};
+use tegata_store::{CardRow, ChangeRow, ChangeState, ChangeTicketRow, Store, StoreError, TicketRow};
 
 /// How many changes may lead to terms that are changed once more: a ticket that comes late, such as one by number, passes through all
 /// of them in one turn. To cancel is always possible.
@@ -69,6 +72,7 @@ pub(crate) fn change(desk: &mut Desk<'_>, request: &Verified<Change>) -> Result<
     if request.after.is_some() && leading.len() >= MOST_BEFORE {
         return Err(ProviderRefusal::Terms.into());
     }
+    moves::judge(desk, request)?;
     desk.store.put_event_terms(request.event, request.before, Some(desk.now))?;
     let all_cancelled =
         known.iter().all(|(terms, replaced)| *terms == request.before || replaced.is_some()) && request.after.is_none();
@@ -96,7 +100,9 @@ pub(crate) fn change(desk: &mut Desk<'_>, request: &Verified<Change>) -> Result<
         cursor: Some(CardId([0; 16])),
         ended: None,
         body: request.signed().encode(),
+        text: Some(request.text.clone()),
     })?;
+    desk.store.move_seats(request.event, &hash, request.moves())?;
     desk.changing = true;
     Ok(done(desk, &hash, request.at))
 }
@@ -268,15 +274,19 @@ fn pass_on(desk: &mut Desk<'_>, row: ChangeTicketRow, later: &ChangeRow) -> Resu
 
 /// The ticket's wallet hears of it by its next update.
 fn tell(desk: &mut Desk<'_>, change: &ChangeRow, row: &ChangeTicketRow, answer_until: Time) -> Result<(), Failure> {
-    let signed = Signed::<Change>::decode(&change.body).map_err(|_| StoreError::Damaged)?;
-    let said = signed.claimed();
+    // The signed change is read only where nothing else says it: with many seats it is long.
+    let text = match &change.text {
+        Some(text) => text.clone(),
+        None => Signed::<Change>::decode(&change.body).map_err(|_| StoreError::Damaged)?.claimed().text.clone(),
+    };
     let changed = Changed {
         change: change.change,
         card: row.card,
-        after: said.after.clone(),
-        text: said.text.clone(),
+        after: change.after.map(|after| desk.terms(after)).transpose()?,
+        text,
         answer_until,
-        silence_refunds: said.silence_refunds,
+        silence_refunds: change.silence_refunds,
+        seat: moves::told(desk, change, row.card)?,
         extensions: Default::default(),
     };
     let command = Command { card: Some(row.card), change: Some(changed), ..Command::new(CommandKind::Change) };
@@ -318,7 +328,7 @@ fn decide(
         return buy::undone(desk, &card, due);
     }
     match (row.state.is_taken(), change.after) {
-        (true, Some(after)) => take_up(desk, change.event, row.card, after),
+        (true, Some(after)) => take_up(desk, change, row.card, after),
         _ => Ok(()),
     }
 }
@@ -349,8 +359,13 @@ pub(crate) fn may_have_come(desk: &Desk<'_>, card: &CardRow, early: u64) -> Resu
     Ok(false)
 }
 
-/// The ticket has the new terms; its next certificate says so.
-fn take_up(desk: &mut Desk<'_>, event: EventId, id: CardId, after: Handle) -> Result<(), Failure> {
+/// The ticket has the new terms and the new seat; its next certificate says so.
+fn take_up(desk: &mut Desk<'_>, change: &ChangeRow, id: CardId, after: Handle) -> Result<(), Failure> {
+    if let Some((ticket, from, to)) = moves::seat_by(desk, change, id)?
+        && from != to
+    {
+        desk.store.put_ticket(&TicketRow { seat: Some(to), ..ticket })?;
+    }
     let terms = desk.terms(after)?;
     let until = terms.ticket.as_ref().ok_or(StoreError::Damaged)?.until.after(Time::DAY);
     let card = desk.known_card(id)?;
@@ -358,7 +373,7 @@ fn take_up(desk: &mut Desk<'_>, event: EventId, id: CardId, after: Handle) -> Re
     let wallet = card.wallet;
     desk.store.set_card_terms(id, after, until)?;
     // They may have been changed again meanwhile: it has another turn there.
-    joined(desk, event, id, wallet, after)
+    joined(desk, change.event, id, wallet, after)
 }
 
 /// A ticket has come under these terms; where they are changed already, it has a turn like those that were there before. So has one

@@ -6,6 +6,7 @@
 //! | `plan.rs` | events as planned, gates put in their place |
 //! | `setup.rs` | what a gate needs to know, by its update |
 //! | `change.rs` | an event changed or cancelled after its tickets were sold, and what holders say to that |
+//! | `moves.rs` | the seats that such a change moves |
 //! | `work.rs` | that for tens of thousands of tickets, piece by piece |
 //! | `progress.rs` | how far it has come, and what it would concern |
 //! | `hand.rs` | the staff at gates, and what it did by hand |
@@ -13,6 +14,7 @@
 
 mod change;
 mod hand;
+mod moves;
 mod plan;
 mod progress;
 mod setup;

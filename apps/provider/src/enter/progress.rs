@@ -1,6 +1,7 @@
 //! What a promoter may read of its changes: how many tickets and how much money each price category is, before it changes anything,
 //! and how far each change has come. Names no person.
 
+use super::moves;
 use crate::desk::{Desk, Failure};
 use crate::give;
 use crate::report::decimal;
@@ -20,15 +21,21 @@ const NAMED: u64 = 1000;
 pub(crate) fn progress(desk: &Desk<'_>, promoter: PartyId) -> Result<Value, Failure> {
     let (mut events, mut names) = (Vec::new(), BTreeMap::new());
     for event in desk.store.all_planned()?.into_iter().filter(|row| row.promoter == promoter) {
-        let mut sold = Vec::new();
+        let (mut sold, seats) = (Vec::new(), moves::held(desk, event.event)?);
         for (terms, replaced) in desk.store.event_terms(event.event)? {
             if replaced.is_none() {
-                sold.push(concerned(desk, (promoter, event.event), terms)?);
+                let mut concerned = concerned(desk, (promoter, event.event), terms)?;
+                let reached = leading_to(desk, event.event, terms)?;
+                let ours = seats.iter().filter(|(_, terms)| reached.contains(terms));
+                concerned["seats"] = moves::runs(ours.map(|(seat, _)| *seat));
+                sold.push(concerned);
             }
         }
+        let taken = moves::runs(seats.iter().map(|(seat, _)| *seat));
         let cancelled = event.cancelled.map(|at| at.0);
         let name = super::planned(&event)?.name;
-        events.push(json!({ "event": event.event.to_string(), "name": name, "cancelled": cancelled, "terms": sold }));
+        let id = event.event.to_string();
+        events.push(json!({ "event": id, "name": name, "cancelled": cancelled, "terms": sold, "taken": taken }));
         names.insert(event.event, name);
     }
     let changes = desk.store.changes_by(promoter)?;
@@ -41,7 +48,7 @@ pub(crate) fn progress(desk: &Desk<'_>, promoter: PartyId) -> Result<Value, Fail
 
 /// These terms, and all that changes have led from to them: a ticket that still has one of those has not answered yet, and goes
 /// wherever these go.
-fn leading_to(desk: &Desk<'_>, event: EventId, handle: Handle) -> Result<Vec<Handle>, Failure> {
+pub(super) fn leading_to(desk: &Desk<'_>, event: EventId, handle: Handle) -> Result<Vec<Handle>, Failure> {
     let (mut all, mut next) = (vec![handle], 0);
     while let Some(one) = all.get(next).copied() {
         for earlier in desk.store.changes_into(event, one)? {
@@ -173,7 +180,7 @@ fn come(
     }
     let failed = desk.store.change_tickets(&row.change, ChangeState::Failed, NAMED)?;
     let failed: Vec<String> = failed.iter().map(ToString::to_string).collect();
-    Ok(json!({
+    let mut told = json!({
         "change": row.change.to_string(), "event": row.event.to_string(), "name": name,
         "category": desk.terms(row.before)?.name,
         "before": row.before.to_string(), "after": row.after.map(|after| after.to_string()),
@@ -192,7 +199,9 @@ fn come(
             "later_money": sums(&later_money), "disputed_money": sums(&disputed_money),
             "asked_money": sums(&money[0]), "paid_money": sums(&money[1]), "refused_money": sums(&money[2]),
         },
-    }))
+    });
+    told["seats_moved"] = desk.store.seats_moved(&row.change)?.into();
+    Ok(told)
 }
 
 /// What goes back and was not asked back: of those whose turn is yet to come (R11), or of those that stay in dispute.

@@ -59,6 +59,7 @@ pub fn terms(world: &World) -> Terms {
         give_until: None,
         give_price: None,
         refund_until: None,
+        seating: None,
         extensions: Default::default(),
     };
     Terms {

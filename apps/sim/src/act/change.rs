@@ -2,14 +2,15 @@
 
 use crate::dice::Dice;
 use crate::tap::skewed;
-use crate::template::{EVENT, template};
+use crate::template::{ARTICLES, EVENT, TICKETS, template};
 use crate::town::Town;
 use crate::trouble::NetPlan;
 use std::collections::BTreeMap;
 use tegata_core::card::Terms;
 use tegata_core::talk::buy::Listing;
-use tegata_core::talk::event::ChangeOutcome;
-use tegata_core::{CardId, Hash, Time};
+use tegata_core::talk::event::{ChangeOutcome, SeatMove};
+use tegata_core::wire::canonical::Wire;
+use tegata_core::{CardId, Handle, Hash, Time};
 use tegata_device::{Now, RequestError};
 use tegata_issuer::{IssuerError, Wording};
 use tegata_store::StoreError;
@@ -20,6 +21,8 @@ use tegata_vault::Faults;
 struct Signed {
     before: Terms,
     after: Option<Terms>,
+    /// Seats that are moved.
+    moves: Option<Vec<SeatMove>>,
     wording: Wording,
     /// It is not known yet whether the provider has it.
     open: bool,
@@ -30,6 +33,8 @@ pub struct Plans {
     /// Dice of their own.
     pub dice: Dice,
     signed: Vec<Signed>,
+    /// The article that is off sale while its seats are moved, and how many of it there were.
+    off_sale: Option<(u64, u64)>,
     /// What holders were told became of their tickets.
     stands: BTreeMap<(CardId, Hash), ChangeOutcome>,
     /// How many tickets the changes had counted that were over.
@@ -39,8 +44,13 @@ pub struct Plans {
 impl Plans {
     /// Nothing is changed yet.
     pub fn new(dice: Dice) -> Self {
-        Self { dice, signed: Vec::new(), stands: BTreeMap::new(), over: BTreeMap::new() }
+        Self { dice, signed: Vec::new(), off_sale: None, stands: BTreeMap::new(), over: BTreeMap::new() }
     }
+}
+
+/// The last category has numbered seats.
+fn is_seated(listing: &Listing) -> bool {
+    listing.article == (ARTICLES.len() + TICKETS.len()) as u64
 }
 
 impl Town {
@@ -76,16 +86,24 @@ impl Town {
         listed
     }
 
-    /// One category is changed, or cancelled: the next day, another hall, longer.
+    /// One category is changed, or cancelled: the next day, another hall, longer, or other seats.
     pub fn change_event(&mut self, cancels: bool) {
         let listed = self.tickets_listed();
         let at = usize::try_from(self.plan_draw(listed.len() as u64)).unwrap_or(0);
-        self.change_category(at, cancels);
+        let seats = !cancels && listed.get(at).is_some_and(is_seated) && self.plan_draw(2) == 0;
+        self.change_category(at, cancels, seats);
     }
     /// The first category is changed, or cancelled, if nothing was yet; else what is not known of that is said again.
     pub fn change_once(&mut self, cancels: bool) {
         match self.plans.as_ref().is_some_and(|plans| plans.signed.is_empty()) {
-            true => self.change_category(0, cancels),
+            true => self.change_category(0, cancels, false),
+            false => self.finish_changing(),
+        }
+    }
+    /// The seats of the category that has some are moved, if nothing was changed yet; else what is not known of that is said again.
+    pub fn move_once(&mut self) {
+        match self.plans.as_ref().is_some_and(|plans| plans.signed.is_empty()) {
+            true => self.change_category(TICKETS.len() - 1, false, true),
             false => self.finish_changing(),
         }
     }
@@ -93,7 +111,7 @@ impl Town {
     /// said again.
     pub fn change_again(&mut self, cancels: bool) {
         match self.plans.as_ref().is_some_and(|plans| plans.signed.len() == 1) {
-            true => self.change_category(0, cancels),
+            true => self.change_category(0, cancels, false),
             false => self.finish_changing(),
         }
     }
@@ -121,23 +139,65 @@ impl Town {
         }
         Ok(all)
     }
-    fn change_category(&mut self, at: usize, cancels: bool) {
-        let listed = self.tickets_listed();
-        let Some(before) = listed.get(at).map(|listing| listing.terms.clone()) else {
+    /// Who has one of the first seats has the next one from now on, and who has the last of them the first.
+    fn drawn_moves(&mut self) -> Vec<SeatMove> {
+        let seats = 2 + self.plan_draw(TICKETS[TICKETS.len() - 1].1 - 1);
+        (1..=seats).map(|from| SeatMove { from, to: from % seats + 1, extensions: Default::default() }).collect()
+    }
+    /// Nobody buys a seat while it is moved.
+    fn take_off_sale(&mut self, article: u64, stock: u64) {
+        let now = self.plan_now(0);
+        let done = self.issuer.restock(&mut self.center, article, 0, now).map(drop);
+        if let Some(plans) = &mut self.plans {
+            plans.off_sale.get_or_insert((article, stock));
+        }
+        self.say(|| format!("the promoter takes article {article} off sale: {done:?}"));
+    }
+    /// Once it is known what became of that, there are as many as there were.
+    fn put_on_sale(&mut self) {
+        let Some(plans) = &self.plans else {
             return;
         };
+        let moving = plans.signed.iter().any(|signed| signed.open && signed.moves.is_some());
+        let Some((article, stock)) = plans.off_sale.filter(|_| !moving) else {
+            return;
+        };
+        let now = self.plan_now(0);
+        let done = self.issuer.restock(&mut self.center, article, stock, now).map(drop);
+        if let (Ok(()), Some(plans)) = (&done, &mut self.plans) {
+            plans.off_sale = None;
+        }
+        self.say(|| format!("the promoter puts {stock} of article {article} back on sale: {done:?}"));
+    }
+    fn change_category(&mut self, at: usize, cancels: bool, seats: bool) {
+        let listed = self.tickets_listed();
+        let Some(listing) = listed.get(at) else {
+            return;
+        };
+        let before = listing.terms.clone();
+        if seats {
+            self.take_off_sale(listing.article, listing.stock);
+        }
+        let moves = seats.then(|| self.drawn_moves());
+        // Now and then nothing but the seats.
+        let elsewhere = !seats || self.plan_draw(2) == 0;
         let mut after = before.clone();
-        if let Some(ticket) = &mut after.ticket {
+        if let Some(ticket) = after.ticket.as_mut().filter(|_| elsewhere) {
             let later = self.plan_draw(3) * Time::DAY / 2;
             ticket.from = ticket.from.after(later);
             ticket.until = ticket.until.after(later + 60);
             ticket.place = format!("{}, later", ticket.place);
             ticket.place.truncate(60);
         }
+        if let (Some(ticket), Some(moves)) = (&mut after.ticket, &moves) {
+            // The same seats may be moved again.
+            ticket.seating =
+                Some(Handle::of(&Hash::of(&[before.handle().0.as_slice(), moves.to_bytes().as_slice()].concat())));
+        }
         let answer_until = self.time.after(3_600 + self.plan_draw(6 * Time::DAY));
         let wording = Wording { text: "It is later.".into(), answer_until, silence_refunds: self.plan_draw(2) == 0 };
         let after = (!cancels).then_some(after);
-        let signed = Signed { before, after, wording, open: true };
+        let signed = Signed { before, after, moves, wording, open: true };
         let Some(plans) = &mut self.plans else {
             return;
         };
@@ -149,21 +209,27 @@ impl Town {
             self.center.crash();
             self.faults += 1;
         }
+        self.put_on_sale();
     }
     fn send_change(&mut self, at: usize) {
-        let Some(Signed { before, after, wording, .. }) =
+        let Some(Signed { before, after, moves, wording, .. }) =
             self.plans.as_ref().and_then(|plans| plans.signed.get(at).cloned())
         else {
             return;
         };
         let now = self.plan_now(0);
         let (cancels, text) = (after.is_none(), before.name.clone());
-        let done = self.issuer.change(&mut self.center, &before, after, wording, now);
+        let done = match (after, moves) {
+            (Some(after), Some(moves)) => {
+                self.issuer.move_seats(&mut self.center, &before, (after, moves), wording, now)
+            }
+            (after, _) => self.issuer.change(&mut self.center, &before, after, wording, now),
+        };
         // Refused for good, or answered: it is known.
         let over = match &done {
             Ok(_) => true,
             Err(IssuerError::Request(RequestError::Refused(refused))) => !refused.why.is_transient(),
-            Err(IssuerError::Past(_) | IssuerError::OtherChange(_)) => true,
+            Err(IssuerError::Past(_) | IssuerError::OtherChange(_) | IssuerError::OnSale(..)) => true,
             Err(_) => false,
         };
         if let Some(signed) = self.plans.as_mut().and_then(|plans| plans.signed.get_mut(at)) {
@@ -180,6 +246,7 @@ impl Town {
                 self.send_change(at);
             }
         }
+        self.put_on_sale();
     }
 
     /// A holder answers, or a copy of its wallet does; somebody who has answered asks how that stands, or wants otherwise now.

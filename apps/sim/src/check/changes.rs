@@ -3,14 +3,17 @@
 
 use super::buying::price;
 use super::given::{convicts, tickets};
-use crate::template::template;
+use crate::template::{EVENT, template};
 use crate::town::Town;
 use tegata_core::card::payment::PurseState;
-use tegata_core::talk::buy::PurchaseState;
+use tegata_core::talk::buy::{Listing, PurchaseState};
 use tegata_core::talk::enter::Admitted;
-use tegata_core::talk::event::{ChangeOutcome, KeptChange};
-use tegata_core::{CardId, Time};
-use tegata_store::{ChangeRow, ChangeState, ChangeTicketRow, ExceptionRow, RefundState, Store, StoreError};
+use tegata_core::talk::event::{Change, ChangeOutcome, KeptChange};
+use tegata_core::wire::signed::Signed;
+use tegata_core::{CardId, Handle, Time};
+use tegata_store::{
+    ChangeRow, ChangeState, ChangeTicketRow, ExceptionRow, PurchaseRow, RefundState, Store, StoreError,
+};
 
 impl Town {
     pub(super) fn changed(&self, wrong: &mut Vec<String>) -> Result<(), StoreError> {
@@ -82,6 +85,12 @@ impl Town {
             };
             if held.purse.state == PurseState::Active && held.purse.certificate.claimed().terms != card.terms {
                 wrong.push(format!("flow 15: wallet {at} holds {} under other terms than the provider", row.card));
+            }
+            let seat = store.ticket(row.card)?.and_then(|ticket| ticket.seat);
+            let said = held.purse.certificate.claimed();
+            if held.purse.state == PurseState::Active && said.terms == card.terms && said.seat != seat {
+                wrong
+                    .push(format!("flow 15: wallet {at} has seat {:?} by {}, and it is {seat:?}", said.seat, row.card));
             }
         }
         Ok(())
@@ -160,7 +169,7 @@ impl Town {
             if !honest || row.wallet != person.id {
                 continue;
             }
-            let answer = kept.answer.as_ref().map(tegata_core::wire::signed::Signed::encode);
+            let answer = kept.answer.as_ref().map(Signed::encode);
             if row.answer.is_some() && row.answer != answer {
                 wrong.push(format!("flow 15: the answer of wallet {at} for {} is not what counted", row.card));
             }
@@ -203,4 +212,26 @@ fn later(store: &Store, change: &ChangeRow, card: CardId) -> Result<Option<Chang
         Some(later) => store.change_ticket(card, &later.change),
         None => Ok(None),
     }
+}
+
+/// The terms that a purchase was made under.
+pub(super) fn bought_under(store: &Store, row: &PurchaseRow) -> Result<Handle, StoreError> {
+    let (_, body) = store.listing(row.issuer, row.article, row.revision)?.ok_or(StoreError::Damaged)?;
+    Ok(Signed::<Listing>::decode(&body).map_err(|_| StoreError::Damaged)?.claimed().terms.handle())
+}
+
+/// The seat that a ticket has under the terms `now`, or in the end, which was bought with this one under others: each change that leads
+/// there has moved it, as the promoter has signed it.
+pub(super) fn seat_moved(store: &Store, (seat, bought): (u64, Handle), now: Option<Handle>) -> Result<u64, StoreError> {
+    let (mut seat, mut terms) = (seat, bought);
+    while Some(terms) != now {
+        let Some(row) = store.change_of(EVENT, terms)? else { break };
+        let change = Signed::<Change>::decode(&row.body).map_err(|_| StoreError::Damaged)?;
+        seat = change.claimed().seat_after(seat);
+        match row.after {
+            Some(after) => terms = after,
+            None => break,
+        }
+    }
+    Ok(seat)
 }

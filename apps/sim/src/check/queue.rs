@@ -1,14 +1,15 @@
 //! What must be so with waiting lists and tickets by number, checked when all is quiet: first come, first served, nobody waits while
 //! there is one, and each number that was sold lets one in.
 
+use super::changes::seat_moved;
 use crate::act::Slip;
-use crate::template::{ARTICLES, template};
+use crate::template::{ARTICLES, EVENT, template};
 use crate::town::Town;
 use std::collections::BTreeMap;
 use tegata_core::RequestNumber;
 use tegata_core::{CardId, DeviceId};
 use tegata_crypto_native::number::InstallationNumber;
-use tegata_store::{ArticleRow, NumberRow, NumberState, Store, StoreError, WaitingRow, Wish};
+use tegata_store::{ArticleRow, NumberRow, NumberState, SeatState, Store, StoreError, WaitingRow, Wish};
 
 impl Town {
     pub(super) fn queues(&self, wrong: &mut Vec<String>) -> Result<(), StoreError> {
@@ -27,7 +28,11 @@ impl Town {
                     ));
                 }
             }
-            let stock = super::buying::said(&article)?.stock;
+            // A seat that a change has left empty is not sold any more.
+            let seats = store.seats_of(EVENT)?.into_iter().filter(|seat| seat.article == article.article);
+            let (closed, open): (Vec<_>, Vec<_>) = seats.partition(|seat| seat.state == SeatState::Closed);
+            let most = if closed.is_empty() { u64::MAX } else { open.len() as u64 };
+            let stock = super::buying::said(&article)?.stock.min(most);
             let waits = wishes.iter().any(|it| it.state == Wish::Waits);
             if waits && article.taken < stock {
                 let (number, taken) = (article.article, article.taken);
@@ -86,7 +91,13 @@ impl Town {
             if let Some(card) = card {
                 *cards.entry(card).or_default() += 1;
                 let seat = store.ticket(card)?.map(|ticket| ticket.seat);
-                if seat != Some(slip.seat) {
+                let bought = store.batch(template().issuer_party, slip.batch)?.map(|batch| batch.terms);
+                let now = store.card(card)?.map(|card| card.terms);
+                let moved = match slip.seat.zip(bought) {
+                    Some(bought) => Some(seat_moved(store, bought, now)?),
+                    None => slip.seat,
+                };
+                if seat != Some(moved) {
                     wrong.push(format!("slip {at}, for seat {:?}, became {card}, a ticket for {seat:?}", slip.seat));
                 }
             }

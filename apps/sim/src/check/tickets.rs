@@ -1,6 +1,7 @@
 //! What must never happen to tickets, checked when all is quiet: from what the town saw open, gates' and wallets' records, and the
 //! provider's rows.
 
+use super::changes::{bought_under, seat_moved};
 use super::shown_in;
 use super::staff::Done;
 use crate::template::{EVENT, template};
@@ -72,19 +73,33 @@ impl Town {
         Ok(())
     }
 
-    /// No seat is sold to two that hold it, be it over the network or by a number that is printed for it, sold or not.
+    /// No seat is sold to two that hold it, be it over the network or by a number that is printed for it, sold or not, wherever changes
+    /// have moved it.
     fn seats_have_one_holder(&self, store: &Store, wrong: &mut Vec<String>) -> Result<(), StoreError> {
         let mut holders: BTreeMap<u64, BTreeSet<String>> = BTreeMap::new();
         for row in store.purchases()?.iter().filter(|row| row.state == PurchaseState::Delivered) {
-            if let (Some(seat), Some(card)) = (row.seat, row.card)
-                && store.surrender(card)?.is_none()
-            {
-                holders.entry(seat).or_default().insert(card.to_string());
+            let (Some(seat), Some(card)) = (row.seat, row.card) else { continue };
+            let bought = bought_under(store, row)?;
+            let known = store.card(card)?.ok_or(StoreError::Damaged)?;
+            let (named, moved) = (
+                store.ticket(card)?.and_then(|ticket| ticket.seat),
+                seat_moved(store, (seat, bought), Some(known.terms))?,
+            );
+            if named != Some(moved) {
+                wrong.push(format!("{card} was bought with seat {seat}, moved to {moved}, and names {named:?}"));
+            }
+            if store.surrender(card)?.is_none() {
+                holders.entry(seat_moved(store, (seat, bought), None)?).or_default().insert(card.to_string());
             }
         }
         for (at, slip) in self.booth.iter().flat_map(|booth| booth.slips.iter().enumerate()) {
             if let Some(seat) = slip.seat.filter(|_| self.batch_stands(slip.batch)) {
-                holders.entry(seat).or_default().insert(format!("slip {at}"));
+                let batch = store.batch(template().issuer_party, slip.batch)?;
+                let now = match batch {
+                    Some(batch) => seat_moved(store, (seat, batch.terms), None)?,
+                    None => seat,
+                };
+                holders.entry(now).or_default().insert(format!("slip {at}"));
             }
         }
         for (seat, holders) in holders.iter().filter(|(_, holders)| holders.len() > 1) {

@@ -142,6 +142,8 @@ conversations! {
     InstallAnew = "lose, install anew" [Giving];
     /// An event is changed, and its holder answers.
     AnswerChange = "change, answer" [Changes];
+    /// Seats are moved, and their holder answers.
+    MoveSeats = "change, seats moved, answer" [Changes];
     /// An event is cancelled, and its holder is paid back.
     CancelEvent = "cancel, refund" [Changes];
     /// A change is changed again before its holder has answered, which answers both.

@@ -26,7 +26,9 @@ impl Conversation {
         if self.by_credit() {
             self.go_before(town);
             if self.at_gates() {
-                buy(town, ARTICLES.len() as u64 + 1, None);
+                // The second sort has numbered seats.
+                let sort = if self == Self::MoveSeats { 2 } else { 1 };
+                buy(town, ARTICLES.len() as u64 + sort, None);
                 town.gates_update(true);
             }
             if self.by_staff() {
@@ -260,6 +262,13 @@ impl Conversation {
             Self::InstallAnew => reissue(town, (1, 0)),
             Self::AnswerChange => {
                 town.change_once(false);
+                town.update_wallet_plain(0);
+                town.wake_person(0);
+                answer(town, true);
+                town.update_wallet_plain(0);
+            }
+            Self::MoveSeats => {
+                town.move_once();
                 town.update_wallet_plain(0);
                 town.wake_person(0);
                 answer(town, true);

@@ -302,6 +302,7 @@ fn tickets(terms: Terms, at: Time) -> Terms {
         give_until: None,
         give_price: None,
         refund_until: None,
+        seating: None,
         extensions: Default::default(),
     };
     Terms {

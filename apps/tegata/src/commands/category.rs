@@ -205,6 +205,7 @@ mod tests {
             give_until: Some(Time(1_795_381_200)),
             give_price: Amount::new(Unit::USD, 5_000),
             refund_until: Some(Time(1_795_381_200)),
+            seating: None,
             extensions: Default::default(),
         }
     }

@@ -1,5 +1,7 @@
 //! Events changed and cancelled, on the command line: the promoter's side and the holder's.
 
+use super::event::read;
+use super::moved::{judged, moved_by};
 use super::statement::{cell, list};
 use crate::calendar;
 use crate::csv::csv;
@@ -9,10 +11,10 @@ use crate::screen::{Answer, Failure, bold, fail, table};
 use serde_json::{Value, json};
 use tegata_core::card::Terms;
 use tegata_core::card::ticket::TicketTerms;
-use tegata_core::talk::event::ChangeOutcome;
+use tegata_core::talk::event::{ChangeOutcome, EventPlan};
 use tegata_core::wire::canonical::Wire;
-use tegata_core::{CardId, EventId, Time};
-use tegata_issuer::{Issuer, Wording};
+use tegata_core::{CardId, EventId, Handle, Time};
+use tegata_issuer::{Issuer, IssuerError, MovesError, Moving, Wording, have_room, in_order, read_moves, seating};
 use tegata_vault::SqliteVault;
 use tegata_wallet::{ChangedTicket, Wallet};
 
@@ -160,8 +162,12 @@ fn moment(text: &str) -> Result<Time, Failure> {
     }
 }
 
-/// The terms that replace these, which open these zones, where the flags name any.
-fn replaced(before: &Terms, (flags, zones): (&ChangeFlags, Option<&[u64]>)) -> Result<Terms, Failure> {
+/// The terms that replace these, which open these zones, where the flags name any; `seating` names the seats that are moved.
+fn replaced(
+    before: &Terms,
+    (flags, zones): (&ChangeFlags, Option<&[u64]>),
+    seating: Option<Handle>,
+) -> Result<Terms, Failure> {
     let Some(ticket) = &before.ticket else {
         return fail("these are no tickets");
     };
@@ -198,10 +204,18 @@ fn replaced(before: &Terms, (flags, zones): (&ChangeFlags, Option<&[u64]>)) -> R
         },
         place: flags.place.clone().unwrap_or_else(|| ticket.place.clone()),
         zones: zones.unwrap_or(&ticket.zones).to_vec(),
+        seating: seating.or(ticket.seating),
         ..ticket.clone()
     };
     let name = flags.called.clone().unwrap_or_else(|| before.name.clone());
     Ok(Terms { name, ticket: Some(ticket), ..before.clone() })
+}
+
+/// Terms that lead to others, and the seats that are moved with them.
+struct Pair {
+    before: Terms,
+    after: Terms,
+    moving: Vec<Moving>,
 }
 
 /// Which terms lead to which, and how many tickets that does not reach: terms that no article sells any more lead only to such as one
@@ -209,11 +223,12 @@ fn replaced(before: &Terms, (flags, zones): (&ChangeFlags, Option<&[u64]>)) -> R
 fn planned(
     event: &Value,
     sold: &[Sold],
-    wanted: (&ChangeFlags, Option<&[u64]>),
-) -> Result<(Vec<(Terms, Terms)>, u64), Failure> {
-    let (mut pairs, mut beyond): (Vec<(Terms, Terms)>, u64) = (Vec::new(), 0);
+    (wanted, moving): ((&ChangeFlags, Option<&[u64]>), &[Moving]),
+) -> Result<(Vec<Pair>, u64), Failure> {
+    let (mut pairs, mut beyond): (Vec<Pair>, u64) = (Vec::new(), 0);
     for one in sold {
-        let after = match replaced(&one.terms, wanted) {
+        let of_article = moving.iter().any(|seat| Some(seat.from.article) == one.article);
+        let after = match replaced(&one.terms, wanted, of_article.then(|| seating(moving))) {
             Err(failure) if one.now => return Err(failure),
             after => after.ok(),
         };
@@ -221,14 +236,20 @@ fn planned(
         if same(&one.terms) {
             continue;
         }
-        let goes = one.now || pairs.iter().any(|(_, to)| same(to)) || sold.iter().any(|to| to.now && same(&to.terms));
+        let goes =
+            one.now || pairs.iter().any(|pair| same(&pair.after)) || sold.iter().any(|to| to.now && same(&to.terms));
         match after {
-            Some(after) if goes => pairs.push((one.terms.clone(), after)),
+            Some(after) if goes => {
+                let moving = moved_by(event, (&one.terms, one.now), one.article, moving);
+                pairs.push(Pair { before: one.terms.clone(), after, moving });
+            }
             _ => beyond = beyond.saturating_add(holders(event, &one.terms)),
         }
     }
     match (pairs.is_empty(), beyond) {
-        (true, 0) => fail("nothing would change; say what does: --from, --until, --place, --zones or --called"),
+        (true, 0) => {
+            fail("nothing would change; say what does: --from, --until, --place, --zones, --called or --seats")
+        }
         (true, _) => fail(beyond_reach(beyond)),
         (false, _) => Ok((pairs, beyond)),
     }
@@ -242,17 +263,37 @@ fn beyond_reach(tickets: u64) -> String {
     )
 }
 
+/// The plan of an event, as this device has it.
+fn plan_of(issuer: &Issuer<SqliteVault>, event: &Value) -> Result<EventPlan, Failure> {
+    Ok(issuer.event(&cell(event, "event"))?)
+}
+
 fn change(place: &Place, name: &str, flags: &ChangeFlags) -> Result<Answer, Failure> {
     let mut opened = place.issuer(name)?;
     let known = report(place, &mut opened)?;
     let event = event(&known, &flags.event)?;
     let sold = sold(&opened.part, event, flags.article)?;
     let zones = flags.zones.as_deref().map(|named| opened.part.zones(&cell(event, "event"), named)).transpose()?;
-    let (pairs, beyond) = planned(event, &sold, (flags, zones.as_deref()))?;
-    let (text, mut json) = concerns(event, pairs.iter().map(|(before, _)| before), false);
+    let moving = match &flags.seats {
+        Some(file) => read_moves(&read(file)?, &plan_of(&opened.part, event)?.seats).map_err(IssuerError::from)?,
+        None => Vec::new(),
+    };
+    let (pairs, beyond) = planned(event, &sold, ((flags, zones.as_deref()), &moving))?;
+    let parts: Vec<&[Moving]> = pairs.iter().map(|pair| pair.moving.as_slice()).collect();
+    let (with, without) = judged(event, &parts, &moving)?;
+    let (text, mut json) = concerns(event, pairs.iter().map(|pair| &pair.before), false);
     let told = (beyond > 0).then(|| beyond_reach(beyond));
     json["beyond"] = beyond.into();
-    let text = [text].into_iter().chain(unanswered(&json)).chain(told).collect::<Vec<_>>().join("\n");
+    json["seats_moved"] = with.into();
+    json["seats_empty"] = without.into();
+    let seats = (!moving.is_empty()).then(|| {
+        format!(
+            "{with} seats that people have are moved, and {without} that nobody has. Whichever of them nobody is moved onto is not sold any \
+             more."
+        )
+    });
+    let lines = [text].into_iter().chain(seats).chain(unanswered(&json)).chain(told);
+    let text = lines.collect::<Vec<_>>().join("\n");
     if flags.dry_run {
         return Ok(Answer::new(format!("{text}\nNothing was changed."), json));
     }
@@ -261,8 +302,15 @@ fn change(place: &Place, name: &str, flags: &ChangeFlags) -> Result<Answer, Fail
         answer_until: now().time.after(flags.answer_days.saturating_mul(Time::DAY)),
         silence_refunds: flags.silence == Silence::Refunds,
     };
-    for (before, after) in pairs {
-        opened.part.change(&mut place.post()?, &before, Some(after), wording.clone(), now())?;
+    for Pair { before, after, .. } in pairs.iter().filter(|pair| !pair.moving.is_empty()) {
+        opened.part.off_sale(before, after)?;
+    }
+    for Pair { before, after, moving } in pairs {
+        let (post, wording) = (&mut place.post()?, wording.clone());
+        match moving.is_empty() {
+            true => opened.part.change(post, &before, Some(after), wording, now())?,
+            false => opened.part.move_seats(post, &before, (after, in_order(&moving)), wording, now())?,
+        };
     }
     let until = super::moment(wording.answer_until);
     let text = format!(
@@ -295,7 +343,7 @@ fn cancel(place: &Place, name: &str, named: &str, wording: &str, dry_run: bool) 
 const SHORT: usize = 12;
 
 /// The columns that count a change's tickets, and the fields that they show.
-const COLUMNS: [(&str, &str); 12] = [
+const COLUMNS: [(&str, &str); 13] = [
     ("tickets", "tickets"),
     ("waiting", "waiting"),
     ("told", "told"),
@@ -308,6 +356,7 @@ const COLUMNS: [(&str, &str); 12] = [
     ("over before", "over"),
     ("superseded", "superseded"),
     ("failed", "failed"),
+    ("seats moved", "seats_moved"),
 ];
 
 /// The columns that sum the money of who goes back, and the fields that they show.
@@ -419,8 +468,16 @@ fn stands(outcome: ChangeOutcome, bought: bool) -> &'static str {
     }
 }
 
+/// What stands on the seat that a ticket had, and on the one in its place, where it is moved.
+fn seats(change: &ChangedTicket) -> Option<(String, String)> {
+    let moved = change.offered.changed.seat.as_ref()?;
+    let named = |name: &Option<String>, number: u64| name.clone().unwrap_or_else(|| format!("number {number}"));
+    Some((named(&moved.was, moved.from), named(&moved.name, moved.to)))
+}
+
 fn told(name: &str, change: &ChangedTicket) -> String {
     let said = &change.offered.changed;
+    let (was, now) = seats(change).unwrap_or_default();
     let before = change.before.as_ref().map_or_else(|| "not known any more".to_owned(), lines);
     let after = match (&said.after, change.comes_back) {
         (Some(after), _) => lines(after),
@@ -439,6 +496,8 @@ fn told(name: &str, change: &ChangedTicket) -> String {
             if said.silence_refunds { "is paid back" } else { "has the new ticket" }
         ),
     };
+    let seat = |name: String| if name.is_empty() { name } else { format!(", seat {name}") };
+    let (before, after) = (before + &seat(was), after + &seat(now));
     format!("{}\n  {}\n  was: {before}\n  now: {after}\n  {ends}", bold(said.card.to_string()), said.text)
 }
 
@@ -474,7 +533,10 @@ fn shown(change: &ChangedTicket) -> Value {
             "until": ticket.map(|ticket| ticket.until.0),
         })
     };
+    let (was, now) = seats(change).unzip();
     json!({
+        "seat_before": was,
+        "seat_after": now,
         "ticket": said.card.to_string(),
         "text": said.text,
         "before": change.before.as_ref().map(terms),

@@ -104,7 +104,7 @@ pub fn run(place: &Place, name: &str, command: EventCommand) -> Result<Answer, F
     }
 }
 
-fn read(file: &Path) -> Result<String, Failure> {
+pub(super) fn read(file: &Path) -> Result<String, Failure> {
     match std::fs::read_to_string(file) {
         Ok(text) => Ok(text),
         Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {

@@ -469,6 +469,7 @@ mod tests {
             give_until: None,
             give_price: None,
             refund_until: None,
+            seating: None,
             extensions: Default::default(),
         };
         let terms = Terms {

@@ -12,6 +12,7 @@ pub mod give;
 pub mod hotspot;
 pub mod issuer;
 pub mod merchant;
+mod moved;
 pub mod opened;
 pub mod phone;
 pub mod processor;

@@ -1,6 +1,7 @@
 //! Events changed and cancelled after their tickets were sold.
 
 use clap::{Args, Subcommand, ValueEnum};
+use std::path::PathBuf;
 
 /// What a promoter does with tickets that are sold.
 #[derive(Subcommand)]
@@ -65,6 +66,10 @@ pub struct ChangeFlags {
     /// The zones they open, by name or number, with commas between
     #[arg(long, value_delimiter = ',')]
     pub zones: Option<Vec<String>>,
+    /// A CSV file with the columns from and to: who has one seat has the other from now on. Both stand in the plan; a seat that nobody is
+    /// moved onto is not sold any more
+    #[arg(long)]
+    pub seats: Option<PathBuf>,
     /// What people are told
     #[arg(long)]
     pub text: String,

@@ -6,7 +6,7 @@
 
 use super::Terms;
 use super::title::Holder;
-use crate::id::{CardId, DeviceId, EventId, Hash};
+use crate::id::{CardId, DeviceId, EventId, Handle, Hash};
 use crate::message;
 use crate::money::{Amount, Time};
 use crate::record::{RecordKey, Space};
@@ -51,6 +51,8 @@ message! {
         13 give_price: Option<Amount>,
         /// Until when it is refunded; absent: as long as it was not used.
         14 refund_until: Option<Time>,
+        /// Names the seats that a change has moved into these terms, so that they are others although nothing else is; absent: none.
+        15 seating: Option<Handle>,
     }
 }
 
@@ -346,6 +348,7 @@ mod tests {
             give_until: None,
             give_price: None,
             refund_until: None,
+            seating: None,
             extensions: Default::default(),
         }
     }

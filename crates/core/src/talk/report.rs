@@ -38,7 +38,7 @@ codes! {
         CameBack = 14,
         /// Whoever gave the card gave it to somebody else, too.
         GivenTwice = 15,
-        /// A seat is taken, named twice, or not sold by this category.
+        /// A seat is taken, named twice, or not sold by this category; or seats cannot be moved so.
         Seats = 16,
     }
 }
@@ -65,7 +65,7 @@ impl ProviderRefusal {
                 "whoever gave you this card gave it to somebody else, too; the evidence is kept, ask that person and the issuer"
             }
             Self::Seats => {
-                "a seat is taken, named twice, or not sold by this category; nothing was ordered: name other seats"
+                "a seat is taken, named twice, or not sold by this category; nothing was ordered or changed: name other seats"
             }
         }
     }

@@ -66,6 +66,7 @@ pub fn ticket_terms() -> TicketTerms {
         give_until: None,
         give_price: None,
         refund_until: None,
+        seating: None,
         extensions: Default::default(),
     }
 }

@@ -133,6 +133,7 @@ impl Evening {
             give_until: None,
             give_price: None,
             refund_until: None,
+            seating: None,
             extensions: Default::default(),
         };
         let terms = Terms {

@@ -191,8 +191,18 @@ impl StaffOrder {
 }
 
 message! {
+    /// Who has one seat has another one from now on.
+    pub struct SeatMove {
+        /// The seat, by its number in the event's plan.
+        1 from: u64,
+        /// The one in its place, which the same article sells.
+        2 to: u64,
+    }
+}
+
+message! {
     /// Tickets of these terms are replaced by tickets of others. Signed by the promoter.
-    pub struct Change kind 56 max 2000 {
+    pub struct Change kind 56 max 1_000_000 {
         /// The promoter.
         1 promoter: PartyId,
         /// The event.
@@ -209,6 +219,93 @@ message! {
         7 silence_refunds: bool,
         /// When it was made.
         8 at: Time,
+        /// The seats that are moved, by the number that they have, none twice and none onto the same one; absent: all stay. A seat that is
+        /// left empty by that is not sold any more.
+        9 moves: Option<Vec<SeatMove>>,
+    }
+}
+
+/// Why seats cannot be moved so, whoever has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum MoveError {
+    /// The event is cancelled.
+    #[error("a cancelled event moves no seats")]
+    Cancelled,
+    /// None is named.
+    #[error("no seat is named that is moved")]
+    Nothing,
+    /// A seat twice, or not in order.
+    #[error("seat {0} is moved twice, or not in order")]
+    Twice(u64),
+    /// Two onto one.
+    #[error("two seats are moved onto seat {0}")]
+    Onto(u64),
+    /// One onto itself.
+    #[error("seat {0} is moved onto itself")]
+    Stays(u64),
+}
+
+impl MoveError {
+    /// The seat at fault.
+    pub fn seat(self) -> Option<u64> {
+        match self {
+            Self::Cancelled | Self::Nothing => None,
+            Self::Twice(seat) | Self::Onto(seat) | Self::Stays(seat) => Some(seat),
+        }
+    }
+}
+
+impl Change {
+    /// The seats that it moves.
+    pub fn moves(&self) -> &[SeatMove] {
+        self.moves.as_deref().unwrap_or_default()
+    }
+    /// Whether each seat is moved once, and onto another one than all others.
+    ///
+    /// # Errors
+    /// [`MoveError`]: the promoter is at fault.
+    pub fn check_moves(&self) -> Result<(), MoveError> {
+        let Some(moves) = &self.moves else {
+            return Ok(());
+        };
+        if self.after.is_none() {
+            return Err(MoveError::Cancelled);
+        }
+        if moves.is_empty() {
+            return Err(MoveError::Nothing);
+        }
+        if let Some(two) = moves.windows(2).find(|two| two[0].from >= two[1].from) {
+            return Err(MoveError::Twice(two[1].from));
+        }
+        if let Some(stays) = moves.iter().find(|one| one.from == one.to) {
+            return Err(MoveError::Stays(stays.from));
+        }
+        let mut onto: Vec<u64> = moves.iter().map(|one| one.to).collect();
+        onto.sort_unstable();
+        match onto.windows(2).find(|two| two[0] == two[1]) {
+            Some(two) => Err(MoveError::Onto(two[0])),
+            None => Ok(()),
+        }
+    }
+    /// Where a seat is after it.
+    pub fn seat_after(&self, seat: u64) -> u64 {
+        let moves = self.moves();
+        let found = moves.binary_search_by_key(&seat, |one| one.from).ok().and_then(|at| moves.get(at));
+        found.map_or(seat, |one| one.to)
+    }
+}
+
+message! {
+    /// Where a ticket's seat is moved; within what its wallet is told.
+    pub struct MovedSeat {
+        /// The seat that it has, by its number in the event's plan.
+        1 from: u64,
+        /// The one in its place.
+        2 to: u64,
+        /// What stands on the one that it has; absent: too long for a ticket.
+        3 was: Option<String>,
+        /// What stands on the one in its place; absent: too long for a ticket.
+        4 name: Option<String>,
     }
 }
 
@@ -227,6 +324,8 @@ message! {
         5 answer_until: Time,
         /// Whether who says nothing is paid back.
         6 silence_refunds: bool,
+        /// Where its seat is moved; absent: it has none, or keeps it.
+        7 seat: Option<MovedSeat>,
     }
 }
 
@@ -282,6 +381,8 @@ message! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::card::CardKind;
+    use crate::money::Unit;
     use alloc::{format, vec};
 
     fn plan() -> EventPlan {
@@ -300,6 +401,59 @@ mod tests {
             at: Time(5),
             extensions: Default::default(),
         }
+    }
+
+    fn moved(moves: &[(u64, u64)]) -> Change {
+        let moves = moves.iter().map(|(from, to)| SeatMove { from: *from, to: *to, extensions: Default::default() });
+        let after = Terms {
+            issuer: PartyId([1; 16]),
+            kind: CardKind::Ticket,
+            unit: Unit::ENTRIES,
+            name: "Concert".into(),
+            max_payment: 0,
+            offline_limit: 0,
+            due_after: 1,
+            list_age: 1,
+            record_age: 1,
+            max_balance: 1,
+            handovers: 0,
+            refundable: false,
+            max_untouched: 0,
+            register_within: None,
+            program: None,
+            ticket: None,
+            extensions: Default::default(),
+        };
+        Change {
+            promoter: PartyId([1; 16]),
+            event: EventId([2; 16]),
+            before: Handle([3; 8]),
+            after: Some(after),
+            text: "Another hall".into(),
+            answer_until: Time(9),
+            silence_refunds: false,
+            at: Time(5),
+            moves: Some(moves.collect()),
+            extensions: Default::default(),
+        }
+    }
+
+    #[test]
+    fn each_seat_is_moved_once_onto_one_of_its_own() {
+        let swap = moved(&[(1, 2), (2, 1), (3, 9)]);
+        assert_eq!(swap.check_moves(), Ok(()));
+        assert_eq!([1, 2, 3, 4].map(|seat| swap.seat_after(seat)), [2, 1, 9, 4]);
+        for (moves, wrong) in [
+            (&[][..], MoveError::Nothing),
+            (&[(1, 2), (1, 3)], MoveError::Twice(1)),
+            (&[(2, 3), (1, 4)], MoveError::Twice(1)),
+            (&[(1, 3), (2, 3)], MoveError::Onto(3)),
+            (&[(1, 2), (4, 4)], MoveError::Stays(4)),
+        ] {
+            assert_eq!(moved(moves).check_moves(), Err(wrong));
+        }
+        assert_eq!(Change { after: None, ..moved(&[(1, 2)]) }.check_moves(), Err(MoveError::Cancelled));
+        assert_eq!(Change { moves: None, ..moved(&[]) }.check_moves(), Ok(()));
     }
 
     #[test]

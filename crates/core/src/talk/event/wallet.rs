@@ -60,6 +60,23 @@ impl KeptChange {
             (None, _) => taken.then_some(ChangeOutcome::Taken),
         }
     }
+    /// The purse with its certificate under other terms, or with a newer checkpoint; where that names another seat, what stands on it is
+    /// what the change has told.
+    pub fn renewed(purse: &Purse, certificate: &Signed<CardCertificate>, records: &dyn Records) -> Purse {
+        let mut after = purse.clone();
+        after.renew(certificate.clone());
+        let seat = certificate.claimed().seat;
+        if seat != purse.certificate.claimed().seat {
+            let told = Self::load(records, certificate.claimed().card).and_then(|kept| kept.changed.seat);
+            after.seat_name = told.and_then(|told| match seat {
+                Some(seat) if seat == told.to => told.name,
+                // A change before that one has moved it.
+                Some(seat) if seat == told.from => told.was,
+                _ => None,
+            });
+        }
+        after
+    }
     /// How a card of this generation stands that comes only now: its event may be cancelled since it was bought, its money on its way
     /// back, or it may be blocked.
     pub fn state_of(records: &dyn Records, card: CardId, generation: u64) -> PurseState {
@@ -218,7 +235,7 @@ impl Answering {
             if accepted.is_err() || !same || load_terms(context.records, said.terms).is_none() {
                 return Self::over(ChangeNotice::NotTrusted);
             }
-            after.renew(certificate.clone());
+            after = KeptChange::renewed(&purse, certificate, context.records);
         }
         if reply.outcome == ChangeOutcome::Refunded && purse.state == PurseState::Active {
             after.state = PurseState::Ended;

@@ -202,7 +202,9 @@ fn told_keys(bytes: &[u8], anchors: &Anchors, context: &Context<'_>) -> Option<A
     let reply = Signed::<UpdateReply>::decode(bytes).ok()?;
     let keys = reply.claimed().commands.iter().rev().find_map(|bytes| Command::from_bytes(&bytes.0).ok()?.keys)?;
     let keys = operational_keys(&keys, &anchors.root, context.verifier)?;
-    Some(Anchors { keys, ..anchors.clone() })
+    // A provider adds keys and takes none away.
+    let kept = anchors.keys.iter().all(|known| keys.contains(known));
+    kept.then(|| Anchors { keys, ..anchors.clone() })
 }
 
 /// Turns an answer into writes.
@@ -236,8 +238,7 @@ impl Apply<'_> {
                 continue;
             };
             if purse.certificate.claimed().generation == said.generation && purse.hops().is_empty() {
-                let mut after = purse.clone();
-                after.renew(checkpoint.clone());
+                let mut after = KeptChange::renewed(&purse, checkpoint, &self.over);
                 after.released(reply.at);
                 self.over.batch.replace(purse_key(said.card), Some(purse.to_bytes()), after.to_bytes());
             }
@@ -480,7 +481,9 @@ impl Apply<'_> {
             }
         }
         if newer {
-            let known = before.as_ref().and_then(|before| before.seat_name.as_ref());
+            // Moved meanwhile, it stands on another seat.
+            let same = |before: &&Purse| before.certificate.claimed().seat == certificate.claimed().seat;
+            let known = before.as_ref().filter(same).and_then(|before| before.seat_name.as_ref());
             let purse = Purse::new(certificate.clone())
                 .seated(command.seat_name.as_ref().or(known))
                 .held(command.held_back, command.release_at);
