@@ -116,6 +116,7 @@ fn cancel(evening: &mut Evening, crowd: &Crowd) -> Result<(), Failure> {
         event,
         before,
         after: None,
+        moves: None,
         text: "Cancelled".into(),
         answer_until: at.after(1),
         silence_refunds: true,

@@ -14,7 +14,7 @@ use tegata_core::card::ticket::TicketTerms;
 use tegata_core::talk::event::{ChangeOutcome, EventPlan};
 use tegata_core::wire::canonical::Wire;
 use tegata_core::{CardId, EventId, Handle, Time};
-use tegata_issuer::{Issuer, IssuerError, MovesError, Moving, Wording, have_room, in_order, read_moves, seating};
+use tegata_issuer::{Issuer, IssuerError, Moving, Wording, in_order, read_moves, seating};
 use tegata_vault::SqliteVault;
 use tegata_wallet::{ChangedTicket, Wallet};
 

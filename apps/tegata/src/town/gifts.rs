@@ -83,6 +83,7 @@ pub fn changed(hall: &Hall<'_>) -> Result<Value, Failure> {
         place: None,
         called: None,
         zones: None,
+        seats: None,
         text: "The matinee is a week later".into(),
         answer_days: 7,
         silence: Silence::Accepts,
