@@ -163,7 +163,7 @@ impl Priced {
     }
     /// Units of which something is used after so many milliseconds.
     fn begun(&self, spoke: u64) -> u64 {
-        spoke / self.length + u64::from(spoke % self.length > 0)
+        spoke.div_ceil(self.length)
     }
     /// What a call costs: `spoke` in milliseconds, `None` if nobody answered.
     fn cost(&self, spoke: Option<u64>) -> u64 {
