@@ -7,7 +7,8 @@ use std::sync::Arc;
 use tegata_core::card::CardCertificate;
 use tegata_core::card::payment::{Purse, PurseState};
 use tegata_core::card::ticket::{TicketTerms, Usage};
-use tegata_core::record::Batch;
+use tegata_core::record::{Batch, Space};
+use tegata_core::step::{Context, Effect, Event, Step, Talk};
 use tegata_core::talk::enter::*;
 use tegata_core::talk::journal::{EntryKind, LogEntry};
 use tegata_core::talk::pay::{load_purse, purse_key};
@@ -16,6 +17,7 @@ use tegata_core::wire::certificate::*;
 use tegata_core::wire::signed::Algorithm;
 use tegata_core::{EventId, Hash, PartyId, Time};
 use tegata_crypto_native::SecretKey;
+use tegata_device::{Now, TerminalTap, WalletTap};
 use tegata_vault::Vault;
 use venue::*;
 
@@ -175,6 +177,10 @@ fn each_wrong_ticket_has_its_own_answer_on_both_screens() {
     venue.gates.extend([shop, stranger]);
     assert_eq!(venue.refusal(3, 1), EnterRefusal::GateNotTrusted);
     assert_eq!(venue.refusal(4, 1), EnterRefusal::GateNotTrusted);
+    // Neither is one that shows another gate's certificate, whose key it does not have.
+    let own = std::mem::replace(&mut venue.gates[0].door.certificate, venue.gates[1].door.certificate.clone());
+    assert_eq!(venue.refusal(0, 1), EnterRefusal::GateNotTrusted);
+    venue.gates[0].door.certificate = own;
     // A wallet whose ticket was blocked shows it nowhere.
     let mut purse = load_purse(&venue.wallet, CARD).unwrap();
     purse.state = PurseState::Blocked;
@@ -189,6 +195,69 @@ fn each_wrong_ticket_has_its_own_answer_on_both_screens() {
     batch.put(purse_key(CARD), Purse::new(forged).to_bytes());
     venue.wallet.vault.commit(&batch).unwrap();
     assert_eq!(venue.refusal(0, 1), EnterRefusal::NotTrusted);
+}
+
+/// Who has heard what a ticket has shown, and shows the same.
+enum Copyist {
+    Waits(Presented),
+    Shows,
+    Over,
+}
+
+impl Talk for Copyist {
+    type Notice = EnterRefusal;
+
+    fn step(self, event: Event, _: &Context<'_>) -> Step<Self, EnterRefusal> {
+        let heard = match &event {
+            Event::Received(bytes) => Some(EnterMessage::received(bytes).unwrap()),
+            _ => None,
+        };
+        match (self, heard) {
+            (Self::Waits(copied), Some(EnterMessage::Examination(_))) => {
+                Step::new(Self::Shows, [Effect::Send(EnterMessage::Presented(copied).to_bytes())])
+            }
+            (Self::Shows, Some(EnterMessage::Refused(why))) => Step::new(Self::Over, [Effect::Show(why)]),
+            (state, _) => Step::new(state, vec![]),
+        }
+    }
+    fn is_over(&self) -> bool {
+        matches!(self, Self::Over)
+    }
+}
+
+#[test]
+fn what_a_ticket_has_shown_lets_nobody_in_again_at_this_gate_or_at_another() {
+    let mut venue = Venue::new(Algorithm::Ed25519, ticket_terms());
+    assert!(let_in(&venue.enter(0)));
+    let found = venue.gates[0].device.vault.scan(Space::Log, &[], usize::MAX).unwrap();
+    let shown = LogEntry::from_bytes(&found[0].1).unwrap().shown.unwrap();
+    let copied = Presented {
+        presentation: shown.presentation.unwrap(),
+        certificate: shown.certificate,
+        left: None,
+        title: None,
+        unheard: None,
+        extensions: Default::default(),
+    };
+    for at in [0, 1] {
+        let before = venue.log(at);
+        let now = Now { time: venue.now, entropy: [50 + at as u8; 32] };
+        let (mut thief, mut frame) = WalletTap::touch(Copyist::Waits(copied.clone()), now.entropy).unwrap();
+        let mut gate = TerminalTap::waiting(GateEnter::new(venue.gates[at].door.clone()));
+        let (mut told, mut seen) = (Vec::new(), Vec::new());
+        while !thief.is_over() {
+            let step = gate.receive(&frame, now, &mut venue.gates[at].device).unwrap();
+            told.extend(step.notices);
+            for answer in step.frames {
+                let step = thief.receive(&answer, now, &mut venue.wallet).unwrap();
+                seen.extend(step.notices);
+                frame = step.frames.into_iter().next().unwrap_or_default();
+            }
+        }
+        assert_eq!(seen, [EnterRefusal::NotItsAnswer]);
+        assert_eq!(told, [GateNotice::Refused(EnterRefusal::NotItsAnswer, None)]);
+        assert_eq!(venue.log(at), before, "nothing is signed, and nothing counted");
+    }
 }
 
 /// The provider's key of this number, as somebody holds it.

@@ -7,6 +7,7 @@ use crate::dial::{Ends, Spoken};
 use crate::fault::FrameFault;
 use crate::park::{Comes, Happens};
 use crate::town::Town;
+use tegata_core::card::{CallEnd, CallReceipt};
 use tegata_core::talk::call::CallerNotice;
 
 /// The issuer charges more once it rings, and the switch hears of it in the middle of the call: what was agreed holds, and the next call costs
@@ -25,7 +26,12 @@ pub(super) fn call_repriced(town: &mut Town, fault: Option<(usize, FrameFault)>)
     let mut wrong = Vec::new();
     if let Some((agreed, call)) = agreed.as_ref().zip(last) {
         let said = call.receipt.as_ref().map(|receipt| receipt.claimed());
-        let most = said.and_then(|said| agreed.cost(said.lasted)).unwrap_or(u64::MAX);
+        // A switch that has lost power does not know how long it was, and charges what was paid of it; this town knows.
+        let spoke = |said: &CallReceipt| match said.ended {
+            CallEnd::SwitchRestarted => seen.answered.then_some(seen.spoke),
+            _ => said.lasted,
+        };
+        let most = said.and_then(|said| agreed.cost(spoke(said))).unwrap_or(u64::MAX);
         if *agreed != *call.tariff.claimed() || said.is_some_and(|said| said.used.minor() > most) {
             wrong.push(format!("R24: a call that was agreed as {agreed:?} costs {said:?}"));
         }

@@ -1,6 +1,7 @@
 //! People at the doors: each touches until the gate says something, and what it says first counts. Nobody is let in at a second try.
 
 use super::crowd::{Crowd, PATIENCE, Person};
+use super::kills::Killed;
 use crate::place::now;
 use crate::replay::shop::lock;
 use crate::screen::{Failure, fail};
@@ -26,8 +27,8 @@ pub struct Counted {
     pub left: u64,
     /// Those of them who came in again.
     pub returned: u64,
-    /// People whom a gate did not answer at all, by the gate's place: it was killed then, and they touched again.
-    unanswered: BTreeMap<usize, u64>,
+    /// Touches that a gate did not answer at all: it was killed then, and they touched again.
+    unanswered: Vec<Silence>,
     /// Screenshots that came in.
     pub copies_admitted: u64,
     /// Cloned wallets that came in.
@@ -42,6 +43,18 @@ pub struct Counted {
     pub whys: BTreeMap<String, u64>,
 }
 
+/// A gate said nothing.
+struct Silence {
+    /// Its place.
+    gate: usize,
+    /// When it was touched.
+    from: Instant,
+    /// When nothing more was to be expected.
+    until: Instant,
+    /// Whether it was this person's first touch of it.
+    is_first: bool,
+}
+
 impl Counted {
     /// Somebody honest was told this.
     fn refused(&mut self, doing: &str, told: &WalletEnterNotice) {
@@ -52,15 +65,16 @@ impl Counted {
         self.honest_refused += 1;
         *self.whys.entry(format!("honest, {doing}: {why}")).or_default() += 1;
     }
-    /// How many had to touch again since these gates were killed. That another gate said nothing is no better than a refusal.
-    pub fn touched_again(&mut self, killed: &BTreeSet<usize>) -> u64 {
-        let (again, silent): (BTreeMap<usize, u64>, BTreeMap<usize, u64>) =
-            std::mem::take(&mut self.unanswered).into_iter().partition(|(gate, _)| killed.contains(gate));
-        for (gate, times) in silent {
-            self.honest_refused += times;
-            *self.whys.entry(format!("honest: gate {} said nothing", gate + 1)).or_default() += times;
+    /// How many had to touch again while gates were down. That one said nothing at another time is no better than a refusal.
+    pub fn touched_again(&mut self, killed: &Killed) -> u64 {
+        let (again, silent): (Vec<Silence>, Vec<Silence>) = std::mem::take(&mut self.unanswered)
+            .into_iter()
+            .partition(|silence| killed.explains(silence.gate, silence.from, silence.until));
+        for silence in silent {
+            self.honest_refused += 1;
+            *self.whys.entry(format!("honest: gate {} said nothing", silence.gate + 1)).or_default() += 1;
         }
-        again.values().sum()
+        again.iter().filter(|silence| silence.is_first).count() as u64
     }
 }
 
@@ -123,6 +137,7 @@ impl Doors<'_> {
         let Some(ticket) = person.ticket else { return fail("somebody has no ticket") };
         let (until, mut is_first) = (Instant::now() + STANDS, true);
         loop {
+            let from = Instant::now();
             match enter_at(&mut person.wallet, self.addresses[gate].as_str(), (ticket, 1), now) {
                 Ok(mut told) => {
                     if let Some(last) = told.pop() {
@@ -133,10 +148,8 @@ impl Doors<'_> {
                 Err(WalletError::Link(_)) => {}
                 Err(other) => return Err(other.into()),
             }
-            if is_first {
-                *lock(self.counted).unanswered.entry(gate).or_default() += 1;
-                is_first = false;
-            }
+            lock(self.counted).unanswered.push(Silence { gate, from, until: Instant::now(), is_first });
+            is_first = false;
             if Instant::now() > until {
                 return fail(format!("gate {} says nothing any more", gate + 1));
             }

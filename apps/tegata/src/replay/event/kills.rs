@@ -4,9 +4,9 @@
 use super::crowd::Crowd;
 use super::hall::Evening;
 use crate::screen::{Failure, fail};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often it is looked whether it is time.
 pub const LOOK: Duration = Duration::from_millis(1);
@@ -29,8 +29,15 @@ pub enum Part {
 pub struct Killed {
     /// How often, by part.
     pub parts: BTreeMap<&'static str, u64>,
-    /// Which gates.
-    pub gates: BTreeSet<usize>,
+    /// Which gates, each from when until it was open again.
+    pub gates: Vec<(usize, Instant, Instant)>,
+}
+
+impl Killed {
+    /// Whether this gate was down at some moment between these.
+    pub fn explains(&self, gate: usize, from: Instant, until: Instant) -> bool {
+        self.gates.iter().any(|(killed, down, open)| *killed == gate && *down <= until && from <= *open)
+    }
 }
 
 impl Evening {
@@ -49,9 +56,9 @@ impl Evening {
                 while crowd.through.load(Ordering::SeqCst) < *after && !working.is_finished() {
                     std::thread::sleep(LOOK);
                 }
-                // What is over is not killed in its middle.
+                // What is over is not killed in its middle, and then the evening has not shown what it must.
                 if working.is_finished() {
-                    break;
+                    return fail("the crowd was through before everything was killed; there must be more tickets");
                 }
                 self.kill(*part)?;
             }
@@ -77,8 +84,9 @@ impl Evening {
                 "bank"
             }
             Part::Gate(gate, neighbours) => {
+                let down = Instant::now();
                 self.gates[gate].kill_and_reopen()?;
-                self.killed.gates.insert(gate);
+                self.killed.gates.push((gate, down, Instant::now()));
                 self.connect(gate..gate + 1, 0..neighbours)?;
                 "gate"
             }

@@ -24,7 +24,7 @@ impl Evening {
         (mut counted, given, bought_again): (Counted, &Given, u64),
         started: Instant,
     ) -> Result<Answer, Failure> {
-        let touched_again = counted.touched_again(&self.killed.gates);
+        let touched_again = counted.touched_again(&self.killed);
         let exceptions = self.provider.operator().ask(&json!({ "do": "exceptions" }))?;
         let exceptions = exceptions.get("exceptions").and_then(Value::as_array).cloned().unwrap_or_default();
         let kind = |row: &Value| row.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();

@@ -176,7 +176,7 @@ impl GateEnter {
             Gateway { session, gate: door.gate(), event: setup.event, zone: setup.zone, direction: setup.direction };
         let context_of = Presentation::context(said.card, said.generation, &at);
         let Ok(presentation) = presentation.verify(&said.key, &context_of, context.verifier) else {
-            return Self::refuse(EnterRefusal::NotTrusted);
+            return Self::refuse(EnterRefusal::NotItsAnswer);
         };
         if earlier(&presentation).len() > MAX_EARLIER {
             return Self::refuse(EnterRefusal::Malformed);

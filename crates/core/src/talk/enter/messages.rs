@@ -84,6 +84,9 @@ codes! {
         GateKeyOver = 29,
         /// The wallet does not hold the provider's key that signed the gate's certificate, or by its clock one of them begins later.
         GateKeyUnknown = 30,
+        /// The ticket's own key has not signed what was shown for this gate and this touch: it is a copy of what was shown elsewhere or before
+        /// (R20).
+        NotItsAnswer = 31,
     }
 }
 
@@ -133,13 +136,16 @@ impl EnterRefusal {
                 "the provider's key that signed this ticket is over: ask to update the wallet and touch again; if all tickets say so, this gate's clock is off"
             }
             Self::TicketKeyUnknown => {
-                "the ticket may be good, but this gate does not know the provider's key that signed it: update the gate, look at its clock, and ask to touch again; if that does not help, the box office"
+                "the ticket may be good or forged: this gate does not know the provider's key that signed it; update the gate, look at its clock, and ask to touch again; if that does not help, the box office"
             }
             Self::GateKeyOver => {
                 "this gate's certificate is over: update the gate, and send to another one until then; if only this wallet says so, its clock is off"
             }
             Self::GateKeyUnknown => {
                 "the wallet does not know the provider's key that signed this gate's certificate: ask to update the wallet and touch again"
+            }
+            Self::NotItsAnswer => {
+                "the ticket's own key has not answered this gate: a copy of what was shown elsewhere or before; only the wallet that holds the ticket comes in"
             }
         }
     }
@@ -189,6 +195,9 @@ impl EnterRefusal {
             }
             Self::GateKeyUnknown => {
                 "this wallet cannot check the gate: its keys are older than the gate's certificate, or its clock is off; go online, update the wallet, and touch again"
+            }
+            Self::NotItsAnswer => {
+                "what was shown is not this ticket's own answer to this gate; touch with the wallet that holds the ticket"
             }
         }
     }
