@@ -60,6 +60,28 @@ fn lists(concert: &mut Concert, revision: u64, terms: &Terms, stock: u64) {
     concert.world.issuer_asks(body);
 }
 
+/// Numbers for these seats, sold over the counter.
+fn prints(concert: &mut Concert, seats: &[u64]) -> Vec<InstallationNumber> {
+    concert.world.batch += 1;
+    let numbers: Vec<_> = seats.iter().map(|_| InstallationNumber::generate(concert.world.entropy())).collect();
+    let Listing { terms, face, .. } = listed(concert, 1);
+    let body = Order {
+        issuer: concert.world.issuer_id(),
+        batch: concert.world.batch,
+        terms,
+        face,
+        numbers: numbers.iter().map(|number| number.keyed_hash(&NUMBER_KEY)).collect(),
+        at: concert.world.now,
+        until: concert.world.now.after(10 * Time::DAY),
+        seats: Some(seats.to_vec()),
+        extensions: Default::default(),
+    };
+    concert.world.issuer_asks(body);
+    let body = concert.world.activation(concert.world.batch, seats.len() as u64);
+    concert.world.issuer_asks(body);
+    numbers
+}
+
 fn order(concert: &Concert, before: &Terms, after: Option<Terms>, moves: &[(u64, u64)]) -> Change {
     let moves = moves.iter().map(|(from, to)| SeatMove { from: *from, to: *to, extensions: Default::default() });
     Change {
@@ -236,6 +258,52 @@ fn two_change_places_and_are_moved_once_more_before_they_have_answered() {
 }
 
 #[test]
+fn in_a_row_that_is_shifted_a_seat_that_nobody_comes_onto_is_for_sale() {
+    let mut concert = Concert::new();
+    grows(&mut concert);
+    prints(&mut concert, &[1, 3]);
+    let before = listed(&concert, 1).terms;
+    let (after, last) = (reseated(&before, 1), reseated(&before, 2));
+    lists(&mut concert, 2, &after, 0);
+    let shift = order(&concert, &before, Some(after.clone()), &[(1, 2), (2, 3), (3, 4)]);
+    asks(&mut concert, shift).expect("changed");
+    assert_eq!(states(&concert), [CLOSED, TAKEN, FREE, TAKEN, FREE, FREE], "nobody had the second");
+    concert.clean();
+    lists(&mut concert, 3, &after, 3);
+    let bought = concert.buys();
+    assert_eq!(seat(&concert, bought), (Some(3), Some("Row 1, 3".into())));
+    concert.clean();
+    // So is one that was closed, where a later change moves a seat onto it that nobody has.
+    lists(&mut concert, 4, &last, 0);
+    let back = order(&concert, &after, Some(last), &[(5, 1)]);
+    asks(&mut concert, back).expect("changed again");
+    assert_eq!(states(&concert), [FREE, TAKEN, TAKEN, TAKEN, CLOSED, FREE]);
+    concert.clean();
+}
+
+#[test]
+fn the_auditor_finds_a_seat_that_was_sold_after_it_was_left() {
+    let mut concert = Concert::new();
+    concert.buys();
+    grows(&mut concert);
+    let before = listed(&concert, 1).terms;
+    let after = reseated(&before, 1);
+    lists(&mut concert, 2, &after, 0);
+    let change = order(&concert, &before, Some(after.clone()), &[(1, 4), (2, 5)]);
+    asks(&mut concert, change).expect("changed");
+    assert_eq!(states(&concert), [CLOSED, CLOSED, FREE, TAKEN, FREE, FREE]);
+    lists(&mut concert, 3, &after, 3);
+    concert.clean();
+    // All of it is as it is when a seat is sold, but for the seat.
+    let connection = concert.world.provider.store().connection();
+    assert_eq!(connection.execute("UPDATE seat SET free = 1 WHERE seat = 1", []).expect("changed"), 1);
+    let bought = concert.buys();
+    assert_eq!(seat(&concert, bought).0, Some(1));
+    let difference = audited(&concert.world).difference.expect("a difference");
+    assert!(difference.about.contains("seat 1 of event-"), "{difference}");
+}
+
+#[test]
 fn seats_that_cannot_be_moved_are_named_and_nothing_is_changed() {
     let mut concert = Concert::new();
     let (first, second) = (concert.buys(), concert.buys());
@@ -317,23 +385,8 @@ fn a_seat_that_was_reserved_goes_back_where_it_was_moved_to() {
 fn a_ticket_by_number_has_its_seat_moved_before_it_is_installed_and_after() {
     let mut concert = Concert::new();
     grows(&mut concert);
-    concert.world.batch += 1;
-    let numbers: Vec<_> = (0..2).map(|_| InstallationNumber::generate(concert.world.entropy())).collect();
-    let Listing { terms: before, face, .. } = listed(&concert, 1);
-    let body = Order {
-        issuer: concert.world.issuer_id(),
-        batch: concert.world.batch,
-        terms: before.clone(),
-        face,
-        numbers: numbers.iter().map(|number| number.keyed_hash(&NUMBER_KEY)).collect(),
-        at: concert.world.now,
-        until: concert.world.now.after(10 * Time::DAY),
-        seats: Some(vec![2, 3]),
-        extensions: Default::default(),
-    };
-    concert.world.issuer_asks(body);
-    let body = concert.world.activation(concert.world.batch, 2);
-    concert.world.issuer_asks(body);
+    let numbers = prints(&mut concert, &[2, 3]);
+    let before = listed(&concert, 1).terms;
     let early = concert.world.install(&mut concert.visitor.device, &numbers[0], 91);
     let after = reseated(&before, 1);
     lists(&mut concert, 2, &after, 0);
