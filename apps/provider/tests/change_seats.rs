@@ -408,6 +408,55 @@ fn a_ticket_by_number_has_its_seat_moved_before_it_is_installed_and_after() {
 }
 
 #[test]
+fn what_a_promoter_has_signed_is_read_by_no_update_and_written_once() {
+    let mut concert = Concert::new();
+    let bought = concert.buys();
+    grows(&mut concert);
+    let numbers = prints(&mut concert, &[2, 3]);
+    let before = listed(&concert, 1).terms;
+    let after = reseated(&before, 1);
+    lists(&mut concert, 2, &after, 0);
+    let change = order(&concert, &before, Some(after), &[(1, 4), (2, 5), (3, 6)]);
+    asks(&mut concert, change).expect("changed");
+    // With many seats it is long: whatever goes on by itself goes on without it.
+    let does = |concert: &Concert, what: &str| concert.world.provider.store().connection().execute_batch(what);
+    let apart = "CREATE TEMP TABLE apart AS SELECT change, body FROM change_signed; DELETE FROM change_signed;";
+    does(&concert, apart).expect("put apart");
+    works(&mut concert);
+    hears(&mut concert);
+    assert_eq!(told(&concert, bought), Some((1, 4)));
+    // A ticket that comes to a change that is open leaves that as it is.
+    let unwritten =
+        "CREATE TEMP TRIGGER written BEFORE INSERT ON main.change BEGIN SELECT RAISE(ABORT, 'written'); END;
+        CREATE TEMP TRIGGER again BEFORE UPDATE ON main.change BEGIN SELECT RAISE(ABORT, 'written again'); END;";
+    does(&concert, unwritten).expect("watched");
+    let early = concert.world.install(&mut concert.visitor.device, &numbers[0], 91);
+    does(&concert, "DROP TRIGGER written; DROP TRIGGER again").expect("not watched any more");
+    works(&mut concert);
+    hears(&mut concert);
+    assert_eq!(told(&concert, early), Some((2, 5)));
+    assert_eq!(answers(&mut concert, bought, true), ChangeOutcome::Taken);
+    concert.world.now = concert.world.now.after(3 * Time::DAY);
+    works(&mut concert);
+    hears(&mut concert);
+    assert_eq!((seat(&concert, bought).0, seat(&concert, early).0), (Some(4), Some(5)));
+    let ended = |concert: &Concert| {
+        let row = concert.world.provider.store().change_of(EVENT, before.handle()).expect("read").expect("a change");
+        row.ended.is_some()
+    };
+    assert!(ended(&concert), "all are decided");
+    // One that comes when it was over opens it again.
+    let late = concert.world.install(&mut concert.visitor.device, &numbers[1], 92);
+    assert!(!ended(&concert));
+    works(&mut concert);
+    hears(&mut concert);
+    assert_eq!(seat(&concert, late).0, Some(6), "silence has decided");
+    assert!(ended(&concert));
+    does(&concert, "INSERT INTO change_signed SELECT change, body FROM apart").expect("put back");
+    concert.clean();
+}
+
+#[test]
 fn a_provider_that_dies_has_moved_all_seats_or_none_and_the_auditor_finds_one_moved_otherwise() {
     let mut concert = Concert::new();
     let (one, two) = (concert.buys(), concert.buys());

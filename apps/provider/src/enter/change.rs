@@ -44,9 +44,9 @@ const MOST_BEFORE: usize = 100;
 /// Begins a change. The same one again changes nothing, but those tickets that failed have another turn.
 pub(crate) fn change(desk: &mut Desk<'_>, request: &Verified<Change>) -> Result<Vec<u8>, Failure> {
     let hash = request.hash();
-    if let Some(row) = desk.store.change(&hash)? {
+    if desk.store.change(&hash)?.is_some() {
         if desk.store.retry_change(&hash)? > 0 {
-            desk.store.put_change(&ChangeRow { ended: None, ..row })?;
+            desk.store.reopen_change(&hash)?;
             desk.changing = true;
         }
         return Ok(done(desk, &hash, request.at));
@@ -85,10 +85,10 @@ pub(crate) fn change(desk: &mut Desk<'_>, request: &Verified<Change>) -> Result<
     // last, where silence had decided before that came.
     for earlier in leading {
         if desk.store.retry_change(&earlier.change)? > 0 {
-            desk.store.put_change(&ChangeRow { ended: None, ..earlier })?;
+            desk.store.reopen_change(&earlier.change)?;
         }
     }
-    desk.store.put_change(&ChangeRow {
+    let row = ChangeRow {
         change: hash,
         promoter: request.promoter,
         event: request.event,
@@ -99,9 +99,9 @@ pub(crate) fn change(desk: &mut Desk<'_>, request: &Verified<Change>) -> Result<
         at: desk.now,
         cursor: Some(CardId([0; 16])),
         ended: None,
-        body: request.signed().encode(),
         text: Some(request.text.clone()),
-    })?;
+    };
+    desk.store.put_change(&row, &request.signed().encode())?;
     desk.store.move_seats(request.event, &hash, request.moves())?;
     desk.changing = true;
     Ok(done(desk, &hash, request.at))
@@ -265,9 +265,7 @@ fn supersede(
 /// Closes the question of an earlier change: from now on the later one counts the ticket, and is not over before it is decided there.
 fn pass_on(desk: &mut Desk<'_>, row: ChangeTicketRow, later: &ChangeRow) -> Result<(), Failure> {
     desk.store.put_change_ticket(&ChangeTicketRow { state: ChangeState::Superseded, at: desk.now, ..row })?;
-    if later.ended.is_some() {
-        desk.store.put_change(&ChangeRow { ended: None, ..later.clone() })?;
-    }
+    desk.store.reopen_change(&later.change)?;
     desk.changing = true;
     Ok(())
 }
@@ -277,7 +275,10 @@ fn tell(desk: &mut Desk<'_>, change: &ChangeRow, row: &ChangeTicketRow, answer_u
     // The signed change is read only where nothing else says it: with many seats it is long.
     let text = match &change.text {
         Some(text) => text.clone(),
-        None => Signed::<Change>::decode(&change.body).map_err(|_| StoreError::Damaged)?.claimed().text.clone(),
+        None => {
+            let signed = desk.store.change_signed(&change.change)?;
+            Signed::<Change>::decode(&signed).map_err(|_| StoreError::Damaged)?.claimed().text.clone()
+        }
     };
     let changed = Changed {
         change: change.change,
@@ -391,7 +392,7 @@ pub(crate) fn joined(
     let (change, at) = (next.change, desk.now);
     let row = ChangeTicketRow { card, change, wallet, state: ChangeState::Listed, at, answer: None };
     desk.store.put_change_ticket(&row)?;
-    desk.store.put_change(&ChangeRow { ended: None, ..next })?;
+    desk.store.reopen_change(&change)?;
     desk.changing = true;
     Ok(())
 }
@@ -460,7 +461,7 @@ pub(super) fn failed(desk: &mut Desk<'_>, change: &ChangeRow, id: CardId) -> Res
     desk.store.put_change_ticket(&row)?;
     let known: Hash = change.change;
     if !desk.store.has_exception(tegata_store::ExceptionKind::Unreturned, id, &known)? {
-        buy::looked_at(desk, &card, known, Some(change.body.clone()))?;
+        buy::looked_at(desk, &card, known, Some(desk.store.change_signed(&known)?))?;
     }
     Ok(())
 }
