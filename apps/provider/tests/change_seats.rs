@@ -12,12 +12,12 @@ use tegata_core::card::Terms;
 use tegata_core::card::ticket::TicketTerms;
 use tegata_core::step::Broken;
 use tegata_core::talk::buy::*;
-use tegata_core::talk::cards::{Done, Order};
+use tegata_core::talk::cards::{Done, InstallReply, InstallRequest, Order};
 use tegata_core::talk::credit::{OutcomeState, Refund};
 use tegata_core::talk::enter::EnterRefusal;
 use tegata_core::talk::event::*;
 use tegata_core::talk::report::ProviderRefusal;
-use tegata_core::wire::signed::Signed;
+use tegata_core::wire::signed::{Algorithm, Signed};
 use tegata_core::{CardId, Handle, Time};
 use tegata_crypto_native::number::InstallationNumber;
 use tegata_device::RequestError;
@@ -405,6 +405,34 @@ fn a_ticket_by_number_has_its_seat_moved_before_it_is_installed_and_after() {
     assert_eq!(answers(&mut concert, late, true), ChangeOutcome::Taken);
     assert_eq!((seat(&concert, early).0, seat(&concert, late).0), (Some(5), Some(6)));
     concert.clean();
+}
+
+#[test]
+fn the_ticket_of_a_number_is_the_same_again_with_the_name_of_its_own_seat() {
+    let mut concert = Concert::new();
+    grows(&mut concert);
+    let numbers = prints(&mut concert, &[2]);
+    let visitor = &mut concert.visitor.device;
+    let key = visitor.ring.make(&mut visitor.vault, Algorithm::Ed25519, &[93; 32]).expect("a key");
+    let (wallet, number) = (visitor.id().expect("joined"), numbers[0].to_string());
+    let request = InstallRequest { wallet, number, key, slip: None, extensions: Default::default() };
+    let first: InstallReply = concert.world.ask(visitor, request.clone()).expect("installed");
+    assert_eq!((first.certificate.claimed().seat, first.seat_name.as_deref()), (Some(2), Some("Row 1, 2")));
+    let before = listed(&concert, 1).terms;
+    let after = reseated(&before, 1);
+    lists(&mut concert, 2, &after, 0);
+    let change = order(&concert, &before, Some(after), &[(2, 5)]);
+    asks(&mut concert, change).expect("changed");
+    works(&mut concert);
+    concert.world.now = concert.world.now.after(3 * Time::DAY);
+    works(&mut concert);
+    let row = concert.world.provider.store().ticket(first.certificate.claimed().card).expect("read");
+    assert_eq!(row.and_then(|row| row.seat), Some(5), "silence has decided");
+    let activation = concert.world.activation(concert.world.batch, 1);
+    let slip = Some(concert.world.issuer.signed(activation).expect("signs"));
+    let again = InstallRequest { slip, ..request };
+    let again: InstallReply = concert.world.ask(&mut concert.visitor.device, again).expect("the same");
+    assert_eq!((again.certificate, again.seat_name.as_deref()), (first.certificate, Some("Row 1, 2")));
 }
 
 #[test]

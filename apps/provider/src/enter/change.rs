@@ -26,11 +26,11 @@ use crate::cards::done;
 use crate::desk::{Desk, Failure};
 use crate::give;
 use crate::install::reconciling;
-use tegata_core::card::Terms;
 use tegata_core::card::ticket::GATE_TOLERANCE;
+use tegata_core::card::{CardCertificate, Terms};
 use tegata_core::step::Break;
 use tegata_core::talk::enter::{Admitted, EnterRefusal};
-use tegata_core::talk::event::{Change, ChangeAnswer, ChangeOutcome, ChangeReply, Changed};
+use tegata_core::talk::event::{Change, ChangeAnswer, ChangeOutcome, ChangeReply, Changed, MovedSeat};
 use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::talk::update::{Command, CommandKind};
 use tegata_core::wire::signed::{Signed, Verified};
@@ -272,6 +272,18 @@ fn pass_on(desk: &mut Desk<'_>, row: ChangeTicketRow, later: &ChangeRow) -> Resu
 
 /// The ticket's wallet hears of it by its next update.
 fn tell(desk: &mut Desk<'_>, change: &ChangeRow, row: &ChangeTicketRow, answer_until: Time) -> Result<(), Failure> {
+    let seat = moves::told(desk, change, row.card)?;
+    say(desk, change, (row.card, row.wallet), answer_until, seat)
+}
+
+/// Says to a wallet what a change makes of its ticket, and of the seat that it knows.
+fn say(
+    desk: &mut Desk<'_>,
+    change: &ChangeRow,
+    (card, wallet): (CardId, WalletId),
+    answer_until: Time,
+    seat: Option<MovedSeat>,
+) -> Result<(), Failure> {
     // The signed change is read only where nothing else says it: with many seats it is long.
     let text = match &change.text {
         Some(text) => text.clone(),
@@ -282,16 +294,16 @@ fn tell(desk: &mut Desk<'_>, change: &ChangeRow, row: &ChangeTicketRow, answer_u
     };
     let changed = Changed {
         change: change.change,
-        card: row.card,
+        card,
         after: change.after.map(|after| desk.terms(after)).transpose()?,
         text,
         answer_until,
         silence_refunds: change.silence_refunds,
-        seat: moves::told(desk, change, row.card)?,
+        seat,
         extensions: Default::default(),
     };
-    let command = Command { card: Some(row.card), change: Some(changed), ..Command::new(CommandKind::Change) };
-    Ok(desk.command(row.wallet, &command)?)
+    let command = Command { card: Some(card), change: Some(changed), ..Command::new(CommandKind::Change) };
+    Ok(desk.command(wallet, &command)?)
 }
 
 /// Its holder has given it back, or a change before this one has paid it back.
@@ -422,6 +434,24 @@ pub(crate) fn told_late(desk: &mut Desk<'_>, wallet: WalletId) -> Result<(), Fai
         }
     }
     Ok(())
+}
+
+/// A wallet that has a ticket only after a change was decided, by this certificate of before, hears of it, too. There is nothing to answer
+/// any more: its next checkpoint is under terms, and for a seat, that it must know to show the ticket.
+pub(crate) fn told_decided(
+    desk: &mut Desk<'_>,
+    wallet: WalletId,
+    certificate: &CardCertificate,
+) -> Result<(), Failure> {
+    let (card, now) = (certificate.card, desk.now);
+    let terms = desk.known_card(card)?.terms;
+    let mut decided = None;
+    for row in desk.store.changes_to(card)?.into_iter().filter(|row| row.state.is_taken()) {
+        let change = desk.store.change(&row.change)?.ok_or(StoreError::Damaged)?;
+        decided = Some(change).filter(|change| change.after == Some(terms)).or(decided);
+    }
+    let seat = moves::since(desk, certificate)?;
+    say(desk, &decided.ok_or(StoreError::Damaged)?, (card, wallet), now, seat)
 }
 
 /// A wallet that was put back may have forgotten what it was asked about its ticket (R14), and the new terms that came with it: without
