@@ -129,6 +129,10 @@ impl<'a> Desk<'a> {
     pub(crate) fn answer<T: Message>(&self, request: &Hash, body: impl FnOnce(u64) -> T) -> Vec<u8> {
         self.sign(&request.to_bytes(), body).encode()
     }
+    /// The same for a device that may know only older keys than the one of now.
+    pub(crate) fn answer_known<T: Message>(&self, request: &Hash, body: impl FnOnce(u64) -> T) -> Vec<u8> {
+        self.shared.keys().sign_known(self.now, &request.to_bytes(), body).encode()
+    }
     /// Signs a refusal.
     pub(crate) fn refuse(&self, request: &Hash, why: ProviderRefusal, retry_after: Option<u64>) -> Vec<u8> {
         refusal(self.shared, self.now, request, why, retry_after)
