@@ -16,7 +16,6 @@ use tegata_core::{Amount, CardId, DeviceId, Handle, Hash, PartyId, Time};
 use tegata_crypto_native::primitive::mac;
 use tegata_store::{
     AccountRow, CardRow, ContractRow, CreditRow, DeviceRow, ExceptionRow, ProviderRow, PurchaseRow, Store, StoreError,
-    TicketRow,
 };
 
 /// Why a request was not done: refused, or the provider itself failed.
@@ -129,6 +128,10 @@ impl<'a> Desk<'a> {
     /// Signs an answer to the request of this hash.
     pub(crate) fn answer<T: Message>(&self, request: &Hash, body: impl FnOnce(u64) -> T) -> Vec<u8> {
         self.sign(&request.to_bytes(), body).encode()
+    }
+    /// The same for a device that may know only older keys than the one of now.
+    pub(crate) fn answer_known<T: Message>(&self, request: &Hash, body: impl FnOnce(u64) -> T) -> Vec<u8> {
+        self.shared.keys().sign_known(self.now, &request.to_bytes(), body).encode()
     }
     /// Signs a refusal.
     pub(crate) fn refuse(&self, request: &Hash, why: ProviderRefusal, retry_after: Option<u64>) -> Vec<u8> {
@@ -251,14 +254,18 @@ impl<'a> Desk<'a> {
         certificate: Signed<CardCertificate>,
         terms: Terms,
     ) -> Result<Command, ProviderError> {
-        let seat_name = self.seat_name(card)?;
+        let seat_name = self.seat_name(&terms, certificate.claimed())?;
         let (card, certificate, terms) = (Some(card), Some(certificate), Some(terms));
         Ok(Command { card, certificate, terms, seat_name, ..Command::new(CommandKind::Install) })
     }
-    /// What stands on a ticket's seat.
-    pub(crate) fn seat_name(&self, card: CardId) -> Result<Option<String>, ProviderError> {
-        match self.store.ticket(card)? {
-            Some(TicketRow { event, seat: Some(seat), .. }) => Ok(self.store.seat_name(event, seat)?),
+    /// What stands on the seat that a ticket's certificate names: a change may have moved the ticket since it was signed.
+    pub(crate) fn seat_name(
+        &self,
+        terms: &Terms,
+        certificate: &CardCertificate,
+    ) -> Result<Option<String>, ProviderError> {
+        match (&terms.ticket, certificate.seat) {
+            (Some(ticket), Some(seat)) => Ok(self.store.seat_name(ticket.event, seat)?),
             _ => Ok(None),
         }
     }

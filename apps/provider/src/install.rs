@@ -59,7 +59,7 @@ fn again(desk: &Desk<'_>, request: &Verified<InstallRequest>, number: &NumberRow
     let first = desk.store.generation(card, 1)?.ok_or(StoreError::Damaged)?;
     let certificate: Signed<CardCertificate> = Signed::decode(&first.body).map_err(|_| StoreError::Damaged)?;
     let terms = desk.terms(certificate.claimed().terms)?;
-    let seat_name = desk.seat_name(card)?;
+    let seat_name = desk.seat_name(&terms, certificate.claimed())?;
     Ok(desk.answer(&request.hash(), |signer| InstallReply {
         certificate,
         terms,
@@ -111,7 +111,7 @@ fn new_card(
     let certificate = first_generation(desk, card, &terms, request.key, Some(number.hash))?;
     let key = (id.0, Cause::Installed, number.hash);
     desk.books.post(desk.store, key, accounts.waiting(), accounts.held(), batch.face)?;
-    let seat_name = desk.seat_name(id)?;
+    let seat_name = desk.seat_name(&terms, certificate.claimed())?;
     let reply = desk.answer(&request.hash(), |signer| InstallReply {
         certificate,
         terms,

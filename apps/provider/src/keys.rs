@@ -4,6 +4,7 @@ use crate::ProviderError;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
+use tegata_core::wire::canonical::Message;
 use tegata_core::wire::signed::{Algorithm, Signed, Unsigned};
 use tegata_core::{Hash, Time};
 use tegata_crypto_native::primitive::mac;
@@ -59,14 +60,20 @@ impl Keys {
         let valid = self.operational.iter().rev().find(|key| key.from <= now && now < key.until);
         valid.unwrap_or(&self.operational[0])
     }
+    /// The oldest key that is valid at `now`: whoever joined was told of all that there were, so every device knows it.
+    fn oldest(&self, now: Time) -> &Operational {
+        let valid = self.operational.iter().find(|key| key.from <= now && now < key.until);
+        valid.unwrap_or(&self.operational[0])
+    }
     /// Signs a body with the operational key of `now`.
-    pub(crate) fn sign<T: tegata_core::wire::canonical::Message>(
-        &self,
-        now: Time,
-        context: &[u8],
-        body: impl FnOnce(u64) -> T,
-    ) -> Signed<T> {
-        let key = self.signing(now);
+    pub(crate) fn sign<T: Message>(&self, now: Time, context: &[u8], body: impl FnOnce(u64) -> T) -> Signed<T> {
+        Self::by(self.signing(now), context, body)
+    }
+    /// Signs a body for a device that may have forgotten the newer keys, or not heard of them.
+    pub(crate) fn sign_known<T: Message>(&self, now: Time, context: &[u8], body: impl FnOnce(u64) -> T) -> Signed<T> {
+        Self::by(self.oldest(now), context, body)
+    }
+    fn by<T: Message>(key: &Operational, context: &[u8], body: impl FnOnce(u64) -> T) -> Signed<T> {
         let unsigned = Unsigned::new(body(key.number), Algorithm::Ed25519);
         let signature = key.secret.sign(&unsigned.tbs(context));
         unsigned.sign(signature)

@@ -1328,7 +1328,7 @@ const TAMPERED: &[(&str, &str, &[&str])] = &[
     ),
     (
         "the promoter's change is forged",
-        "UPDATE change SET body = CAST(substr(body, 1, length(body) - 1) || x'00' AS BLOB)",
+        "UPDATE change_signed SET body = CAST(substr(body, 1, length(body) - 1) || x'00' AS BLOB)",
         &["no such change signed by the promoter"],
     ),
     ("a change is dropped", "DELETE FROM change", &["nothing signed that makes it so"]),

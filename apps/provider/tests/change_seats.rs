@@ -12,12 +12,12 @@ use tegata_core::card::Terms;
 use tegata_core::card::ticket::TicketTerms;
 use tegata_core::step::Broken;
 use tegata_core::talk::buy::*;
-use tegata_core::talk::cards::{Done, Order};
+use tegata_core::talk::cards::{Done, InstallReply, InstallRequest, Order};
 use tegata_core::talk::credit::{OutcomeState, Refund};
 use tegata_core::talk::enter::EnterRefusal;
 use tegata_core::talk::event::*;
 use tegata_core::talk::report::ProviderRefusal;
-use tegata_core::wire::signed::Signed;
+use tegata_core::wire::signed::{Algorithm, Signed};
 use tegata_core::{CardId, Handle, Time};
 use tegata_crypto_native::number::InstallationNumber;
 use tegata_device::RequestError;
@@ -58,6 +58,28 @@ fn grows(concert: &mut Concert) {
 fn lists(concert: &mut Concert, revision: u64, terms: &Terms, stock: u64) {
     let body = Listing { revision, terms: terms.clone(), stock, at: concert.world.now, ..listed(concert, 1) };
     concert.world.issuer_asks(body);
+}
+
+/// Numbers for these seats, sold over the counter.
+fn prints(concert: &mut Concert, seats: &[u64]) -> Vec<InstallationNumber> {
+    concert.world.batch += 1;
+    let numbers: Vec<_> = seats.iter().map(|_| InstallationNumber::generate(concert.world.entropy())).collect();
+    let Listing { terms, face, .. } = listed(concert, 1);
+    let body = Order {
+        issuer: concert.world.issuer_id(),
+        batch: concert.world.batch,
+        terms,
+        face,
+        numbers: numbers.iter().map(|number| number.keyed_hash(&NUMBER_KEY)).collect(),
+        at: concert.world.now,
+        until: concert.world.now.after(10 * Time::DAY),
+        seats: Some(seats.to_vec()),
+        extensions: Default::default(),
+    };
+    concert.world.issuer_asks(body);
+    let body = concert.world.activation(concert.world.batch, seats.len() as u64);
+    concert.world.issuer_asks(body);
+    numbers
 }
 
 fn order(concert: &Concert, before: &Terms, after: Option<Terms>, moves: &[(u64, u64)]) -> Change {
@@ -236,6 +258,52 @@ fn two_change_places_and_are_moved_once_more_before_they_have_answered() {
 }
 
 #[test]
+fn in_a_row_that_is_shifted_a_seat_that_nobody_comes_onto_is_for_sale() {
+    let mut concert = Concert::new();
+    grows(&mut concert);
+    prints(&mut concert, &[1, 3]);
+    let before = listed(&concert, 1).terms;
+    let (after, last) = (reseated(&before, 1), reseated(&before, 2));
+    lists(&mut concert, 2, &after, 0);
+    let shift = order(&concert, &before, Some(after.clone()), &[(1, 2), (2, 3), (3, 4)]);
+    asks(&mut concert, shift).expect("changed");
+    assert_eq!(states(&concert), [CLOSED, TAKEN, FREE, TAKEN, FREE, FREE], "nobody had the second");
+    concert.clean();
+    lists(&mut concert, 3, &after, 3);
+    let bought = concert.buys();
+    assert_eq!(seat(&concert, bought), (Some(3), Some("Row 1, 3".into())));
+    concert.clean();
+    // So is one that was closed, where a later change moves a seat onto it that nobody has.
+    lists(&mut concert, 4, &last, 0);
+    let back = order(&concert, &after, Some(last), &[(5, 1)]);
+    asks(&mut concert, back).expect("changed again");
+    assert_eq!(states(&concert), [FREE, TAKEN, TAKEN, TAKEN, CLOSED, FREE]);
+    concert.clean();
+}
+
+#[test]
+fn the_auditor_finds_a_seat_that_was_sold_after_it_was_left() {
+    let mut concert = Concert::new();
+    concert.buys();
+    grows(&mut concert);
+    let before = listed(&concert, 1).terms;
+    let after = reseated(&before, 1);
+    lists(&mut concert, 2, &after, 0);
+    let change = order(&concert, &before, Some(after.clone()), &[(1, 4), (2, 5)]);
+    asks(&mut concert, change).expect("changed");
+    assert_eq!(states(&concert), [CLOSED, CLOSED, FREE, TAKEN, FREE, FREE]);
+    lists(&mut concert, 3, &after, 3);
+    concert.clean();
+    // All of it is as it is when a seat is sold, but for the seat.
+    let connection = concert.world.provider.store().connection();
+    assert_eq!(connection.execute("UPDATE seat SET free = 1 WHERE seat = 1", []).expect("changed"), 1);
+    let bought = concert.buys();
+    assert_eq!(seat(&concert, bought).0, Some(1));
+    let difference = audited(&concert.world).difference.expect("a difference");
+    assert!(difference.about.contains("seat 1 of event-"), "{difference}");
+}
+
+#[test]
 fn seats_that_cannot_be_moved_are_named_and_nothing_is_changed() {
     let mut concert = Concert::new();
     let (first, second) = (concert.buys(), concert.buys());
@@ -317,23 +385,8 @@ fn a_seat_that_was_reserved_goes_back_where_it_was_moved_to() {
 fn a_ticket_by_number_has_its_seat_moved_before_it_is_installed_and_after() {
     let mut concert = Concert::new();
     grows(&mut concert);
-    concert.world.batch += 1;
-    let numbers: Vec<_> = (0..2).map(|_| InstallationNumber::generate(concert.world.entropy())).collect();
-    let Listing { terms: before, face, .. } = listed(&concert, 1);
-    let body = Order {
-        issuer: concert.world.issuer_id(),
-        batch: concert.world.batch,
-        terms: before.clone(),
-        face,
-        numbers: numbers.iter().map(|number| number.keyed_hash(&NUMBER_KEY)).collect(),
-        at: concert.world.now,
-        until: concert.world.now.after(10 * Time::DAY),
-        seats: Some(vec![2, 3]),
-        extensions: Default::default(),
-    };
-    concert.world.issuer_asks(body);
-    let body = concert.world.activation(concert.world.batch, 2);
-    concert.world.issuer_asks(body);
+    let numbers = prints(&mut concert, &[2, 3]);
+    let before = listed(&concert, 1).terms;
     let early = concert.world.install(&mut concert.visitor.device, &numbers[0], 91);
     let after = reseated(&before, 1);
     lists(&mut concert, 2, &after, 0);
@@ -351,6 +404,83 @@ fn a_ticket_by_number_has_its_seat_moved_before_it_is_installed_and_after() {
     assert_eq!(answers(&mut concert, early, true), ChangeOutcome::Taken);
     assert_eq!(answers(&mut concert, late, true), ChangeOutcome::Taken);
     assert_eq!((seat(&concert, early).0, seat(&concert, late).0), (Some(5), Some(6)));
+    concert.clean();
+}
+
+#[test]
+fn the_ticket_of_a_number_is_the_same_again_with_the_name_of_its_own_seat() {
+    let mut concert = Concert::new();
+    grows(&mut concert);
+    let numbers = prints(&mut concert, &[2]);
+    let visitor = &mut concert.visitor.device;
+    let key = visitor.ring.make(&mut visitor.vault, Algorithm::Ed25519, &[93; 32]).expect("a key");
+    let (wallet, number) = (visitor.id().expect("joined"), numbers[0].to_string());
+    let request = InstallRequest { wallet, number, key, slip: None, extensions: Default::default() };
+    let first: InstallReply = concert.world.ask(visitor, request.clone()).expect("installed");
+    assert_eq!((first.certificate.claimed().seat, first.seat_name.as_deref()), (Some(2), Some("Row 1, 2")));
+    let before = listed(&concert, 1).terms;
+    let after = reseated(&before, 1);
+    lists(&mut concert, 2, &after, 0);
+    let change = order(&concert, &before, Some(after), &[(2, 5)]);
+    asks(&mut concert, change).expect("changed");
+    works(&mut concert);
+    concert.world.now = concert.world.now.after(3 * Time::DAY);
+    works(&mut concert);
+    let row = concert.world.provider.store().ticket(first.certificate.claimed().card).expect("read");
+    assert_eq!(row.and_then(|row| row.seat), Some(5), "silence has decided");
+    let activation = concert.world.activation(concert.world.batch, 1);
+    let slip = Some(concert.world.issuer.signed(activation).expect("signs"));
+    let again = InstallRequest { slip, ..request };
+    let again: InstallReply = concert.world.ask(&mut concert.visitor.device, again).expect("the same");
+    assert_eq!((again.certificate, again.seat_name.as_deref()), (first.certificate, Some("Row 1, 2")));
+}
+
+#[test]
+fn what_a_promoter_has_signed_is_read_by_no_update_and_written_once() {
+    let mut concert = Concert::new();
+    let bought = concert.buys();
+    grows(&mut concert);
+    let numbers = prints(&mut concert, &[2, 3]);
+    let before = listed(&concert, 1).terms;
+    let after = reseated(&before, 1);
+    lists(&mut concert, 2, &after, 0);
+    let change = order(&concert, &before, Some(after), &[(1, 4), (2, 5), (3, 6)]);
+    asks(&mut concert, change).expect("changed");
+    // With many seats it is long: whatever goes on by itself goes on without it.
+    let does = |concert: &Concert, what: &str| concert.world.provider.store().connection().execute_batch(what);
+    let apart = "CREATE TEMP TABLE apart AS SELECT change, body FROM change_signed; DELETE FROM change_signed;";
+    does(&concert, apart).expect("put apart");
+    works(&mut concert);
+    hears(&mut concert);
+    assert_eq!(told(&concert, bought), Some((1, 4)));
+    // A ticket that comes to a change that is open leaves that as it is.
+    let unwritten =
+        "CREATE TEMP TRIGGER written BEFORE INSERT ON main.change BEGIN SELECT RAISE(ABORT, 'written'); END;
+        CREATE TEMP TRIGGER again BEFORE UPDATE ON main.change BEGIN SELECT RAISE(ABORT, 'written again'); END;";
+    does(&concert, unwritten).expect("watched");
+    let early = concert.world.install(&mut concert.visitor.device, &numbers[0], 91);
+    does(&concert, "DROP TRIGGER written; DROP TRIGGER again").expect("not watched any more");
+    works(&mut concert);
+    hears(&mut concert);
+    assert_eq!(told(&concert, early), Some((2, 5)));
+    assert_eq!(answers(&mut concert, bought, true), ChangeOutcome::Taken);
+    concert.world.now = concert.world.now.after(3 * Time::DAY);
+    works(&mut concert);
+    hears(&mut concert);
+    assert_eq!((seat(&concert, bought).0, seat(&concert, early).0), (Some(4), Some(5)));
+    let ended = |concert: &Concert| {
+        let row = concert.world.provider.store().change_of(EVENT, before.handle()).expect("read").expect("a change");
+        row.ended.is_some()
+    };
+    assert!(ended(&concert), "all are decided");
+    // One that comes when it was over opens it again.
+    let late = concert.world.install(&mut concert.visitor.device, &numbers[1], 92);
+    assert!(!ended(&concert));
+    works(&mut concert);
+    hears(&mut concert);
+    assert_eq!(seat(&concert, late).0, Some(6), "silence has decided");
+    assert!(ended(&concert));
+    does(&concert, "INSERT INTO change_signed SELECT change, body FROM apart").expect("put back");
     concert.clean();
 }
 

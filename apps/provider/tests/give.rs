@@ -284,6 +284,17 @@ impl Concert {
         self.changes_for_who_is_silent(false)
     }
     fn changes_for_who_is_silent(&mut self, silence_refunds: bool) -> Terms {
+        self.changes_with(silence_refunds, None)
+    }
+    /// The same, and whoever has this seat has the other one there; nobody answers, and all of it is done.
+    fn moves_while_nobody_answers(&mut self, from: u64, to: u64) -> Terms {
+        let after = self.changes_with(false, Some(vec![SeatMove { from, to, extensions: Default::default() }]));
+        self.works();
+        self.world.now = self.world.now.after(2 * Time::DAY + 60);
+        self.works();
+        after
+    }
+    fn changes_with(&mut self, silence_refunds: bool, moves: Option<Vec<SeatMove>>) -> Terms {
         let (issuer, now) = (self.world.issuer_id(), self.world.now);
         let (_, body) = self.world.provider.store().listing(issuer, 1, 1).expect("read").expect("listed");
         let sold = tegata_core::wire::signed::Signed::<Listing>::decode(&body).expect("a listing");
@@ -301,7 +312,7 @@ impl Concert {
             answer_until: now.after(2 * Time::DAY),
             silence_refunds,
             at: now,
-            moves: None,
+            moves,
             extensions: Default::default(),
         });
         after
@@ -313,6 +324,11 @@ impl Concert {
             self.world.provider.change_on(now, entropy);
         }
         self.world.balanced();
+    }
+    /// The seat that a wallet's certificate names, and what it says stands there.
+    fn seat(&self, who: usize, card: CardId) -> (Option<u64>, Option<String>) {
+        let purse = self.purse(who, card);
+        (purse.certificate.claimed().seat, purse.seat_name)
     }
     fn purse(&self, who: usize, card: CardId) -> Purse {
         self.people[who].ticket(card).expect("a ticket").purse
@@ -957,6 +973,57 @@ fn who_registers_after_a_change_was_decided_can_show_the_ticket() {
     concert.updates(1);
     assert_eq!(concert.people[1].ticket(card).expect("it is shown").terms, after);
     concert.clean();
+}
+
+#[test]
+fn who_registers_after_its_seat_was_moved_hears_of_it_and_has_nothing_to_answer() {
+    for asks in [true, false] {
+        let mut concert = Concert::new();
+        let card = concert.buys();
+        concert.gives(0, 1, card);
+        // The giver's log tells of it; the receiver is away.
+        concert.updates(0);
+        let after = concert.moves_while_nobody_answers(1, 3);
+        if asks {
+            let before = concert.people[1].device.vault.clone();
+            concert.registers(1, card).expect("registered");
+            assert_eq!(concert.seat(1, card), (Some(1), Some("Row 1, 1".into())), "as it was given");
+            // The answer was lost.
+            concert.people[1].device.vault = before;
+            concert.registers(1, card).expect("registered again");
+            assert_eq!(concert.seat(1, card), (Some(1), Some("Row 1, 1".into())));
+        }
+        concert.updates(1);
+        assert_eq!(concert.seat(1, card), (Some(3), Some("Row 1, 3".into())), "asks: {asks}");
+        assert_eq!(concert.people[1].ticket(card).expect("it is shown").terms, after);
+        let change = concert.people[1].change(card).expect("told");
+        assert_eq!(change.stands, Some(ChangeOutcome::Taken));
+        let moved = change.offered.changed.seat.expect("from seat to seat");
+        assert_eq!((moved.from, moved.was.as_deref(), moved.to), (1, Some("Row 1, 1"), 3));
+        concert.clean();
+    }
+}
+
+#[test]
+fn a_ticket_by_a_number_is_the_same_again_with_the_name_of_its_own_seat_though_that_was_moved() {
+    for anew in [true, false] {
+        let mut concert = Concert::new();
+        let card = concert.buys();
+        let now = concert.world.now;
+        let number = match anew {
+            true => concert.world.provider.anew(card, now).expect("a number").to_string(),
+            false => concert.gift(0, card, false).expect("a number").0,
+        };
+        let now = concert.world.moment();
+        let mut wire = concert.world.wire(now, true);
+        assert!(concert.people[1].install(&mut wire, &number, None, now).is_err(), "the answer is lost");
+        concert.moves_while_nobody_answers(1, 3);
+        assert_eq!(concert.installs(1, &number).expect("the same"), card);
+        assert_eq!(concert.seat(1, card), (Some(1), Some("Row 1, 1".into())), "anew: {anew}");
+        concert.updates(1);
+        assert_eq!(concert.seat(1, card), (Some(3), Some("Row 1, 3".into())), "anew: {anew}");
+        concert.clean();
+    }
 }
 
 #[test]

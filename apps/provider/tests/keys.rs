@@ -7,8 +7,11 @@ mod world;
 
 use concert::*;
 use tegata_core::Time;
+use tegata_core::card::Terms;
 use tegata_core::talk::enter::{EnterRefusal, PageError};
+use tegata_core::talk::update::load_terms;
 use tegata_gate::GateError;
+use world::World;
 
 #[test]
 fn an_update_mends_a_gate_that_does_not_know_the_key_under_a_ticket() {
@@ -38,6 +41,41 @@ fn an_update_mends_a_gate_that_does_not_know_the_key_under_a_ticket() {
     concert.brings(1);
     concert.world.update(&mut concert.visitor.device);
     assert!(concert.world.open_exceptions().is_empty(), "{:?}", concert.world.open_exceptions());
+    concert.clean();
+}
+
+#[test]
+fn a_device_for_which_much_waits_hears_of_a_new_key_by_its_first_answer() {
+    let mut world = World::new();
+    let mut counter = world.terminal(50);
+    // More than one answer carries.
+    for number in 0..600 {
+        let terms = Terms { name: format!("Card {number}"), ..world.terms() };
+        world.order_of(terms, 1, 100, false);
+    }
+    let (now, entropy) = (world.now, world.entropy());
+    world.provider.rotate(now, now, entropy).expect("rotated");
+    world.update(&mut counter);
+    assert_eq!(counter.anchors().expect("joined").keys.len(), 2);
+    let last = Terms { name: "Card 599".into(), ..world.terms() };
+    assert_eq!(load_terms(&counter, last.handle()), Some(last), "all of it has come");
+    world.update(&mut counter);
+}
+
+#[test]
+fn a_wallet_put_back_from_before_a_key_came_into_use_hears_of_it() {
+    let mut concert = Concert::new();
+    let card = concert.buys();
+    let copy = concert.visitor.device.vault.clone();
+    let (now, entropy) = (concert.world.now, concert.world.entropy());
+    concert.world.provider.rotate(now, now, entropy).expect("rotated");
+    concert.world.update(&mut concert.visitor.device);
+    concert.world.update(&mut concert.visitor.device);
+    concert.visitor.device.vault = copy;
+    concert.world.update(&mut concert.visitor.device);
+    assert_eq!(concert.visitor.device.anchors().expect("joined").keys.len(), 2);
+    let ticket = concert.visitor.ticket(card).expect("a ticket");
+    assert_eq!((ticket.purse.generation(), ticket.purse.certificate.claimed().signer), (2, 2), "found out (R14)");
     concert.clean();
 }
 

@@ -6,7 +6,7 @@
 use crate::AuditError;
 use crate::difference::{Findings, What};
 use crate::numbers::Numbers;
-use crate::reading::{Id, each, has_table, hex};
+use crate::reading::{Id, each, has_table, hex, signed_changes};
 use crate::trust::{Trust, holds};
 use rusqlite::Connection;
 use std::collections::{HashMap, HashSet};
@@ -226,9 +226,12 @@ fn signed(
     findings: &mut Findings,
 ) -> Result<HashMap<Hash, Change>, AuditError> {
     let mut changes = HashMap::new();
-    let sql = "SELECT change, promoter, event, before, after, answer_until, silence_refunds, body FROM change
-        ORDER BY change";
-    each(connection, sql, [], |row| {
+    let sql = format!(
+        "SELECT change, promoter, event, before, after, answer_until, silence_refunds, coalesce(body, x'')
+            FROM {} ORDER BY change",
+        signed_changes(connection)?
+    );
+    each(connection, &sql, [], |row| {
         let (hash, promoter, body) = (Hash(row.get(0)?), row.get::<Id>(1)?, row.get::<Vec<u8>>(7)?);
         let columns = (
             row.get::<Id>(2)?,

@@ -4,7 +4,7 @@
 
 use crate::AuditError;
 use crate::difference::{Findings, What};
-use crate::reading::{Id, each, has_table, hex};
+use crate::reading::{Id, each, has_table, hex, signed_changes};
 use crate::trust::{Trust, holds};
 use rusqlite::{Connection, params};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -33,7 +33,11 @@ impl Moves {
             return Ok(moves);
         }
         let mut signed: BTreeMap<(Hash, u64), u64> = BTreeMap::new();
-        each(connection, "SELECT change, promoter, body FROM change ORDER BY change", [], |row| {
+        let sql = format!(
+            "SELECT change, promoter, coalesce(body, x'') FROM {} ORDER BY change",
+            signed_changes(connection)?
+        );
+        each(connection, &sql, [], |row| {
             let (hash, promoter) = (Hash(row.get(0)?), row.get::<Id>(1)?);
             let found = Signed::<Change>::decode(&row.get::<Vec<u8>>(2)?).ok().filter(|found| {
                 found.hash(&[]) == hash

@@ -32,6 +32,14 @@ pub(crate) fn has_table(connection: &Connection, name: &str) -> Result<bool, Aud
     Ok(connection.query_row(sql, [name], |row| row.get::<_, i64>(0))? > 0)
 }
 
+/// Where changes are read as their promoters signed them: since format 18 these stand by themselves.
+pub(crate) fn signed_changes(connection: &Connection) -> Result<&'static str, AuditError> {
+    Ok(match has_table(connection, "change_signed")? {
+        true => "change LEFT JOIN change_signed USING (change)",
+        false => "change",
+    })
+}
+
 /// Gives every row of a query to `row`.
 pub(crate) fn each<T>(
     connection: &Connection,

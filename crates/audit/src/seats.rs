@@ -265,7 +265,8 @@ fn rows(
         let planned =
             planned.is_some_and(|(sells, said)| *sells == article && name.as_ref().is_none_or(|name| name == said));
         let stands = match free {
-            0 => gone.contains(&(event, seat)),
+            // Nobody can have one in the end that somebody was moved away from, and nobody ever onto.
+            0 => gone.contains(&(event, seat)) && !moves.is_closed(event, seat),
             1 => !gone.contains(&(event, seat)) && !moves.is_closed(event, seat),
             2 => !gone.contains(&(event, seat)) && moves.may_be_closed(event, seat),
             _ => false,

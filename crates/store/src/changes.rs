@@ -5,7 +5,7 @@ use crate::{Store, StoreError};
 use rusqlite::params;
 use tegata_core::{CardId, DeviceId, EventId, Handle, Hash, PartyId, Time, WalletId};
 
-/// A change, and how far it has come.
+/// A change, and how far it has come. What its promoter signed stands by itself: with many seats that is long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangeRow {
     /// The hash of the signed change.
@@ -28,8 +28,6 @@ pub struct ChangeRow {
     pub cursor: Option<CardId>,
     /// When the last ticket was decided.
     pub ended: Option<Time>,
-    /// The signed change.
-    pub body: Vec<u8>,
     /// What people are told; absent: it was recorded before this was kept, and stands in the signed change.
     pub text: Option<String>,
 }
@@ -123,8 +121,7 @@ pub struct ChangeTicketRow {
     pub answer: Option<Vec<u8>>,
 }
 
-const CHANGE: &str =
-    "change, promoter, event, before, after, answer_until, silence_refunds, at, cursor, ended, body, text";
+const CHANGE: &str = "change, promoter, event, before, after, answer_until, silence_refunds, at, cursor, ended, text";
 const TICKET: &str = "card, change, wallet, state, at, answer";
 
 fn change(row: &mut Columns<'_, '_>) -> rusqlite::Result<ChangeRow> {
@@ -139,7 +136,6 @@ fn change(row: &mut Columns<'_, '_>) -> rusqlite::Result<ChangeRow> {
         at: row.time()?,
         cursor: row.get::<Option<_>>()?.map(CardId),
         ended: row.opt_u64()?.map(Time),
-        body: row.get()?,
         text: row.get()?,
     })
 }
@@ -220,14 +216,21 @@ impl Store {
         let sql = format!("SELECT {CHANGE} FROM change WHERE promoter = ?1 ORDER BY at, change");
         all(self.sql(&sql)?, [promoter.0], change)
     }
-    /// Writes a change.
+    /// A change as its promoter signed it.
     ///
     /// # Errors
-    /// [`StoreError`].
-    pub fn put_change(&self, row: &ChangeRow) -> Result<(), StoreError> {
-        let sql = format!(
-            "INSERT OR REPLACE INTO change ({CHANGE}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
-        );
+    /// [`StoreError::Damaged`] if there is none, and others.
+    pub fn change_signed(&self, hash: &Hash) -> Result<Vec<u8>, StoreError> {
+        let sql = "SELECT body FROM change_signed WHERE change = ?1";
+        one(self.sql(sql)?, [hash.0], |row| row.get())?.ok_or(StoreError::Damaged)
+    }
+    /// Writes a new change, and what its promoter signed.
+    ///
+    /// # Errors
+    /// [`StoreError::Twice`] if it is there, and others.
+    pub fn put_change(&self, row: &ChangeRow, signed: &[u8]) -> Result<(), StoreError> {
+        self.sql("INSERT INTO change_signed (change, body) VALUES (?1, ?2)")?.execute(params![row.change.0, signed])?;
+        let sql = format!("INSERT INTO change ({CHANGE}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)");
         self.sql(&sql)?.execute(params![
             row.change.0,
             row.promoter.0,
@@ -239,9 +242,33 @@ impl Store {
             n(row.at.0),
             row.cursor.map(|cursor| cursor.0),
             opt(row.ended.map(|at| at.0)),
-            row.body,
             row.text,
         ])?;
+        Ok(())
+    }
+    /// Not every ticket of a change is decided any more. One that is open stays as it is.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn reopen_change(&self, change: &Hash) -> Result<(), StoreError> {
+        self.sql("UPDATE change SET ended = NULL WHERE change = ?1 AND ended IS NOT NULL")?.execute([change.0])?;
+        Ok(())
+    }
+    /// Every ticket of a change is decided.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn end_change(&self, change: &Hash, at: Time) -> Result<(), StoreError> {
+        self.sql("UPDATE change SET ended = ?2 WHERE change = ?1")?.execute(params![change.0, n(at.0)])?;
+        Ok(())
+    }
+    /// The tickets of a change up to this one have their row; `None`: all have.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn walk_change(&self, change: &Hash, cursor: Option<CardId>) -> Result<(), StoreError> {
+        let cursor = cursor.map(|cursor| cursor.0);
+        self.sql("UPDATE change SET cursor = ?2 WHERE change = ?1")?.execute(params![change.0, cursor])?;
         Ok(())
     }
     /// The tickets of these terms after one of them, by card, at most `most`.

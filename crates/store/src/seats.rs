@@ -3,7 +3,6 @@
 use crate::row::{all, n, one};
 use crate::{Store, StoreError};
 use rusqlite::params;
-use std::collections::BTreeSet;
 use tegata_core::talk::event::SeatMove;
 use tegata_core::{EventId, Handle, Hash, IssuerId, RequestNumber, WalletId};
 
@@ -91,8 +90,8 @@ impl Store {
             Ok(HeldSeat { seat, terms, listed: listed.filter(|_| terms.is_none()) })
         })
     }
-    /// Moves whoever has these seats, all at once, by a change that is written down; says how many that were. What is left empty is not
-    /// sold any more. A seat that others are moved onto must be empty, or moved away itself.
+    /// Moves whoever has these seats, all at once, by a change that is written down; says how many that were. What is left and
+    /// moved onto by nothing is not sold any more; what is moved onto is, unless somebody comes. It must be empty, or moved away itself.
     ///
     /// # Errors
     /// [`StoreError::Twice`] where somebody else has such a seat, and others.
@@ -105,17 +104,16 @@ impl Store {
                 moving.push((one, holder));
             }
         }
-        let onto: BTreeSet<u64> = moves.iter().map(|one| one.to).collect();
-        let left: BTreeSet<u64> = moving.iter().map(|(one, _)| one.from).collect();
         for one in moves {
             for table in ["seat_taken", "seat_printed"] {
                 let sql = format!("DELETE FROM {table} WHERE event = ?1 AND seat = ?2");
                 self.sql(&sql)?.execute(params![event.0, n(one.from)])?;
             }
-            // One that nobody had, and that others may be moved onto, stays what it was.
-            if left.contains(&one.from) || !onto.contains(&one.from) {
-                self.set_seat(event, one.from, SeatState::Closed)?;
-            }
+            self.set_seat(event, one.from, SeatState::Closed)?;
+        }
+        // In a row that is shifted a seat is left and moved onto: it is for sale where the one that leads to it was nobody's.
+        for one in moves {
+            self.set_seat(event, one.to, SeatState::Free)?;
         }
         for (one, holder) in &moving {
             match holder {

@@ -137,10 +137,7 @@ pub(super) fn told(desk: &mut Desk<'_>, request: &Hash, row: &PurchaseRow) -> Re
             None => {
                 let first = desk.store.generation(card, 1)?.ok_or(StoreError::Damaged)?;
                 let first = Signed::<CardCertificate>::decode(&first.body).map_err(|_| StoreError::Damaged)?;
-                // The seat of that certificate: a change may have moved the ticket since.
-                if let (Some(seat), Some(ticket)) = (first.claimed().seat, &listing.terms.ticket) {
-                    answer.seat_name = desk.store.seat_name(ticket.event, seat)?;
-                }
+                answer.seat_name = desk.seat_name(&listing.terms, first.claimed())?;
                 answer.certificate = Some(first);
                 answer.terms = Some(listing.terms);
             }

@@ -26,11 +26,11 @@ use crate::cards::done;
 use crate::desk::{Desk, Failure};
 use crate::give;
 use crate::install::reconciling;
-use tegata_core::card::Terms;
 use tegata_core::card::ticket::GATE_TOLERANCE;
+use tegata_core::card::{CardCertificate, Terms};
 use tegata_core::step::Break;
 use tegata_core::talk::enter::{Admitted, EnterRefusal};
-use tegata_core::talk::event::{Change, ChangeAnswer, ChangeOutcome, ChangeReply, Changed};
+use tegata_core::talk::event::{Change, ChangeAnswer, ChangeOutcome, ChangeReply, Changed, MovedSeat};
 use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::talk::update::{Command, CommandKind};
 use tegata_core::wire::signed::{Signed, Verified};
@@ -44,9 +44,9 @@ const MOST_BEFORE: usize = 100;
 /// Begins a change. The same one again changes nothing, but those tickets that failed have another turn.
 pub(crate) fn change(desk: &mut Desk<'_>, request: &Verified<Change>) -> Result<Vec<u8>, Failure> {
     let hash = request.hash();
-    if let Some(row) = desk.store.change(&hash)? {
+    if desk.store.change(&hash)?.is_some() {
         if desk.store.retry_change(&hash)? > 0 {
-            desk.store.put_change(&ChangeRow { ended: None, ..row })?;
+            desk.store.reopen_change(&hash)?;
             desk.changing = true;
         }
         return Ok(done(desk, &hash, request.at));
@@ -85,10 +85,10 @@ pub(crate) fn change(desk: &mut Desk<'_>, request: &Verified<Change>) -> Result<
     // last, where silence had decided before that came.
     for earlier in leading {
         if desk.store.retry_change(&earlier.change)? > 0 {
-            desk.store.put_change(&ChangeRow { ended: None, ..earlier })?;
+            desk.store.reopen_change(&earlier.change)?;
         }
     }
-    desk.store.put_change(&ChangeRow {
+    let row = ChangeRow {
         change: hash,
         promoter: request.promoter,
         event: request.event,
@@ -99,9 +99,9 @@ pub(crate) fn change(desk: &mut Desk<'_>, request: &Verified<Change>) -> Result<
         at: desk.now,
         cursor: Some(CardId([0; 16])),
         ended: None,
-        body: request.signed().encode(),
         text: Some(request.text.clone()),
-    })?;
+    };
+    desk.store.put_change(&row, &request.signed().encode())?;
     desk.store.move_seats(request.event, &hash, request.moves())?;
     desk.changing = true;
     Ok(done(desk, &hash, request.at))
@@ -265,32 +265,45 @@ fn supersede(
 /// Closes the question of an earlier change: from now on the later one counts the ticket, and is not over before it is decided there.
 fn pass_on(desk: &mut Desk<'_>, row: ChangeTicketRow, later: &ChangeRow) -> Result<(), Failure> {
     desk.store.put_change_ticket(&ChangeTicketRow { state: ChangeState::Superseded, at: desk.now, ..row })?;
-    if later.ended.is_some() {
-        desk.store.put_change(&ChangeRow { ended: None, ..later.clone() })?;
-    }
+    desk.store.reopen_change(&later.change)?;
     desk.changing = true;
     Ok(())
 }
 
 /// The ticket's wallet hears of it by its next update.
 fn tell(desk: &mut Desk<'_>, change: &ChangeRow, row: &ChangeTicketRow, answer_until: Time) -> Result<(), Failure> {
+    let seat = moves::told(desk, change, row.card)?;
+    say(desk, change, (row.card, row.wallet), answer_until, seat)
+}
+
+/// Says to a wallet what a change makes of its ticket, and of the seat that it knows.
+fn say(
+    desk: &mut Desk<'_>,
+    change: &ChangeRow,
+    (card, wallet): (CardId, WalletId),
+    answer_until: Time,
+    seat: Option<MovedSeat>,
+) -> Result<(), Failure> {
     // The signed change is read only where nothing else says it: with many seats it is long.
     let text = match &change.text {
         Some(text) => text.clone(),
-        None => Signed::<Change>::decode(&change.body).map_err(|_| StoreError::Damaged)?.claimed().text.clone(),
+        None => {
+            let signed = desk.store.change_signed(&change.change)?;
+            Signed::<Change>::decode(&signed).map_err(|_| StoreError::Damaged)?.claimed().text.clone()
+        }
     };
     let changed = Changed {
         change: change.change,
-        card: row.card,
+        card,
         after: change.after.map(|after| desk.terms(after)).transpose()?,
         text,
         answer_until,
         silence_refunds: change.silence_refunds,
-        seat: moves::told(desk, change, row.card)?,
+        seat,
         extensions: Default::default(),
     };
-    let command = Command { card: Some(row.card), change: Some(changed), ..Command::new(CommandKind::Change) };
-    Ok(desk.command(row.wallet, &command)?)
+    let command = Command { card: Some(card), change: Some(changed), ..Command::new(CommandKind::Change) };
+    Ok(desk.command(wallet, &command)?)
 }
 
 /// Its holder has given it back, or a change before this one has paid it back.
@@ -391,7 +404,7 @@ pub(crate) fn joined(
     let (change, at) = (next.change, desk.now);
     let row = ChangeTicketRow { card, change, wallet, state: ChangeState::Listed, at, answer: None };
     desk.store.put_change_ticket(&row)?;
-    desk.store.put_change(&ChangeRow { ended: None, ..next })?;
+    desk.store.reopen_change(&change)?;
     desk.changing = true;
     Ok(())
 }
@@ -421,6 +434,24 @@ pub(crate) fn told_late(desk: &mut Desk<'_>, wallet: WalletId) -> Result<(), Fai
         }
     }
     Ok(())
+}
+
+/// A wallet that has a ticket only after a change was decided, by this certificate of before, hears of it, too. There is nothing to answer
+/// any more: its next checkpoint is under terms, and for a seat, that it must know to show the ticket.
+pub(crate) fn told_decided(
+    desk: &mut Desk<'_>,
+    wallet: WalletId,
+    certificate: &CardCertificate,
+) -> Result<(), Failure> {
+    let (card, now) = (certificate.card, desk.now);
+    let terms = desk.known_card(card)?.terms;
+    let mut decided = None;
+    for row in desk.store.changes_to(card)?.into_iter().filter(|row| row.state.is_taken()) {
+        let change = desk.store.change(&row.change)?.ok_or(StoreError::Damaged)?;
+        decided = Some(change).filter(|change| change.after == Some(terms)).or(decided);
+    }
+    let seat = moves::since(desk, certificate)?;
+    say(desk, &decided.ok_or(StoreError::Damaged)?, (card, wallet), now, seat)
 }
 
 /// A wallet that was put back may have forgotten what it was asked about its ticket (R14), and the new terms that came with it: without
@@ -460,7 +491,7 @@ pub(super) fn failed(desk: &mut Desk<'_>, change: &ChangeRow, id: CardId) -> Res
     desk.store.put_change_ticket(&row)?;
     let known: Hash = change.change;
     if !desk.store.has_exception(tegata_store::ExceptionKind::Unreturned, id, &known)? {
-        buy::looked_at(desk, &card, known, Some(change.body.clone()))?;
+        buy::looked_at(desk, &card, known, Some(desk.store.change_signed(&known)?))?;
     }
     Ok(())
 }

@@ -21,7 +21,9 @@ mod setup;
 mod shown;
 mod work;
 
-pub(crate) use change::{answered, change, is_replaced, joined, may_have_come, told_again, told_late, undone};
+pub(crate) use change::{
+    answered, change, is_replaced, joined, may_have_come, told_again, told_decided, told_late, undone,
+};
 pub(crate) use hand::{by_hand, order_staff};
 pub(crate) use plan::{invite_gate, order_gate, place_of, plan, planned, take_place};
 pub(crate) use progress::progress;

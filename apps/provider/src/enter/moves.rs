@@ -12,6 +12,7 @@ use crate::buy;
 use crate::desk::{Desk, Failure};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use tegata_core::card::CardCertificate;
 use tegata_core::talk::buy::Listing;
 use tegata_core::talk::event::{Change, MoveError, MovedSeat};
 use tegata_core::talk::report::ProviderRefusal;
@@ -132,9 +133,26 @@ pub(super) fn seat_by(
 
 /// What its wallet is told of that.
 pub(super) fn told(desk: &mut Desk<'_>, change: &ChangeRow, card: CardId) -> Result<Option<MovedSeat>, Failure> {
-    let Some((ticket, from, to)) = seat_by(desk, change, card)?.filter(|(_, from, to)| from != to) else {
+    match seat_by(desk, change, card)? {
+        Some((ticket, from, to)) => moved(desk, ticket.event, (from, to)),
+        None => Ok(None),
+    }
+}
+
+/// What a wallet is told whose certificate names another seat than its ticket has by now.
+pub(super) fn since(desk: &Desk<'_>, certificate: &CardCertificate) -> Result<Option<MovedSeat>, Failure> {
+    let ticket = desk.store.ticket(certificate.card)?.ok_or(StoreError::Damaged)?;
+    match certificate.seat.zip(ticket.seat) {
+        Some(seats) => moved(desk, ticket.event, seats),
+        None => Ok(None),
+    }
+}
+
+/// Both seats by what stands on them. `None`: they are one.
+fn moved(desk: &Desk<'_>, event: EventId, (from, to): (u64, u64)) -> Result<Option<MovedSeat>, Failure> {
+    if from == to {
         return Ok(None);
-    };
-    let (was, name) = (desk.store.seat_name(ticket.event, from)?, desk.store.seat_name(ticket.event, to)?);
+    }
+    let (was, name) = (desk.store.seat_name(event, from)?, desk.store.seat_name(event, to)?);
     Ok(Some(MovedSeat { from, to, was, name, extensions: Default::default() }))
 }

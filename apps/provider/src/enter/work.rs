@@ -69,14 +69,10 @@ impl Piece {
         if !self.walked && !self.cards.is_empty() {
             return Ok(true);
         }
-        // A ticket that took the new terms up while it was walked through may have changed the row.
-        let mut row = desk.store.change(&self.change.change)?.ok_or(StoreError::Damaged)?;
-        if self.walked {
-            row.cursor = self.cards.last().copied();
-        } else {
-            row.ended = Some(desk.now);
+        match self.walked {
+            true => desk.store.walk_change(&self.change.change, self.cards.last().copied())?,
+            false => desk.store.end_change(&self.change.change, desk.now)?,
         }
-        desk.store.put_change(&row)?;
         Ok(true)
     }
 }

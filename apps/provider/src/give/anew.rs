@@ -95,8 +95,8 @@ pub(crate) fn take_anew(desk: &mut Desk<'_>, request: &Verified<InstallRequest>)
             Signed::decode(&first.body).map_err(|_| StoreError::Damaged)?
         }
     };
-    let seat_name = desk.seat_name(row.card)?;
     let terms = desk.terms(certificate.claimed().terms)?;
+    let seat_name = desk.seat_name(&terms, certificate.claimed())?;
     Ok(Some(desk.answer(&request.hash(), |signer| InstallReply {
         certificate,
         terms,

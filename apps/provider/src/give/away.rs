@@ -123,8 +123,8 @@ pub(crate) fn take(desk: &mut Desk<'_>, request: &Verified<InstallRequest>) -> R
         }
         _ => return Ok(None),
     };
-    let seat_name = desk.seat_name(row.card)?;
     let terms = desk.terms(certificate.claimed().terms)?;
+    let seat_name = desk.seat_name(&terms, certificate.claimed())?;
     Ok(Some(desk.answer(&request.hash(), |signer| InstallReply {
         certificate,
         terms,

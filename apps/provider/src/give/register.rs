@@ -2,6 +2,7 @@
 
 use super::title::{Title, tell};
 use crate::desk::{Desk, Failure};
+use crate::enter;
 use crate::install::reconciling;
 use crate::update::Source;
 use tegata_core::card::CardCertificate;
@@ -9,7 +10,7 @@ use tegata_core::talk::cards::InstallReply;
 use tegata_core::talk::enter::SessionSignature;
 use tegata_core::talk::give::{Proof, Register};
 use tegata_core::talk::report::ProviderRefusal;
-use tegata_core::talk::update::{Command, CommandKind};
+use tegata_core::talk::update::Command;
 use tegata_core::wire::signed::{Signed, Verified};
 use tegata_core::{CardId, Time, WalletId};
 use tegata_store::{HandedRow, HandedState, StoreError};
@@ -32,8 +33,8 @@ pub(crate) fn register(
         return Ok(desk.refuse(&request.hash(), why, None));
     }
     let certificate = certificate(desk, title)?;
-    let seat_name = desk.seat_name(title.card)?;
     let terms = desk.terms(certificate.claimed().terms)?;
+    let seat_name = desk.seat_name(&terms, certificate.claimed())?;
     Ok(desk.answer(&request.hash(), |signer| InstallReply {
         certificate,
         terms,
@@ -102,11 +103,10 @@ fn taken_by(
                 let block = Command::block(title.card, generation);
                 desk.command(wallet, &block)?;
             }
-            // So it is where a change was decided since the hand-over was told of: the wallet's next checkpoint is under terms that
-            // it must have to show the ticket.
-            if certificate(desk, title)?.claimed().terms != terms {
-                let terms = desk.terms(terms)?;
-                desk.command(wallet, &Command { terms: Some(terms), ..Command::new(CommandKind::Terms) })?;
+            // So was a change that was decided since the hand-over was told of.
+            let first = certificate(desk, title)?;
+            if first.claimed().terms != terms {
+                enter::told_decided(desk, wallet, first.claimed())?;
             }
             HandedState::Taken
         }

@@ -91,8 +91,14 @@ pub(super) fn doubt(
     }
     let challenge = challenge(desk, row);
     let believed = broken.has(Break::ReplayBelieved) || request.challenge == Some(challenge);
+    // One that went back behind a new key hears of that key only by the answer to what it signs now.
     (!believed).then(|| {
-        desk.answer(hash, |signer| Challenge { device: row.device, challenge, signer, extensions: Default::default() })
+        desk.answer_known(hash, |signer| Challenge {
+            device: row.device,
+            challenge,
+            signer,
+            extensions: Default::default(),
+        })
     })
 }
 

@@ -33,7 +33,7 @@ use tegata_core::wire::signed::Signed;
 use tegata_core::{DeviceId, Time};
 use tegata_store::{DeviceRow, ExceptionKind, ExceptionRow, StoreError, UploadRow};
 
-/// How many commands one answer carries at most.
+/// How many commands one answer carries at most, but for one that tells of keys.
 const COMMANDS: u64 = 500;
 /// Terminals update daily, if nothing says otherwise; in seconds.
 const TERMINAL_DUE: u64 = Time::DAY;
@@ -270,6 +270,20 @@ fn renew(desk: &mut Desk<'_>, device: DeviceId) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The commands after this one that an answer carries: so many, and further to the last that tells of keys. A device reads neither the
+/// answer nor what it brings where a key has signed that it has not heard of, and hears of none but by an answer.
+fn page(desk: &mut Desk<'_>, device: DeviceId, confirmed: u64) -> Result<Vec<Vec<u8>>, Failure> {
+    let mut commands = desk.store.commands_after(device, confirmed, COMMANDS)?;
+    let last = confirmed.saturating_add(commands.len() as u64);
+    if last < desk.device(device)?.commands {
+        let mut rest = desk.store.commands_after(device, last, i64::MAX.cast_unsigned())?;
+        let tells = |body: &Vec<u8>| Command::from_bytes(body).is_ok_and(|command| command.kind == CommandKind::Keys);
+        rest.truncate(rest.iter().rposition(tells).map_or(0, |at| at + 1));
+        commands.append(&mut rest);
+    }
+    Ok(commands)
+}
+
 /// Signs the answer and keeps it with the request's hash, so that a repeat gets the same bytes.
 fn reply(
     desk: &mut Desk<'_>,
@@ -282,7 +296,7 @@ fn reply(
     let confirmed = restart.as_ref().map_or(request.commands, |restart| restart.commands);
     let commands = match confirmed == desk.device(upload.device)?.commands {
         true => Vec::new(),
-        false => desk.store.commands_after(upload.device, confirmed, COMMANDS)?,
+        false => page(desk, upload.device, confirmed)?,
     };
     let list = desk.list_for(request.list)?;
     let (checkpoints, due) = match upload.known.role {

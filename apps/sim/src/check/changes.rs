@@ -226,7 +226,7 @@ pub(super) fn seat_moved(store: &Store, (seat, bought): (u64, Handle), now: Opti
     let (mut seat, mut terms) = (seat, bought);
     while Some(terms) != now {
         let Some(row) = store.change_of(EVENT, terms)? else { break };
-        let change = Signed::<Change>::decode(&row.body).map_err(|_| StoreError::Damaged)?;
+        let change = Signed::<Change>::decode(&store.change_signed(&row.change)?).map_err(|_| StoreError::Damaged)?;
         seat = change.claimed().seat_after(seat);
         match row.after {
             Some(after) => terms = after,

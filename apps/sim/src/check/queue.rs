@@ -28,11 +28,7 @@ impl Town {
                     ));
                 }
             }
-            // A seat that a change has left empty is not sold any more.
-            let seats = store.seats_of(EVENT)?.into_iter().filter(|seat| seat.article == article.article);
-            let (closed, open): (Vec<_>, Vec<_>) = seats.partition(|seat| seat.state == SeatState::Closed);
-            let most = if closed.is_empty() { u64::MAX } else { open.len() as u64 };
-            let stock = super::buying::said(&article)?.stock.min(most);
+            let stock = super::buying::said(&article)?.stock;
             let waits = wishes.iter().any(|it| it.state == Wish::Waits);
             if waits && article.taken < stock {
                 let (number, taken) = (article.article, article.taken);
@@ -43,6 +39,10 @@ impl Town {
                     wrong.push(format!("a wish of {} became a reservation that is none", wish.wallet));
                 }
             }
+        }
+        // Here seats are moved in rings: each that is left is one that is moved onto, and stays on sale.
+        for seat in store.seats_of(EVENT)?.iter().filter(|seat| seat.state == SeatState::Closed) {
+            wrong.push(format!("flow 15: seat {} is not sold any more, and another one was moved onto it", seat.seat));
         }
         Ok(())
     }
