@@ -59,7 +59,7 @@ pub struct Passes {
     pub refund_until: Option<Time>,
     /// Whether it is refunded at all.
     pub refundable: bool,
-    /// How often it may be given away before the provider hears of it.
+    /// How often it may be given on in all; 0: not at all.
     pub handovers: u64,
     /// Until when it may be given away; absent: as long as it is valid.
     pub give_until: Option<Time>,

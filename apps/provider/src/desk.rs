@@ -225,6 +225,10 @@ impl<'a> Desk<'a> {
             CardKind::Ticket => self.store.ticket(card.card)?,
             _ => None,
         };
+        let given = match terms.kind {
+            CardKind::Ticket => self.store.given(card.card, card.generation)?,
+            _ => 0,
+        };
         Ok(self.sign(&[], |signer| CardCertificate {
             card: card.card,
             kind: terms.kind,
@@ -244,6 +248,7 @@ impl<'a> Desk<'a> {
             due: now.after(terms.due_after),
             seat: ticket.as_ref().and_then(|ticket| ticket.seat),
             used: ticket.map(|ticket| ticket.used).filter(|used| *used > 0),
+            given: Some(given).filter(|given| *given > 0),
             extensions: Default::default(),
         }))
     }

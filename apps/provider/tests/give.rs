@@ -9,19 +9,20 @@ use says::{PROCESSOR, Says};
 use tegata_core::card::payment::{Purse, PurseState};
 use tegata_core::card::ticket::{GATE_TOLERANCE, TicketTerms};
 use tegata_core::card::{CardKind, Terms};
+use tegata_core::record::{Batch, RecordKey, Space};
 use tegata_core::step::Event;
 use tegata_core::talk::buy::*;
 use tegata_core::talk::credit::*;
 use tegata_core::talk::enter::{Direction, EnterRefusal, GateNotice, WalletEnterNotice};
 use tegata_core::talk::event::*;
 use tegata_core::talk::give::{GiverNotice, ReceiverNotice, Register};
-use tegata_core::wire::canonical::Bytes;
+use tegata_core::wire::canonical::{Bytes, Wire};
 use tegata_core::wire::certificate::Role;
 use tegata_core::wire::sealed::{Profile, Sealed};
 use tegata_core::wire::signed::Algorithm;
 use tegata_core::{Amount, CardId, EventId, Time, Unit};
 use tegata_gate::Gate;
-use tegata_vault::MemoryVault;
+use tegata_vault::{MemoryVault, Vault};
 use tegata_wallet::{Standing, Wallet, WalletError};
 use world::{World, blank, usd};
 
@@ -181,6 +182,13 @@ impl Concert {
             BuyNotice::Delivered { card, .. } => card,
             other => panic!("no ticket: {other:?}"),
         }
+    }
+    /// Tickets that are sold from now on may be given on so often in all; the first gate knows.
+    fn allows(&mut self, handovers: u64) {
+        let more = Terms { handovers, ..terms(&self.world) };
+        let body = Listing { revision: 2, terms: more, ..listing(&self.world) };
+        self.world.issuer_asks(body);
+        self.brings(0);
     }
     /// Touches a gate; nothing crosses the network.
     fn touch(&mut self, who: usize, card: CardId, gate: usize) -> (Vec<WalletEnterNotice>, Vec<GateNotice>) {
@@ -415,6 +423,7 @@ fn the_same_registration_gets_the_same_answer_and_nobody_else_registers_it() {
 fn given_on_twice_before_anybody_goes_online() {
     for last_first in [true, false] {
         let mut concert = Concert::new();
+        concert.allows(3);
         let card = concert.buys();
         concert.gives(0, 1, card);
         concert.gives(1, 2, card);
@@ -438,6 +447,51 @@ fn given_on_twice_before_anybody_goes_online() {
         assert_eq!(concert.purse(0, card).certificate.claimed().generation, 4, "by the log alone");
         concert.doors_open();
         concert.enters(0, card, 0);
+        concert.clean();
+    }
+}
+
+#[test]
+fn a_ticket_that_may_be_given_once_is_given_once_in_all() {
+    for by_number in [false, true] {
+        let mut concert = Concert::new();
+        concert.allows(1);
+        let card = concert.buys();
+        let given = |concert: &Concert, who: usize| concert.purse(who, card).certificate.claimed().given;
+        // What nobody takes is not given.
+        concert.gift(0, card, false).expect("a number");
+        concert.later(3 * Time::DAY + 60);
+        concert.updates(0);
+        assert_eq!((concert.purse(0, card).generation(), given(&concert, 0)), (2, None));
+        if by_number {
+            let (number, _) = concert.gift(0, card, false).expect("a number");
+            concert.installs(1, &number).expect("taken");
+        } else {
+            concert.gives(0, 1, card);
+            concert.registers(1, card).expect("registered");
+        }
+        assert_eq!(given(&concert, 1), Some(1));
+        concert.updates(1);
+        assert_eq!(given(&concert, 1), Some(1), "each checkpoint says so");
+        match concert.gift(1, card, false) {
+            Err(WalletError::NotGiven(why)) => assert!(why.contains("in all"), "{why}"),
+            other => panic!("{other:?}"),
+        }
+        // Nor does a loss begin anew.
+        let now = concert.world.now;
+        let number = concert.world.provider.anew(card, now).expect("a number");
+        concert.installs(2, &number).expect("installed");
+        assert_eq!(given(&concert, 2), Some(1));
+        concert.clean();
+        // The provider counts, whatever a wallet makes of its terms.
+        let ticket = concert.people[2].ticket(card).expect("a ticket");
+        let more = Terms { handovers: 9, ..ticket.terms.clone() };
+        let mut batch = Batch::default();
+        batch.put(RecordKey::new(Space::Terms, ticket.terms.handle().0), more.to_bytes());
+        concert.people[2].device.vault.commit(&batch).expect("changed");
+        let told = concert.gift(2, card, false);
+        assert!(matches!(told, Err(WalletError::Refused(_))), "{told:?}");
+        assert!(concert.world.open_exceptions().is_empty(), "{:?}", concert.world.open_exceptions());
         concert.clean();
     }
 }
@@ -791,10 +845,7 @@ fn who_gave_a_ticket_on_before_it_was_registered_hears_that_it_arrived_and_its_f
 #[test]
 fn what_was_given_on_twice_comes_back_to_who_registered_it_last() {
     let mut concert = Concert::new();
-    let more = Terms { handovers: 3, ..terms(&concert.world) };
-    let body = Listing { revision: 2, terms: more, ..listing(&concert.world) };
-    concert.world.issuer_asks(body);
-    concert.brings(0);
+    concert.allows(3);
     let wallet = concert.world.wallet(83);
     concert.people.push(Wallet::new(wallet, Algorithm::Ed25519));
     let card = concert.buys();
@@ -857,6 +908,7 @@ fn the_auditor_names_a_generation_without_a_transfer_and_a_transfer_that_nobody_
         ("UPDATE handed SET used = used + 1 WHERE gift = 0", "nothing that its holder has signed"),
         ("UPDATE handed SET giver = zeroblob(16) WHERE gift = 1", "nothing that its holder has signed"),
         ("UPDATE handed SET proof = zeroblob(64) WHERE gift = 0", "nothing that its new key"),
+        ("UPDATE handed SET state = 3 WHERE gift = 1", "had been given on before generation 2"),
         ("UPDATE handed SET taker = giver WHERE gift = 0", "nothing that its new key"),
         ("UPDATE card SET wallet = (SELECT giver FROM handed WHERE handed.card = card.card)", "who holds card-"),
     ] {

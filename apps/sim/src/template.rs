@@ -359,7 +359,7 @@ fn planned(center: &mut Center, issuer: &mut Issuer<SimulatedVault>, dice: &mut 
                 max_payment: 0,
                 offline_limit: 0,
                 max_balance: entries,
-                handovers: 2,
+                handovers: 4,
                 register_within: Some(REGISTER_WITHIN),
                 ticket: Some(ticket_terms(number, entries)),
                 ..terms(promoter)

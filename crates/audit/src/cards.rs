@@ -25,6 +25,8 @@ pub(crate) struct Generation {
     pub remaining: u64,
     pub last_load: u64,
     pub from: u64,
+    /// How often the card had been given on before it.
+    pub given: u64,
 }
 
 /// What put value on a card.
@@ -201,6 +203,7 @@ impl Cards {
                     remaining: said.remaining,
                     last_load: said.last_load,
                     from: said.from.0,
+                    given: said.given.unwrap_or(0),
                 };
                 let terms = numbers.terms.get(&said.terms);
                 let book = (terms.map_or([0; 16], |terms| terms.issuer.0), said.face.unit().code());
@@ -352,8 +355,10 @@ impl Cards {
                     let gave = givers.contains(&(id, device));
                     let card = self.cards.get(&id).filter(|card| card.wallet == device || gave);
                     let generation = card.and_then(|card| card.generation(signed.claimed().generation));
-                    generation.is_some_and(|generation| generation.key == signed.claimed().key)
-                        && card.is_some_and(|card| changes.explain(&id, card.terms, signed.claimed().terms))
+                    let said = signed.claimed();
+                    let same = |one: &Generation| (one.key, one.given) == (said.key, said.given.unwrap_or(0));
+                    generation.is_some_and(same)
+                        && card.is_some_and(|card| changes.explain(&id, card.terms, said.terms))
                 });
                 findings.expect(signed.is_some(), What::Card, || {
                     let about = format!("the checkpoint of card-{}", hex(&id));

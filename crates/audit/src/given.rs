@@ -7,7 +7,7 @@ use crate::difference::{Findings, What};
 use crate::reading::{Id, each, has_table, hex};
 use crate::trust::{Trust, holds};
 use rusqlite::Connection;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use tegata_core::card::title::Hop;
 use tegata_core::card::{CardEvent, Counterpart, EventKind};
 use tegata_core::talk::cards::InstallRequest;
@@ -34,12 +34,17 @@ struct Row {
 }
 
 const TAKEN: u64 = 2;
+const BACK: u64 = 4;
 
-/// What rows and requests explain: the key of a generation, and the last wallet that has a card, with its generation.
+/// How the generations of a card were given: whether by a number, and what became of it.
+type Ways = BTreeMap<u64, (bool, u64)>;
+
+/// What rows and requests explain: the key of a generation, the last wallet that has a card, with its generation, and how each was given.
 #[derive(Default)]
 struct Explained {
     keys: HashMap<(Id, u64), PublicKey>,
     holders: HashMap<Id, (u64, Id)>,
+    ways: HashMap<Id, Ways>,
 }
 
 /// Which wallets have given which cards, or were lost with them: a checkpoint may stand in the last answer to one of them.
@@ -82,6 +87,7 @@ pub(crate) fn examine(
                 proof: row.get(9)?,
             };
             *checked += 1;
+            explained.ways.entry(row.card).or_default().insert(row.generation, (row.gift, row.state));
             let to = if row.gift { gift(&row, trust, cards) } else { hop(&row, cards) };
             findings.expect(to.is_some(), What::Card, || {
                 let about = format!("how generation {} of card-{} was given", row.generation, hex(&row.card));
@@ -117,6 +123,12 @@ pub(crate) fn examine(
                 (about, "no hand-over to its key", "a certificate under a new key", "table handed".to_owned())
             });
             known.push(generation.key);
+            let given = explained.ways.get(id).map_or(0, |ways| given_before(ways, generation.number));
+            findings.expect(given == generation.given, What::Card, || {
+                let about =
+                    format!("how often card-{} had been given on before generation {}", hex(id), generation.number);
+                (about, given.to_string(), generation.given.to_string(), "its row of table generation".to_owned())
+            });
         }
         let holder =
             explained.holders.get(id).filter(|(number, _)| card.current().is_some_and(|now| now.number == *number));
@@ -126,6 +138,18 @@ pub(crate) fn examine(
         });
     }
     Ok(())
+}
+
+/// How often a card had been given on when this generation began. What came back counts as long as it was on its way; a gift that nobody
+/// took came back to the generation after it.
+fn given_before(ways: &Ways, number: u64) -> u64 {
+    let on_its_way = |from: u64| (from..number).all(|at| ways.get(&at) == Some(&(false, BACK)));
+    let counts = |(at, (gift, state)): (&u64, &(bool, u64))| match (*gift, *state) {
+        (true, state) => state == TAKEN,
+        (false, BACK) => on_its_way(*at),
+        (false, _) => true,
+    };
+    ways.range(..number).filter(|way| counts(*way)).count() as u64
 }
 
 /// Tickets that were issued anew: the operator's word, and the request of the wallet that installed it.

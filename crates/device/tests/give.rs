@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use tegata_core::card::payment::{Purse, PurseState};
 use tegata_core::card::ticket::TicketTerms;
+use tegata_core::card::title::{TitleError, holder};
 use tegata_core::card::{CardCertificate, CardEvent, CardKind, Counterpart, ForkProof, Position, Terms};
 use tegata_core::record::{Batch, RecordKey, Space};
 use tegata_core::step::{Context, Event};
@@ -142,6 +143,7 @@ impl Street {
             due: DOORS.after(30 * Time::DAY),
             seat: Some(12_345),
             used: None,
+            given: None,
             extensions: Default::default(),
         };
         let mut batch = Batch::default();
@@ -445,6 +447,40 @@ fn given_on_before_anybody_goes_online_as_often_as_the_terms_say() {
     let mut street = Street::new(Algorithm::Ed25519, once);
     street.given(0, 1);
     assert_eq!(street.refusal(1, 2), GiveRefusal::UsedUp);
+}
+
+#[test]
+fn once_in_all_is_once_also_after_it_was_registered() {
+    let mut street = Street::new(Algorithm::Ed25519, Terms { handovers: 1, ..terms() });
+    street.given(0, 1);
+    let mut purse = street.purse(1).unwrap();
+    // What the provider makes of it: the generation that is held, under its key, given on once.
+    let before = purse.certificate.claimed().clone();
+    let said = CardCertificate { generation: 2, key: purse.key(), given: Some(1), ..before.clone() };
+    let hops = purse.hops().to_vec();
+    assert!(holder(&before, &hops, &street.terms, street.now, &NativeVerifier).is_ok());
+    let before = CardCertificate { given: Some(1), ..before };
+    let judged = holder(&before, &hops, &street.terms, street.now, &NativeVerifier);
+    assert_eq!(judged, Err(TitleError::TooMany), "a receiver and a gate count what went before");
+    purse.register(sign(said, &street.operational));
+    let mut batch = Batch::default();
+    batch.put(purse_key(CARD), purse.to_bytes());
+    street.people[1].vault.commit(&batch).unwrap();
+    assert!(street.comes_in(1, 0), "it is as good as any");
+    assert!(matches!(street.enter(1, 2, usize::MAX).1[..], [GateNotice::LetOut(_)]));
+    assert_eq!(street.refusal(1, 2), GiveRefusal::UsedUp);
+    let away = why_not(&street.people[1], &street.purse(1).unwrap(), &street.terms, street.now, true);
+    assert_eq!(away, Some(GiveRefusal::UsedUp), "by a number neither");
+    assert!(GiveRefusal::UsedUp.for_people().contains("in all"));
+}
+
+#[test]
+fn a_title_carries_four_hand_overs_however_many_are_allowed() {
+    let mut street = Street::new(Algorithm::Ed25519, Terms { handovers: 9, ..terms() });
+    for (from, to) in [(0, 1), (1, 2), (2, 0), (0, 1)] {
+        street.given(from, to);
+    }
+    assert_eq!(street.refusal(1, 2), GiveRefusal::Unregistered);
 }
 
 #[test]

@@ -129,6 +129,7 @@ impl Counter {
             due: START.after(terms.due_after),
             seat: None,
             used: None,
+            given: None,
             extensions: Default::default(),
         };
         let mut batch = Batch::default();

@@ -160,6 +160,7 @@ pub fn card_certificate() -> CardCertificate {
         due: Time(NOW + 14 * Time::DAY),
         seat: None,
         used: None,
+        given: None,
         extensions: none(),
     }
 }
@@ -319,6 +320,7 @@ forms! {
             key: crate::keys::public(Who::Card, Algorithm::P256), last_received: Some(1), ..card_certificate()
         },
         "of a ticket" => ticket(),
+        "of a ticket that was given on" => CardCertificate { generation: 2, given: Some(1), ..ticket() },
     );
     Load("usual" => load());
     Void("of a check" => void(), "a close" => Void { check: None, ..void() });

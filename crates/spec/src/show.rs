@@ -290,7 +290,7 @@ fields! {
     }
     CardCertificate {
         card kind terms face key generation from until epoch signer seq remaining last_load last_received offline_limit
-        due seat used
+        due seat used given
     }
     Load { card generation number amount at signer }
     Void { transaction check amount at }

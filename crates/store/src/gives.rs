@@ -83,6 +83,16 @@ impl Store {
         let sql = format!("SELECT {HANDED} FROM handed WHERE card = ?1 AND generation = ?2");
         one(self.sql(&sql)?, params![card.0, n(generation)], handed)
     }
+    /// How often a card had been given on before this generation: what came back, or was never taken by its number, is not counted.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn given(&self, card: CardId, generation: u64) -> Result<u64, StoreError> {
+        // A gift is on its way into the generation after its own until that one is certified.
+        let sql = "SELECT count(*) FROM handed WHERE card = ?1 AND generation < ?2
+            AND ((gift = 0 AND state <> 4) OR (gift = 1 AND (state = 2 OR (state = 1 AND generation + 1 = ?2))))";
+        Ok(one(self.sql(sql)?, params![card.0, n(generation)], |row| row.u64())?.unwrap_or(0))
+    }
     /// The gift of this number.
     ///
     /// # Errors

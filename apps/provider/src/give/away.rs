@@ -53,7 +53,8 @@ pub(crate) fn gift(
     let terms = desk.terms(card.terms)?;
     let now = desk.now;
     let said = request.event.claimed();
-    let ticket = terms.ticket.as_ref().filter(|_| terms.kind == CardKind::Ticket && terms.handovers > 0);
+    let given = desk.store.given(id, generation)?;
+    let ticket = terms.ticket.as_ref().filter(|_| terms.kind == CardKind::Ticket && given < terms.handovers);
     let in_time = ticket.is_some_and(|ticket| {
         now < ticket.until
             && ticket.give_until.is_none_or(|until| request.at < until && now < until.after(terms.record_age))

@@ -6,7 +6,7 @@ use crate::directory::Learned;
 use crate::enter;
 use crate::shared::Shared;
 use crate::update::{Source, block, exception};
-use tegata_core::card::title::{Holder, Hop, MAX_HOPS, is_within, most_hops};
+use tegata_core::card::title::{Holder, Hop, MAX_HOPS, is_within};
 use tegata_core::card::{CardKind, EventKind, Terms};
 use tegata_core::step::Break;
 use tegata_core::talk::enter::{Admitted, EnterRefusal};
@@ -56,7 +56,7 @@ pub(crate) fn prove(
 
 /// Takes in what is not known yet. Gives why a hand-over does not count: then nothing after it does.
 pub(crate) fn tell(desk: &mut Desk<'_>, source: &Source, title: &Title) -> Result<Option<ProviderRefusal>, Failure> {
-    for (number, (generation, hop)) in (1..).zip((title.generation..).zip(&title.hops)) {
+    for (generation, hop) in (title.generation..).zip(&title.hops) {
         let hash = hop.hash(title.card, generation);
         if let Some(known) = desk.store.handed(title.card, generation)? {
             if known.hash != hash {
@@ -81,7 +81,8 @@ pub(crate) fn tell(desk: &mut Desk<'_>, source: &Source, title: &Title) -> Resul
             return Ok(Some(ProviderRefusal::CameBack));
         }
         let terms = desk.terms(card.terms)?;
-        if !fits(&card, &terms, hop, number) {
+        let given = desk.store.given(card.card, generation)?;
+        if !fits(&card, &terms, hop, given) {
             except(desk, source, (&card, generation, hash), ExceptionKind::Altered, None)?;
             block(desk, card.card, generation)?;
             return Ok(Some(ProviderRefusal::Terms));
@@ -92,11 +93,11 @@ pub(crate) fn tell(desk: &mut Desk<'_>, source: &Source, title: &Title) -> Resul
     Ok(None)
 }
 
-/// Whether it is the next event of the chain, and the terms allow it.
-fn fits(card: &CardRow, terms: &Terms, hop: &Hop, number: usize) -> bool {
+/// Whether it is the next event of the chain, and the terms allow it after so many before.
+fn fits(card: &CardRow, terms: &Terms, hop: &Hop, given: u64) -> bool {
     let said = hop.event.claimed();
     terms.kind == CardKind::Ticket
-        && number <= most_hops(terms)
+        && given < terms.handovers
         && is_within(terms, hop)
         && (said.seq, said.previous, said.amount) == (card.seq.saturating_add(1), card.head, card.remaining)
 }

@@ -26,6 +26,7 @@ impl Town {
         for card in tickets(store)? {
             self.one_holder(store, card, wrong)?;
             self.title_has_an_end(store, card, wrong)?;
+            self.given_within_terms(store, card, wrong)?;
         }
         self.every_handover_is_known(store, &shown, wrong)?;
         self.givers_hear(store, wrong)?;
@@ -117,6 +118,30 @@ impl Town {
         let over = over || self.causes.restored && self.causes.blocked.contains(&card);
         if live.is_empty() && !over && self.is_honest_card(card) && !self.is_of_revoked(card) {
             wrong.push(format!("R12: nobody holds {card}, which only honest people have held"));
+        }
+        Ok(())
+    }
+
+    /// Nothing was given on more often in all than its terms say, by the provider's rows and by what wallets hold.
+    fn given_within_terms(&self, store: &Store, card: CardId, wrong: &mut Vec<String>) -> Result<(), StoreError> {
+        let Some(row) = store.card(card)? else {
+            return Ok(());
+        };
+        let most = terms_of(store, &row)?.handovers;
+        let mut given = 0;
+        for generation in 0..row.generation {
+            let handed = store.handed(card, generation)?.filter(|handed| handed.state != HandedState::Back);
+            given += u64::from(handed.is_some_and(|handed| !handed.gift || handed.taker.is_some()));
+        }
+        if given > most {
+            wrong.push(format!("R12: {card} was given on {given} times, and its terms allow {most}"));
+        }
+        for (at, person) in self.people.iter().enumerate() {
+            let purse = load_purse(&person.wallet.device, card).filter(|purse| purse.state == PurseState::Active);
+            let held = purse.map(|purse| purse.certificate.claimed().given.unwrap_or(0) + purse.hops().len() as u64);
+            if let Some(given) = held.filter(|given| *given > most) {
+                wrong.push(format!("R12: wallet {at} holds {card}, given on {given} times; its terms allow {most}"));
+            }
         }
         Ok(())
     }

@@ -101,7 +101,7 @@ fn given(terms: &Terms, ticket: &TicketTerms) -> String {
         Some(until) => format!("until {}", super::moment(until)),
     };
     let price = ticket.give_price.map_or_else(String::new, |most| format!(", for at most {most}"));
-    format!("may be given on {often} before its holder goes online, {until}{price}")
+    format!("may be given on {often} in all, {until}{price}")
 }
 
 fn refunded(terms: &Terms, ticket: &TicketTerms) -> String {
@@ -225,7 +225,7 @@ mod tests {
                 "  admits from 2026-11-22 21:00:00Z until before 2026-11-23 03:00:00Z, into Hall, zone 2",
                 "  3 entries into each zone, at most 2 on one day (which begins at 21:00Z); who has gone out may come in again; for its holder and \
                  one more",
-                "  may be given on 2 times before its holder goes online, until 2026-11-22 21:00:00Z, for at most 50.00 USD",
+                "  may be given on 2 times in all, until 2026-11-22 21:00:00Z, for at most 50.00 USD",
                 "  refunded until 2026-11-22 21:00:00Z, if it let nobody in",
             ]
         );

@@ -46,8 +46,10 @@ fn called(name: &str, seat: Option<u64>, seat_name: Option<&str>) -> String {
 /// How a ticket may be given on, for programs.
 pub fn bounds(ticket: &Ticket) -> Value {
     let terms = ticket.terms.ticket.as_ref();
+    let before = ticket.purse.certificate.claimed().given.unwrap_or(0);
     json!({
         "handovers": ticket.terms.handovers,
+        "given": before.saturating_add(ticket.purse.hops().len() as u64),
         "until": terms.and_then(|terms| terms.give_until).map(|until| until.0),
         "most": price(ticket).map(|most| most.decimal().to_string()),
         "currency": price(ticket).map(|most| most.unit().name()),

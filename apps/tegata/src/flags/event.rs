@@ -164,8 +164,8 @@ pub struct PassesFlags {
     /// Tickets cannot be given away
     #[arg(long, conflicts_with_all = ["handovers", "give_hours", "give_price"])]
     pub not_transferable: bool,
-    /// How often a ticket may be given on from wallet to wallet before its holder goes online
-    #[arg(long, default_value_t = 1, value_name = "TIMES", value_parser = clap::value_parser!(u64).range(1..=3))]
+    /// How often a ticket may be given on in all, from wallet to wallet or by a number
+    #[arg(long, default_value_t = 1, value_name = "TIMES", value_parser = clap::value_parser!(u64).range(1..=99))]
     pub handovers: u64,
     /// Hours before the doors open until which a ticket may be given away [default: until nobody is admitted any more]
     #[arg(long, value_name = "HOURS")]

@@ -46,6 +46,8 @@ message! {
         17 seat: Option<u64>,
         /// Entries of a ticket that were used before this generation: its next one follows.
         18 used: Option<u64>,
+        /// How often a ticket had been given on before this generation; absent while it was not (R12).
+        19 given: Option<u64>,
     }
 }
 

@@ -42,7 +42,7 @@ message! {
         9 record_age: u64,
         /// The most a card may hold, in minor units.
         10 max_balance: u64,
-        /// Hand-overs allowed before the provider has seen the card; 0: not transferable (R12).
+        /// How often a card may be given on in all; 0: not transferable (R12).
         11 handovers: u64,
         /// Whether the remainder is refunded.
         12 refundable: bool,

@@ -72,10 +72,10 @@ pub enum TitleError {
     /// A signature is not by the holder before, or the chain does not go on.
     #[error("the card's title is not signed by those who held it")]
     Forged,
-    /// More hand-overs than the terms allow before the provider has seen the card.
-    #[error("the card was handed over more often than its terms allow; its holder registers it first")]
+    /// More hand-overs than the terms allow in all.
+    #[error("the card was given on more often than its terms allow in all")]
     TooMany,
-    /// A time to register has passed, or is not one of the terms.
+    /// A time to register has passed, or is not one of the terms; or more hand-overs than travel.
     #[error("the card was handed over and not registered in time; go online once")]
     Unregistered,
 }
@@ -129,9 +129,16 @@ pub fn register_by(terms: &Terms, at: Time) -> Time {
     at.after(terms.register_within.unwrap_or(REGISTER_WITHIN))
 }
 
-/// How often cards of these terms are handed over before the provider has seen them.
-pub fn most_hops(terms: &Terms) -> usize {
-    usize::try_from(terms.handovers).map_or(MAX_HOPS, |most| most.min(MAX_HOPS))
+/// Whether a card that was handed over so often since its certificate was so rightly: as often in all as the terms say, with what was
+/// given on before (R12), and no more often than a title carries.
+///
+/// # Errors
+/// [`TitleError::TooMany`] for good; [`TitleError::Unregistered`] until its holder has registered it.
+pub fn is_allowed(said: &CardCertificate, hops: usize, terms: &Terms) -> Result<(), TitleError> {
+    if said.given.unwrap_or(0).saturating_add(hops as u64) > terms.handovers && hops > 0 {
+        return Err(TitleError::TooMany);
+    }
+    if hops > MAX_HOPS { Err(TitleError::Unregistered) } else { Ok(()) }
 }
 
 /// Whether a hand-over keeps to its terms, whenever it is looked at.
@@ -151,9 +158,7 @@ pub fn holder(
     now: Time,
     by: &dyn Verifier,
 ) -> Result<Holder, TitleError> {
-    if hops.len() > most_hops(terms) {
-        return Err(TitleError::TooMany);
-    }
+    is_allowed(said, hops.len(), terms)?;
     let whole = hops.first().is_none_or(|hop| {
         let first = hop.event.claimed();
         (first.seq, first.amount) == (said.seq.saturating_add(1), said.remaining)

@@ -131,6 +131,7 @@ impl Venue {
             due: DOORS.after(30 * Time::DAY),
             seat: Some(12_345),
             used: None,
+            given: None,
             extensions: Default::default(),
         };
         let mut batch = Batch::default();

@@ -550,8 +550,9 @@ fn titled(
         return signed.filter(|_| hops.len() <= MAX_HOPS).ok_or(EnterRefusal::NotTrusted);
     };
     holder(certified, hops, terms, then, context.verifier).map_err(|why| match why {
-        TitleError::Forged => EnterRefusal::NotTrusted,
-        TitleError::TooMany | TitleError::Unregistered => EnterRefusal::Unregistered,
+        // No wallet gives on more often than the terms say, and no provider registers it.
+        TitleError::Forged | TitleError::TooMany => EnterRefusal::NotTrusted,
+        TitleError::Unregistered => EnterRefusal::Unregistered,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use super::messages::*;
 use crate::card::payment::{Advance, CannotSpend, Purse, PurseState};
-use crate::card::title::{Handover, Hop, most_hops, register_by};
+use crate::card::title::{Handover, Hop, is_allowed, register_by};
 use crate::card::{CardKind, Terms, ticket};
 use crate::id::{CardId, Hash};
 use crate::message;
@@ -82,8 +82,8 @@ pub fn why_not(
     if away && !purse.hops().is_empty() || purse.hops().iter().any(|hop| now >= hop.until) {
         return Some(GiveRefusal::Unregistered);
     }
-    if !away && purse.hops().len() >= most_hops(terms) {
-        return Some(GiveRefusal::UsedUp);
+    if let Err(why) = is_allowed(said, purse.hops().len().saturating_add(1), terms) {
+        return Some(why.into());
     }
     let passes = || ticket.zones.iter().map(|zone| Pass::load(records, purse, *zone).0);
     if passes().any(|pass| pass.inside) {

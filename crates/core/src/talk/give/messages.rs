@@ -1,7 +1,7 @@
 //! What two wallets say to each other when a card is given, and what they ask the provider. Nothing here names a person or a
 //! wallet but the requests, which go to the provider alone (R17).
 
-use crate::card::title::Hop;
+use crate::card::title::{Hop, TitleError};
 use crate::card::{CardCertificate, CardEvent, Terms};
 use crate::id::{CardId, DeviceId, Hash};
 use crate::money::Time;
@@ -21,7 +21,7 @@ codes! {
         NotTrusted = 2,
         /// Its terms do not let it be given away.
         NotTransferable = 3,
-        /// It was handed over as often as its terms allow before the provider has seen it.
+        /// It was given on as often as its terms allow in all.
         UsedUp = 4,
         /// The time to give it away is over.
         TooLate = 5,
@@ -51,9 +51,7 @@ impl GiveRefusal {
             Self::Malformed => "the other wallet sent something that cannot be read; touch again, or update this app",
             Self::NotTrusted => "the other wallet could not prove that it holds this ticket; take nothing from it",
             Self::NotTransferable => "the promoter does not let this ticket be given away",
-            Self::UsedUp => {
-                "this ticket was handed over as often as it may be; whoever holds it goes online once, then it can be given on"
-            }
+            Self::UsedUp => "this ticket was given on as often as it may be in all; it stays with whoever holds it",
             Self::TooLate => "the time to give this ticket away is over",
             Self::Inside => "its holder is inside; check out first, then give it",
             Self::Pending => "a gate that never answered may have let this ticket in; touch a gate again, then give it",
@@ -63,6 +61,16 @@ impl GiveRefusal {
             Self::OutOfOrder => "a phone could not store or sign; nothing was changed, try again",
             Self::Unregistered => "this ticket was given on and is not registered; its holder goes online once",
             Self::NoCard => "this wallet holds no such ticket",
+        }
+    }
+}
+
+impl From<TitleError> for GiveRefusal {
+    fn from(why: TitleError) -> Self {
+        match why {
+            TitleError::Forged => Self::NotTrusted,
+            TitleError::TooMany => Self::UsedUp,
+            TitleError::Unregistered => Self::Unregistered,
         }
     }
 }

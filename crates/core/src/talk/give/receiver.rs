@@ -2,7 +2,7 @@
 
 use super::messages::*;
 use crate::card::payment::{Purse, PurseState};
-use crate::card::title::{Holder, TitleError, holder, most_hops};
+use crate::card::title::{Holder, holder, is_allowed};
 use crate::card::{CardCertificate, CardKind, ticket};
 use crate::id::{CardId, DeviceId, Hash};
 use crate::message;
@@ -173,9 +173,7 @@ impl Receiver {
         let hops = offer.title.clone().unwrap_or_default();
         let held = match holder(&said, &hops, &offer.terms, now, by) {
             Ok(held) => held,
-            Err(TitleError::Forged) => return Self::refuse(GiveRefusal::NotTrusted),
-            Err(TitleError::TooMany) => return Self::refuse(GiveRefusal::UsedUp),
-            Err(TitleError::Unregistered) => return Self::refuse(GiveRefusal::Unregistered),
+            Err(why) => return Self::refuse(why.into()),
         };
         let card = held.card;
         // Of two that say to hold one generation each is somebody else.
@@ -191,8 +189,11 @@ impl Receiver {
         if taker.anchors.is_dead(card, said.generation) {
             return Self::refuse(GiveRefusal::Blocked);
         }
-        if hops.len() >= most_hops(&offer.terms) {
-            return Self::refuse(if hops.is_empty() { GiveRefusal::NotTransferable } else { GiveRefusal::UsedUp });
+        if offer.terms.handovers == 0 {
+            return Self::refuse(GiveRefusal::NotTransferable);
+        }
+        if let Err(why) = is_allowed(&said, hops.len().saturating_add(1), &offer.terms) {
+            return Self::refuse(why.into());
         }
         if now >= offer.until {
             return Self::refuse(GiveRefusal::Unregistered);
