@@ -310,6 +310,8 @@ pub(crate) fn remove_database(path: &Path) -> Result<(), StoreError> {
 mod tests {
     use super::*;
 
+    const NEWER: u8 = MIGRATIONS.len() as u8 + 1;
+
     #[test]
     fn only_a_whole_database_of_ours_is_opened() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -325,7 +327,7 @@ mod tests {
             (&|bytes| bytes[0] = b'X', StoreError::Foreign),
             (&|bytes| bytes[68] = 0, StoreError::Foreign),
             (&|bytes| bytes[63] = 0, StoreError::HalfMade),
-            (&|bytes| bytes[63] = 17, StoreError::Newer { found: 17, known: 16 }),
+            (&|bytes| bytes[63] = NEWER, StoreError::Newer { found: NEWER.into(), known: u32::from(NEWER) - 1 }),
         ] {
             let mut bytes = whole.clone();
             change(&mut bytes);

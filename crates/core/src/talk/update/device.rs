@@ -18,7 +18,7 @@ use crate::talk::pay::{Paying, Till, keep_raise, load_purse, purse_key};
 use crate::talk::reach::take_in;
 use crate::talk::report::Refused;
 use crate::wire::canonical::{Bytes, Message, Wire};
-use crate::wire::certificate::{Anchors, Certificate};
+use crate::wire::certificate::{Anchors, Certificate, OperationalKey};
 use crate::wire::signed::Signed;
 use crate::wire::signed::{Algorithm, PublicKey, Unsigned};
 use alloc::{vec, vec::Vec};
@@ -203,7 +203,8 @@ fn told_keys(bytes: &[u8], anchors: &Anchors, context: &Context<'_>) -> Option<A
     let keys = reply.claimed().commands.iter().rev().find_map(|bytes| Command::from_bytes(&bytes.0).ok()?.keys)?;
     let keys = operational_keys(&keys, &anchors.root, context.verifier)?;
     // A provider adds keys and takes none away.
-    let kept = anchors.keys.iter().all(|known| keys.contains(known));
+    let is_kept = |known: &OperationalKey| keys.iter().any(|key| (key.number, &key.key) == (known.number, &known.key));
+    let kept = anchors.keys.iter().all(is_kept);
     kept.then(|| Anchors { keys, ..anchors.clone() })
 }
 
