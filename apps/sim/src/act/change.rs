@@ -236,7 +236,7 @@ impl Town {
             signed.open = !over;
         }
         let what = if cancels { "cancels" } else { "changes" };
-        self.say(|| format!("the promoter {what} {text}: {:?}", done.map(|change| change.answer_until)));
+        self.say(|| format!("the promoter {what} {text}: {done:?}"));
     }
     /// What the promoter does not know yet is said again (R26).
     pub fn finish_changing(&mut self) {

@@ -9,12 +9,13 @@ use crate::flags::{ChangeCommand, ChangeFlags, Silence};
 use crate::place::{Opened, Place, now};
 use crate::screen::{Answer, Failure, bold, fail, table};
 use serde_json::{Value, json};
+use std::collections::HashSet;
 use tegata_core::card::Terms;
 use tegata_core::card::ticket::TicketTerms;
 use tegata_core::talk::event::{ChangeOutcome, EventPlan};
 use tegata_core::wire::canonical::Wire;
 use tegata_core::{CardId, EventId, Handle, Time};
-use tegata_issuer::{Issuer, IssuerError, Moving, Wording, in_order, read_moves, seating};
+use tegata_issuer::{Finished, Issuer, IssuerError, Moving, Replacing, Wording, in_order, read_moves, seating};
 use tegata_vault::SqliteVault;
 use tegata_wallet::{ChangedTicket, Wallet};
 
@@ -218,41 +219,90 @@ struct Pair {
     moving: Vec<Moving>,
 }
 
-/// Which terms lead to which, and how many tickets that does not reach: terms that no article sells any more lead only to such as one
-/// sells.
+/// What is to be said.
+#[derive(Default)]
+struct Planned {
+    /// Which terms lead to which.
+    pairs: Vec<Pair>,
+    /// How many tickets that does not reach: terms that no article sells any more lead only to such as one sells.
+    beyond: u64,
+    /// The lines of the file that were moved before, by such a change as this.
+    done: HashSet<usize>,
+}
+
+/// What a change says of each ticket: by flags, by the zones that they name, by the lines of a file.
+type Wanted<'a> = (&'a ChangeFlags, Option<&'a [u64]>, &'a [Moving]);
+
 fn planned(
-    event: &Value,
+    issuer: &Issuer<SqliteVault>,
+    (known, event): (&Value, &Value),
     sold: &[Sold],
-    (wanted, moving): ((&ChangeFlags, Option<&[u64]>), &[Moving]),
-) -> Result<(Vec<Pair>, u64), Failure> {
-    let (mut pairs, mut beyond): (Vec<Pair>, u64) = (Vec::new(), 0);
+    (flags, zones, moving): Wanted<'_>,
+) -> Result<Planned, Failure> {
+    let (id, mut plan) = (event_id(event)?, Planned::default());
+    let changes = list(known, "changes").iter().filter(|change| cell(change, "event") == cell(event, "event"));
+    let replaced_before: HashSet<String> = changes.map(|change| cell(change, "before")).collect();
     for one in sold {
-        let of_article = moving.iter().any(|seat| Some(seat.from.article) == one.article);
-        let after = match replaced(&one.terms, wanted, of_article.then(|| seating(moving))) {
+        let lines: Vec<Moving> = moving.iter().filter(|line| Some(line.from.article) == one.article).cloned().collect();
+        let named = (!lines.is_empty()).then(|| seating(&lines, flags.again));
+        let after = match replaced(&one.terms, (flags, zones), named) {
             Err(failure) if one.now => return Err(failure),
             after => after.ok(),
         };
-        let same = |terms: &Terms| after.as_ref().is_some_and(|after| after.handle() == terms.handle());
+        let Some(after) = after else {
+            plan.beyond = plan.beyond.saturating_add(holders(event, &one.terms));
+            continue;
+        };
+        let moved = issuer.moved_into(id, after.handle())?;
+        let (done, left): (Vec<Moving>, Vec<Moving>) =
+            lines.into_iter().partition(|line| moved.contains(&(line.from.seat, line.to.seat)));
+        plan.done.extend(done.iter().map(|line| line.line));
+        let same = |terms: &Terms| after.handle() == terms.handle();
         if same(&one.terms) {
             continue;
         }
-        let goes =
-            one.now || pairs.iter().any(|pair| same(&pair.after)) || sold.iter().any(|to| to.now && same(&to.terms));
-        match after {
-            Some(after) if goes => {
-                let moving = moved_by(event, (&one.terms, one.now), one.article, moving);
-                pairs.push(Pair { before: one.terms.clone(), after, moving });
-            }
-            _ => beyond = beyond.saturating_add(holders(event, &one.terms)),
+        if one.now && replaced_before.contains(&after.handle().to_string()) {
+            return fail(never_back(flags, &one.terms));
+        }
+        let first = !plan.pairs.iter().any(|pair| same(&pair.after));
+        if !one.now && first && !sold.iter().any(|to| to.now && same(&to.terms)) {
+            plan.beyond = plan.beyond.saturating_add(holders(event, &one.terms));
+            continue;
+        }
+        let moving = moved_by(event, (&one.terms, first), &left);
+        plan.pairs.push(Pair { before: one.terms.clone(), after, moving });
+    }
+    Ok(plan)
+}
+
+/// What is said where nothing would change.
+fn nothing(flags: &ChangeFlags) -> String {
+    match &flags.seats {
+        Some(_) => format!(
+            "nothing would change: the tickets have these moves already. To move the same seats once more, such as back again, say --again {}",
+            once_more(flags)
+        ),
+        None => {
+            "nothing would change; say what does: --from, --until, --place, --zones, --called or --seats".to_owned()
         }
     }
-    match (pairs.is_empty(), beyond) {
-        (true, 0) => {
-            fail("nothing would change; say what does: --from, --until, --place, --zones, --called or --seats")
-        }
-        (true, _) => fail(beyond_reach(beyond)),
-        (false, _) => Ok((pairs, beyond)),
-    }
+}
+
+/// What is said where tickets would have terms again that a change has replaced.
+fn never_back(flags: &ChangeFlags, terms: &Terms) -> String {
+    let how = match &flags.seats {
+        Some(_) => format!("say --again {}, so that these moves are others than those before", once_more(flags)),
+        None => "let something differ, such as --until by a minute".to_owned(),
+    };
+    format!(
+        "tickets for '{}' had the very same terms before, and do not go back to what a change has replaced: {how}",
+        terms.name
+    )
+}
+
+/// The number under which the same moves are made once more.
+fn once_more(flags: &ChangeFlags) -> u64 {
+    flags.again.map_or(2, |again| again.saturating_add(1))
 }
 
 /// What is said of tickets that were sold before their category was listed with other terms.
@@ -268,31 +318,118 @@ fn plan_of(issuer: &Issuer<SqliteVault>, event: &Value) -> Result<EventPlan, Fai
     Ok(issuer.event(&cell(event, "event"))?)
 }
 
+/// An event's id, as the report has it.
+fn event_id(event: &Value) -> Result<EventId, Failure> {
+    match EventId::parse(&cell(event, "event")) {
+        Some(id) => Ok(id),
+        None => fail("the provider's report cannot be read; this program may be older or newer than the provider"),
+    }
+}
+
+/// The hashes of the changes that the provider has.
+fn recorded(known: &Value) -> HashSet<String> {
+    list(known, "changes").iter().map(|change| cell(change, "change")).collect()
+}
+
+/// The report, once all is finished that was cut off of this event, and what that was: nothing can be planned before. A dry run finishes
+/// nothing.
+fn caught_up(
+    place: &Place,
+    opened: &mut Opened<Issuer<SqliteVault>>,
+    (named, dry_run): (&str, bool),
+) -> Result<(Value, Vec<Finished>), Failure> {
+    let known = report(place, opened)?;
+    let (id, recorded) = (Some(event_id(event(&known, named)?)?), recorded(&known));
+    match opened.part.unfinished(id, &recorded)?.len() {
+        0 => Ok((known, Vec::new())),
+        cut_off if dry_run => fail(format!(
+            "{cut_off} changes of '{named}' were cut off before the provider had them. The same without --dry-run finishes these first, as \
+             `changes --retry` does; what another one would concern can be said after that. Nothing was changed."
+        )),
+        _ => {
+            let finished = opened.part.finish(&mut place.post()?, id, &recorded, now())?;
+            Ok((report(place, opened)?, finished))
+        }
+    }
+}
+
+/// Says first what was finished first.
+fn after(finished: &[Finished], done: Result<Answer, Failure>) -> Result<Answer, Failure> {
+    if finished.is_empty() {
+        return done;
+    }
+    let told = finished.iter().map(|one| match &one.refused {
+        None => format!("A change that was cut off was finished first, as it was signed: {}", one.change.text),
+        Some(refused) => {
+            format!("A change that was cut off was said again, and refused: {} Nothing of it holds.", refused.told())
+        }
+    });
+    let told = told.collect::<Vec<_>>().join("\n");
+    match done {
+        Ok(mut answer) => {
+            answer.json["finished"] = finished.iter().map(finished_json).collect();
+            Ok(Answer::new(format!("{told}\n{}", answer.text), answer.json))
+        }
+        Err(Failure(text, json)) => Err(Failure(format!("{told}\n{text}"), json)),
+    }
+}
+
+fn finished_json(one: &Finished) -> Value {
+    json!({
+        "text": one.change.text,
+        "before": one.change.before.to_string(),
+        "cancels": one.change.after.is_none(),
+        "refused": one.refused.as_ref().map(|refused| refused.told()),
+    })
+}
+
 fn change(place: &Place, name: &str, flags: &ChangeFlags) -> Result<Answer, Failure> {
     let mut opened = place.issuer(name)?;
-    let known = report(place, &mut opened)?;
-    let event = event(&known, &flags.event)?;
+    let (known, finished) = caught_up(place, &mut opened, (&flags.event, flags.dry_run))?;
+    let done = changed(place, (name, &mut opened), &known, (flags, !finished.is_empty()));
+    after(&finished, done)
+}
+
+/// Says what is left to be said; `resumed`: where nothing is, what was finished was all.
+fn changed(
+    place: &Place,
+    (name, opened): (&str, &mut Opened<Issuer<SqliteVault>>),
+    known: &Value,
+    (flags, resumed): (&ChangeFlags, bool),
+) -> Result<Answer, Failure> {
+    let event = event(known, &flags.event)?;
     let sold = sold(&opened.part, event, flags.article)?;
     let zones = flags.zones.as_deref().map(|named| opened.part.zones(&cell(event, "event"), named)).transpose()?;
     let moving = match &flags.seats {
         Some(file) => read_moves(&read(file)?, &plan_of(&opened.part, event)?.seats).map_err(IssuerError::from)?,
         None => Vec::new(),
     };
-    let (pairs, beyond) = planned(event, &sold, ((flags, zones.as_deref()), &moving))?;
+    let plan = planned(&opened.part, (known, event), &sold, (flags, zones.as_deref(), &moving))?;
+    let Planned { pairs, beyond, done } = plan;
+    if pairs.is_empty() && !resumed {
+        return fail(if beyond > 0 { beyond_reach(beyond) } else { nothing(flags) });
+    }
     let parts: Vec<&[Moving]> = pairs.iter().map(|pair| pair.moving.as_slice()).collect();
-    let (with, without) = judged(event, &parts, &moving)?;
+    let (with, without) = judged(event, &parts, (&moving, &done))?;
     let (text, mut json) = concerns(event, pairs.iter().map(|pair| &pair.before), false);
     let told = (beyond > 0).then(|| beyond_reach(beyond));
     json["beyond"] = beyond.into();
     json["seats_moved"] = with.into();
     json["seats_empty"] = without.into();
-    let seats = (!moving.is_empty()).then(|| {
+    json["seats_done"] = done.len().into();
+    let progress = format!("how far it is: tegata issuer {name} changes");
+    if pairs.is_empty() {
+        let lines = [format!("Nothing else is left to be changed; {progress}")].into_iter().chain(told);
+        return Ok(Answer::new(lines.collect::<Vec<_>>().join("\n"), json));
+    }
+    let seats = (with + without > 0).then(|| {
         format!(
             "{with} seats that people have are moved, and {without} that nobody has. Whichever of them nobody is moved onto is not sold any \
              more."
         )
     });
-    let lines = [text].into_iter().chain(seats).chain(unanswered(&json)).chain(told);
+    let moved = (!done.is_empty()).then(|| format!("{} lines of the file were moved before.", done.len()));
+    let lines = [text].into_iter().chain(seats).chain(moved).chain(unanswered(&json)).chain(told);
     let text = lines.collect::<Vec<_>>().join("\n");
     if flags.dry_run {
         return Ok(Answer::new(format!("{text}\nNothing was changed."), json));
@@ -302,27 +439,39 @@ fn change(place: &Place, name: &str, flags: &ChangeFlags) -> Result<Answer, Fail
         answer_until: now().time.after(flags.answer_days.saturating_mul(Time::DAY)),
         silence_refunds: flags.silence == Silence::Refunds,
     };
-    for Pair { before, after, .. } in pairs.iter().filter(|pair| !pair.moving.is_empty()) {
-        opened.part.off_sale(before, after)?;
-    }
-    for Pair { before, after, moving } in pairs {
-        let (post, wording) = (&mut place.post()?, wording.clone());
-        match moving.is_empty() {
-            true => opened.part.change(post, &before, Some(after), wording, now())?,
-            false => opened.part.move_seats(post, &before, (after, in_order(&moving)), wording, now())?,
-        };
-    }
+    let replacing = |Pair { before, after, moving }| Replacing {
+        before,
+        after: Some(after),
+        moves: (!moving.is_empty()).then(|| in_order(&moving)),
+    };
+    let all: Vec<Replacing> = pairs.into_iter().map(replacing).collect();
+    opened.part.change_all(&mut place.post()?, &all, &wording, now())?;
     let until = super::moment(wording.answer_until);
-    let text = format!(
-        "{text}\nHolders are told by their next update and may answer until {until}: tegata issuer {name} changes"
-    );
+    let text = format!("{text}\nHolders are told by their next update and may answer until {until}; {progress}");
     Ok(Answer::new(text, json))
 }
 
 fn cancel(place: &Place, name: &str, named: &str, wording: &str, dry_run: bool) -> Result<Answer, Failure> {
     let mut opened = place.issuer(name)?;
-    let known = report(place, &mut opened)?;
-    let event = event(&known, named)?;
+    let (known, finished) = caught_up(place, &mut opened, (named, dry_run))?;
+    let done = cancelled(place, (name, &mut opened), (&known, &finished), (named, wording, dry_run));
+    after(&finished, done)
+}
+
+fn cancelled(
+    place: &Place,
+    (name, opened): (&str, &mut Opened<Issuer<SqliteVault>>),
+    (known, finished): (&Value, &[Finished]),
+    (named, wording, dry_run): (&str, &str, bool),
+) -> Result<Answer, Failure> {
+    let over = format!("Cancelled. Everyone is paid back; how far that has come: tegata issuer {name} changes");
+    // It was the cancellation itself that was cut off.
+    let of = finished.first().map(|one| one.change.event.to_string());
+    let events = list(known, "events").iter().filter(|event| Some(cell(event, "event")) == of);
+    if events.filter_map(|event| event.get("cancelled")).any(Value::is_number) {
+        return Ok(Answer::new(over, json!({ "concerns": [] })));
+    }
+    let event = event(known, named)?;
     let sold = sold(&opened.part, event, None)?;
     // Of what is not sold any more people hear only where somebody holds it; called off it is with all others.
     let heard = sold.iter().filter(|one| one.now || holders(event, &one.terms) > 0);
@@ -331,12 +480,11 @@ fn cancel(place: &Place, name: &str, named: &str, wording: &str, dry_run: bool) 
     if dry_run {
         return Ok(Answer::new(format!("{text}\nNothing was cancelled."), json));
     }
-    for Sold { terms: before, .. } in &sold {
-        let wording = Wording { text: wording.to_owned(), answer_until: now().time, silence_refunds: true };
-        opened.part.change(&mut place.post()?, before, None, wording, now())?;
-    }
-    let text = format!("{text}\nCancelled. Everyone is paid back; how far that has come: tegata issuer {name} changes");
-    Ok(Answer::new(text, json))
+    let wording = Wording { text: wording.to_owned(), answer_until: now().time, silence_refunds: true };
+    let all: Vec<Replacing> =
+        sold.into_iter().map(|one| Replacing { before: one.terms, after: None, moves: None }).collect();
+    opened.part.change_all(&mut place.post()?, &all, &wording, now())?;
+    Ok(Answer::new(format!("{text}\n{over}"), json))
 }
 
 /// How many digits of a change's hash people see: enough to tell their own apart.
@@ -371,12 +519,16 @@ const MONEY: [(&str, &str); 5] = [
 fn changes(place: &Place, name: &str, as_csv: bool, retry: bool) -> Result<Answer, Failure> {
     let mut opened = place.issuer(name)?;
     let mut known = report(place, &mut opened)?;
+    let mut finished = Vec::new();
     if retry {
+        finished = opened.part.finish(&mut place.post()?, None, &recorded(&known), now())?;
         for change in list(&known, "changes").iter().filter(|change| cell(change, "failed") != "0") {
             opened.part.change_again(&mut place.post()?, &cell(change, "change"), now())?;
         }
         known = report(place, &mut opened)?;
     }
+    let cut_off = opened.part.unfinished(None, &recorded(&known))?.len();
+    known["cut_off"] = cut_off.into();
     let rows: Vec<Vec<String>> = list(&known, "changes")
         .iter()
         .map(|change| {
@@ -408,7 +560,13 @@ fn changes(place: &Place, name: &str, as_csv: bool, retry: bool) -> Result<Answe
         (_, true) => csv(&head, &rows),
         (_, false) => narrow(&head, &rows),
     };
-    Ok(Answer::new(text, known))
+    let cut_off = (cut_off > 0 && !as_csv).then(|| {
+        format!("{cut_off} changes more were cut off before the provider had them: `changes --retry` finishes them.")
+    });
+    let text = [text].into_iter().chain(cut_off).collect::<Vec<_>>().join("\n");
+    // A table stays one.
+    let first: &[Finished] = if as_csv { &[] } else { &finished };
+    after(first, Ok(Answer::new(text, known)))
 }
 
 /// The table without columns that say nothing in any row.
