@@ -1,6 +1,8 @@
-//! The promoter's side of a change: the articles that sell the old terms sell the new ones first, then the change is signed, stored
-//! and sent; said again, the same bytes go out, so that whoever was cut off goes on (flow 15).
+//! The promoter's side of a change: what it says about an event is signed and stored all at once, before the first of it is sent. The
+//! articles that sell the old terms sell the new ones first, then the change is sent; said again, the same bytes go out, so that whoever
+//! was cut off goes on (flow 15). `finish.rs` does that for what was cut off before.
 
+use crate::event::next;
 use crate::issuer::{Issuer, IssuerError};
 use std::collections::HashSet;
 use tegata_core::card::Terms;
@@ -8,9 +10,9 @@ use tegata_core::record::{Batch, RecordKey, Space};
 use tegata_core::talk::buy::Listing;
 use tegata_core::talk::cards::Done;
 use tegata_core::talk::event::{Change, EventPlan, SeatMove};
-use tegata_core::talk::report::ReportKind;
+use tegata_core::talk::report::{Refused, ReportKind};
 use tegata_core::wire::signed::{Signed, Verified};
-use tegata_core::{EventId, Handle, Hash, Time};
+use tegata_core::{EventId, Handle, Time};
 use tegata_device::{Now, Post, RequestError};
 use tegata_vault::{Vault, VaultError};
 
@@ -25,6 +27,17 @@ pub struct Wording {
     pub silence_refunds: bool,
 }
 
+/// One of the changes of an event that are said together.
+#[derive(Clone, Debug)]
+pub struct Replacing {
+    /// The terms that are replaced.
+    pub before: Terms,
+    /// The terms that replace them; absent: cancelled, everyone is paid back.
+    pub after: Option<Terms>,
+    /// The seats that are moved, by the numbers that they have. Nothing of these terms may be on sale meanwhile.
+    pub moves: Option<Vec<SeatMove>>,
+}
+
 fn key(event: EventId, before: Handle) -> RecordKey {
     RecordKey::new(Space::Event, [b"change".as_slice(), &event.0, &before.0].concat())
 }
@@ -32,6 +45,14 @@ fn key(event: EventId, before: Handle) -> RecordKey {
 /// Whether tickets of these terms let nobody in any more: whoever took one for another would have nothing.
 fn is_past(terms: &Terms, now: Time) -> bool {
     terms.ticket.as_ref().is_some_and(|ticket| ticket.until <= now)
+}
+
+/// What the provider said, where it said no for good: it was never said, and can be said otherwise.
+pub(crate) fn refusal(error: &IssuerError) -> Option<&Refused> {
+    match error {
+        IssuerError::Request(RequestError::Refused(refused)) if !refused.why.is_transient() => Some(refused),
+        _ => None,
+    }
 }
 
 impl<V: Vault> Issuer<V> {
@@ -47,8 +68,8 @@ impl<V: Vault> Issuer<V> {
         after: Option<Terms>,
         wording: Wording,
         now: Now,
-    ) -> Result<Change, IssuerError> {
-        self.replace(post, before, (after, None), wording, now)
+    ) -> Result<(), IssuerError> {
+        self.change_all(post, &[Replacing { before: before.clone(), after, moves: None }], &wording, now)
     }
 
     /// The same, and moves seats, by the numbers that they have. Nothing of these terms may be on sale meanwhile.
@@ -62,15 +83,108 @@ impl<V: Vault> Issuer<V> {
         (after, moves): (Terms, Vec<SeatMove>),
         wording: Wording,
         now: Now,
-    ) -> Result<Change, IssuerError> {
-        self.replace(post, before, (Some(after), Some(moves)), wording, now)
+    ) -> Result<(), IssuerError> {
+        let one = Replacing { before: before.clone(), after: Some(after), moves: Some(moves) };
+        self.change_all(post, &[one], &wording, now)
+    }
+
+    /// Several such changes, in this order: all are judged and stored before the first is sent. Where one is refused for good, those after
+    /// it are not said.
+    ///
+    /// # Errors
+    /// Those of [`Self::move_seats`].
+    pub fn change_all(
+        &mut self,
+        post: &mut dyn Post,
+        all: &[Replacing],
+        wording: &Wording,
+        now: Now,
+    ) -> Result<(), IssuerError> {
+        let (mut now, mut record, mut changes) = (now, Batch::default(), Vec::new());
+        for one in all {
+            let stored = self.stored_change(one)?;
+            let is_new = stored.is_none();
+            let change = stored.map_or_else(|| self.sign_change(one, wording, now.time), Ok)?;
+            if is_new {
+                record.replace(key(change.claimed().event, change.claimed().before), None, change.encode());
+            }
+            changes.push((change, is_new));
+        }
+        if !record.writes.is_empty() {
+            self.device.vault.commit(&record)?;
+        }
+        for (at, (change, _)) in changes.iter().enumerate() {
+            let Err(error) = self.say(post, change, &[], &mut now) else { continue };
+            if refusal(&error).is_some() {
+                let unsaid = changes.iter().skip(at + 1).filter(|(_, is_new)| *is_new);
+                self.forget(std::iter::once(change).chain(unsaid.map(|(change, _)| change)))?;
+            }
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// What was signed about these tickets before, if it says the same.
+    fn stored_change(&self, one: &Replacing) -> Result<Option<Signed<Change>>, IssuerError> {
+        let event = one.before.ticket.as_ref().ok_or(IssuerError::NoTickets)?.event;
+        let stored = self.device.vault.get(&key(event, one.before.handle()))?;
+        let stored =
+            stored.map(|bytes| Signed::<Change>::decode(&bytes).map_err(|_| VaultError::Damaged)).transpose()?;
+        let handle = |terms: &Option<Terms>| terms.as_ref().map(Terms::handle);
+        let same = |said: &Change| handle(&said.after) == handle(&one.after) && said.moves == one.moves;
+        match stored {
+            Some(signed) if !same(signed.claimed()) => Err(IssuerError::OtherChange(one.before.name.clone())),
+            stored => Ok(stored),
+        }
+    }
+
+    fn sign_change(&self, one: &Replacing, wording: &Wording, at: Time) -> Result<Signed<Change>, IssuerError> {
+        let event = one.before.ticket.as_ref().ok_or(IssuerError::NoTickets)?.event;
+        if let (Some(_), Some(after)) = (&one.moves, &one.after) {
+            self.off_sale(&one.before, after)?;
+        }
+        if one.after.as_ref().is_some_and(|after| is_past(after, at)) {
+            return Err(IssuerError::Past(one.before.name.clone()));
+        }
+        let body = Change {
+            promoter: self.party()?,
+            event,
+            before: one.before.handle(),
+            after: one.after.clone(),
+            text: wording.text.clone(),
+            answer_until: wording.answer_until,
+            silence_refunds: wording.silence_refunds,
+            at,
+            moves: one.moves.clone(),
+            extensions: Default::default(),
+        };
+        Ok(self.device.signed(body)?)
+    }
+
+    /// Sends what was signed; first what sells the new terms. `later` are terms that follow on those.
+    pub(crate) fn say(
+        &mut self,
+        post: &mut dyn Post,
+        change: &Signed<Change>,
+        later: &[Handle],
+        now: &mut Now,
+    ) -> Result<(), IssuerError> {
+        self.resell(post, change.claimed(), later, now)?;
+        let _: Verified<Done> = self.device.request(post, change, next(now))?;
+        Ok(())
+    }
+
+    /// These were never said.
+    pub(crate) fn forget<'a>(&mut self, changes: impl Iterator<Item = &'a Signed<Change>>) -> Result<(), IssuerError> {
+        let mut record = Batch::default();
+        for change in changes {
+            record.remove(key(change.claimed().event, change.claimed().before));
+        }
+        Ok(self.device.vault.commit(&record)?)
     }
 
     /// Whether nobody can buy a seat while these terms are replaced.
-    ///
-    /// # Errors
-    /// [`IssuerError::OnSale`].
-    pub fn off_sale(&self, before: &Terms, after: &Terms) -> Result<(), IssuerError> {
+    fn off_sale(&self, before: &Terms, after: &Terms) -> Result<(), IssuerError> {
         let handles = [before.handle(), after.handle()];
         let sold = self.listings()?.into_iter();
         match sold.filter(|listed| listed.stock > 0).find(|listed| handles.contains(&listed.terms.handle())) {
@@ -79,12 +193,16 @@ impl<V: Vault> Issuer<V> {
         }
     }
 
+    /// All changes that this device has signed, and that were not refused for good.
+    pub(crate) fn signed_changes(&self) -> Result<Vec<Signed<Change>>, IssuerError> {
+        let found = self.device.vault.scan(Space::Event, b"change", usize::MAX)?;
+        Ok(found.iter().filter_map(|(_, bytes)| Signed::decode(bytes).ok()).collect())
+    }
+
     /// The plan without the seats that changes have left empty, which are not sold any more.
     pub(crate) fn open_plan(&self, plan: &EventPlan) -> Result<EventPlan, IssuerError> {
-        let found = self.device.vault.scan(Space::Event, b"change", usize::MAX)?;
-        let signed = found.iter().filter_map(|(_, bytes)| Signed::<Change>::decode(bytes).ok());
         let (mut left, mut onto) = (HashSet::new(), HashSet::new());
-        for change in signed.filter(|change| change.claimed().event == plan.event) {
+        for change in self.signed_changes()?.iter().filter(|change| change.claimed().event == plan.event) {
             left.extend(change.claimed().moves().iter().map(|one| one.from));
             onto.extend(change.claimed().moves().iter().map(|one| one.to));
         }
@@ -93,84 +211,37 @@ impl<V: Vault> Issuer<V> {
         Ok(open)
     }
 
-    fn replace(
-        &mut self,
-        post: &mut dyn Post,
-        before: &Terms,
-        (after, moves): (Option<Terms>, Option<Vec<SeatMove>>),
-        wording: Wording,
-        now: Now,
-    ) -> Result<Change, IssuerError> {
-        let event = before.ticket.as_ref().ok_or(IssuerError::NoTickets)?.event;
-        let key = key(event, before.handle());
-        let mut now = now;
-        let mut next = move || {
-            now.entropy = Hash::of(&now.entropy).0;
-            now
+    /// The seats that changes of this event move into these terms: from which to which, by number.
+    ///
+    /// # Errors
+    /// The vault cannot be read.
+    pub fn moved_into(&self, event: EventId, after: Handle) -> Result<HashSet<(u64, u64)>, IssuerError> {
+        let signed = self.signed_changes()?;
+        let leads = |change: &&Signed<Change>| {
+            change.claimed().event == event && change.claimed().after.as_ref().map(Terms::handle) == Some(after)
         };
-        let stored = self.device.vault.get(&key)?;
-        let stored =
-            stored.map(|bytes| Signed::<Change>::decode(&bytes).map_err(|_| VaultError::Damaged)).transpose()?;
-        if let (None, Some(_), Some(after)) = (&stored, &moves, &after) {
-            self.off_sale(before, after)?;
-        }
-        let handle = |terms: &Option<Terms>| terms.as_ref().map(Terms::handle);
-        let change = match stored {
-            Some(signed) if handle(&signed.claimed().after) != handle(&after) || signed.claimed().moves != moves => {
-                return Err(IssuerError::OtherChange(before.name.clone()));
-            }
-            Some(signed) => signed,
-            None if after.as_ref().is_some_and(|after| is_past(after, now.time)) => {
-                return Err(IssuerError::Past(before.name.clone()));
-            }
-            None => {
-                let Wording { text, answer_until, silence_refunds } = wording;
-                let body = Change {
-                    promoter: self.party()?,
-                    event,
-                    before: before.handle(),
-                    after,
-                    text,
-                    answer_until,
-                    silence_refunds,
-                    at: now.time,
-                    moves,
-                    extensions: Default::default(),
-                };
-                let signed = self.device.signed(body)?;
-                let mut record = Batch::default();
-                record.replace(key.clone(), None, signed.encode());
-                self.device.vault.commit(&record)?;
-                signed
-            }
-        };
-        let sent = self.resell(post, change.claimed(), &mut next);
-        let sent = sent.and_then(|()| Ok(self.device.request::<Change, Done>(post, &change, next())?));
-        match sent {
-            // Refused for good: it was never said, and can be said otherwise.
-            Err(IssuerError::Request(RequestError::Refused(refused))) if !refused.why.is_transient() => {
-                let mut record = Batch::default();
-                record.remove(key);
-                self.device.vault.commit(&record)?;
-                Err(RequestError::Refused(refused).into())
-            }
-            sent => sent.map(|_| change.claimed().clone()),
-        }
+        let moves = signed.iter().filter(leads).flat_map(|change| change.claimed().moves());
+        Ok(moves.map(|one| (one.from, one.to)).collect())
     }
 
-    /// What sold the old terms sells the new ones.
+    /// What sold the old terms, or such as follow on the new ones, sells the new ones.
     fn resell(
         &mut self,
         post: &mut dyn Post,
         change: &Change,
-        next: &mut impl FnMut() -> Now,
+        later: &[Handle],
+        now: &mut Now,
     ) -> Result<(), IssuerError> {
         let Some(after) = &change.after else {
             return Ok(());
         };
         for listed in self.listings()? {
-            if listed.terms.handle() == change.before {
-                let now = next();
+            let handle = listed.terms.handle();
+            if handle == after.handle() {
+                // Stored, and perhaps not sent.
+                self.relist(post, listed.article, next(now))?;
+            } else if handle == change.before || later.contains(&handle) {
+                let now = next(now);
                 let ends = |terms: &Terms| terms.ticket.as_ref().map(|ticket| ticket.until);
                 // What was sold to the end of its admission is sold to the end of the new one.
                 let to_the_end = ends(&listed.terms) == Some(listed.until);
@@ -178,9 +249,6 @@ impl<V: Vault> Issuer<V> {
                 let body =
                     Listing { revision: listed.revision + 1, terms: after.clone(), until, at: now.time, ..listed };
                 self.revise(post, body, now)?;
-            } else if listed.terms.handle() == after.handle() {
-                // Stored, and perhaps not sent.
-                self.relist(post, listed.article, next())?;
             }
         }
         Ok(())
@@ -213,8 +281,7 @@ impl<V: Vault> Issuer<V> {
     /// # Errors
     /// [`IssuerError::NoTickets`] where none was signed here, and others.
     pub fn change_again(&mut self, post: &mut dyn Post, named: &str, now: Now) -> Result<(), IssuerError> {
-        let found = self.device.vault.scan(Space::Event, b"change", usize::MAX)?;
-        let mut signed = found.iter().filter_map(|(_, bytes)| Signed::<Change>::decode(bytes).ok());
+        let mut signed = self.signed_changes()?.into_iter();
         let change = signed.find(|change| change.hash(&[]).to_string() == named).ok_or(IssuerError::NoTickets)?;
         let _: Verified<Done> = self.device.request(post, &change, now)?;
         Ok(())

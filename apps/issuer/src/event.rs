@@ -114,7 +114,7 @@ pub(crate) fn title(event: &EventPlan, category: &str) -> String {
 }
 
 /// The same moment with entropy that nothing else gets.
-fn next(now: &mut Now) -> Now {
+pub(crate) fn next(now: &mut Now) -> Now {
     now.entropy = Hash::of(&now.entropy).0;
     *now
 }

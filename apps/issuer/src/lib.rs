@@ -6,6 +6,7 @@
 mod change;
 mod counter;
 mod event;
+mod finish;
 mod issuer;
 mod listing;
 mod moves;
@@ -13,9 +14,10 @@ mod seats;
 mod staff;
 mod tariff;
 
-pub use change::Wording;
+pub use change::{Replacing, Wording};
 pub use counter::Numbering;
 pub use event::{Category, Draft, Passes, ZONE};
+pub use finish::Finished;
 pub use issuer::{Issuer, IssuerError, Numbered, Printed};
 pub use listing::Offered;
 pub use moves::{MovesError, Moving, have_room, in_order, read_moves, seating};

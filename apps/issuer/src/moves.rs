@@ -174,9 +174,12 @@ pub fn in_order(moving: &[Moving]) -> Vec<SeatMove> {
     moves
 }
 
-/// What names these moves in the terms that they lead to. Said again, the same moves lead to the same terms.
-pub fn seating(moving: &[Moving]) -> Handle {
-    Handle::of(&Hash::of(&in_order(moving).to_bytes()))
+/// What names these moves in the terms that they lead to. Said again, the same moves lead to the same terms, so that they are made once;
+/// what is meant to be made `again` has a number that the same moves had not before.
+pub fn seating(moving: &[Moving], again: Option<u64>) -> Handle {
+    let mut named = in_order(moving).to_bytes();
+    named.extend(again.map(u64::to_be_bytes).into_iter().flatten());
+    Handle::of(&Hash::of(&named))
 }
 
 #[cfg(test)]
@@ -203,9 +206,11 @@ mod tests {
         let told: Vec<_> = in_order(&moving).iter().map(|one| (one.from, one.to)).collect();
         assert_eq!(told, [(1, 4), (2, 5)]);
         let otherwise = read("from,to\n\"Row 1, 1\",B 1\n\"Row 1, 2\",B 2\n").expect("moves");
-        assert_eq!(seating(&moving), seating(&otherwise), "whatever the order of the lines");
+        assert_eq!(seating(&moving, None), seating(&otherwise, None), "whatever the order of the lines");
         let swap = read("from,to\n\"Row 1, 1\",\"Row 1, 2\"\n\"Row 1, 2\",\"Row 1, 1\"\n").expect("moves");
-        assert_ne!(seating(&moving), seating(&swap));
+        assert_ne!(seating(&moving, None), seating(&swap, None));
+        let times = [None, Some(2), Some(3)].map(|again| seating(&swap, again));
+        assert!(times[0] != times[1] && times[1] != times[2] && times[0] != times[2], "a swap back is another move");
         assert_eq!(have_room(&swap, |_| true), Ok(()), "who is moved away makes room");
         let full = have_room(&moving, |seat| seat == 5).expect_err("somebody has it");
         assert_eq!(full, MovesError::Occupied { line: 2, name: "B 2".into() });

@@ -1241,8 +1241,10 @@ fn a_change_is_its_promoters_of_terms_that_are_sold_into_terms_that_are_listed()
         answer.is_ok()
     };
     let change = concert.order(&before, Some(after.clone()), false);
-    assert!(!asks(&mut concert, change.clone()), "the new terms are not listed");
+    let early = Change { text: "too early".into(), ..change.clone() };
+    assert!(!asks(&mut concert, early.clone()), "the new terms are not listed");
     concert.lists(2, after.clone());
+    assert!(!asks(&mut concert, early), "what was refused stays so, when it comes again late");
     let mut past = change.clone();
     past.answer_until = concert.world.now;
     assert!(!asks(&mut concert, past), "no time to answer");

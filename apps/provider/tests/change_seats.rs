@@ -359,6 +359,45 @@ fn seats_that_cannot_be_moved_are_named_and_nothing_is_changed() {
 }
 
 #[test]
+fn a_change_that_was_refused_stays_so_when_its_seats_are_free_since() {
+    let mut concert = Concert::new();
+    concert.buys();
+    let now = concert.world.moment();
+    let mut wire = concert.world.wire(now, false);
+    let article = concert.visitor.catalogue(&mut wire, now).expect("a catalogue").remove(0);
+    let (purchase, _) = concert.visitor.reserve(&mut wire, article, None, now).expect("answered");
+    grows(&mut concert);
+    let before = listed(&concert, 1).terms;
+    let after = reseated(&before, 1);
+    lists(&mut concert, 2, &after, 0);
+    let change = order(&concert, &before, Some(after), &[(1, 2)]);
+    let told = |concert: &mut Concert| match asks(concert, change.clone()) {
+        Err(RequestError::Refused(refused)) => (refused.why, refused.told()),
+        other => panic!("it is not refused: {other:?}"),
+    };
+    let first = told(&mut concert);
+    assert!(first.0 == ProviderRefusal::Seats && first.1.contains("Row 1, 2"), "{first:?}");
+    let now = concert.world.moment();
+    let mut wire = concert.world.wire(now, false);
+    concert.visitor.cancel(&mut wire, purchase, now).expect("let go");
+    // Its promoter was told no, and thinks that nothing was changed.
+    assert_eq!(told(&mut concert), first, "brought again late");
+    dies(&mut concert);
+    assert_eq!(told(&mut concert), first);
+    assert_eq!(states(&concert)[..2], [TAKEN, FREE]);
+    concert.clean();
+    let otherwise = Change { text: "Said again".into(), ..change.clone() };
+    asks(&mut concert, otherwise).expect("changed");
+    assert_eq!(states(&concert)[..2], [CLOSED, TAKEN]);
+    concert.clean();
+    let connection = concert.world.provider.store().connection();
+    let both = "INSERT INTO change_refused (change, why, at) SELECT change, 16, at FROM change";
+    assert_eq!(connection.execute(both, []).expect("written"), 1);
+    let difference = audited(&concert.world).difference.expect("found");
+    assert_eq!(difference.about, "changes that were refused", "{difference}");
+}
+
+#[test]
 fn a_seat_that_was_reserved_goes_back_where_it_was_moved_to() {
     let mut concert = Concert::new();
     concert.buys();

@@ -3,7 +3,9 @@
 
 mod typed;
 
-use typed::{Running, bad, good, text};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use typed::{Running, bad, good, run, text};
 
 /// How often it is asked how far a change has come: some seconds.
 const TRIES: usize = 200;
@@ -79,4 +81,114 @@ fn seats_are_moved_from_a_file_and_their_holder_reads_both() {
     assert_eq!(good(data, &["wallet", "alice", "accept", &card])["stands"], "Taken");
     let shown = text(data, "wallet alice tickets");
     assert!(shown.contains("B 2") && !shown.contains("A 1"), "{shown}");
+}
+
+/// One message of HTTP, with its body.
+fn message(from: &mut TcpStream) -> Vec<u8> {
+    let mut all = Vec::new();
+    let mut byte = [0];
+    while !all.ends_with(b"\r\n\r\n") {
+        from.read_exact(&mut byte).unwrap();
+        all.push(byte[0]);
+    }
+    let head = String::from_utf8_lossy(&all).to_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:")).map(|length| length.trim().parse());
+    let mut body = vec![0; length.transpose().unwrap().unwrap_or(0)];
+    from.read_exact(&mut body).unwrap();
+    all.extend(body);
+    all
+}
+
+/// A line to the provider that is cut at the request of this number, from 1; from then on it is dead.
+fn line_cut(provider: &str, at: usize) -> String {
+    let (provider, listener) = (provider.to_owned(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for (_, taken) in (1..at).zip(listener.incoming()) {
+            let (mut taken, mut to) = (taken.unwrap(), TcpStream::connect(&provider).unwrap());
+            to.write_all(&message(&mut taken)).unwrap();
+            let answer = message(&mut to);
+            let first = answer.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+            // One request a connection, so that they are counted.
+            taken.write_all(&[&answer[..first], b"connection: close\r\n", &answer[first..]].concat()).unwrap();
+        }
+    });
+    url
+}
+
+#[test]
+fn a_promoter_that_is_cut_off_says_the_same_again_and_all_seats_are_moved_or_the_event_cancelled() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let provider = Running::start(data, "provider run");
+    let token = good(data, "provider invite issuer Hall")["token"].as_str().unwrap().to_owned();
+    good(data, &["issuer", "hall", "join", &token]);
+    let file = |name: &str, content: &str| {
+        let path = data.join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let plan = "seat,category\nA 1,Stalls\nA 2,Stalls\nBox,Balcony\nB 1,Stalls\nB 2,Stalls\nBox 2,Balcony\n";
+    let seats = file("seats.csv", plan);
+    let plan = ["plan", "Concert", "--place", "Town hall", "--category", "Stalls=45.00", "--category", "Balcony=30.00"];
+    let open = ["--from", "2099-12-24 19:00", "--seats", &seats];
+    good(data, &[&["issuer", "hall", "event"], &plan[..], &open[..]].concat());
+    good(data, &["issuer", "hall", "event", "numbers", "Concert", "Stalls", "--seats", "A 1"]);
+    good(data, "issuer hall restock 1 0");
+    good(data, "issuer hall restock 2 0");
+    // Cut off at each request in turn, it comes further each time: nobody has the seats A 2 and Box, and the balcony's turn is last.
+    let moves = file("moves.csv", "from,to\nA 1,B 2\nA 2,B 1\nBox,Box 2\n");
+    let change = |moves: &'static str, more: &[&'static str]| -> Vec<String> {
+        let words =
+            ["issuer", "hall", "change", "Concert", "--text", "The stage grows", "--silence", "accepts", "--seats"];
+        let file = data.join(moves).to_str().unwrap().to_owned();
+        let words = words.into_iter().map(str::to_owned).chain([file]);
+        words.chain(more.iter().map(|word| (*word).to_owned())).collect()
+    };
+    let words = change("moves.csv", &[]);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    assert!(words.contains(&moves.as_str()));
+    let cut = |words: &[&str], at: usize| {
+        let line = line_cut(&provider.address, at);
+        run(data, &[words, &["--provider", line.as_str()][..]].concat())
+    };
+    let (at, output) = (1..20).map(|at| (at, cut(&words, at))).find(|(_, output)| output.status.success()).unwrap();
+    assert!(at > 4, "a report, and a listing and a change for each category: through at {at}");
+    let done = typed::json(&output);
+    assert_eq!(done["finished"][0]["text"], "The stage grows", "{done}");
+    let changes = good(data, "issuer hall changes");
+    let moved = |changes: &serde_json::Value| -> Vec<u64> {
+        let rows = changes["changes"].as_array().unwrap().iter();
+        rows.map(|row| row["seats_moved"].as_u64().unwrap()).collect()
+    };
+    let mut counts = moved(&changes);
+    counts.sort_unstable();
+    assert_eq!((counts, &changes["cut_off"]), (vec![1, 2], &0.into()), "{changes}");
+    bad(data, &words, "nothing would change");
+
+    // There, and back again by the same file: only where that is said, and once.
+    file("swap.csv", "from,to\nB 1,B 2\nB 2,B 1\n");
+    for (more, refused) in [(vec![], "say --again 2"), (vec!["--again", "2"], "say --again 3")] {
+        let words = change("swap.csv", &more);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        assert_eq!(good(data, &words)["seats_moved"], 1);
+        bad(data, &words, refused);
+    }
+    assert_eq!(moved(&good(data, "issuer hall changes")).len(), 4);
+
+    // A dry run finishes nothing, and says so; the cancellation finishes the change first.
+    let words = change("moves.csv", &["--again", "4"]);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    file("moves.csv", "from,to\nB 2,A 2\nB 1,A 1\n");
+    assert!(!cut(&words, 2).status.success());
+    assert_eq!(good(data, "issuer hall changes")["cut_off"], 1);
+    bad(data, "issuer hall cancel Concert --dry-run", "1 changes of 'Concert' were cut off");
+    assert!(!cut(&["issuer", "hall", "cancel", "Concert"], 3).status.success());
+    assert!(!cut(&["issuer", "hall", "cancel", "Concert"], 5).status.success());
+    let over = good(data, "issuer hall cancel Concert");
+    assert!(over["finished"].as_array().is_some_and(|finished| !finished.is_empty()), "{over}");
+    let changes = good(data, "issuer hall changes");
+    let cancels = changes["changes"].as_array().unwrap().iter().filter(|row| row["cancels"] == true).count();
+    assert_eq!((cancels, &changes["cut_off"]), (2, &0.into()), "{changes}");
+    bad(data, "issuer hall cancel Concert", "is cancelled already");
 }

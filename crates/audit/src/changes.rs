@@ -106,6 +106,14 @@ impl Changes {
             let (evidence, ledger) = ("that every ticket has its turn", format!("{forgotten} tickets had none"));
             ("changes that have ended".to_owned(), evidence, ledger, "table change_ticket".to_owned())
         });
+        if has_table(connection, "change_refused")? {
+            let sql = "SELECT count(*) FROM change JOIN change_refused ON change_refused.change = change.change";
+            let both: i64 = connection.query_row(sql, [], |row| row.get(0))?;
+            findings.expect(both == 0, What::Row, || {
+                let (evidence, ledger) = ("that no change was both", format!("{both} were refused and recorded"));
+                ("changes that were refused".to_owned(), evidence, ledger, "table change_refused".to_owned())
+            });
+        }
         let sql = "SELECT count(*) FROM change JOIN change_ticket ON change_ticket.change = change.change
             WHERE change.ended IS NOT NULL AND change_ticket.state IN (1, 2)";
         let open: i64 = connection.query_row(sql, [], |row| row.get(0))?;

@@ -3,6 +3,7 @@
 use crate::row::{Columns, all, n, one, opt};
 use crate::{Store, StoreError};
 use rusqlite::params;
+use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::{CardId, DeviceId, EventId, Handle, Hash, PartyId, Time, WalletId};
 
 /// A change, and how far it has come. What its promoter signed stands by itself: with many seats that is long.
@@ -184,6 +185,28 @@ impl Store {
     /// [`StoreError`].
     pub fn change(&self, hash: &Hash) -> Result<Option<ChangeRow>, StoreError> {
         one(self.sql(&format!("SELECT {CHANGE} FROM change WHERE change = ?1"))?, [hash.0], change)
+    }
+    /// Why a change was refused for good, and in which words of its own. `None`: it was not.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn refused_change(&self, hash: &Hash) -> Result<Option<(ProviderRefusal, Option<String>)>, StoreError> {
+        let sql = "SELECT why, text FROM change_refused WHERE change = ?1";
+        one(self.sql(sql)?, [hash.0], |row| Ok((row.code(ProviderRefusal::ALL, ProviderRefusal::code)?, row.get()?)))
+    }
+    /// A change is refused for good.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn refuse_change(
+        &self,
+        hash: &Hash,
+        (why, text): (ProviderRefusal, Option<&str>),
+        at: Time,
+    ) -> Result<(), StoreError> {
+        let sql = "INSERT INTO change_refused (change, why, text, at) VALUES (?1, ?2, ?3, ?4)";
+        self.sql(sql)?.execute(params![hash.0, n(why.code()), text, n(at.0)])?;
+        Ok(())
     }
     /// The change that replaced these terms.
     ///

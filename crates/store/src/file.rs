@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Marks the file as ours: "Tgtp".
 const APPLICATION_ID: u32 = 0x5467_7470;
 /// One migration after the other; a file's format is how many it has had.
-const MIGRATIONS: [&str; 18] = [
+const MIGRATIONS: [&str; 19] = [
     include_str!("migrations/001.sql"),
     include_str!("migrations/002.sql"),
     include_str!("migrations/003.sql"),
@@ -30,6 +30,7 @@ const MIGRATIONS: [&str; 18] = [
     include_str!("migrations/016.sql"),
     include_str!("migrations/017.sql"),
     include_str!("migrations/018.sql"),
+    include_str!("migrations/019.sql"),
 ];
 /// How long another process's commit is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -41,7 +41,8 @@ use tegata_store::{CardRow, ChangeRow, ChangeState, ChangeTicketRow, Store, Stor
 /// of them in one turn. To cancel is always possible.
 const MOST_BEFORE: usize = 100;
 
-/// Begins a change. The same one again changes nothing, but those tickets that failed have another turn.
+/// Begins a change. The same one again changes nothing, but those tickets that failed have another turn. One that was refused stays so:
+/// its promoter was told, and says it otherwise, so that a late copy of it must not count.
 pub(crate) fn change(desk: &mut Desk<'_>, request: &Verified<Change>) -> Result<Vec<u8>, Failure> {
     let hash = request.hash();
     if desk.store.change(&hash)?.is_some() {
@@ -55,6 +56,24 @@ pub(crate) fn change(desk: &mut Desk<'_>, request: &Verified<Change>) -> Result<
     if reconciling(desk)? {
         return Err(Failure::Refused(ProviderRefusal::Reconciling, Some(60)));
     }
+    if let Some((why, text)) = desk.store.refused_change(&hash)? {
+        return Err(text.map_or(Failure::Refused(why, None), |text| Failure::Told(why, text)));
+    }
+    let begun = begin(desk, request);
+    let refused = match &begun {
+        Err(Failure::Refused(why, _)) => Some((*why, None)),
+        Err(Failure::Told(why, text)) => Some((*why, Some(text.as_str()))),
+        Ok(()) | Err(Failure::Provider(_)) => None,
+    };
+    if let Some((why, text)) = refused.filter(|(why, _)| !why.is_transient()) {
+        desk.store.refuse_change(&hash, (why, text), desk.now)?;
+    }
+    begun.map(|()| done(desk, &hash, request.at))
+}
+
+/// The same, where it is new: nothing is written before all of it is judged.
+fn begin(desk: &mut Desk<'_>, request: &Verified<Change>) -> Result<(), Failure> {
+    let hash = request.hash();
     let mut planned = desk.store.planned(request.event)?.filter(|row| row.promoter == request.promoter);
     let planned = planned.as_mut().ok_or(ProviderRefusal::Unknown)?;
     let known = desk.store.event_terms(request.event)?;
@@ -104,7 +123,7 @@ pub(crate) fn change(desk: &mut Desk<'_>, request: &Verified<Change>) -> Result<
     desk.store.put_change(&row, &request.signed().encode())?;
     desk.store.move_seats(request.event, &hash, request.moves())?;
     desk.changing = true;
-    Ok(done(desk, &hash, request.at))
+    Ok(())
 }
 
 /// The changes that lead to these terms, directly or by others. None leads back, and each replaces other terms, so none comes twice.

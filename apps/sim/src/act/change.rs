@@ -236,17 +236,37 @@ impl Town {
             signed.open = !over;
         }
         let what = if cancels { "cancels" } else { "changes" };
-        self.say(|| format!("the promoter {what} {text}: {:?}", done.map(|change| change.answer_until)));
+        self.say(|| format!("the promoter {what} {text}: {done:?}"));
     }
-    /// What the promoter does not know yet is said again (R26).
+    /// What the promoter does not know yet is said again (R26): every other time by a program that knows nothing but what it has stored.
     pub fn finish_changing(&mut self) {
         let count = self.plans.as_ref().map_or(0, |plans| plans.signed.len());
+        let open = self.plans.as_ref().is_some_and(|plans| plans.signed.iter().any(|signed| signed.open));
+        if open && count % 2 == 1 && !self.causes.restored {
+            self.finish_stored();
+            return self.put_on_sale();
+        }
         for at in 0..count {
             if self.plans.as_ref().is_some_and(|plans| plans.signed[at].open) {
                 self.send_change(at);
             }
         }
         self.put_on_sale();
+    }
+
+    /// All that was signed and that the provider does not have, byte for byte.
+    fn finish_stored(&mut self) {
+        let known = self.center.store().and_then(|store| store.changes_by(template().issuer_party));
+        let Ok(known) = known else {
+            return;
+        };
+        let recorded = known.iter().map(|row| row.change.to_string()).collect();
+        let now = self.plan_now(0);
+        let done = self.issuer.finish(&mut self.center, Some(EVENT), &recorded, now);
+        if let (Ok(_), Some(plans)) = (&done, &mut self.plans) {
+            plans.signed.iter_mut().for_each(|signed| signed.open = false);
+        }
+        self.say(|| format!("the promoter finishes what was cut off: {:?}", done.map(|finished| finished.len())));
     }
 
     /// A holder answers, or a copy of its wallet does; somebody who has answered asks how that stands, or wants otherwise now.

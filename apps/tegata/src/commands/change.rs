@@ -1,20 +1,19 @@
 //! Events changed and cancelled, on the command line: the promoter's side and the holder's.
 
 use super::event::read;
-use super::moved::{judged, moved_by};
+use super::moved::judged;
+use super::planned::{Pair, Planned, beyond_reach, event_id, holders, nothing, planned, sold};
 use super::statement::{cell, list};
-use crate::calendar;
 use crate::csv::csv;
 use crate::flags::{ChangeCommand, ChangeFlags, Silence};
 use crate::place::{Opened, Place, now};
 use crate::screen::{Answer, Failure, bold, fail, table};
 use serde_json::{Value, json};
+use std::collections::HashSet;
 use tegata_core::card::Terms;
-use tegata_core::card::ticket::TicketTerms;
 use tegata_core::talk::event::{ChangeOutcome, EventPlan};
-use tegata_core::wire::canonical::Wire;
-use tegata_core::{CardId, EventId, Handle, Time};
-use tegata_issuer::{Issuer, IssuerError, Moving, Wording, in_order, read_moves, seating};
+use tegata_core::{CardId, Time};
+use tegata_issuer::{Finished, Issuer, IssuerError, Moving, Replacing, Wording, in_order, read_moves};
 use tegata_vault::SqliteVault;
 use tegata_wallet::{ChangedTicket, Wallet};
 
@@ -47,50 +46,6 @@ fn event<'a>(report: &'a Value, named: &str) -> Result<&'a Value, Failure> {
         [] => fail(format!("no event of yours is called '{named}'; `event show` lists them")),
         _ => fail(format!("several events are called '{named}'; name it by its id, as `event show` has it")),
     }
-}
-
-/// Terms of an event's tickets.
-struct Sold {
-    terms: Terms,
-    /// The article that sells them, or sells others of that name since.
-    article: Option<u64>,
-    /// Whether it sells these: else it did before its category was listed anew, and there may be holders.
-    now: bool,
-}
-
-/// The terms of an event's tickets that are sold, or were: of one article, or of all. Those that are sold now come first.
-fn sold(issuer: &Issuer<SqliteVault>, event: &Value, article: Option<u64>) -> Result<Vec<Sold>, Failure> {
-    let id = EventId::parse(&cell(event, "event"));
-    let of_event = |terms: &Terms| id.is_some() && terms.ticket.as_ref().map(|ticket| ticket.event) == id;
-    let mut listings = issuer.listings()?;
-    listings.retain(|listed| of_event(&listed.terms));
-    let mut all: Vec<Sold> = Vec::new();
-    for one in list(event, "terms") {
-        let handle = cell(one, "terms");
-        let listed = listings.iter().find(|listed| listed.terms.handle().to_string() == handle);
-        // What the provider says counts only if it is what the hash says.
-        let told = || hex::decode(cell(one, "body")).ok().and_then(|body| Terms::from_bytes(&body).ok());
-        let terms = listed.map(|listed| listed.terms.clone()).or_else(told);
-        let terms = terms.filter(|terms| terms.handle().to_string() == handle && of_event(terms));
-        let Some(terms) = terms else { continue };
-        let alike = || listings.iter().find(|listed| listed.terms.name == terms.name);
-        let by = listed.or_else(alike).map(|listed| listed.article);
-        if article.is_none() || article == by {
-            all.push(Sold { now: listed.is_some(), article: by, terms });
-        }
-    }
-    all.sort_by_key(|sold| (!sold.now, sold.article));
-    match all.is_empty() {
-        true => fail("no tickets of this event are sold under terms that can be changed; `articles` lists what is"),
-        false => Ok(all),
-    }
-}
-
-/// How many hold tickets of these terms, or of earlier ones that go where these go.
-fn holders(event: &Value, terms: &Terms) -> u64 {
-    let handle = terms.handle().to_string();
-    let found = list(event, "terms").iter().find(|sold| cell(sold, "terms") == handle);
-    found.and_then(|sold| sold["holders"].as_u64()).unwrap_or(0)
 }
 
 /// What it concerns, before anything happens: whose money goes back, by whom, and whose stays in dispute. A change keeps those who were
@@ -149,150 +104,115 @@ fn money(row: &Value, name: &str) -> String {
     sums.collect::<Vec<_>>().join(", ")
 }
 
-/// A moment such as `2027-05-01T18:00`, in UTC.
-fn moment(text: &str) -> Result<Time, Failure> {
-    let number = |from: usize, to: usize| text.get(from..to).and_then(|digits| digits.parse::<u64>().ok());
-    let shape = text.len() == 16 && text.is_ascii() && (&text[4..5], &text[7..8], &text[13..14]) == ("-", "-", ":");
-    let day = number(0, 4).zip(number(5, 7)).zip(number(8, 10));
-    let day = day.and_then(|((year, month), day)| calendar::days(year, month, day));
-    let clock = number(11, 13).zip(number(14, 16)).filter(|(hour, minute)| *hour < 24 && *minute < 60);
-    match (day.zip(clock), shape) {
-        (Some((day, (hour, minute))), true) => Ok(Time(day * Time::DAY + hour * 3600 + minute * 60)),
-        _ => fail(format!("'{text}' is no moment: write it as 2027-05-01T18:00, in UTC")),
-    }
-}
-
-/// The terms that replace these, which open these zones, where the flags name any; `seating` names the seats that are moved.
-fn replaced(
-    before: &Terms,
-    (flags, zones): (&ChangeFlags, Option<&[u64]>),
-    seating: Option<Handle>,
-) -> Result<Terms, Failure> {
-    let Some(ticket) = &before.ticket else {
-        return fail("these are no tickets");
-    };
-    let from = flags.from.as_deref().map(moment).transpose()?.unwrap_or(ticket.from);
-    let until = match flags.until.as_deref().map(moment).transpose()? {
-        Some(until) => until,
-        None => from.after(ticket.until.since(ticket.from)),
-    };
-    if from >= until {
-        return fail("it would end before it begins; give --from and --until");
-    }
-    if until <= now().time {
-        return fail(format!(
-            "the new tickets for '{}' would let nobody in, since {} is over; give --from and --until that lie ahead, or cancel the event",
-            before.name,
-            super::moment(until)
-        ));
-    }
-    // What was possible so long before the doors open is possible as long before they do now.
-    let moved = |at: Time| match from >= ticket.from {
-        // Never possible stays so.
-        _ if at == Time(0) => at,
-        true => at.after(from.since(ticket.from)),
-        false => Time(at.0.saturating_sub(ticket.from.since(from))),
-    };
-    let ticket = TicketTerms {
-        from,
-        until,
-        give_until: ticket.give_until.map(moved),
-        refund_until: ticket.refund_until.map(moved),
-        day_begins: match ticket.day_begins == ticket.from.0 % Time::DAY {
-            true => from.0 % Time::DAY,
-            false => ticket.day_begins,
-        },
-        place: flags.place.clone().unwrap_or_else(|| ticket.place.clone()),
-        zones: zones.unwrap_or(&ticket.zones).to_vec(),
-        seating: seating.or(ticket.seating),
-        ..ticket.clone()
-    };
-    let name = flags.called.clone().unwrap_or_else(|| before.name.clone());
-    Ok(Terms { name, ticket: Some(ticket), ..before.clone() })
-}
-
-/// Terms that lead to others, and the seats that are moved with them.
-struct Pair {
-    before: Terms,
-    after: Terms,
-    moving: Vec<Moving>,
-}
-
-/// Which terms lead to which, and how many tickets that does not reach: terms that no article sells any more lead only to such as one
-/// sells.
-fn planned(
-    event: &Value,
-    sold: &[Sold],
-    (wanted, moving): ((&ChangeFlags, Option<&[u64]>), &[Moving]),
-) -> Result<(Vec<Pair>, u64), Failure> {
-    let (mut pairs, mut beyond): (Vec<Pair>, u64) = (Vec::new(), 0);
-    for one in sold {
-        let of_article = moving.iter().any(|seat| Some(seat.from.article) == one.article);
-        let after = match replaced(&one.terms, wanted, of_article.then(|| seating(moving))) {
-            Err(failure) if one.now => return Err(failure),
-            after => after.ok(),
-        };
-        let same = |terms: &Terms| after.as_ref().is_some_and(|after| after.handle() == terms.handle());
-        if same(&one.terms) {
-            continue;
-        }
-        let goes =
-            one.now || pairs.iter().any(|pair| same(&pair.after)) || sold.iter().any(|to| to.now && same(&to.terms));
-        match after {
-            Some(after) if goes => {
-                let moving = moved_by(event, (&one.terms, one.now), one.article, moving);
-                pairs.push(Pair { before: one.terms.clone(), after, moving });
-            }
-            _ => beyond = beyond.saturating_add(holders(event, &one.terms)),
-        }
-    }
-    match (pairs.is_empty(), beyond) {
-        (true, 0) => {
-            fail("nothing would change; say what does: --from, --until, --place, --zones, --called or --seats")
-        }
-        (true, _) => fail(beyond_reach(beyond)),
-        (false, _) => Ok((pairs, beyond)),
-    }
-}
-
-/// What is said of tickets that were sold before their category was listed with other terms.
-fn beyond_reach(tickets: u64) -> String {
-    format!(
-        "{tickets} tickets were sold before their category was listed with other terms: this does not reach them. Only to cancel the \
-         event does."
-    )
-}
-
 /// The plan of an event, as this device has it.
 fn plan_of(issuer: &Issuer<SqliteVault>, event: &Value) -> Result<EventPlan, Failure> {
     Ok(issuer.event(&cell(event, "event"))?)
 }
 
+/// The hashes of the changes that the provider has.
+fn recorded(known: &Value) -> HashSet<String> {
+    list(known, "changes").iter().map(|change| cell(change, "change")).collect()
+}
+
+/// The report, once all is finished that was cut off of this event, and what that was: nothing can be planned before. A dry run finishes
+/// nothing.
+fn caught_up(
+    place: &Place,
+    opened: &mut Opened<Issuer<SqliteVault>>,
+    (named, dry_run): (&str, bool),
+) -> Result<(Value, Vec<Finished>), Failure> {
+    let known = report(place, opened)?;
+    let (id, recorded) = (Some(event_id(event(&known, named)?)?), recorded(&known));
+    match opened.part.unfinished(id, &recorded)?.len() {
+        0 => Ok((known, Vec::new())),
+        cut_off if dry_run => fail(format!(
+            "{cut_off} changes of '{named}' were cut off before the provider had them. The same without --dry-run finishes these first, as \
+             `changes --retry` does; what another one would concern can be said after that. Nothing was changed."
+        )),
+        _ => {
+            let finished = opened.part.finish(&mut place.post()?, id, &recorded, now())?;
+            Ok((report(place, opened)?, finished))
+        }
+    }
+}
+
+/// Says first what was finished first.
+fn after(finished: &[Finished], done: Result<Answer, Failure>) -> Result<Answer, Failure> {
+    if finished.is_empty() {
+        return done;
+    }
+    let told = finished.iter().map(|one| match &one.refused {
+        None => format!("A change that was cut off was finished first, as it was signed: {}", one.change.text),
+        Some(refused) => {
+            format!("A change that was cut off was said again, and refused ({}): nothing of it holds.", refused.told())
+        }
+    });
+    let told = told.collect::<Vec<_>>().join("\n");
+    match done {
+        Ok(mut answer) => {
+            answer.json["finished"] = finished.iter().map(finished_json).collect();
+            Ok(Answer::new(format!("{told}\n{}", answer.text), answer.json))
+        }
+        Err(Failure(text, json)) => Err(Failure(format!("{told}\n{text}"), json)),
+    }
+}
+
+fn finished_json(one: &Finished) -> Value {
+    json!({
+        "text": one.change.text,
+        "before": one.change.before.to_string(),
+        "cancels": one.change.after.is_none(),
+        "refused": one.refused.as_ref().map(|refused| refused.told()),
+    })
+}
+
 fn change(place: &Place, name: &str, flags: &ChangeFlags) -> Result<Answer, Failure> {
     let mut opened = place.issuer(name)?;
-    let known = report(place, &mut opened)?;
-    let event = event(&known, &flags.event)?;
+    let (known, finished) = caught_up(place, &mut opened, (&flags.event, flags.dry_run))?;
+    let done = changed(place, (name, &mut opened), &known, (flags, !finished.is_empty()));
+    after(&finished, done)
+}
+
+/// Says what is left to be said; `resumed`: where nothing is, what was finished was all.
+fn changed(
+    place: &Place,
+    (name, opened): (&str, &mut Opened<Issuer<SqliteVault>>),
+    known: &Value,
+    (flags, resumed): (&ChangeFlags, bool),
+) -> Result<Answer, Failure> {
+    let event = event(known, &flags.event)?;
     let sold = sold(&opened.part, event, flags.article)?;
     let zones = flags.zones.as_deref().map(|named| opened.part.zones(&cell(event, "event"), named)).transpose()?;
     let moving = match &flags.seats {
         Some(file) => read_moves(&read(file)?, &plan_of(&opened.part, event)?.seats).map_err(IssuerError::from)?,
         None => Vec::new(),
     };
-    let (pairs, beyond) = planned(event, &sold, ((flags, zones.as_deref()), &moving))?;
+    let plan = planned(&opened.part, (known, event), &sold, (flags, zones.as_deref(), &moving))?;
+    let Planned { pairs, beyond, done } = plan;
+    if pairs.is_empty() && !resumed {
+        return fail(if beyond > 0 { beyond_reach(beyond) } else { nothing(flags) });
+    }
     let parts: Vec<&[Moving]> = pairs.iter().map(|pair| pair.moving.as_slice()).collect();
-    let (with, without) = judged(event, &parts, &moving)?;
+    let (with, without) = judged(event, &parts, (&moving, &done))?;
     let (text, mut json) = concerns(event, pairs.iter().map(|pair| &pair.before), false);
     let told = (beyond > 0).then(|| beyond_reach(beyond));
     json["beyond"] = beyond.into();
     json["seats_moved"] = with.into();
     json["seats_empty"] = without.into();
-    let seats = (!moving.is_empty()).then(|| {
+    json["seats_done"] = done.len().into();
+    let progress = format!("how far it is: tegata issuer {name} changes");
+    if pairs.is_empty() {
+        let lines = [format!("Nothing else is left to be changed; {progress}")].into_iter().chain(told);
+        return Ok(Answer::new(lines.collect::<Vec<_>>().join("\n"), json));
+    }
+    let seats = (with + without > 0).then(|| {
         format!(
             "{with} seats that people have are moved, and {without} that nobody has. Whichever of them nobody is moved onto is not sold any \
              more."
         )
     });
-    let lines = [text].into_iter().chain(seats).chain(unanswered(&json)).chain(told);
+    let moved = (!done.is_empty()).then(|| format!("{} lines of the file were moved before.", done.len()));
+    let lines = [text].into_iter().chain(seats).chain(moved).chain(unanswered(&json)).chain(told);
     let text = lines.collect::<Vec<_>>().join("\n");
     if flags.dry_run {
         return Ok(Answer::new(format!("{text}\nNothing was changed."), json));
@@ -302,27 +222,39 @@ fn change(place: &Place, name: &str, flags: &ChangeFlags) -> Result<Answer, Fail
         answer_until: now().time.after(flags.answer_days.saturating_mul(Time::DAY)),
         silence_refunds: flags.silence == Silence::Refunds,
     };
-    for Pair { before, after, .. } in pairs.iter().filter(|pair| !pair.moving.is_empty()) {
-        opened.part.off_sale(before, after)?;
-    }
-    for Pair { before, after, moving } in pairs {
-        let (post, wording) = (&mut place.post()?, wording.clone());
-        match moving.is_empty() {
-            true => opened.part.change(post, &before, Some(after), wording, now())?,
-            false => opened.part.move_seats(post, &before, (after, in_order(&moving)), wording, now())?,
-        };
-    }
+    let replacing = |Pair { before, after, moving }| Replacing {
+        before,
+        after: Some(after),
+        moves: (!moving.is_empty()).then(|| in_order(&moving)),
+    };
+    let all: Vec<Replacing> = pairs.into_iter().map(replacing).collect();
+    opened.part.change_all(&mut place.post()?, &all, &wording, now())?;
     let until = super::moment(wording.answer_until);
-    let text = format!(
-        "{text}\nHolders are told by their next update and may answer until {until}: tegata issuer {name} changes"
-    );
+    let text = format!("{text}\nHolders are told by their next update and may answer until {until}; {progress}");
     Ok(Answer::new(text, json))
 }
 
 fn cancel(place: &Place, name: &str, named: &str, wording: &str, dry_run: bool) -> Result<Answer, Failure> {
     let mut opened = place.issuer(name)?;
-    let known = report(place, &mut opened)?;
-    let event = event(&known, named)?;
+    let (known, finished) = caught_up(place, &mut opened, (named, dry_run))?;
+    let done = cancelled(place, (name, &mut opened), (&known, &finished), (named, wording, dry_run));
+    after(&finished, done)
+}
+
+fn cancelled(
+    place: &Place,
+    (name, opened): (&str, &mut Opened<Issuer<SqliteVault>>),
+    (known, finished): (&Value, &[Finished]),
+    (named, wording, dry_run): (&str, &str, bool),
+) -> Result<Answer, Failure> {
+    let over = format!("Cancelled. Everyone is paid back; how far that has come: tegata issuer {name} changes");
+    // It was the cancellation itself that was cut off.
+    let of = finished.first().map(|one| one.change.event.to_string());
+    let events = list(known, "events").iter().filter(|event| Some(cell(event, "event")) == of);
+    if events.filter_map(|event| event.get("cancelled")).any(Value::is_number) {
+        return Ok(Answer::new(over, json!({ "concerns": [] })));
+    }
+    let event = event(known, named)?;
     let sold = sold(&opened.part, event, None)?;
     // Of what is not sold any more people hear only where somebody holds it; called off it is with all others.
     let heard = sold.iter().filter(|one| one.now || holders(event, &one.terms) > 0);
@@ -331,12 +263,11 @@ fn cancel(place: &Place, name: &str, named: &str, wording: &str, dry_run: bool) 
     if dry_run {
         return Ok(Answer::new(format!("{text}\nNothing was cancelled."), json));
     }
-    for Sold { terms: before, .. } in &sold {
-        let wording = Wording { text: wording.to_owned(), answer_until: now().time, silence_refunds: true };
-        opened.part.change(&mut place.post()?, before, None, wording, now())?;
-    }
-    let text = format!("{text}\nCancelled. Everyone is paid back; how far that has come: tegata issuer {name} changes");
-    Ok(Answer::new(text, json))
+    let wording = Wording { text: wording.to_owned(), answer_until: now().time, silence_refunds: true };
+    let all: Vec<Replacing> =
+        sold.into_iter().map(|one| Replacing { before: one.terms, after: None, moves: None }).collect();
+    opened.part.change_all(&mut place.post()?, &all, &wording, now())?;
+    Ok(Answer::new(format!("{text}\n{over}"), json))
 }
 
 /// How many digits of a change's hash people see: enough to tell their own apart.
@@ -371,12 +302,16 @@ const MONEY: [(&str, &str); 5] = [
 fn changes(place: &Place, name: &str, as_csv: bool, retry: bool) -> Result<Answer, Failure> {
     let mut opened = place.issuer(name)?;
     let mut known = report(place, &mut opened)?;
+    let mut finished = Vec::new();
     if retry {
+        finished = opened.part.finish(&mut place.post()?, None, &recorded(&known), now())?;
         for change in list(&known, "changes").iter().filter(|change| cell(change, "failed") != "0") {
             opened.part.change_again(&mut place.post()?, &cell(change, "change"), now())?;
         }
         known = report(place, &mut opened)?;
     }
+    let cut_off = opened.part.unfinished(None, &recorded(&known))?.len();
+    known["cut_off"] = cut_off.into();
     let rows: Vec<Vec<String>> = list(&known, "changes")
         .iter()
         .map(|change| {
@@ -408,7 +343,13 @@ fn changes(place: &Place, name: &str, as_csv: bool, retry: bool) -> Result<Answe
         (_, true) => csv(&head, &rows),
         (_, false) => narrow(&head, &rows),
     };
-    Ok(Answer::new(text, known))
+    let cut_off = (cut_off > 0 && !as_csv).then(|| {
+        format!("{cut_off} changes more were cut off before the provider had them: `changes --retry` finishes them.")
+    });
+    let text = [text].into_iter().chain(cut_off).collect::<Vec<_>>().join("\n");
+    // A table stays one.
+    let first: &[Finished] = if as_csv { &[] } else { &finished };
+    after(first, Ok(Answer::new(text, known)))
 }
 
 /// The table without columns that say nothing in any row.

@@ -15,6 +15,7 @@ pub mod merchant;
 mod moved;
 pub mod opened;
 pub mod phone;
+mod planned;
 pub mod processor;
 pub mod provider;
 pub mod reach;

@@ -19,33 +19,37 @@ impl Seats {
     }
 }
 
-/// The lines that move seats of tickets under these terms, which `article` sells, or sold once. Where nobody has a seat, it goes with
-/// those that are sold `now`.
-pub fn moved_by(event: &Value, (terms, now): (&Terms, bool), article: Option<u64>, moving: &[Moving]) -> Vec<Moving> {
+/// The lines that move seats of tickets under these terms, of those of their category. `empty`: and the seats that nobody has, which go
+/// with one of the terms that lead to the same.
+pub fn moved_by(event: &Value, (terms, empty): (&Terms, bool), moving: &[Moving]) -> Vec<Moving> {
     let handle = terms.handle().to_string();
     let row = list(event, "terms").iter().find(|row| cell(row, "terms") == handle);
     let (ours, taken) = (Seats::of(row.unwrap_or(&Value::Null), "seats"), Seats::of(event, "taken"));
-    let reaches = |seat: u64| ours.has(seat) || (now && !taken.has(seat));
-    let of_these = |one: &&Moving| Some(one.from.article) == article && reaches(one.from.seat);
-    moving.iter().filter(of_these).cloned().collect()
+    let reaches = |seat: u64| ours.has(seat) || (empty && !taken.has(seat));
+    moving.iter().filter(|one| reaches(one.from.seat)).cloned().collect()
 }
 
-/// How many seats are moved with somebody who has them, and how many without: each line stands in one of the changes, and none of these
-/// moves anybody onto somebody else.
+/// How many seats are moved with somebody who has them, and how many without: each line stands in one of the changes, or is `done`, and
+/// none of these moves anybody onto somebody else.
 ///
 /// # Errors
 /// [`MovesError`]: the line is named.
-pub fn judged(event: &Value, changes: &[&[Moving]], moving: &[Moving]) -> Result<(usize, usize), IssuerError> {
+pub fn judged(
+    event: &Value,
+    changes: &[&[Moving]],
+    (moving, done): (&[Moving], &HashSet<usize>),
+) -> Result<(usize, usize), IssuerError> {
     let taken = Seats::of(event, "taken");
     let reached: HashSet<usize> = changes.iter().flat_map(|part| part.iter()).map(|one| one.line).collect();
-    if let Some(Moving { line, from, .. }) = moving.iter().find(|one| !reached.contains(&one.line)) {
+    let left = |one: &&Moving| !reached.contains(&one.line) && !done.contains(&one.line);
+    if let Some(Moving { line, from, .. }) = moving.iter().find(left) {
         return Err(MovesError::Beyond { line: *line, name: from.name.clone() }.into());
     }
     for part in changes {
         have_room(part, |seat| taken.has(seat))?;
     }
-    let with = moving.iter().filter(|one| taken.has(one.from.seat)).count();
-    Ok((with, moving.len() - with))
+    let with = moving.iter().filter(|one| reached.contains(&one.line) && taken.has(one.from.seat)).count();
+    Ok((with, reached.len() - with))
 }
 
 #[cfg(test)]

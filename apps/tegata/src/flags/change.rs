@@ -28,7 +28,7 @@ pub enum ChangeCommand {
         /// As CSV
         #[arg(long)]
         csv: bool,
-        /// Give those that failed another turn
+        /// Give those that failed another turn, and finish what was cut off before the provider had it
         #[arg(long)]
         retry: bool,
     },
@@ -70,6 +70,10 @@ pub struct ChangeFlags {
     /// moved onto is not sold any more
     #[arg(long)]
     pub seats: Option<PathBuf>,
+    /// The same lines were moved before and are meant once more, such as two that change places back: a number that they had not yet, from
+    /// 2 on. Said twice with the same number they are moved once
+    #[arg(long, value_name = "NUMBER", requires = "seats", value_parser = clap::value_parser!(u64).range(2..))]
+    pub again: Option<u64>,
     /// What people are told
     #[arg(long)]
     pub text: String,

@@ -84,6 +84,7 @@ pub fn changed(hall: &Hall<'_>) -> Result<Value, Failure> {
         called: None,
         zones: None,
         seats: None,
+        again: None,
         text: "The matinee is a week later".into(),
         answer_days: 7,
         silence: Silence::Accepts,
