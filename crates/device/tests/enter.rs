@@ -92,7 +92,7 @@ fn gates_that_cannot_hear_each_other_let_a_copy_in_and_the_presentations_convict
     venue.wallet.vault = copy;
     assert!(let_in(&venue.enter(1)), "it cannot know");
     let shown = |gate: usize| {
-        let key = tegata_core::record::RecordKey::numbered(tegata_core::record::Space::Log, 1);
+        let key = tegata_core::record::RecordKey::numbered(Space::Log, 1);
         let bytes = tegata_core::step::Records::get(&venue.gates[gate].device, &key).unwrap();
         LogEntry::from_bytes(&bytes).unwrap().shown.unwrap()
     };
@@ -178,7 +178,8 @@ fn each_wrong_ticket_has_its_own_answer_on_both_screens() {
     assert_eq!(venue.refusal(3, 1), EnterRefusal::GateNotTrusted);
     assert_eq!(venue.refusal(4, 1), EnterRefusal::GateNotTrusted);
     // Neither is one that shows another gate's certificate, whose key it does not have.
-    let own = std::mem::replace(&mut venue.gates[0].door.certificate, venue.gates[1].door.certificate.clone());
+    let anothers = venue.gates[1].door.certificate.clone();
+    let own = std::mem::replace(&mut venue.gates[0].door.certificate, anothers);
     assert_eq!(venue.refusal(0, 1), EnterRefusal::GateNotTrusted);
     venue.gates[0].door.certificate = own;
     // A wallet whose ticket was blocked shows it nowhere.
@@ -199,7 +200,7 @@ fn each_wrong_ticket_has_its_own_answer_on_both_screens() {
 
 /// Who has heard what a ticket has shown, and shows the same.
 enum Copyist {
-    Waits(Presented),
+    Waits(Box<Presented>),
     Shows,
     Over,
 }
@@ -214,7 +215,7 @@ impl Talk for Copyist {
         };
         match (self, heard) {
             (Self::Waits(copied), Some(EnterMessage::Examination(_))) => {
-                Step::new(Self::Shows, [Effect::Send(EnterMessage::Presented(copied).to_bytes())])
+                Step::new(Self::Shows, [Effect::Send(EnterMessage::Presented(*copied).to_bytes())])
             }
             (Self::Shows, Some(EnterMessage::Refused(why))) => Step::new(Self::Over, [Effect::Show(why)]),
             (state, _) => Step::new(state, vec![]),
@@ -242,7 +243,7 @@ fn what_a_ticket_has_shown_lets_nobody_in_again_at_this_gate_or_at_another() {
     for at in [0, 1] {
         let before = venue.log(at);
         let now = Now { time: venue.now, entropy: [50 + at as u8; 32] };
-        let (mut thief, mut frame) = WalletTap::touch(Copyist::Waits(copied.clone()), now.entropy).unwrap();
+        let (mut thief, mut frame) = WalletTap::touch(Copyist::Waits(Box::new(copied.clone())), now.entropy).unwrap();
         let mut gate = TerminalTap::waiting(GateEnter::new(venue.gates[at].door.clone()));
         let (mut told, mut seen) = (Vec::new(), Vec::new());
         while !thief.is_over() {
@@ -382,7 +383,7 @@ fn refused_again_and_again_and_then_let_in_convicts_nobody() {
     venue.now = DOORS;
     assert!(let_in(&venue.enter(0)));
     let device = &venue.gates[0].device;
-    let found = device.vault.scan(tegata_core::record::Space::Log, &[], usize::MAX).unwrap();
+    let found = device.vault.scan(Space::Log, &[], usize::MAX).unwrap();
     let shown: Vec<Shown> =
         found.iter().map(|(_, bytes)| LogEntry::from_bytes(bytes).unwrap().shown.unwrap()).collect();
     let gate = venue.gates[0].door.certificate.claimed().subject.device();
@@ -409,7 +410,7 @@ fn a_gate_that_has_brought_up_its_log_still_says_that_an_entry_came_in() {
     let mut venue = Venue::new(Algorithm::Ed25519, ticket_terms());
     venue.touch(0, 1, 3);
     let mut batch = Batch::default();
-    batch.remove(tegata_core::record::RecordKey::numbered(tegata_core::record::Space::Log, 1));
+    batch.remove(tegata_core::record::RecordKey::numbered(Space::Log, 1));
     venue.gates[0].device.vault.commit(&batch).unwrap();
     assert_eq!(venue.refusal(0, 1), EnterRefusal::Used);
     assert_eq!(venue.refusal(0, 1), EnterRefusal::Inside, "the wallet knows by that, and shows its next entry");
@@ -472,7 +473,7 @@ fn a_gate_that_stored_and_did_not_open_opens_once() {
     let mut batch = Batch::default();
     batch.put(Usage::key(CARD, 1), usage.to_bytes());
     venue.gates[0].device.vault.commit(&batch).unwrap();
-    let key = tegata_core::record::RecordKey::numbered(tegata_core::record::Space::Log, 1);
+    let key = tegata_core::record::RecordKey::numbered(Space::Log, 1);
     let entry = tegata_core::step::Records::get(&venue.gates[0].device, &key).unwrap();
     let shown = LogEntry::from_bytes(&entry).unwrap().shown.unwrap();
     let attempt = Attempt {
