@@ -96,9 +96,11 @@ fn a_switch_is_set_up_by_its_operator() {
     assert!(running.address.starts_with("127.0.0.1:"));
     assert_eq!(running.said["emergency"], serde_json::json!(["112", "911"]));
     assert_eq!(running.said["relay"], "127.0.0.1", "callers hear that their time ends");
+    assert!(running.said["relayed_at_once"].as_u64().unwrap() > 0, "{}", running.said);
     drop(running);
     let silent = Running::start(&data, &[&run[..], &["--end-to-end"]].concat());
     assert!(silent.said["relay"].is_null());
+    assert_eq!(silent.said["relayed_at_once"], 0);
     drop(silent);
     let nowhere = ["switch", "exchange", "run", "--listen", "0.0.0.0:0", "--announcement", "none"];
     bad(&data, &nowhere, "name an address of it (--relay)");

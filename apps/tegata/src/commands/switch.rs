@@ -28,6 +28,9 @@ pub const REALM: &str = "tegata";
 /// How long a switch that ends begins to send what waits, and how long it waits for each answer.
 const HASTE: Duration = Duration::from_secs(3);
 
+/// Said to whoever starts a switch that could connect more calls than it can relay.
+const MORE_FILES: &str = " (more, four files each, with a higher hard limit of open files: ulimit -Hn)";
+
 /// Does it.
 pub fn run(place: &Place, screen: Screen, name: &str, command: SwitchCommand) -> Result<Answer, Failure> {
     match command {
@@ -274,7 +277,7 @@ fn open(
     while switch.prune(now().time, keep)? > 0 {}
     let phones = Phones::read(folder.path())?;
     let known = phones.0.keys().cloned().collect();
-    let (emergency, relay) = (config.emergency.numbers.clone(), config.relay);
+    let (emergency, relay, most_calls) = (config.emergency.numbers.clone(), config.relay, config.most_calls);
     let paid = paid_by_trunk(&operators);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut desk = Desk::new(switch);
@@ -296,14 +299,18 @@ fn open(
             // Whoever runs it must know that before somebody needs help.
             if emergency.is_empty() { "It takes no calls for help, since it has no trunk for them (--trunk). " } else { "" },
             match relay {
-                Some(at) => format!("Voice goes through it at {at}, and callers hear it before paid time ends. "),
+                Some(at) => format!(
+                    "Voice goes through it at {at}, of {} calls at once{}, and callers hear it before paid time ends. ",
+                    sip.most_relayed(),
+                    if sip.most_relayed() == most_calls { "" } else { MORE_FILES }
+                ),
                 None => "Voice goes from end to end: callers hear nothing before paid time ends, and are warned by a text alone \
                          (--relay ADDRESS). "
                     .to_owned(),
             }
         );
         let json = json!({ "listening": address.to_string(), "recovered": recovered, "emergency": emergency,
-            "relay": relay.map(|at| at.to_string()) });
+            "relay": relay.map(|at| at.to_string()), "relayed_at_once": sip.most_relayed() });
         screen.show(&Answer::new(text, json));
         let (stop, stopped) = tokio::sync::watch::channel(false);
         tokio::spawn(async move {
