@@ -415,7 +415,7 @@ async fn calls_beyond_what_can_be_relayed_are_refused_where_all_are_to_be() {
     })
     .await;
     let callee = town.callee("callee", 1, &[]);
-    let caller = town.caller("caller", 1, &["-d", "3000"]);
+    let caller = town.caller("caller", 1, &["-d", "5000"]);
     answered(&mut control).await;
     let to = Some((town.switch.address(), "0912345"));
     let refused = Start { scenario: "caller_no_line", port: others, to, ..Start::default() }.run();

@@ -51,10 +51,13 @@ impl Count {
     }
 
     fn one_more(&self) -> Result<Counted, Error> {
-        let room = |open: usize| (open < self.most).then_some(open + 1);
-        match self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room) {
-            Ok(_) => Ok(Counted(self.open.clone())),
-            Err(open) => Err(Error::other(format!("{open} calls are relayed, and no more may be"))),
+        let before = self.open.fetch_add(1, Ordering::Relaxed);
+        // Dropped, it counts no more.
+        let counted = Counted(self.open.clone());
+        if before < self.most {
+            Ok(counted)
+        } else {
+            Err(Error::other(format!("{} calls are relayed, and no more may be", self.most)))
         }
     }
 }
