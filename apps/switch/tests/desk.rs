@@ -273,8 +273,8 @@ fn units_shorter_than_a_second_are_paid_by_links_until_the_card_ends() {
     let called = town.call("09450003", None, &mut person).expect("called");
     let receipt = called.receipt.clone().unwrap_or_else(|| panic!("no receipt: {called:?} {:?}", person.heard));
     assert_eq!((receipt.used.minor(), receipt.ended), (FACE, CallEnd::PaidTimeOver), "{called:?} {:?}", person.heard);
-    // What is paid, and the one unit that is the switch's risk.
-    assert_eq!(receipt.lasted, Some((FACE / PRICE + 1) * SHORT));
+    // What is paid, and not a unit more: the wallet has said that no link follows.
+    assert_eq!(receipt.lasted, Some(FACE / PRICE * SHORT));
     assert!(person.heard.iter().any(|heard| matches!(heard, CallerNotice::Warned(_))), "{:?}", person.heard);
     town.agree(FACE);
 }

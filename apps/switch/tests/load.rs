@@ -1,5 +1,5 @@
-//! A thousand paid calls at once, a hundred new ones a second: phones with wallets of their own, a switch on a real database, and sipp
-//! at the other end of its trunk. Afterwards everybody agrees on what each call cost.
+//! A thousand paid calls at once, a hundred new ones a second, their voice through the switch: phones with wallets of their own, a switch on a
+//! real database, and sipp at the other end of its trunk. Afterwards everybody agrees on what each call cost.
 
 #[path = "../../../crates/sip/tests/support/mod.rs"]
 mod support;
@@ -95,7 +95,14 @@ fn a_thousand_paid_calls_at_once_and_a_hundred_a_second() {
     let callees = free_port();
     let mut config = Config::new(std::net::SocketAddr::from(([127, 0, 0, 1], 0)), "town");
     config.trunks = vec![support::town::trunk("callees", "09", callees, false)];
+    // As a switch runs by itself: each call's voice goes through it.
+    config.relay = Some(config.listen.ip());
     let (sip, mut control) = runtime.block_on(tegata_sip::Switch::start(config, Sesame)).expect("the switch starts");
+    let relayed = sip.most_relayed() as u64;
+    assert!(
+        relayed >= PHONES,
+        "{relayed} calls can be relayed, {PHONES} must be: raise the hard limit of open files (ulimit -Hn) to 8,000"
+    );
     let (at, (stop, stopped)) = (sip.address(), watch::channel(false));
     let handle = runtime.handle().clone();
     let desk = std::thread::spawn(move || {

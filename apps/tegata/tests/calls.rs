@@ -15,13 +15,17 @@ fn a_day_of_calls_costs_to_the_cent_what_it_should() {
     let played = good(folder.path(), &["replay", "calls", "--calls", "400", "--phones", "30", "--seed", "5"]);
     let figure = |name: &str| played[name].as_u64().unwrap();
     assert_eq!((figure("calls"), figure("mispriced"), figure("unexplained")), (400, 0, 0), "{played}");
-    // Neither side: callers pay one unit ahead, and more than that only as the agreed least; the last link's unit is the operator's.
+    // Neither side: callers pay one unit ahead, and more than that only as the agreed least.
     assert!(figure("max_units_at_risk") <= 1 && figure("connected") > 200 && figure("cut") > 3, "{played}");
     assert_eq!(
         figure("max_units_paid_ahead").max(figure("max_units_served_ahead")),
         figure("max_units_at_risk"),
         "{played}"
     );
+    // Links are on their way for longer than a unit: what is at risk is that, and calls that vanished count.
+    let (most, way) = (figure("max_ms_served_ahead_by_links"), figure("longest_way_and_back_ms"));
+    assert!(figure("paid_by_links") > 3 && most > 0 && most <= way.max(500), "{played}");
+    assert_eq!(figure("beyond_a_unit_and_the_way"), 0, "{played}");
     assert!(figure("vanished") > 3 && figure("unanswered") > 10, "{played}");
     assert_eq!(figure("lost_cents"), figure("owed_cents"), "{played}");
 }
@@ -96,9 +100,11 @@ fn a_switch_is_set_up_by_its_operator() {
     assert!(running.address.starts_with("127.0.0.1:"));
     assert_eq!(running.said["emergency"], serde_json::json!(["112", "911"]));
     assert_eq!(running.said["relay"], "127.0.0.1", "callers hear that their time ends");
+    assert!(running.said["relayed_at_once"].as_u64().unwrap() > 0, "{}", running.said);
     drop(running);
     let silent = Running::start(&data, &[&run[..], &["--end-to-end"]].concat());
     assert!(silent.said["relay"].is_null());
+    assert_eq!(silent.said["relayed_at_once"], 0);
     drop(silent);
     let nowhere = ["switch", "exchange", "run", "--listen", "0.0.0.0:0", "--announcement", "none"];
     bad(&data, &nowhere, "name an address of it (--relay)");

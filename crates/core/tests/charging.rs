@@ -312,7 +312,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
-    fn nobody_has_more_than_one_unit_at_risk_by_links_once_a_second_is_over(
+    fn by_links_a_unit_is_at_risk_or_what_is_on_its_way(
         price in 1..1_000u64,
         setup in 0..200u64,
         length in prop::sample::select(vec![100u64, 250, 999]),
@@ -325,19 +325,37 @@ proptest! {
         let budget = setup + units.max(minimum) * price;
         let (stopped, committed, moments) = play_links(&agreed, delay, budget, hangs_up);
         let lasted = stopped.lasted.expect("answered");
+        // The way to the payer and back may take longer than a unit; the first link is waited for a second.
+        let on_the_way = delay.min(1_000).div_ceil(length).max(1);
         prop_assert!(stopped.cost <= budget && committed <= budget);
         for moment in &moments {
             prop_assert!(moment.ahead() <= moment.most_ahead(&agreed), "{:?}", moment);
-            // The way to the payer and back takes longer than a unit: the first link is waited for a second.
-            let units = if moment.lasted <= 1_000 { 1_000u64.div_ceil(length) } else { 1 };
-            prop_assert!(moment.behind() <= price * units, "{:?}", moment);
+            prop_assert!(moment.behind() <= price * on_the_way, "{:?}", moment);
         }
         let due = agreed.cost(Some(lasted)).expect("small");
-        // What was given and not paid for: a unit, or what a second comes to where the first link never came.
-        let most = if stopped.cost > setup { price } else { price * 1_000u64.div_ceil(length).max(minimum) };
+        // What was given and not paid for: that, or the least where the first link never came.
+        let most = price * if stopped.cost > setup { on_the_way } else { on_the_way.max(minimum) };
         prop_assert!(due - stopped.cost <= most, "{} {:?}", due, stopped);
         // What was paid and goes back: the unit ahead, or the minimum of a call that ended at once.
         prop_assert!(stopped.unused <= price, "{:?}", stopped);
+    }
+}
+
+#[test]
+fn calls_paid_by_links_are_not_cut_where_the_way_is_long_and_are_where_the_money_ends() {
+    for length in [100, 150, 250, 500, 999] {
+        // Three tenths of a second there and back, and twice that, as SIP may take.
+        for delay in [0, 20, 300, 600] {
+            let agreed = agreed(&Rate { setup: 0, price: 2, length, minimum: 1, ..rate("", None, 1) });
+            let (stopped, _, moments) = play_links(&agreed, delay, 1_000_000, 30_000);
+            assert_eq!(stopped.lasted, Some(30_000), "{length} {delay}");
+            let due = agreed.cost(Some(30_000)).expect("small");
+            assert!(due - stopped.cost <= 2 * (delay / length), "{length} {delay}: {stopped:?}");
+            assert_eq!(moments.iter().map(|moment| moment.lasted).max(), Some(30_000), "to its end");
+            // What the last of the links pays for is all that is served.
+            let (stopped, committed, _) = play_links(&agreed, delay, 400, 300_000);
+            assert_eq!((stopped.lasted, stopped.cost, committed), (Some(200 * length), 400, 400), "{length} {delay}");
+        }
     }
 }
 

@@ -29,8 +29,12 @@ pub struct Config {
     /// Media go through the switch at this address of it, four UDP ports a call that the system chooses: neither side sees the other's
     /// address, and the caller hears a tone before the end. `None`: they go from end to end, and the switch sees nothing of them.
     pub relay: Option<IpAddr>,
-    /// A call for whose media no port is left is refused (503); else they go from end to end, as those of a call for help always do then.
+    /// Media go through the switch or not at all: a call for which no relay is left is refused (503), and whoever hears on the switch's own
+    /// machine hears nothing. Else they go from end to end then, as those of a call for help always do.
     pub relay_all: bool,
+    /// Calls whose media go through the switch at once, at most. `None`: as many as this process may have files for, less what it needs
+    /// itself ([`crate::Switch::most_relayed`]).
+    pub most_relayed: Option<usize>,
     /// What the caller is told by voice after that tone, where media are relayed. `None`: the tone is all.
     pub announcement: Option<Announcement>,
     /// Limits of time.
@@ -124,6 +128,7 @@ impl Config {
             most_calls: 10_000,
             relay: None,
             relay_all: true,
+            most_relayed: None,
             announcement: None,
             limits: Limits::default(),
         }

@@ -98,7 +98,8 @@ impl Drop for Switch {
 }
 
 impl Switch {
-    /// Listens, and answers from now on. Must be called inside a tokio runtime.
+    /// Listens, and answers from now on. Must be called inside a tokio runtime. Lets this process have as many files open as the system
+    /// allows: calls whose media are relayed need four each.
     pub async fn start(config: Config, passwords: impl Passwords) -> Result<(Self, Control), StartError> {
         if let Some(missing) = config.emergency.trunks.iter().find(|name| config.trunk(name).is_none()) {
             return Err(StartError::NoTrunk(missing.clone()));
@@ -106,6 +107,7 @@ impl Switch {
         if let Some(address) = config.relay {
             media::check(address).map_err(|error| StartError::Relay(address, error))?;
         }
+        let most_relayed = config.most_relayed.unwrap_or(usize::MAX).min(media::files::calls(media::files::raise()));
         let stop = CancellationToken::new();
         let (endpoint, local) = wire::open(config.listen, config.external, config.tcp, None, &stop).await?;
         let incoming = endpoint.incoming_transactions()?;
@@ -122,7 +124,7 @@ impl Switch {
             endpoint: endpoint.inner.clone(),
             phones: Phones::new(Box::new(passwords)),
             clock: Clock::new(),
-            relays: media::Count::default(),
+            relays: media::Count::up_to(most_relayed),
             registry: Mutex::default(),
             events: told,
             charging: AtomicBool::new(true),
@@ -144,6 +146,12 @@ impl Switch {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.shared.local
+    }
+
+    /// Calls whose media can go through it at once, at most; 0: they go from end to end.
+    pub fn most_relayed(&self) -> usize {
+        let config = &self.shared.config;
+        config.relay.map_or(0, |_| self.shared.relays.most().min(config.most_calls))
     }
 
     /// Now, by the clock of its events.

@@ -3,10 +3,11 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
-use support::town::{OnePhone, Town, next};
-use support::{Sipp, sipp_is_missing};
+use support::town::{OnePhone, Town, next, trunk};
+use support::{Sipp, Start, free_port, sipp_is_missing};
 use tegata_sip::reason::Reason;
 use tegata_sip::{Announcement, By, CallId, Command, Config, Control, Event, Shown, StartError, Switch};
 use tokio::net::UdpSocket;
@@ -347,6 +348,122 @@ async fn calls_go_through_a_relay_as_they_go_without() {
     ] {
         eprintln!("{caller} calls {callee}");
         town.call(caller, callee).await;
+    }
+}
+
+/// The ports of voice in all that it has sent and heard.
+fn ports_in(sipp: &Sipp) -> BTreeSet<u16> {
+    let text = std::fs::read_to_string(sipp.file("messages")).expect("its messages");
+    text.lines().filter_map(|line| line.strip_prefix("m=audio ")?.split(' ').next()?.parse().ok()).collect()
+}
+
+/// Lets the next call proceed, and waits until it is answered.
+async fn answered(control: &mut Control) {
+    loop {
+        match next(control).await {
+            Event::Asked { call, called, route, .. } => {
+                let proceed = Command::Proceed { call, to: called, route, shown_as: Shown::Anonymous };
+                control.commands.send(proceed).expect("the switch runs");
+            }
+            Event::Answered { .. } => return,
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_beyond_what_can_be_relayed_go_from_end_to_end() {
+    if sipp_is_missing() {
+        return;
+    }
+    let (town, mut control) = Town::charged(false, |config| {
+        (config.relay, config.relay_all, config.most_relayed) = (Some(HERE), false, Some(2));
+    })
+    .await;
+    assert_eq!(town.switch.most_relayed(), 2);
+    let callee = town.callee("callee", 3, &["-mp", "17000"]);
+    let caller = town.caller("caller", 3, &["-mp", "18000", "-r", "10", "-d", "3000"]);
+    for _ in 0..3 {
+        answered(&mut control).await;
+    }
+    let sizes = town.switch.sizes();
+    assert_eq!((sizes.calls, sizes.relays), (3, 2), "the third one goes without");
+    let (caller, callee) = (caller.watch(|| {}).await, callee.watch(|| {}).await);
+    // Each side has its own port and one of the switch for each relayed call; in the third call each sees the other's.
+    let (at_caller, at_callee) = (ports_in(&caller), ports_in(&callee));
+    let own: BTreeSet<u16> = at_caller.intersection(&at_callee).copied().collect();
+    assert_eq!((own.len(), at_caller.len(), at_callee.len()), (2, 4, 4), "{at_caller:?} {at_callee:?}");
+    town.is_empty(Duration::from_secs(5)).await;
+    // There is room again.
+    let callee = town.callee("callee", 1, &[]);
+    let caller = town.caller("caller", 1, &["-d", "1000"]);
+    answered(&mut control).await;
+    assert_eq!(town.switch.sizes().relays, 1);
+    caller.succeeds().await;
+    callee.succeeds().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_beyond_what_can_be_relayed_are_refused_where_all_are_to_be() {
+    if sipp_is_missing() {
+        return;
+    }
+    let others = free_port();
+    let (town, mut control) = Town::charged(false, |config| {
+        (config.relay, config.most_relayed) = (Some(HERE), Some(1));
+        config.trunks.push(trunk("others", "07", others, false));
+    })
+    .await;
+    let callee = town.callee("callee", 1, &[]);
+    let caller = town.caller("caller", 1, &["-d", "5000"]);
+    answered(&mut control).await;
+    let to = Some((town.switch.address(), "0912345"));
+    let refused = Start { scenario: "caller_no_line", port: others, to, ..Start::default() }.run();
+    let by = loop {
+        match next(&mut control).await {
+            Event::Asked { call, called, route, .. } => {
+                let proceed = Command::Proceed { call, to: called, route, shown_as: Shown::Anonymous };
+                control.commands.send(proceed).expect("the switch runs");
+            }
+            Event::Ended { by, .. } => break by,
+            _ => {}
+        }
+    };
+    assert_eq!(by, By::Switch("no ports for media"));
+    refused.succeeds().await;
+    assert_eq!(town.switch.sizes().relays, 1, "the first one goes on");
+    caller.succeeds().await;
+    callee.succeeds().await;
+}
+
+/// An address of this machine that others can send to; `None`: it has none but the loopback's.
+fn outer() -> Option<IpAddr> {
+    let socket = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    // Nothing is sent: the system says from where it would be.
+    socket.connect((Ipv4Addr::new(203, 0, 113, 1), 9)).ok()?;
+    socket.local_addr().ok().map(|at| at.ip()).filter(|own| !own.is_loopback())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_on_the_switchs_own_machine_is_heard_from_end_to_end() {
+    if sipp_is_missing() {
+        return;
+    }
+    let Some(own) = outer() else {
+        eprintln!("SKIPPED: this machine has no address but the loopback's");
+        return;
+    };
+    for (relay_all, relays) in [(false, 0), (true, 1)] {
+        let (town, mut control) =
+            Town::charged(false, |config| (config.relay, config.relay_all) = (Some(own), relay_all)).await;
+        let callee = town.callee("callee", 1, &["-mp", "17000"]);
+        let caller = town.caller("caller", 1, &["-mp", "18000", "-d", "1000"]);
+        answered(&mut control).await;
+        assert_eq!(town.switch.sizes().relays, relays);
+        let (caller, callee) = (caller.watch(|| {}).await, callee.watch(|| {}).await);
+        let (at_caller, at_callee) = (ports_in(&caller), ports_in(&callee));
+        assert_eq!(at_caller == at_callee, relays == 0, "each sees the other: {at_caller:?} {at_callee:?}");
+        town.is_empty(Duration::from_secs(5)).await;
     }
 }
 

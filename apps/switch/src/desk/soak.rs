@@ -15,8 +15,11 @@ const LINES: u64 = 200;
 const LASTS: u64 = 180_000;
 /// Milliseconds from one look to the next.
 const STEP: u64 = 1_000;
-/// By how much memory may grow, in KiB.
+/// By how much memory may grow, in KiB: the database's cache fills while it does.
 const MOST: u64 = 4 * 1024;
+/// By how much it may grow in the second half of a long run, in KiB, when that cache is full; a run is long from an hour on.
+const MOST_AT_LAST: u64 = 1024;
+const LONG: u64 = 3_600_000;
 
 static SECONDS: AtomicU64 = AtomicU64::new(0);
 
@@ -138,7 +141,7 @@ fn two_hundred_calls_at_once_all_day_leave_the_switch_as_small_as_it_was() {
     let mut exchange = Exchange { desk, wallet: &template, seed, caller, phones, dialled: 0, ms: 0 };
     #[allow(clippy::float_arithmetic, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // hours, not money
     let steps = ((hours * 3_600_000.0) as u64 / STEP).max(3 * LASTS / STEP);
-    let (mut first, mut most) = (0, 0);
+    let (mut first, mut quarter, mut half, mut most) = (0, 0, 0, 0);
     for step in 0..steps {
         exchange.ms = step * STEP;
         SECONDS.store(exchange.ms / 1_000, Ordering::Relaxed);
@@ -148,16 +151,25 @@ fn two_hundred_calls_at_once_all_day_leave_the_switch_as_small_as_it_was() {
         if exchange.ms == 2 * LASTS {
             first = memory_kib();
         }
+        if step == steps / 4 {
+            quarter = memory_kib();
+        }
+        if step == steps / 2 {
+            half = memory_kib();
+        }
     }
     let last = memory_kib();
     let done = exchange.desk.done();
     println!(
-        "soak: {} calls in {} simulated minutes, {most} at once; {first} KiB after the first of each line, {last} KiB at the end",
+        "soak: {} calls in {} simulated minutes, {most} at once; {first} KiB after the first of each line, {quarter} after a quarter, \
+         {half} half-way, {last} KiB at the end",
         done.asked,
         exchange.ms / 60_000
     );
     assert_eq!((done.refused, most as u64), (0, LINES), "{done:?}");
     assert!(done.ended + LINES >= done.asked && done.ended > LINES, "{done:?}");
     assert!(last < first + MOST, "{first} KiB grew to {last} KiB");
+    // Growth that goes on shows in the second half as well as in the first.
+    assert!(steps * STEP < LONG || last <= half + MOST_AT_LAST, "{half} KiB half-way grew to {last} KiB");
     assert!(exchange.desk.due.len() < 20 * LINES as usize, "{} things are due", exchange.desk.due.len());
 }

@@ -62,7 +62,7 @@ fn measured(folder: &std::path::Path, calls: usize) -> Result<Measured, Failure>
     for (wallet, card) in &mut day.phones {
         let caller = Caller { payer: wallet.payer(*card)?, called: CALLED.to_owned(), limit: None };
         let speaks = Some(LASTS * 1_000);
-        let plan = Plan { at: Time(START), rings: 1_000, speaks, ends: Some(CallEnd::CalledHungUp) };
+        let plan = Plan { at: Time(START), rings: 1_000, speaks, ends: Some(CallEnd::CalledHungUp), delay: 0 };
         let heard = call((&mut wallet.device, &mut day.switch), caller, plan)?;
         if heard.receipt.is_none_or(|receipt| receipt.lasted != speaks) {
             return fail("a call did not last as long as it should");

@@ -28,6 +28,9 @@ pub const REALM: &str = "tegata";
 /// How long a switch that ends begins to send what waits, and how long it waits for each answer.
 const HASTE: Duration = Duration::from_secs(3);
 
+/// Said to whoever starts a switch that could connect more calls than it can relay.
+const MORE_FILES: &str = " (more, four files each, with a higher hard limit of open files: ulimit -Hn)";
+
 /// Does it.
 pub fn run(place: &Place, screen: Screen, name: &str, command: SwitchCommand) -> Result<Answer, Failure> {
     match command {
@@ -274,7 +277,7 @@ fn open(
     while switch.prune(now().time, keep)? > 0 {}
     let phones = Phones::read(folder.path())?;
     let known = phones.0.keys().cloned().collect();
-    let (emergency, relay) = (config.emergency.numbers.clone(), config.relay);
+    let (emergency, relay, most_calls) = (config.emergency.numbers.clone(), config.relay, config.most_calls);
     let paid = paid_by_trunk(&operators);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut desk = Desk::new(switch);
@@ -296,14 +299,18 @@ fn open(
             // Whoever runs it must know that before somebody needs help.
             if emergency.is_empty() { "It takes no calls for help, since it has no trunk for them (--trunk). " } else { "" },
             match relay {
-                Some(at) => format!("Voice goes through it at {at}, and callers hear it before paid time ends. "),
+                Some(at) => format!(
+                    "Voice goes through it at {at}, of {} calls at once{}, and callers hear it before paid time ends. ",
+                    sip.most_relayed(),
+                    if sip.most_relayed() == most_calls { "" } else { MORE_FILES }
+                ),
                 None => "Voice goes from end to end: callers hear nothing before paid time ends, and are warned by a text alone \
                          (--relay ADDRESS). "
                     .to_owned(),
             }
         );
         let json = json!({ "listening": address.to_string(), "recovered": recovered, "emergency": emergency,
-            "relay": relay.map(|at| at.to_string()) });
+            "relay": relay.map(|at| at.to_string()), "relayed_at_once": sip.most_relayed() });
         screen.show(&Answer::new(text, json));
         let (stop, stopped) = tokio::sync::watch::channel(false);
         tokio::spawn(async move {
@@ -393,12 +400,40 @@ fn status(switch: &mut Switch<SqliteVault>) -> Result<Answer, Failure> {
         .iter()
         .map(|(_, tariff)| json!({ "issuer": tariff.issuer.to_string(), "unit": tariff.unit.name(), "tariff": tariff.number, "rates": tariff.rates.len() }))
         .collect();
+    let records = switch.records()?;
+    let paid = last_paid(&records);
+    let operators: Vec<Value> = paid
+        .iter()
+        .map(|(trunk, operator)| json!({ "trunk": trunk, "operator": operator.map(|party| party.to_string()) }))
+        .collect();
     let text = format!(
-        "Charges by {} tariffs, for {} sorts of telephone card. {waiting} records wait for the provider.",
+        "Charges by {} tariffs, for {} sorts of telephone card. {waiting} records wait for the provider.{}",
         exchange.tariffs.len(),
-        exchange.terms.len()
+        exchange.terms.len(),
+        in_words(&paid)
     );
-    Ok(Answer::new(text, json!({ "tariffs": tariffs, "cards": exchange.terms.len(), "waiting": waiting })))
+    let json = json!({ "tariffs": tariffs, "cards": exchange.terms.len(), "waiting": waiting, "operators": operators });
+    Ok(Answer::new(text, json))
+}
+
+/// Whom the last call through each trunk pays; `None`: the switch's owner.
+fn last_paid(records: &[CallRecord]) -> BTreeMap<&str, Option<PartyId>> {
+    let mut last: Vec<&CallRecord> = records.iter().collect();
+    last.sort_by_key(|record| record.number);
+    last.into_iter().filter_map(|record| Some((record.trunk.as_deref()?, record.operator))).collect()
+}
+
+fn in_words(paid: &BTreeMap<&str, Option<PartyId>>) -> String {
+    let owner = || "the switch's owner".to_owned();
+    let who = |(trunk, operator): (&&str, &Option<PartyId>)| {
+        format!("{} for {trunk}", operator.map_or_else(owner, |party| party.to_string()))
+    };
+    let lines: Vec<String> = paid.iter().map(who).collect();
+    if lines.is_empty() {
+        String::new()
+    } else {
+        format!(" By the last call through each trunk it pays {}.", lines.join(", "))
+    }
 }
 
 fn calls(records: &[CallRecord], as_csv: bool) -> Answer {
@@ -515,6 +550,15 @@ mod tests {
             operator: None,
             evidence: Hash::of(b"a call"),
         };
+        let party = PartyId([7; 16]);
+        let through =
+            |number, operator| CallRecord { number, operator, trunk: Some("carrier".to_owned()), ..record.clone() };
+        let several = [through(19, Some(party)), record.clone(), through(18, None)];
+        let paid = last_paid(&several);
+        assert_eq!(paid, BTreeMap::from([("carrier", Some(party))]), "the last one counts");
+        assert_eq!(in_words(&paid), format!(" By the last call through each trunk it pays {party} for carrier."));
+        assert!(in_words(&last_paid(&several[2..])).contains("the switch's owner for carrier"));
+        assert_eq!(in_words(&last_paid(&several[1..2])), "", "own phones");
         let records = [record];
         let (listed, as_csv) = (calls(&records, false), calls(&records, true));
         assert!(listed.text.contains("other side hung up") && !listed.text.contains("CalledHungUp"), "{}", listed.text);

@@ -48,7 +48,7 @@ pub enum SwitchCommand {
         most_calls: usize,
         /// Let the voice of every call go through the switch, at this IP address of it: neither side sees where the other is, and the caller
         /// hears three beeps and an announcement before paid time ends [default: the address of --listen, where that is one and no trunk is
-        /// on this machine; a call for which no port is left goes from end to end then]
+        /// on this machine; a call for which no port or file is left, or one side of which is on this machine, goes from end to end then]
         #[arg(long, value_name = "ADDRESS")]
         relay: Option<IpAddr>,
         /// Let voice go from end to end: the caller hears nothing before paid time ends, and is warned by a text alone

@@ -28,15 +28,18 @@ use tegata_wallet::Wallet;
 /// What a telephone card holds, in cents.
 const FACE: u64 = 2_000;
 /// What calls cost, as an issuer writes it. Nights are cheap, a service charges by the second and keeps its set-up charge, ships at sea are
-/// paid link by link; two of these have a least of several units.
+/// paid link by link, and so are aeroplanes, by the tenth of a second; two of these have a least of several units.
 const RATES: &str = "prefix,when,setup,price,seconds,minimum,kept\n\
     49,,0.05,0.12,60,1,\n\
     49,Mon-Sun 00:00-07:00,0.05,0.06,60,1,\n\
     1900,,0.30,0.02,1,10,yes\n\
     870,,0.10,0.01,0.5,4,\n\
+    871,,0.10,0.01,0.1,1,\n\
     ,,0.20,0.90,30,2,\n";
 /// Who is called.
-const CALLED: [&str; 5] = ["4930123456", "4989765432", "19005551234", "81312345678", "870773123456"];
+const CALLED: [&str; 6] = ["4930123456", "4989765432", "19005551234", "81312345678", "870773123456", "871773123456"];
+/// How long a word is on its way at most, in milliseconds: each call has a way of its own.
+const LONGEST_WAY: u64 = 150;
 /// The first second of the day: a Monday.
 pub const START: u64 = 20_000 * 86_400 + 4 * 86_400;
 
@@ -62,8 +65,16 @@ struct Counts {
     mispriced: u64,
     /// The most units that a caller had paid and that had not begun, beyond the agreed least.
     paid_ahead: u64,
-    /// The most units that an operator had let begin and that were not paid.
+    /// The most units that an operator had let begin and that were not paid, where a unit is no shorter than the way there and back.
     served_ahead: u64,
+    /// Calls that were paid by links.
+    by_links: u64,
+    /// The most milliseconds that an operator had served in one of them and that were not paid.
+    links_ahead: u64,
+    /// Those in which that was more than a unit and than what was on its way.
+    beyond: u64,
+    /// The most milliseconds that a switch which went down charged nothing for in one of them.
+    links_forgotten: u64,
     checks: u64,
     switch_ns: u64,
     seconds: u64,
@@ -100,8 +111,8 @@ pub fn run(screen: Screen, flags: &CallsFlags) -> Result<Answer, Failure> {
     let check_us = counts.switch_ns as f64 / 1_000.0 / counts.checks.max(1) as f64;
     let text = format!(
         "{} calls of {} phones: {} connected ({} hours), {} unanswered, {} refused, {} cut when the card was empty, {} cut off.\n\
-         {} mispriced; at most {} units at risk for callers beyond the agreed least, {} for the operator. Cards lost {}, the operator is \
-         owed {}; {unexplained} unexplained.\n\
+         {} mispriced; at most {} units at risk for callers beyond the agreed least, {} for the operator, {} ms where links pay ({} calls, {} ms there \
+         and back at most). Cards lost {}, the operator is owed {}; {unexplained} unexplained.\n\
          {check_us:.0} us of the switch's CPU for each word that it hears; {wall:.1} s.",
         flags.calls,
         flags.phones,
@@ -114,6 +125,9 @@ pub fn run(screen: Screen, flags: &CallsFlags) -> Result<Answer, Failure> {
         counts.mispriced,
         counts.paid_ahead,
         counts.served_ahead,
+        counts.links_ahead,
+        counts.by_links,
+        2 * LONGEST_WAY,
         money(sums.lost),
         money(sums.owed)
     );
@@ -121,10 +135,12 @@ pub fn run(screen: Screen, flags: &CallsFlags) -> Result<Answer, Failure> {
         "calls": flags.calls, "phones": flags.phones, "connected": counts.connected, "unanswered": counts.unanswered,
         "refused": counts.refused, "cut": counts.cut, "vanished": counts.vanished, "mispriced": counts.mispriced,
         "max_units_at_risk": most_at_risk, "max_units_paid_ahead": counts.paid_ahead,
-        "max_units_served_ahead": counts.served_ahead, "lost_cents": sums.lost, "owed_cents": sums.owed,
+        "max_units_served_ahead": counts.served_ahead, "paid_by_links": counts.by_links,
+        "max_ms_served_ahead_by_links": counts.links_ahead, "max_ms_forgotten_by_links": counts.links_forgotten,
+        "beyond_a_unit_and_the_way": counts.beyond, "longest_way_and_back_ms": 2 * LONGEST_WAY, "lost_cents": sums.lost, "owed_cents": sums.owed,
         "unexplained": unexplained, "switch_us_a_word": rounded(check_us, 1), "wall_s": rounded(wall, 1),
     });
-    if counts.mispriced + unexplained > 0 || most_at_risk > 1 {
+    if counts.mispriced + unexplained + counts.beyond > 0 || most_at_risk > 1 {
         return fail(format!("{text}\n{json}"));
     }
     Ok(Answer::new(text, json))
@@ -155,6 +171,7 @@ impl Priced {
         let (setup, price, length, least, kept) = match called {
             _ if called.starts_with("1900") => (30, 2, 1_000, 10, true),
             _ if called.starts_with("870") => (10, 1, 500, 4, false),
+            _ if called.starts_with("871") => (10, 1, 100, 1, false),
             _ if called.starts_with("49") && night => (5, 6, 60_000, 1, false),
             _ if called.starts_with("49") => (5, 12, 60_000, 1, false),
             _ => (20, 90, 30_000, 2, false),
@@ -186,6 +203,14 @@ impl Priced {
     fn served_ahead(&self, stands: &Stands) -> u64 {
         self.begun(stands.spoke).saturating_sub(self.paid(stands.stored))
     }
+    /// Milliseconds that were spoken and are not paid.
+    fn ms_ahead(&self, stands: &Stands) -> u64 {
+        stands.spoke.saturating_sub(self.paid(stands.stored) * self.length)
+    }
+    /// Its units are shorter than a second.
+    fn is_by_links(&self) -> bool {
+        self.length < 1_000
+    }
 }
 
 impl Counts {
@@ -211,24 +236,42 @@ impl Counts {
         };
         let (is_cut, priced) = (receipt.ended == CallEnd::PaidTimeOver, Priced::of(called, plan.at.0));
         self.cut += u64::from(is_cut);
-        let (due, used) = (priced.cost(answered), receipt.used.minor());
-        // Links are too short to be waited for: the switch lets a unit begin for each that it has, and one more, which nobody pays.
-        let unpaid = if is_cut && priced.length < 1_000 { priced.price } else { 0 };
-        if plan.ends.is_none() {
+        let (due, used, way) = (priced.cost(answered), receipt.used.minor(), 2 * plan.delay);
+        // It ended before anything beyond the set-up charge could come: that is paid with the answer at the soonest (R24).
+        let is_early = answered.is_some_and(|spoke| spoke < way);
+        // A link is sent as the unit before its own begins; where that is too late for the way, what is on it is not paid.
+        let on_the_way = if priced.is_by_links() { way.div_ceil(priced.length).saturating_sub(1) } else { 0 };
+        let is_right = match plan.ends {
             // Both went down: the switch charges what is certain, and not more than was spoken.
-            self.vanished += 1;
-            self.mispriced += u64::from(used > due);
+            None => used <= due,
+            Some(_) if is_early => used == priced.setup,
+            Some(_) => used <= due && due - used <= on_the_way * priced.price,
+        };
+        self.vanished += u64::from(plan.ends.is_none());
+        self.mispriced += u64::from(!is_right);
+        // What was spoken and is not charged, whatever was paid.
+        let lost = if is_early {
+            priced.begun(heard.spoke).saturating_sub(priced.paid(used))
         } else {
-            self.mispriced += u64::from(used + unpaid != due);
+            due.saturating_sub(used).div_ceil(priced.price)
+        };
+        self.by_links += u64::from(priced.is_by_links());
+        if priced.is_by_links() && plan.ends.is_none() {
+            // Certain is what had begun with the last link that was stored, although more was paid: what that loses a switch is its own doing.
+            self.links_forgotten = self.links_forgotten.max(lost * priced.length);
+        } else if on_the_way == 0 {
+            self.served_ahead = self.served_ahead.max(lost);
         }
         for stands in &heard.stood {
             self.paid_ahead = self.paid_ahead.max(priced.paid_ahead(stands));
-            self.served_ahead = self.served_ahead.max(priced.served_ahead(stands));
+            if on_the_way == 0 {
+                self.served_ahead = self.served_ahead.max(priced.served_ahead(stands));
+            }
         }
-        // What was spoken and is not charged, whatever was paid. A switch that goes down as the last links of a card run out charges what was
-        // certain with the last of them: what that loses it is its own doing.
-        if plan.ends.is_some() || priced.length >= 1_000 {
-            self.served_ahead = self.served_ahead.max(due.saturating_sub(used).div_ceil(priced.price));
+        if priced.is_by_links() {
+            let most = heard.stood.iter().map(|stands| priced.ms_ahead(stands)).max().unwrap_or(0);
+            self.links_ahead = self.links_ahead.max(most);
+            self.beyond += u64::from(most > way.max(priced.length));
         }
     }
 }
@@ -307,7 +350,8 @@ impl<S: Vault> Day<S> {
             45..80 => CALLED[1],
             80..92 => CALLED[2],
             92..97 => CALLED[3],
-            _ => CALLED[4],
+            97..99 => CALLED[4],
+            _ => CALLED[5],
         };
         let speaks = match draw(2, 100) {
             0..12 => None,
@@ -321,7 +365,7 @@ impl<S: Vault> Day<S> {
             3..50 => Some(CallEnd::HungUp),
             _ => Some(CallEnd::CalledHungUp),
         };
-        let plan = Plan { at: Time(at), rings: draw(5, 25_000), speaks, ends };
+        let plan = Plan { at: Time(at), rings: draw(5, 25_000), speaks, ends, delay: draw(7, LONGEST_WAY + 1) };
         let now = moment(Time(at));
         hang_up_all(&mut wallet.device, now)?;
         take_up_all(&mut wallet.device, *card, now)?;

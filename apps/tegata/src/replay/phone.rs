@@ -1,4 +1,5 @@
-//! One call in a time of its own: wallet and switch say to each other what they do over SIP, and the clock stands still in between.
+//! One call in a time of its own: wallet and switch say to each other what they do over SIP, and each word is on its way for as long as the
+//! call's plan says.
 
 use crate::measure::thread_nanoseconds;
 use crate::screen::Failure;
@@ -23,6 +24,8 @@ pub struct Plan {
     pub speaks: Option<u64>,
     /// Who ends it; `None`: both vanish.
     pub ends: Option<CallEnd>,
+    /// How long a word is on its way, in milliseconds; also that somebody has answered.
+    pub delay: u64,
 }
 
 /// How the two stand at a moment of a call.
@@ -41,7 +44,7 @@ pub struct Stands {
 pub struct Heard {
     /// The switch's receipt, if it signed one.
     pub receipt: Option<CallReceipt>,
-    /// How long they spoke.
+    /// How long they spoke, by the switch's clock.
     pub spoke: u64,
     /// It rang.
     pub rang: bool,
@@ -55,16 +58,27 @@ pub struct Heard {
     pub switch_ns: u64,
 }
 
+/// Words on their way, each with when it arrives.
+type Words = VecDeque<(u64, Vec<u8>)>;
+
+/// The next one, if it has arrived by now.
+fn arrived(words: &mut Words, now: u64) -> Option<Vec<u8>> {
+    words.front().filter(|(at, _)| *at <= now)?;
+    words.pop_front().map(|(_, word)| word)
+}
+
 /// A call under way.
 struct Line<'a, W, S> {
     wallet: WalletTap<WalletCall>,
     right: TerminalTap<SwitchCall>,
     sides: (&'a mut Device<W>, &'a mut Switch<S>),
-    up: VecDeque<Vec<u8>>,
-    down: VecDeque<Vec<u8>>,
+    up: Words,
+    down: Words,
     plan: Plan,
     ms: u64,
     answered: Option<u64>,
+    /// When the wallet will hear of the answer.
+    hears: Option<u64>,
     hung_up: Option<CallEnd>,
     heard: Heard,
 }
@@ -78,10 +92,11 @@ pub fn call<W: Vault, S: Vault>(
     let called = caller.called.clone();
     let (wallet, hello) = WalletTap::touch(WalletCall::new(caller), entropy::fresh())?;
     let right = sides.1.tap(&called)?;
-    let (up, down) = (VecDeque::from([hello]), VecDeque::new());
+    let (up, down) = (VecDeque::from([(plan.delay, hello)]), VecDeque::new());
     let heard = Heard::default();
-    let mut line = Line { wallet, right, sides, up, down, plan, ms: 0, answered: None, hung_up: None, heard };
-    line.carry()?;
+    let (answered, hears, hung_up) = (None, None, None);
+    let mut line = Line { wallet, right, sides, up, down, plan, ms: 0, answered, hears, hung_up, heard };
+    line.settle()?;
     if line.heard.rang {
         line.ms += plan.rings;
         match plan.speaks {
@@ -94,6 +109,8 @@ pub fn call<W: Vault, S: Vault>(
         Some(CallEnd::HungUp) if !line.wallet.is_over() => {
             line.wallet.talking().tell(WalletCall::stop);
             line.look()?;
+            let heard_of = line.ms + plan.delay;
+            line.pass(heard_of)?;
         }
         Some(how) => line.over(how)?,
     }
@@ -105,21 +122,44 @@ impl<W: Vault, S: Vault> Line<'_, W, S> {
         Now { time: self.plan.at.after(self.ms / 1_000), entropy: entropy::fresh() }
     }
     fn speak(&mut self, lasts: u64) -> Result<(), Failure> {
-        let (since, ms) = (self.ms, self.ms);
-        self.answered = Some(since);
-        self.wallet.talking().tell(|call| call.at(ms).answered());
-        self.right.talking().tell(|call| call.at(ms).answered());
+        let since = self.ms;
+        (self.answered, self.hears) = (Some(since), Some(since + self.plan.delay));
+        self.right.talking().tell(|call| call.at(since).answered());
         self.look()?;
-        let until = since + lasts;
+        self.pass(since + lasts)?;
+        self.count_time();
+        Ok(())
+    }
+    /// Lets time pass until then, or until the switch has ended the call; both sides look whenever they want to, or hear something.
+    fn pass(&mut self, until: u64) -> Result<(), Failure> {
         while !self.right.is_over() && self.ms < until {
+            let ms = self.ms;
             let left = self.wallet.talking().look(WalletCall::due).flatten();
             let right = self.right.talking().look(SwitchCall::due).flatten();
-            let next = left.into_iter().chain(right).filter(|due| *due > self.ms).min();
-            self.ms = next.unwrap_or(until).min(until);
+            let all = left.into_iter().chain(right).chain(self.next_word()).chain(self.hears);
+            self.ms = all.filter(|due| *due > ms).min().unwrap_or(until).min(until);
             self.look()?;
         }
-        self.heard.spoke = self.ms - since;
         Ok(())
+    }
+    /// Lets time pass until no word is on its way.
+    fn settle(&mut self) -> Result<(), Failure> {
+        self.carry()?;
+        while let Some(at) = self.next_word() {
+            self.ms = self.ms.max(at);
+            self.carry()?;
+        }
+        Ok(())
+    }
+    /// When the next word arrives.
+    fn next_word(&self) -> Option<u64> {
+        self.up.front().into_iter().chain(self.down.front()).map(|(at, _)| *at).min()
+    }
+    /// They have spoken until now, unless the switch has ended it before.
+    fn count_time(&mut self) {
+        if let Some(since) = self.answered.filter(|_| !self.right.is_over()) {
+            self.heard.spoke = self.ms - since;
+        }
     }
     /// Notes how the two stand, while they speak.
     fn note(&mut self) {
@@ -133,6 +173,9 @@ impl<W: Vault, S: Vault> Line<'_, W, S> {
         self.note();
         let (now, ms) = (self.now(), self.ms);
         self.wallet.talking().tell(|call| call.at(ms));
+        if self.hears.take_if(|at| *at <= ms).is_some() {
+            self.wallet.talking().tell(WalletCall::answered);
+        }
         let step = self.wallet.event(Event::Tick, now, self.sides.0)?;
         self.walleted(step)?;
         self.at_switch(|right, switch| {
@@ -147,26 +190,35 @@ impl<W: Vault, S: Vault> Line<'_, W, S> {
         }
     }
     fn over(&mut self, how: CallEnd) -> Result<(), Failure> {
+        self.count_time();
         let (now, ms) = (self.now(), self.ms);
         self.at_switch(|right, switch| {
             right.talking().tell(|call| call.at(ms).ended(how));
             Ok(right.event(Event::Tick, now, &mut switch.device)?)
         })?;
-        self.carry()?;
+        self.settle()?;
+        let (now, ms) = (self.now(), self.ms);
         self.wallet.talking().tell(|call| call.at(ms).hung_up());
         let step = self.wallet.event(Event::Tick, now, self.sides.0)?;
         self.walleted(step)
     }
+    /// Hands over what has arrived. Who is over hears nothing any more.
     fn carry(&mut self) -> Result<(), Failure> {
         loop {
             let (now, ms) = (self.now(), self.ms);
-            if let Some(frame) = self.up.pop_front() {
+            if let Some(frame) = arrived(&mut self.up, ms) {
+                if self.right.is_over() {
+                    continue;
+                }
                 self.heard.checks += 1;
                 self.at_switch(|right, switch| {
                     right.talking().tell(|call| call.at(ms));
                     Ok(right.receive(&frame, now, &mut switch.device)?)
                 })?;
-            } else if let Some(frame) = self.down.pop_front() {
+            } else if let Some(frame) = arrived(&mut self.down, ms) {
+                if self.wallet.is_over() {
+                    continue;
+                }
                 self.wallet.talking().tell(|call| call.at(ms));
                 let step = self.wallet.receive(&frame, now, self.sides.0)?;
                 self.walleted(step)?;
@@ -193,17 +245,23 @@ impl<W: Vault, S: Vault> Line<'_, W, S> {
                 SwitchNotice::Warn(_) => {}
             }
         }
-        self.down.extend(step.frames);
+        let at = self.ms + self.plan.delay;
+        self.down.extend(step.frames.into_iter().map(|frame| (at, frame)));
         Ok(())
     }
+    /// What the wallet says is on its way.
+    fn send(&mut self, frames: Vec<Vec<u8>>) {
+        let at = self.ms + self.plan.delay;
+        self.up.extend(frames.into_iter().map(|frame| (at, frame)));
+    }
     fn walleted(&mut self, step: TapStep<CallerNotice>) -> Result<(), Failure> {
-        self.up.extend(step.frames);
+        self.send(step.frames);
         for notice in step.notices {
             match notice {
                 CallerNotice::Consent { .. } => {
                     let now = self.now();
                     let step = self.wallet.event(Event::Agreed, now, self.sides.0)?;
-                    self.up.extend(step.frames);
+                    self.send(step.frames);
                 }
                 CallerNotice::Cannot(why) => self.heard.refused = Some(why.to_string()),
                 CallerNotice::Failed(fault) => return Err(fault.into()),

@@ -6,8 +6,16 @@
 //!
 //! | side | risks | at most |
 //! | --- | --- | --- |
-//! | whoever serves | units that have begun and are not paid | one; of units shorter than a second, until the first is paid: a second's worth |
+//! | whoever serves | units that have begun and are not paid | one; where links pay: as long as the first took to come, a second at most, if that is more |
 //! | whoever pays | units that are paid and have not begun | one; until the agreed least is used up: what is left of that |
+//!
+//! Links pay for units that may be shorter than the way to the payer and back, and there one unit cannot be enough. Say a unit lasts `u` and
+//! that way `w`. The payer hears the answer `w / 2` late, and pays each unit as the one before it begins; so a payment arrives `w - u` after its
+//! unit has begun, and whoever goes on serving has `w / u - 1` units unpaid: one is enough where `w` is two units at most, and at 0.3 s there and
+//! back that are units of 0.15 s. Until the first link it takes longer. Nothing but the set-up charge may be paid before the answer (R24), and SIP carries
+//! a word when the last one has arrived: asked, chain, arrived, link are 0.6 s then, and four durable writes. So a second is waited for the first link, and
+//! for each after it as long as that one took: a payer that is near leaves one unit at risk, one that is far what is on its way, and a call
+//! is cut for neither. Once it is said that no more is paid, and all links are here, nothing is.
 //!
 //! The least ([`CallTariff::least`]) cannot be risked by nobody. Say it is `m` units, `b` of them have begun, and `p` are paid: if whoever
 //! serves goes, `p - b` are lost to whoever pays; if whoever pays goes, `m - p` of what was agreed are lost to whoever serves; together
@@ -104,6 +112,8 @@ pub struct Meter {
     committed: u64,
     /// What was asked for last, if it is not paid yet.
     asked: Option<u64>,
+    /// Paid link by link: how long after the answer the first unit was paid, which is how long each may be on its way.
+    way: u64,
     /// Nobody pays more: what is granted is the final unit.
     is_final: bool,
     warned: bool,
@@ -116,7 +126,8 @@ impl Meter {
     /// way to the payer and back; never more than half a unit.
     pub fn start(agreed: CallTariff, lead: u64) -> Self {
         let lead = lead.min(agreed.length / 2);
-        Self { agreed, stage: Stage::Rings, paid: 0, committed: 0, asked: None, is_final: false, warned: false, lead }
+        let stage = Stage::Rings;
+        Self { agreed, stage, paid: 0, committed: 0, asked: None, way: 0, is_final: false, warned: false, lead }
     }
     /// What was agreed.
     pub fn agreed(&self) -> &CallTariff {
@@ -163,7 +174,7 @@ impl Meter {
             return Err(MeterError::TooMuch);
         }
         // Whoever offers the next chain has paid all of the last one.
-        self.paid = before.max(self.paid);
+        self.paid_by_links(before.max(self.paid), at);
         self.committed = total;
         self.asked = None;
         Ok(())
@@ -193,7 +204,7 @@ impl Meter {
                     if total > self.committed {
                         return Err(MeterError::TooMuch);
                     }
-                    self.paid = total;
+                    self.paid_by_links(total, at);
                     return Ok(());
                 }
                 if self.asked.is_none_or(|asked| total > asked) {
@@ -206,6 +217,13 @@ impl Meter {
         self.is_final = false;
         self.warned = false;
         Ok(())
+    }
+    /// Links come to this total; the first of them shows how long they take.
+    fn paid_by_links(&mut self, total: u64, at: u64) {
+        if let (0, Stage::Runs(since)) = (self.units(), self.stage) {
+            self.way = at.saturating_sub(since);
+        }
+        self.paid = total;
     }
     /// Whoever pays has said that no more is to be had: what is granted is the final unit.
     pub fn no_more(&mut self) {
@@ -225,9 +243,10 @@ impl Meter {
         let paid = match (self.units(), self.agreed.is_linked()) {
             (0, false) => PATIENCE.min(length),
             (units, false) => units.saturating_mul(length),
-            // Too short to wait for the way to the payer and back: a second for the first, and one unit more for each.
+            // All links are here and no more will be: nothing is on its way.
+            (units, true) if self.is_final && self.paid >= self.committed => units.saturating_mul(length),
             (0, true) => SECOND,
-            (units, true) => units.saturating_add(1).saturating_mul(length),
+            (units, true) => units.saturating_mul(length).saturating_add(length.max(self.way)),
         };
         Some(since.saturating_add(paid))
     }
@@ -277,7 +296,7 @@ impl Meter {
             Due::Cut { .. } => {}
         }
     }
-    /// It ends now. Nobody is charged for what was not paid: that is the other side's risk, one unit at most.
+    /// It ends now. Nobody is charged for what was not paid: that is the other side's risk.
     pub fn stop(&mut self, at: u64) -> Stopped {
         let lasted = match self.stage {
             Stage::Runs(since) => Some(self.ends().unwrap_or(u64::MAX).min(at).saturating_sub(since)),

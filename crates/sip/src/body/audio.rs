@@ -78,9 +78,9 @@ pub(crate) fn through(sdp: &[u8], relay: SocketAddr) -> (Vec<u8>, Audio) {
 }
 
 impl Reader {
-    /// `c=IN IP4 192.0.2.7`, which may have a time to live behind it.
+    /// `c=IN IP4 192.0.2.7`.
     fn connection(&mut self, line: &str, rest: &str) -> String {
-        let host = rest.split_ascii_whitespace().nth(2).and_then(|host| host.parse::<IpAddr>().ok());
+        let host = host_of(rest);
         if self.section != Section::Other {
             self.host = host;
         }
@@ -157,14 +157,30 @@ fn codecs(words: &[&str]) -> [Option<Codec>; 2] {
 /// address, so is everybody else.
 pub(crate) fn is_fit(host: IpAddr, own: IpAddr) -> bool {
     let to_all = host == IpAddr::V4(std::net::Ipv4Addr::BROADCAST);
-    let here = !own.is_loopback() && (host.is_loopback() || host == own);
     // An IPv4 address in IPv6's clothes would pass for none of these.
     host.to_canonical() == host
         && host.is_ipv4() == own.is_ipv4()
         && !host.is_unspecified()
         && !host.is_multicast()
         && !to_all
-        && !here
+        && !is_here(host, own)
+}
+
+/// Whether an address is this machine's, and not also everybody else's.
+pub(crate) fn is_here(host: IpAddr, own: IpAddr) -> bool {
+    !own.is_loopback() && (host.is_loopback() || host == own)
+}
+
+/// Whether SDP names this machine as where its writer hears.
+pub(crate) fn hears_here(sdp: &[u8], own: IpAddr) -> bool {
+    let text = String::from_utf8_lossy(sdp);
+    let mut hosts = text.split(['\r', '\n']).filter_map(|line| host_of(line.strip_prefix("c=")?));
+    hosts.any(|host| is_here(host, own))
+}
+
+/// The host in `IN IP4 192.0.2.7`, which may have a time to live behind it; `None`: it is a name, or damaged.
+fn host_of(connection: &str) -> Option<IpAddr> {
+    connection.split_ascii_whitespace().nth(2)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -255,6 +271,20 @@ mod tests {
             let own = address(own).ip();
             assert!(line.starts_with("b=") || written.contains(&own.to_string()), "{line}: {written}");
             assert!(written.ends_with("m=audio 40000 RTP/AVP 0\r\n"), "{line}: {written}");
+        }
+        // Who is there is known beforehand.
+        let own = address(RELAY).ip();
+        for (line, here) in [
+            ("c=IN IP4 127.0.0.1", true),
+            ("c=IN IP4 198.51.100.1", true),
+            ("c=IN IP4 192.0.2.7", false),
+            ("c=IN IP4 phone.example", false),
+            ("c=", false),
+            ("a=rtcp:7001 IN IP4 127.0.0.1", false),
+        ] {
+            let lines = format!("{HEAD}{line}\r\nm=audio 6000 RTP/AVP 0\r\n");
+            assert_eq!(hears_here(lines.as_bytes(), own), here, "{line}");
+            assert!(!hears_here(lines.as_bytes(), address("127.0.0.1:1").ip()), "all are on one machine: {line}");
         }
         // Where all are on one machine, its own address is as good as any.
         let (_, audio) = through(b"c=IN IP4 127.0.0.3\r\nm=audio 6000 RTP/AVP 0\r\n", address("127.0.0.1:40000"));

@@ -5,6 +5,7 @@
 //! the warning: the [`tone`] and the [`announcement`]. SDP is read and written in [`crate::body::audio`]; whose packets are taken, [`peer`] says.
 
 pub(crate) mod announcement;
+pub(crate) mod files;
 mod peer;
 mod relay;
 mod rtp;
@@ -28,18 +29,36 @@ const CALLEE: usize = 1;
 /// Ports that are tried, where the neighbour of a free one is taken.
 const TRIES: usize = 40;
 
-/// How many relays there are. Each is counted as long as its sockets are open.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Count(Arc<AtomicUsize>);
+/// How many relays there are, and may be. Each is counted as long as its sockets are open.
+#[derive(Clone, Debug)]
+pub(crate) struct Count {
+    open: Arc<AtomicUsize>,
+    most: usize,
+}
 
 impl Count {
-    pub(crate) fn now(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+    /// So many at once, at most.
+    pub(crate) fn up_to(most: usize) -> Self {
+        Self { open: Arc::default(), most }
     }
 
-    fn one_more(&self) -> Counted {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        Counted(self.0.clone())
+    pub(crate) fn now(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn most(&self) -> usize {
+        self.most
+    }
+
+    fn one_more(&self) -> Result<Counted, Error> {
+        let before = self.open.fetch_add(1, Ordering::Relaxed);
+        // Dropped, it counts no more.
+        let counted = Counted(self.open.clone());
+        if before < self.most {
+            Ok(counted)
+        } else {
+            Err(Error::other(format!("{} calls are relayed, and no more may be", self.most)))
+        }
     }
 }
 
@@ -78,9 +97,11 @@ impl Relay {
         said: Option<Announcement>,
         count: &Count,
     ) -> Result<Self, Error> {
+        // Before any socket: what is kept back is not touched for a moment either.
+        let counted = count.one_more()?;
         let ((caller, caller_at), (callee, callee_at)) = (end(address)?, end(address)?);
         let (orders, obeyed) = mpsc::unbounded_channel();
-        tokio::spawn(Task::new(call, [caller, callee], said, count.one_more()).run(obeyed));
+        tokio::spawn(Task::new(call, [caller, callee], said, counted).run(obeyed));
         Ok(Self { at: [caller_at, callee_at], orders })
     }
 
@@ -118,7 +139,7 @@ impl RelayAlone {
     /// # Errors
     /// No ports are left.
     pub fn between(address: IpAddr, caller: SocketAddr, callee: SocketAddr) -> Result<Self, Error> {
-        let relay = Relay::open(address, CallId(0), None, &Count::default())?;
+        let relay = Relay::open(address, CallId(0), None, &Count::up_to(usize::MAX))?;
         for (side, at) in [(Side::Caller, caller), (Side::Callee, callee)] {
             let sdp = format!("v=0\r\nc=IN IP4 {}\r\nm=audio {} RTP/AVP 0\r\n", at.ip(), at.port());
             relay.pass(side, None, sdp.as_bytes());
@@ -187,8 +208,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_relay_that_is_dropped_gives_its_ports_back() {
-        let count = Count::default();
+        let count = Count::up_to(1);
         let relay = Relay::open(HERE, CallId(1), None, &count).expect("a relay");
+        assert_eq!(count.now(), 1);
+        assert!(Relay::open(HERE, CallId(2), None, &count).is_err(), "no more may be");
         assert_eq!(count.now(), 1);
         let at = relay.at;
         assert!(UdpSocket::bind(at[CALLER]).is_err(), "taken");
@@ -199,6 +222,7 @@ mod tests {
         for at in at {
             UdpSocket::bind(at).expect("free again");
         }
+        Relay::open(HERE, CallId(3), None, &count).expect("there is room again");
     }
 
     #[tokio::test]
@@ -210,7 +234,7 @@ mod tests {
             ("0", "a=sendonly\r\n", None),
         ];
         for (formats, more, expected) in cases {
-            let relay = Relay::open(HERE, CallId(1), None, &Count::default()).expect("a relay");
+            let relay = Relay::open(HERE, CallId(1), None, &Count::up_to(1)).expect("a relay");
             let caller = tokio::net::UdpSocket::bind((HERE, 0)).await.expect("a port");
             let port = caller.local_addr().expect("bound").port();
             let sdp = |port| format!("v=0\r\nc=IN IP4 127.0.0.1\r\nm=audio {port} RTP/AVP {formats}\r\n");
