@@ -114,12 +114,10 @@ impl<V: Vault> Issuer<V> {
             self.device.vault.commit(&record)?;
         }
         for (at, (change, _)) in changes.iter().enumerate() {
-            let Err(error) = self.say(post, change, &[], &mut now) else { continue };
-            if refusal(&error).is_some() {
-                let unsaid = changes.iter().skip(at + 1).filter(|(_, is_new)| *is_new);
-                self.forget(std::iter::once(change).chain(unsaid.map(|(change, _)| change)))?;
-            }
-            return Err(error);
+            let Some(refused) = self.say(post, change, &[], &mut now)? else { continue };
+            let unsaid = changes.iter().skip(at + 1).filter(|(_, is_new)| *is_new);
+            self.forget(std::iter::once(change).chain(unsaid.map(|(change, _)| change)))?;
+            return Err(RequestError::Refused(refused).into());
         }
         Ok(())
     }
@@ -161,17 +159,34 @@ impl<V: Vault> Issuer<V> {
         Ok(self.device.signed(body)?)
     }
 
-    /// Sends what was signed; first what sells the new terms. `later` are terms that follow on those.
+    /// Sends what was signed; first what sells the new terms. `later` are terms that follow on those. Gives why the provider has refused the
+    /// change for good: what sold the old terms before sells them again then.
     pub(crate) fn say(
         &mut self,
         post: &mut dyn Post,
         change: &Signed<Change>,
         later: &[Handle],
         now: &mut Now,
-    ) -> Result<(), IssuerError> {
-        self.resell(post, change.claimed(), later, now)?;
-        let _: Verified<Done> = self.device.request(post, change, next(now))?;
-        Ok(())
+    ) -> Result<Option<Refused>, IssuerError> {
+        let before = self.listings()?;
+        // A listing that is refused is no word on the change, which may have been said before: the provider's own word ends that.
+        let unlisted = match self.resell(post, change.claimed(), later, now) {
+            Ok(()) => None,
+            Err(error) => Some(refusal(&error).cloned().ok_or(error)?),
+        };
+        let refused = match self.device.request::<Change, Done>(post, change, next(now)) {
+            Ok(_) => return Ok(None),
+            Err(RequestError::Refused(refused)) if !refused.why.is_transient() => refused,
+            Err(error) => return Err(error.into()),
+        };
+        for old in before {
+            let newest = self.listing(old.article)?.map_or(0, |one| one.claimed().revision);
+            if newest > old.revision && unlisted.is_none() {
+                let at = next(now);
+                self.revise(post, Listing { revision: newest + 1, at: at.time, ..old }, at)?;
+            }
+        }
+        Ok(Some(unlisted.unwrap_or(refused)))
     }
 
     /// These were never said.

@@ -455,6 +455,15 @@ impl<V: Vault> Issuer<V> {
         self.keep_and_send(post, (key, old), plan, next(now))
     }
 
+    /// Sends the plan of an event again as it was signed, if this device has one.
+    pub(crate) fn say_plan(&mut self, post: &mut dyn Post, event: EventId, now: Now) -> Result<(), IssuerError> {
+        if let Some(bytes) = self.device.vault.get(&plan_key(event))? {
+            let plan = Signed::<EventPlan>::decode(&bytes).map_err(|_| VaultError::Damaged)?;
+            let _: Verified<Done> = self.device.request(post, &plan, now)?;
+        }
+        Ok(())
+    }
+
     fn list_category(
         &mut self,
         post: &mut dyn Post,

@@ -2,6 +2,7 @@
 //! backup: brought to its end byte for byte (R26), before anything else is said about the event.
 
 use crate::change::refusal;
+use crate::event::next;
 use crate::issuer::{Issuer, IssuerError};
 use std::collections::HashSet;
 use tegata_core::card::Terms;
@@ -76,16 +77,20 @@ impl<V: Vault> Issuer<V> {
     ) -> Result<Vec<Finished>, IssuerError> {
         let (mut now, mut finished) = (now, Vec::new());
         let changes = self.unfinished(event, recorded)?;
+        // A provider that was put back may have forgotten the seats and zones that they name. One that knows a newer plan says no to this.
+        let events: HashSet<EventId> = changes.iter().map(|change| change.claimed().event).collect();
+        for event in events {
+            match self.say_plan(post, event, next(&mut now)) {
+                Err(error) if refusal(&error).is_none() => return Err(error),
+                _ => {}
+            }
+        }
         for (at, change) in changes.iter().enumerate() {
             let later = follow(after(change), changes.get(at + 1..).unwrap_or_default());
-            let refused = match self.say(post, change, &later, &mut now) {
-                Ok(()) => None,
-                Err(error) => {
-                    let refused = refusal(&error).cloned().ok_or(error)?;
-                    self.forget(std::iter::once(change))?;
-                    Some(refused)
-                }
-            };
+            let refused = self.say(post, change, &later, &mut now)?;
+            if refused.is_some() {
+                self.forget(std::iter::once(change))?;
+            }
             finished.push(Finished { change: change.claimed().clone(), refused });
         }
         Ok(finished)

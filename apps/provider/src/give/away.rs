@@ -2,7 +2,7 @@
 
 use super::number::{For, hashed, number};
 use super::register::{arrived, from};
-use super::title::{next_generation, twice};
+use super::title::{next_generation, said_given, twice};
 use crate::desk::{Desk, Failure};
 use crate::enter;
 use crate::install::reconciling;
@@ -53,7 +53,7 @@ pub(crate) fn gift(
     let terms = desk.terms(card.terms)?;
     let now = desk.now;
     let said = request.event.claimed();
-    let given = desk.store.given(id, generation)?;
+    let given = said_given(desk, id, generation)?;
     let ticket = terms.ticket.as_ref().filter(|_| terms.kind == CardKind::Ticket && given < terms.handovers);
     let in_time = ticket.is_some_and(|ticket| {
         now < ticket.until

@@ -7,7 +7,7 @@ use crate::enter;
 use crate::shared::Shared;
 use crate::update::{Source, block, exception};
 use tegata_core::card::title::{Holder, Hop, MAX_HOPS, is_within};
-use tegata_core::card::{CardKind, EventKind, Terms};
+use tegata_core::card::{CardCertificate, CardKind, EventKind, Terms};
 use tegata_core::step::Break;
 use tegata_core::talk::enter::{Admitted, EnterRefusal};
 use tegata_core::talk::report::ProviderRefusal;
@@ -15,7 +15,7 @@ use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::signed::{PublicKey, Signed, Verifier};
 use tegata_core::{CardId, Hash};
 use tegata_crypto_native::is_strict_key;
-use tegata_store::{CardRow, ExceptionKind, ExceptionRow, GenerationRow, HandedRow, HandedState};
+use tegata_store::{CardRow, ExceptionKind, ExceptionRow, GenerationRow, HandedRow, HandedState, StoreError};
 
 /// Hand-overs whose signatures hold, from a generation that the provider has certified on.
 #[derive(Debug, Clone)]
@@ -56,7 +56,10 @@ pub(crate) fn prove(
 
 /// Takes in what is not known yet. Gives why a hand-over does not count: then nothing after it does.
 pub(crate) fn tell(desk: &mut Desk<'_>, source: &Source, title: &Title) -> Result<Option<ProviderRefusal>, Failure> {
+    let mut given = said_given(desk, title.card, title.generation)?;
     for (generation, hop) in (title.generation..).zip(&title.hops) {
+        let before = given;
+        given = given.saturating_add(1);
         let hash = hop.hash(title.card, generation);
         if let Some(known) = desk.store.handed(title.card, generation)? {
             if known.hash != hash {
@@ -81,8 +84,7 @@ pub(crate) fn tell(desk: &mut Desk<'_>, source: &Source, title: &Title) -> Resul
             return Ok(Some(ProviderRefusal::CameBack));
         }
         let terms = desk.terms(card.terms)?;
-        let given = desk.store.given(card.card, generation)?;
-        if !fits(&card, &terms, hop, given) {
+        if !fits(&card, &terms, hop, before) {
             except(desk, source, (&card, generation, hash), ExceptionKind::Altered, None)?;
             block(desk, card.card, generation)?;
             return Ok(Some(ProviderRefusal::Terms));
@@ -91,6 +93,14 @@ pub(crate) fn tell(desk: &mut Desk<'_>, source: &Source, title: &Title) -> Resul
         used::look_back(desk, source, (title.card, generation))?;
     }
     Ok(None)
+}
+
+/// How often a ticket had been given on by what the holder of this generation was certified for, which is what its wallet and all whom it
+/// meets go by (R16): certificates of before that was counted in all say nothing of it.
+pub(super) fn said_given(desk: &mut Desk<'_>, card: CardId, generation: u64) -> Result<u64, Failure> {
+    let Some(row) = desk.store.generation(card, generation)? else { return Ok(0) };
+    let said = Signed::<CardCertificate>::decode(&row.body).map_err(|_| StoreError::Damaged)?;
+    Ok(said.claimed().given.unwrap_or_default())
 }
 
 /// Whether it is the next event of the chain, and the terms allow it after so many before.
@@ -159,7 +169,7 @@ pub(super) fn next_generation(
     generation: u64,
     key: PublicKey,
     used: u64,
-) -> Result<Signed<tegata_core::card::CardCertificate>, Failure> {
+) -> Result<Signed<CardCertificate>, Failure> {
     let came = desk.store.admissions_by(id)?.into_iter().filter(|one| one.done == Admitted::In);
     let used = came.map(|one| one.entry).fold(used, u64::max);
     if let Some(mut ticket) = desk.store.ticket(id)? {

@@ -115,15 +115,22 @@ fn recorded(known: &Value) -> HashSet<String> {
 }
 
 /// The report, once all is finished that was cut off of this event, and what that was: nothing can be planned before. A dry run finishes
-/// nothing.
+/// nothing, and a change no cancellation: everyone would be paid back by a command that says nothing of it.
 fn caught_up(
     place: &Place,
     opened: &mut Opened<Issuer<SqliteVault>>,
-    (named, dry_run): (&str, bool),
+    (named, cancels, dry_run): (&str, bool, bool),
 ) -> Result<(Value, Vec<Finished>), Failure> {
     let known = report(place, opened)?;
     let (id, recorded) = (Some(event_id(event(&known, named)?)?), recorded(&known));
-    match opened.part.unfinished(id, &recorded)?.len() {
+    let left = opened.part.unfinished(id, &recorded)?;
+    if !cancels && left.iter().any(|change| change.claimed().after.is_none()) {
+        return fail(format!(
+            "a cancellation of '{named}' was cut off before the provider had it: `cancel` (or `changes --retry`) finishes it, and everyone is \
+             paid back; it cannot be taken back, since it may still arrive. Nothing was changed."
+        ));
+    }
+    match left.len() {
         0 => Ok((known, Vec::new())),
         cut_off if dry_run => fail(format!(
             "{cut_off} changes of '{named}' were cut off before the provider had them. The same without --dry-run finishes these first, as \
@@ -144,7 +151,11 @@ fn after(finished: &[Finished], done: Result<Answer, Failure>) -> Result<Answer,
     let told = finished.iter().map(|one| match &one.refused {
         None => format!("A change that was cut off was finished first, as it was signed: {}", one.change.text),
         Some(refused) => {
-            format!("A change that was cut off was said again, and refused ({}): nothing of it holds.", refused.told())
+            format!(
+                "A change that was cut off was said again, and refused ({}): nothing of it holds. Look at what is on sale (`articles`): it may \
+                 sell its new terms already.",
+                refused.told()
+            )
         }
     });
     let told = told.collect::<Vec<_>>().join("\n");
@@ -168,7 +179,7 @@ fn finished_json(one: &Finished) -> Value {
 
 fn change(place: &Place, name: &str, flags: &ChangeFlags) -> Result<Answer, Failure> {
     let mut opened = place.issuer(name)?;
-    let (known, finished) = caught_up(place, &mut opened, (&flags.event, flags.dry_run))?;
+    let (known, finished) = caught_up(place, &mut opened, (&flags.event, false, flags.dry_run))?;
     let done = changed(place, (name, &mut opened), &known, (flags, !finished.is_empty()));
     after(&finished, done)
 }
@@ -236,7 +247,7 @@ fn changed(
 
 fn cancel(place: &Place, name: &str, named: &str, wording: &str, dry_run: bool) -> Result<Answer, Failure> {
     let mut opened = place.issuer(name)?;
-    let (known, finished) = caught_up(place, &mut opened, (named, dry_run))?;
+    let (known, finished) = caught_up(place, &mut opened, (named, true, dry_run))?;
     let done = cancelled(place, (name, &mut opened), (&known, &finished), (named, wording, dry_run));
     after(&finished, done)
 }

@@ -171,13 +171,6 @@ pub(crate) fn is_here(host: IpAddr, own: IpAddr) -> bool {
     !own.is_loopback() && (host.is_loopback() || host == own)
 }
 
-/// Whether SDP names this machine as where its writer hears.
-pub(crate) fn hears_here(sdp: &[u8], own: IpAddr) -> bool {
-    let text = String::from_utf8_lossy(sdp);
-    let mut hosts = text.split(['\r', '\n']).filter_map(|line| host_of(line.strip_prefix("c=")?));
-    hosts.any(|host| is_here(host, own))
-}
-
 /// The host in `IN IP4 192.0.2.7`, which may have a time to live behind it; `None`: it is a name, or damaged.
 fn host_of(connection: &str) -> Option<IpAddr> {
     connection.split_ascii_whitespace().nth(2)?.parse().ok()
@@ -271,20 +264,6 @@ mod tests {
             let own = address(own).ip();
             assert!(line.starts_with("b=") || written.contains(&own.to_string()), "{line}: {written}");
             assert!(written.ends_with("m=audio 40000 RTP/AVP 0\r\n"), "{line}: {written}");
-        }
-        // Who is there is known beforehand.
-        let own = address(RELAY).ip();
-        for (line, here) in [
-            ("c=IN IP4 127.0.0.1", true),
-            ("c=IN IP4 198.51.100.1", true),
-            ("c=IN IP4 192.0.2.7", false),
-            ("c=IN IP4 phone.example", false),
-            ("c=", false),
-            ("a=rtcp:7001 IN IP4 127.0.0.1", false),
-        ] {
-            let lines = format!("{HEAD}{line}\r\nm=audio 6000 RTP/AVP 0\r\n");
-            assert_eq!(hears_here(lines.as_bytes(), own), here, "{line}");
-            assert!(!hears_here(lines.as_bytes(), address("127.0.0.1:1").ip()), "all are on one machine: {line}");
         }
         // Where all are on one machine, its own address is as good as any.
         let (_, audio) = through(b"c=IN IP4 127.0.0.3\r\nm=audio 6000 RTP/AVP 0\r\n", address("127.0.0.1:40000"));

@@ -278,10 +278,10 @@ impl Common {
         }
     }
 
-    /// Opens what media go through, if they shall: between whoever has offered this and whoever is called on these ways.
-    fn open_media(&mut self, offer: Option<&[u8]>, ways: &VecDeque<Vec<Destination>>) -> Result<(), std::io::Error> {
+    /// Opens what media go through, if they shall: between the caller and whoever is called on these ways.
+    fn open_media(&mut self, ways: &VecDeque<Vec<Destination>>) -> Result<(), std::io::Error> {
         let Some(address) = self.shared.config.relay else { return Ok(()) };
-        if (self.emergency || !self.shared.config.relay_all) && self.is_beside(address, offer, ways) {
+        if (self.emergency || !self.shared.config.relay_all) && self.is_beside(address, ways) {
             tracing::debug!("{}: its media go from end to end, since one side is on this machine", self.id);
             return Ok(());
         }
@@ -290,12 +290,12 @@ impl Common {
         Ok(())
     }
 
-    /// Whether one side may be on the switch's own machine, to which it sends no media ([`crate::body::audio::is_here`]): by what the caller
-    /// has offered, and by where the SIP of both sides comes from.
-    fn is_beside(&self, own: IpAddr, offer: Option<&[u8]>, ways: &VecDeque<Vec<Destination>>) -> bool {
+    /// Whether one side may be on the switch's own machine, to which it sends no media ([`crate::body::audio::is_here`]): by where the SIP of
+    /// both sides comes from, and not by what a caller writes into its offer, who would learn by it where the other side is.
+    fn is_beside(&self, own: IpAddr, ways: &VecDeque<Vec<Destination>>) -> bool {
         let callees = ways.iter().flatten().filter_map(|to| to.way.address.get_socketaddr().ok());
         let mut hosts = callees.map(|at| at.ip().to_canonical()).chain(self.caller.source());
-        hosts.any(|host| audio::is_here(host, own)) || offer.is_some_and(|sdp| audio::hears_here(sdp, own))
+        hosts.any(|host| audio::is_here(host, own))
     }
 
     /// SDP of this leg, whose SIP comes from `source`, as the other side may see it: without names; and with media at the switch, where

@@ -52,7 +52,7 @@ impl Ringing {
         waves: VecDeque<Vec<Destination>>,
         shown_as: Shown,
     ) -> State {
-        if let Err(error) = call.open_media(parts.sdp.as_deref(), &waves) {
+        if let Err(error) = call.open_media(&waves) {
             tracing::error!(%error, "{}: its media cannot be relayed", call.id);
             // A call for help goes on as if nobody relayed; so does any where the operator has not asked for that.
             if !call.emergency && call.shared.config.relay_all {
