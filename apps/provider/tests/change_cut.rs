@@ -13,11 +13,11 @@ use tegata_core::card::ticket::TicketTerms;
 use tegata_core::record::{Batch, RecordKey, Space};
 use tegata_core::step::Broken;
 use tegata_core::talk::buy::*;
-use tegata_core::talk::cards::Order;
+use tegata_core::talk::cards::{Done, Order};
 use tegata_core::talk::credit::{OutcomeState, Refund};
 use tegata_core::talk::event::*;
 use tegata_core::talk::report::ProviderRefusal;
-use tegata_core::wire::signed::Signed;
+use tegata_core::wire::signed::{Signed, Verified};
 use tegata_core::{Amount, Handle, RequestNumber, Time, Unit};
 use tegata_crypto_native::number::InstallationNumber;
 use tegata_device::{Now, Post, PostError};
@@ -329,6 +329,36 @@ fn a_provider_put_back_from_a_backup_is_told_all_that_it_has_forgotten_in_its_or
 }
 
 #[test]
+fn a_provider_that_has_forgotten_the_seats_too_is_told_the_plan_before_they_are_moved() {
+    let mut concert = promoted();
+    concert.buys();
+    concert.buys();
+    let backup = concert.world.provider.snapshot().expect("a backup");
+    let seat = |seat| Seat { seat, name: format!("Hall 2, {seat}"), article: 1, extensions: Default::default() };
+    let mut grown = EventPlan { revision: 2, ..plan(&concert.world) };
+    grown.seats.extend((4..=6).map(seat));
+    let before = sold(&concert, 1).terms;
+    let all = [replacing(&before, Some(reseated(&before)), &[(1, 4), (2, 5), (3, 6)])];
+    let said = wording(&concert);
+    does(&mut concert, None, |promoter, post, now| {
+        let grown = promoter.device.signed(grown).expect("signed");
+        let mut record = Batch::default();
+        record.put(RecordKey::new(Space::Event, [b"plan".as_slice(), &EVENT.0].concat()), grown.encode());
+        promoter.device.vault.commit(&record).expect("stored");
+        let _: Verified<Done> = promoter.device.request(post, &grown, now).expect("planned");
+        promoter.restock(post, 1, 0, now).expect("off sale");
+        promoter.change_all(post, &all, &said, now).expect("changed");
+    });
+    let moved = [CLOSED, CLOSED, CLOSED, TAKEN, TAKEN, FREE];
+    assert_eq!(states(&concert), moved);
+    put_back(&mut concert, &backup);
+    assert_eq!(states(&concert), [TAKEN, TAKEN, FREE]);
+    finishes_in_the_end(&mut concert, false);
+    assert_eq!(states(&concert), moved);
+    concert.clean();
+}
+
+#[test]
 fn what_comes_too_late_is_refused_forgotten_and_can_be_said_anew() {
     let (mut concert, all, _) = hall();
     let said = wording(&concert);
@@ -338,6 +368,7 @@ fn what_comes_too_late_is_refused_forgotten_and_can_be_said_anew() {
     let finished = finishes(&mut concert, None).expect("answered");
     let why: Vec<_> = finished.iter().map(|one| one.refused.as_ref().map(|refused| refused.why)).collect();
     assert_eq!(why, [Some(ProviderRefusal::Terms); 2], "nobody could answer any more");
+    assert_eq!(sold(&concert, 2).terms, all[1].before, "what sold the old terms sells them again");
     assert!(finishes(&mut concert, None).expect("answered").is_empty());
     let said = wording(&concert);
     does(&mut concert, None, |promoter, post, now| promoter.change_all(post, &all, &said, now)).expect("changed");
