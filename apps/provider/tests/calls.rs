@@ -704,8 +704,8 @@ fn a_call_paid_by_links_ends_when_the_card_does() {
     assert_eq!(line.said.iter().filter(|said| matches!(said, SwitchNotice::Warn(_))).count(), 1, "{:?}", line.said);
     let receipt = line.receipt();
     assert_eq!((receipt.used, receipt.ended), (usd(320), CallEnd::PaidTimeOver));
-    // One unit, and not more, is at the switch's risk.
-    assert_eq!(receipt.lasted, Some(15_600));
+    // What is paid, and not a unit more: the wallet has said that no link follows.
+    assert_eq!(receipt.lasted, Some(15_500));
     assert_eq!(lines.remaining(), 0);
     lines.agree(true, 320);
 }

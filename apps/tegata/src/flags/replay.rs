@@ -40,8 +40,9 @@ pub struct EventFlags {
     /// How many gates; the last two are cut off, the one before them is an exit
     ///
     /// Cut off: from the opening of the doors until two thirds of the people are in, they hear no other gate and none hears them, as
-    /// where the venue's network is down for an hour. The hour is played as fast as people come, and no clock is moved: `cut_off` says
-    /// how many seconds that was.
+    /// where the venue's network is down for an hour. The hour is played as fast as people come: `cut_off` says how many seconds that was
+    /// by the clock that gates and wallets go by. Debian's `faketime -f '+0 x40'` before the command, with `FAKETIME_DONT_FAKE_MONOTONIC=1`,
+    /// makes it an hour by every one of their clocks.
     #[arg(long, default_value_t = 12)]
     pub gates: usize,
     /// Screenshots of other people's codes

@@ -35,7 +35,7 @@ pub struct Counted {
     pub clones_admitted: u64,
     /// Let in by the gates that were cut off, until they were heard again.
     pub alone: u64,
-    /// For how long they were.
+    /// For how long they were, by the clock that gates and wallets go by.
     pub cut_off: Duration,
     /// Copies of what was handed on that came in.
     pub gift_copies_admitted: u64,

@@ -15,7 +15,7 @@ use indicatif::ProgressBar;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tegata_core::talk::enter::Direction;
 use tegata_core::talk::event::GateOrder;
 use tegata_core::{CardId, DeviceId};
@@ -155,7 +155,7 @@ impl Evening {
         let addresses: Vec<String> = self.gates.iter().map(|gate| gate.address.clone()).collect();
         let doors = Doors { addresses, exit, counted };
         screen.say("The doors open.");
-        let opened = Instant::now();
+        let opened = SystemTime::now();
         let third = people / 3;
         let early: Vec<usize> = (0..people - third).collect();
         let [first, last] = gifts::pairs(flags, people - third)?;
@@ -175,7 +175,7 @@ impl Evening {
         self.connect(0..heard, heard..gates)?;
         self.connect(heard..gates, 0..gates)?;
         self.hear(0..gates)?;
-        lock(counted).cut_off = opened.elapsed();
+        lock(counted).cut_off = opened.elapsed().unwrap_or_default();
         self.agree(0..gates)?;
         self.screenshots(crowd, flags, counted, (exit, false))?;
         let entrances: Vec<&String> =
