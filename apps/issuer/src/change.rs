@@ -10,11 +10,11 @@ use tegata_core::record::{Batch, RecordKey, Space};
 use tegata_core::talk::buy::Listing;
 use tegata_core::talk::cards::Done;
 use tegata_core::talk::event::{Change, EventPlan, SeatMove};
-use tegata_core::talk::report::{Refused, ReportKind};
+use tegata_core::talk::report::{ProviderRefusal, Refused, ReportKind};
 use tegata_core::wire::signed::{Signed, Verified};
 use tegata_core::{EventId, Handle, Time};
 use tegata_device::{Now, Post, RequestError};
-use tegata_vault::{Vault, VaultError};
+use tegata_vault::{Found, Vault, VaultError};
 
 /// What holders are told, and what they may answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,15 @@ pub struct Replacing {
 
 fn key(event: EventId, before: Handle) -> RecordKey {
     RecordKey::new(Space::Event, [b"change".as_slice(), &event.0, &before.0].concat())
+}
+
+/// What sold these terms before the change, an article after this; absent: all of them.
+fn sold_key(event: EventId, before: Handle, article: Option<u64>) -> RecordKey {
+    let article = article.map(u64::to_be_bytes);
+    RecordKey::new(
+        Space::Event,
+        [b"sold".as_slice(), &event.0, &before.0, article.as_ref().map_or(&[], |it| it)].concat(),
+    )
 }
 
 /// Whether tickets of these terms let nobody in any more: whoever took one for another would have nothing.
@@ -107,6 +116,7 @@ impl<V: Vault> Issuer<V> {
             let change = stored.map_or_else(|| self.sign_change(one, wording, now.time), Ok)?;
             if is_new {
                 record.replace(key(change.claimed().event, change.claimed().before), None, change.encode());
+                self.note_sold(change.claimed(), &mut record)?;
             }
             changes.push((change, is_new));
         }
@@ -168,22 +178,33 @@ impl<V: Vault> Issuer<V> {
         later: &[Handle],
         now: &mut Now,
     ) -> Result<Option<Refused>, IssuerError> {
-        let before = self.listings()?;
+        let before = self.sold_before(change.claimed())?;
         // A listing that is refused is no word on the change, which may have been said before: the provider's own word ends that.
         let unlisted = match self.resell(post, change.claimed(), later, now) {
             Ok(()) => None,
             Err(error) => Some(refusal(&error).cloned().ok_or(error)?),
         };
         let refused = match self.device.request::<Change, Done>(post, change, next(now)) {
-            Ok(_) => return Ok(None),
+            Ok(_) => {
+                let mut record = Batch::default();
+                self.forget_sold(change.claimed(), &mut record)?;
+                if !record.writes.is_empty() {
+                    self.device.vault.commit(&record)?;
+                }
+                return Ok(None);
+            }
             Err(RequestError::Refused(refused)) if !refused.why.is_transient() => refused,
             Err(error) => return Err(error.into()),
         };
         for old in before {
             let newest = self.listing(old.article)?.map_or(0, |one| one.claimed().revision);
-            if newest > old.revision && unlisted.is_none() {
+            if newest > old.revision {
                 let at = next(now);
-                self.revise(post, Listing { revision: newest + 1, at: at.time, ..old }, at)?;
+                match self.revise(post, Listing { revision: newest + 1, at: at.time, ..old }, at) {
+                    // Another device of the promoter has listed it since.
+                    Err(error) if refusal(&error).is_some_and(|it| it.why == ProviderRefusal::Repeated) => {}
+                    done => drop(done?),
+                }
             }
         }
         Ok(Some(unlisted.unwrap_or(refused)))
@@ -194,8 +215,38 @@ impl<V: Vault> Issuer<V> {
         let mut record = Batch::default();
         for change in changes {
             record.remove(key(change.claimed().event, change.claimed().before));
+            self.forget_sold(change.claimed(), &mut record)?;
         }
         Ok(self.device.vault.commit(&record)?)
+    }
+
+    /// Notes what sells the terms that are replaced, until it is known what became of that.
+    fn note_sold(&self, change: &Change, record: &mut Batch) -> Result<(), IssuerError> {
+        for listed in self.listings()?.iter().filter(|listed| listed.terms.handle() == change.before) {
+            if let Some(signed) = self.listing(listed.article)? {
+                record.put(sold_key(change.event, change.before, Some(listed.article)), signed.encode());
+            }
+        }
+        Ok(())
+    }
+    fn noted_sold(&self, change: &Change) -> Result<Vec<Found>, IssuerError> {
+        let all = sold_key(change.event, change.before, None).name;
+        let found = self.device.vault.scan(Space::Event, &all, usize::MAX)?;
+        Ok(found.into_iter().take_while(|(name, _)| name.starts_with(&all)).collect())
+    }
+    fn forget_sold(&self, change: &Change, record: &mut Batch) -> Result<(), IssuerError> {
+        let noted = self.noted_sold(change)?.into_iter();
+        noted.for_each(|(name, _)| record.remove(RecordKey::new(Space::Event, name)));
+        Ok(())
+    }
+    /// What each article sold before this change, also where it has been listed anew for it by somebody who was cut off since.
+    fn sold_before(&self, change: &Change) -> Result<Vec<Listing>, IssuerError> {
+        let mut sold = self.listings()?;
+        for (_, bytes) in self.noted_sold(change)? {
+            let noted = Signed::<Listing>::decode(&bytes).map_err(|_| VaultError::Damaged)?.claimed().clone();
+            sold.iter_mut().filter(|listed| listed.article == noted.article).for_each(|listed| *listed = noted.clone());
+        }
+        Ok(sold)
     }
 
     /// Whether nobody can buy a seat while these terms are replaced.

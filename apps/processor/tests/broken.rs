@@ -1,12 +1,10 @@
 //! A full disk and a damaged vault: nothing is half done, and nobody else waits.
 #![allow(clippy::unwrap_used)] // a test that cannot go on says where
 
-mod world;
-
+use crate::world::{Fault, PATIENCE, PROVIDER, World, usd};
 use tegata_core::talk::credit::{Clear, OutcomeState, ProcessorAnswer, ProcessorRefusal};
 use tegata_core::{Time, Unit};
 use tegata_processor::bank::TestCard;
-use world::{Fault, PATIENCE, PROVIDER, World, usd};
 
 fn state(world: &mut World, answer: ProcessorAnswer) -> OutcomeState {
     world.outcome(answer).state

@@ -2,15 +2,13 @@
 //! nothing is held that nobody knows of, and every answer that was given is given again.
 #![allow(clippy::unwrap_used)] // a test that cannot go on says where
 
-mod world;
-
+use crate::world::{Fault, PATIENCE, PROVIDER, World, usd};
 use tegata_core::talk::credit::{
     Clear, DeclineReason, OutcomeState, ProcessorAnswer, Query, Refund, VoidAuthorization,
 };
 use tegata_core::{Time, Unit};
 use tegata_processor::asker::Question;
 use tegata_processor::bank::TestCard;
-use world::{Fault, PATIENCE, PROVIDER, World, usd};
 
 /// One payment cleared and partly paid back, one let go; what the provider was told is compared with both books.
 fn play(fault: Fault) -> World {

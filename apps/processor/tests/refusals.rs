@@ -1,8 +1,7 @@
 //! Who may not ask, what is refused, and that a card number shows nowhere.
 #![allow(clippy::unwrap_used)] // a test that cannot go on says where
 
-mod world;
-
+use crate::world::{Fault, PROVIDER, World};
 use std::path::Path;
 use tegata_core::talk::credit::{
     CardExpiry, CardNumber, MerchantDetails, OpenAccount, ProcessorAnswer, ProcessorRefusal, ProcessorRefused, Query,
@@ -15,7 +14,6 @@ use tegata_crypto_native::{Channel, SecretKey, seal_to};
 use tegata_processor::asker::Asker;
 use tegata_processor::bank::TestCard;
 use tegata_processor::{LineConfig, Now, Processor};
-use world::{Fault, PROVIDER, World};
 
 fn refused(answer: &ProcessorAnswer) -> ProcessorRefusal {
     match answer {

@@ -17,8 +17,9 @@ use tegata_core::talk::join::{JoinToken, ProviderInfo};
 use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::certificate::{Certificate, Role, Subject};
-use tegata_core::wire::signed::{Algorithm, PublicKey, Unsigned};
+use tegata_core::wire::signed::{Algorithm, PublicKey, Unsigned, Verifier};
 use tegata_core::{CardId, Hash, IssuerId, MerchantId, PartyId, RequestNumber, Time, Unit};
+use tegata_crypto_native::RecordVerifier;
 use tegata_crypto_native::primitive::mac;
 use tegata_ledger::Equation;
 use tegata_store::{ExceptionRow, ProviderRow, PutBack, Store, TokenRow};
@@ -63,7 +64,20 @@ impl Provider {
     ///
     /// # Errors
     /// [`ProviderError::OtherKeys`] and others.
-    pub fn open(mut store: Store, keys: Keys, name: &str, now: Time, broken: Broken) -> Result<Self, ProviderError> {
+    pub fn open(store: Store, keys: Keys, name: &str, now: Time, broken: Broken) -> Result<Self, ProviderError> {
+        Self::open_judging(store, keys, name, now, (broken, &RecordVerifier))
+    }
+    /// The same, with signatures of records judged by `verifier`: for the simulator, which knows many already.
+    ///
+    /// # Errors
+    /// As [`Provider::open`].
+    pub fn open_judging(
+        mut store: Store,
+        keys: Keys,
+        name: &str,
+        now: Time,
+        (broken, verifier): (Broken, &'static dyn Verifier),
+    ) -> Result<Self, ProviderError> {
         let row = match store.provider()? {
             Some(row) => row,
             None => found(&mut store, &keys, name, now)?,
@@ -81,7 +95,7 @@ impl Provider {
         keys_known(&store, &keys, row.party)?;
         let directory = Directory::load(&store)?;
         Ok(Self {
-            shared: Arc::new(Shared::new(info, keys, directory, broken)),
+            shared: Arc::new(Shared::new(info, keys, directory, (broken, verifier))),
             store,
             keys_file: None,
             asking: true,

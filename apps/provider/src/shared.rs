@@ -3,10 +3,9 @@
 use crate::directory::Directory;
 use crate::keys::Keys;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use tegata_core::step::{Break, Broken};
+use tegata_core::step::Broken;
 use tegata_core::talk::join::ProviderInfo;
-use tegata_core::wire::signed::{PublicKey, Signature, Verifier};
-use tegata_crypto_native::RecordVerifier;
+use tegata_core::wire::signed::Verifier;
 
 /// Shared by all threads.
 pub struct Shared {
@@ -23,19 +22,13 @@ impl core::fmt::Debug for Shared {
     }
 }
 
-/// Only for [`Break::SignatureIgnored`].
-struct TakesAll;
-
-impl Verifier for TakesAll {
-    fn verify(&self, _: &PublicKey, _: &[u8], _: &Signature) -> bool {
-        true
-    }
-}
-
 impl Shared {
-    pub(crate) fn new(info: ProviderInfo, keys: Keys, directory: Directory, broken: Broken) -> Self {
-        let verifier: &'static dyn Verifier =
-            if broken.has(Break::SignatureIgnored) { &TakesAll } else { &RecordVerifier };
+    pub(crate) fn new(
+        info: ProviderInfo,
+        keys: Keys,
+        directory: Directory,
+        (broken, verifier): (Broken, &'static dyn Verifier),
+    ) -> Self {
         Self { info, keys: RwLock::new(keys), directory: RwLock::new(directory), broken, verifier }
     }
     /// Checks signatures one by one.

@@ -1,11 +1,9 @@
 //! Buying by credit: the real provider, the real processor and a bank behind real sockets, the wallet's own program.
 
-mod clearing;
-mod says;
-mod world;
-
-use clearing::{Clearing, audited, register};
-use says::{PROCESSOR, Says};
+use crate::clearing::{Clearing, audited, register};
+use crate::says::{PROCESSOR, Says};
+use crate::world;
+use crate::world::{Person, World, usd};
 use std::time::{Duration, Instant};
 use tegata_core::card::{CardKind, Terms};
 use tegata_core::talk::buy::*;
@@ -20,7 +18,6 @@ use tegata_ledger::Side;
 use tegata_processor::bank::TestCard;
 use tegata_provider::{Fee, Provider};
 use tegata_wallet::Wallet;
-use world::{Person, World, usd};
 
 type Buyer = Wallet<tegata_vault::MemoryVault>;
 

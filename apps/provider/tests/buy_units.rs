@@ -1,9 +1,7 @@
 //! Telephone cards of call units, bought by credit: the real provider, real calls, and a processor that says what a script wants.
 
-mod says;
-mod world;
-
-use says::{PROCESSOR, Says};
+use crate::says::{PROCESSOR, Says};
+use crate::world::{Person, World, blank, usd};
 use std::sync::Arc;
 use tegata_audit::{Options, audit};
 use tegata_core::card::{CallEnd, CallReceipt, CardKind, Terms};
@@ -24,7 +22,6 @@ use tegata_ledger::Side;
 use tegata_store::Store;
 use tegata_vault::Vault;
 use tegata_wallet::Wallet;
-use world::{Person, World, blank, usd};
 
 /// Units on each card.
 const UNITS: u64 = 60;

@@ -1,7 +1,6 @@
 //! Calls, told against the real provider: what they cost, who has it, and that the auditor agrees, whichever side is heard first.
 
-mod world;
-
+use crate::world::{Person, World, blank, usd};
 use std::sync::Arc;
 use tegata_audit::{Options, audit};
 use tegata_core::card::{CallEnd, CallReceipt, CardKind, Terms};
@@ -23,7 +22,6 @@ use tegata_ledger::Side;
 use tegata_provider::Fee;
 use tegata_store::{ExceptionKind, PositionSide};
 use tegata_vault::Vault;
-use world::{Person, World, blank, usd};
 
 const MINUTE: u64 = 60_000;
 
@@ -499,6 +497,34 @@ fn a_switch_that_is_restarted_charges_what_is_certain() {
         lines.agree(switch_first, 220);
         assert_eq!(lines.remaining(), 10_000 - 220);
         assert!(!line.right.is_over(), "it knew of no end");
+    }
+}
+
+/// A switch whose disk has lost the end of a call says once more what it cost, and less than its caller was told: that is what it is paid, and
+/// the rest comes back, whether something was coming back before or not.
+#[test]
+fn of_two_receipts_of_a_forgetful_switch_the_lower_one_counts() {
+    for (lasts, first, kept_at, certain, orders) in [
+        (130_000, 320, 130_000, 220, [true, false].as_slice()),
+        // What is taken up before the switch is heard was taken up by the first.
+        (119_000, 220, 100_000, 120, &[true]),
+    ] {
+        for switch_first in orders {
+            let mut lines = Lines::new(10_000);
+            let mut line = lines.dial("4930", usize::MAX);
+            lines.answer(&mut line);
+            lines.speak(&mut line, kept_at);
+            let kept = lines.switch.vault.clone();
+            lines.speak(&mut line, lasts - kept_at);
+            lines.end(&mut line, CallEnd::CalledHungUp);
+            assert_eq!(line.receipt().used, usd(first));
+            lines.switch.vault = kept;
+            lines.come_back();
+            lines.agree(*switch_first, certain);
+            assert_eq!(lines.remaining(), 10_000 - certain);
+            let said = lines.calls().pop().and_then(|call| call.receipt).map(|receipt| receipt.claimed().used);
+            assert_eq!(said, Some(usd(certain)), "the wallet shows what it paid");
+        }
     }
 }
 

@@ -1,12 +1,10 @@
 //! Events changed and cancelled after their tickets were sold: every holder told, answered once, silence by the promoter's rule,
 //! money back once, a provider that dies at every step, and the gates before and after (flow 15).
 
-mod clearing;
-mod says;
-mod world;
-
-use clearing::audited;
-use says::{PROCESSOR, Says};
+use crate::clearing::audited;
+use crate::says::{PROCESSOR, Says};
+use crate::world;
+use crate::world::{World, blank, usd};
 use tegata_core::card::payment::PurseState;
 use tegata_core::card::ticket::TicketTerms;
 use tegata_core::card::{CardKind, Terms};
@@ -27,7 +25,6 @@ use tegata_provider::Provider;
 use tegata_store::{ChangeRow, ChangeState, RefundState, Store};
 use tegata_vault::MemoryVault;
 use tegata_wallet::{Since, Wallet};
-use world::{World, blank, usd};
 
 type Visitor = Wallet<MemoryVault>;
 type Door = Gate<MemoryVault>;

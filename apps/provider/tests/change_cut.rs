@@ -1,12 +1,8 @@
 //! A promoter that is cut off while it changes its event, at each request, before it arrives and after: it goes on with what it signed
 //! first, byte for byte, before it says anything else; also where its provider was put back from a backup that has forgotten all of it.
 
-mod clearing;
-mod concert;
-mod says;
-mod world;
-
-use concert::{Concert, EVENT, plan};
+use crate::concert::{Concert, EVENT, plan};
+use crate::world::{NUMBER_KEY, START, Wire, blank, usd};
 use std::collections::HashSet;
 use tegata_core::card::Terms;
 use tegata_core::card::ticket::TicketTerms;
@@ -25,7 +21,6 @@ use tegata_issuer::{Finished, Issuer, IssuerError, Offered, Replacing, Wording};
 use tegata_provider::{Keys, Provider};
 use tegata_store::{SeatState, Store};
 use tegata_vault::{MemoryVault, Vault};
-use world::{NUMBER_KEY, START, Wire, blank, usd};
 
 /// A line that is cut at the request of this number, from 1, before it arrives or after; from then on it is dead.
 struct Cut<'a> {
@@ -368,11 +363,45 @@ fn what_comes_too_late_is_refused_forgotten_and_can_be_said_anew() {
     let finished = finishes(&mut concert, None).expect("answered");
     let why: Vec<_> = finished.iter().map(|one| one.refused.as_ref().map(|refused| refused.why)).collect();
     assert_eq!(why, [Some(ProviderRefusal::Terms); 2], "nobody could answer any more");
-    assert_eq!(sold(&concert, 2).terms, all[1].before, "what sold the old terms sells them again");
+    for (article, one) in (1..).zip(&all) {
+        assert_eq!(sold(&concert, article).terms, one.before, "what sold the old terms sells them again");
+    }
     assert!(finishes(&mut concert, None).expect("answered").is_empty());
     let said = wording(&concert);
     does(&mut concert, None, |promoter, post, now| promoter.change_all(post, &all, &said, now)).expect("changed");
     assert_eq!(states(&concert)[3..5], [TAKEN, TAKEN]);
     assert_eq!(states(&concert)[6..], [CLOSED, TAKEN]);
+    concert.clean();
+}
+
+#[test]
+fn what_one_article_sold_before_it_sells_again_where_another_could_not_be_listed() {
+    let mut concert = promoted();
+    concert.buys();
+    let listed = sold(&concert, 1);
+    let before = listed.terms.clone();
+    let offered = Offered {
+        terms: before.clone(),
+        face: listed.face,
+        price: listed.price,
+        stock: 2,
+        until: listed.until,
+        valid_for: listed.valid_for,
+        clear_after: None,
+    };
+    does(&mut concert, None, |promoter, post, now| promoter.list(post, 2, offered, now)).expect("listed");
+    let (all, said) = ([replacing(&before, Some(called(&before, "Concert, later")), &[])], wording(&concert));
+    let cut = does(&mut concert, Some((1, false)), |promoter, post, now| promoter.change_all(post, &all, &said, now));
+    assert!(cut.is_err());
+    // Meanwhile another of the promoter's devices has listed the second article.
+    let theirs = Listing { revision: 9, at: concert.world.now, ..sold(&concert, 2) };
+    concert.world.issuer_asks(theirs);
+    concert.world.now = concert.world.now.after(4 * Time::DAY);
+    let finished = finishes(&mut concert, None).expect("answered");
+    assert_eq!(finished.iter().map(|one| one.refused.is_some()).collect::<Vec<_>>(), [true], "too late");
+    for article in [1, 2] {
+        assert_eq!(sold(&concert, article).terms, before, "article {article}");
+    }
+    assert!(finishes(&mut concert, None).expect("answered").is_empty());
     concert.clean();
 }

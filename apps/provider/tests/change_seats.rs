@@ -1,13 +1,9 @@
 //! Seats moved by a change of their event: all of them or none, each holder told which it has and which it gets, no seat for two
 //! whatever comes in between, and the auditor finds a seat that was moved otherwise.
 
-mod clearing;
-mod concert;
-mod says;
-mod world;
-
-use clearing::audited;
-use concert::{Concert, EVENT, plan};
+use crate::clearing::audited;
+use crate::concert::{Concert, EVENT, plan};
+use crate::world::{NUMBER_KEY, blank, usd};
 use tegata_core::card::Terms;
 use tegata_core::card::ticket::TicketTerms;
 use tegata_core::step::Broken;
@@ -23,7 +19,6 @@ use tegata_crypto_native::number::InstallationNumber;
 use tegata_device::RequestError;
 use tegata_provider::Provider;
 use tegata_store::{ChangeState, SeatState, Store};
-use world::{NUMBER_KEY, blank, usd};
 
 /// What the promoter's article sells, by its revision.
 fn listed(concert: &Concert, revision: u64) -> Listing {

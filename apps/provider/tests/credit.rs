@@ -1,8 +1,5 @@
 //! Paying by credit: the real provider between two lines, the real processor and a bank behind real sockets (R23, R26).
 
-mod clearing;
-mod world;
-
 use tegata_core::record::{RecordKey, Space};
 use tegata_core::step::Event;
 use tegata_core::talk::pay::{ClaimState, TerminalNotice};
@@ -10,7 +7,8 @@ use tegata_device::WalletTap;
 use tegata_terminal::Terminal;
 use tegata_wallet::Wallet;
 
-use clearing::{Clearing, answer, audited, credit_sums, register, registration, serve};
+use crate::clearing::{Clearing, answer, audited, credit_sums, register, registration, serve};
+use crate::world::{Person, World, usd};
 use std::time::{Duration, Instant};
 use tegata_core::talk::credit::*;
 use tegata_core::talk::pay::Charge;
@@ -21,7 +19,6 @@ use tegata_core::{Amount, Hash, RequestNumber, Time};
 use tegata_crypto_native::SecretKey;
 use tegata_device::RequestError;
 use tegata_processor::bank::TestCard;
-use world::{Person, World, usd};
 
 /// One purchase, as both sides have it.
 struct Purchase {

@@ -1,11 +1,8 @@
 //! Tickets given from wallet to wallet: registered, late, twice, given on, come back, and by a number; the auditor agrees (R12).
 
-mod clearing;
-mod says;
-mod world;
-
-use clearing::audited;
-use says::{PROCESSOR, Says};
+use crate::clearing::audited;
+use crate::says::{PROCESSOR, Says};
+use crate::world::{World, blank, usd};
 use tegata_core::card::payment::{Purse, PurseState};
 use tegata_core::card::ticket::{GATE_TOLERANCE, TicketTerms};
 use tegata_core::card::{CardKind, Terms};
@@ -24,7 +21,6 @@ use tegata_core::{Amount, CardId, EventId, Time, Unit};
 use tegata_gate::Gate;
 use tegata_vault::{MemoryVault, Vault};
 use tegata_wallet::{Standing, Wallet, WalletError};
-use world::{World, blank, usd};
 
 type Visitor = Wallet<MemoryVault>;
 type Door = Gate<MemoryVault>;

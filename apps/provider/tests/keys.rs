@@ -1,17 +1,13 @@
 //! The provider's keys and its gates' certificates end, and others come into use while devices are away (flow 20).
 
-mod clearing;
-mod concert;
-mod says;
-mod world;
-
-use concert::*;
+use crate::concert::*;
+use crate::world;
+use crate::world::World;
 use tegata_core::Time;
 use tegata_core::card::Terms;
 use tegata_core::talk::enter::{EnterRefusal, PageError};
 use tegata_core::talk::update::load_terms;
 use tegata_gate::GateError;
-use world::World;
 
 #[test]
 fn an_update_mends_a_gate_that_does_not_know_the_key_under_a_ticket() {

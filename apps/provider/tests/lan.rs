@@ -1,11 +1,8 @@
 //! Gates of one venue over its own network (R22): real sockets, gates lost and replaced.
 
-mod clearing;
-mod concert;
-mod says;
-mod world;
-
-use concert::*;
+use crate::concert::*;
+use crate::world;
+use crate::world::blank;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,7 +13,6 @@ use tegata_device::Now;
 use tegata_gate::GateError;
 use tegata_gate::lan::Shared;
 use tegata_vault::MemoryVault;
-use world::blank;
 
 type Listening = Arc<Shared<MemoryVault>>;
 

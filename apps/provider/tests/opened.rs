@@ -1,10 +1,8 @@
 //! A payment by credit opened for the operator: what does not hold is said, where it is.
 
-mod world;
-
+use crate::world::World;
+use crate::world::house::{House, five, shop};
 use serde_json::Value;
-use world::World;
-use world::house::{House, five, shop};
 
 /// Whether each of the four is here and holds; what is not here says nothing.
 fn verified(world: &World) -> Vec<Option<bool>> {

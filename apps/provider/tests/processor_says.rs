@@ -1,17 +1,14 @@
 //! What a processor may say, and what the provider makes of it: money is concluded from nothing but the answer that the request
 //! asks for (R26), and what was authorized and is not taken is let go.
 
-mod says;
-mod world;
-
-use says::{PROCESSOR, Says, by};
+use crate::says::{PROCESSOR, Says, by};
+use crate::world::{Person, World, usd};
 use tegata_core::talk::credit::*;
 use tegata_core::talk::pay::Charge;
 use tegata_core::wire::sealed::{Profile, Sealed};
 use tegata_core::wire::signed::{Algorithm, Signed, Unsigned};
 use tegata_core::{AccountId, Amount, DeviceId, Hash, RequestNumber};
 use tegata_crypto_native::SecretKey;
-use world::{Person, World, usd};
 
 struct Sale {
     wallet: Person,

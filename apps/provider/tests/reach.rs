@@ -1,8 +1,9 @@
 //! Letters as scripts: real wallets, real terminals, the real provider between them, which cannot read what it carries
 //! (flow 21, R13, R17, R25, R26).
 
-mod world;
-
+use crate::world;
+use crate::world::house::{House, Shop, User, five, nobody, shop};
+use crate::world::{Person, World};
 use tegata_core::talk::reach::*;
 use tegata_core::talk::report::ProviderRefusal;
 use tegata_core::wire::canonical::Bytes;
@@ -13,8 +14,6 @@ use tegata_crypto_native::{SealingSecret, seal_to};
 use tegata_device::{LettersError, RequestError};
 use tegata_terminal::{Terminal, TerminalError};
 use tegata_wallet::WalletError;
-use world::house::{House, Shop, User, five, nobody, shop};
-use world::{Person, World};
 
 const RECALL: &str = "The bread of Monday may hold nuts; bring it back";
 const BAG: &str = "Did I leave my bag at your place?";
@@ -465,7 +464,7 @@ fn what_the_provider_has_taken_survives_it_and_a_repeat_gets_the_same_bytes() {
     assert_eq!(town.user_reads(), [text(RECALL)]);
 }
 
-use world::Wire;
+use crate::world::Wire;
 
 #[test]
 fn a_muted_merchant_is_not_heard_and_cannot_tell() {

@@ -1,7 +1,7 @@
 //! Scripts: what happens to people, told against the real provider.
 
-mod world;
-
+use crate::world;
+use crate::world::{Person, World};
 use tegata_core::Time;
 use tegata_core::record::Batch;
 use tegata_core::step::Broken;
@@ -17,7 +17,6 @@ use tegata_device::{RequestError, UpdateError};
 use tegata_provider::{Keys, Provider};
 use tegata_store::Store;
 use tegata_vault::Vault as _;
-use world::{Person, World};
 
 #[test]
 fn bought_spent_matched_and_settled() {

@@ -1,7 +1,7 @@
 //! Settlement, told against the real provider: fees, periods, payouts through the bank and what it says of them.
 
-mod world;
-
+use crate::world;
+use crate::world::{Person, World};
 use tegata_core::step::{Break, Broken};
 use tegata_core::talk::contract::{Contract, Tender};
 use tegata_core::talk::report::{Report, ReportKind, ReportRequest};
@@ -13,7 +13,6 @@ use tegata_iso20022::pain001::{Batch, Transfer};
 use tegata_iso20022::value::{Date, Iban, Text};
 use tegata_provider::{Fee, Keys, Provider, ProviderError, SettleError};
 use tegata_store::{PositionRow, PositionSide, Store, TransferState};
-use world::{Person, World};
 
 const OURS: &str = "DE89370400440532013000";
 const SHOPS: &str = "GB82WEST12345698765432";

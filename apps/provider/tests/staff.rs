@@ -1,12 +1,9 @@
 //! The staff at an event's gates, and what it does by hand (R22).
 
-mod clearing;
-mod concert;
-mod says;
-mod world;
-
-use clearing::audited;
-use concert::*;
+use crate::clearing::audited;
+use crate::concert::*;
+use crate::world;
+use crate::world::blank;
 use tegata_core::step::Broken;
 use tegata_core::talk::cards::Done;
 use tegata_core::talk::enter::{ByHand, EnterRefusal, HandError, Member, Setup, StaffRole};
@@ -17,7 +14,6 @@ use tegata_crypto_native::Badge;
 use tegata_gate::{GateError, Hand};
 use tegata_provider::{Keys, Provider};
 use tegata_store::Store;
-use world::blank;
 
 /// The steward's and the supervisor's badge, and the order that names them.
 fn staff(concert: &Concert, ended: Option<Time>) -> (StaffOrder, [Badge; 2]) {

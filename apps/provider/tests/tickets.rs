@@ -1,12 +1,8 @@
 //! Tickets: planned, sold by credit, shown at gates with no network, brought up and compared (R20).
 
-mod clearing;
-mod concert;
-mod says;
-mod world;
-
-use clearing::audited;
-use concert::*;
+use crate::clearing::audited;
+use crate::concert::*;
+use crate::world::blank;
 use tegata_core::Time;
 use tegata_core::card::payment::PurseState;
 use tegata_core::talk::cards::Done;
@@ -18,7 +14,6 @@ use tegata_core::{EventId, Hash, PartyId};
 use tegata_crypto_native::GateNumber;
 use tegata_device::{JoinError, join};
 use tegata_gate::Gate;
-use world::blank;
 
 #[test]
 fn a_ticket_is_bought_shown_with_no_network_and_brought_up() {

@@ -1,12 +1,10 @@
 //! Tickets on sale: each seat and the last of a quota sold once, what is not paid or is given back free for others; and the auditor
 //! finds whatever was changed in that.
 
-mod clearing;
-mod says;
-mod world;
-
-use clearing::audited;
-use says::{PROCESSOR, Says};
+use crate::clearing::audited;
+use crate::says::{PROCESSOR, Says};
+use crate::world;
+use crate::world::{World, usd};
 use tegata_core::card::ticket::TicketTerms;
 use tegata_core::card::{CardKind, Terms};
 use tegata_core::talk::buy::*;
@@ -22,7 +20,6 @@ use tegata_crypto_native::number::InstallationNumber;
 use tegata_device::RequestError;
 use tegata_vault::MemoryVault;
 use tegata_wallet::{Wallet, WalletError};
-use world::{World, usd};
 
 type Visitor = Wallet<MemoryVault>;
 

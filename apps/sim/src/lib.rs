@@ -16,6 +16,7 @@ mod dial;
 mod dice;
 mod fault;
 mod figures;
+mod known;
 mod link;
 mod matrix;
 mod park;

@@ -3,6 +3,7 @@
 use crate::courier::Courier;
 use crate::dice::{Dice, flip};
 use crate::fault::NetFault;
+use crate::known;
 use crate::trouble::{NetPlan, Trouble};
 use tegata_core::step::{Break, Broken};
 use tegata_core::{CardId, DeviceId, Time};
@@ -12,6 +13,14 @@ use tegata_store::{Store, StoreError};
 
 /// In so many transactions a change of a few tickets is over.
 const MOST_PIECES: usize = 200;
+
+/// The town's provider over this database.
+///
+/// # Errors
+/// [`ProviderError`].
+pub fn open(store: Store, keys: Keys, now: Time, broken: Broken) -> Result<Provider, ProviderError> {
+    Provider::open_judging(store, keys, "Town", now, (broken, known::for_provider(broken)))
+}
 
 /// Provider and network.
 pub struct Center {
@@ -230,7 +239,7 @@ impl Center {
         Some((before, epoch(self)?))
     }
     fn reopen(&mut self, store: Store) {
-        self.provider = Provider::open(store, self.keys(), "Town", self.now, self.broken).ok();
+        self.provider = open(store, self.keys(), self.now, self.broken).ok();
     }
     fn handle(&mut self, envelopes: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
         let entropy = self.dice.entropy();

@@ -4,23 +4,22 @@ use crate::Options;
 use crate::act::{Booth, Hands, Letters, Lines, Losing, Newcomer, Plans, Queue, Ringing, Settling, Staff};
 use crate::dice::Dice;
 use crate::fault::Mix;
+use crate::known;
 use crate::link::Air;
-use crate::post::Center;
+use crate::post::{Center, open};
 use crate::tap::skewed;
 use crate::template::{self, Number, START, Start, ring, template};
 use crate::trouble::NetPlan;
 use crate::venue::{GateAt, Venue};
 use std::collections::{BTreeMap, BTreeSet};
-use tegata_core::step::{Break, Broken};
+use tegata_core::step::Broken;
 use tegata_core::talk::buy::Article;
 use tegata_core::talk::credit::CreditRefusal;
-use tegata_core::wire::signed::{Algorithm, PublicKey, Signature, Verifier};
+use tegata_core::wire::signed::Algorithm;
 use tegata_core::{CardId, DeviceId, Hash, RequestNumber, Time};
-use tegata_crypto_native::NativeVerifier;
 use tegata_crypto_native::number::InstallationNumber;
 use tegata_device::{Device, Now};
 use tegata_issuer::Issuer;
-use tegata_provider::Provider;
 use tegata_store::{NumberState, Store};
 use tegata_terminal::Terminal;
 use tegata_vault::{CommitFault, Faults, SimulatedVault, Snapshot};
@@ -222,23 +221,13 @@ pub struct Town {
     pub story: Option<Vec<String>>,
 }
 
-/// [`Break::SignatureIgnored`].
-struct Believes;
-
-impl Verifier for Believes {
-    fn verify(&self, _: &PublicKey, _: &[u8], _: &Signature) -> bool {
-        true
-    }
-}
-
 fn device(start: &Start, broken: Broken) -> Device<SimulatedVault> {
     new_device(start.vault.clone(), start.seed, broken)
 }
 
 /// A device over this vault.
 pub fn new_device(vault: SimulatedVault, seed: [u8; 32], broken: Broken) -> Device<SimulatedVault> {
-    let verifier: &'static dyn Verifier = if broken.has(Break::SignatureIgnored) { &Believes } else { &NativeVerifier };
-    let mut device = Device::new(vault, ring(&seed), verifier);
+    let mut device = Device::new(vault, ring(&seed), known::for_devices(broken));
     device.broken = broken;
     device
 }
@@ -354,7 +343,7 @@ impl Town {
         let store = Store::restore(image).map_err(|error| error.to_string())?;
         let keys = tegata_provider::Keys::new(template.keys, START);
         let time = START.after(60);
-        let provider = Provider::open(store, keys, "Town", time, broken).map_err(|error| error.to_string())?;
+        let provider = open(store, keys, time, broken).map_err(|error| error.to_string())?;
         let mut center = Center::new(provider, (template.keys, START), time, dice.fork());
         center.broken = broken;
         if mix.credit > 0 {

@@ -1,8 +1,7 @@
 //! A switch with everything that is real about it: SIP over loopback, the desk, wallets that pay, phones that ring; and all agree on
 //! what each call cost.
 
-mod town;
-
+use crate::town::{Held, Line, Parts, audited, now, rate, telephone};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -20,7 +19,6 @@ use tegata_switch::desk::{Desk, Done};
 use tegata_vault::{Found, MemoryVault, Vault, VaultError};
 use tegata_wallet::{Called, Heard, Person, PhoneError, Speaker, call, registered};
 use tokio::sync::watch;
-use town::{Held, Line, Parts, audited, now, rate, telephone};
 
 /// Whoever is called.
 const BOB: &str = "09430002";

@@ -1,7 +1,6 @@
 //! A hotspot over real sockets: the way is open while the card pays, and closes when it is empty or the user goes.
 
-mod town;
-
+use crate::town::{Held, Line, Parts, audited, now, rate, telephone};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,7 +9,6 @@ use tegata_core::talk::call::{Caller, CallerNotice};
 use tegata_switch::hotspot::Hotspot;
 use tegata_vault::MemoryVault;
 use tegata_wallet::{Person, surf};
-use town::{Held, Line, Parts, audited, now, rate, telephone};
 
 /// The number by which the hotspot's rate is found.
 const SERVICE: &str = "09430001";

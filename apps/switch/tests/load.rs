@@ -1,14 +1,12 @@
 //! A thousand paid calls at once, a hundred new ones a second, their voice through the switch: phones with wallets of their own, a switch on a
 //! real database, and sipp at the other end of its trunk. Afterwards everybody agrees on what each call cost.
 
-#[path = "../../../crates/sip/tests/support/mod.rs"]
-mod support;
-mod town;
-
+use crate::support;
+use crate::support::{Start, figure, free_port, sipp_is_missing, statistics};
+use crate::town::{Held, Parts, audited, now, rate, telephone};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use support::{Start, figure, free_port, sipp_is_missing, statistics};
 use tegata_core::card::CallEnd;
 use tegata_core::talk::call::CallerNotice;
 use tegata_sip::phones::digest::secret;
@@ -17,7 +15,6 @@ use tegata_switch::desk::Desk;
 use tegata_vault::SqliteVault;
 use tegata_wallet::{Called, Heard, Person, Speaker, call, registered};
 use tokio::sync::watch;
-use town::{Held, Parts, audited, now, rate, telephone};
 
 /// Phones, each with a wallet.
 const PHONES: u64 = 1_100;

@@ -1,11 +1,9 @@
 //! Buying over the network as people type it: provider, processor and bank as processes of their own, SIGKILL in between.
 #![allow(clippy::unwrap_used)] // a test that cannot go on says where
 
-mod typed;
-
+use crate::typed::{Running, bad, good, tegata, text, token};
 use std::path::Path;
 use std::process::Stdio;
-use typed::{Running, bad, good, tegata, text, token};
 
 #[test]
 fn a_card_is_bought_topped_up_and_given_back_while_provider_and_processor_are_killed() {

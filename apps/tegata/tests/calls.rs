@@ -1,13 +1,10 @@
 //! Calls as people type it: telephone cards ordered, prices set, a switch joined and opened; and a whole day of calls.
 #![allow(clippy::unwrap_used)] // a test that cannot go on says where
 
-#[path = "../../../crates/sip/tests/support/mod.rs"]
-mod support;
-mod typed;
-
+use crate::support;
+use crate::typed::{Running, bad, good, json, run, tegata, token};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
-use typed::{Running, bad, good, json, run, tegata, token};
 
 #[test]
 fn a_day_of_calls_costs_to_the_cent_what_it_should() {

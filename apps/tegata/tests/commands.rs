@@ -1,11 +1,9 @@
 //! The program as people type it: real processes, real sockets, real folders.
 #![allow(clippy::unwrap_used)] // a test that cannot go on says where
 
-mod typed;
-
+use crate::typed::{Running, bad, good, json, run, tegata, text};
 use std::path::Path;
 use std::process::{Child, Stdio};
-use typed::{Running, bad, good, json, run, tegata, text};
 
 /// A charge that waits for a wallet; read until it has said where.
 fn charge(data: &Path, terminal: &str, amount: &str) -> Child {

@@ -1,9 +1,7 @@
 //! A promoter's work as people type it: an event planned, seated, sold by category, its gate put in place.
 #![allow(clippy::unwrap_used)] // a test that cannot go on says where
 
-mod typed;
-
-use typed::{Running, bad, good, text};
+use crate::typed::{Running, bad, good, text};
 
 #[test]
 fn the_last_seats_are_sold_once_each_to_sixteen_buyers_at_once() {

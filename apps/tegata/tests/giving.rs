@@ -1,9 +1,7 @@
 //! Tickets given and taken as people type it: two wallets that touch with no network, a number for somebody far away.
 #![allow(clippy::unwrap_used)] // a test that cannot go on says where
 
-mod hall;
-
-use hall::{Hall, read};
+use crate::hall::{Hall, read};
 use serde_json::{Value, json};
 
 /// Alice gives, bob takes, each in a process of its own; what both are told.

@@ -1,12 +1,10 @@
 //! A way to the network as people type it: a hotspot opened, paid for by a telephone card, left again and paid out.
 #![allow(clippy::unwrap_used)] // a test that cannot go on says where
 
-mod typed;
-
+use crate::typed::{Running, bad, good, tegata, token};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
-use typed::{Running, bad, good, tegata, token};
 
 /// The number by whose rate the hotspot charges: 0.05 for each half second.
 const SERVICE: &str = "09430001";

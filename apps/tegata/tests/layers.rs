@@ -147,3 +147,25 @@ fn the_core_and_the_codec_ask_nobody_for_time_or_chance() {
         }
     }
 }
+
+/// What main.rs does not name, is compiled by nobody and tests nothing.
+#[test]
+fn no_test_is_left_out() {
+    for (folder, parent) in
+        ["crates", "apps"].iter().flat_map(|parent| folders(parent).into_iter().map(move |folder| (folder, parent)))
+    {
+        let tests = format!("{parent}/{folder}/tests");
+        if !root().join(&tests).join("main.rs").exists() {
+            let manifest = read(format!("{parent}/{folder}/Cargo.toml"));
+            assert!(!manifest.contains("autotests"), "{folder} finds no tests by itself, and names none");
+            continue;
+        }
+        let main = read(format!("{tests}/main.rs"));
+        for found in folders(&tests) {
+            let name = found.strip_suffix(".rs").unwrap_or(&found);
+            let named =
+                name == "main" || main.contains(&format!("mod {name};")) || found.contains("proptest-regressions");
+            assert!(named, "{tests}/{found} is not in {tests}/main.rs");
+        }
+    }
+}

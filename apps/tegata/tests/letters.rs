@@ -1,11 +1,9 @@
 //! Letters and opened credit payments as people type them: real processes, real sockets, real folders, SIGKILL.
 #![allow(clippy::unwrap_used)] // a test that cannot go on says where
 
-mod typed;
-
+use crate::typed::{Running, bad, good, tegata, text};
 use serde_json::Value;
 use std::path::Path;
-use typed::{Running, bad, good, tegata, text};
 
 fn wait_for_the_next_second() {
     let second = || std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();

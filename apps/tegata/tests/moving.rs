@@ -1,11 +1,10 @@
 //! Seats moved by a change of their event, as people type it: from a file whose wrong lines are named, and read by their holder.
 #![allow(clippy::unwrap_used)] // a test that cannot go on says where
 
-mod typed;
-
+use crate::typed;
+use crate::typed::{Running, bad, good, run, text};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use typed::{Running, bad, good, run, text};
 
 /// How often it is asked how far a change has come: some seconds.
 const TRIES: usize = 200;

@@ -1,8 +1,7 @@
 //! Processor and bank as people start them: real processes, real sockets, real folders, SIGKILL.
 #![allow(clippy::unwrap_used)] // a test that cannot go on says where
 
-mod typed;
-
+use crate::typed::{Running, bad, good};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use tegata_core::talk::credit::{
@@ -16,7 +15,6 @@ use tegata_crypto_native::SecretKey;
 use tegata_crypto_native::entropy::fresh;
 use tegata_processor::asker::{Asker, Question};
 use tegata_processor::bank::TestCard;
-use typed::{Running, bad, good};
 
 const PROVIDER: PartyId = PartyId([0x10; 16]);
 

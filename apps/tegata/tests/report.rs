@@ -1,9 +1,7 @@
 //! A promoter's report as a spreadsheet: what was sold, given, who came in by which door.
 #![allow(clippy::unwrap_used)] // a test that cannot go on says where
 
-mod hall;
-
-use hall::Hall;
+use crate::hall::Hall;
 use serde_json::Value;
 
 #[test]

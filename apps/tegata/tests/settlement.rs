@@ -1,8 +1,7 @@
 //! Settlement as people do it: real processes, real files for the bank and from it, SIGKILL in between.
 #![allow(clippy::unwrap_used)] // a test that cannot go on says where
 
-mod typed;
-
+use crate::typed::{Running, bad, good, tegata, text};
 use serde_json::Value;
 use std::path::Path;
 use std::process::Stdio;
@@ -10,7 +9,6 @@ use tegata_core::{Amount, Unit};
 use tegata_iso20022::camt053::{Balance, Detail, Entry, Reason, Return, Side, Statement, StatementHead};
 use tegata_iso20022::pain001::{Batch, Transfer};
 use tegata_iso20022::value::Text;
-use typed::{Running, bad, good, tegata, text};
 
 const OURS: &str = "DE89370400440532013000";
 const CAFES: &str = "GB82WEST12345698765432";

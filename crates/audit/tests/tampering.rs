@@ -2,13 +2,12 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests
 
-mod town;
-
+use crate::town;
+use crate::town::{Town, ordinary};
 use rusqlite::Connection;
 use tegata_audit::{Audit, Options, Scope, What, audit};
 use tegata_core::step::{Break, Broken};
 use tegata_store::Store;
-use town::{Town, ordinary};
 
 fn amount(audit: &Audit, account: &str) -> i128 {
     let found = audit.accounts.iter().find(|found| found.account == account && found.party.is_none());

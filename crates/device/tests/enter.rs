@@ -1,8 +1,7 @@
 //! Gates and tickets as scripts: both sides real, the link's bytes between them, vaults in memory (R20-R22).
 #![allow(clippy::unwrap_used)] // a test that cannot go on says where
 
-mod venue;
-
+use crate::venue::*;
 use std::sync::Arc;
 use tegata_core::card::CardCertificate;
 use tegata_core::card::payment::{Purse, PurseState};
@@ -19,7 +18,6 @@ use tegata_core::{EventId, Hash, PartyId, Time};
 use tegata_crypto_native::SecretKey;
 use tegata_device::{Now, TerminalTap, WalletTap};
 use tegata_vault::Vault;
-use venue::*;
 
 #[test]
 fn a_tap_is_two_exchanges_and_a_code_is_at_most_300_bytes() {

@@ -1,8 +1,7 @@
 //! Tickets for several days: the end of a day ends every stay at gates and in the wallet, and clocks differ about it (R20, R21).
 #![allow(clippy::unwrap_used)] // a test that cannot go on says where
 
-mod venue;
-
+use crate::venue::*;
 use tegata_core::Time;
 use tegata_core::card::ticket::{GATE_TOLERANCE, TicketTerms, Usage};
 use tegata_core::record::Batch;
@@ -11,7 +10,6 @@ use tegata_core::talk::pay::load_purse;
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::signed::Algorithm;
 use tegata_vault::Vault;
-use venue::*;
 
 /// The first day of the venue ends then.
 const MIDNIGHT: Time = Time(12 * Time::DAY);

@@ -1,8 +1,7 @@
 //! Whoever is inside goes out, whatever has become of the ticket since (R20): changed, paid back, blocked, given on, or expired.
 #![allow(clippy::unwrap_used)] // a test that cannot go on says where
 
-mod venue;
-
+use crate::venue::*;
 use std::sync::Arc;
 use tegata_core::Time;
 use tegata_core::card::payment::{Purse, PurseState};
@@ -14,7 +13,6 @@ use tegata_core::talk::pay::{load_purse, purse_key};
 use tegata_core::wire::canonical::Wire;
 use tegata_core::wire::signed::Algorithm;
 use tegata_vault::Vault;
-use venue::*;
 
 const DEAD: [EnterRefusal; 4] =
     [EnterRefusal::Changed, EnterRefusal::Refunded, EnterRefusal::Blocked, EnterRefusal::GivenAway];

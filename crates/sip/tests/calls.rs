@@ -1,10 +1,8 @@
 //! Calls through a switch with sipp on both sides: what the scenarios of `scenarios/` say is what happens.
 
-mod support;
-
+use crate::support::town::{Town, next};
+use crate::support::{Start, free_port, sipp_is_missing};
 use std::time::{Duration, Instant};
-use support::town::{Town, next};
-use support::{Start, free_port, sipp_is_missing};
 use tegata_sip::config::Proof;
 use tegata_sip::{By, Caller, Event, Number, Route};
 

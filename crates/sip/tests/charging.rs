@@ -1,10 +1,9 @@
 //! The seam as charging sees it: what it is told, in which order, and what comes of what it says.
 
-mod support;
-
+use crate::support;
+use crate::support::sipp_is_missing;
+use crate::support::town::{Town, next};
 use std::time::Duration;
-use support::sipp_is_missing;
-use support::town::{Town, next};
 use tegata_sip::reason::Reason;
 use tegata_sip::{Body, By, CallId, Caller, Command, Control, Event, Number, Route, Shown, Side};
 

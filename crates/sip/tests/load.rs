@@ -1,12 +1,10 @@
 //! A thousand calls at once, a hundred new ones in every second, their voice through the switch, sipp on both sides; afterwards nothing is left.
 
-mod support;
-
+use crate::support::town::{Town, next};
+use crate::support::{Start, figure, sipp_is_missing, statistics};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
-use support::town::{Town, next};
-use support::{Start, figure, sipp_is_missing, statistics};
 use tegata_sip::{By, Command, Event, Number, Shown};
 
 /// Calls of the load run.

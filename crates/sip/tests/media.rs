@@ -1,13 +1,11 @@
 //! Media through the switch: what one side sends the other one hears from the switch's own ports, the caller hears the warning, and
 //! nothing stays open afterwards.
 
-mod support;
-
+use crate::support::town::{OnePhone, Town, next, trunk};
+use crate::support::{Sipp, Start, free_port, sipp_is_missing};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
-use support::town::{OnePhone, Town, next, trunk};
-use support::{Sipp, Start, free_port, sipp_is_missing};
 use tegata_sip::reason::Reason;
 use tegata_sip::{Announcement, By, CallId, Command, Config, Control, Event, Shown, StartError, Switch};
 use tokio::net::UdpSocket;

@@ -1,10 +1,8 @@
 //! Two phones and a switch between them, over loopback: what each is told, in which order.
 
-mod support;
-
+use crate::support::town::next;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use support::town::next;
 use tegata_sip::config::Transport;
 use tegata_sip::phones::digest::secret;
 use tegata_sip::reason::Reason;

@@ -1,11 +1,10 @@
 //! What is wrong is answered with the right status and a text, over real sockets; and nothing brings the switch down.
 
-mod support;
-
+use crate::support;
+use crate::support::town::{Town, next, trunk};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use support::town::{Town, next, trunk};
 use tegata_sip::{Body, Command, Event};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 

@@ -1,6 +1,5 @@
 //! A provider, the processor on a real SQLite file, and the bank, with a clock that a test moves and one fault at one step.
 #![allow(clippy::unwrap_used)] // a test that cannot go on says where
-#![allow(dead_code)] // each test file uses its part
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,5 +1,4 @@
 //! The real processor and a test bank behind real sockets, for the provider's scripts of credit.
-#![allow(dead_code)] // each script uses its part
 
 use crate::world::{Person, World};
 use std::time::{Duration, Instant};

@@ -1,5 +1,4 @@
 //! A town with a concert: its promoter, a visitor, three gates.
-#![allow(dead_code)] // each test uses its part
 
 use crate::clearing::audited;
 use crate::says::{PROCESSOR, Says};

@@ -1,5 +1,4 @@
 //! A processor that says whatever a script wants it to.
-#![allow(dead_code)] // each script uses its part
 
 use crate::world::World;
 use tegata_core::talk::credit::*;

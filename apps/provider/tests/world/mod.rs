@@ -1,5 +1,4 @@
 //! A small world for scripts: the real provider, real devices, real conversations; only the network is a call.
-#![allow(dead_code)] // each script uses its part
 
 pub mod house;
 
@@ -37,7 +36,6 @@ pub struct World {
     pub issuer: Person,
     pub merchant: Person,
     pub batch: u64,
-    pub spare: Vec<InstallationNumber>,
 }
 
 /// The network: a call, which keeps what went over it.
@@ -71,7 +69,7 @@ impl World {
     pub fn over(store: Store, broken: Broken) -> Self {
         let provider = Provider::open(store, Keys::new([9; 32], START), "Town", START, broken).expect("a provider");
         let (issuer, merchant) = (blank(1), blank(2));
-        let mut world = Self { provider, now: START, drawn: 0, issuer, merchant, batch: 0, spare: Vec::new() };
+        let mut world = Self { provider, now: START, drawn: 0, issuer, merchant, batch: 0 };
         let mut issuer = blank(1);
         world.join(&mut issuer, Role::Issuer, None, "Bank");
         world.issuer = issuer;

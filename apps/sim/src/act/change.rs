@@ -5,7 +5,7 @@ use crate::tap::skewed;
 use crate::template::{ARTICLES, EVENT, TICKETS, template};
 use crate::town::Town;
 use crate::trouble::NetPlan;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use tegata_core::card::Terms;
 use tegata_core::talk::buy::Listing;
 use tegata_core::talk::event::{ChangeOutcome, SeatMove};
@@ -238,6 +238,19 @@ impl Town {
         let what = if cancels { "cancels" } else { "changes" };
         self.say(|| format!("the promoter {what} {text}: {done:?}"));
     }
+    /// The promoter's program starts again, if it was off.
+    pub fn wake_promoter(&mut self) {
+        let device = &mut self.issuer.device;
+        let was_off = device.vault.is_off();
+        if was_off {
+            device.vault.power_cut();
+            device.forget_channel();
+            let _ = device.ring.reload_in_memory(&device.vault);
+            self.faults += 1;
+            self.say(|| "the promoter's program starts again".into());
+        }
+        self.issuer.device.vault.set_faults(Faults::none());
+    }
     /// What the promoter does not know yet is said again (R26): every other time by a program that knows nothing but what it has stored.
     pub fn finish_changing(&mut self) {
         let count = self.plans.as_ref().map_or(0, |plans| plans.signed.len());
@@ -263,10 +276,32 @@ impl Town {
         let recorded = known.iter().map(|row| row.change.to_string()).collect();
         let now = self.plan_now(0);
         let done = self.issuer.finish(&mut self.center, Some(EVENT), &recorded, now);
-        if let (Ok(_), Some(plans)) = (&done, &mut self.plans) {
-            plans.signed.iter_mut().for_each(|signed| signed.open = false);
+        self.say(|| format!("the promoter finishes what was cut off: {:?}", done.as_ref().map(Vec::len)));
+        let Ok(finished) = done else { return };
+        let kept = self.issuer.unfinished(Some(EVENT), &HashSet::new()).unwrap_or_default();
+        let said: HashSet<Handle> = kept.iter().map(|change| change.claimed().before).collect();
+        let said = |terms: &Terms| {
+            said.contains(&terms.handle()) || finished.iter().any(|one| one.change.before == terms.handle())
+        };
+        let mut unsaid = Vec::new();
+        for (at, signed) in self.plans.iter_mut().flat_map(|plans| &mut plans.signed).enumerate() {
+            match said(&signed.before) {
+                true => signed.open = false,
+                // Power failed before it was stored: people say it once more.
+                false if signed.open => unsaid.push((at, signed.moves.is_some())),
+                false => {}
+            }
         }
-        self.say(|| format!("the promoter finishes what was cut off: {:?}", done.map(|finished| finished.len())));
+        for (at, moves) in unsaid {
+            if let Some((article, stock)) = self.plans.as_ref().and_then(|plans| plans.off_sale).filter(|_| moves) {
+                self.take_off_sale(article, stock);
+            }
+            self.send_change(at);
+        }
+    }
+    /// What of its plans the promoter does not know the end of.
+    pub fn unended_changes(&self) -> usize {
+        self.plans.iter().flat_map(|plans| &plans.signed).filter(|signed| signed.open).count()
     }
 
     /// A holder answers, or a copy of its wallet does; somebody who has answered asks how that stands, or wants otherwise now.

@@ -21,6 +21,7 @@ impl Town {
             return Ok(());
         }
         let store = self.center.store()?;
+        self.promoted(store, wrong)?;
         let shown = store.exceptions(None, Time(0), Time(u64::MAX >> 1))?;
         for card in tickets(store)? {
             let undone = store.changes_to(card)?.iter().filter(|row| row.state.is_refund()).count();
@@ -44,6 +45,30 @@ impl Town {
                 self.is_paid_back_once(store, &shown, &row, wrong)?;
                 self.answer_counts(&row, wrong);
                 self.asks_no_more(store, &change, &row, wrong)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Promoter and provider say the same: of what was changed, and of what is sold.
+    fn promoted(&self, store: &Store, wrong: &mut Vec<String>) -> Result<(), StoreError> {
+        if self.causes.restored {
+            return Ok(());
+        }
+        let (promoter, left) = (template().issuer_party, self.unended_changes());
+        if left > 0 {
+            wrong.push(format!("flow 15: the promoter does not know what became of {left} changes"));
+        }
+        let recorded = store.changes_by(promoter)?.iter().map(|row| row.change.to_string()).collect();
+        let unfinished = self.issuer.unfinished(None, &recorded).unwrap_or_default();
+        if !unfinished.is_empty() {
+            wrong.push(format!("flow 15: the provider never heard of {unfinished:?}"));
+        }
+        for listed in self.issuer.listings().unwrap_or_default() {
+            let row = store.article(promoter, listed.article)?;
+            let sold = row.and_then(|row| Signed::<Listing>::decode(&row.body).ok());
+            if sold.as_ref().map(Signed::claimed) != Some(&listed) {
+                wrong.push(format!("flow 15: the promoter has listed {listed:?}, and {sold:?} is sold"));
             }
         }
         Ok(())

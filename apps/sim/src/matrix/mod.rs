@@ -38,6 +38,7 @@ enum Spot {
     Code(usize, CodeFault),
     GateStore(usize, u64, CommitFault),
     SwitchStore(u64, CommitFault),
+    PromoterStore(u64, CommitFault),
     /// The answer to a parked update comes when so many frames of the call have crossed, or after it.
     Answer(usize, Comes),
 }
@@ -55,6 +56,7 @@ impl Spot {
             Self::Code(at, _) => format!("code {}", at + 1),
             Self::GateStore(gate, at, _) => format!("gate {} store {at}", gate + 1),
             Self::SwitchStore(at, _) => format!("switch store {at}"),
+            Self::PromoterStore(at, _) => format!("promoter store {at}"),
             Self::Answer(usize::MAX, _) => "answer after the call".to_owned(),
             Self::Answer(at, _) => format!("answer after {at} frames"),
         }
@@ -69,6 +71,7 @@ impl Spot {
             Self::WalletStore(_, fault)
             | Self::TerminalStore(_, fault)
             | Self::SwitchStore(_, fault)
+            | Self::PromoterStore(_, fault)
             | Self::GateStore(_, _, fault) => match fault {
                 CommitFault::CutBefore => "power cut before",
                 CommitFault::CutAfter => "power cut after",
@@ -107,6 +110,7 @@ struct Steps {
     codes: usize,
     gates: Vec<u64>,
     switch: u64,
+    promoter: u64,
     answers: Vec<usize>,
 }
 
@@ -147,7 +151,7 @@ fn count(conversation: Conversation, broken: Broken) -> Result<Steps, String> {
         gates.map(|gate| gate.gate.device.vault.commits()).collect()
     };
     let switched = |town: &Town| town.lines.as_ref().map_or(0, |lines| lines.switch.device.vault.commits());
-    let switch = switched(&town);
+    let (switch, promoter) = (switched(&town), town.issuer.device.vault.commits());
     let (gates, pages) = (commits(&town), town.venue.as_ref().map_or(0, |venue| venue.told));
     let shown = |town: &Town| town.venue.as_ref().map_or(0, |venue| venue.codes.len());
     let codes = shown(&town);
@@ -167,6 +171,7 @@ fn count(conversation: Conversation, broken: Broken) -> Result<Steps, String> {
         pages: town.venue.as_ref().map_or(0, |venue| venue.told) - pages,
         codes: shown(&town) - codes,
         switch: switched(&town) - switch,
+        promoter: town.issuer.device.vault.commits() - promoter,
         gates: commits(&town).into_iter().zip(gates).map(|(after, before)| after - before).collect(),
     })
 }
@@ -186,9 +191,12 @@ fn spots(steps: &Steps) -> Vec<Spot> {
     let gates = gates.flat_map(|(gate, count)| (1..=*count).map(move |at| (gate, at)));
     let gates = gates.flat_map(|(gate, at)| stores.map(|fault| Spot::GateStore(gate, at, fault)));
     let switch = (1..=steps.switch).flat_map(|at| stores.map(|fault| Spot::SwitchStore(at, fault)));
+    // A promoter's disk keeps what it says that it keeps.
+    let cuts = [CommitFault::CutBefore, CommitFault::CutAfter, CommitFault::Full];
+    let promoter = (1..=steps.promoter).flat_map(|at| cuts.map(|fault| Spot::PromoterStore(at, fault)));
     let answers = steps.answers.iter().flat_map(|at| Comes::ALL.map(|comes| Spot::Answer(*at, comes)));
     let lines = frames.chain(exchanges).chain(processor).chain(bank).chain(pages).chain(codes);
-    lines.chain(wallet).chain(terminal).chain(gates).chain(switch).chain(answers).collect()
+    lines.chain(wallet).chain(terminal).chain(gates).chain(switch).chain(promoter).chain(answers).collect()
 }
 
 fn planned(done: u64, at: u64, fault: CommitFault) -> Faults {
@@ -238,6 +246,10 @@ fn cell(conversation: Conversation, spot: Spot, broken: Broken) -> Cell {
                 }
             }
         }
+        Spot::PromoterStore(at, fault) => {
+            let vault = &mut town.issuer.device.vault;
+            vault.set_faults(planned(vault.commits(), at, fault));
+        }
         Spot::Answer(at, comes) => {
             if let Some(lines) = &mut town.lines {
                 lines.parks = Some((at, comes));
@@ -265,6 +277,7 @@ fn cell(conversation: Conversation, spot: Spot, broken: Broken) -> Cell {
     town.wake_person(0);
     town.wake_till(0);
     town.wake_switch();
+    town.wake_promoter();
     if let Some(lines) = &mut town.lines {
         lines.switch.device.vault.set_faults(Faults::none());
     }

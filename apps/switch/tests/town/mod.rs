@@ -1,6 +1,6 @@
 //! A telephone town: a provider whose network is a call, an issuer with a tariff, an operator's switch, and wallets that hold a
 //! telephone card each.
-#![allow(dead_code)] // each test takes its own part of it
+#![allow(dead_code)] // the soak takes its own part of it
 
 use std::sync::{Arc, Mutex};
 use tegata_core::card::{CardKind, Terms};

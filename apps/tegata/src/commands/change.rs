@@ -152,8 +152,7 @@ fn after(finished: &[Finished], done: Result<Answer, Failure>) -> Result<Answer,
         None => format!("A change that was cut off was finished first, as it was signed: {}", one.change.text),
         Some(refused) => {
             format!(
-                "A change that was cut off was said again, and refused ({}): nothing of it holds. Look at what is on sale (`articles`): it may \
-                 sell its new terms already.",
+                "A change that was cut off was said again, and refused ({}): nothing of it holds, and what is on sale (`articles`) is as it was.",
                 refused.told()
             )
         }

@@ -1,5 +1,4 @@
 //! A hall with an event, a gate and tickets by number, each part a process as people start it.
-#![allow(dead_code)] // each test takes what it needs
 #![allow(clippy::unwrap_used)] // a test that cannot go on says where
 
 use serde_json::Value;

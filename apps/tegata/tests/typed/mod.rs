@@ -1,5 +1,4 @@
 //! The program as people type it: a line or its words, what comes back, and parts that run until they are stopped.
-#![allow(dead_code)] // each test takes what it needs
 #![allow(clippy::unwrap_used)] // a test that cannot go on says where
 
 use serde_json::Value;

@@ -1,5 +1,4 @@
 //! A small town built by the real parts; only the network is a call. Its database is what the auditor is shown.
-#![allow(dead_code)] // each test uses its part
 #![allow(clippy::unwrap_used)] // only tests run this
 
 use tegata_audit::{Audit, Options, audit};

@@ -180,7 +180,8 @@ impl Calling {
         Self { state, receipt: Some(receipt), ..self }
     }
     /// Keeps the receipt of a call that ended without one: the provider has brought it. One that comes while the call still seems to
-    /// last ends it the next time that this device looks. Again changes nothing.
+    /// last ends it the next time that this device looks. Again changes nothing. Of two, the lower one counts: a switch whose disk has lost
+    /// the first is paid what it says then, and the rest comes back (R9).
     pub(crate) fn keep_receipt(self, receipt: Signed<CallReceipt>, records: &dyn Records, batch: &mut Batch) {
         if !self.is_ended_by(receipt.claimed()) {
             return;
@@ -190,10 +191,21 @@ impl Calling {
             let kept = Self { receipt: Some(receipt), ..self };
             return batch.replace(key, Some(before), kept.to_bytes());
         }
-        let (Some(purse), CallingState::Ended) = (load_purse(records, self.card), self.state) else {
-            return;
+        let known = self.receipt.as_ref().map(|known| known.claimed().used.minor());
+        let counts = match self.state {
+            CallingState::Ended => true,
+            CallingState::Receipted | CallingState::Returning => {
+                known.is_some_and(|known| receipt.claimed().used.minor() < known)
+            }
+            _ => false,
         };
+        // What is left over of a call of an earlier generation, the provider holds back (R9).
+        let of_call = |purse: &Purse| counts && purse.generation() == self.generation;
+        let Some(purse) = load_purse(records, self.card).filter(of_call) else { return };
         let mut after = purse.clone();
+        let number = receipt.claimed().transaction;
+        let is_first = |raise: &Raise| matches!(raise, Raise::Call(by, said) if *by == self.switch && said.claimed().transaction == number);
+        after.waiting.retain(|raise| !is_first(raise));
         let kept = self.with(receipt, &mut after);
         batch.replace(purse_key(kept.card), Some(purse.to_bytes()), after.to_bytes());
         batch.replace(key, Some(before), kept.to_bytes());

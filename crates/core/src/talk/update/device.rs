@@ -14,7 +14,7 @@ use crate::talk::event::KeptChange;
 use crate::talk::give::{GiftKept, HandedOver};
 use crate::talk::join::operational_keys;
 use crate::talk::journal::{Journal, LogEntry};
-use crate::talk::pay::{Paying, Till, keep_raise, load_purse, purse_key};
+use crate::talk::pay::{Paying, Till, keep_raise, load_purse, purse_key, terminal_certificate};
 use crate::talk::reach::take_in;
 use crate::talk::report::Refused;
 use crate::wire::canonical::{Bytes, Message, Wire};
@@ -517,6 +517,10 @@ impl Apply<'_> {
         if let Raise::Call(switch, receipt) = raise {
             // Ended here first, so that it is known what comes back; a call that this wallet is still in ends when it is told so.
             let transaction = receipt.claimed().transaction;
+            let by = terminal_certificate(&self.over, *switch).map(|certificate| certificate.claimed().key);
+            if by.is_none_or(|key| raise.check_by_terminal(&key, self.context.verifier).is_err()) {
+                return Some(());
+            }
             if let Some(calling) = Calling::load(&self.over, *switch, transaction) {
                 let mut more = Batch::default();
                 calling.keep_receipt(receipt.clone(), &self.over, &mut more);

@@ -1,0 +1,5 @@
+//! The tests of this crate that stand outside it, in one program: each file is one of its modules.
+
+mod alone;
+mod tampering;
+mod town;
