@@ -35,8 +35,8 @@ const MIGRATIONS: [&str; 19] = [
 /// How long another process's commit is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
-/// Prepared statements that are kept; there are fewer.
-const STATEMENTS: usize = 256;
+/// Prepared statements that are kept; one process uses fewer.
+const STATEMENTS: usize = 512;
 
 /// The provider's database, with its one writer.
 #[derive(Debug)]
