@@ -50,7 +50,7 @@ impl Town {
         Ok(())
     }
 
-    /// Promoter and provider say the same: of what was changed, and of what is sold.
+    /// Promoter and provider say the same: of what was changed, and of what is sold. How much of it there is, the promoter may have said in vain.
     fn promoted(&self, store: &Store, wrong: &mut Vec<String>) -> Result<(), StoreError> {
         if self.causes.restored {
             return Ok(());
@@ -67,8 +67,9 @@ impl Town {
         for listed in self.issuer.listings().unwrap_or_default() {
             let row = store.article(promoter, listed.article)?;
             let sold = row.and_then(|row| Signed::<Listing>::decode(&row.body).ok());
-            if sold.as_ref().map(Signed::claimed) != Some(&listed) {
-                wrong.push(format!("flow 15: the promoter has listed {listed:?}, and {sold:?} is sold"));
+            let sold = sold.map(|sold| sold.claimed().terms.clone());
+            if sold.as_ref() != Some(&listed.terms) {
+                wrong.push(format!("flow 15: article {} sells {sold:?}, and not {:?}", listed.article, listed.terms));
             }
         }
         Ok(())
